@@ -6,8 +6,8 @@
 //! or [`capi`] (a C program) carries the decision out.
 
 //capi
-//config
-//control
+pub mod config;
+pub mod control;
 //fanout;
 //host;
 //server;
