@@ -8,7 +8,7 @@
 //capi
 pub mod config;
 pub mod control;
-//fanout;
+pub mod fanout;
 //host;
 //server;
 pub mod sip;

@@ -2,16 +2,28 @@
 //! members, and the content of the requests that go out.
 //!
 //! It does no I/O of its own. What it needs from outside are the traits [`GroupDirectory`],
-//! [`Clock`], [`Identifiers`] and [`RecentRequests`].
+//! [`Identifiers`] and [`RecentRequests`], and the time.
 
 #![forbid(unsafe_code)]
 
-pub mod clock;
+mod content;
+pub mod decision;
+mod expiry;
 pub mod group;
 pub mod identifiers;
+pub mod policy;
+pub mod procedure;
 pub mod reach;
+pub mod recent;
+pub mod refusal;
+pub mod trust;
 
-pub use clock::Clock;
-pub use group::{Group, GroupDirectory, Unavailable};
+pub use decision::{Accepted, Answer, Decision, Fork};
+pub use group::{Addressing, Group, GroupDirectory, Unavailable};
 pub use identifiers::{Identifiers, Token};
+pub use policy::Policy;
+pub use procedure::{NotOurs, Recognised, World, recognise};
 pub use reach::Reach;
+pub use recent::{Arrival, RecentRequests, RequestKey};
+pub use refusal::{Reason, Refusal};
+pub use trust::{Source, Transport, TrustedPeer};

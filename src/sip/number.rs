@@ -41,6 +41,19 @@ pub fn cseq(value: &[u8]) -> Result<(u32, &[u8]), Malformed> {
     Ok((number, trim(method_text)))
 }
 
+/// Appends `number` in decimal, without the cost of formatting: this runs once for every fork.
+pub fn write_decimal(mut number: usize, out: &mut Vec<u8>) {
+    let start = out.len();
+    loop {
+        out.push(b'0' + (number % 10) as u8);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out[start..].reverse();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +65,15 @@ mod tests {
             assert!(decimal("x", bad, u32::MAX).is_err());
         }
         assert!(max_forwards(b"256").is_err());
+    }
+
+    #[test]
+    fn numbers_are_written_in_decimal() {
+        let mut out = Vec::new();
+        for number in [0, 7, 10, 4096] {
+            write_decimal(number, &mut out);
+        }
+        assert_eq!(out, b"07104096");
     }
 
     #[test]

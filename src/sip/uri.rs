@@ -5,6 +5,7 @@
 
 use super::Malformed;
 use super::escape::{first_bad, units};
+use super::number::write_decimal;
 use super::tel::TelUri;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -86,7 +87,7 @@ impl<'a> Uri<'a> {
         }
         let allowed = |byte: u8| b"/?#[]@!$&'()*+,;=:".contains(&byte);
         if let Some(bad) = first_bad(rest, allowed) {
-            return Err(Malformed::at(PART, rest, bad, "a URI character")).map_err(shifted);
+            return Err(shifted(Malformed::at(PART, rest, bad, "a URI character")));
         }
         if scheme.eq_ignore_ascii_case(b"urn") {
             return Ok(Self::Urn(rest));
@@ -201,7 +202,8 @@ impl<'a> SipUri<'a> {
             out.extend(self.host.iter().map(u8::to_ascii_lowercase));
         }
         if let Some(port) = self.port {
-            out.extend_from_slice(format!(":{port}").as_bytes());
+            out.push(b':');
+            write_decimal(usize::from(port), out);
         }
         match form {
             Form::Whole => {
