@@ -9,7 +9,7 @@
 pub mod config;
 pub mod control;
 pub mod fanout;
-//host;
-//server;
+pub mod host;
+pub mod server;
 pub mod sip;
 //store;

@@ -2,6 +2,7 @@
 
 use super::group::Group;
 use super::identifiers::{CALL_ID_LENGTH, Identifiers, TAG_LENGTH, Token};
+use super::recent::Receipt;
 use super::refusal::{Refusal, phrase};
 use crate::sip::number::write_decimal;
 use smallvec::SmallVec;
@@ -59,6 +60,8 @@ pub struct Accepted {
     pub headers: Vec<u8>,
     /// The body, byte for byte.
     pub body: Vec<u8>,
+    /// Where the request is remembered, to be marked once it is answered.
+    pub receipt: Receipt,
 }
 
 /// One new MESSAGE to one recipient.
@@ -98,7 +101,22 @@ impl Accepted {
     }
 }
 
-impl Fork<'_> {
+impl<'a> Fork<'a> {
+    /// From without its tag, as a name-addr.
+    pub fn from(&self) -> &'a [u8] {
+        &self.message.from
+    }
+
+    /// The header fields that all forks of the message share, each with its CRLF.
+    pub fn shared_headers(&self) -> &'a [u8] {
+        &self.message.headers
+    }
+
+    /// The body.
+    pub fn body(&self) -> &'a [u8] {
+        &self.message.body
+    }
+
     /// Appends all header fields but Via, with the empty line that ends them.
     pub fn write_headers(&self, out: &mut Vec<u8>) {
         let Accepted {

@@ -24,6 +24,6 @@ pub use identifiers::{Identifiers, Token};
 pub use policy::Policy;
 pub use procedure::{NotOurs, Recognised, World, recognise};
 pub use reach::Reach;
-pub use recent::{Arrival, RecentRequests, RequestKey};
+pub use recent::{Arrival, Receipt, RecentRequests, RequestKey};
 pub use refusal::{Reason, Refusal};
 pub use trust::{Source, Transport, TrustedPeer};

@@ -157,10 +157,16 @@ impl<'m> Recognised<'m> {
     ) -> Result<Decision, Failure> {
         let essentials = self.essentials()?;
         let target = self.target.map_err(malformed)?;
-        match self.check_arrival(&essentials, world)? {
-            Arrival::Again { accepted: true } => return Ok(Decision::Repeated),
-            Arrival::Again { accepted: false } | Arrival::First => {}
+        if essentials.in_dialog {
+            return Err(Reason::InDialog.into());
+        }
+        let receipt = match world.recent.arrive(&essentials.key, world.now) {
+            Arrival::New(receipt) => receipt,
+            Arrival::Repeated => return Ok(Decision::Repeated),
             Arrival::Merged => return Err(Reason::Merged.into()),
+        };
+        if essentials.max_forwards == Some(0) {
+            return Err(Reason::TooManyHops.into());
         }
         if !policy.pager_mode {
             return Err(Reason::PagerMode.into());
@@ -192,11 +198,11 @@ impl<'m> Recognised<'m> {
             from: headers.0,
             headers: headers.1,
             body: self.request.body.to_vec(),
+            receipt,
         };
         if accepted.count() == 0 {
             return Err(Reason::NoRecipients.into());
         }
-        world.recent.accept(&essentials.key);
         Ok(Decision::Accepted(accepted))
     }
 
@@ -255,22 +261,6 @@ impl<'m> Recognised<'m> {
             max_forwards: hops.map(max_forwards).transpose()?,
             in_dialog,
         })
-    }
-
-    /// Row 3: no dialog, not merged, hops left.
-    fn check_arrival<D, R: RecentRequests>(
-        &self,
-        essentials: &Essentials<'_>,
-        world: &World<'_, D, R>,
-    ) -> Result<Arrival, Failure> {
-        if essentials.in_dialog {
-            return Err(Reason::InDialog.into());
-        }
-        let arrival = world.recent.arrive(&essentials.key, world.now);
-        if arrival != Arrival::Merged && essentials.max_forwards == Some(0) {
-            return Err(Reason::TooManyHops.into());
-        }
-        Ok(arrival)
     }
 
     /// Row 6: no extension is supported for stored groups, so none may be required.

@@ -21,15 +21,21 @@ pub struct RequestKey<'m> {
 /// How a request relates to those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
-    /// It has not been here before.
-    First,
-    /// It is a retransmission, and whether it was accepted the first time.
-    Again {
-        /// Whether the answer was 202.
-        accepted: bool,
-    },
-    /// It came on another branch (RFC 3261 §8.2.2.2).
+    /// It has not been accepted before.
+    New(Receipt),
+    /// It is a retransmission of a request that was accepted.
+    Repeated,
+    /// It came before on another branch (RFC 3261 §8.2.2.2).
     Merged,
+}
+
+/// Where a request is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Which part of the memory.
+    pub place: u64,
+    /// Which request there.
+    pub fingerprint: u64,
 }
 
 /// The memory of recent requests. It is bounded and may forget before its time.
@@ -37,6 +43,6 @@ pub trait RecentRequests {
     /// Notes a request and says whether it was here before.
     fn arrive(&self, key: &RequestKey<'_>, now: SystemTime) -> Arrival;
 
-    /// Notes that a request was answered 202.
-    fn accept(&self, key: &RequestKey<'_>);
+    /// Notes that a request has been answered 202.
+    fn accept(&self, receipt: Receipt);
 }

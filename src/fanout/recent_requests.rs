@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use super::shared_memory::SharedMemory;
-use crate::control::recent::{Arrival, MEMORY, RecentRequests, RequestKey};
+use crate::control::recent::{Arrival, MEMORY, Receipt, RecentRequests, RequestKey};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
 use std::io;
@@ -55,16 +55,22 @@ impl RecentTable {
         (hash.h1, hash.h2)
     }
 
-    fn with_entry<T>(&self, key: &RequestKey<'_>, work: impl FnOnce(Bucket<'_>, u64) -> T) -> T {
+    fn receipt(&self, key: &RequestKey<'_>) -> Receipt {
         let cseq = key.cseq.to_be_bytes();
         let (place, fingerprint) = self.hash(&[key.from_tag, key.call_id, &cseq]);
-        let start = (place as usize & self.mask) * BUCKET;
+        Receipt {
+            place,
+            // 0 means an empty entry.
+            fingerprint: fingerprint | 1,
+        }
+    }
+
+    /// Does `work` on the bucket of a request while no other process touches it.
+    fn with_bucket<T>(&self, receipt: Receipt, work: impl FnOnce(Bucket<'_>) -> T) -> T {
+        let start = (receipt.place as usize & self.mask) * BUCKET;
         let words = &self.memory.words()[start..start + BUCKET];
-        let lock = Lock::take(&words[0]);
-        // 0 means an empty entry.
-        let result = work(Bucket(&words[ENTRY..]), fingerprint | 1);
-        drop(lock);
-        result
+        let _lock = Lock::take(&words[0]);
+        work(Bucket(&words[ENTRY..]))
     }
 }
 
@@ -74,36 +80,35 @@ impl RecentRequests for RecentTable {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs() as u32);
         let transaction = self.hash(&[key.via]).0 as u32 >> 1;
-        self.with_entry(key, |bucket, fingerprint| {
-            let known = bucket
-                .find(fingerprint)
-                .filter(|(_, entry)| entry.until > now);
-            match known {
-                Some((_, entry)) if entry.transaction == transaction => Arrival::Again {
-                    accepted: entry.accepted,
-                },
-                Some(_) => Arrival::Merged,
+        let receipt = self.receipt(key);
+        self.with_bucket(receipt, |bucket| {
+            let known = bucket.find(receipt.fingerprint);
+            match known.filter(|(_, entry)| entry.until > now) {
+                Some((_, entry)) if entry.transaction != transaction => Arrival::Merged,
+                Some((_, entry)) if entry.accepted => Arrival::Repeated,
+                Some(_) => Arrival::New(receipt),
                 None => {
                     let entry = Entry {
                         until: now.saturating_add(MEMORY.as_secs() as u32),
                         transaction,
                         accepted: false,
                     };
-                    bucket.put(bucket.oldest(fingerprint), fingerprint, entry);
-                    Arrival::First
+                    let place = known.map_or_else(|| bucket.oldest(), |(place, _)| place);
+                    bucket.put(place, receipt.fingerprint, entry);
+                    Arrival::New(receipt)
                 }
             }
         })
     }
 
-    fn accept(&self, key: &RequestKey<'_>) {
-        self.with_entry(key, |bucket, fingerprint| {
-            if let Some((place, entry)) = bucket.find(fingerprint) {
+    fn accept(&self, receipt: Receipt) {
+        self.with_bucket(receipt, |bucket| {
+            if let Some((place, entry)) = bucket.find(receipt.fingerprint) {
                 let accepted = Entry {
                     accepted: true,
                     ..entry
                 };
-                bucket.put(place, fingerprint, accepted);
+                bucket.put(place, receipt.fingerprint, accepted);
             }
         });
     }
@@ -153,11 +158,10 @@ impl Bucket<'_> {
             .map(|(place, (_, entry))| (place, entry))
     }
 
-    /// The entry to write: the request's own expired one, or the one that ends first.
-    fn oldest(&self, fingerprint: u64) -> usize {
-        let own = self.find(fingerprint).map(|(place, _)| place);
+    /// The entry that ends first; an empty one has ended long ago.
+    fn oldest(&self) -> usize {
         let oldest = (0..ENTRIES).min_by_key(|&place| self.entry(place).1.until);
-        own.or(oldest).unwrap_or_default()
+        oldest.unwrap_or_default()
     }
 
     fn put(&self, place: usize, fingerprint: u64, entry: Entry) {
@@ -213,25 +217,29 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds)
     }
 
+    fn is_new(arrival: Arrival) -> bool {
+        matches!(arrival, Arrival::New(_))
+    }
+
     #[test]
     fn a_retransmission_and_a_merged_request_are_told_apart() {
         // H-3.
         let table = table(64);
-        assert_eq!(table.arrive(&key("a", "v1"), at(0)), Arrival::First);
-        let again = Arrival::Again { accepted: false };
-        assert_eq!(table.arrive(&key("a", "v1"), at(1)), again);
-        table.accept(&key("a", "v1"));
-        let again = Arrival::Again { accepted: true };
-        assert_eq!(table.arrive(&key("a", "v1"), at(31)), again);
+        let Arrival::New(receipt) = table.arrive(&key("a", "v1"), at(0)) else {
+            panic!("the table is empty");
+        };
+        assert_eq!(table.arrive(&key("a", "v1"), at(1)), Arrival::New(receipt));
+        table.accept(receipt);
+        assert_eq!(table.arrive(&key("a", "v1"), at(31)), Arrival::Repeated);
         assert_eq!(table.arrive(&key("a", "v2"), at(31)), Arrival::Merged);
-        assert_eq!(table.arrive(&key("b", "v2"), at(31)), Arrival::First);
+        assert!(is_new(table.arrive(&key("b", "v2"), at(31))));
     }
 
     #[test]
     fn a_request_is_forgotten_after_64_t1() {
         let table = table(64);
-        assert_eq!(table.arrive(&key("a", "v1"), at(0)), Arrival::First);
-        assert_eq!(table.arrive(&key("a", "v2"), at(32)), Arrival::First);
+        assert!(is_new(table.arrive(&key("a", "v1"), at(0))));
+        assert!(is_new(table.arrive(&key("a", "v2"), at(32))));
         assert_eq!(table.arrive(&key("a", "v1"), at(33)), Arrival::Merged);
     }
 
@@ -240,43 +248,38 @@ mod tests {
         let table = table(1);
         let names: Vec<_> = (0..ENTRIES + 1).map(|n| n.to_string()).collect();
         for (second, name) in names.iter().enumerate() {
-            assert_eq!(
-                table.arrive(&key(name, "v"), at(second as u64)),
-                Arrival::First
-            );
+            assert!(is_new(table.arrive(&key(name, "v"), at(second as u64))));
         }
-        let again = Arrival::Again { accepted: false };
         for name in &names[1..] {
-            assert_eq!(table.arrive(&key(name, "v"), at(9)), again);
+            assert_eq!(table.arrive(&key(name, "w"), at(9)), Arrival::Merged);
         }
-        assert_eq!(table.arrive(&key(&names[0], "v"), at(9)), Arrival::First);
+        assert!(is_new(table.arrive(&key(&names[0], "w"), at(9))));
     }
 
     #[test]
-    fn of_many_that_come_at_once_exactly_one_is_first() {
+    fn of_many_that_come_at_once_exactly_one_is_new() {
         // Large enough that no bucket overflows.
         let table = table(1 << 16);
-        let firsts = AtomicUsize::new(0);
+        let new = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for thread in 0..4 {
-                let (table, firsts) = (&table, &firsts);
+                let (table, new) = (&table, &new);
                 scope.spawn(move || {
                     for number in 0..2000 {
                         let (name, via) = (number.to_string(), thread.to_string());
                         let arrival = table.arrive(&key(&name, &via), at(0));
-                        let is_first = usize::from(arrival == Arrival::First);
-                        firsts.fetch_add(is_first, Relaxed);
+                        new.fetch_add(usize::from(is_new(arrival)), Relaxed);
                     }
                 });
             }
         });
-        assert_eq!(firsts.into_inner(), 2000);
+        assert_eq!(new.into_inner(), 2000);
     }
 
     #[test]
     fn the_lock_of_a_dead_process_does_not_stop_the_others() {
         let table = table(1);
         table.memory.words()[0].store(1, Relaxed);
-        assert_eq!(table.arrive(&key("a", "v1"), at(0)), Arrival::First);
+        assert!(is_new(table.arrive(&key("a", "v1"), at(0))));
     }
 }
