@@ -12,4 +12,4 @@ pub mod control;
 //host;
 //server;
 pub mod sip;
-//store;
+pub mod store;
