@@ -12,4 +12,4 @@ pub mod fanout;
 pub mod host;
 pub mod server;
 pub mod sip;
-//store;
+pub mod store;
