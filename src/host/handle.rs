@@ -67,12 +67,17 @@ pub fn handle(
     }
     let decision = worker.decide(server, &message, source);
     if transaction == Transaction::Impossible && !matches!(decision, Decision::Refused(_)) {
-        log::error!("the proxy made no transaction for a message that is well formed, nothing is sent");
+        log::error!(
+            "the proxy made no transaction for a message that is well formed, nothing is sent"
+        );
         return ScriptResult::InternalError;
     }
     let answer = decision.answer(server.server_name());
     if !proxy.reply(&answer, transaction) {
-        log::error!("the proxy did not send the answer {}, nothing is sent", answer.code);
+        log::error!(
+            "the proxy did not send the answer {}, nothing is sent",
+            answer.code
+        );
         return ScriptResult::InternalError;
     }
     match decision {

@@ -12,7 +12,8 @@ pub use start_error::StartError;
 
 use crate::config::Settings;
 use crate::control::{
-    Accepted, Decision, NotOurs, Policy, Reason, Recognised, RecentRequests, Source, World, recognise,
+    Accepted, Decision, NotOurs, Policy, Reason, RecentRequests, Recognised, Source, World,
+    recognise,
 };
 use crate::fanout::{Counter, Counters, RecentTable};
 use crate::sip::text::Printable;
@@ -91,7 +92,12 @@ impl Server {
     pub fn worker(&self) -> Worker {
         let addressing = self.policy.addressing.clone();
         Worker {
-            groups: Store::new(&self.database, addressing, self.max_members, self.cache_members),
+            groups: Store::new(
+                &self.database,
+                addressing,
+                self.max_members,
+                self.cache_members,
+            ),
             identifiers: RandomPool::new(),
         }
     }

@@ -115,8 +115,14 @@ mod tests {
     fn the_route_is_loose_and_whole() {
         //
         for (route, header) in [
-            ("sip:icscf.home1.net;transport=tcp", "Route: <sip:icscf.home1.net;transport=tcp;lr>\r\n"),
-            ("sip:icscf.home1.net;lr;orig", "Route: <sip:icscf.home1.net;lr;orig>\r\n"),
+            (
+                "sip:icscf.home1.net;transport=tcp",
+                "Route: <sip:icscf.home1.net;transport=tcp;lr>\r\n",
+            ),
+            (
+                "sip:icscf.home1.net;lr;orig",
+                "Route: <sip:icscf.home1.net;lr;orig>\r\n",
+            ),
         ] {
             let policy = with(&[("core_route", route)]).unwrap();
             assert_eq!(String::from_utf8_lossy(&policy.route_header), header);
@@ -125,7 +131,11 @@ mod tests {
 
     #[test]
     fn sips_members_can_be_reached_over_a_tls_route_only() {
-        for (route, tls) in [("sip:h", false), ("sips:h", true), ("sip:h;transport=TLS", true)] {
+        for (route, tls) in [
+            ("sip:h", false),
+            ("sips:h", true),
+            ("sip:h;transport=TLS", true),
+        ] {
             let policy = with(&[("core_route", route)]).unwrap();
             assert_eq!(policy.addressing.reach, Reach::Core { tls });
         }
@@ -135,13 +145,25 @@ mod tests {
     fn a_wrong_value_stops_the_start_with_its_name() {
         for (changes, text) in [
             (&[][..], "core_route and direct"),
-            (&[("direct", "1"), ("core_route", "sip:h")], "core_route and direct"),
-            (&[("core_route", "icscf")], "parameter core_route: expected a sip or sips URI (URI: expected a scheme and a colon at byte 5, found the end), found \"icscf\""),
+            (
+                &[("direct", "1"), ("core_route", "sip:h")],
+                "core_route and direct",
+            ),
+            (
+                &[("core_route", "icscf")],
+                "parameter core_route: expected a sip or sips URI (URI: expected a scheme and a colon at byte 5, found the end), found \"icscf\"",
+            ),
             (&[("core_route", "tel:+1")], "parameter core_route"),
             (&[("direct", "1"), ("domains", "")], "parameter domains"),
             (&[("direct", "1"), ("domains", "a b")], "found \"a b\""),
-            (&[("direct", "1"), ("trusted_peers", "10.0.0.1, host")], "found \"host\""),
-            (&[("direct", "1"), ("copy_headers", "X-A, via")], "found \"via\""),
+            (
+                &[("direct", "1"), ("trusted_peers", "10.0.0.1, host")],
+                "found \"host\"",
+            ),
+            (
+                &[("direct", "1"), ("copy_headers", "X-A, via")],
+                "found \"via\"",
+            ),
         ] {
             let error = with(changes).unwrap_err().to_string();
             assert!(error.contains(text), "{error}");

@@ -81,7 +81,7 @@ pub extern "C" fn identify() {
 
 /// `SER_FULL_VERSION` of the running core.
 fn core_version() -> Option<CString> {
-    let part = |name| Some(text(name)?.to_str().ok()?);
+    let part = |name| text(name)?.to_str().ok();
     let name = part(c"ver_name")?;
     let version = part(c"ver_version")?;
     let (arch, os) = (part(c"ver_arch")?, part(c"ver_os")?);

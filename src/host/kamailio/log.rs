@@ -130,7 +130,12 @@ impl KamailioLog {
         } else if to_stderr != 0 {
             // SAFETY: the variable is an int and always readable.
             let process = unsafe { *self.process };
-            let mut line = format!("{process:2}({}) {}: ", std::process::id(), name.to_string_lossy()).into_bytes();
+            let mut line = format!(
+                "{process:2}({}) {}: ",
+                std::process::id(),
+                name.to_string_lossy()
+            )
+            .into_bytes();
             line.extend_from_slice(self.prefix());
             line.extend_from_slice(b"cimf: ");
             line.extend_from_slice(text.to_bytes());

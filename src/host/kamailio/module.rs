@@ -39,7 +39,9 @@ pub fn add(counter: Counter) {
 
 /// A count, once the module has started.
 pub fn count(counter: Counter) -> Option<u64> {
-    MODULE.get().map(|module| module.server.counters().get(counter))
+    MODULE
+        .get()
+        .map(|module| module.server.counters().get(counter))
 }
 
 /// Runs `work` for Kamailio: a panic must not reach it, as it would end the whole proxy.
@@ -47,7 +49,10 @@ fn guarded<T>(otherwise: T, work: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().copied();
         let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        log::error!("internal error, please report it: {}", text.unwrap_or("a panic"));
+        log::error!(
+            "internal error, please report it: {}",
+            text.unwrap_or("a panic")
+        );
         otherwise
     })
 }
@@ -91,10 +96,12 @@ fn prepare() -> Result<Module, String> {
 fn check_version() {
     match version() {
         Some(version) if TESTED.contains(&version) => {}
-        Some((major, minor)) => log::warn!(
-            "Kamailio {major}.{minor} is untested: cimf is tested with 5.6 to 6.1"
-        ),
-        None => log::warn!("the version of Kamailio cannot be read: cimf is tested with 5.6 to 6.1"),
+        Some((major, minor)) => {
+            log::warn!("Kamailio {major}.{minor} is untested: cimf is tested with 5.6 to 6.1")
+        }
+        None => {
+            log::warn!("the version of Kamailio cannot be read: cimf is tested with 5.6 to 6.1")
+        }
     }
 }
 

@@ -90,7 +90,9 @@ unsafe extern "C" fn set<const INDEX: usize>(kind: c_uint, value: *mut c_void) -
     let Some(parameter) = config::PARAMETERS.get(INDEX) else {
         return -1;
     };
-    let mut settings = SETTINGS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut settings = SETTINGS
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
     match parameter.store(&mut settings, &text) {
         Ok(()) => 0,
         Err(error) => {

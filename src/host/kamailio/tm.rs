@@ -138,7 +138,13 @@ impl Proxy for Request<'_> {
             Transaction::Present | Transaction::Retransmission => self.transactions.reply,
         };
         // SAFETY: `message` is the request that Kamailio is handling, and the phrase ends with NUL.
-        unsafe { reply(self.message, c_int::from(answer.code as i16), phrase.as_ptr()) >= 0 }
+        unsafe {
+            reply(
+                self.message,
+                c_int::from(answer.code as i16),
+                phrase.as_ptr(),
+            ) >= 0
+        }
     }
 
     fn send(&mut self, fork: &Fork<'_>, message: u64) -> bool {
