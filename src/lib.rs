@@ -5,7 +5,7 @@
 //! what all workers must know, [`server`] puts these together for one worker, and [`host`] (a proxy)
 //! or [`capi`] (a C program) carries the decision out.
 
-//capi
+pub mod capi;
 pub mod config;
 pub mod control;
 pub mod fanout;

@@ -82,20 +82,36 @@ impl Accepted {
         self.group.recipients() - self.excluded.len()
     }
 
+    /// The numbers of the recipients among the members of the group.
+    pub fn recipient_numbers(&self) -> impl Iterator<Item = u32> {
+        let members = 0..self.group.members() as u32;
+        members.filter(|&number| {
+            !self.excluded.contains(&number) && self.group.recipient(number).is_some()
+        })
+    }
+
     /// The recipients' addresses in the order of the group.
     pub fn recipients(&self) -> impl Iterator<Item = &[u8]> {
-        let members = 0..self.group.members() as u32;
-        members
-            .filter(|number| !self.excluded.contains(number))
-            .filter_map(|number| self.group.recipient(number))
+        let numbers = self.recipient_numbers();
+        numbers.filter_map(|number| self.group.recipient(number))
     }
 
     /// The new request to one recipient, with identifiers of its own.
     pub fn fork<'a>(&'a self, recipient: &'a [u8], identifiers: &mut impl Identifiers) -> Fork<'a> {
+        self.fork_with(recipient, identifiers.call_id(), identifiers.tag())
+    }
+
+    /// The new request to one recipient, with these identifiers.
+    pub fn fork_with<'a>(
+        &'a self,
+        recipient: &'a [u8],
+        call_id: Token<CALL_ID_LENGTH>,
+        from_tag: Token<TAG_LENGTH>,
+    ) -> Fork<'a> {
         Fork {
             recipient,
-            call_id: identifiers.call_id(),
-            from_tag: identifiers.tag(),
+            call_id,
+            from_tag,
             message: self,
         }
     }
@@ -117,7 +133,7 @@ impl<'a> Fork<'a> {
         &self.message.body
     }
 
-    /// Appends all header fields but Via, with the empty line that ends them.
+    /// Appends all header fields but Via, each with its CRLF.
     pub fn write_headers(&self, out: &mut Vec<u8>) {
         let Accepted {
             from,
@@ -143,6 +159,6 @@ impl<'a> Fork<'a> {
             out.extend_from_slice(piece);
         }
         write_decimal(body.len(), out);
-        out.extend_from_slice(b"\r\n\r\n");
+        out.extend_from_slice(b"\r\n");
     }
 }

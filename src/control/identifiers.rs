@@ -22,6 +22,10 @@ pub const CALL_ID_LENGTH: usize = 26;
 /// Characters of a tag: 65 random bits, where RFC 3261 §19.3 wants 32.
 pub const TAG_LENGTH: usize = 13;
 
+/// Characters of a branch: the magic cookie of RFC 3261 §8.1.1.7 and 130 random bits.
+pub const BRANCH_LENGTH: usize = COOKIE.len() + CALL_ID_LENGTH;
+const COOKIE: &[u8; 7] = b"z9hG4bK";
+
 /// Makes identifiers that are unique among all processes and cannot be guessed.
 pub trait Identifiers {
     /// Random bytes.
@@ -37,8 +41,10 @@ pub trait Identifiers {
         Token::spell(self.random())
     }
 
-    /// What follows `z9hG4bK` in a new branch.
-    fn branch(&mut self) -> Token<CALL_ID_LENGTH> {
-        Token::spell(self.random())
+    /// A new branch.
+    fn branch(&mut self) -> Token<BRANCH_LENGTH> {
+        let mut branch = Token::spell(self.random());
+        branch.0[..COOKIE.len()].copy_from_slice(COOKIE);
+        branch
     }
 }

@@ -1,0 +1,282 @@
+//! A decision: the answer to a message, and the forks.
+
+use super::error::{Failure, Status};
+use super::text::{Str, handle, put};
+use super::{boundary, guarded};
+use crate::control::identifiers::{BRANCH_LENGTH, CALL_ID_LENGTH, TAG_LENGTH};
+use crate::control::{self, Accepted, Answer, Fork, Identifiers, Token};
+use crate::server;
+use std::sync::OnceLock;
+
+/// What is to be done with a message.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The message is not for this server; nothing is to be answered.
+    NotOurs = 0,
+    /// The message is to be answered 202 and sent to the recipients.
+    Accepted = 1,
+    /// The message is to be refused with the status of the decision.
+    Refused = 2,
+    /// A retransmission of an accepted message: 202 again, and nothing is to be sent.
+    Repeated = 3,
+}
+
+/// A decision about one message. All texts that it lends are valid until `cimf_decision_free`.
+pub struct Decision {
+    outcome: Outcome,
+    answer: Option<Answer>,
+    accepted: Option<Accepted>,
+    forks: Vec<ForkText>,
+}
+
+/// What is one fork's own.
+struct ForkText {
+    recipient: u32,
+    call_id: Token<CALL_ID_LENGTH>,
+    from_tag: Token<TAG_LENGTH>,
+    branch: Token<BRANCH_LENGTH>,
+    /// Written when somebody asks for it: a large group's headers together are megabytes.
+    headers: OnceLock<Vec<u8>>,
+}
+
+impl Decision {
+    /// The message is not for this server.
+    pub fn not_ours() -> Self {
+        Self {
+            outcome: Outcome::NotOurs,
+            answer: None,
+            accepted: None,
+            forks: Vec::new(),
+        }
+    }
+
+    /// What `server` has decided.
+    pub fn made(
+        server: &server::Server,
+        decision: control::Decision,
+        identifiers: &mut impl Identifiers,
+    ) -> Self {
+        let answer = Some(decision.answer(server.server_name()));
+        let (outcome, accepted) = match decision {
+            control::Decision::Accepted(accepted) => (Outcome::Accepted, Some(accepted)),
+            control::Decision::Refused(_) => (Outcome::Refused, None),
+            control::Decision::Repeated => (Outcome::Repeated, None),
+        };
+        let forks = accepted.as_ref().map(|accepted| {
+            server.answered(accepted);
+            let numbers = accepted.recipient_numbers();
+            numbers
+                .map(|recipient| ForkText::new(recipient, identifiers))
+                .collect()
+        });
+        Self {
+            outcome,
+            answer,
+            accepted,
+            forks: forks.unwrap_or_default(),
+        }
+    }
+
+    fn fork(&self, index: usize) -> Result<(&ForkText, Fork<'_>), Failure> {
+        let own = self.forks.get(index);
+        let fork = own.zip(self.accepted.as_ref()).and_then(|(own, accepted)| {
+            let recipient = accepted.group.recipient(own.recipient)?;
+            Some((
+                own,
+                accepted.fork_with(recipient, own.call_id, own.from_tag),
+            ))
+        });
+        let count = self.forks.len();
+        fork.ok_or_else(|| Failure::argument(format!("index: {index} of {count} recipients")))
+    }
+}
+
+impl ForkText {
+    fn new(recipient: u32, identifiers: &mut impl Identifiers) -> Self {
+        Self {
+            recipient,
+            call_id: identifiers.call_id(),
+            from_tag: identifiers.tag(),
+            branch: identifiers.branch(),
+            headers: OnceLock::new(),
+        }
+    }
+}
+
+/// Frees a decision; NULL does nothing.
+///
+/// # Safety
+/// `decision` is NULL or a handle of `cimf_server_decide` that is not used any more, and neither
+/// are the texts it has lent.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cimf_decision_free(decision: *mut Decision) {
+    guarded((), || {
+        if !decision.is_null() {
+            // SAFETY: as the caller promises.
+            drop(unsafe { Box::from_raw(decision) });
+        }
+    });
+}
+
+/// What is to be done; `CIMF_OUTCOME_NOT_OURS` for NULL.
+///
+/// # Safety
+/// `decision` is NULL or a handle of `cimf_server_decide`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cimf_decision_outcome(decision: *const Decision) -> Outcome {
+    // SAFETY: as the caller promises.
+    let decision = unsafe { decision.as_ref() };
+    decision.map_or(Outcome::NotOurs, |decision| decision.outcome)
+}
+
+/// The status code of the answer, such as 202; 0 if nothing is to be answered or for NULL.
+///
+/// # Safety
+/// `decision` is NULL or a handle of `cimf_server_decide`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cimf_decision_status(decision: *const Decision) -> u16 {
+    // SAFETY: as the caller promises.
+    let decision = unsafe { decision.as_ref() };
+    let answer = decision.and_then(|decision| decision.answer.as_ref());
+    answer.map_or(0, |answer| answer.code)
+}
+
+/// The reason phrase of the answer, such as "Accepted"; empty if nothing is to be answered.
+///
+/// # Safety
+/// `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cimf_decision_reason(decision: *const Decision, out: *mut Str) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        read(decision, out, |decision| {
+            let answer = decision.answer.as_ref();
+            Ok(answer.map_or_else(Str::empty, |answer| Str::of(answer.phrase.as_bytes())))
+        })
+    }
+}
+
+/// Further header fields of the answer, each with its CRLF, such as Warning; may be empty. The
+/// caller adds Via, From, To with a tag, Call-ID, CSeq and Content-Length.
+///
+/// # Safety
+/// `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cimf_decision_headers(decision: *const Decision, out: *mut Str) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        read(decision, out, |decision| {
+            let answer = decision.answer.as_ref();
+            Ok(answer.map_or_else(Str::empty, |answer| Str::of(&answer.headers)))
+        })
+    }
+}
+
+/// The number of recipients, which is the number of forks; 0 for NULL.
+///
+/// # Safety
+/// `decision` is NULL or a handle of `cimf_server_decide`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cimf_decision_recipient_count(decision: *const Decision) -> usize {
+    // SAFETY: as the caller promises.
+    let decision = unsafe { decision.as_ref() };
+    decision.map_or(0, |decision| decision.forks.len())
+}
+
+/// The address of one recipient, which is the Request-URI of his fork. `index` counts from 0.
+///
+/// # Safety
+/// `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cimf_decision_recipient(
+    decision: *const Decision,
+    index: usize,
+    out: *mut Str,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        read(decision, out, |decision| {
+            let (_, fork) = decision.fork(index)?;
+            Ok(Str::of(fork.recipient))
+        })
+    }
+}
+
+/// All header fields of one fork but Via, each with its CRLF, without the empty line at the end.
+///
+/// # Safety
+/// `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cimf_decision_fork_headers(
+    decision: *const Decision,
+    index: usize,
+    out: *mut Str,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        read(decision, out, |decision| {
+            let (own, fork) = decision.fork(index)?;
+            let headers = own.headers.get_or_init(|| {
+                let mut headers = Vec::new();
+                fork.write_headers(&mut headers);
+                headers
+            });
+            Ok(Str::of(headers))
+        })
+    }
+}
+
+/// A branch for the Via that the caller puts in front of one fork: "z9hG4bK" and a random token
+/// that no other process makes.
+///
+/// # Safety
+/// `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cimf_decision_fork_branch(
+    decision: *const Decision,
+    index: usize,
+    out: *mut Str,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        read(decision, out, |decision| {
+            let (own, _) = decision.fork(index)?;
+            Ok(Str::of(own.branch.as_bytes()))
+        })
+    }
+}
+
+/// The body of the forks, byte for byte that of the message; may be empty.
+///
+/// # Safety
+/// `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cimf_decision_fork_body(
+    decision: *const Decision,
+    index: usize,
+    out: *mut Str,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe {
+        read(decision, out, |decision| {
+            let (_, fork) = decision.fork(index)?;
+            Ok(Str::of(fork.body()))
+        })
+    }
+}
+
+/// Lends a text of a decision.
+///
+/// # Safety
+/// `decision` must be NULL or a live handle, and `out` NULL or room for a text.
+unsafe fn read(
+    decision: *const Decision,
+    out: *mut Str,
+    text: impl FnOnce(&Decision) -> Result<Str, Failure>,
+) -> Status {
+    boundary(|| {
+        // SAFETY: as the caller promises.
+        unsafe { put("out", out, text(handle("decision", decision)?)?) }
+    })
+}

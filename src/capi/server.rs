@@ -1,0 +1,199 @@
+//! A server: opened from parameters, asked for decisions.
+
+use super::decision::Decision;
+use super::error::{Failure, Status};
+use super::text::{Str, bytes, c_text, handle, put};
+use super::{boundary, guarded};
+use crate::config::Settings;
+use crate::control::{Source, Transport};
+use crate::server::{self, Worker};
+use std::ffi::c_char;
+use std::mem::ManuallyDrop;
+use std::sync::{Mutex, PoisonError};
+
+/// A server with its parameters, its groups and the memory that its processes share. It may be
+/// used from several threads, which take turns, and after a `fork` in parent and child.
+pub struct Server {
+    server: server::Server,
+    worker: Mutex<OwnedWorker>,
+}
+
+/// The worker of one process. The database handle of a process must not be closed in its child, so
+/// a worker that was inherited is left alone.
+struct OwnedWorker {
+    process: u32,
+    worker: ManuallyDrop<Worker>,
+}
+
+impl OwnedWorker {
+    fn new(server: &server::Server) -> Self {
+        Self {
+            process: std::process::id(),
+            worker: ManuallyDrop::new(server.worker()),
+        }
+    }
+
+    fn is_ours(&self) -> bool {
+        self.process == std::process::id()
+    }
+}
+
+impl Drop for OwnedWorker {
+    fn drop(&mut self) {
+        if self.is_ours() {
+            // SAFETY: the worker is not used after this, its only drop.
+            unsafe { ManuallyDrop::drop(&mut self.worker) };
+        }
+    }
+}
+
+/// One parameter of a server: its name and its value as text, both ending with NUL. The names,
+/// values and defaults are those of the proxy module; see the README.
+#[repr(C)]
+pub struct Parameter {
+    /// The name, such as "domains".
+    pub name: *const c_char,
+    /// The value, such as "home1.net" or "1".
+    pub value: *const c_char,
+}
+
+/// Where a message came from.
+#[repr(C)]
+pub struct RequestSource {
+    /// The peer's IPv4 or IPv6 address as text, without a port.
+    pub address: Str,
+    /// "udp", "tcp", "tls" or another name of a transport, in any case.
+    pub transport: Str,
+    /// The URI of the user whose credentials the caller has checked; empty if there is none.
+    /// It does not count where identities come from P-Asserted-Identity, which is everywhere in
+    /// this version.
+    pub identity: Str,
+}
+
+/// Opens a server. The settings and the database are checked; nothing is kept open.
+///
+/// On success `*out` is a handle for `cimf_server_free`.
+///
+/// # Safety
+/// `parameters` points to `count` parameters, and may be NULL when `count` is 0. `out` points to
+/// room for a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cimf_server_new(
+    parameters: *const Parameter,
+    count: usize,
+    out: *mut *mut Server,
+) -> Status {
+    boundary(|| {
+        if count > 0 && parameters.is_null() {
+            return Err(Failure::argument("parameters: NULL with a count"));
+        }
+        let mut settings = Settings::new();
+        for index in 0..count {
+            // SAFETY: the caller promises `count` parameters, each with its texts.
+            let (name, value) = unsafe {
+                let parameter = &*parameters.add(index);
+                let name = c_text("name of a parameter", parameter.name)?;
+                (name, c_text(name, parameter.value)?)
+            };
+            let set = settings.set(name, value);
+            set.map_err(|error| Failure::new(Status::Configuration, error.to_string()))?;
+        }
+        let server = server::Server::open(&settings)?;
+        let worker = Mutex::new(OwnedWorker::new(&server));
+        let server = Box::into_raw(Box::new(Server { server, worker }));
+        // SAFETY: the caller promises room for a handle.
+        unsafe { put("out", out, server) }.inspect_err(|_| {
+            // SAFETY: the handle was made just now and nobody else has it.
+            drop(unsafe { Box::from_raw(server) });
+        })
+    })
+}
+
+/// Frees a server; NULL does nothing. Decisions that it made stay valid.
+///
+/// # Safety
+/// `server` is NULL or a handle of `cimf_server_new` that is not used any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cimf_server_free(server: *mut Server) {
+    guarded((), || {
+        if !server.is_null() {
+            // SAFETY: as the caller promises.
+            drop(unsafe { Box::from_raw(server) });
+        }
+    });
+}
+
+/// Decides what is to be done with one SIP request: `length` bytes at `data`, exactly as received.
+///
+/// A message that is not for this server is no error: the decision says so. An accepted message
+/// counts as answered, so the caller has to send the answer and the forks.
+///
+/// On success `*out` is a handle for `cimf_decision_free`.
+///
+/// # Safety
+/// `server` is a handle of `cimf_server_new`. `data` points to `length` bytes, and may be NULL when
+/// `length` is 0. `source` points to a source with its texts. `out` points to room for a handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cimf_server_decide(
+    server: *const Server,
+    data: *const u8,
+    length: usize,
+    source: *const RequestSource,
+    out: *mut *mut Decision,
+) -> Status {
+    boundary(|| {
+        // SAFETY: as the caller promises.
+        let (server, message, source) = unsafe {
+            let server = handle("server", server)?;
+            let message = bytes("data", data, length)?;
+            (server, message, read_source(handle("source", source)?)?)
+        };
+        if out.is_null() {
+            return Err(Failure::argument(
+                "out: expected room for a decision, found NULL",
+            ));
+        }
+        let decision = Box::into_raw(Box::new(decide(server, message, &source)));
+        // SAFETY: the caller promises room for a handle.
+        unsafe { put("out", out, decision) }
+    })
+}
+
+fn decide(server: &Server, message: &[u8], source: &Source) -> Decision {
+    let Ok(message) = server.server.recognise(message) else {
+        return Decision::not_ours();
+    };
+    let mut worker = server.worker.lock().unwrap_or_else(PoisonError::into_inner);
+    if !worker.is_ours() {
+        *worker = OwnedWorker::new(&server.server);
+    }
+    let worker = &mut worker.worker;
+    let decision = worker.decide(&server.server, &message, source);
+    Decision::made(&server.server, decision, &mut worker.identifiers)
+}
+
+/// # Safety
+/// The texts of `source` must be readable.
+unsafe fn read_source(source: &RequestSource) -> Result<Source, Failure> {
+    // SAFETY: as the caller promises.
+    let (address, transport) = unsafe {
+        let text = |what, text: Str| bytes(what, text.data.cast(), text.length);
+        text("identity", source.identity)?;
+        (
+            text("address", source.address)?,
+            text("transport", source.transport)?,
+        )
+    };
+    let parsed = std::str::from_utf8(address).ok();
+    let parsed = parsed.and_then(|address| address.parse().ok());
+    let found = address.escape_ascii();
+    let wrong = || {
+        Failure::argument(format!(
+            "address: expected an IP address, found \"{found}\""
+        ))
+    };
+    Ok(Source {
+        address: parsed.ok_or_else(wrong)?,
+        transport: Transport::of(transport),
+    })
+}
