@@ -1,1 +1,145 @@
-fn main() {}
+//! What one message costs before the proxy sends it: reading flow 1 and deciding, the forks, and
+//! the look whether the database has changed. `cargo bench --bench decision`.
+
+#![allow(missing_docs)]
+
+use cimf::control::{
+    Accepted, Addressing, Decision, Group, GroupDirectory, Policy, Reach, Source, Transport,
+    TrustedPeer, Unavailable, World, recognise,
+};
+use cimf::fanout::RecentTable;
+use cimf::server::RandomPool;
+use cimf::sip::{SipUri, Uri};
+use cimf::store::Store;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use std::hint::black_box;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+const FLOW_1: &[u8] = include_bytes!("../tests/flows/1-F1-message-in.sip");
+const SIZES: [usize; 3] = [10, 100, 1000];
+
+/// A group that is at hand, as a warm cache has it.
+struct Warm(Arc<Group>);
+
+impl GroupDirectory for Warm {
+    fn find(&mut self, _: &SipUri<'_>) -> Result<Option<Arc<Group>>, Unavailable> {
+        Ok(Some(self.0.clone()))
+    }
+}
+
+fn policy() -> Policy {
+    Policy {
+        server_name: "imas.home1.net".to_owned(),
+        addressing: Addressing {
+            reach: Reach::Core { tls: false },
+            same_number: true,
+            domains: vec!["im.home1.net".to_owned(), "home1.net".to_owned()],
+        },
+        pager_mode: true,
+        hide_groups: false,
+        skip_originator: true,
+        trusted_peers: vec![TrustedPeer::parse("tcp:127.0.0.0/8").unwrap()],
+        trusted_next_hop: true,
+        route_header: b"Route: <sip:icscf.home1.net;transport=tcp;lr>\r\n".to_vec(),
+        copy_headers: Vec::new(),
+    }
+}
+
+/// A store with one group of `members`, ann among them.
+fn store(folder: &Path, members: usize, policy: &Policy) -> Store {
+    let database = folder.join(format!("{members}.db"));
+    let cimfctl = |words: &[String]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cimfctl"));
+        let status = command
+            .arg("--db")
+            .arg(&database)
+            .args(words)
+            .output()
+            .unwrap()
+            .status;
+        assert!(status.success());
+    };
+    let mut add: Vec<String> = [
+        "group",
+        "add",
+        "sip:hikers@im.home1.net",
+        "sip:ann@home1.net",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    add.extend((1..members).map(|number| format!("sip:member-{number}@home1.net")));
+    cimfctl(&["init".to_owned()]);
+    cimfctl(&add);
+    Store::new(&database, policy.addressing.clone(), 100_000, 200_000)
+}
+
+struct Desk {
+    policy: Policy,
+    source: Source,
+    recent: RecentTable,
+}
+
+impl Desk {
+    fn decide(&self, groups: &mut impl GroupDirectory) -> Accepted {
+        let message = recognise(&self.policy, black_box(FLOW_1)).unwrap();
+        let mut world = World {
+            groups,
+            recent: &self.recent,
+            now: SystemTime::now(),
+        };
+        match message.decide(&self.policy, &self.source, &mut world) {
+            Decision::Accepted(accepted) => accepted,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn decision(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk {
+        policy: policy(),
+        source: Source {
+            address: [127, 0, 0, 1].into(),
+            transport: Transport::Tcp,
+        },
+        recent: RecentTable::new(65536, [7; 16]).unwrap(),
+    };
+    let Ok(Uri::Sip(address)) = Uri::parse(b"sip:hikers@im.home1.net") else {
+        unreachable!();
+    };
+    let mut identifiers = RandomPool::new();
+    for members in SIZES {
+        let mut store = store(folder.path(), members, &desk.policy);
+        let mut warm = Warm(store.find(&address).unwrap().unwrap());
+
+        let mut group = criterion.benchmark_group("decision");
+        group.bench_function(BenchmarkId::new("read and decide", members), |bencher| {
+            bencher.iter(|| desk.decide(&mut warm));
+        });
+        group.bench_function(BenchmarkId::new("unchanged database", members), |bencher| {
+            bencher.iter(|| store.find(black_box(&address)).unwrap());
+        });
+        let accepted = desk.decide(&mut warm);
+        group.throughput(Throughput::Elements(accepted.count() as u64));
+        group.bench_function(BenchmarkId::new("forks", members), |bencher| {
+            let mut text = Vec::with_capacity(1024);
+            bencher.iter(|| {
+                for recipient in accepted.recipients() {
+                    text.clear();
+                    accepted
+                        .fork(recipient, &mut identifiers)
+                        .write_headers(&mut text);
+                    text.extend_from_slice(&accepted.body);
+                    black_box(&text);
+                }
+            });
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, decision);
+criterion_main!(benches);

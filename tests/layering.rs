@@ -1,0 +1,172 @@
+//! The layers keep to themselves: who imports whom, and where unsafe code may stand.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Each room with the rooms it may use, as the README's map shows them.
+const LAYERS: [(&str, &[&str]); 9] = [
+    ("sip", &[]),
+    ("control", &["sip"]),
+    ("store", &["sip", "control", "config"]),
+    ("fanout", &["sip", "control"]),
+    ("config", &[]),
+    ("server", &["sip", "control", "store", "fanout", "config"]),
+    (
+        "capi",
+        &["sip", "control", "store", "fanout", "config", "server"],
+    ),
+    (
+        "host",
+        &["sip", "control", "store", "fanout", "config", "server"],
+    ),
+    (
+        "bin",
+        &["sip", "control", "store", "fanout", "config", "server"],
+    ),
+];
+
+/// The files and folders in which unsafe code may stand.
+const UNSAFE_ROOMS: [&str; 3] = ["capi/", "host/", "fanout/shared_memory.rs"];
+
+fn sources() -> Vec<(String, String)> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = Vec::new();
+    walk(&root, &mut paths);
+    let read = paths.into_iter().map(|path| {
+        let name = path
+            .strip_prefix(&root)
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
+        (
+            name,
+            without_comments(&std::fs::read_to_string(&path).unwrap()),
+        )
+    });
+    read.collect()
+}
+
+fn without_comments(text: &str) -> String {
+    let lines = text
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or(line));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn room(name: &str) -> &str {
+    name.split(['/', '.']).next().unwrap()
+}
+
+/// The rooms that a text names behind `crate::` or `cimf::`.
+fn imports(text: &str) -> BTreeSet<String> {
+    let pieces = ["crate::", "cimf::"]
+        .into_iter()
+        .flat_map(|prefix| text.split(prefix).skip(1));
+    let names = pieces.flat_map(|piece| {
+        let piece = piece.trim_start();
+        let group = piece
+            .strip_prefix('{')
+            .and_then(|rest| rest.split('}').next());
+        let paths: Vec<&str> = group.map_or(vec![piece], |group| group.split(',').collect());
+        paths.into_iter().map(|path| {
+            let is_name = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
+            path.trim().chars().take_while(is_name).collect::<String>()
+        })
+    });
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+#[test]
+fn every_room_imports_only_what_it_may() {
+    let mut checked = 0;
+    for (name, text) in sources() {
+        let room = room(&name);
+        if room == "lib" {
+            continue;
+        }
+        let layer = LAYERS.iter().find(|(layer, _)| *layer == room);
+        let (_, allowed) = layer.unwrap_or_else(|| panic!("src/{name} is in no room of the map"));
+        for import in imports(&text) {
+            let is_room = LAYERS.iter().any(|(layer, _)| *layer == import);
+            let is_own = import == room;
+            assert!(
+                !is_room || is_own || allowed.contains(&import.as_str()),
+                "src/{name} imports {import}, but {room} may use only {allowed:?}"
+            );
+            checked += usize::from(is_room && !is_own);
+        }
+    }
+    assert!(
+        checked > 30,
+        "only {checked} imports found: has the spelling changed?"
+    );
+}
+
+#[test]
+fn the_adapters_of_the_proxies_do_not_know_each_other() {
+    for (name, text) in sources() {
+        for (own, other) in [("kamailio", "opensips"), ("opensips", "kamailio")] {
+            let is_adapter = name.starts_with(&format!("host/{own}/"));
+            assert!(
+                !is_adapter || !text.contains(&format!("{other}::")),
+                "{name} uses {other}"
+            );
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_stands_in_its_rooms_only() {
+    let mut found = 0;
+    for (name, text) in sources() {
+        let may = UNSAFE_ROOMS.iter().any(|room| name.starts_with(room));
+        let has = [
+            "unsafe {",
+            "unsafe fn",
+            "unsafe impl",
+            "unsafe extern",
+            "unsafe(",
+            "extern \"C\"",
+        ]
+        .iter()
+        .any(|word| text.contains(word));
+        assert!(may || !has, "src/{name} has unsafe code or extern \"C\"");
+        found += usize::from(has);
+    }
+    assert!(
+        found > 5,
+        "only {found} files with unsafe code found: has the spelling changed?"
+    );
+}
+
+#[test]
+fn every_other_room_forbids_unsafe_code() {
+    let heads: [&str; 8] = [
+        "sip/mod.rs",
+        "control/mod.rs",
+        "store/mod.rs",
+        "config.rs",
+        "server/mod.rs",
+        "fanout/counters.rs",
+        "fanout/recent_requests.rs",
+        "bin/cimfctl/main.rs",
+    ];
+    let sources = sources();
+    for head in heads {
+        let (_, text) = sources.iter().find(|(name, _)| name == head).unwrap();
+        assert!(
+            text.contains("#![forbid(unsafe_code)]"),
+            "src/{head} does not forbid it"
+        );
+    }
+}
