@@ -5,6 +5,7 @@ use crate::support::client::{Client, Transport};
 use crate::support::flow::Request;
 use crate::support::rig::{ANN, BOB, HIKERS, Rig, Setup, TEL, cimfctl, until};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const CARL: &str = "sip:carl@home1.net";
@@ -67,15 +68,32 @@ pub fn a_change_by_sql_is_seen_by_the_next_message(transport: Transport) {
     sees(&rig, &mut client, &[BOB, TEL]);
     let connection = rusqlite::Connection::open(rig.database()).expect("the database");
     let rows = connection
-        .execute("UPDATE members SET uri = ?1 WHERE uri = ?2", [CARL, BOB])
+        .execute("UPDATE member SET uri = ?1 WHERE uri = ?2", [CARL, BOB])
         .expect("SQL");
     assert_eq!(rows, 1);
     sees(&rig, &mut client, &[CARL, TEL]);
     let rows = connection
-        .execute("DELETE FROM members WHERE uri = ?1", [CARL])
+        .execute("DELETE FROM member WHERE uri = ?1", [CARL])
         .expect("SQL");
     assert_eq!(rows, 1);
     sees(&rig, &mut client, &[TEL]);
+    drop(connection);
+
+    // And by the program that an administrator has at hand.
+    let sql = format!(
+        "INSERT INTO member (group_id, uri) SELECT id, '{BOB}' FROM im_group WHERE uri = '{HIKERS}'"
+    );
+    let output = Command::new("sqlite3")
+        .arg(rig.database())
+        .arg(sql)
+        .output()
+        .expect("sqlite3");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    sees(&rig, &mut client, &[BOB, TEL]);
 }
 
 /// Issue 2: as a backup is put back, or a file made elsewhere comes into use.
