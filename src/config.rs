@@ -1,0 +1,396 @@
+//! Every parameter once: name, kind, default, help, and where its value goes.
+//!
+//! The module parameters of the proxies, the parameters of the C interface and the table in the
+//! README all come from [`PARAMETERS`].
+
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+/// Whether the originator gets his own message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SkipOriginator {
+    /// Not from stored groups.
+    #[default]
+    Group,
+    /// Never.
+    Always,
+    /// Whenever he is a member.
+    Never,
+}
+
+/// The values of all parameters.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// `db_url`, as a path.
+    pub database: String,
+    /// `domains`, in lower case.
+    pub domains: Vec<String>,
+    /// `server_name`; empty means the first domain.
+    pub server_name: String,
+    /// `trusted_peers`.
+    pub trusted_peers: Vec<String>,
+    /// `core_route`; empty means none.
+    pub core_route: String,
+    /// `direct`.
+    pub direct: bool,
+    /// `trusted_next_hop`.
+    pub trusted_next_hop: bool,
+    /// `pager_mode`.
+    pub pager_mode: bool,
+    /// `hide_groups`.
+    pub hide_groups: bool,
+    /// `skip_originator`.
+    pub skip_originator: SkipOriginator,
+    /// `same_number`.
+    pub same_number: bool,
+    /// `copy_headers`.
+    pub copy_headers: Vec<String>,
+    /// `max_members`.
+    pub max_members: u32,
+    /// `cache_members`.
+    pub cache_members: u32,
+    /// `recent_requests`.
+    pub recent_requests: u32,
+}
+
+/// One parameter.
+pub struct Parameter {
+    /// The name.
+    pub name: &'static str,
+    /// What its value may be.
+    pub kind: Kind,
+    /// The default, spelt as a value.
+    pub default: &'static str,
+    /// One line of help.
+    pub help: &'static str,
+}
+
+/// The kind of a parameter, with the place of its value.
+pub enum Kind {
+    /// Text, checked by the function, which says what it expected.
+    Text(&'static str, fn(&mut Settings, &str) -> bool),
+    /// 0 or 1.
+    Flag(fn(&mut Settings) -> &mut bool),
+    /// A number in a range.
+    Number(u32, u32, fn(&mut Settings) -> &mut u32),
+    /// Words separated by commas; the text says what each is.
+    List(&'static str, fn(&mut Settings) -> &mut Vec<String>),
+}
+
+const MILLION: u32 = 1_000_000;
+
+/// All parameters, in the order of the documentation.
+pub const PARAMETERS: &[Parameter] = &[
+    Parameter {
+        name: "db_url",
+        kind: Kind::Text(
+            "sqlite:/// and an absolute path, such as sqlite:///var/lib/cimf/cimf.db",
+            |settings, value| {
+                let path = value
+                    .strip_prefix("sqlite://")
+                    .filter(|path| path.starts_with('/') && path.len() > 1);
+                path.map(|path| path.clone_into(&mut settings.database))
+                    .is_some()
+            },
+        ),
+        default: "sqlite:///var/lib/cimf/cimf.db",
+        help: "The groups: a SQLite file made by `cimfctl init`.",
+    },
+    Parameter {
+        name: "domains",
+        kind: Kind::List("a domain", |settings| &mut settings.domains),
+        default: "",
+        help: "The served domains. A message to any other domain is left to the script. Required.",
+    },
+    Parameter {
+        name: "server_name",
+        kind: Kind::Text("a host name", |settings, value| {
+            value.clone_into(&mut settings.server_name);
+            value
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
+        }),
+        default: "",
+        help: "The name in Warning headers; empty means the first of `domains`.",
+    },
+    Parameter {
+        name: "trusted_peers",
+        kind: Kind::List(
+            "an address or a CIDR block, optionally with udp:, tcp: or tls: before it",
+            |settings| &mut settings.trusted_peers,
+        ),
+        default: "",
+        help: "Who may assert an identity: `[udp:|tcp:|tls:]ADDRESS-or-CIDR`. P-Asserted-Identity of others is ignored.",
+    },
+    Parameter {
+        name: "core_route",
+        kind: Kind::Text("a sip or sips URI", |settings, value| {
+            value.clone_into(&mut settings.core_route);
+            true
+        }),
+        default: "",
+        help: "The next hop of every outgoing message and its only Route, such as `sip:icscf.home1.net;transport=tcp`.",
+    },
+    Parameter {
+        name: "direct",
+        kind: Kind::Flag(|settings| &mut settings.direct),
+        default: "0",
+        help: "1: without a core, send to each member's own address.",
+    },
+    Parameter {
+        name: "trusted_next_hop",
+        kind: Kind::Flag(|settings| &mut settings.trusted_next_hop),
+        default: "0",
+        help: "1: the next hop belongs to the trust domain and gets P-Asserted-Identity.",
+    },
+    Parameter {
+        name: "pager_mode",
+        kind: Kind::Flag(|settings| &mut settings.pager_mode),
+        default: "1",
+        help: "0: refuse every group message with 403.",
+    },
+    Parameter {
+        name: "hide_groups",
+        kind: Kind::Flag(|settings| &mut settings.hide_groups),
+        default: "0",
+        help: "1: answer 403 instead of 404 for unknown groups, so that nobody learns which exist.",
+    },
+    Parameter {
+        name: "skip_originator",
+        kind: Kind::Text("group, always or never", |settings, value| {
+            let found = [
+                ("group", SkipOriginator::Group),
+                ("always", SkipOriginator::Always),
+                ("never", SkipOriginator::Never),
+            ]
+            .into_iter()
+            .find(|(name, _)| *name == value);
+            found
+                .map(|(_, choice)| settings.skip_originator = choice)
+                .is_some()
+        }),
+        default: "group",
+        help: "Whether the originator is left out: of stored groups (`group`), always or never.",
+    },
+    Parameter {
+        name: "same_number",
+        kind: Kind::Flag(|settings| &mut settings.same_number),
+        default: "1",
+        help: "1: `sip:+N@DOMAIN;user=phone` in a served domain is the same address as `tel:+N`.",
+    },
+    Parameter {
+        name: "copy_headers",
+        kind: Kind::List("a header name", |settings| &mut settings.copy_headers),
+        default: "",
+        help: "Further headers to copy into outgoing messages.",
+    },
+    Parameter {
+        name: "max_members",
+        kind: Kind::Number(1, 10 * MILLION, |settings| &mut settings.max_members),
+        default: "100000",
+        help: "The most members a stored group may have.",
+    },
+    Parameter {
+        name: "cache_members",
+        kind: Kind::Number(1, 100 * MILLION, |settings| &mut settings.cache_members),
+        default: "200000",
+        help: "How many members each worker keeps in memory, over all groups (about 120 bytes each).",
+    },
+    Parameter {
+        name: "recent_requests",
+        kind: Kind::Number(64, 64 * MILLION, |settings| &mut settings.recent_requests),
+        default: "65536",
+        help: "How many requests of the last 32 seconds all workers together remember (16 bytes each).",
+    },
+];
+
+/// A parameter that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingError {
+    /// The parameter, or the name that is none.
+    pub parameter: String,
+    /// The value as given.
+    pub value: String,
+    /// What was expected.
+    pub expected: String,
+}
+
+impl SettingError {
+    /// The error of a known parameter.
+    pub fn new(parameter: &str, value: &str, expected: impl Into<String>) -> Self {
+        Self {
+            parameter: parameter.to_owned(),
+            value: value.to_owned(),
+            expected: expected.into(),
+        }
+    }
+}
+
+impl fmt::Display for SettingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            parameter,
+            value,
+            expected,
+        } = self;
+        let value = value.escape_debug();
+        write!(
+            f,
+            "parameter {parameter}: expected {expected}, found \"{value}\""
+        )
+    }
+}
+
+impl std::error::Error for SettingError {}
+
+impl Settings {
+    /// All defaults.
+    pub fn new() -> Self {
+        let mut settings = Self::default();
+        for parameter in PARAMETERS {
+            // A test holds that every default is a value of its kind.
+            let _ = parameter.store(&mut settings, parameter.default);
+        }
+        settings
+    }
+
+    /// Sets the parameter `name`.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), SettingError> {
+        let found = PARAMETERS.iter().find(|parameter| parameter.name == name);
+        match found {
+            Some(parameter) => parameter.store(self, value),
+            None => Err(SettingError::new(name, value, "a known parameter name")),
+        }
+    }
+
+    /// `server_name`, or the first domain where none is set.
+    pub fn server_name(&self) -> &str {
+        match (self.server_name.as_str(), self.domains.first()) {
+            ("", Some(domain)) => domain,
+            (name, _) => name,
+        }
+    }
+}
+
+impl Parameter {
+    /// Puts `value` in its place if it is of the parameter's kind.
+    pub fn store(&self, settings: &mut Settings, value: &str) -> Result<(), SettingError> {
+        let wrong = |expected: &str| Err(SettingError::new(self.name, value, expected));
+        match &self.kind {
+            Kind::Text(expected, store) => {
+                if !store(settings, value) {
+                    return wrong(expected);
+                }
+            }
+            Kind::Flag(place) => {
+                *place(settings) = match value {
+                    "0" => false,
+                    "1" => true,
+                    _ => return wrong("0 or 1"),
+                }
+            }
+            Kind::Number(least, most, place) => match value.parse() {
+                Ok(number) if (*least..=*most).contains(&number) => *place(settings) = number,
+                _ => return wrong(&format!("a number from {least} to {most}")),
+            },
+            Kind::List(item, place) => {
+                let words: Vec<_> = value.split(',').map(str::trim).collect();
+                if !value.trim().is_empty() && words.iter().any(|word| word.is_empty()) {
+                    return wrong(&format!("a comma-separated list, each item {item}"));
+                }
+                let kept = words.into_iter().filter(|word| !word.is_empty());
+                *place(settings) = kept.map(str::to_owned).collect();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The parameters as rows of a Markdown table.
+pub fn markdown_table() -> String {
+    let mut table =
+        "| parameter | value | default | what it does |\n|---|---|---|---|\n".to_owned();
+    for Parameter {
+        name,
+        kind,
+        default,
+        help,
+    } in PARAMETERS
+    {
+        let kind = match kind {
+            Kind::Text(expected, _) => (*expected).to_owned(),
+            Kind::Flag(_) => "0 or 1".to_owned(),
+            Kind::Number(least, most, _) => format!("{least} to {most}"),
+            Kind::List(item, _) => format!("list; each item {item}"),
+        };
+        let default = match *default {
+            "" => "(empty)".to_owned(),
+            default => format!("`{default}`"),
+        };
+        table += &format!("| `{name}` | {kind} | {default} | {help} |\n");
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_a_value_of_its_parameter() {
+        for parameter in PARAMETERS {
+            let stored = parameter.store(&mut Settings::default(), parameter.default);
+            assert_eq!(stored, Ok(()), "{}", parameter.name);
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_names_parameter_value_and_what_was_expected() {
+        for (name, value, text) in [
+            (
+                "direct",
+                "yes",
+                "parameter direct: expected 0 or 1, found \"yes\"",
+            ),
+            (
+                "db_url",
+                "mysql://x",
+                "parameter db_url: expected sqlite:/// and an absolute path, such as sqlite:///var/lib/cimf/cimf.db, found \"mysql://x\"",
+            ),
+            (
+                "max_members",
+                "0",
+                "parameter max_members: expected a number from 1 to 10000000, found \"0\"",
+            ),
+            (
+                "skip_originator",
+                "Group",
+                "parameter skip_originator: expected group, always or never, found \"Group\"",
+            ),
+            (
+                "domains",
+                "a,,b",
+                "parameter domains: expected a comma-separated list, each item a domain, found \"a,,b\"",
+            ),
+            (
+                "nosuch",
+                "1\n",
+                "parameter nosuch: expected a known parameter name, found \"1\\n\"",
+            ),
+        ] {
+            let error = Settings::new().set(name, value).unwrap_err();
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn lists_are_split_at_commas_and_trimmed() {
+        let mut settings = Settings::new();
+        settings
+            .set("domains", " im.home1.net , home1.net")
+            .unwrap();
+        assert_eq!(settings.domains, ["im.home1.net", "home1.net"]);
+        assert_eq!(settings.server_name(), "im.home1.net");
+    }
+}

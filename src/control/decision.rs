@@ -1,0 +1,148 @@
+//! What is to be done with a message.
+
+use super::group::Group;
+use super::identifiers::{CALL_ID_LENGTH, Identifiers, TAG_LENGTH, Token};
+use super::recent::Receipt;
+use super::refusal::{Refusal, phrase};
+use crate::sip::number::write_decimal;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// The outcome of the checks.
+#[derive(Debug)]
+pub enum Decision {
+    /// The message is answered with a refusal, and nothing is sent.
+    Refused(Refusal),
+    /// The message is answered 202 and sent to the recipients.
+    Accepted(Accepted),
+    /// The message was accepted before: it is answered 202 again, and nothing is sent (H-3).
+    Repeated,
+}
+
+/// The answer to a message.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status code.
+    pub code: u16,
+    /// The reason phrase.
+    pub phrase: &'static str,
+    /// Further header fields, each with its CRLF.
+    pub headers: Vec<u8>,
+}
+
+impl Decision {
+    /// The answer that the decision asks for.
+    pub fn answer(&self, server_name: &str) -> Answer {
+        let (code, headers) = match self {
+            Self::Refused(refusal) => (refusal.reason.code(), refusal.headers(server_name)),
+            Self::Accepted(_) | Self::Repeated => (202, Vec::new()),
+        };
+        Answer {
+            code,
+            phrase: phrase(code),
+            headers,
+        }
+    }
+}
+
+/// A message on its way to the members of a group.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The group.
+    pub group: Arc<Group>,
+    /// The originator's first asserted address, for the log (S-2).
+    pub originator: Vec<u8>,
+    /// Members that get no message although they could: the originator.
+    pub excluded: SmallVec<[u32; 2]>,
+    /// From without its tag, as a name-addr (U-4).
+    pub from: Vec<u8>,
+    /// The header fields that all forks share, each with its CRLF.
+    pub headers: Vec<u8>,
+    /// The body, byte for byte.
+    pub body: Vec<u8>,
+    /// Where the request is remembered, to be marked once it is answered.
+    pub receipt: Receipt,
+}
+
+/// One new MESSAGE to one recipient.
+#[derive(Clone, Copy)]
+pub struct Fork<'a> {
+    /// The member's address: Request-URI and To (A-12, U-4).
+    pub recipient: &'a [u8],
+    /// A Call-ID of its own.
+    pub call_id: Token<CALL_ID_LENGTH>,
+    /// The tag of From.
+    pub from_tag: Token<TAG_LENGTH>,
+    message: &'a Accepted,
+}
+
+impl Accepted {
+    /// How many recipients there are.
+    pub fn count(&self) -> usize {
+        self.group.recipients() - self.excluded.len()
+    }
+
+    /// The recipients' addresses in the order of the group.
+    pub fn recipients(&self) -> impl Iterator<Item = &[u8]> {
+        let members = 0..self.group.members() as u32;
+        members
+            .filter(|number| !self.excluded.contains(number))
+            .filter_map(|number| self.group.recipient(number))
+    }
+
+    /// The new request to one recipient, with identifiers of its own.
+    pub fn fork<'a>(&'a self, recipient: &'a [u8], identifiers: &mut impl Identifiers) -> Fork<'a> {
+        Fork {
+            recipient,
+            call_id: identifiers.call_id(),
+            from_tag: identifiers.tag(),
+            message: self,
+        }
+    }
+}
+
+impl<'a> Fork<'a> {
+    /// From without its tag, as a name-addr.
+    pub fn from(&self) -> &'a [u8] {
+        &self.message.from
+    }
+
+    /// The header fields that all forks of the message share, each with its CRLF.
+    pub fn shared_headers(&self) -> &'a [u8] {
+        &self.message.headers
+    }
+
+    /// The body.
+    pub fn body(&self) -> &'a [u8] {
+        &self.message.body
+    }
+
+    /// Appends all header fields but Via, with the empty line that ends them.
+    pub fn write_headers(&self, out: &mut Vec<u8>) {
+        let Accepted {
+            from,
+            headers,
+            body,
+            ..
+        } = self.message;
+        out.reserve(from.len() + headers.len() + 2 * self.recipient.len() + 160);
+        let pieces: [&[u8]; 11] = [
+            b"From: ",
+            from.as_slice(),
+            b";tag=",
+            self.from_tag.as_bytes(),
+            b"\r\nTo: <",
+            self.recipient,
+            b">\r\nCall-ID: ",
+            self.call_id.as_bytes(),
+            b"\r\nCSeq: 1 MESSAGE\r\n",
+            headers,
+            b"Content-Length: ",
+        ];
+        for piece in pieces {
+            out.extend_from_slice(piece);
+        }
+        write_decimal(body.len(), out);
+        out.extend_from_slice(b"\r\n\r\n");
+    }
+}

@@ -1,0 +1,69 @@
+//! Expires and Date: RFC 3428 §4 and §7 (M-4).
+
+use crate::sip::number::decimal;
+use crate::sip::{HeaderName, Malformed, Request};
+use std::time::{Duration, SystemTime};
+
+/// What Expires and Date of a message mean on arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// The message can be passed on as it is.
+    Valid,
+    /// The message can be passed on with a Date added: Expires counts from it.
+    NeedsDate,
+    /// The message is no longer of interest.
+    Expired,
+}
+
+/// Reads both header fields; without Expires nothing expires and Date does not matter.
+pub fn lifetime(request: &Request<'_>, now: SystemTime) -> Result<Lifetime, Malformed> {
+    let Some(expires) = request.single(HeaderName::Expires)? else {
+        return Ok(Lifetime::Valid);
+    };
+    let expires = decimal("Expires", expires, u32::MAX)?;
+    let Some(date) = request.single(HeaderName::Date)? else {
+        return Ok(Lifetime::NeedsDate);
+    };
+    let malformed = Malformed::at("Date", date, 0, "a date as RFC 1123 writes it");
+    let text = std::str::from_utf8(date).map_err(|_| malformed)?;
+    let date = httpdate::parse_http_date(text).map_err(|_| malformed)?;
+    let end = date.checked_add(Duration::from_secs(u64::from(expires)));
+    if end.is_some_and(|end| end < now) {
+        return Ok(Lifetime::Expired);
+    }
+    Ok(Lifetime::Valid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(headers: &str) -> Result<Lifetime, Malformed> {
+        let message = format!("MESSAGE sip:g@h SIP/2.0\r\n{headers}\r\n");
+        let now = httpdate::parse_http_date("Sun, 22 Nov 2026 16:00:00 GMT").unwrap();
+        lifetime(&Request::read(message.as_bytes()).unwrap(), now)
+    }
+
+    #[test]
+    fn a_message_expires_when_its_date_and_expires_have_passed() {
+        // M-4.
+        for (headers, wanted) in [
+            ("", Lifetime::Valid),
+            ("Date: nonsense\r\n", Lifetime::Valid),
+            ("Expires: 0\r\n", Lifetime::NeedsDate),
+            (
+                "Expires: 60\r\nDate: Sun, 22 Nov 2026 15:59:00 GMT\r\n",
+                Lifetime::Valid,
+            ),
+            (
+                "Expires: 59\r\nDate: Sun, 22 Nov 2026 15:59:00 GMT\r\n",
+                Lifetime::Expired,
+            ),
+        ] {
+            assert_eq!(of(headers), Ok(wanted), "{headers}");
+        }
+        assert!(of("Expires: soon\r\n").is_err());
+        assert!(of("Expires: 1\r\nDate: nonsense\r\n").is_err());
+        assert!(of("Expires: 1\r\nExpires: 2\r\n").is_err());
+    }
+}

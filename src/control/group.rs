@@ -1,0 +1,326 @@
+//! A stored group, ready for use: its members in order, found again by equality (C-1 to C-3).
+
+use super::Reach;
+use crate::sip::uri::{Form, SipUri, Uri};
+use std::fmt;
+use std::sync::Arc;
+
+/// Finds groups by their address.
+pub trait GroupDirectory {
+    /// The group whose address is `uri`, compared by C-1 without URI headers and unknown
+    /// parameters.
+    fn find(&mut self, uri: &SipUri<'_>) -> Result<Option<Arc<Group>>, Unavailable>;
+}
+
+/// The groups cannot be read now; the text says why, for the log.
+#[derive(Clone, Debug)]
+pub struct Unavailable(pub String);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How addresses are told apart and sent to, the same for all groups of a server.
+#[derive(Clone, Debug)]
+pub struct Addressing {
+    /// What the way out can carry.
+    pub reach: Reach,
+    /// Whether `sip:+N@HOST;user=phone` is `tel:+N` where HOST is one of ours (C-3).
+    pub same_number: bool,
+    /// The served domains, in lower case.
+    pub domains: Vec<String>,
+}
+
+impl Addressing {
+    /// Whether `host` is a served domain.
+    pub fn serves(&self, host: &[u8]) -> bool {
+        let mut domains = self.domains.iter();
+        domains.any(|domain| domain.as_bytes().eq_ignore_ascii_case(host))
+    }
+
+    /// Whether both addresses are one recipient.
+    pub fn same(&self, a: &Uri<'_>, b: &Uri<'_>) -> bool {
+        a.same(b)
+            || match (self.number(a), self.number(b)) {
+                (Some(a), Some(b)) => a.same(&b),
+                _ => false,
+            }
+    }
+
+    /// The global number that an address stands for, if it is one of ours or a tel URI.
+    fn number<'a>(&self, uri: &Uri<'a>) -> Option<Uri<'a>> {
+        match uri {
+            Uri::Tel(tel) if self.same_number && tel.is_global() => Some(*uri),
+            Uri::Sip(sip) if self.same_number && sip.is_phone() && self.serves(sip.host) => {
+                let user = sip.user.filter(|user| user.first() == Some(&b'+'))?;
+                crate::sip::tel::TelUri::parse(user).ok().map(Uri::Tel)
+            }
+            _ => None,
+        }
+    }
+
+    /// The buckets in which an address is filed and looked for.
+    fn buckets<'a>(&self, uri: &Uri<'a>) -> impl Iterator<Item = u64> + use<'a> {
+        let number = self.number(uri).map(|number| number.bucket());
+        let own = uri.bucket();
+        std::iter::once(own).chain(number.filter(|&number| number != own))
+    }
+}
+
+/// Why a member gets no message, for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// The address as it is stored.
+    pub uri: String,
+    /// The reason.
+    pub reason: String,
+}
+
+/// A group with its members, compiled once and used for many messages.
+#[derive(Debug)]
+pub struct Group {
+    uri: String,
+    pager_mode: bool,
+    /// The members' Request-URIs, one behind the other.
+    text: Vec<u8>,
+    members: Vec<Member>,
+    /// Buckets with the member filed there, sorted.
+    index: Vec<(u64, u32)>,
+    recipients: usize,
+    skipped: Vec<Skipped>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    start: u32,
+    end: u32,
+    is_recipient: bool,
+}
+
+impl Group {
+    /// Compiles a group from the addresses of its members, in their order.
+    ///
+    /// A duplicate (C-1 to C-3) is left out: the first wins. A member that cannot be read or sent
+    /// to, or that `is_ours` says is a group of this server (H-4), is kept as no recipient.
+    pub fn compile<'a>(
+        uri: String,
+        pager_mode: bool,
+        members: impl Iterator<Item = &'a str>,
+        addressing: &Addressing,
+        mut is_ours: impl FnMut(&SipUri<'_>) -> bool,
+    ) -> Self {
+        let mut group = Self {
+            uri,
+            pager_mode,
+            text: Vec::new(),
+            members: Vec::new(),
+            index: Vec::new(),
+            recipients: 0,
+            skipped: Vec::new(),
+        };
+        let mut filed = std::collections::HashMap::<u64, Vec<u32>>::new();
+        for stored in members {
+            let parsed = match Uri::parse(stored.as_bytes()) {
+                Ok(uri) => uri.without_headers(),
+                Err(error) => {
+                    group.skip(stored, error.to_string());
+                    continue;
+                }
+            };
+            let is_known = addressing.buckets(&parsed).any(|bucket| {
+                let known = filed.get(&bucket).into_iter().flatten();
+                known
+                    .into_iter()
+                    .any(|&at| group.is_member_at(at, &parsed, addressing))
+            });
+            if is_known {
+                group.skip(stored, "the group has this address already".to_owned());
+                continue;
+            }
+            let nested = matches!(&parsed, Uri::Sip(sip) if is_ours(sip));
+            let nested =
+                nested.then_some("it is a group of this server, and groups are not nested");
+            let obstacle = nested.or(addressing.reach.obstacle(&parsed));
+            if let Some(reason) = obstacle {
+                group.skip(stored, reason.to_owned());
+            }
+            let number = group.add(&parsed, obstacle.is_none());
+            for bucket in addressing.buckets(&parsed) {
+                filed.entry(bucket).or_default().push(number);
+                group.index.push((bucket, number));
+            }
+        }
+        group.index.sort_unstable();
+        group
+    }
+
+    fn skip(&mut self, uri: &str, reason: String) {
+        self.skipped.push(Skipped {
+            uri: uri.to_owned(),
+            reason,
+        });
+    }
+
+    fn add(&mut self, uri: &Uri<'_>, is_recipient: bool) -> u32 {
+        let start = self.text.len() as u32;
+        uri.write(Form::RequestUri, &mut self.text);
+        self.members.push(Member {
+            start,
+            end: self.text.len() as u32,
+            is_recipient,
+        });
+        self.recipients += usize::from(is_recipient);
+        (self.members.len() - 1) as u32
+    }
+
+    /// The group's address.
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// Whether the group takes pager-mode messages.
+    pub fn pager_mode(&self) -> bool {
+        self.pager_mode
+    }
+
+    /// How many members there are, recipients or not.
+    pub fn members(&self) -> usize {
+        self.members.len()
+    }
+
+    /// How many members can be sent to.
+    pub fn recipients(&self) -> usize {
+        self.recipients
+    }
+
+    /// The members that get no message, and why.
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
+    }
+
+    /// The number of the member that is `uri`.
+    pub fn member(&self, uri: &Uri<'_>, addressing: &Addressing) -> Option<u32> {
+        let uri = uri.without_headers();
+        addressing.buckets(&uri).find_map(|bucket| {
+            let start = self.index.partition_point(|&(filed, _)| filed < bucket);
+            let filed = self.index[start..].iter();
+            let mut candidates = filed.take_while(|&&(filed, _)| filed == bucket);
+            candidates
+                .find(|&&(_, number)| self.is_member_at(number, &uri, addressing))
+                .map(|&(_, number)| number)
+        })
+    }
+
+    fn is_member_at(&self, number: u32, uri: &Uri<'_>, addressing: &Addressing) -> bool {
+        let member = self.members.get(number as usize);
+        let text = member.map(|member| self.text_of(member));
+        text.and_then(|text| Uri::parse(text).ok())
+            .is_some_and(|member| addressing.same(&member, uri))
+    }
+
+    /// The Request-URI of a member that can be sent to.
+    pub fn recipient(&self, number: u32) -> Option<&[u8]> {
+        let member = self.members.get(number as usize)?;
+        member.is_recipient.then(|| self.text_of(member))
+    }
+
+    fn text_of(&self, member: &Member) -> &[u8] {
+        &self.text[member.start as usize..member.end as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addressing() -> Addressing {
+        Addressing {
+            reach: Reach::Core { tls: false },
+            same_number: true,
+            domains: vec!["home1.net".to_owned()],
+        }
+    }
+
+    fn compiled(members: &[&str]) -> Group {
+        let members = members.iter().copied();
+        let uri = "sip:g@home1.net".to_owned();
+        Group::compile(uri, true, members, &addressing(), |sip| {
+            sip.user == Some(b"nested")
+        })
+    }
+
+    fn recipients(group: &Group) -> Vec<&str> {
+        (0..group.members() as u32)
+            .filter_map(|number| group.recipient(number))
+            .map(|text| std::str::from_utf8(text).unwrap())
+            .collect()
+    }
+
+    fn has(group: &Group, uri: &str) -> bool {
+        let uri = Uri::parse(uri.as_bytes()).unwrap();
+        group.member(&uri, &addressing()).is_some()
+    }
+
+    #[test]
+    fn duplicates_are_left_out_and_the_first_wins() {
+        // C-1 to C-3; T 44, 49.
+        let group = compiled(&[
+            "sip:bob@home1.net",
+            "SIP:bob@HOME1.NET?Subject=x",
+            "sip:%62ob@home1.net",
+            "tel:+1-555",
+            "tel:+1555",
+            "sip:+1555@home1.net;user=phone",
+            "sip:+1555@elsewhere.net;user=phone",
+        ]);
+        let kept = [
+            "sip:bob@home1.net",
+            "tel:+1-555",
+            "sip:+1555@elsewhere.net;user=phone",
+        ];
+        assert_eq!(recipients(&group), kept);
+        assert_eq!(group.skipped().len(), 4);
+    }
+
+    #[test]
+    fn members_are_found_by_equality() {
+        let group = compiled(&[
+            "sip:ann@home1.net",
+            "tel:+15551230003",
+            "sips:cho@home1.net",
+        ]);
+        for uri in [
+            "sip:%61nn@HOME1.net;x=1?a=b",
+            "tel:+1(555)123-0003",
+            "sip:+15551230003@home1.net;user=phone",
+            "sips:cho@home1.net",
+        ] {
+            assert!(has(&group, uri), "{uri}");
+        }
+        for uri in [
+            "sip:Ann@home1.net",
+            "sip:ann@home1.net:5060",
+            "sip:cho@home1.net",
+        ] {
+            assert!(!has(&group, uri), "{uri}");
+        }
+    }
+
+    #[test]
+    fn members_that_cannot_be_sent_to_are_skipped_with_a_reason() {
+        // A-12, H-4, S-7; T 51, 54, 86.
+        let group = compiled(&[
+            "sips:a@h",
+            "im:b@h",
+            "tel:5551",
+            "sip:nested@home1.net",
+            "sip:x%0d@h",
+            "sip:bob@h;method=INVITE",
+        ]);
+        assert_eq!(recipients(&group), ["sip:bob@h"]);
+        assert_eq!(group.skipped().len(), 5);
+        assert_eq!(group.recipients(), 1);
+    }
+}

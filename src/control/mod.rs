@@ -1,0 +1,29 @@
+//! The controlling function of the OMA change request, clause 7.5: the checks in their order, the
+//! members, and the content of the requests that go out.
+//!
+//! It does no I/O of its own. What it needs from outside are the traits [`GroupDirectory`],
+//! [`Identifiers`] and [`RecentRequests`], and the time.
+
+#![forbid(unsafe_code)]
+
+mod content;
+pub mod decision;
+mod expiry;
+pub mod group;
+pub mod identifiers;
+pub mod policy;
+pub mod procedure;
+pub mod reach;
+pub mod recent;
+pub mod refusal;
+pub mod trust;
+
+pub use decision::{Accepted, Answer, Decision, Fork};
+pub use group::{Addressing, Group, GroupDirectory, Unavailable};
+pub use identifiers::{Identifiers, Token};
+pub use policy::Policy;
+pub use procedure::{NotOurs, Recognised, World, recognise};
+pub use reach::Reach;
+pub use recent::{Arrival, Receipt, RecentRequests, RequestKey};
+pub use refusal::{Reason, Refusal};
+pub use trust::{Source, Transport, TrustedPeer};

@@ -1,0 +1,48 @@
+//! Requests of the last 32 seconds, remembered by all workers together (H-3, RFC 3261 §8.2.2.2).
+
+use std::time::{Duration, SystemTime};
+
+/// How long a request is remembered: 64·T1, the life of a server transaction over UDP.
+pub const MEMORY: Duration = Duration::from_secs(32);
+
+/// What makes two requests the same, and what makes them one transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestKey<'m> {
+    /// The tag of From.
+    pub from_tag: &'m [u8],
+    /// The Call-ID.
+    pub call_id: &'m [u8],
+    /// The number of CSeq.
+    pub cseq: u32,
+    /// The topmost Via, the same only in a retransmission.
+    pub via: &'m [u8],
+}
+
+/// How a request relates to those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// It has not been accepted before.
+    New(Receipt),
+    /// It is a retransmission of a request that was accepted.
+    Repeated,
+    /// It came before on another branch (RFC 3261 §8.2.2.2).
+    Merged,
+}
+
+/// Where a request is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Which part of the memory.
+    pub place: u64,
+    /// Which request there.
+    pub fingerprint: u64,
+}
+
+/// The memory of recent requests. It is bounded and may forget before its time.
+pub trait RecentRequests {
+    /// Notes a request and says whether it was here before.
+    fn arrive(&self, key: &RequestKey<'_>, now: SystemTime) -> Arrival;
+
+    /// Notes that a request has been answered 202.
+    fn accept(&self, receipt: Receipt);
+}

@@ -1,0 +1,200 @@
+//! Why a message is refused: code, Warning text and requirement of each reason, in one table.
+
+use crate::sip::text::Printable;
+use std::fmt;
+
+/// Why a message that is ours is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The message breaks RFC 3261.
+    Malformed,
+    /// Accept-Contact wants the IM tag but breaks a rule of its own.
+    AcceptContact,
+    /// To has a tag.
+    InDialog,
+    /// The same request has come on another branch.
+    Merged,
+    /// Max-Forwards is 0.
+    TooManyHops,
+    /// Pager mode is off, for the server or for the group.
+    PagerMode,
+    /// No such group.
+    UnknownGroup,
+    /// Require names an option that is not supported.
+    Extension,
+    /// No trusted peer asserts an identity.
+    NoIdentity,
+    /// A trusted peer asserts an identity that cannot be read.
+    BadIdentity,
+    /// The originator may not send to the group.
+    NotAuthorised,
+    /// Privacy contradicts itself or cannot be read.
+    Privacy,
+    /// The originator wants to stay anonymous.
+    Anonymity,
+    /// A header field that goes into every outgoing message cannot be read.
+    Header,
+    /// The message expired before it arrived.
+    Expired,
+    /// There is a body of no type.
+    ContentType,
+    /// The groups cannot be read now.
+    Unavailable,
+    /// The group has nobody to send to.
+    NoRecipients,
+}
+
+/// One row of the table: the answer to one reason.
+struct Row {
+    code: u16,
+    requirement: &'static str,
+    warning: &'static str,
+}
+
+impl Reason {
+    /// The table, in the order of the checks: status code, requirement, Warning text.
+    const fn row(self) -> Row {
+        let (code, requirement, warning) = match self {
+            Self::Malformed => (400, "A.1-1", "Message not well formed"),
+            Self::AcceptContact => (400, "F-5", "Accept-Contact not well formed"),
+            Self::InDialog => (481, "A.1-3", "Group messages have no dialog"),
+            Self::Merged => (482, "H-3", "Request arrived on two paths"),
+            Self::TooManyHops => (483, "U-5", "Max-Forwards exhausted"),
+            Self::PagerMode => (403, "A-2", "Pager mode not supported"),
+            Self::UnknownGroup => (404, "A-6", "No such group"),
+            Self::Extension => (420, "A.1-6", "Required extension not supported"),
+            Self::NoIdentity => (403, "A-7", "Originator not authenticated"),
+            Self::BadIdentity => (403, "I-2", "Asserted identity not readable"),
+            Self::NotAuthorised => (403, "A-7", "Originator not authorised"),
+            Self::Privacy => (400, "I-5", "Privacy not well formed"),
+            Self::Anonymity => (403, "A-8", "Anonymity not allowed"),
+            Self::Header => (400, "S-7", "Header not well formed"),
+            Self::Expired => (400, "M-4", "Message expired on arrival"),
+            Self::ContentType => (400, "M-1", "Body without Content-Type"),
+            Self::Unavailable => (500, "A.1-11", "Groups not available"),
+            Self::NoRecipients => (403, "A.1-11", "No member to send to"),
+        };
+        Row {
+            code,
+            requirement,
+            warning,
+        }
+    }
+}
+
+/// Seconds after which a client may try again when the groups could not be read: longer than an
+/// administrator's copy of a file takes, shorter than a person waits.
+const RETRY_AFTER: u32 = 10;
+
+impl Reason {
+    /// The status code.
+    pub fn code(self) -> u16 {
+        self.row().code
+    }
+
+    /// The text of the Warning header, the same whatever the message said (S-9).
+    pub fn warning(self) -> &'static str {
+        self.row().warning
+    }
+
+    /// The requirement that asks for the refusal.
+    pub fn requirement(self) -> &'static str {
+        self.row().requirement
+    }
+}
+
+/// The reason phrase of a status code that this function answers with (RFC 3261 §21).
+pub fn phrase(code: u16) -> &'static str {
+    match code {
+        202 => "Accepted",
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        420 => "Bad Extension",
+        481 => "Call/Transaction Does Not Exist",
+        482 => "Loop Detected",
+        483 => "Too Many Hops",
+        _ => "Server Internal Error",
+    }
+}
+
+/// A refusal with what the log needs to know.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// What exactly, for the log only.
+    pub detail: String,
+    /// Option tags that are not supported, for the Unsupported header.
+    pub unsupported: Vec<u8>,
+    /// The authenticated originator, if the checks came that far.
+    pub originator: Option<Vec<u8>>,
+    /// What From claims, for the log only.
+    pub claimed: Vec<u8>,
+    /// The Request-URI.
+    pub group: Vec<u8>,
+}
+
+impl Refusal {
+    /// The header fields of the answer, each with its CRLF.
+    pub fn headers(&self, server_name: &str) -> Vec<u8> {
+        let mut headers = Vec::new();
+        if !self.unsupported.is_empty() {
+            headers.extend_from_slice(b"Unsupported: ");
+            headers.extend_from_slice(&self.unsupported);
+            headers.extend_from_slice(b"\r\n");
+        }
+        if self.reason == Reason::Unavailable {
+            headers.extend_from_slice(format!("Retry-After: {RETRY_AFTER}\r\n").as_bytes());
+        }
+        let warning = self.reason.warning();
+        headers
+            .extend_from_slice(format!("Warning: 399 {server_name} \"{warning}\"\r\n").as_bytes());
+        headers
+    }
+}
+
+/// The one log line of a refusal.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Row {
+            code,
+            warning,
+            requirement,
+            ..
+        } = self.reason.row();
+        let phrase = phrase(code);
+        write!(f, "refused {code} {phrase} ({requirement}: {warning}): ")?;
+        match &self.originator {
+            Some(originator) => write!(f, "originator=<{}>", Printable(originator))?,
+            None => write!(f, "originator=unknown from=<{}>", Printable(&self.claimed))?,
+        }
+        write!(f, " group=<{}>", Printable(&self.group))?;
+        if !self.detail.is_empty() {
+            write!(f, ": {}", self.detail)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_line_escapes_what_came_from_outside() {
+        let refusal = Refusal {
+            reason: Reason::Anonymity,
+            detail: String::new(),
+            unsupported: Vec::new(),
+            originator: None,
+            claimed: b"sip:a\r\nb@h\x1b".to_vec(),
+            group: vec![b'g'; 300],
+        };
+        let line = refusal.to_string();
+        assert!(line.starts_with(
+            r"refused 403 Forbidden (A-8: Anonymity not allowed): originator=unknown from=<sip:a\r\nb@h\x1b> group=<ggg"
+        ));
+        assert!(line.len() < 300 && line.ends_with("…>"), "{line}");
+    }
+}

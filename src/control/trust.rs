@@ -1,0 +1,105 @@
+//! Who is believed when he asserts an identity: I-1, RFC 3325 §3.
+
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// How a message came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// UDP.
+    Udp,
+    /// TCP.
+    Tcp,
+    /// TLS.
+    Tls,
+    /// SCTP, WebSocket or any other.
+    Other,
+}
+
+impl Transport {
+    /// Recognises a transport by its name in a Via, in any case.
+    pub fn of(name: &[u8]) -> Self {
+        match name.to_ascii_lowercase().as_slice() {
+            b"udp" => Self::Udp,
+            b"tcp" => Self::Tcp,
+            b"tls" => Self::Tls,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Where a message came from, as the proxy saw it.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    /// The address of the peer.
+    pub address: IpAddr,
+    /// The transport.
+    pub transport: Transport,
+}
+
+/// A peer, or a network of peers, that belongs to the trust domain.
+#[derive(Clone, Copy, Debug)]
+pub struct TrustedPeer {
+    transport: Option<Transport>,
+    network: IpNet,
+}
+
+impl TrustedPeer {
+    /// Reads `[udp:|tcp:|tls:]ADDRESS-or-CIDR`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let prefix = text
+            .split_once(':')
+            .map(|(prefix, rest)| (Transport::of(prefix.as_bytes()), rest));
+        let (transport, network) = match prefix {
+            Some((transport, rest)) if transport != Transport::Other => (Some(transport), rest),
+            _ => (None, text),
+        };
+        let address = network.parse::<IpAddr>().map(IpNet::from);
+        let network = network.parse().or(address).ok()?;
+        Some(Self { transport, network })
+    }
+
+    /// Whether `source` is such a peer.
+    pub fn includes(&self, source: &Source) -> bool {
+        self.transport
+            .is_none_or(|transport| transport == source.transport)
+            && self.network.contains(&source.address.to_canonical())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn includes(peer: &str, address: &str, transport: Transport) -> bool {
+        let address = address.parse().unwrap();
+        TrustedPeer::parse(peer)
+            .unwrap()
+            .includes(&Source { address, transport })
+    }
+
+    #[test]
+    fn addresses_networks_and_transports_are_compared() {
+        // I-1.
+        assert!(includes("10.1.2.3", "10.1.2.3", Transport::Udp));
+        assert!(includes("10.0.0.0/8", "::ffff:10.1.2.3", Transport::Tls));
+        assert!(!includes("10.0.0.0/8", "11.0.0.1", Transport::Udp));
+        assert!(includes("TLS:2001:db8::/32", "2001:db8::1", Transport::Tls));
+        assert!(!includes(
+            "tls:2001:db8::/32",
+            "2001:db8::1",
+            Transport::Tcp
+        ));
+        assert!(includes("2001:db8::1", "2001:db8::1", Transport::Tcp));
+        for bad in [
+            "",
+            "home1.net",
+            "10.0.0.0/33",
+            "sctp:10.0.0.1",
+            "udp:",
+            "10.0.0.1:5060",
+        ] {
+            assert!(TrustedPeer::parse(bad).is_none(), "{bad}");
+        }
+    }
+}

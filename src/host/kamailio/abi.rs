@@ -1,0 +1,200 @@
+//! Structures and numbers of Kamailio that we share with it, the same from 5.4 to 6.1 on x86_64.
+
+use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
+
+/// `str`: text that need not end with NUL.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Str {
+    pub s: *const c_char,
+    pub len: c_int,
+}
+
+impl Str {
+    pub const NONE: Self = Self {
+        s: std::ptr::null(),
+        len: 0,
+    };
+
+    /// Borrows `text`, which must live as long as the host looks at the result. Longer text than
+    /// any SIP message is cut.
+    pub fn of(text: &[u8]) -> Self {
+        Self {
+            s: text.as_ptr().cast(),
+            len: c_int::try_from(text.len()).unwrap_or(c_int::MAX),
+        }
+    }
+}
+
+/// `struct sip_msg`, of which only two words are looked at.
+#[repr(C)]
+pub struct SipMsg {
+    _opaque: [u8; 0],
+}
+
+/// Where `struct sip_msg` has the method of a request, its bytes and their number.
+pub const SIP_MSG_METHOD: usize = 40;
+pub const SIP_MSG_BUF: usize = 720;
+pub const SIP_MSG_LEN: usize = 728;
+
+/// `cmd_function`, with its two parameters as the script's parser left them.
+pub type ScriptFunction = unsafe extern "C" fn(*mut SipMsg, *mut c_void, *mut c_void) -> c_int;
+/// `fixup_function`.
+pub type Fixup = unsafe extern "C" fn(*mut *mut c_void, c_int) -> c_int;
+
+/// `cmd_export_t`.
+#[repr(C)]
+pub struct CmdExport {
+    pub name: *const c_char,
+    pub function: Option<ScriptFunction>,
+    pub param_no: c_int,
+    pub fixup: Option<Fixup>,
+    pub free_fixup: Option<Fixup>,
+    pub flags: c_uint,
+}
+
+/// `REQUEST_ROUTE`: the function may be used there.
+pub const REQUEST_ROUTE: c_uint = 1;
+
+/// `param_func_t`: called with each value that the script sets.
+pub type SetParameter = unsafe extern "C" fn(c_uint, *mut c_void) -> c_int;
+
+/// `param_export_t`.
+#[repr(C)]
+pub struct ParamExport {
+    pub name: *const c_char,
+    pub kind: c_uint,
+    pub set: Option<SetParameter>,
+}
+
+pub const PARAM_STRING: c_uint = 1;
+pub const PARAM_INT: c_uint = 2;
+/// The pointer of the row is a function to call.
+pub const PARAM_USE_FUNC: c_uint = 1 << 31;
+
+/// `module_exports_t`.
+#[repr(C)]
+pub struct ModuleExports {
+    pub name: *const c_char,
+    pub dlflags: c_uint,
+    pub cmds: *const CmdExport,
+    pub params: *const ParamExport,
+    pub rpc_methods: *const c_void,
+    pub pv_items: *const c_void,
+    pub response_f: Option<unsafe extern "C" fn(*mut SipMsg) -> c_int>,
+    pub init_mod_f: Option<unsafe extern "C" fn() -> c_int>,
+    pub init_child_f: Option<unsafe extern "C" fn(c_int) -> c_int>,
+    pub destroy_mod_f: Option<unsafe extern "C" fn()>,
+}
+
+/// The start of `struct sr_module`.
+#[repr(C)]
+pub struct SrModule {
+    pub path: *const c_char,
+    pub handle: *mut c_void,
+}
+
+/// `dlg_seq_t`.
+#[repr(C)]
+pub struct DlgSeq {
+    pub value: c_uint,
+    pub is_set: u8,
+}
+
+/// `DLG_SEQ_VALSET`.
+pub const DLG_SEQ_VALSET: u8 = 1;
+
+/// `dlg_t`, with room for what later versions append.
+#[repr(C)]
+pub struct Dlg {
+    pub call_id: Str,
+    pub rem_tag: Str,
+    pub loc_tag: Str,
+    pub loc_seq: DlgSeq,
+    pub rem_seq: DlgSeq,
+    pub loc_uri: Str,
+    pub rem_uri: Str,
+    pub rem_target: Str,
+    pub dst_uri: Str,
+    pub loc_dname: Str,
+    pub rem_dname: Str,
+    pub secure: u8,
+    pub state: c_uint,
+    pub route_set: *mut c_void,
+    pub hooks: [usize; 8],
+    pub send_sock: *mut c_void,
+    pub later: [usize; 32],
+}
+
+/// `uac_req_t`, with room for what later versions append.
+#[repr(C)]
+pub struct UacReq {
+    pub method: *const Str,
+    pub headers: *const Str,
+    pub body: *const Str,
+    pub ssock: *const Str,
+    pub ssockname: *const Str,
+    pub dialog: *mut Dlg,
+    pub cb_flags: c_uint,
+    pub cb: Option<TransactionCallback>,
+    pub cbp: *mut c_void,
+    pub callid: *const Str,
+    pub later: [usize; 22],
+}
+
+/// The start of `struct tmcb_params`.
+#[repr(C)]
+pub struct TmcbParams {
+    pub req: *mut SipMsg,
+    pub rpl: *mut SipMsg,
+    pub param: *mut *mut c_void,
+    pub code: c_int,
+}
+
+/// `transaction_cb`.
+pub type TransactionCallback = unsafe extern "C" fn(*mut c_void, c_int, *mut TmcbParams);
+/// `TMCB_LOCAL_COMPLETED`: a request of ours has its final response, or none in time.
+pub const TMCB_LOCAL_COMPLETED: c_uint = 1 << 10;
+
+/// `struct lump_rpl` is only passed on.
+pub type LumpRpl = c_void;
+/// `LUMP_RPL_HDR`: a header field of the answer.
+pub const LUMP_RPL_HDR: c_int = 1 << 1;
+
+/// `counter_cbk_f`; the handle is a 16-bit number in a structure.
+pub type ReadCounter = unsafe extern "C" fn(u16, *mut c_void) -> c_long;
+
+/// `ksr_logdata_t`.
+#[repr(C)]
+pub struct LogData {
+    pub facility: c_int,
+    pub level: c_int,
+    pub level_name: *const c_char,
+    pub file: *const c_char,
+    pub line: c_int,
+    pub module: *const c_char,
+    pub function: *const c_char,
+    pub location: *const c_char,
+    pub pid: c_int,
+    pub pid_index: c_int,
+}
+
+/// The error of `t_newtran` where the script has made the transaction already.
+pub const E_SCRIPT: c_int = -10;
+
+/// A table that the host reads: it holds pointers, and nobody writes it after the start.
+#[repr(transparent)]
+pub struct Table<T>(pub T);
+
+// SAFETY: the tables are constant; what they point to is constant or made for many callers.
+unsafe impl<T> Sync for Table<T> {}
+
+const _: () = {
+    assert!(size_of::<ModuleExports>() == 80);
+    assert!(size_of::<CmdExport>() == 48);
+    assert!(size_of::<ParamExport>() == 24);
+    assert!(std::mem::offset_of!(Dlg, loc_uri) == 64);
+    assert!(std::mem::offset_of!(Dlg, route_set) == 168);
+    assert!(std::mem::offset_of!(Dlg, send_sock) == 240);
+    assert!(size_of::<UacReq>() == 256);
+};

@@ -1,0 +1,88 @@
+//! Functions and variables of Kamailio's core, found by name once.
+
+use super::abi::{LumpRpl, SipMsg, SrModule, Str};
+use crate::host::symbol::find;
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+
+/// A core symbol that is missing.
+pub struct Missing(pub &'static CStr);
+
+/// What we use of the core.
+#[derive(Clone, Copy)]
+pub struct Core {
+    pub find_module_by_name: unsafe extern "C" fn(*const c_char) -> *const SrModule,
+    pub find_export: unsafe extern "C" fn(*const c_char, c_int, c_int) -> *mut c_void,
+    pub pv_parse_format: unsafe extern "C" fn(*const Str, *mut *mut c_void) -> c_int,
+    pub pv_printf: unsafe extern "C" fn(*mut SipMsg, *mut c_void, *mut c_char, *mut c_int) -> c_int,
+    pub add_lump_rpl2:
+        unsafe extern "C" fn(*mut SipMsg, *const c_char, c_int, c_int) -> *mut *mut LumpRpl,
+    pub faked_msg_next: unsafe extern "C" fn() -> *mut SipMsg,
+    pub faked_msg_init: unsafe extern "C" fn() -> c_int,
+    pub counter_register: CounterRegister,
+}
+
+/// `counter_register`: handle, group, name, flags, reader, its parameter, documentation, flags.
+pub type CounterRegister = unsafe extern "C" fn(
+    *mut u16,
+    *const c_char,
+    *const c_char,
+    c_int,
+    super::abi::ReadCounter,
+    *mut c_void,
+    *const c_char,
+    c_int,
+) -> c_int;
+
+/// The symbol `name` as whatever type of pointer the caller knows it to be.
+///
+/// # Safety
+/// `T` must be the type of a pointer to that symbol: a function pointer of its signature.
+pub unsafe fn function<T: Copy>(name: &'static CStr) -> Result<T, Missing> {
+    let address = find(name).ok_or(Missing(name))?;
+    // SAFETY: the caller promises that `T` is a pointer to the symbol.
+    Ok(unsafe { as_function(address) })
+}
+
+/// An address as a function pointer.
+///
+/// # Safety
+/// `T` must be the type of a function pointer that fits the function at `address`.
+pub unsafe fn as_function<T: Copy>(address: *mut c_void) -> T {
+    const { assert!(size_of::<T>() == size_of::<*mut c_void>()) };
+    // SAFETY: both are pointers of one size, and the caller promises the signature.
+    unsafe { std::mem::transmute_copy(&address) }
+}
+
+impl Core {
+    /// Finds everything, or names what is missing.
+    pub fn find() -> Result<Self, Missing> {
+        // SAFETY: each field has the signature of the function of its name, which has not changed
+        // from Kamailio 5.4 to 6.1.
+        unsafe {
+            Ok(Self {
+                find_module_by_name: function(c"find_module_by_name")?,
+                find_export: function(c"find_export")?,
+                pv_parse_format: function(c"pv_parse_format")?,
+                pv_printf: function(c"pv_printf")?,
+                add_lump_rpl2: function(c"add_lump_rpl2")?,
+                faked_msg_next: function(c"faked_msg_next")?,
+                faked_msg_init: function(c"faked_msg_init")?,
+                counter_register: function(c"counter_register")?,
+            })
+        }
+    }
+}
+
+/// The text of a constant character array of the core, such as `ver_name`.
+pub fn text(name: &CStr) -> Option<&'static CStr> {
+    let address = find(name)?;
+    // SAFETY: these symbols are constant arrays that end with NUL, in a program that stays loaded.
+    Some(unsafe { CStr::from_ptr(address.cast()) })
+}
+
+/// The major and the minor number of the running version.
+pub fn version() -> Option<(c_uint, c_uint)> {
+    let version = text(c"ver_version")?.to_str().ok()?;
+    let mut numbers = version.split(['.', '-']).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}

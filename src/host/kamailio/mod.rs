@@ -1,0 +1,16 @@
+//! Kamailio 5.4 to 6.1, loaded without its headers.
+//!
+//! What it reads of us stands in `exports`, what we know of its structures in `abi`, its functions
+//! in `core` and `tm`. A function that is missing or a layout that does not hold stops the start.
+
+mod abi;
+mod core;
+mod exports;
+mod log;
+mod message;
+mod module;
+mod parameters;
+mod statistics;
+mod tm;
+
+pub use exports::identify;

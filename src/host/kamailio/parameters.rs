@@ -1,0 +1,103 @@
+//! Module parameters: a row of Kamailio's table for each row of ours.
+//!
+//! Kamailio calls a setter for each `modparam` line without saying which parameter it is, so each
+//! parameter has a setter of its own: one function, made for each index.
+
+use super::abi::{PARAM_INT, PARAM_STRING, PARAM_USE_FUNC, ParamExport, SetParameter, Table};
+use super::log;
+use crate::config::{self, Settings};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::sync::{LazyLock, Mutex};
+
+/// The values from the script, collected before the module starts.
+pub static SETTINGS: LazyLock<Mutex<Settings>> = LazyLock::new(|| Mutex::new(Settings::new()));
+
+const COUNT: usize = config::PARAMETERS.len();
+
+/// Each parameter may be given as text or as a number; a last row of zeros ends the table.
+pub static PARAMETERS: Table<[ParamExport; 2 * COUNT + 1]> = Table(rows());
+
+const fn rows() -> [ParamExport; 2 * COUNT + 1] {
+    let mut rows = [const {
+        ParamExport {
+            name: std::ptr::null(),
+            kind: 0,
+            set: None,
+        }
+    }; 2 * COUNT + 1];
+    let mut index = 0;
+    while index < COUNT {
+        let name = NAMES[index].as_ptr().cast();
+        let kinds = [PARAM_STRING, PARAM_INT];
+        let mut kind = 0;
+        while kind < 2 {
+            rows[2 * index + kind] = ParamExport {
+                name,
+                kind: kinds[kind] | PARAM_USE_FUNC,
+                set: Some(SETTERS[index]),
+            };
+            kind += 1;
+        }
+        index += 1;
+    }
+    rows
+}
+
+const NAME_ROOM: usize = 32;
+
+/// The names with the NUL that Kamailio wants at their end.
+static NAMES: [[u8; NAME_ROOM]; COUNT] = {
+    let mut names = [[0; NAME_ROOM]; COUNT];
+    let mut index = 0;
+    while index < COUNT {
+        let name = config::PARAMETERS[index].name.as_bytes();
+        let mut at = 0;
+        while at < name.len() {
+            names[index][at] = name[at];
+            at += 1;
+        }
+        assert!(at < NAME_ROOM);
+        index += 1;
+    }
+    names
+};
+
+macro_rules! setters {
+    ($($index:literal)*) => { [$(set::<$index>),*] };
+}
+
+/// A setter for each index; the assertion asks for more literals when the table grows.
+static SETTERS: [SetParameter; 16] = setters!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
+const _: () = assert!(COUNT <= 16);
+
+/// Takes one value of the parameter at `INDEX` of our table.
+///
+/// # Safety
+/// Kamailio calls it with the kind of its own row and a value of that kind.
+unsafe extern "C" fn set<const INDEX: usize>(kind: c_uint, value: *mut c_void) -> c_int {
+    let text = if kind & PARAM_STRING != 0 {
+        if value.is_null() {
+            String::new()
+        } else {
+            // SAFETY: a value of kind string is text that ends with NUL.
+            let text = unsafe { CStr::from_ptr(value.cast::<c_char>()) };
+            text.to_string_lossy().into_owned()
+        }
+    } else {
+        // A number arrives in place of the pointer.
+        (value as usize as c_int).to_string()
+    };
+    let Some(parameter) = config::PARAMETERS.get(INDEX) else {
+        return -1;
+    };
+    let mut settings = SETTINGS
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    match parameter.store(&mut settings, &text) {
+        Ok(()) => 0,
+        Err(error) => {
+            log::start_error(&error);
+            -1
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The proxies that load the library: thin adapters, and what they have in common.
+//!
+//! A proxy reads the symbols `exports`, `module_version` and `module_flags` after it has loaded
+//! the file. None of its own functions is linked: they are found by name when the module starts,
+//! so that one file fits every version, and a program that is no proxy can load it too.
+
+pub mod handle;
+pub mod kamailio;
+mod symbol;
+
+pub use handle::{Proxy, ScriptResult, Transaction, handle};

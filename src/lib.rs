@@ -1,0 +1,15 @@
+//! The OMA Controlling IM Function for pager-mode SIP MESSAGE, as one shared library.
+//!
+//! A message flows one way through the modules, from bytes to decision to queue to proxy:
+//! [`sip`] reads it, [`control`] decides with the groups that [`store`] keeps, [`fanout`] remembers
+//! what all workers must know, [`server`] puts these together for one worker, and [`host`] (a proxy)
+//! or [`capi`] (a C program) carries the decision out.
+
+//capi
+pub mod config;
+pub mod control;
+pub mod fanout;
+pub mod host;
+pub mod server;
+pub mod sip;
+pub mod store;

@@ -1,0 +1,143 @@
+//! One server, put together: the policy from the settings, the stored groups, what workers share,
+//! and what each worker has of its own. Proxies and C programs both use it from here.
+
+#![forbid(unsafe_code)]
+
+mod policy;
+mod random_pool;
+mod start_error;
+
+pub use random_pool::RandomPool;
+pub use start_error::StartError;
+
+use crate::config::Settings;
+use crate::control::{
+    Accepted, Decision, NotOurs, Policy, Reason, RecentRequests, Recognised, Source, World,
+    recognise,
+};
+use crate::fanout::{Counter, Counters, RecentTable};
+use crate::sip::text::Printable;
+use crate::store::Store;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// What all workers of a server have in common. It is made before they are forked.
+#[derive(Debug)]
+pub struct Server {
+    policy: Policy,
+    next_hop: String,
+    database: PathBuf,
+    max_members: u32,
+    cache_members: u32,
+    recent: RecentTable,
+    counters: Counters,
+}
+
+impl Server {
+    /// Checks the settings and the database, and makes the memory that workers share.
+    pub fn open(settings: &Settings) -> Result<Self, StartError> {
+        let policy = policy::policy(settings)?;
+        let database = Path::new(&settings.database);
+        Store::check(database).map_err(StartError::Store)?;
+        let mut key = [0; 16];
+        getrandom::fill(&mut key).map_err(|error| StartError::System(error.into()))?;
+        let recent = RecentTable::new(settings.recent_requests, key);
+        Ok(Self {
+            policy,
+            next_hop: settings.core_route.clone(),
+            database: database.to_owned(),
+            max_members: settings.max_members,
+            cache_members: settings.cache_members,
+            recent: recent.map_err(StartError::System)?,
+            counters: Counters::new().map_err(StartError::System)?,
+        })
+    }
+
+    /// The name in Warning headers.
+    pub fn server_name(&self) -> &str {
+        &self.policy.server_name
+    }
+
+    /// The URI of the next hop, or empty where each member is sent to directly.
+    pub fn next_hop(&self) -> &str {
+        &self.next_hop
+    }
+
+    /// The counts of all workers.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Whether a message is for this function at all (A.1, rows 1 and 2).
+    pub fn recognise<'m>(&self, bytes: &'m [u8]) -> Result<Recognised<'m>, NotOurs> {
+        recognise(&self.policy, bytes)
+    }
+
+    /// Notes that an accepted message has been answered 202, counts and logs it: originator, group
+    /// and count, never the payload (S-2). Returns the number of the message.
+    pub fn answered(&self, accepted: &Accepted) -> u64 {
+        self.recent.accept(accepted.receipt);
+        let number = self.counters.add(Counter::Accepted);
+        log::info!(
+            "accepted message {number}: originator=<{}> group=<{}> recipients={} skipped={}",
+            Printable(&accepted.originator),
+            accepted.group.uri(),
+            accepted.count(),
+            accepted.group.skipped().len(),
+        );
+        number
+    }
+
+    /// What this process has of its own. To be made after it was forked.
+    pub fn worker(&self) -> Worker {
+        let addressing = self.policy.addressing.clone();
+        Worker {
+            groups: Store::new(
+                &self.database,
+                addressing,
+                self.max_members,
+                self.cache_members,
+            ),
+            identifiers: RandomPool::new(),
+        }
+    }
+}
+
+/// What one process has of its own: its view of the groups, and its random identifiers.
+pub struct Worker {
+    groups: Store,
+    /// The identifiers of this process.
+    pub identifiers: RandomPool,
+}
+
+impl Worker {
+    /// Runs the checks of a recognised message, counts the outcome and logs a refusal.
+    pub fn decide(
+        &mut self,
+        server: &Server,
+        message: &Recognised<'_>,
+        source: &Source,
+    ) -> Decision {
+        let mut world = World {
+            groups: &mut self.groups,
+            recent: &server.recent,
+            now: SystemTime::now(),
+        };
+        let decision = message.decide(&server.policy, source, &mut world);
+        match &decision {
+            Decision::Refused(refusal) => {
+                server.counters.add(Counter::Refused);
+                let level = match refusal.reason {
+                    Reason::Unavailable => log::Level::Error,
+                    _ => log::Level::Info,
+                };
+                log::log!(level, "{refusal}");
+            }
+            Decision::Repeated => {
+                server.counters.add(Counter::Retransmissions);
+            }
+            Decision::Accepted(_) => {}
+        }
+        decision
+    }
+}

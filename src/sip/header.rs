@@ -1,0 +1,159 @@
+//! Names of header fields: those that a decision or a fork needs, and their compact forms.
+
+/// A header field name that is known here, or [`HeaderName::Other`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum HeaderName {
+    /// Accept-Contact, RFC 3841.
+    AcceptContact,
+    /// Call-ID.
+    CallId,
+    /// Call-Info.
+    CallInfo,
+    /// Content-Disposition.
+    ContentDisposition,
+    /// Content-Encoding.
+    ContentEncoding,
+    /// Content-ID, RFC 8262.
+    ContentId,
+    /// Content-Language.
+    ContentLanguage,
+    /// Content-Length.
+    ContentLength,
+    /// Content-Transfer-Encoding, RFC 2045.
+    ContentTransferEncoding,
+    /// Content-Type.
+    ContentType,
+    /// Contribution-ID, of CPM.
+    ContributionId,
+    /// Conversation-ID, of CPM.
+    ConversationId,
+    /// CSeq.
+    CSeq,
+    /// Date.
+    Date,
+    /// Expires.
+    Expires,
+    /// From.
+    From,
+    /// In-Reply-To.
+    InReplyTo,
+    /// InReplyTo-Contribution-ID, of CPM.
+    InReplyToContributionId,
+    /// Max-Forwards.
+    MaxForwards,
+    /// MIME-Version.
+    MimeVersion,
+    /// Organization.
+    Organization,
+    /// P-Asserted-Identity, RFC 3325.
+    PAssertedIdentity,
+    /// Priority.
+    Priority,
+    /// Privacy, RFC 3323.
+    Privacy,
+    /// Reply-To.
+    ReplyTo,
+    /// Require.
+    Require,
+    /// Subject.
+    Subject,
+    /// To.
+    To,
+    /// Via.
+    Via,
+    /// Any other name.
+    Other,
+}
+
+use HeaderName as Name;
+
+/// Full name, compact form (RFC 3261 §7.3.3, RFC 3841 §10) and meaning.
+const NAMES: [(&str, Option<u8>, Name); Name::Other as usize] = [
+    ("Accept-Contact", Some(b'a'), Name::AcceptContact),
+    ("Call-ID", Some(b'i'), Name::CallId),
+    ("Call-Info", None, Name::CallInfo),
+    ("Content-Disposition", None, Name::ContentDisposition),
+    ("Content-Encoding", Some(b'e'), Name::ContentEncoding),
+    ("Content-ID", None, Name::ContentId),
+    ("Content-Language", None, Name::ContentLanguage),
+    ("Content-Length", Some(b'l'), Name::ContentLength),
+    (
+        "Content-Transfer-Encoding",
+        None,
+        Name::ContentTransferEncoding,
+    ),
+    ("Content-Type", Some(b'c'), Name::ContentType),
+    ("Contribution-ID", None, Name::ContributionId),
+    ("Conversation-ID", None, Name::ConversationId),
+    ("CSeq", None, Name::CSeq),
+    ("Date", None, Name::Date),
+    ("Expires", None, Name::Expires),
+    ("From", Some(b'f'), Name::From),
+    ("In-Reply-To", None, Name::InReplyTo),
+    (
+        "InReplyTo-Contribution-ID",
+        None,
+        Name::InReplyToContributionId,
+    ),
+    ("Max-Forwards", None, Name::MaxForwards),
+    ("MIME-Version", None, Name::MimeVersion),
+    ("Organization", None, Name::Organization),
+    ("P-Asserted-Identity", None, Name::PAssertedIdentity),
+    ("Priority", None, Name::Priority),
+    ("Privacy", None, Name::Privacy),
+    ("Reply-To", None, Name::ReplyTo),
+    ("Require", None, Name::Require),
+    ("Subject", Some(b's'), Name::Subject),
+    ("To", Some(b't'), Name::To),
+    ("Via", Some(b'v'), Name::Via),
+];
+
+impl HeaderName {
+    /// How many names there are, [`HeaderName::Other`] included.
+    pub const COUNT: usize = Self::Other as usize + 1;
+
+    /// Recognises a name in any case, full or compact.
+    pub fn of(name: &[u8]) -> Self {
+        let found = match name {
+            [letter] => {
+                let letter = letter.to_ascii_lowercase();
+                NAMES
+                    .iter()
+                    .find(|(_, compact, _)| *compact == Some(letter))
+            }
+            _ => NAMES
+                .iter()
+                .find(|(full, _, _)| name.eq_ignore_ascii_case(full.as_bytes())),
+        };
+        found.map_or(Self::Other, |(_, _, name)| *name)
+    }
+
+    /// The name as the standards write it; "header field" for [`HeaderName::Other`].
+    pub fn as_str(self) -> &'static str {
+        let row = NAMES.get(self as usize);
+        row.map_or("header field", |(full, _, _)| full)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_stands_in_the_order_of_the_names() {
+        for (index, (full, _, name)) in NAMES.iter().enumerate() {
+            assert_eq!(*name as usize, index, "{full}");
+            assert_eq!(name.as_str(), *full);
+            assert_eq!(Name::of(full.to_ascii_uppercase().as_bytes()), *name);
+        }
+    }
+
+    #[test]
+    fn compact_forms_are_known_in_any_case() {
+        assert_eq!(Name::of(b"A"), Name::AcceptContact);
+        assert_eq!(Name::of(b"v"), Name::Via);
+        assert_eq!(Name::of(b"z"), Name::Other);
+        assert_eq!(Name::of(b""), Name::Other);
+    }
+}

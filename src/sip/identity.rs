@@ -1,0 +1,54 @@
+//! P-Asserted-Identity, RFC 3325 §9.1 as RFC 5876 §4.5 reads it (I-2).
+
+use super::name_addr::{self, NameAddr};
+use super::uri::Uri;
+use super::{HeaderName, Malformed};
+use smallvec::SmallVec;
+
+/// Who the network says the originator is.
+#[derive(Clone, Debug, Default)]
+pub struct AssertedIdentity<'a> {
+    /// The first SIP or SIPS address and the first tel address, in the order of the request.
+    pub addresses: SmallVec<[NameAddr<'a>; 2]>,
+}
+
+impl<'a> AssertedIdentity<'a> {
+    /// Reads all rows. Further addresses and other schemes are ignored; they are not passed on.
+    pub fn parse(rows: impl Iterator<Item = &'a [u8]>) -> Result<Self, Malformed> {
+        let mut identity = Self::default();
+        for row in rows {
+            for address in name_addr::list(HeaderName::PAssertedIdentity.as_str(), row) {
+                let address = address?;
+                let is_taken = identity.addresses.iter().any(|earlier| {
+                    matches!(
+                        (earlier.uri, address.uri),
+                        (Uri::Sip(_), Uri::Sip(_)) | (Uri::Tel(_), Uri::Tel(_))
+                    )
+                });
+                if !is_taken && matches!(address.uri, Uri::Sip(_) | Uri::Tel(_)) {
+                    identity.addresses.push(address);
+                }
+            }
+        }
+        Ok(identity)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_sip_and_the_first_tel_address_count() {
+        let rows = [
+            &b"<mailto:ann@h>, <tel:+1>, \"Ann\" <sips:ann@h>"[..],
+            b"<sip:bob@h>, <tel:+2>",
+        ];
+        let identity = AssertedIdentity::parse(rows.into_iter()).unwrap();
+        let mut out = Vec::new();
+        for address in &identity.addresses {
+            address.write(&mut out).unwrap();
+        }
+        assert_eq!(out, b"<tel:+1>\"Ann\" <sips:ann@h>");
+    }
+}

@@ -1,0 +1,27 @@
+//! Wire types: a borrowed view of a request and of the header fields that the decision needs.
+//!
+//! Nothing here reads a clock, a file or the network, and nothing panics on any input. What does
+//! not follow its grammar gives a [`Malformed`] that says where.
+
+#![forbid(unsafe_code)]
+
+pub mod accept_contact;
+pub mod escape;
+pub mod header;
+pub mod identity;
+pub mod malformed;
+pub mod message;
+pub mod name_addr;
+pub mod number;
+pub mod privacy;
+pub mod tel;
+pub mod text;
+pub mod token_list;
+pub mod uri;
+mod uri_equality;
+
+pub use header::HeaderName;
+pub use malformed::Malformed;
+pub use message::Request;
+pub use name_addr::NameAddr;
+pub use uri::{SipUri, Uri};

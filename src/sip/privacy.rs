@@ -1,0 +1,109 @@
+//! Privacy, RFC 3323 §4.2 and RFC 3325 §9.3 (I-5).
+
+use super::Malformed;
+use super::text::{Nesting, is_token, split};
+
+/// The values of all Privacy rows together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Privacy {
+    /// `id`: keep the asserted identity inside the trust domain.
+    pub id: bool,
+    /// `user`: the user agent could not anonymise itself.
+    pub user: bool,
+    /// `header`: obscure headers that tell of the user.
+    pub header: bool,
+    /// `critical`: refuse rather than send without.
+    pub critical: bool,
+    /// `none`, which must stand alone.
+    pub none: bool,
+    /// `session`, `history` or a value unknown here.
+    pub other: bool,
+}
+
+impl Privacy {
+    /// Reads all rows; tokens are separated by semicolons and may be in any case.
+    pub fn parse<'a>(rows: impl Iterator<Item = &'a [u8]>) -> Result<Self, Malformed> {
+        const PART: &str = "Privacy";
+        let mut privacy = Self::default();
+        for row in rows {
+            for token in split(PART, row, b';', Nesting::Quotes) {
+                let token = token?;
+                if !is_token(token) {
+                    return Err(Malformed::at(PART, token, 0, "a privacy value"));
+                }
+                *privacy.field(token) = true;
+            }
+            let others = Self {
+                none: false,
+                ..privacy
+            };
+            if privacy.none && others != Self::default() {
+                return Err(Malformed::at(PART, row, 0, "`none` alone or not at all"));
+            }
+        }
+        Ok(privacy)
+    }
+
+    fn field(&mut self, token: &[u8]) -> &mut bool {
+        match token.to_ascii_lowercase().as_slice() {
+            b"id" => &mut self.id,
+            b"user" => &mut self.user,
+            b"header" => &mut self.header,
+            b"critical" => &mut self.critical,
+            b"none" => &mut self.none,
+            _ => &mut self.other,
+        }
+    }
+
+    /// Whether the values ask that the originator stay unknown.
+    pub fn wants_anonymity(&self) -> bool {
+        self.id || self.user || self.header || self.critical
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(rows: &[&str]) -> Result<Privacy, Malformed> {
+        Privacy::parse(rows.iter().map(|row| row.as_bytes()))
+    }
+
+    #[test]
+    fn rows_are_merged_and_case_does_not_count() {
+        // I-5.
+        let privacy = parse(&["Session", "ID ; Critical"]).unwrap();
+        assert!(privacy.id && privacy.critical && privacy.other && !privacy.none);
+    }
+
+    #[test]
+    fn only_what_hides_the_originator_is_anonymity() {
+        //
+        for (rows, wanted) in [
+            (&["id"][..], true),
+            (&["user"], true),
+            (&["header"], true),
+            (&["critical"], true),
+            (&["session;id"], true),
+            (&["none"], false),
+            (&["session"], false),
+            (&["history;x-new"], false),
+            (&[], false),
+        ] {
+            assert_eq!(parse(rows).unwrap().wants_anonymity(), wanted, "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn none_beside_others_is_malformed_and_so_is_no_value() {
+        for rows in [
+            &["none;id"][..],
+            &["none", "session"],
+            &[""],
+            &["id,header"],
+            &["id;"],
+        ] {
+            assert!(parse(rows).is_err(), "{rows:?}");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Lexical rules that header fields share, RFC 3261 §25.1: tokens, quoted strings, folding, lists.
+
+use super::Malformed;
+use memchr::memchr2;
+
+/// Whether `byte` may stand in a token.
+pub fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte)
+}
+
+/// Whether `text` is a token: not empty, and token bytes only.
+pub fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|&byte| is_token_byte(byte))
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// `text` without white space, folds included, at both ends.
+pub fn trim(text: &[u8]) -> &[u8] {
+    trim_end(trim_start(text))
+}
+
+/// `text` without white space, folds included, at its start.
+pub fn trim_start(text: &[u8]) -> &[u8] {
+    let start = text.iter().position(|&b| !is_space(b));
+    &text[start.unwrap_or(text.len())..]
+}
+
+fn trim_end(text: &[u8]) -> &[u8] {
+    let last = text.iter().rposition(|&b| !is_space(b));
+    &text[..last.map_or(0, |last| last + 1)]
+}
+
+/// Appends a header value on one line: a fold becomes one space (RFC 3261 §7.3.1).
+///
+/// A control character other than the horizontal tab is an error: copied, it could end the header
+/// field early in somebody else's parser (S-7).
+pub fn unfold(part: &'static str, value: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+    let mut at = 0;
+    while at < value.len() {
+        match value[at] {
+            b'\r' | b'\n' => {
+                let fold = fold_length(&value[at..]);
+                if fold == 0 {
+                    return Err(Malformed::at(part, value, at, "a folded line"));
+                }
+                out.push(b' ');
+                at += fold;
+            }
+            byte if is_forbidden_control(byte) => {
+                return Err(Malformed::at(part, value, at, "no control character"));
+            }
+            byte => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether `byte` is a control character that no header value may carry.
+pub fn is_forbidden_control(byte: u8) -> bool {
+    byte.is_ascii_control() && byte != b'\t'
+}
+
+/// The length of the line end and the white space of a fold at the start of `text`, or 0.
+fn fold_length(text: &[u8]) -> usize {
+    let line_end = match text {
+        [b'\r', b'\n', ..] => 2,
+        [b'\n', ..] => 1,
+        _ => return 0,
+    };
+    let blanks = text[line_end..]
+        .iter()
+        .take_while(|b| matches!(b, b' ' | b'\t'));
+    match blanks.count() {
+        0 => 0,
+        count => line_end + count,
+    }
+}
+
+/// The length of the quoted string at the start of `text`, quotes included.
+pub fn quoted_length(part: &'static str, text: &[u8]) -> Result<usize, Malformed> {
+    let mut at = 1;
+    while let Some(found) = memchr2(b'"', b'\\', text.get(at..).unwrap_or_default()) {
+        at += found;
+        if text[at] == b'"' {
+            return Ok(at + 1);
+        }
+        at += 2;
+    }
+    let end = text.len();
+    Err(Malformed::at(part, text, end, "a closing quote"))
+}
+
+/// What may hide a separator from [`split`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Nesting {
+    /// Quoted strings only.
+    Quotes,
+    /// Quoted strings and `<…>`.
+    QuotesAndAngles,
+}
+
+/// Takes the text before the first `separator` that is not hidden; the rest is `None` at the end.
+pub fn split_first<'a>(
+    part: &'static str,
+    text: &'a [u8],
+    separator: u8,
+    nesting: Nesting,
+) -> Result<(&'a [u8], Option<&'a [u8]>), Malformed> {
+    let mut at = 0;
+    let mut in_angles = false;
+    while at < text.len() {
+        match text[at] {
+            b'"' if !in_angles => {
+                at += quoted_length(part, &text[at..]).map_err(|e| shifted(e, at))?;
+                continue;
+            }
+            b'<' if nesting == Nesting::QuotesAndAngles => in_angles = true,
+            b'>' => in_angles = false,
+            byte if byte == separator && !in_angles => {
+                return Ok((&text[..at], Some(&text[at + 1..])));
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    if in_angles {
+        return Err(Malformed::at(part, text, at, "a closing '>'"));
+    }
+    Ok((text, None))
+}
+
+fn shifted(error: Malformed, by: usize) -> Malformed {
+    Malformed {
+        offset: error.offset + by,
+        ..error
+    }
+}
+
+/// The elements of a list with its `separator`, trimmed; an error ends the list.
+pub fn split<'a>(
+    part: &'static str,
+    text: &'a [u8],
+    separator: u8,
+    nesting: Nesting,
+) -> impl Iterator<Item = Result<&'a [u8], Malformed>> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let here = rest.take()?;
+        Some(
+            split_first(part, here, separator, nesting).map(|(element, after)| {
+                rest = after;
+                trim(element)
+            }),
+        )
+    })
+}
+
+/// One `name` or `name=value` of a header field, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parameter<'a> {
+    /// The name, a token.
+    pub name: &'a [u8],
+    /// The value, quotes included if it has them.
+    pub value: Option<&'a [u8]>,
+}
+
+/// The parameters of `text`, which is what follows the first semicolon.
+pub fn parameters<'a>(
+    part: &'static str,
+    text: &'a [u8],
+) -> impl Iterator<Item = Result<Parameter<'a>, Malformed>> {
+    split(part, text, b';', Nesting::Quotes)
+        .map(move |element| element.and_then(|element| parameter(part, element)))
+}
+
+fn parameter<'a>(part: &'static str, text: &'a [u8]) -> Result<Parameter<'a>, Malformed> {
+    let (name, value) = split_first(part, text, b'=', Nesting::Quotes)?;
+    let name = trim(name);
+    if !is_token(name) {
+        let bad = name.iter().position(|&b| !is_token_byte(b));
+        let offset = bad.unwrap_or(name.len());
+        return Err(Malformed::at(part, text, offset, "a parameter name"));
+    }
+    let value = value.map(trim);
+    if let Some([b'"', ..]) = value {
+        let value = value.unwrap_or_default();
+        let end = quoted_length(part, value)?;
+        if end != value.len() {
+            return Err(Malformed::at(part, value, end, "nothing after the quote"));
+        }
+    }
+    Ok(Parameter { name, value })
+}
+
+/// Text from outside for a log or an error: escaped, and cut to 128 bytes.
+pub struct Printable<'a>(pub &'a [u8]);
+
+impl std::fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        const MOST: usize = 128;
+        let shown = &self.0[..self.0.len().min(MOST)];
+        write!(f, "{}", shown.escape_ascii())?;
+        f.write_str(if shown.len() < self.0.len() {
+            "…"
+        } else {
+            ""
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(text: &str) -> Vec<&[u8]> {
+        split("x", text.as_bytes(), b',', Nesting::QuotesAndAngles)
+            .map(Result::unwrap)
+            .collect()
+    }
+
+    #[test]
+    fn commas_inside_quotes_and_angles_are_data() {
+        let parts = pieces(r#""a,\",b" <sip:a,b@h>, <sip:c@h>"#);
+        assert_eq!(parts, [&br#""a,\",b" <sip:a,b@h>"#[..], b"<sip:c@h>"]);
+    }
+
+    #[test]
+    fn an_open_quote_is_an_error_that_says_where() {
+        let error = split("x", b"ab\"c", b',', Nesting::Quotes)
+            .next()
+            .unwrap()
+            .unwrap_err();
+        assert_eq!((error.offset, error.expected), (4, "a closing quote"));
+    }
+
+    #[test]
+    fn folds_become_one_space_and_control_characters_are_refused() {
+        let mut out = Vec::new();
+        unfold("Subject", b"a\r\n \t b\n c\td", &mut out).unwrap();
+        assert_eq!(out, b"a b c\td");
+        assert_eq!(unfold("Subject", b"a\0b", &mut out).unwrap_err().offset, 1);
+        assert_eq!(
+            unfold("Subject", b"a\r\nb", &mut out).unwrap_err().offset,
+            1
+        );
+    }
+}

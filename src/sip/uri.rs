@@ -1,0 +1,466 @@
+//! SIP, SIPS, tel and URN URIs: RFC 3261 §19.1, RFC 3966, RFC 8141.
+//!
+//! Reading is strict: an address that some element on the way might read in another way is not one
+//! to send to. Equality stands in `uri_equality`.
+
+use super::Malformed;
+use super::escape::{first_bad, units};
+use super::number::write_decimal;
+use super::tel::TelUri;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+const PART: &str = "URI";
+
+/// A URI, borrowed from the text it was read from.
+#[derive(Clone, Copy, Debug)]
+pub enum Uri<'a> {
+    /// `sip:` or `sips:`.
+    Sip(SipUri<'a>),
+    /// `tel:`.
+    Tel(TelUri<'a>),
+    /// `urn:`, with what follows the colon.
+    Urn(&'a [u8]),
+    /// Any other scheme, which cannot be sent to.
+    Other {
+        /// The scheme as written.
+        scheme: &'a [u8],
+        /// What follows the colon.
+        rest: &'a [u8],
+    },
+}
+
+/// A SIP or SIPS URI. All parts are as written.
+#[derive(Clone, Copy, Debug)]
+pub struct SipUri<'a> {
+    /// Whether the scheme is `sips`.
+    pub secure: bool,
+    /// The user, not empty; `None` for a URI of a host.
+    pub user: Option<&'a [u8]>,
+    /// The password, which no URI should have.
+    pub password: Option<&'a [u8]>,
+    /// A name, an IPv4 address or an IPv6 address in brackets.
+    pub host: &'a [u8],
+    /// The port, if one is written.
+    pub port: Option<u16>,
+    /// What follows the first semicolon behind the host; empty if there is none.
+    pub parameters: &'a [u8],
+    /// What follows the question mark; empty if there is none.
+    pub headers: &'a [u8],
+}
+
+/// What [`SipUri::write`] leaves out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Nothing: the URI as it is.
+    Whole,
+    /// For a Request-URI: no headers and no `method` (M-7, RFC 3261 §19.1.5).
+    RequestUri,
+    /// The one spelling of an address of ours: no headers, only the parameters that count for
+    /// equality, in a fixed order, escapes only where needed, host in lower case (A-3, C-1).
+    Provisioned,
+}
+
+/// Parameters that make two URIs differ when only one has them (RFC 3261 §19.1.4), sorted.
+pub(super) const SIGNIFICANT: [&[u8]; 5] = [b"maddr", b"method", b"transport", b"ttl", b"user"];
+
+impl<'a> Uri<'a> {
+    /// Reads the whole of `text` as one URI.
+    pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
+        let colon = memchr::memchr(b':', text)
+            .ok_or_else(|| Malformed::at(PART, text, text.len(), "a scheme and a colon"))?;
+        let (scheme, rest) = (&text[..colon], &text[colon + 1..]);
+        let shifted = |error: Malformed| Malformed {
+            offset: error.offset + colon + 1,
+            ..error
+        };
+        if scheme.eq_ignore_ascii_case(b"sip") || scheme.eq_ignore_ascii_case(b"sips") {
+            return SipUri::parse_rest(scheme.len() == 4, rest)
+                .map(Self::Sip)
+                .map_err(shifted);
+        }
+        if scheme.eq_ignore_ascii_case(b"tel") {
+            return TelUri::parse(rest).map(Self::Tel).map_err(shifted);
+        }
+        let good = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+        if !scheme.first().is_some_and(u8::is_ascii_alphabetic) || !scheme.iter().all(good) {
+            return Err(Malformed::at(PART, text, 0, "a scheme"));
+        }
+        let allowed = |byte: u8| b"/?#[]@!$&'()*+,;=:".contains(&byte);
+        if let Some(bad) = first_bad(rest, allowed) {
+            return Err(shifted(Malformed::at(PART, rest, bad, "a URI character")));
+        }
+        if scheme.eq_ignore_ascii_case(b"urn") {
+            return Ok(Self::Urn(rest));
+        }
+        Ok(Self::Other { scheme, rest })
+    }
+
+    /// Appends the URI, with its scheme in lower case.
+    pub fn write(&self, form: Form, out: &mut Vec<u8>) {
+        match self {
+            Self::Sip(sip) => sip.write(form, out),
+            Self::Tel(tel) => {
+                out.extend_from_slice(b"tel:");
+                out.extend_from_slice(tel.number);
+                write_after(b';', tel.parameters, out);
+            }
+            Self::Urn(rest) => {
+                out.extend_from_slice(b"urn:");
+                out.extend_from_slice(rest);
+            }
+            Self::Other { scheme, rest } => {
+                out.extend(scheme.to_ascii_lowercase());
+                out.push(b':');
+                out.extend_from_slice(rest);
+            }
+        }
+    }
+
+    /// The URI printed in `form`. A URI that was read is ASCII.
+    pub fn print(&self, form: Form) -> String {
+        let mut out = Vec::new();
+        self.write(form, &mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+}
+
+impl<'a> SipUri<'a> {
+    fn parse_rest(secure: bool, text: &'a [u8]) -> Result<Self, Malformed> {
+        let (userinfo, host_start) = match memchr::memchr(b'@', text) {
+            Some(at) => (Some(&text[..at]), at + 1),
+            None => (None, 0),
+        };
+        let (user, password) = match userinfo {
+            Some(userinfo) => {
+                let (user, password) = parse_userinfo(text, userinfo)?;
+                (Some(user), password)
+            }
+            None => (None, None),
+        };
+        let hostport_end = text[host_start..]
+            .iter()
+            .position(|byte| matches!(byte, b';' | b'?'))
+            .map_or(text.len(), |at| host_start + at);
+        let (host, port) = parse_hostport(text, host_start, hostport_end)?;
+        let headers_start =
+            memchr::memchr(b'?', &text[hostport_end..]).map(|at| hostport_end + at + 1);
+        let parameters_end = headers_start.map_or(text.len(), |start| start - 1);
+        let parameters = text
+            .get(hostport_end + 1..parameters_end)
+            .unwrap_or_default();
+        if hostport_end < parameters_end {
+            check_parameters(text, hostport_end + 1, parameters)?;
+        }
+        let headers = &text[headers_start.unwrap_or(text.len())..];
+        if headers_start.is_some() {
+            check_headers(text, headers)?;
+        }
+        Ok(Self {
+            secure,
+            user,
+            password,
+            host,
+            port,
+            parameters,
+            headers,
+        })
+    }
+
+    /// The parameters as written, a missing value as `None`.
+    pub fn parameters(&self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + use<'a> {
+        let pieces = self.parameters.split(|&byte| byte == b';');
+        pieces.filter(|piece| !piece.is_empty()).map(split_value)
+    }
+
+    /// The parameter `name`, in any case; its value may be missing.
+    pub fn parameter(&self, name: &[u8]) -> Option<Option<&'a [u8]>> {
+        let mut all = self.parameters();
+        all.find_map(|(found, value)| found.eq_ignore_ascii_case(name).then_some(value))
+    }
+
+    /// Whether the user is a telephone number: `user=phone` (RFC 3261 §19.1.1).
+    pub fn is_phone(&self) -> bool {
+        let user = self.parameter(b"user").flatten();
+        user.is_some_and(|value| value.eq_ignore_ascii_case(b"phone"))
+    }
+
+    /// Appends the URI without what `form` leaves out.
+    pub fn write(&self, form: Form, out: &mut Vec<u8>) {
+        out.extend_from_slice(if self.secure { b"sips:" } else { b"sip:" });
+        let plain = form != Form::Provisioned;
+        if let Some(user) = self.user {
+            write_units(user, plain, out);
+            if let Some(password) = self.password {
+                out.push(b':');
+                write_units(password, plain, out);
+            }
+            out.push(b'@');
+        }
+        if plain {
+            out.extend_from_slice(self.host);
+        } else {
+            out.extend(self.host.iter().map(u8::to_ascii_lowercase));
+        }
+        if let Some(port) = self.port {
+            out.push(b':');
+            write_decimal(usize::from(port), out);
+        }
+        match form {
+            Form::Whole => {
+                write_after(b';', self.parameters, out);
+                write_after(b'?', self.headers, out);
+            }
+            Form::RequestUri => {
+                for (name, value) in self.parameters() {
+                    if !name.eq_ignore_ascii_case(b"method") {
+                        write_parameter(name, value, out);
+                    }
+                }
+            }
+            Form::Provisioned => {
+                for name in SIGNIFICANT {
+                    if let Some(value) = self.parameter(name) {
+                        let value = value.map(<[u8]>::to_ascii_lowercase);
+                        write_parameter(name, value.as_deref(), out);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn write_units(text: &[u8], plain: bool, out: &mut Vec<u8>) {
+    if plain {
+        out.extend_from_slice(text);
+    } else {
+        units(text).for_each(|unit| unit.write(out));
+    }
+}
+
+fn write_parameter(name: &[u8], value: Option<&[u8]>, out: &mut Vec<u8>) {
+    write_after(b';', name, out);
+    if let Some(value) = value {
+        out.push(b'=');
+        out.extend_from_slice(value);
+    }
+}
+
+fn write_after(separator: u8, text: &[u8], out: &mut Vec<u8>) {
+    if !text.is_empty() {
+        out.push(separator);
+        out.extend_from_slice(text);
+    }
+}
+
+fn split_value(piece: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match memchr::memchr(b'=', piece) {
+        Some(at) => (&piece[..at], Some(&piece[at + 1..])),
+        None => (piece, None),
+    }
+}
+
+fn parse_userinfo<'a>(
+    text: &'a [u8],
+    userinfo: &'a [u8],
+) -> Result<(&'a [u8], Option<&'a [u8]>), Malformed> {
+    let colon = memchr::memchr(b':', userinfo);
+    let user = &userinfo[..colon.unwrap_or(userinfo.len())];
+    let password = colon.map(|at| &userinfo[at + 1..]);
+    if user.is_empty() {
+        return Err(Malformed::at(PART, text, 0, "a user before the '@'"));
+    }
+    if let Some(bad) = first_bad(user, |byte| b"&=+$,;?/".contains(&byte)) {
+        return Err(Malformed::at(PART, text, bad, "a character of a user"));
+    }
+    let bad = password.and_then(|it| first_bad(it, |byte| b"&=+$,".contains(&byte)));
+    if let Some(bad) = bad {
+        let offset = user.len() + 1 + bad;
+        return Err(Malformed::at(PART, text, offset, "a password character"));
+    }
+    Ok((user, password))
+}
+
+fn parse_hostport(
+    text: &[u8],
+    start: usize,
+    end: usize,
+) -> Result<(&[u8], Option<u16>), Malformed> {
+    let hostport = &text[start..end];
+    let host_len = match hostport.first() {
+        Some(b'[') => memchr::memchr(b']', hostport).map_or(hostport.len(), |at| at + 1),
+        _ => memchr::memchr(b':', hostport).unwrap_or(hostport.len()),
+    };
+    let (host, port) = hostport.split_at(host_len);
+    check_host(text, start, host)?;
+    if port.is_empty() {
+        return Ok((host, None));
+    }
+    let number = port
+        .strip_prefix(b":")
+        .filter(|digits| digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit))
+        .and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u16>().ok())
+        .filter(|&number| number > 0);
+    match number {
+        Some(number) => Ok((host, Some(number))),
+        None => {
+            let offset = start + host_len;
+            Err(Malformed::at(PART, text, offset, "a port from 1 to 65535"))
+        }
+    }
+}
+
+fn check_host(text: &[u8], start: usize, host: &[u8]) -> Result<(), Malformed> {
+    let good = if host.first() == Some(&b'[') {
+        ipv6_address(host).is_some()
+    } else {
+        // An underscore is no hostname character, but deployed names have it.
+        let good = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte);
+        !host.is_empty()
+            && host.iter().all(good)
+            && !matches!(host.first(), Some(b'.' | b'-'))
+            && !host.windows(2).any(|pair| pair == b"..")
+            && (!looks_like_ipv4(host) || ipv4_address(host).is_some())
+    };
+    if good {
+        Ok(())
+    } else {
+        Err(Malformed::at(PART, text, start, "a host name or address"))
+    }
+}
+
+fn looks_like_ipv4(host: &[u8]) -> bool {
+    host.iter()
+        .all(|byte| byte.is_ascii_digit() || *byte == b'.')
+}
+
+fn ipv4_address(host: &[u8]) -> Option<Ipv4Addr> {
+    std::str::from_utf8(host).ok()?.parse().ok()
+}
+
+/// The address in an IPv6 reference, `[2001:db8::1]`.
+pub(super) fn ipv6_address(host: &[u8]) -> Option<Ipv6Addr> {
+    let inner = host.strip_prefix(b"[")?.strip_suffix(b"]")?;
+    std::str::from_utf8(inner).ok()?.parse().ok()
+}
+
+fn check_parameters(text: &[u8], start: usize, parameters: &[u8]) -> Result<(), Malformed> {
+    let mut at = start;
+    for (index, piece) in parameters.split(|&byte| byte == b';').enumerate() {
+        let (name, value) = split_value(piece);
+        let allowed = |byte: u8| b"[]/:&+$".contains(&byte);
+        let bad_name = first_bad(name, allowed).or(name.is_empty().then_some(0));
+        if let Some(bad) = bad_name {
+            return Err(Malformed::at(PART, text, at + bad, "a parameter name"));
+        }
+        let bad_value = value.and_then(|it| first_bad(it, allowed).or(it.is_empty().then_some(0)));
+        if let Some(bad) = bad_value {
+            let offset = at + name.len() + 1 + bad;
+            return Err(Malformed::at(PART, text, offset, "a parameter value"));
+        }
+        let earlier = parameters.split(|&byte| byte == b';').take(index);
+        if earlier
+            .map(split_value)
+            .any(|(other, _)| other.eq_ignore_ascii_case(name))
+        {
+            return Err(Malformed::at(PART, text, at, "each parameter only once"));
+        }
+        at += piece.len() + 1;
+    }
+    Ok(())
+}
+
+fn check_headers(text: &[u8], headers: &[u8]) -> Result<(), Malformed> {
+    let start = text.len() - headers.len();
+    let mut at = start;
+    for piece in headers.split(|&byte| byte == b'&') {
+        let (name, value) = split_value(piece);
+        let allowed = |byte: u8| b"[]/?:+$".contains(&byte);
+        let bad = first_bad(name, allowed)
+            .or((name.is_empty() || value.is_none()).then_some(0))
+            .or_else(|| Some(name.len() + 1 + first_bad(value?, allowed)?));
+        if let Some(bad) = bad {
+            return Err(Malformed::at(
+                PART,
+                text,
+                at + bad,
+                "a header and its value",
+            ));
+        }
+        at += piece.len() + 1;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(text: &str, form: Form) -> String {
+        Uri::parse(text.as_bytes()).unwrap().print(form)
+    }
+
+    #[test]
+    fn uris_are_printed_as_they_were_read() {
+        for text in [
+            "sip:alice@atlanta.com",
+            "sip:alice:secretword@atlanta.com;transport=tcp",
+            "sips:alice@atlanta.com?subject=project%20x&priority=urgent",
+            "sip:+1-212-555-1212:1234@gateway.com;user=phone",
+            "sips:1212@gateway.com",
+            "sip:alice@192.0.2.4",
+            "sip:atlanta.com;method=REGISTER?to=alice%40atlanta.com",
+            "sip:alice;day=tuesday@atlanta.com",
+            "sip:[2001:db8::10]:5070;lr",
+            "sip:user@[2001:db8::10]",
+            "tel:+15551230003",
+            "tel:7042;phone-context=example.com",
+            "urn:service:sos",
+            "im:bob@home1.net",
+        ] {
+            assert_eq!(printed(text, Form::Whole), text);
+        }
+    }
+
+    #[test]
+    fn a_request_uri_has_no_headers_and_no_method() {
+        // M-7.
+        let text = "sip:bob@h;x=1;METHOD=INVITE;lr?Subject=a";
+        assert_eq!(printed(text, Form::RequestUri), "sip:bob@h;x=1;lr");
+    }
+
+    #[test]
+    fn an_address_of_ours_has_one_spelling() {
+        // headers and unknown parameters do not count.
+        let text = "SIP:%68ikers%2f@IM.Home1.NET;x=1;Transport=TCP?a=b";
+        let spelt = "sip:hikers%2F@im.home1.net;transport=tcp";
+        assert_eq!(printed(text, Form::Provisioned), spelt);
+        assert_eq!(printed(spelt, Form::Provisioned), spelt);
+    }
+
+    #[test]
+    fn a_broken_uri_says_where() {
+        for (text, offset) in [
+            ("hikers", 6),
+            ("sip:", 4),
+            ("sip:@h", 4),
+            ("sip:a b@h", 5),
+            ("sip:a%0a@h", 5),
+            ("sip:a%4@h", 5),
+            ("sip:a@h:0", 7),
+            ("sip:a@h:70000", 7),
+            ("sip:a@[::1", 6),
+            ("sip:a@[::g]", 6),
+            ("sip:a@256.1.1.1", 6),
+            ("sip:a@h;;lr", 8),
+            ("sip:a@h;lr;LR", 11),
+            ("sip:a@h;a=", 10),
+            ("sip:a@h?x", 8),
+            ("sip:a@h@i", 6),
+            ("1x:a", 0),
+            ("im:a b", 4),
+        ] {
+            let error = Uri::parse(text.as_bytes()).unwrap_err();
+            assert_eq!(error.offset, offset, "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! When two URIs are the same: RFC 3261 §19.1.4 for SIP and SIPS, RFC 3966 §4 for tel (C-1 to C-3).
+//!
+//! Equality is not transitive (a parameter that only one side has may not count), so sets are built
+//! by comparing pairwise within a bucket: see [`Uri::bucket`].
+
+use super::escape::{same, same_ignoring_case, units};
+use super::uri::{SIGNIFICANT, SipUri, Uri, ipv6_address};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+impl Uri<'_> {
+    /// Whether both name the same resource. Strip URI headers first where they are not identity.
+    pub fn same(&self, other: &Uri<'_>) -> bool {
+        match (self, other) {
+            (Self::Sip(a), Uri::Sip(b)) => same_sip(a, b),
+            (Self::Tel(a), Uri::Tel(b)) => a.same(b),
+            (Self::Urn(a), Uri::Urn(b)) => same_urn(a, b),
+            (
+                Self::Other { scheme, rest },
+                Uri::Other {
+                    scheme: other_scheme,
+                    rest: other_rest,
+                },
+            ) => scheme.eq_ignore_ascii_case(other_scheme) && rest == other_rest,
+            _ => false,
+        }
+    }
+
+    /// The URI without its URI headers, which are no part of an identity (C-1).
+    pub fn without_headers(self) -> Self {
+        match self {
+            Self::Sip(sip) => Self::Sip(SipUri {
+                headers: b"",
+                ..sip
+            }),
+            other => other,
+        }
+    }
+
+    /// A number that URIs which are the same share: scheme, user and host, hashed (C-2).
+    pub fn bucket(&self) -> u64 {
+        let mut hash = DefaultHasher::new();
+        match self {
+            Self::Sip(sip) => {
+                hash.write_u8(u8::from(sip.secure));
+                hash_user(sip.user.unwrap_or_default(), &mut hash);
+                hash_host(sip.host, &mut hash);
+            }
+            Self::Tel(tel) => {
+                hash.write_u8(2);
+                tel.digits().for_each(|digit| hash.write_u8(digit));
+            }
+            Self::Urn(rest) => {
+                hash.write_u8(3);
+                hash_folded(rest, &mut hash);
+            }
+            Self::Other { rest, .. } => {
+                hash.write_u8(4);
+                hash_folded(rest, &mut hash);
+            }
+        }
+        hash.finish()
+    }
+}
+
+/// Most users have no escape: those are hashed in one piece.
+fn hash_user(user: &[u8], hash: &mut DefaultHasher) {
+    if memchr::memchr(b'%', user).is_none() {
+        return user.hash(hash);
+    }
+    let mut spelt = Vec::with_capacity(user.len());
+    units(user).for_each(|unit| unit.write(&mut spelt));
+    spelt.hash(hash);
+}
+
+/// IPv6 addresses have many spellings; they share one bucket.
+fn hash_host(host: &[u8], hash: &mut DefaultHasher) {
+    match host.first() {
+        Some(b'[') => hash.write_u8(b'['),
+        _ => hash_folded(host, hash),
+    }
+}
+
+fn hash_folded(text: &[u8], hash: &mut DefaultHasher) {
+    let mut folded = [0; 64];
+    for chunk in text.chunks(folded.len()) {
+        let folded = &mut folded[..chunk.len()];
+        folded.copy_from_slice(chunk);
+        folded.make_ascii_lowercase();
+        hash.write(folded);
+    }
+}
+
+fn same_sip(a: &SipUri<'_>, b: &SipUri<'_>) -> bool {
+    a.secure == b.secure
+        && a.port == b.port
+        && same_optional(a.user, b.user)
+        && same_optional(a.password, b.password)
+        && same_host(a.host, b.host)
+        && same_parameters(a, b)
+        && same_headers(a.headers, b.headers)
+}
+
+fn same_optional(a: Option<&[u8]>, b: Option<&[u8]>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => same(a, b),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+pub(crate) fn same_host(a: &[u8], b: &[u8]) -> bool {
+    a.eq_ignore_ascii_case(b)
+        || ipv6_address(a).is_some_and(|address| ipv6_address(b) == Some(address))
+}
+
+fn same_parameters(a: &SipUri<'_>, b: &SipUri<'_>) -> bool {
+    let significant = SIGNIFICANT
+        .iter()
+        .all(|name| a.parameter(name).is_some() == b.parameter(name).is_some());
+    significant
+        && a.parameters().all(|(name, value)| match b.parameter(name) {
+            Some(other) => same_ignoring_case(value.unwrap_or_default(), other.unwrap_or_default()),
+            None => true,
+        })
+}
+
+/// URI headers are a set: same names with the same values, in any order.
+fn same_headers(a: &[u8], b: &[u8]) -> bool {
+    let list = |text: &[u8]| {
+        let pieces = text.split(|&byte| byte == b'&');
+        let mut list: Vec<Vec<u8>> = pieces.map(spelt_header).collect();
+        list.sort();
+        list
+    };
+    a == b || list(a) == list(b)
+}
+
+fn spelt_header(piece: &[u8]) -> Vec<u8> {
+    let name_end = memchr::memchr(b'=', piece).unwrap_or(piece.len());
+    let (name, value) = piece.split_at(name_end);
+    let mut spelt = Vec::with_capacity(piece.len());
+    units(name).for_each(|unit| unit.folded().write(&mut spelt));
+    units(value).for_each(|unit| unit.write(&mut spelt));
+    spelt
+}
+
+/// RFC 8141 §3.1: the namespace in any case, the rest as written.
+fn same_urn(a: &[u8], b: &[u8]) -> bool {
+    let split = |text: &'_ [u8]| memchr::memchr(b':', text).unwrap_or(text.len());
+    let ((a_nid, a_rest), (b_nid, b_rest)) = (a.split_at(split(a)), b.split_at(split(b)));
+    a_nid.eq_ignore_ascii_case(b_nid) && a_rest == b_rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn uri(text: &str) -> Uri<'_> {
+        Uri::parse(text.as_bytes()).unwrap()
+    }
+
+    fn equal(a: &str, b: &str) -> bool {
+        let there = uri(a).same(&uri(b));
+        assert_eq!(there, uri(b).same(&uri(a)), "symmetry of {a} and {b}");
+        assert!(!there || uri(a).bucket() == uri(b).bucket(), "{a} and {b}");
+        there
+    }
+
+    #[test]
+    fn the_equal_examples_of_rfc_3261_are_equal() {
+        for (a, b) in [
+            (
+                "sip:%61lice@atlanta.com;transport=TCP",
+                "sip:alice@AtLanTa.CoM;Transport=tcp",
+            ),
+            ("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5"),
+            ("sip:carol@chicago.com", "sip:carol@chicago.com;security=on"),
+            (
+                "sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com",
+                "sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com",
+            ),
+            (
+                "sip:alice@atlanta.com?subject=project%20x&priority=urgent",
+                "sip:alice@atlanta.com?priority=urgent&subject=project%20x",
+            ),
+            ("sip:[2001:db8::1]", "sip:[2001:DB8:0:0::1]"),
+        ] {
+            assert!(equal(a, b), "{a} and {b}");
+        }
+    }
+
+    #[test]
+    fn the_unequal_examples_of_rfc_3261_are_unequal() {
+        for (a, b) in [
+            (
+                "SIP:ALICE@AtLanTa.CoM;Transport=udp",
+                "sip:alice@AtLanTa.CoM;Transport=UDP",
+            ),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060"),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp"),
+            (
+                "sip:bob@biloxi.com",
+                "sip:bob@biloxi.com:6000;transport=tcp",
+            ),
+            (
+                "sip:carol@chicago.com",
+                "sip:carol@chicago.com?Subject=next%20meeting",
+            ),
+            ("sip:bob@phone21.boxesbybob.com", "sip:bob@192.0.2.4"),
+            (
+                "sip:carol@chicago.com;security=on",
+                "sip:carol@chicago.com;security=off",
+            ),
+            ("sip:bob@biloxi.com", "sips:bob@biloxi.com"),
+            ("sip:a%3Bb@h", "sip:a;b@h"),
+            ("sip:bob@h;user=phone", "sip:bob@h"),
+            ("sip:bob:x@h", "sip:bob@h"),
+            ("tel:+1555", "sip:+1555@h;user=phone"),
+        ] {
+            assert!(!equal(a, b), "{a} and {b}");
+        }
+    }
+
+    #[test]
+    fn equality_is_not_transitive() {
+        // C-2: the middle one equals both, which are not equal.
+        let (on, none, off) = ("sip:c@h;security=on", "sip:c@h", "sip:c@h;security=off");
+        assert!(equal(on, none) && equal(none, off) && !equal(on, off));
+    }
+
+    proptest! {
+        #[test]
+        fn equality_is_symmetric_and_printing_is_stable(
+            a in "(sip|SIPS|tel|urn):[a-c%A6+1]{0,4}@?[hH\\[:1\\]]{1,4}(;(user=phone|x=[yZ]|lr))?(\\?a=b)?",
+            b in "(sip|SIPS|tel|urn):[a-c%A6+1]{0,4}@?[hH\\[:1\\]]{1,4}(;(user=phone|x=[yZ]|lr))?(\\?a=b)?",
+        ) {
+            if let (Ok(first), Ok(second)) = (Uri::parse(a.as_bytes()), Uri::parse(b.as_bytes())) {
+                prop_assert_eq!(first.same(&second), second.same(&first));
+                for form in [crate::sip::uri::Form::Whole, crate::sip::uri::Form::Provisioned] {
+                    let printed = first.print(form);
+                    prop_assert_eq!(uri(&printed).print(form), printed);
+                }
+                prop_assert!(first.same(&uri(&first.print(crate::sip::uri::Form::Whole))));
+            }
+        }
+
+        #[test]
+        fn no_input_makes_the_reader_panic(text: Vec<u8>) {
+            let _ = Uri::parse(&text);
+        }
+    }
+}

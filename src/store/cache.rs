@@ -1,0 +1,122 @@
+//! What a worker remembers: compiled groups and addresses that are no group.
+
+use crate::control::Group;
+use lru::LruCache;
+use std::sync::Arc;
+
+/// About what one member takes, in bytes: the unit in which everything here is weighed.
+const UNIT: usize = 120;
+
+/// What is known of an address.
+#[derive(Clone)]
+pub enum Known {
+    /// No group has it.
+    Absent,
+    /// A group, ready for use.
+    Group(Arc<Group>),
+    /// A group that is larger than the cache: it is read anew for each message.
+    TooLarge,
+    /// A group with more members than the limit.
+    TooMany(u64),
+}
+
+/// What is known of an address, and of which state of the database.
+#[derive(Clone)]
+pub struct Entry {
+    pub known: Known,
+    /// The group's revision; 0 where there is no group.
+    pub revision: i64,
+    /// The revision of the set of groups.
+    pub directory: i64,
+    /// The count of changes seen when this was last found true.
+    pub epoch: u64,
+}
+
+/// A bounded memory that forgets what was not asked for longest.
+pub struct Cache {
+    groups: Shelf,
+    absences: Shelf,
+}
+
+impl Cache {
+    /// Room for `members` members. An eighth of it is for absences, which are kept apart:
+    /// otherwise a flood of made-up addresses would push the groups out.
+    pub fn new(members: u32) -> Self {
+        let absences = (members as usize / 8).max(1);
+        Self {
+            groups: Shelf::new((members as usize).saturating_sub(absences).max(1)),
+            absences: Shelf::new(absences),
+        }
+    }
+
+    /// What is known of `key`.
+    pub fn get(&mut self, key: &[u8]) -> Option<&mut Entry> {
+        let found = self.groups.entries.get_mut(key);
+        let found = found.or_else(|| self.absences.entries.get_mut(key));
+        found.map(|(entry, _)| entry)
+    }
+
+    /// Remembers `entry`; a group that has no room even alone is remembered as such.
+    pub fn put(&mut self, key: &[u8], mut entry: Entry) {
+        self.groups.remove(key);
+        self.absences.remove(key);
+        let (shelf, members) = match &entry.known {
+            Known::Absent => (&mut self.absences, 0),
+            Known::Group(group) => (&mut self.groups, group.members()),
+            Known::TooLarge | Known::TooMany(_) => (&mut self.groups, 0),
+        };
+        let mut weight = members + 1 + key.len() / UNIT;
+        if weight > shelf.bound && members > 0 {
+            entry.known = Known::TooLarge;
+            weight -= members;
+        }
+        shelf.put(key, entry, weight);
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.groups.clear();
+        self.absences.clear();
+    }
+}
+
+struct Shelf {
+    entries: LruCache<Box<[u8]>, (Entry, usize)>,
+    weight: usize,
+    bound: usize,
+}
+
+impl Shelf {
+    fn new(bound: usize) -> Self {
+        Self {
+            entries: LruCache::unbounded(),
+            weight: 0,
+            bound,
+        }
+    }
+
+    fn remove(&mut self, key: &[u8]) {
+        if let Some((_, weight)) = self.entries.pop(key) {
+            self.weight -= weight;
+        }
+    }
+
+    fn put(&mut self, key: &[u8], entry: Entry, weight: usize) {
+        if weight > self.bound {
+            return;
+        }
+        self.weight += weight;
+        self.entries.put(key.into(), (entry, weight));
+        while self.weight > self.bound {
+            match self.entries.pop_lru() {
+                Some((_, (_, weight))) => self.weight -= weight,
+                None => break,
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.weight = 0;
+    }
+}

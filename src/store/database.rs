@@ -1,0 +1,242 @@
+//! An open database: the right file, the right version, and the queries of a worker.
+
+use super::error::{Problem, StoreError};
+use super::file::{FileId, beside};
+use super::schema::{self, Kind, VERSION};
+use rusqlite::{Connection, OpenFlags, Transaction};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a worker waits for a lock: longer would hold up its other messages.
+pub const WORKER_PATIENCE: Duration = Duration::from_millis(100);
+
+/// A connection, with what tells whether the file at its path is still the one it has open.
+pub struct Database {
+    pub(super) connection: Connection,
+    path: PathBuf,
+    file: FileId,
+    log: Option<FileId>,
+    seen: Option<i64>,
+}
+
+/// What a look at the path found.
+pub enum Standing {
+    /// The file that is open.
+    Same,
+    /// Another one.
+    Replaced,
+}
+
+/// The row of a group, with the revision of the set of groups.
+pub struct GroupRow {
+    pub id: i64,
+    pub revision: i64,
+    pub pager_mode: bool,
+}
+
+/// Opens the file at `path` for reading and writing; it is not created.
+pub fn connect(path: &Path, patience: Duration) -> Result<Connection, StoreError> {
+    let system = |error| StoreError::system(path, &error);
+    let sqlite = |error| StoreError::sqlite(path, &error);
+    // SQLite would take a name that starts with "file:" for more than a name.
+    let absolute = std::path::absolute(path).map_err(system)?;
+    if !std::fs::metadata(&absolute).map_err(system)?.is_file() {
+        return Err(StoreError::new(path, Problem::NotAFile));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(absolute, flags).map_err(sqlite)?;
+    connection.busy_timeout(patience).map_err(sqlite)?;
+    Ok(connection)
+}
+
+/// Refuses a database that is not ours or not of this version.
+pub fn require_current(path: &Path, connection: &Connection) -> Result<(), StoreError> {
+    let kind = schema::kind(connection).map_err(|error| StoreError::sqlite(path, &error))?;
+    let problem = match kind {
+        Kind::Ours(VERSION) => return Ok(()),
+        Kind::Ours(version) if version > VERSION => Problem::Newer(version),
+        Kind::Ours(version) => Problem::Older(version),
+        Kind::Empty => Problem::Empty,
+        Kind::Foreign => Problem::Foreign,
+    };
+    Err(StoreError::new(path, problem))
+}
+
+/// What is damaged in the database, or nothing.
+pub fn damage(connection: &Connection, pragma: &str) -> rusqlite::Result<Option<String>> {
+    let found: String = connection.query_row(pragma, [], |row| row.get(0))?;
+    Ok((found != "ok").then(|| found.replace('\n', " ")))
+}
+
+impl Database {
+    /// Opens the database for a worker, who only reads.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        // The path must lead to one file for as long as opening takes: twice is a race that was
+        // lost once, three times is somebody who does not stop.
+        for _ in 0..3 {
+            let before = FileId::at(path).map_err(|error| StoreError::system(path, &error))?;
+            let connection = connect(path, WORKER_PATIENCE)?;
+            require_current(path, &connection)?;
+            let only = connection.pragma_update(None, "query_only", true);
+            only.map_err(|error| StoreError::sqlite(path, &error))?;
+            let log = FileId::at(&beside(path, "-wal")).ok();
+            if FileId::at(path).is_ok_and(|after| after == before) {
+                return Ok(Self {
+                    connection,
+                    path: path.to_owned(),
+                    file: before,
+                    log,
+                    seen: None,
+                });
+            }
+        }
+        Err(StoreError::new(path, Problem::Unstable))
+    }
+
+    /// Whether the path still leads to the file that is open.
+    ///
+    /// A new file under the old one's log is refused: SQLite would read that log into it. The log
+    /// stays open here, so its inode number cannot belong to a later log.
+    pub fn standing(&self) -> Result<Standing, StoreError> {
+        let found =
+            FileId::at(&self.path).map_err(|error| StoreError::system(&self.path, &error))?;
+        if found == self.file {
+            return Ok(Standing::Same);
+        }
+        let log = FileId::at(&beside(&self.path, "-wal")).ok();
+        if log.is_some() && log == self.log {
+            return Err(StoreError::new(&self.path, Problem::StaleLog));
+        }
+        Ok(Standing::Replaced)
+    }
+
+    /// Whether anybody has changed the database since the last call; true at the first.
+    pub fn changed(&mut self) -> Result<bool, StoreError> {
+        let version = self.number("PRAGMA data_version")?;
+        if self.seen == Some(version) {
+            return Ok(false);
+        }
+        // A later cimfctl may have migrated the tables under us.
+        require_current(&self.path, &self.connection)?;
+        self.seen = Some(version);
+        Ok(true)
+    }
+
+    fn number(&self, sql: &str) -> Result<i64, StoreError> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+            .map_err(|error| StoreError::sqlite(&self.path, &error))
+    }
+
+    /// Runs `work` on one snapshot of the database: what others write meanwhile is not seen.
+    pub fn snapshot<T>(
+        &self,
+        work: impl FnOnce(&Snapshot<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let transaction = self.connection.unchecked_transaction();
+        transaction
+            .and_then(|transaction| work(&Snapshot(transaction)))
+            .map_err(|error| StoreError::sqlite(&self.path, &error))
+    }
+}
+
+/// The queries, all on one state of the database.
+pub struct Snapshot<'a>(Transaction<'a>);
+
+impl Snapshot<'_> {
+    /// The revision of the set of groups, and the group whose address is `uri`.
+    pub fn group(&self, uri: &str) -> rusqlite::Result<(i64, Option<GroupRow>)> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT directory, id, im_group.revision, pager_mode
+             FROM revision LEFT JOIN im_group ON uri = ?1 WHERE only_row = 1",
+        )?;
+        statement.query_row([uri], |row| {
+            let group = match row.get(1)? {
+                Some(id) => Some(GroupRow {
+                    id,
+                    revision: row.get(2)?,
+                    pager_mode: row.get(3)?,
+                }),
+                None => None,
+            };
+            Ok((row.get(0)?, group))
+        })
+    }
+
+    /// Whether a group has the address `uri`.
+    pub fn has_group(&self, uri: &str) -> rusqlite::Result<bool> {
+        let mut statement = self
+            .0
+            .prepare_cached("SELECT 1 FROM im_group WHERE uri = ?1")?;
+        statement.exists([uri])
+    }
+
+    /// The addresses of the groups that have changed since `revision`, until `found` is true of
+    /// one; whether it was.
+    pub fn any_changed_since(
+        &self,
+        revision: i64,
+        mut found: impl FnMut(&str) -> bool,
+    ) -> rusqlite::Result<bool> {
+        let mut statement = self
+            .0
+            .prepare_cached("SELECT uri FROM im_group WHERE revision > ?1")?;
+        let mut rows = statement.query([revision])?;
+        while let Some(row) = rows.next()? {
+            if found(&text(row, 0)?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The members of a group in their order, unless there are more than `limit`.
+    pub fn members(&self, group: i64, limit: u32) -> rusqlite::Result<Option<Members>> {
+        let mut statement = self
+            .0
+            .prepare_cached("SELECT uri FROM member WHERE group_id = ?1 ORDER BY uri")?;
+        let mut rows = statement.query([group])?;
+        let mut members = Members::default();
+        while let Some(row) = rows.next()? {
+            if members.ends.len() >= limit as usize {
+                return Ok(None);
+            }
+            members.text.push_str(&text(row, 0)?);
+            members.ends.push(members.text.len());
+        }
+        Ok(Some(members))
+    }
+
+    /// How many members a group has.
+    pub fn member_count(&self, group: i64) -> rusqlite::Result<u64> {
+        let sql = "SELECT count(*) FROM member WHERE group_id = ?1";
+        let count = self.0.query_row(sql, [group], |row| row.get::<_, i64>(0));
+        count.map(i64::unsigned_abs)
+    }
+}
+
+/// Text as it is stored. What is no UTF-8 becomes something that is no URI either.
+pub fn text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
+    let bytes = row.get_ref(column)?.as_bytes()?;
+    Ok(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// The addresses of members, one behind the other.
+#[derive(Default)]
+pub struct Members {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Members {
+    /// The addresses in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let mut start = 0;
+        self.ends.iter().filter_map(move |&end| {
+            let member = self.text.get(start..end);
+            start = end;
+            member
+        })
+    }
+}

@@ -1,0 +1,293 @@
+//! The groups as one worker sees them: read once, kept compiled, read again only when changed.
+//!
+//! Each look-up first asks SQLite whether anybody has written (`PRAGMA data_version`). Only then is
+//! the group's revision asked for, and only if that differs is the group read.
+
+use super::cache::{Cache, Entry, Known};
+use super::database::{Database, GroupRow, Snapshot, Standing, damage};
+use super::error::{Problem, StoreError};
+use crate::control::group::{Addressing, Group, GroupDirectory, Unavailable};
+use crate::sip::text::Printable;
+use crate::sip::uri::{Form, SipUri, Uri};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often the path is looked at for another file: a replaced one is to be noticed in a second.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How many skipped members are logged one by one: a broken import would flood the log.
+const MOST_SKIPPED_LINES: usize = 10;
+
+/// How often a [`Store`] did what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// How often the database was opened.
+    pub opened: u64,
+    /// How often it was asked whether anything had changed.
+    pub version_checks: u64,
+    /// How often a group's row was asked for.
+    pub group_queries: u64,
+    /// How often the members of a group were read.
+    pub loads: u64,
+}
+
+/// The groups of one worker. It opens the database at the first look-up, in the process that does
+/// it, and again whenever the file was replaced or has failed.
+pub struct Store {
+    path: PathBuf,
+    addressing: Addressing,
+    max_members: u32,
+    cache: Cache,
+    database: Option<Database>,
+    /// When the path was last found to lead to the open file.
+    looked: Option<Instant>,
+    /// Counts the changes that were seen.
+    epoch: u64,
+    statistics: Statistics,
+    key: Vec<u8>,
+}
+
+impl Store {
+    /// A store that has not opened anything yet.
+    ///
+    /// `max_members` is the most members a group may have; `cache_members` is how many the cache
+    /// holds over all groups, an eighth of it kept for addresses that are no group.
+    pub fn new(path: &Path, addressing: Addressing, max_members: u32, cache_members: u32) -> Self {
+        Self {
+            path: path.to_owned(),
+            addressing,
+            max_members,
+            cache: Cache::new(cache_members),
+            database: None,
+            looked: None,
+            epoch: 0,
+            statistics: Statistics::default(),
+            key: Vec::new(),
+        }
+    }
+
+    /// Opens the database, checks that it is whole, ours and current, and closes it.
+    ///
+    /// # Errors
+    ///
+    /// A missing, locked, damaged or foreign file, or one of another version; the text names the
+    /// file, what is wrong and what to do.
+    pub fn check(path: &Path) -> Result<(), StoreError> {
+        let database = Database::open(path)?;
+        let found = damage(&database.connection, "PRAGMA quick_check(1)");
+        match found.map_err(|error| StoreError::sqlite(path, &error))? {
+            Some(text) => Err(StoreError::new(path, Problem::Corrupt(text))),
+            None => database
+                .snapshot(|snapshot| snapshot.group("").map(drop))
+                .map(drop),
+        }
+    }
+
+    /// What was done so far.
+    pub fn statistics(&self) -> Statistics {
+        self.statistics
+    }
+
+    fn look_up(&mut self, key: &[u8]) -> Result<Option<Arc<Group>>, StoreError> {
+        self.follow_the_path()?;
+        let Some(database) = &mut self.database else {
+            return Err(StoreError::new(&self.path, Problem::Missing));
+        };
+        self.statistics.version_checks += 1;
+        if database.changed()? {
+            self.epoch += 1;
+        }
+        let known = match self.cache.get(key) {
+            Some(entry) if entry.epoch == self.epoch => entry.known.clone(),
+            _ => Known::TooLarge,
+        };
+        match known {
+            Known::Absent => Ok(None),
+            Known::Group(group) => Ok(Some(group)),
+            Known::TooMany(count) => Err(self.too_many(key, count)),
+            Known::TooLarge => self.ask(key),
+        }
+    }
+
+    /// Opens the file at the path unless it is open already.
+    fn follow_the_path(&mut self) -> Result<(), StoreError> {
+        let now = Instant::now();
+        if let Some(database) = &self.database {
+            if self
+                .looked
+                .is_some_and(|looked| now.duration_since(looked) < LOOK_INTERVAL)
+            {
+                return Ok(());
+            }
+            // Until the path is good again, each look-up looks.
+            self.looked = None;
+            if matches!(database.standing()?, Standing::Same) {
+                self.looked = Some(now);
+                return Ok(());
+            }
+            log::info!(
+                "{}: the file was replaced, reading the new one",
+                self.path.display()
+            );
+        }
+        // The old database is closed only now: see `Database::standing`.
+        self.database = Some(Database::open(&self.path)?);
+        self.statistics.opened += 1;
+        self.looked = Some(now);
+        self.cache.clear();
+        Ok(())
+    }
+
+    /// Asks the database about one address.
+    fn ask(&mut self, key: &[u8]) -> Result<Option<Arc<Group>>, StoreError> {
+        let Some(database) = &self.database else {
+            return Err(StoreError::new(&self.path, Problem::Missing));
+        };
+        let uri = String::from_utf8_lossy(key).into_owned();
+        let (addressing, limit) = (&self.addressing, self.max_members);
+        let (cached, statistics) = (self.cache.get(key), &mut self.statistics);
+        let is_new = |revision| !matches!(&cached, Some(entry) if entry.revision == revision);
+        let (known, revision, directory, logged) = database.snapshot(|snapshot| {
+            statistics.group_queries += 1;
+            let (directory, row) = snapshot.group(&uri)?;
+            let Some(row) = row else {
+                return Ok((Known::Absent, 0, directory, false));
+            };
+            let revision = row.revision;
+            if let Some(entry) = cached.as_deref().filter(|_| !is_new(revision))
+                && still_holds(entry, directory, snapshot, addressing)?
+            {
+                return Ok((entry.known.clone(), revision, directory, false));
+            }
+            statistics.loads += 1;
+            let known = load(snapshot, uri.clone(), &row, addressing, limit)?;
+            // A group that is too large for the cache is loaded again and again, but told of once.
+            Ok((known, revision, directory, true))
+        })?;
+        let repeated =
+            !is_new(revision) && matches!(&cached, Some(entry) if entry.directory == directory);
+        if let (Known::Group(group), true, false) = (&known, logged, repeated) {
+            log_skipped(group);
+        }
+        let entry = Entry {
+            known: known.clone(),
+            revision,
+            directory,
+            epoch: self.epoch,
+        };
+        self.cache.put(key, entry);
+        match known {
+            Known::Group(group) => {
+                self.warn_if_not_kept(key, &group, repeated);
+                Ok(Some(group))
+            }
+            Known::TooMany(count) => Err(self.too_many(key, count)),
+            Known::Absent | Known::TooLarge => Ok(None),
+        }
+    }
+
+    fn warn_if_not_kept(&mut self, key: &[u8], group: &Group, repeated: bool) {
+        let kept = self.cache.get(key).map(|entry| &entry.known);
+        if !repeated && !matches!(kept, Some(Known::Group(_))) {
+            log::warn!(
+                "group {} has {} members, more than the cache holds, and is read anew for each message: raise cache_members",
+                Printable(key),
+                group.members()
+            );
+        }
+    }
+
+    fn too_many(&self, key: &[u8], count: u64) -> StoreError {
+        let problem = Problem::TooManyMembers {
+            group: Printable(key).to_string(),
+            count,
+            limit: self.max_members,
+        };
+        StoreError::new(&self.path, problem)
+    }
+}
+
+impl GroupDirectory for Store {
+    fn find(&mut self, uri: &SipUri<'_>) -> Result<Option<Arc<Group>>, Unavailable> {
+        let mut key = std::mem::take(&mut self.key);
+        key.clear();
+        uri.write(Form::Provisioned, &mut key);
+        let found = self.look_up(&key);
+        self.key = key;
+        found.map_err(|error| {
+            if !error.spares_the_connection() {
+                self.database = None;
+                self.cache.clear();
+            }
+            Unavailable(error.to_string())
+        })
+    }
+}
+
+/// Whether a group with an unchanged revision is still compiled rightly: its members that are
+/// groups themselves get no message, so the set of groups counts too.
+fn still_holds(
+    entry: &Entry,
+    directory: i64,
+    snapshot: &Snapshot<'_>,
+    addressing: &Addressing,
+) -> rusqlite::Result<bool> {
+    let group = match &entry.known {
+        Known::Group(group) => group,
+        Known::TooMany(_) => return Ok(true),
+        Known::Absent | Known::TooLarge => return Ok(false),
+    };
+    if entry.directory == directory {
+        return Ok(true);
+    }
+    // A group that is gone may be among the skipped members, and a new one among the others.
+    Ok(group.skipped().is_empty()
+        && !snapshot.any_changed_since(entry.directory, |uri| {
+            let uri = Uri::parse(uri.as_bytes());
+            uri.is_ok_and(|uri| group.member(&uri, addressing).is_some())
+        })?)
+}
+
+fn load(
+    snapshot: &Snapshot<'_>,
+    uri: String,
+    row: &GroupRow,
+    addressing: &Addressing,
+    limit: u32,
+) -> rusqlite::Result<Known> {
+    let Some(members) = snapshot.members(row.id, limit)? else {
+        return snapshot.member_count(row.id).map(Known::TooMany);
+    };
+    let mut failure = None;
+    let is_ours = |sip: &SipUri<'_>| {
+        if !addressing.serves(sip.host) || failure.is_some() {
+            return false;
+        }
+        let mut printed = Vec::new();
+        sip.write(Form::Provisioned, &mut printed);
+        let found = snapshot.has_group(&String::from_utf8_lossy(&printed));
+        found.unwrap_or_else(|error| {
+            failure = Some(error);
+            false
+        })
+    };
+    let group = Group::compile(uri, row.pager_mode, members.iter(), addressing, is_ours);
+    match failure {
+        Some(error) => Err(error),
+        None => Ok(Known::Group(Arc::new(group))),
+    }
+}
+
+fn log_skipped(group: &Group) {
+    let name = Printable(group.uri().as_bytes());
+    let skipped = group.skipped();
+    for member in skipped.iter().take(MOST_SKIPPED_LINES) {
+        let (uri, reason) = (Printable(member.uri.as_bytes()), &member.reason);
+        log::warn!("group {name}: member {uri} gets no message: {reason}");
+    }
+    if skipped.len() > MOST_SKIPPED_LINES {
+        let more = skipped.len() - MOST_SKIPPED_LINES;
+        log::warn!("group {name}: {more} more members get no message");
+    }
+}

@@ -1,0 +1,35 @@
+//! Which file stands at a path, told without opening it.
+//!
+//! Nothing but SQLite may open a database file in a process that has it open: closing any
+//! descriptor of it would drop the process's locks (POSIX).
+
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+/// Device and inode: which file it is, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// The file that is at `path` now.
+    pub fn at(path: &Path) -> io::Result<Self> {
+        fs::metadata(path).map(|metadata| Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        })
+    }
+}
+
+/// `path` with `suffix` (such as `-wal`) behind the file that it leads to: SQLite puts its own
+/// files there, not beside a symbolic link.
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let mut name = OsString::from(real);
+    name.push(suffix);
+    name.into()
+}

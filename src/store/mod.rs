@@ -1,0 +1,16 @@
+//! Groups at rest: a SQLite file that `cimfctl`, `sqlite3` and the proxy's workers share.
+//!
+//! [`Store`] is what a worker asks; [`edit`] is what `cimfctl` does; the tables stand in
+//! `schema_1.sql`. Nothing here knows a message or a proxy.
+
+#![forbid(unsafe_code)]
+
+mod cache;
+mod database;
+mod directory;
+mod error;
+mod file;
+mod schema;
+
+pub use directory::{Statistics, Store};
+pub use error::{Problem, StoreError};
