@@ -4,6 +4,7 @@ use super::error::{Problem, StoreError};
 use super::file::{FileId, beside};
 use super::schema::{self, Kind, VERSION};
 use rusqlite::{Connection, OpenFlags, Transaction};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -199,11 +200,10 @@ impl Snapshot<'_> {
         let mut rows = statement.query([group])?;
         let mut members = Members::default();
         while let Some(row) = rows.next()? {
-            if members.ends.len() >= limit as usize {
+            if members.len() >= limit as usize {
                 return Ok(None);
             }
-            members.text.push_str(&text(row, 0)?);
-            members.ends.push(members.text.len());
+            members.push(&text(row, 0)?);
         }
         Ok(Some(members))
     }
@@ -217,9 +217,9 @@ impl Snapshot<'_> {
 }
 
 /// Text as it is stored. What is no UTF-8 becomes something that is no URI either.
-pub fn text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
+pub fn text<'a>(row: &'a rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Cow<'a, str>> {
     let bytes = row.get_ref(column)?.as_bytes()?;
-    Ok(String::from_utf8_lossy(bytes).into_owned())
+    Ok(String::from_utf8_lossy(bytes))
 }
 
 /// The addresses of members, one behind the other.
@@ -230,6 +230,17 @@ pub struct Members {
 }
 
 impl Members {
+    /// Appends one.
+    pub fn push(&mut self, member: &str) {
+        self.text.push_str(member);
+        self.ends.push(self.text.len());
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     /// The addresses in their order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         let mut start = 0;

@@ -5,12 +5,17 @@
 
 #![forbid(unsafe_code)]
 
+mod audit;
 mod cache;
+mod create;
 mod database;
 mod directory;
+pub mod edit;
 mod error;
 mod file;
 mod schema;
 
+pub use audit::{Audit, audit};
+pub use create::{ForeignOwner, Initialised, Tables, init};
 pub use directory::{Statistics, Store};
 pub use error::{Problem, StoreError};

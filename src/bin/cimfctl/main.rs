@@ -1,1 +1,95 @@
-fn main() {}
+//! `cimfctl`: the administrator's command line.
+
+#![forbid(unsafe_code)]
+// A command line tool talks to its user on these two.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod check;
+mod failure;
+mod group;
+mod init;
+mod input;
+mod member;
+mod output;
+
+use cimf::config::{PARAMETERS, Settings};
+use clap::{Parser, Subcommand};
+use failure::Failure;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Keeps the groups of the Controlling IM Function.
+///
+/// Every change is seen by the proxy at the next message; nothing is restarted or reloaded. Each
+/// command is all or nothing. Exit status: 0 done, 1 refused or failed (the reason is on standard
+/// error and nothing was changed), 2 the command line is wrong.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Example, on a fresh machine whose proxy runs as the user kamailio:
+  install -d -o kamailio -g kamailio -m 0750 /var/lib/cimf
+  cimfctl init
+  cimfctl group add sip:hikers@im.home1.net sip:ann@home1.net sip:bob@home1.net tel:+15551230003
+  cimfctl group show sip:hikers@im.home1.net
+  cimfctl check"
+)]
+struct Cli {
+    /// The database, as in the proxy's parameter db_url (without sqlite://)
+    #[arg(long, global = true, value_name = "FILE", default_value = default_database())]
+    db: PathBuf,
+    /// The most members a group may have, as in the proxy's parameter max_members
+    #[arg(long, global = true, value_name = "N", default_value_t = Settings::new().max_members, value_parser = max_members)]
+    max_members: u32,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make the database, or bring an older one up to date
+    ///
+    /// Makes the folder if it is missing. Run by root, a new file gets the folder's owner and
+    /// group, so that the proxy's user can write it, and mode 0640. A current database is left as
+    /// it is.
+    #[command(after_help = "Example:\n  cimfctl --db /var/lib/cimf/cimf.db init")]
+    Init,
+    /// Add, delete, show and list groups
+    #[command(subcommand)]
+    Group(group::Command),
+    /// Add members to a group and delete them
+    #[command(subcommand)]
+    Member(member::Command),
+    Check(check::Options),
+}
+
+fn default_database() -> &'static str {
+    let mut parameters = PARAMETERS.iter();
+    let found = parameters.find(|parameter| parameter.name == "db_url");
+    let path = found.and_then(|parameter| parameter.default.strip_prefix("sqlite://"));
+    path.unwrap_or_default()
+}
+
+fn max_members(value: &str) -> Result<u32, String> {
+    let mut settings = Settings::new();
+    let set = settings.set("max_members", value);
+    set.map(|()| settings.max_members)
+        .map_err(|error| format!("expected {}", error.expected))
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Init => init::run(&cli.db),
+        Command::Group(command) => group::run(&cli.db, cli.max_members, command),
+        Command::Member(command) => member::run(&cli.db, cli.max_members, command),
+        Command::Check(options) => check::run(&cli.db, cli.max_members, options),
+    };
+    match done {
+        // Whoever read the output has seen enough, as `head` does.
+        Ok(()) | Err(Failure::OutputClosed) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::complain(&failure.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}

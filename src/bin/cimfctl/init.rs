@@ -1,0 +1,28 @@
+//! `cimfctl init`.
+
+use crate::failure::Failure;
+use crate::output::{complain, say};
+use cimf::store::{self, Tables};
+use std::path::Path;
+
+pub fn run(db: &Path) -> Result<(), Failure> {
+    let done = store::init(db)?;
+    let file = db.display();
+    if let Some(folder) = &done.folder {
+        say(&format!("{}: folder created", folder.display()))?;
+        complain(&format!(
+            "note: {} is new and belongs to whoever ran this; give it and what is in it to the proxy's user, as in `chown -R kamailio: {}`",
+            folder.display(),
+            folder.display()
+        ));
+    }
+    say(&match done.tables {
+        Tables::Created => format!("{file}: created"),
+        Tables::Migrated(from) => format!("{file}: brought up to date from version {from}"),
+        Tables::Current => format!("{file}: up to date already, nothing was changed"),
+    })?;
+    if let Some(owner) = done.owner {
+        complain(&format!("note: {file}: {owner}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! Looking a whole database over, for `cimfctl check`.
+
+use super::create::foreign_owner;
+use super::database::{Members, connect, damage, require_current, text};
+use super::edit::{ADMINISTRATOR_PATIENCE, group_uri};
+use super::error::StoreError;
+use super::schema;
+use crate::control::Group;
+use crate::control::group::Addressing;
+use crate::sip::text::Printable;
+use crate::sip::uri::Form;
+use rusqlite::Connection;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// How much was looked at, and how much of it was wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// The groups.
+    pub groups: u64,
+    /// Their members.
+    pub members: u64,
+    /// The findings.
+    pub findings: u64,
+}
+
+/// Looks over the database at `path` and tells `found` of each thing that is wrong: damage, tables
+/// that were altered, owners, group addresses that no message can match, members that get no
+/// message as far as `addressing` can tell, groups with more than `max_members` members.
+///
+/// # Errors
+///
+/// A file that cannot be read at all, or is not ours or not of this version.
+pub fn audit(
+    path: &Path,
+    addressing: &Addressing,
+    max_members: u32,
+    found: &mut dyn FnMut(String),
+) -> Result<Audit, StoreError> {
+    let connection = connect(path, ADMINISTRATOR_PATIENCE)?;
+    require_current(path, &connection)?;
+    let mut audit = Audit::default();
+    let mut report = |finding: String| {
+        audit.findings += 1;
+        found(finding);
+    };
+    check_owner(path, &mut report)?;
+    let mut look = || -> rusqlite::Result<(u64, u64)> {
+        let snapshot = connection.unchecked_transaction()?;
+        if let Some(damage) = damage(&snapshot, "PRAGMA integrity_check(1)")? {
+            report(format!("the database is damaged, restore it: {damage}"));
+        }
+        check_schema(&snapshot, &mut report)?;
+        check_orphans(&snapshot, &mut report)?;
+        check_groups(&snapshot, addressing, max_members, &mut report)
+    };
+    let counted = look().map_err(|error| StoreError::sqlite(path, &error))?;
+    (audit.groups, audit.members) = counted;
+    Ok(audit)
+}
+
+fn check_owner(path: &Path, report: &mut dyn FnMut(String)) -> Result<(), StoreError> {
+    let owner = foreign_owner(path).map_err(|error| StoreError::system(path, &error))?;
+    if let Some(owner) = owner {
+        report(format!("{}: {owner}", path.display()));
+    }
+    Ok(())
+}
+
+/// Compares the tables, indexes and triggers with those that `init` makes.
+fn check_schema(connection: &Connection, report: &mut dyn FnMut(String)) -> rusqlite::Result<()> {
+    let fresh = Connection::open_in_memory()?;
+    schema::migrate(&fresh, 0)?;
+    let (here, wanted) = (schema_of(connection)?, schema_of(&fresh)?);
+    for (name, _) in wanted.difference(&here) {
+        report(format!(
+            "{name} is missing or was altered: changes may go unnoticed; make a new database with `cimfctl init` and copy the rows"
+        ));
+    }
+    let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+    if mode != "wal" {
+        report(format!(
+            "expected journal_mode wal, found {mode}: writers hold up the proxy; run `PRAGMA journal_mode = WAL` in sqlite3"
+        ));
+    }
+    Ok(())
+}
+
+fn schema_of(connection: &Connection) -> rusqlite::Result<BTreeSet<(String, String)>> {
+    let sql = "SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema";
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+/// `REPLACE INTO im_group` removes the old row without a trigger, and its members stay behind.
+fn check_orphans(connection: &Connection, report: &mut dyn FnMut(String)) -> rusqlite::Result<()> {
+    let sql = "SELECT group_id, count(*) FROM member
+        WHERE group_id NOT IN (SELECT id FROM im_group) GROUP BY group_id";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (group, count): (i64, i64) = (row.get(0)?, row.get(1)?);
+        report(format!(
+            "{count} members of group_id {group}, which is no group; remove them with `DELETE FROM member WHERE group_id = {group}` in sqlite3"
+        ));
+    }
+    Ok(())
+}
+
+fn check_groups(
+    connection: &Connection,
+    addressing: &Addressing,
+    max_members: u32,
+    report: &mut dyn FnMut(String),
+) -> rusqlite::Result<(u64, u64)> {
+    let mut groups = connection.prepare("SELECT id, uri, pager_mode FROM im_group ORDER BY uri")?;
+    let mut select =
+        connection.prepare("SELECT uri FROM member WHERE group_id = ?1 ORDER BY uri")?;
+    let mut is_group = connection.prepare("SELECT 1 FROM im_group WHERE uri = ?1")?;
+    let (mut group_count, mut member_count) = (0, 0);
+    let mut rows = groups.query([])?;
+    while let Some(row) = rows.next()? {
+        let uri = text(row, 1)?.into_owned();
+        check_spelling(&uri, report);
+        let mut members = Members::default();
+        let mut member_rows = select.query([row.get::<_, i64>(0)?])?;
+        while let Some(row) = member_rows.next()? {
+            members.push(&text(row, 0)?);
+        }
+        group_count += 1;
+        member_count += members.len() as u64;
+        let shown = Printable(uri.as_bytes()).to_string();
+        if members.len() > max_members as usize {
+            let count = members.len();
+            report(format!(
+                "group {shown}: {count} members, and {max_members} are allowed: its messages are refused"
+            ));
+        }
+        let mut failure = None;
+        let group = Group::compile(uri, row.get(2)?, members.iter(), addressing, |sip| {
+            let mut printed = Vec::new();
+            sip.write(Form::Provisioned, &mut printed);
+            let found = is_group.exists([String::from_utf8_lossy(&printed)]);
+            found.unwrap_or_else(|error| {
+                failure = Some(error);
+                false
+            })
+        });
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        for member in group.skipped() {
+            let (uri, reason) = (Printable(member.uri.as_bytes()), &member.reason);
+            report(format!(
+                "group {shown}: member {uri} gets no message: {reason}"
+            ));
+        }
+    }
+    Ok((group_count, member_count))
+}
+
+/// A group is found by its text, so any other spelling than the one is never found.
+fn check_spelling(uri: &str, report: &mut dyn FnMut(String)) {
+    let shown = Printable(uri.as_bytes());
+    match group_uri(uri) {
+        Ok(spelt) if spelt == uri => {}
+        Ok(spelt) => report(format!(
+            "group {shown}: expected the spelling {spelt}: no message finds it as it is"
+        )),
+        Err(error) => report(format!("group {shown}: no message finds it: {error}")),
+    }
+}

@@ -1,0 +1,168 @@
+//! Making a database, and bringing an older one up to date.
+
+use super::database::connect;
+use super::edit::ADMINISTRATOR_PATIENCE;
+use super::error::{Problem, StoreError};
+use super::file::beside;
+use super::schema::{self, Kind, VERSION};
+use rusqlite::{Connection, TransactionBehavior};
+use std::fmt;
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+/// The owner and the group may read and write, nobody else: members are personal data.
+const FILE_MODE: u32 = 0o640;
+const FOLDER_MODE: u32 = 0o750;
+
+/// What [`init`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Initialised {
+    /// The folder that was missing and has been made.
+    pub folder: Option<PathBuf>,
+    /// What happened to the tables.
+    pub tables: Tables,
+    /// Who owns the file, if that is another user than the folder's owner.
+    pub owner: Option<ForeignOwner>,
+}
+
+/// What happened to the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tables {
+    /// They were made.
+    Created,
+    /// They were brought up to date from this version.
+    Migrated(i32),
+    /// They were current; nothing was changed.
+    Current,
+}
+
+/// A file whose owner is not its folder's: the proxy may be unable to write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForeignOwner {
+    /// User and group of the file, as numbers.
+    pub file: (u32, u32),
+    /// User and group of the folder.
+    pub folder: (u32, u32),
+}
+
+impl fmt::Display for ForeignOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, folder } = self;
+        write!(
+            f,
+            "expected the folder's owner {}:{}, found {}:{}: the proxy may be unable to use the file; give file and folder to the proxy's user with `chown`",
+            folder.0, folder.1, file.0, file.1
+        )
+    }
+}
+
+/// Makes the database at `path`, with its folder if that is missing, or migrates an older one.
+///
+/// Run by root, it gives a new file the folder's owner and group, and SQLite gives the same to the
+/// files it makes beside it. One transaction makes all tables: a file is never half made.
+///
+/// # Errors
+///
+/// A file that is not ours or of a later version, or that cannot be made or written.
+pub fn init(path: &Path) -> Result<Initialised, StoreError> {
+    let system = |error| StoreError::system(path, &error);
+    let sqlite = |error| StoreError::sqlite(path, &error);
+    let folder = make_folder(path).map_err(system)?;
+    make_file(path).map_err(system)?;
+    let mut connection = connect(path, ADMINISTRATOR_PATIENCE)?;
+    let tables = match schema::kind(&connection).map_err(sqlite)? {
+        Kind::Ours(VERSION) => Tables::Current,
+        Kind::Ours(found) if found > VERSION => {
+            return Err(StoreError::new(path, Problem::Newer(found)));
+        }
+        Kind::Ours(_) | Kind::Empty => {
+            // Readers are never held up by a writer, nor he by them.
+            let wal: Result<String, _> =
+                connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0));
+            wal.map_err(sqlite)?;
+            make_tables(&mut connection).map_err(sqlite)?
+        }
+        Kind::Foreign => return Err(StoreError::new(path, Problem::Foreign)),
+    };
+    let owner = foreign_owner(path).map_err(system)?;
+    Ok(Initialised {
+        folder,
+        tables,
+        owner,
+    })
+}
+
+/// The owner of the database, where it is not its folder's.
+pub(super) fn foreign_owner(path: &Path) -> io::Result<Option<ForeignOwner>> {
+    let owner = |path: &Path| fs::metadata(path).map(|found| (found.uid(), found.gid()));
+    let real = fs::canonicalize(path)?;
+    let (file, folder) = (owner(&real)?, owner(parent(&real))?);
+    Ok((file.0 != folder.0).then_some(ForeignOwner { file, folder }))
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn make_folder(path: &Path) -> io::Result<Option<PathBuf>> {
+    let folder = parent(path);
+    if folder.exists() {
+        return Ok(None);
+    }
+    DirBuilder::new()
+        .recursive(true)
+        .mode(FOLDER_MODE)
+        .create(folder)?;
+    Ok(Some(folder.to_owned()))
+}
+
+/// Makes an empty file with the right mode and owner, unless there is a file.
+fn make_file(path: &Path) -> io::Result<()> {
+    if !path.exists() {
+        // A log of a file that was here before would be mixed into the new one.
+        for suffix in ["-wal", "-shm"] {
+            match fs::remove_file(beside(path, suffix)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    let new = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(FILE_MODE)
+        .open(path);
+    match new {
+        Ok(file) => {
+            // The mode at creation went through the umask.
+            file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+            let folder = fs::metadata(parent(path))?;
+            let own = file.metadata()?;
+            if (own.uid(), own.gid()) != (folder.uid(), folder.gid()) {
+                // Only root may give files away. Where this fails, `foreign_owner` tells.
+                let _ = chown(path, Some(folder.uid()), Some(folder.gid()));
+            }
+            Ok(())
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn make_tables(connection: &mut Connection) -> rusqlite::Result<Tables> {
+    // Another `init` may have been faster: look again, now alone.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let (from, done) = match schema::kind(&transaction)? {
+        Kind::Ours(found) if found < VERSION => (found, Tables::Migrated(found)),
+        Kind::Empty => (0, Tables::Created),
+        _ => return Ok(Tables::Current),
+    };
+    schema::migrate(&transaction, from)?;
+    transaction.commit()?;
+    Ok(done)
+}
