@@ -514,7 +514,8 @@ fn tortuous(client: &Client) -> Vec<(&'static str, Vec<u8>)> {
         "MaX-fOrWaRdS: 0068".to_owned(),
         format!("Call-ID: {mark}.ndaksdj@192.0.2.1"),
         "Content-Length   : 2".to_owned(),
-        "cseq: 0009\r\n  MESSAGE".to_owned(),
+        // On one line: Kamailio reads no folded CSeq, so such a message never reaches a module.
+        "cseq: 0009  MESSAGE".to_owned(),
         format!("Via  : {}", via(&mark)),
         "s :".to_owned(),
         "NewFangledHeader:   newfangled value\r\n continued newfangled value".to_owned(),
@@ -526,7 +527,9 @@ fn tortuous(client: &Client) -> Vec<(&'static str, Vec<u8>)> {
     let everything_folded: Vec<String> = lines(client)
         .into_iter()
         .map(|line| {
-            if line.starts_with("MESSAGE") {
+            // Kamailio itself wants CSeq, and on a stream Content-Length, on one line.
+            let plain = ["MESSAGE", "CSeq", "Content-Length"];
+            if plain.iter().any(|start| line.starts_with(start)) {
                 line
             } else {
                 line.replacen(": ", ":\r\n ", 1)
@@ -606,7 +609,7 @@ pub fn text_from_outside_reaches_the_log_only_escaped_and_cut(transport: Transpo
     let mut client = rig.client();
     let long = "z".repeat(2000);
     let hostile = [
-        Request::another(&client).sender("sip:dora%0a%1b[31m@home1.net"),
+        Request::another(&client).sender("sip:dora%0a%1b%5b31m@home1.net"),
         Request::another(&client)
             .set(
                 "From",
@@ -621,8 +624,8 @@ pub fn text_from_outside_reaches_the_log_only_escaped_and_cut(transport: Transpo
                 &format!("\"{long}\u{1b}[2J\" <sip:dora@home1.net>"),
             ),
     ];
-    for request in &hostile {
-        refused(&rig, &mut client, request, 403);
+    for (request, code) in hostile.iter().zip([400, 403, 403, 403]) {
+        refused(&rig, &mut client, request, code);
     }
     // A control character in an identity makes it no identity, in a group's name no group.
     let raw =
@@ -639,7 +642,7 @@ pub fn text_from_outside_reaches_the_log_only_escaped_and_cut(transport: Transpo
         .collect();
     let refusals = lines
         .iter()
-        .filter(|line| find(line, b"hikers").is_some() && find(line, b"403").is_some());
+        .filter(|line| find(line, b"hikers").is_some() && find(line, b"refused 40").is_some());
     assert!(
         refusals.count() >= hostile.len(),
         "each refusal has its line, with group and code\n{}",

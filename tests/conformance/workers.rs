@@ -30,8 +30,7 @@ pub fn identifiers_of_four_workers_never_repeat(transport: Transport) {
                 let mut client = rig.client();
                 for _ in 0..MESSAGES {
                     let request = Request::another(&client).group("sip:many@im.home1.net");
-                    client.send(&request.bytes());
-                    assert_eq!(client.receive().status(), 202);
+                    assert_eq!(client.ask(&request).status(), 202);
                 }
             });
         }

@@ -167,6 +167,31 @@ impl Client {
         }
     }
 
+    /// Sends a request and waits for its answer as a SIP client does: over UDP it repeats itself, because a
+    /// burst may overrun the proxy's socket, and it takes no notice of answers to earlier requests.
+    #[track_caller]
+    pub fn ask(&mut self, request: &super::flow::Request) -> Message {
+        let repeat = match self.transport {
+            Transport::Udp => Duration::from_millis(500),
+            Transport::Tcp => PATIENCE,
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            self.send(&request.bytes());
+            let next = Instant::now() + repeat;
+            while let Some(left) = next.checked_duration_since(Instant::now()) {
+                match self.receive_within(left) {
+                    Some(message) if message.one("Call-ID") == request.value("Call-ID") => {
+                        return message;
+                    }
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+        }
+        panic!("no answer within {PATIENCE:?}");
+    }
+
     /// As [`Client::fence`], but answers to what was sent before may come; returns them.
     #[track_caller]
     pub fn fence_collecting(&mut self) -> Vec<Vec<u8>> {

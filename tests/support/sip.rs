@@ -37,8 +37,8 @@ impl Message {
     /// Reads one whole message.
     pub fn read(bytes: &[u8]) -> Result<Message, String> {
         let end = find(bytes, b"\r\n\r\n").ok_or("no empty line after the headers")?;
-        let head = std::str::from_utf8(&bytes[..end])
-            .map_err(|error| format!("the headers are not UTF-8: {error}"))?;
+        // A display-name may hold bytes that are no UTF-8, and nobody on the way has to care.
+        let head = String::from_utf8_lossy(&bytes[..end]);
         let body = &bytes[end + 4..];
         let mut lines = head.split("\r\n");
         let start = lines.next().unwrap_or_default().to_owned();
