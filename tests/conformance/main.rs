@@ -1,0 +1,102 @@
+//! The conformance cases of the requirements that concern stored groups, each named after its number, run
+//! against a real Kamailio; and what else an administrator or an attacker may do to it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod checks;
+
+mod answers;
+mod database;
+mod feature_tag;
+mod hostile;
+mod identity;
+mod members;
+mod repetition;
+mod start;
+mod workers;
+
+/// Makes each case a test over UDP and a test over TCP, but for those that only datagrams can show.
+macro_rules! cases {
+    (both { $($file:ident :: { $($case:ident),+ $(,)? })+ } udp { $($only:ident :: { $($single:ident),+ $(,)? })+ }) => {
+        mod udp {
+            use crate::support::client::Transport;
+            $($(#[test] fn $case() { crate::$file::$case(Transport::Udp); })+)+
+            $($(#[test] fn $single() { crate::$only::$single(Transport::Udp); })+)+
+        }
+        mod tcp {
+            use crate::support::client::Transport;
+            $($(#[test] fn $case() { crate::$file::$case(Transport::Tcp); })+)+
+        }
+    };
+}
+
+cases! {
+both {
+    members::{
+        t01_b0_is_answered_202_and_forked_to_bob_and_tel,
+        t01_the_forks_are_those_of_flow_1_header_by_header_and_byte_by_byte,
+        t03_a_fork_has_exactly_one_accept_contact,
+        t04_every_fork_is_a_request_of_its_own,
+        t41_a_group_without_recipients_is_refused,
+        t88_max_forwards_is_copied_and_decremented,
+        t96_a_contact_is_tolerated_and_not_copied,
+        a_body_of_any_bytes_is_copied_unchanged,
+        direct_sends_to_the_members_own_address,
+    }
+    answers::{
+        t05_failing_members_change_nothing_for_the_sender,
+        t06_a_redirection_is_not_followed,
+        t07_pager_mode_off_refuses_every_message,
+        t17_an_unknown_group_of_our_domain_is_not_found,
+        t18_a_foreign_domain_is_not_ours,
+        t22_an_unknown_group_is_told_from_a_foreign_one_unless_groups_are_hidden,
+        t64_an_unknown_require_is_refused_by_name,
+        t93_a_to_tag_belongs_to_no_dialog_of_ours,
+        t94_a_from_without_tag_is_refused,
+        a_silent_member_fails_by_timeout,
+        a_fork_that_tm_cannot_send_is_counted_at_once,
+    }
+    feature_tag::{
+        t08_without_the_feature_tag_a_message_is_not_ours,
+        t09_the_compact_name_and_any_case_will_do,
+        t10_the_tag_may_be_in_the_second_value_of_a_row,
+        t11_the_tag_may_be_in_the_second_row,
+        t13_another_tag_with_the_same_beginning_does_not_count,
+    }
+    identity::{
+        t25_a_sender_who_is_no_member_is_refused,
+        t26_a_message_without_asserted_identity_is_refused,
+        t27_an_identity_from_an_untrusted_peer_is_no_identity,
+        t29_both_asserted_identities_are_copied,
+        t33_privacy_id_is_refused,
+        t35_privacy_none_is_no_anonymity,
+        t36_privacy_session_is_no_anonymity,
+        t38_an_anonymous_from_is_refused,
+        t40_an_untrusted_next_hop_learns_no_identity,
+        flow_3_is_answered_as_written,
+    }
+    database::{
+        t42_a_missing_database_is_answered_500_and_the_sender_may_come_back,
+        a_change_by_cimfctl_is_seen_by_the_next_message,
+        a_change_by_sql_is_seen_by_the_next_message,
+        a_replaced_database_is_noticed_within_a_second,
+    }
+    repetition::{
+        the_same_request_on_another_branch_is_merged,
+        a_retransmission_after_tm_has_forgotten_is_still_absorbed,
+    }
+    hostile::{
+        broken_messages_do_no_harm,
+        tortuous_but_legal_messages_are_served,
+        text_from_outside_reaches_the_log_only_escaped_and_cut,
+    }
+}
+udp {
+    answers::{ t112_a_content_length_beyond_the_datagram_is_refused }
+    repetition::{ t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks }
+    workers::{ identifiers_of_four_workers_never_repeat }
+}
+}

@@ -1,0 +1,64 @@
+//! The same message more than once (H-3).
+
+use crate::checks::{Before, accepted, forked, is_202, nothing_was_sent, refused};
+use crate::support::client::Transport;
+use crate::support::flow::Request;
+use crate::support::rig::{BOB, Setup, TEL};
+
+/// H-3: over UDP a sender that hears nothing repeats itself.
+pub fn t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks(transport: Transport) {
+    let rig = Setup::new(transport).start();
+    let mut client = rig.client();
+    let request = Request::b0(&client);
+    let before = Before::of(&rig);
+    for _ in 0..6 {
+        client.send(&request.bytes());
+    }
+    let first = client.receive();
+    is_202(&first, &request);
+    for _ in 0..5 {
+        assert_eq!(
+            client.receive(),
+            first,
+            "the 202 that was sent before, To tag and all"
+        );
+    }
+    forked(&rig, &mut client, &before, 2);
+    assert_eq!(rig.counter("accepted"), 1);
+    assert_eq!(rig.counter("retransmissions"), 5);
+}
+
+/// H-3: one request that came by two ways.
+pub fn the_same_request_on_another_branch_is_merged(transport: Transport) {
+    let rig = Setup::new(transport).start();
+    let mut client = rig.client();
+    let request = Request::b0(&client);
+    accepted(&rig, &mut client, &request, &[BOB, TEL]);
+    let other_way = Request::b0(&client).via(&client, "other-way");
+    refused(&rig, &mut client, &other_way, 482);
+    // Another CSeq is another request.
+    let next = Request::b0(&client)
+        .via(&client, "next")
+        .set("CSeq", "42 MESSAGE");
+    accepted(&rig, &mut client, &next, &[BOB, TEL]);
+}
+
+/// H-3: 64*T1 are 32 s, and tm forgets a transaction after `wt_timer`, here one second.
+pub fn a_retransmission_after_tm_has_forgotten_is_still_absorbed(transport: Transport) {
+    let rig = Setup::new(transport).start();
+    let mut client = rig.client();
+    let request = Request::b0(&client);
+    let (first, _) = accepted(&rig, &mut client, &request, &[BOB, TEL]);
+    rig.wait_for_counter("forks_delivered", 2);
+    rig.wait_until_tm_is_empty();
+    let before = Before::of(&rig);
+    client.send(&request.bytes());
+    let again = client.receive();
+    is_202(&again, &request);
+    assert_eq!(
+        again.one("To"),
+        first.one("To"),
+        "the same answer as before"
+    );
+    nothing_was_sent(&rig, &mut client, &before);
+}

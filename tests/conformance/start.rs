@@ -1,0 +1,186 @@
+//! What must not start: a database or a parameter that cannot be right stops Kamailio with one line that says
+//! what is wrong.
+
+use crate::support::client::Transport;
+use crate::support::rig::{Setup, cimfctl_output};
+use std::io::{Seek, SeekFrom, Write};
+
+/// Kamailio gives up, and exactly one line of the log has all these words.
+#[track_caller]
+fn stops(setup: &Setup, words: &[&str]) {
+    let (status, log) = setup.fails_to_start();
+    assert!(!status.success(), "Kamailio ended with {status}\n{log}");
+    let lines: Vec<&str> = log
+        .lines()
+        .filter(|line| words.iter().all(|word| line.contains(word)))
+        .collect();
+    assert_eq!(
+        lines.len(),
+        1,
+        "lines with all of {words:?}: {lines:#?}\n--- the whole log\n{log}"
+    );
+    assert!(
+        lines[0].contains("ERROR") || lines[0].contains("CRITICAL"),
+        "{}",
+        lines[0]
+    );
+}
+
+fn setup() -> Setup {
+    Setup::new(Transport::Udp)
+}
+
+/// Issue 2.
+#[test]
+fn a_missing_database_is_named() {
+    let setup = setup();
+    stops(&setup, &["cimf.db"]);
+}
+
+/// Issue 2: somebody holds it for himself.
+#[test]
+fn a_locked_database_is_named() {
+    let setup = setup();
+    setup.provision();
+    let connection = rusqlite::Connection::open(setup.database()).expect("the database");
+    connection
+        .execute_batch(
+            "PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; CREATE TABLE mine(x); COMMIT;",
+        )
+        .expect("a lock");
+    stops(&setup, &["cimf.db", "locked"]);
+    drop(connection);
+}
+
+/// Issue 2: pages overwritten with junk.
+#[test]
+fn a_corrupt_database_is_named() {
+    let setup = setup();
+    setup.provision();
+    let connection = rusqlite::Connection::open(setup.database()).expect("the database");
+    connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .expect("a checkpoint");
+    drop(connection);
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(setup.database())
+        .expect("the file");
+    let length = file.metadata().expect("its size").len();
+    assert!(length > 4096, "more than the header page");
+    file.seek(SeekFrom::Start(100)).expect("seeking");
+    file.write_all(&vec![0xA5; length as usize - 100])
+        .expect("junk");
+    drop(file);
+    stops(&setup, &["cimf.db"]);
+}
+
+/// Issue 2: not a database at all.
+#[test]
+fn a_file_that_is_no_database_is_named() {
+    let setup = setup();
+    std::fs::write(
+        setup.database(),
+        "groups:\n  hikers: [ann, bob]\n".repeat(100),
+    )
+    .expect("a text file");
+    stops(&setup, &["cimf.db"]);
+}
+
+/// Issue 2: made by a later version.
+#[test]
+fn a_newer_database_is_named() {
+    let setup = setup();
+    setup.provision();
+    let connection = rusqlite::Connection::open(setup.database()).expect("the database");
+    connection
+        .pragma_update(None, "user_version", 9999)
+        .expect("a version");
+    drop(connection);
+    stops(&setup, &["cimf.db", "9999"]);
+    let output = cimfctl_output(&setup.database(), &["group", "list"]);
+    assert!(!output.status.success(), "cimfctl refuses it too");
+}
+
+/// Design: with neither there is nowhere to send to.
+#[test]
+fn without_core_route_and_direct_the_line_names_both() {
+    let setup = setup().without("CORE_ROUTE").number("DIRECT", 0);
+    setup.provision();
+    stops(&setup, &["core_route", "direct"]);
+}
+
+/// Issue 2: the parameter, the value, and what was expected.
+#[test]
+fn a_bad_text_is_named_with_its_parameter() {
+    for (define, value) in [
+        ("DB_URL", "mysql://root@localhost/cimf"),
+        ("DB_URL", "sqlite://relative/path.db"),
+        ("DOMAINS", "im.home1.net,,home1.net"),
+        ("DOMAINS", "im home1.net"),
+        ("SERVER_NAME", "two words"),
+        ("TRUSTED_PEERS", "127.0.0.1/99"),
+        ("TRUSTED_PEERS", "icmp:127.0.0.1"),
+        ("TRUSTED_PEERS", "nobody"),
+        ("CORE_ROUTE", "icscf.home1.net"),
+        ("CORE_ROUTE", "tel:+15551230003"),
+        ("SKIP_ORIGINATOR", "sometimes"),
+        ("COPY_HEADERS", "X Y"),
+        ("COPY_HEADERS", "Via"),
+        ("DIRECT", "maybe"),
+        ("PAGER_MODE", "maybe"),
+    ] {
+        let setup = setup().text(define, value);
+        setup.provision();
+        stops(&setup, &[&define.to_ascii_lowercase(), value, "expected"]);
+    }
+}
+
+/// Issue 2: the same for numbers.
+#[test]
+fn a_number_out_of_range_is_named_with_its_parameter() {
+    for (define, value) in [
+        ("DIRECT", 2),
+        ("TRUSTED_NEXT_HOP", 7),
+        ("PAGER_MODE", -1),
+        ("HIDE_GROUPS", 5),
+        ("MAX_MEMBERS", 0),
+        ("MAX_MEMBERS", -3),
+    ] {
+        let setup = setup().number(define, value);
+        setup.provision();
+        stops(
+            &setup,
+            &[&define.to_ascii_lowercase(), &value.to_string(), "expected"],
+        );
+    }
+}
+
+/// Without domains nothing would ever be ours.
+#[test]
+fn empty_domains_are_named() {
+    let setup = setup().text("DOMAINS", "");
+    setup.provision();
+    stops(&setup, &["domains", "expected"]);
+}
+
+const WITHOUT_TM: &str = r#"#!KAMAILIO
+children=1
+listen=@LISTEN_UDP@
+listen=@LISTEN_TCP@
+loadmodule "sl.so"
+loadmodule "pv.so"
+loadmodule @CIMF_MODULE@
+modparam("cimf", "db_url", @DB_URL@)
+modparam("cimf", "domains", @DOMAINS@)
+modparam("cimf", "core_route", @CORE_ROUTE@)
+request_route { cimf_handle(); }
+"#;
+
+/// A module that is needed and not loaded is named.
+#[test]
+fn a_missing_tm_is_named() {
+    let setup = setup().configuration(WITHOUT_TM);
+    setup.provision();
+    stops(&setup, &["cimf", "tm"]);
+}

@@ -1,0 +1,64 @@
+#!/bin/sh
+# The whole test suite in one command:
+#
+#     ./tests/run.sh
+#
+# Needs Debian 12 (or later) and Rust's cargo; installs the rest by apt-get where it is missing. Formatting, lints,
+# build, then every test: units, layering, header drift, the C program, and the conformance cases against a real
+# Kamailio on loopback. With CI=true nothing may be skipped.
+
+set -eu
+cd "$(dirname "$0")/.."
+. ./kamailio-config/install-missing.sh
+
+step=start
+finish() {
+    status=$?
+    trap - EXIT
+    if [ "$status" -eq 0 ]; then
+        printf '\ntests: PASSED%s\n' "${skipped:+ (skipped:$skipped)}"
+    else
+        printf '\ntests: FAILED at: %s\n' "$step" >&2
+    fi
+    exit "$status"
+}
+skipped=
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+begin() {
+    step=$1
+    printf '\n==> %s\n' "$step"
+}
+
+# A bare toolchain may lack rustfmt and clippy, and the net to fetch them.
+optional() {
+    component=$1
+    shift
+    if cargo "$component" --version >/dev/null 2>&1; then
+        "$@"
+    elif [ "${CI:-}" = true ]; then
+        echo "cargo $component is missing, and with CI=true nothing is skipped" >&2
+        exit 1
+    else
+        printf '\n*** SKIPPED: cargo %s is not installed (rustup component add %s) ***\n' "$component" "$component"
+        skipped="$skipped $component"
+    fi
+}
+
+begin "looking for what the tests need"
+command -v cargo >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }
+install_missing kamailio:kamailio sqlite3:sqlite3 valgrind:valgrind gcc:gcc g++:g++ ar:binutils ps:procps header:libc6-dev
+
+begin "formatting"
+optional fmt cargo fmt --check
+
+begin "lints"
+optional clippy cargo clippy --release --all-targets -- -D warnings
+
+begin "build"
+cargo build --release --all-targets
+
+begin "tests"
+cargo test --release

@@ -1,0 +1,16 @@
+//! What the live tests share: a Kamailio with cimf in it, a SIP core that plays the members, clients that
+//! send bytes from an address of their choice, and a SIP reader that owes nothing to the product's own.
+
+#![allow(dead_code)]
+
+pub mod client;
+pub mod core;
+pub mod flow;
+pub mod rig;
+pub mod sip;
+
+use std::time::Duration;
+
+/// How long anything that should happen may take. Generous, because a busy machine is no failure, and
+/// free, because every wait ends as soon as the thing has happened.
+pub const PATIENCE: Duration = Duration::from_secs(20);
