@@ -168,7 +168,9 @@ impl Store {
         let repeated =
             !is_new(revision) && matches!(&cached, Some(entry) if entry.directory == directory);
         if let (Known::Group(group), true, false) = (&known, logged, repeated) {
-            log_skipped(group);
+            skipped_lines(group)
+                .iter()
+                .for_each(|line| log::warn!("{line}"));
         }
         let entry = Entry {
             known: known.clone(),
@@ -279,15 +281,20 @@ fn load(
     }
 }
 
-fn log_skipped(group: &Group) {
+/// What to log about the members that get no message.
+pub(super) fn skipped_lines(group: &Group) -> Vec<String> {
     let name = Printable(group.uri().as_bytes());
     let skipped = group.skipped();
+    let mut lines = Vec::new();
     for member in skipped.iter().take(MOST_SKIPPED_LINES) {
         let (uri, reason) = (Printable(member.uri.as_bytes()), &member.reason);
-        log::warn!("group {name}: member {uri} gets no message: {reason}");
+        lines.push(format!(
+            "group {name}: member {uri} gets no message: {reason}"
+        ));
     }
     if skipped.len() > MOST_SKIPPED_LINES {
         let more = skipped.len() - MOST_SKIPPED_LINES;
-        log::warn!("group {name}: {more} more members get no message");
+        lines.push(format!("group {name}: {more} more members get no message"));
     }
+    lines
 }

@@ -25,7 +25,7 @@ pub struct GroupRecord {
     pub display_name: Option<String>,
     /// Whether the group takes pager-mode messages.
     pub pager_mode: bool,
-    /// The revision of the last change.
+    /// When it was last changed, in microseconds since 1970.
     pub revision: i64,
     /// How many members there are.
     pub members: u64,
