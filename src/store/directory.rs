@@ -98,15 +98,25 @@ impl Store {
         if database.changed()? {
             self.epoch += 1;
         }
-        let known = match self.cache.get(key) {
-            Some(entry) if entry.epoch == self.epoch => entry.known.clone(),
-            _ => Known::TooLarge,
-        };
-        match known {
-            Known::Absent => Ok(None),
-            Known::Group(group) => Ok(Some(group)),
-            Known::TooMany(count) => Err(self.too_many(key, count)),
-            Known::TooLarge => self.ask(key),
+        let known = self.cache.get(key);
+        match known.filter(|entry| entry.epoch == self.epoch) {
+            Some(Entry {
+                known: Known::Absent,
+                ..
+            }) => Ok(None),
+            Some(Entry {
+                known: Known::Group(group),
+                ..
+            }) => Ok(Some(group.clone())),
+            Some(&mut Entry {
+                known: Known::TooMany(count),
+                ..
+            }) => Err(self.too_many(key, count)),
+            Some(Entry {
+                known: Known::TooLarge,
+                ..
+            })
+            | None => self.ask(key),
         }
     }
 
@@ -261,18 +271,16 @@ fn load(
     let Some(members) = snapshot.members(row.id, limit)? else {
         return snapshot.member_count(row.id).map(Known::TooMany);
     };
+    let mut probe = snapshot.probe()?;
     let mut failure = None;
     let is_ours = |sip: &SipUri<'_>| {
-        if !addressing.serves(sip.host) || failure.is_some() {
-            return false;
-        }
-        let mut printed = Vec::new();
-        sip.write(Form::Provisioned, &mut printed);
-        let found = snapshot.has_group(&String::from_utf8_lossy(&printed));
-        found.unwrap_or_else(|error| {
-            failure = Some(error);
-            false
-        })
+        // An address in a domain that is not served is never asked for, group or not.
+        let asked = addressing.serves(sip.host) && failure.is_none();
+        asked
+            && probe.is_group(sip).unwrap_or_else(|error| {
+                failure = Some(error);
+                false
+            })
     };
     let group = Group::compile(uri, row.pager_mode, members.iter(), addressing, is_ours);
     match failure {

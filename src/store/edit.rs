@@ -1,6 +1,6 @@
 //! Changing groups, as `cimfctl` does: one transaction for each command, all of it or nothing.
 
-use super::database::{connect, require_current, text};
+use super::database::{Probe, connect, require_current, text};
 use super::error::StoreError;
 use crate::sip::Malformed;
 use crate::sip::text::Printable;
@@ -476,11 +476,13 @@ impl Change<'_> {
         let nested = self.sqlite(|transaction| {
             let mut insert =
                 transaction.prepare("INSERT INTO member (group_id, uri) VALUES (?1, ?2)")?;
-            let mut is_group = transaction.prepare("SELECT 1 FROM im_group WHERE uri = ?1")?;
+            let mut probe = Probe::new(transaction)?;
             let mut nested = Vec::new();
             for (uri, member) in &added {
                 insert.execute((group.id, member))?;
-                if is_group.exists([uri.print(Form::Provisioned)])? {
+                if let Uri::Sip(sip) = uri
+                    && probe.is_group(sip)?
+                {
                     nested.push((*member).to_owned());
                 }
             }

@@ -91,6 +91,19 @@ fn an_init_that_was_cut_short_is_finished_by_the_next() {
 }
 
 #[test]
+fn init_takes_the_steps_from_an_older_version() {
+    let rig = Rig::new();
+    let path = rig.folder.path().join("older.db");
+    let older = Connection::open(&path).unwrap();
+    older
+        .pragma_update(None, "application_id", APPLICATION_ID)
+        .unwrap();
+    assert_eq!(problem(&path), Problem::Older(0));
+    assert_eq!(init(&path).unwrap().tables, Tables::Migrated(0));
+    assert_eq!(Store::check(&path), Ok(()));
+}
+
+#[test]
 fn a_database_that_is_locked_is_refused_soon() {
     let rig = Rig::with_hikers();
     let mut store = rig.store();

@@ -61,38 +61,6 @@ fn a_group_that_is_deleted_and_made_anew_is_not_taken_for_the_old_one() {
 }
 
 #[test]
-fn a_file_restored_from_a_copy_and_edited_is_not_taken_for_the_old_state() {
-    let rig = Rig::with_hikers();
-    let copy = rig.folder.path().join("copy.db");
-    let hand = rig.by_hand();
-    hand.execute("VACUUM INTO ?1", [copy.to_str().unwrap()])
-        .unwrap();
-    let member = |name: &str| {
-        hand.execute("INSERT INTO member SELECT id, ?1 FROM im_group", [name])
-            .unwrap();
-    };
-    member("sip:cho@home2.net");
-    let mut store = rig.store();
-    assert_eq!(
-        recipients(&mut store, HIKERS).unwrap()[2],
-        "sip:cho@home2.net"
-    );
-    // As .restore does, and then as many edits as were undone.
-    hand.execute("ATTACH ?1 AS copy", [copy.to_str().unwrap()])
-        .unwrap();
-    hand.execute_batch(
-        "BEGIN; DROP TRIGGER member_deleted; DELETE FROM member WHERE uri = 'sip:cho@home2.net';
-         UPDATE revision SET (latest, directory) = (SELECT latest, directory FROM copy.revision); COMMIT",
-    )
-    .unwrap();
-    member("sip:dee@home1.net");
-    assert_eq!(
-        recipients(&mut store, HIKERS).unwrap()[2],
-        "sip:dee@home1.net"
-    );
-}
-
-#[test]
 fn a_member_moved_to_another_group_changes_both() {
     let rig = Rig::with_hikers();
     let other = "sip:climbers@im.home1.net";
