@@ -448,6 +448,26 @@ fn the_sqlite3_program_can_edit_copy_and_restore() {
 }
 
 #[test]
+fn commands_that_run_at_once_wait_for_each_other() {
+    let rig = Rig::with_hikers();
+    let add = |number: u32| {
+        let member = format!("sip:member{number}@home1.net");
+        let mut command = rig.command();
+        command.args(["member", "add", HIKERS, &member]);
+        command.stdout(Stdio::null()).spawn().unwrap()
+    };
+    for round in 0..5 {
+        let mut children: Vec<_> = (0..8).map(|number| add(round * 8 + number)).collect();
+        assert!(
+            children
+                .iter_mut()
+                .all(|child| child.wait().unwrap().success())
+        );
+    }
+    assert_eq!(find(&mut rig.store(), HIKERS).unwrap().members(), 43);
+}
+
+#[test]
 fn a_writer_that_is_killed_leaves_the_store_whole() {
     const KILLS: u32 = 10;
     let rig = Rig::with_hikers();

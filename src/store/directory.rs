@@ -24,6 +24,8 @@ const MOST_SKIPPED_LINES: usize = 10;
 pub struct Statistics {
     /// How often the database was opened.
     pub opened: u64,
+    /// How often the path was looked at for another file.
+    pub looks: u64,
     /// How often it was asked whether anything had changed.
     pub version_checks: u64,
     /// How often a group's row was asked for.
@@ -130,8 +132,8 @@ impl Store {
             {
                 return Ok(());
             }
-            // Until the path is good again, each look-up looks.
-            self.looked = None;
+            // Until the path is good again, each look-up comes here.
+            self.statistics.looks += 1;
             if matches!(database.standing()?, Standing::Same) {
                 self.looked = Some(now);
                 return Ok(());

@@ -5,6 +5,7 @@ use crate::store::directory::skipped_lines;
 
 const READ_ONCE: Statistics = Statistics {
     opened: 1,
+    looks: 0,
     version_checks: 1,
     group_queries: 1,
     loads: 1,
@@ -12,6 +13,7 @@ const READ_ONCE: Statistics = Statistics {
 
 const ONLY_CHECKED: Statistics = Statistics {
     opened: 0,
+    looks: 0,
     version_checks: 1,
     group_queries: 0,
     loads: 0,
@@ -138,6 +140,15 @@ fn a_member_that_is_a_group_gets_no_message_as_long_as_it_is_one() {
     assert_eq!(count(&mut store), 3);
     editor.delete_group("sip:climbers@im.home1.net").unwrap();
     assert_eq!(count(&mut store), 4);
+    // By a change of address, too.
+    rig.add("sip:walkers@im.home1.net", &[]);
+    let hand = rig.by_hand();
+    for (uri, expected) in [("climbers", 3), ("walkers", 4)] {
+        let sql = "UPDATE im_group SET uri = ?1 WHERE uri <> ?2";
+        let uri = format!("sip:{uri}@im.home1.net");
+        assert_eq!(hand.execute(sql, [&uri, HIKERS]), Ok(1));
+        assert_eq!(count(&mut store), expected);
+    }
 }
 
 #[test]

@@ -119,6 +119,7 @@ fn cost(store: &mut Store, work: impl FnOnce(&mut Store)) -> Statistics {
     let after = store.statistics();
     Statistics {
         opened: after.opened - before.opened,
+        looks: after.looks - before.looks,
         version_checks: after.version_checks - before.version_checks,
         group_queries: after.group_queries - before.group_queries,
         loads: after.loads - before.loads,

@@ -26,6 +26,20 @@ fn a_replaced_file_is_noticed_within_a_second() {
 }
 
 #[test]
+fn the_path_is_looked_at_a_few_times_a_second() {
+    let rig = Rig::with_hikers();
+    let mut store = rig.store();
+    within_a_second(|| {
+        find(&mut store, HIKERS).unwrap();
+        store.statistics().looks == 2
+    });
+    let spent = cost(&mut store, |store| {
+        (0..100).for_each(|_| drop(find(store, HIKERS)));
+    });
+    assert!(spent.looks <= 1, "{spent:?}");
+}
+
+#[test]
 fn a_file_moved_in_under_the_old_log_is_refused_until_the_log_is_gone() {
     let rig = Rig::with_hikers();
     let mut store = rig.store();
