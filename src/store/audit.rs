@@ -76,6 +76,10 @@ fn check_schema(connection: &Connection, report: &mut dyn FnMut(String)) -> rusq
             "{name} is missing or was altered: changes may go unnoticed; make a new database with `cimfctl init` and copy the rows"
         ));
     }
+    let rows = connection.query_row("SELECT count(*) FROM revision", [], |row| row.get(0));
+    if rows == Ok(0) {
+        report("the table revision has lost its row, and no group is found; put it back with `INSERT INTO revision VALUES (1, 1, 1)` in sqlite3".to_owned());
+    }
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     if mode != "wal" {
         report(format!(

@@ -42,6 +42,8 @@ pub struct Store {
     max_members: u32,
     cache: Cache,
     database: Option<Database>,
+    /// Whether the open database has failed and is to be opened anew.
+    failed: bool,
     /// When the path was last found to lead to the open file.
     looked: Option<Instant>,
     /// Counts the changes that were seen.
@@ -62,6 +64,7 @@ impl Store {
             max_members,
             cache: Cache::new(cache_members),
             database: None,
+            failed: false,
             looked: None,
             epoch: 0,
             statistics: Statistics::default(),
@@ -126,26 +129,28 @@ impl Store {
     fn follow_the_path(&mut self) -> Result<(), StoreError> {
         let now = Instant::now();
         if let Some(database) = &self.database {
-            if self
-                .looked
-                .is_some_and(|looked| now.duration_since(looked) < LOOK_INTERVAL)
-            {
+            let is_recent = |looked| now.duration_since(looked) < LOOK_INTERVAL;
+            if !self.failed && self.looked.is_some_and(is_recent) {
                 return Ok(());
             }
             // Until the path is good again, each look-up comes here.
             self.statistics.looks += 1;
-            if matches!(database.standing()?, Standing::Same) {
-                self.looked = Some(now);
-                return Ok(());
+            match database.standing()? {
+                Standing::Same if !self.failed => {
+                    self.looked = Some(now);
+                    return Ok(());
+                }
+                Standing::Same => {}
+                Standing::Replaced => log::info!(
+                    "{}: the file was replaced, reading the new one",
+                    self.path.display()
+                ),
             }
-            log::info!(
-                "{}: the file was replaced, reading the new one",
-                self.path.display()
-            );
         }
-        // The old database is closed only now: see `Database::standing`.
+        // The old database, failed or not, is closed only now: see `Database::standing`.
         self.database = Some(Database::open(&self.path)?);
         self.statistics.opened += 1;
+        self.failed = false;
         self.looked = Some(now);
         self.cache.clear();
         Ok(())
@@ -231,8 +236,7 @@ impl GroupDirectory for Store {
         self.key = key;
         found.map_err(|error| {
             if !error.spares_the_connection() {
-                self.database = None;
-                self.cache.clear();
+                self.failed = true;
             }
             Unavailable(error.to_string())
         })

@@ -193,6 +193,10 @@ fn an_audit_names_what_is_wrong() {
             "4 members of group_id 1, which is no group",
         ),
         (
+            "DELETE FROM revision",
+            "the table revision has lost its row",
+        ),
+        (
             "DROP TRIGGER member_updated",
             "trigger member_updated is missing or was altered",
         ),

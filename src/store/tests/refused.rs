@@ -116,7 +116,9 @@ fn a_database_that_is_locked_is_refused_soon() {
     let error = Store::check(&rig.path).unwrap_err();
     let waited = start.elapsed();
     assert_eq!(error.problem, Problem::Locked);
-    let range = Duration::from_millis(80)..Duration::from_millis(600);
+    println!("locked: refused after {waited:?}");
+    // A tenth of a second of patience, and room for a busy machine.
+    let range = Duration::from_millis(80)..Duration::from_secs(1);
     assert!(range.contains(&waited), "{waited:?}");
     assert!(find(&mut store, HIKERS).unwrap_err().0.contains("locked"));
     drop(hand);

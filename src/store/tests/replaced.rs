@@ -67,6 +67,20 @@ fn a_file_moved_in_under_the_old_log_is_refused_until_the_log_is_gone() {
 }
 
 #[test]
+fn the_log_of_a_file_that_failed_is_remembered() {
+    let rig = Rig::with_hikers();
+    let mut store = rig.store();
+    find(&mut store, HIKERS).unwrap();
+    rig.by_hand().execute_batch("DELETE FROM revision").unwrap();
+    assert!(find(&mut store, HIKERS).is_err());
+    rename(rig.other(NEW), &rig.path).unwrap();
+    let error = find(&mut store, NEW).unwrap_err();
+    assert!(error.0.contains("over the log of the old one"), "{error}");
+    remove_log(&rig.path);
+    assert!(find(&mut store, NEW).unwrap().is_some());
+}
+
+#[test]
 fn a_file_that_vanished_is_unavailable_until_it_is_back() {
     let rig = Rig::with_hikers();
     let mut store = rig.store();
