@@ -2,6 +2,7 @@
 
 use super::Reach;
 use crate::sip::uri::{Form, SipUri, Uri};
+use crate::sip::uri_equality::same_host;
 use std::fmt;
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ impl Addressing {
     /// Whether `host` is a served domain.
     pub fn serves(&self, host: &[u8]) -> bool {
         let mut domains = self.domains.iter();
-        domains.any(|domain| domain.as_bytes().eq_ignore_ascii_case(host))
+        domains.any(|domain| same_host(domain.as_bytes(), host))
     }
 
     /// Whether both addresses are one recipient.

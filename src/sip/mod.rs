@@ -18,7 +18,7 @@ pub mod tel;
 pub mod text;
 pub mod token_list;
 pub mod uri;
-mod uri_equality;
+pub mod uri_equality;
 
 pub use header::HeaderName;
 pub use malformed::Malformed;

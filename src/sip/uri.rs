@@ -198,6 +198,8 @@ impl<'a> SipUri<'a> {
         }
         if plain {
             out.extend_from_slice(self.host);
+        } else if let Some(address) = ipv6_address(self.host) {
+            out.extend_from_slice(format!("[{address}]").as_bytes());
         } else {
             out.extend(self.host.iter().map(u8::to_ascii_lowercase));
         }
@@ -435,6 +437,9 @@ mod tests {
         let spelt = "sip:hikers%2F@im.home1.net;transport=tcp";
         assert_eq!(printed(text, Form::Provisioned), spelt);
         assert_eq!(printed(spelt, Form::Provisioned), spelt);
+        let text = "sip:hikers@[2001:DB8:0::0:1]:5070";
+        let spelt = "sip:hikers@[2001:db8::1]:5070";
+        assert_eq!(printed(text, Form::Provisioned), spelt);
     }
 
     #[test]
