@@ -328,6 +328,7 @@ pub fn markdown_table() -> String {
             "" => "(empty)".to_owned(),
             default => format!("`{default}`"),
         };
+        let (kind, help) = (kind.replace('|', "\\|"), help.replace('|', "\\|"));
         table += &format!("| `{name}` | {kind} | {default} | {help} |\n");
     }
     table

@@ -3,83 +3,78 @@
 use crate::sip::text::Printable;
 use std::fmt;
 
-/// Why a message that is ours is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// The message breaks RFC 3261.
-    Malformed,
-    /// Accept-Contact wants the IM tag but breaks a rule of its own.
-    AcceptContact,
-    /// To has a tag.
-    InDialog,
-    /// The same request has come on another branch.
-    Merged,
-    /// Max-Forwards is 0.
-    TooManyHops,
-    /// Pager mode is off, for the server or for the group.
-    PagerMode,
-    /// No such group.
-    UnknownGroup,
-    /// Require names an option that is not supported.
-    Extension,
-    /// No trusted peer asserts an identity.
-    NoIdentity,
-    /// A trusted peer asserts an identity that cannot be read.
-    BadIdentity,
-    /// The originator may not send to the group.
-    NotAuthorised,
-    /// Privacy contradicts itself or cannot be read.
-    Privacy,
-    /// The originator wants to stay anonymous.
-    Anonymity,
-    /// A header field that goes into every outgoing message cannot be read.
-    Header,
-    /// The message expired before it arrived.
-    Expired,
-    /// There is a body of no type.
-    ContentType,
-    /// The groups cannot be read now.
-    Unavailable,
-    /// The group has nobody to send to.
-    NoRecipients,
+/// Declares the reasons and their table in one.
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident: $code:literal, $requirement:literal, $warning:literal;)+) => {
+        /// Why a message that is ours is refused, in the order of the checks.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Reason {
+            /// All reasons.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            const fn row(self) -> Row {
+                match self {
+                    $(Self::$name => Row {
+                        code: $code,
+                        requirement: $requirement,
+                        warning: $warning,
+                        meaning: concat!($($doc),+),
+                    },)+
+                }
+            }
+        }
+    };
 }
 
-/// One row of the table: the answer to one reason.
+/// One row of the table.
 struct Row {
     code: u16,
     requirement: &'static str,
     warning: &'static str,
+    meaning: &'static str,
 }
 
-impl Reason {
-    /// The table, in the order of the checks: status code, requirement, Warning text.
-    const fn row(self) -> Row {
-        let (code, requirement, warning) = match self {
-            Self::Malformed => (400, "A.1-1", "Message not well formed"),
-            Self::AcceptContact => (400, "F-5", "Accept-Contact not well formed"),
-            Self::InDialog => (481, "A.1-3", "Group messages have no dialog"),
-            Self::Merged => (482, "H-3", "Request arrived on two paths"),
-            Self::TooManyHops => (483, "U-5", "Max-Forwards exhausted"),
-            Self::PagerMode => (403, "A-2", "Pager mode not supported"),
-            Self::UnknownGroup => (404, "A-6", "No such group"),
-            Self::Extension => (420, "A.1-6", "Required extension not supported"),
-            Self::NoIdentity => (403, "A-7", "Originator not authenticated"),
-            Self::BadIdentity => (403, "I-2", "Asserted identity not readable"),
-            Self::NotAuthorised => (403, "A-7", "Originator not authorised"),
-            Self::Privacy => (400, "I-5", "Privacy not well formed"),
-            Self::Anonymity => (403, "A-8", "Anonymity not allowed"),
-            Self::Header => (400, "S-7", "Header not well formed"),
-            Self::Expired => (400, "M-4", "Message expired on arrival"),
-            Self::ContentType => (400, "M-1", "Body without Content-Type"),
-            Self::Unavailable => (500, "A.1-11", "Groups not available"),
-            Self::NoRecipients => (403, "A.1-11", "No member to send to"),
-        };
-        Row {
-            code,
-            requirement,
-            warning,
-        }
-    }
+reasons! {
+    /// The message breaks RFC 3261.
+    Malformed: 400, "A.1 row 1", "Message not well formed";
+    /// Accept-Contact wants the IM tag but breaks a rule of its own.
+    AcceptContact: 400, "F-5", "Accept-Contact not well formed";
+    /// To has a tag.
+    InDialog: 481, "A.1 row 3", "Group messages have no dialog";
+    /// The same request has come on another branch.
+    Merged: 482, "H-3", "Request arrived on two paths";
+    /// Max-Forwards is 0.
+    TooManyHops: 483, "U-5", "Max-Forwards exhausted";
+    /// Pager mode is off, for the server or for the group.
+    PagerMode: 403, "A-2", "Pager mode not supported";
+    /// No such group.
+    UnknownGroup: 404, "A-6", "No such group";
+    /// Require names an option that is not supported.
+    Extension: 420, "A.1 row 6", "Required extension not supported";
+    /// No trusted peer asserts an identity.
+    NoIdentity: 403, "A-7", "Originator not authenticated";
+    /// A trusted peer asserts an identity that cannot be read.
+    BadIdentity: 403, "I-2", "Asserted identity not readable";
+    /// The originator may not send to the group.
+    NotAuthorised: 403, "A-7", "Originator not authorised";
+    /// Privacy contradicts itself or cannot be read.
+    Privacy: 400, "I-5", "Privacy not well formed";
+    /// The originator wants to stay anonymous.
+    Anonymity: 403, "A-8", "Anonymity not allowed";
+    /// A header field that goes into every outgoing message cannot be read.
+    Header: 400, "S-7", "Header not well formed";
+    /// The message expired before it arrived.
+    Expired: 400, "M-4", "Message expired on arrival";
+    /// There is a body of no type.
+    ContentType: 400, "M-1", "Body without Content-Type";
+    /// The groups cannot be read now.
+    Unavailable: 500, "A.1 row 11", "Groups not available";
+    /// The group has nobody to send to.
+    NoRecipients: 403, "A.1 row 11", "No member to send to";
 }
 
 /// Seconds after which a client may try again when the groups could not be read: longer than an
@@ -95,6 +90,11 @@ impl Reason {
     /// The text of the Warning header, the same whatever the message said (S-9).
     pub fn warning(self) -> &'static str {
         self.row().warning
+    }
+
+    /// What it means, for the documentation.
+    pub fn meaning(self) -> &'static str {
+        self.row().meaning.trim()
     }
 
     /// The requirement that asks for the refusal.

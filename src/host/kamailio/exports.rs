@@ -1,10 +1,11 @@
 //! What Kamailio's module loader reads: the version it compares, and the table of exports.
 
-use super::abi::{CmdExport, ModuleExports, REQUEST_ROUTE, Table};
-use super::core::text;
+use super::abi::{CmdExport, ModuleExports, REQUEST_ROUTE, SrModule, Table};
+use super::core::{function, text};
 use super::module;
 use super::parameters::PARAMETERS;
-use std::ffi::{CString, c_char, c_uint};
+use crate::host::symbol::find_in;
+use std::ffi::{CStr, CString, c_char, c_uint};
 use std::ptr::null;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
@@ -21,7 +22,7 @@ static module_flags: AtomicPtr<c_char> = AtomicPtr::new(UNKNOWN.as_ptr().cast_mu
 #[unsafe(no_mangle)]
 static module_interface_ver: c_uint = 4;
 
-const UNKNOWN: &std::ffi::CStr = c"unknown host";
+const UNKNOWN: &CStr = c"unknown host";
 
 /// The table of exports, `module_exports_t`.
 #[unsafe(no_mangle)]
@@ -72,18 +73,35 @@ static AT_LOAD: extern "C" fn() = identify;
 
 /// Claims the version of the Kamailio that has loaded us, if one has.
 pub extern "C" fn identify() {
-    let (Some(version), Some(flags)) = (core_version(), text(c"ver_flags")) else {
+    let mut needed = [c"tm", c"sl", c"pv"].into_iter();
+    let Some((version, flags)) = needed.find_map(of_module).or_else(of_core) else {
         return;
     };
-    module_version.store(version.into_raw(), Relaxed);
-    module_flags.store(flags.as_ptr().cast_mut(), Relaxed);
+    module_version.store(version.cast_mut(), Relaxed);
+    module_flags.store(flags.cast_mut(), Relaxed);
 }
 
-/// `SER_FULL_VERSION` of the running core.
-fn core_version() -> Option<CString> {
+/// What a module claims that is loaded already, and that the loader has therefore found right. The
+/// modules that we need come before us in every script that works, and their texts are those that
+/// the loader compares: in Debian's Kamailio 6.1 the core's own `ver_flags` are not.
+fn of_module(name: &CStr) -> Option<(*const c_char, *const c_char)> {
+    type FindModule = unsafe extern "C" fn(*const c_char) -> *const SrModule;
+    // SAFETY: the function has this signature in all versions, and the name ends with NUL. The
+    // module stays loaded, and both symbols are pointers to texts that end with NUL.
+    unsafe {
+        let find_module = function::<FindModule>(c"find_module_by_name").ok()?;
+        let module = find_module(name.as_ptr()).as_ref()?;
+        let text = |name| Some(*find_in(module.handle, name)?.cast::<*const c_char>());
+        Some((text(c"module_version")?, text(c"module_flags")?))
+    }
+}
+
+/// What the core says of itself. Without those modules ours will not start, but then it says why.
+fn of_core() -> Option<(*const c_char, *const c_char)> {
     let part = |name| text(name)?.to_str().ok();
     let name = part(c"ver_name")?;
     let version = part(c"ver_version")?;
     let (arch, os) = (part(c"ver_arch")?, part(c"ver_os")?);
-    CString::new(format!("{name} {version} ({arch}/{os})")).ok()
+    let version = CString::new(format!("{name} {version} ({arch}/{os})")).ok()?;
+    Some((version.into_raw(), text(c"ver_flags")?.as_ptr()))
 }
