@@ -171,7 +171,7 @@ impl Setup {
                         .defines
                         .get("TRUSTED_NEXT_HOP")
                         .is_some_and(|value| value == "1");
-                    return Rig {
+                    let rig = Rig {
                         transport: self.transport,
                         address,
                         core: self.core,
@@ -181,6 +181,8 @@ impl Setup {
                         folder: self.folder,
                         _port: port,
                     };
+                    rig.wait_until_complete();
+                    return rig;
                 }
                 Err(reason) => {
                     let log = read_log(self.folder.path());
@@ -377,6 +379,17 @@ impl Rig {
             (current <= count).then_some(())
         };
         until(few).unwrap_or_else(|| panic!("tm holds too much: {}", self.kamcmd(&["tm.stats"])));
+    }
+
+    /// The first worker answers while others are still being made; the one for TCP comes last.
+    #[track_caller]
+    fn wait_until_complete(&self) {
+        let complete = || {
+            self.kamcmd(&["core.psx"])
+                .contains("tcp main process")
+                .then_some(())
+        };
+        until(complete).expect("a Kamailio with all its processes");
     }
 
     /// Every process of this Kamailio: its number and what it does.
