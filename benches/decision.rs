@@ -1,7 +1,8 @@
 //! What one message costs before the proxy sends it: reading flow 1 and deciding, the forks, and
 //! the look whether the database has changed. `cargo bench --bench decision`.
 
-#![allow(missing_docs)]
+// A bench that cannot be set up ends by panicking.
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use cimf::control::{
     Accepted, Addressing, Decision, Group, GroupDirectory, Policy, Reach, Source, Transport,

@@ -1,5 +1,8 @@
 //! The C interface, used by a program compiled as C and as C++, and run under valgrind.
 
+// A test fails by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -1,5 +1,8 @@
 //! The layers keep to themselves: who imports whom, and where unsafe code may stand.
 
+// A test fails by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

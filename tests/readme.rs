@@ -1,5 +1,8 @@
 //! The tables of the README are those of the code. `CIMF_BLESS=1` writes them anew.
 
+// A test fails by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use cimf::config::markdown_table;
 use cimf::control::Reason;
 use cimf::control::refusal::phrase;

@@ -1,10 +1,9 @@
-//! What every fork of a message shares: clause 7.5.2.x, RFC 3428 §4 and §7, and the copying rules
-//! H-1 and H-2.
+//! What every fork of a message shares: clause 7.5.2.x, RFC 3428 §4 and §7.
 
+use super::copying::is_copied;
 use super::expiry::Lifetime;
 use super::policy::Policy;
 use crate::sip::identity::AssertedIdentity;
-use crate::sip::message::Header;
 use crate::sip::number::write_decimal;
 use crate::sip::text::unfold;
 use crate::sip::{HeaderName, Malformed, Request};
@@ -15,82 +14,6 @@ pub const ACCEPT_CONTACT: &[u8] = b"Accept-Contact: *;+g.oma.sip-im;require;expl
 
 /// Max-Forwards of a fork whose request had none (RFC 3261 §8.1.1.6).
 const DEFAULT_MAX_FORWARDS: u8 = 70;
-
-/// Header fields that are never copied, whatever the configuration says (H-2, M-1), and those that
-/// a fork has of its own.
-pub const NEVER_COPIED: [&str; 36] = [
-    "Accept",
-    "Accept-Contact",
-    "Alert-Info",
-    "Authorization",
-    "Call-ID",
-    "Contact",
-    "Content-Length",
-    "CSeq",
-    "From",
-    "Geolocation",
-    "History-Info",
-    "Identity",
-    "Identity-Info",
-    "Max-Breadth",
-    "Max-Forwards",
-    "P-Access-Network-Info",
-    "P-Asserted-Identity",
-    "P-Asserted-Service",
-    "P-Charging-Function-Addresses",
-    "P-Charging-Vector",
-    "P-Preferred-Identity",
-    "P-Preferred-Service",
-    "P-Served-User",
-    "P-Visited-Network-ID",
-    "Proxy-Authorization",
-    "Proxy-Require",
-    "Record-Route",
-    "Reject-Contact",
-    "Request-Disposition",
-    "Require",
-    "Resource-Priority",
-    "Route",
-    "Session-ID",
-    "To",
-    "Via",
-    "Warning",
-];
-
-/// Whether a header field is copied into every fork.
-fn is_copied(header: &Header<'_>, policy: &Policy) -> bool {
-    use HeaderName as Name;
-    match header.name {
-        Name::CallInfo
-        | Name::ContentDisposition
-        | Name::ContentEncoding
-        | Name::ContentId
-        | Name::ContentLanguage
-        | Name::ContentTransferEncoding
-        | Name::ContentType
-        | Name::ContributionId
-        | Name::ConversationId
-        | Name::Date
-        | Name::Expires
-        | Name::InReplyTo
-        | Name::InReplyToContributionId
-        | Name::MimeVersion
-        | Name::Organization
-        | Name::Priority
-        | Name::Privacy
-        | Name::ReplyTo
-        | Name::Subject => true,
-        Name::Other => {
-            let is_content = header
-                .written
-                .get(..8)
-                .is_some_and(|start| start.eq_ignore_ascii_case(b"Content-"));
-            let mut listed = policy.copy_headers.iter();
-            is_content || listed.any(|name| header.written.eq_ignore_ascii_case(name.as_bytes()))
-        }
-        _ => false,
-    }
-}
 
 /// Writes the header fields that all forks share, each with its CRLF.
 pub fn shared_headers(
@@ -112,7 +35,7 @@ pub fn shared_headers(
     }
     out.extend_from_slice(ACCEPT_CONTACT);
     for header in request.headers() {
-        if is_copied(header, policy) {
+        if is_copied(header, &policy.copy_headers) {
             let name = match header.name {
                 HeaderName::Other => header.written,
                 known => known.as_str().as_bytes(),

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod content;
+pub mod copying;
 pub mod decision;
 mod expiry;
 pub mod group;

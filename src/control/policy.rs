@@ -1,6 +1,5 @@
 //! What the administrator has decided, ready for use.
 
-use super::content::NEVER_COPIED;
 use super::group::Addressing;
 use super::trust::{Source, TrustedPeer};
 
@@ -32,12 +31,4 @@ impl Policy {
     pub fn trusts(&self, source: &Source) -> bool {
         self.trusted_peers.iter().any(|peer| peer.includes(source))
     }
-}
-
-/// Whether the configuration may ask for `name` to be copied.
-pub fn may_be_copied(name: &str) -> bool {
-    crate::sip::text::is_token(name.as_bytes())
-        && !NEVER_COPIED
-            .iter()
-            .any(|never| never.eq_ignore_ascii_case(name))
 }

@@ -2,7 +2,7 @@
 
 use super::StartError;
 use crate::config::{SettingError, Settings, SkipOriginator};
-use crate::control::policy::may_be_copied;
+use crate::control::copying::may_be_copied;
 use crate::control::{Addressing, Policy, Reach, TrustedPeer};
 use crate::sip::uri::Form;
 use crate::sip::{SipUri, Uri};

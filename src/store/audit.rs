@@ -1,14 +1,13 @@
 //! Looking a whole database over, for `cimfctl check`.
 
 use super::create::foreign_owner;
-use super::database::{Members, connect, damage, require_current, text};
+use super::database::{Members, Probe, connect, damage, require_current, text};
 use super::edit::{ADMINISTRATOR_PATIENCE, group_uri};
 use super::error::StoreError;
 use super::schema;
 use crate::control::Group;
 use crate::control::group::Addressing;
 use crate::sip::text::Printable;
-use crate::sip::uri::Form;
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -77,6 +76,10 @@ fn check_schema(connection: &Connection, report: &mut dyn FnMut(String)) -> rusq
             "{name} is missing or was altered: changes may go unnoticed; make a new database with `cimfctl init` and copy the rows"
         ));
     }
+    let rows = connection.query_row("SELECT count(*) FROM revision", [], |row| row.get(0));
+    if rows == Ok(0) {
+        report("the table revision has lost its row, and no group is found; put it back with `INSERT INTO revision VALUES (1, 1, 1)` in sqlite3".to_owned());
+    }
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     if mode != "wal" {
         report(format!(
@@ -117,7 +120,7 @@ fn check_groups(
     let mut groups = connection.prepare("SELECT id, uri, pager_mode FROM im_group ORDER BY uri")?;
     let mut select =
         connection.prepare("SELECT uri FROM member WHERE group_id = ?1 ORDER BY uri")?;
-    let mut is_group = connection.prepare("SELECT 1 FROM im_group WHERE uri = ?1")?;
+    let mut probe = Probe::new(connection)?;
     let (mut group_count, mut member_count) = (0, 0);
     let mut rows = groups.query([])?;
     while let Some(row) = rows.next()? {
@@ -139,10 +142,7 @@ fn check_groups(
         }
         let mut failure = None;
         let group = Group::compile(uri, row.get(2)?, members.iter(), addressing, |sip| {
-            let mut printed = Vec::new();
-            sip.write(Form::Provisioned, &mut printed);
-            let found = is_group.exists([String::from_utf8_lossy(&printed)]);
-            found.unwrap_or_else(|error| {
+            probe.is_group(sip).unwrap_or_else(|error| {
                 failure = Some(error);
                 false
             })

@@ -9,7 +9,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// The owner and the group may read and write, nobody else: members are personal data.
@@ -79,9 +79,12 @@ pub fn init(path: &Path) -> Result<Initialised, StoreError> {
         }
         Kind::Ours(_) | Kind::Empty => {
             // Readers are never held up by a writer, nor he by them.
-            let wal: Result<String, _> =
-                connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0));
-            wal.map_err(sqlite)?;
+            let mode: String = connection
+                .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
+                .map_err(sqlite)?;
+            if mode != "wal" {
+                return Err(StoreError::new(path, Problem::NoLog(mode)));
+            }
             make_tables(&mut connection).map_err(sqlite)?
         }
         Kind::Foreign => return Err(StoreError::new(path, Problem::Foreign)),
@@ -145,7 +148,9 @@ fn make_file(path: &Path) -> io::Result<()> {
             let own = file.metadata()?;
             if (own.uid(), own.gid()) != (folder.uid(), folder.gid()) {
                 // Only root may give files away. Where this fails, `foreign_owner` tells.
-                let _ = chown(path, Some(folder.uid()), Some(folder.gid()));
+                // By descriptor: in a folder that is somebody else's, the name may be another
+                // file's by now.
+                let _ = fchown(&file, Some(folder.uid()), Some(folder.gid()));
             }
             Ok(())
         }

@@ -3,7 +3,8 @@
 use super::error::{Problem, StoreError};
 use super::file::{FileId, beside};
 use super::schema::{self, Kind, VERSION};
-use rusqlite::{Connection, OpenFlags, Transaction};
+use crate::sip::uri::{Form, SipUri};
+use rusqlite::{Connection, OpenFlags, Statement, Transaction};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -113,7 +114,12 @@ impl Database {
 
     /// Whether anybody has changed the database since the last call; true at the first.
     pub fn changed(&mut self) -> Result<bool, StoreError> {
-        let version = self.number("PRAGMA data_version")?;
+        // Prepared each time: to keep a statement would need rusqlite's statement cache, which
+        // saves 0.3 of 1.9 microseconds.
+        let version = self
+            .connection
+            .query_row("PRAGMA data_version", [], |row| row.get(0))
+            .map_err(|error| StoreError::sqlite(&self.path, &error))?;
         if self.seen == Some(version) {
             return Ok(false);
         }
@@ -121,13 +127,6 @@ impl Database {
         require_current(&self.path, &self.connection)?;
         self.seen = Some(version);
         Ok(true)
-    }
-
-    fn number(&self, sql: &str) -> Result<i64, StoreError> {
-        self.connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
-            .map_err(|error| StoreError::sqlite(&self.path, &error))
     }
 
     /// Runs `work` on one snapshot of the database: what others write meanwhile is not seen.
@@ -148,11 +147,9 @@ pub struct Snapshot<'a>(Transaction<'a>);
 impl Snapshot<'_> {
     /// The revision of the set of groups, and the group whose address is `uri`.
     pub fn group(&self, uri: &str) -> rusqlite::Result<(i64, Option<GroupRow>)> {
-        let mut statement = self.0.prepare_cached(
-            "SELECT directory, id, im_group.revision, pager_mode
-             FROM revision LEFT JOIN im_group ON uri = ?1 WHERE only_row = 1",
-        )?;
-        statement.query_row([uri], |row| {
+        let sql = "SELECT directory, id, im_group.revision, pager_mode
+             FROM revision LEFT JOIN im_group ON uri = ?1 WHERE only_row = 1";
+        self.0.query_row(sql, [uri], |row| {
             let group = match row.get(1)? {
                 Some(id) => Some(GroupRow {
                     id,
@@ -165,12 +162,9 @@ impl Snapshot<'_> {
         })
     }
 
-    /// Whether a group has the address `uri`.
-    pub fn has_group(&self, uri: &str) -> rusqlite::Result<bool> {
-        let mut statement = self
-            .0
-            .prepare_cached("SELECT 1 FROM im_group WHERE uri = ?1")?;
-        statement.exists([uri])
+    /// What tells whether an address is a group's.
+    pub fn probe(&self) -> rusqlite::Result<Probe<'_>> {
+        Probe::new(&self.0)
     }
 
     /// The addresses of the groups that have changed since `revision`, until `found` is true of
@@ -182,7 +176,7 @@ impl Snapshot<'_> {
     ) -> rusqlite::Result<bool> {
         let mut statement = self
             .0
-            .prepare_cached("SELECT uri FROM im_group WHERE revision > ?1")?;
+            .prepare("SELECT uri FROM im_group WHERE revision > ?1")?;
         let mut rows = statement.query([revision])?;
         while let Some(row) = rows.next()? {
             if found(&text(row, 0)?) {
@@ -196,7 +190,7 @@ impl Snapshot<'_> {
     pub fn members(&self, group: i64, limit: u32) -> rusqlite::Result<Option<Members>> {
         let mut statement = self
             .0
-            .prepare_cached("SELECT uri FROM member WHERE group_id = ?1 ORDER BY uri")?;
+            .prepare("SELECT uri FROM member WHERE group_id = ?1 ORDER BY uri")?;
         let mut rows = statement.query([group])?;
         let mut members = Members::default();
         while let Some(row) = rows.next()? {
@@ -213,6 +207,24 @@ impl Snapshot<'_> {
         let sql = "SELECT count(*) FROM member WHERE group_id = ?1";
         let count = self.0.query_row(sql, [group], |row| row.get::<_, i64>(0));
         count.map(i64::unsigned_abs)
+    }
+}
+
+/// Tells whether an address is a group's, with one indexed query.
+pub struct Probe<'a>(Statement<'a>);
+
+impl<'a> Probe<'a> {
+    /// For a connection that is in a transaction already.
+    pub fn new(connection: &'a Connection) -> rusqlite::Result<Self> {
+        let sql = "SELECT 1 FROM im_group WHERE uri = ?1";
+        connection.prepare(sql).map(Self)
+    }
+
+    /// Whether `uri` is a group's address, in any spelling.
+    pub fn is_group(&mut self, uri: &SipUri<'_>) -> rusqlite::Result<bool> {
+        let mut printed = Vec::new();
+        uri.write(Form::Provisioned, &mut printed);
+        self.0.exists([String::from_utf8_lossy(&printed)])
     }
 }
 

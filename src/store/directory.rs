@@ -24,6 +24,8 @@ const MOST_SKIPPED_LINES: usize = 10;
 pub struct Statistics {
     /// How often the database was opened.
     pub opened: u64,
+    /// How often the path was looked at for another file.
+    pub looks: u64,
     /// How often it was asked whether anything had changed.
     pub version_checks: u64,
     /// How often a group's row was asked for.
@@ -40,6 +42,8 @@ pub struct Store {
     max_members: u32,
     cache: Cache,
     database: Option<Database>,
+    /// Whether the open database has failed and is to be opened anew.
+    failed: bool,
     /// When the path was last found to lead to the open file.
     looked: Option<Instant>,
     /// Counts the changes that were seen.
@@ -60,6 +64,7 @@ impl Store {
             max_members,
             cache: Cache::new(cache_members),
             database: None,
+            failed: false,
             looked: None,
             epoch: 0,
             statistics: Statistics::default(),
@@ -98,15 +103,25 @@ impl Store {
         if database.changed()? {
             self.epoch += 1;
         }
-        let known = match self.cache.get(key) {
-            Some(entry) if entry.epoch == self.epoch => entry.known.clone(),
-            _ => Known::TooLarge,
-        };
-        match known {
-            Known::Absent => Ok(None),
-            Known::Group(group) => Ok(Some(group)),
-            Known::TooMany(count) => Err(self.too_many(key, count)),
-            Known::TooLarge => self.ask(key),
+        let known = self.cache.get(key);
+        match known.filter(|entry| entry.epoch == self.epoch) {
+            Some(Entry {
+                known: Known::Absent,
+                ..
+            }) => Ok(None),
+            Some(Entry {
+                known: Known::Group(group),
+                ..
+            }) => Ok(Some(group.clone())),
+            Some(&mut Entry {
+                known: Known::TooMany(count),
+                ..
+            }) => Err(self.too_many(key, count)),
+            Some(Entry {
+                known: Known::TooLarge,
+                ..
+            })
+            | None => self.ask(key),
         }
     }
 
@@ -114,26 +129,28 @@ impl Store {
     fn follow_the_path(&mut self) -> Result<(), StoreError> {
         let now = Instant::now();
         if let Some(database) = &self.database {
-            if self
-                .looked
-                .is_some_and(|looked| now.duration_since(looked) < LOOK_INTERVAL)
-            {
+            let is_recent = |looked| now.duration_since(looked) < LOOK_INTERVAL;
+            if !self.failed && self.looked.is_some_and(is_recent) {
                 return Ok(());
             }
-            // Until the path is good again, each look-up looks.
-            self.looked = None;
-            if matches!(database.standing()?, Standing::Same) {
-                self.looked = Some(now);
-                return Ok(());
+            // Until the path is good again, each look-up comes here.
+            self.statistics.looks += 1;
+            match database.standing()? {
+                Standing::Same if !self.failed => {
+                    self.looked = Some(now);
+                    return Ok(());
+                }
+                Standing::Same => {}
+                Standing::Replaced => log::info!(
+                    "{}: the file was replaced, reading the new one",
+                    self.path.display()
+                ),
             }
-            log::info!(
-                "{}: the file was replaced, reading the new one",
-                self.path.display()
-            );
         }
-        // The old database is closed only now: see `Database::standing`.
+        // The old database, failed or not, is closed only now: see `Database::standing`.
         self.database = Some(Database::open(&self.path)?);
         self.statistics.opened += 1;
+        self.failed = false;
         self.looked = Some(now);
         self.cache.clear();
         Ok(())
@@ -168,7 +185,9 @@ impl Store {
         let repeated =
             !is_new(revision) && matches!(&cached, Some(entry) if entry.directory == directory);
         if let (Known::Group(group), true, false) = (&known, logged, repeated) {
-            log_skipped(group);
+            skipped_lines(group)
+                .iter()
+                .for_each(|line| log::warn!("{line}"));
         }
         let entry = Entry {
             known: known.clone(),
@@ -217,8 +236,7 @@ impl GroupDirectory for Store {
         self.key = key;
         found.map_err(|error| {
             if !error.spares_the_connection() {
-                self.database = None;
-                self.cache.clear();
+                self.failed = true;
             }
             Unavailable(error.to_string())
         })
@@ -259,18 +277,16 @@ fn load(
     let Some(members) = snapshot.members(row.id, limit)? else {
         return snapshot.member_count(row.id).map(Known::TooMany);
     };
+    let mut probe = snapshot.probe()?;
     let mut failure = None;
     let is_ours = |sip: &SipUri<'_>| {
-        if !addressing.serves(sip.host) || failure.is_some() {
-            return false;
-        }
-        let mut printed = Vec::new();
-        sip.write(Form::Provisioned, &mut printed);
-        let found = snapshot.has_group(&String::from_utf8_lossy(&printed));
-        found.unwrap_or_else(|error| {
-            failure = Some(error);
-            false
-        })
+        // An address in a domain that is not served is never asked for, group or not.
+        let asked = addressing.serves(sip.host) && failure.is_none();
+        asked
+            && probe.is_group(sip).unwrap_or_else(|error| {
+                failure = Some(error);
+                false
+            })
     };
     let group = Group::compile(uri, row.pager_mode, members.iter(), addressing, is_ours);
     match failure {
@@ -279,15 +295,20 @@ fn load(
     }
 }
 
-fn log_skipped(group: &Group) {
+/// What to log about the members that get no message.
+pub(super) fn skipped_lines(group: &Group) -> Vec<String> {
     let name = Printable(group.uri().as_bytes());
     let skipped = group.skipped();
+    let mut lines = Vec::new();
     for member in skipped.iter().take(MOST_SKIPPED_LINES) {
         let (uri, reason) = (Printable(member.uri.as_bytes()), &member.reason);
-        log::warn!("group {name}: member {uri} gets no message: {reason}");
+        lines.push(format!(
+            "group {name}: member {uri} gets no message: {reason}"
+        ));
     }
     if skipped.len() > MOST_SKIPPED_LINES {
         let more = skipped.len() - MOST_SKIPPED_LINES;
-        log::warn!("group {name}: {more} more members get no message");
+        lines.push(format!("group {name}: {more} more members get no message"));
     }
+    lines
 }

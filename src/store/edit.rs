@@ -1,14 +1,15 @@
 //! Changing groups, as `cimfctl` does: one transaction for each command, all of it or nothing.
 
+mod change;
+mod error;
+
+pub use error::EditError;
+
 use super::database::{connect, require_current, text};
 use super::error::StoreError;
-use crate::sip::Malformed;
-use crate::sip::text::Printable;
 use crate::sip::uri::{Form, Uri};
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::fmt;
+use change::Change;
+use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ pub struct GroupRecord {
     pub display_name: Option<String>,
     /// Whether the group takes pager-mode messages.
     pub pager_mode: bool,
-    /// The revision of the last change.
+    /// When it was last changed, in microseconds since 1970.
     pub revision: i64,
     /// How many members there are.
     pub members: u64,
@@ -41,124 +42,6 @@ pub struct NewGroup<'a> {
     /// Whether the group takes pager-mode messages.
     pub pager_mode: bool,
 }
-
-/// A change that cannot be made; nothing was changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EditError {
-    /// The database cannot be used.
-    Store(StoreError),
-    /// The text is no URI.
-    Malformed(String, Malformed),
-    /// The URI cannot be a group's.
-    NoGroupUri(String),
-    /// The URI has a scheme that cannot be sent to.
-    NoMemberUri(String),
-    /// A display name has a character that cannot be shown.
-    DisplayName(String),
-    /// The group is there already.
-    GroupExists(String),
-    /// There is no such group.
-    NoGroup(PathBuf, String),
-    /// The group has this address already, perhaps in another spelling.
-    MemberExists {
-        /// The group.
-        group: String,
-        /// The new address.
-        member: String,
-        /// The one that is there.
-        existing: String,
-    },
-    /// The group has no such member.
-    NoMember {
-        /// The group.
-        group: String,
-        /// The address that was to go.
-        member: String,
-    },
-    /// Several members are this address.
-    Ambiguous {
-        /// The group.
-        group: String,
-        /// The address that was to go.
-        member: String,
-        /// Those that it may mean.
-        existing: Vec<String>,
-    },
-    /// The group would have more members than the limit.
-    TooManyMembers {
-        /// The group.
-        group: String,
-        /// How many it would have.
-        count: usize,
-        /// How many it may have.
-        limit: u32,
-    },
-}
-
-impl fmt::Display for EditError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let show = |text: &str| Printable(text.as_bytes()).to_string();
-        match self {
-            Self::Store(error) => error.fmt(f),
-            Self::Malformed(uri, error) => write!(f, "\"{}\" is no address: {error}", show(uri)),
-            Self::NoGroupUri(uri) => write!(
-                f,
-                "\"{}\" cannot be a group's address: expected sip:USER@HOST or sips:USER@HOST",
-                show(uri)
-            ),
-            Self::NoMemberUri(uri) => write!(
-                f,
-                "\"{}\" cannot be a member: expected a sip, sips or tel address",
-                show(uri)
-            ),
-            Self::DisplayName(name) => write!(
-                f,
-                "display name \"{}\": expected text without control characters",
-                show(name)
-            ),
-            Self::GroupExists(uri) => write!(
-                f,
-                "the group {uri} exists already; add members with `cimfctl member add {uri} MEMBER…`"
-            ),
-            Self::NoGroup(file, uri) => write!(
-                f,
-                "{}: there is no group {uri}; see `cimfctl group list`",
-                file.display()
-            ),
-            Self::MemberExists {
-                group,
-                member,
-                existing,
-            } => write!(
-                f,
-                "group {group}: {member} is already a member as {existing}; nothing was added, leave it out"
-            ),
-            Self::NoMember { group, member } => write!(
-                f,
-                "group {group}: {member} is no member; nothing was deleted, see `cimfctl group show {group}`"
-            ),
-            Self::Ambiguous {
-                group,
-                member,
-                existing,
-            } => write!(
-                f,
-                "group {group}: {member} may be any of {}; nothing was deleted, give one as it is spelt here",
-                existing.join(" ")
-            ),
-            Self::TooManyMembers {
-                group,
-                count,
-                limit,
-            } => write!(
-                f,
-                "group {group} would have {count} members, and {limit} are allowed; nothing was added (--max-members, and the proxy's parameter max_members)"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for EditError {}
 
 /// An open database, for changes.
 pub struct Editor {
@@ -371,171 +254,6 @@ pub(super) fn group_uri(given: &str) -> Result<String, EditError> {
     }
 }
 
-fn member_uri(given: &str) -> Result<Uri<'_>, EditError> {
-    match parse(given)? {
-        uri @ (Uri::Sip(_) | Uri::Tel(_)) => Ok(uri.without_headers()),
-        _ => Err(EditError::NoMemberUri(given.to_owned())),
-    }
-}
-
 fn parse(given: &str) -> Result<Uri<'_>, EditError> {
     Uri::parse(given.as_bytes()).map_err(|error| EditError::Malformed(given.to_owned(), error))
-}
-
-/// Members by bucket, to find the equal ones.
-#[derive(Default)]
-struct Index<'a>(HashMap<u64, Vec<(Uri<'a>, &'a str)>>);
-
-impl<'a> Index<'a> {
-    /// Files what can be read of `members`; what cannot equals nothing.
-    fn of(members: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut index = Self::default();
-        for member in members {
-            if let Ok(uri) = Uri::parse(member.as_bytes()) {
-                index.file(uri.without_headers(), member);
-            }
-        }
-        index
-    }
-
-    fn file(&mut self, uri: Uri<'a>, member: &'a str) {
-        self.0.entry(uri.bucket()).or_default().push((uri, member));
-    }
-
-    fn equals<'b>(&'b self, uri: &'b Uri<'_>) -> impl Iterator<Item = &'a str> + use<'a, 'b> {
-        let bucket = self.0.get(&uri.bucket()).into_iter().flatten();
-        bucket
-            .filter(|(filed, _)| filed.same(uri))
-            .map(|&(_, member)| member)
-    }
-}
-
-struct Change<'a> {
-    transaction: Transaction<'a>,
-    path: &'a Path,
-    max_members: u32,
-}
-
-impl Change<'_> {
-    fn sqlite<T>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
-    ) -> Result<T, EditError> {
-        work(&self.transaction)
-            .map_err(|error| EditError::Store(StoreError::sqlite(self.path, &error)))
-    }
-
-    fn group(&self, uri: &str) -> Result<Option<GroupRecord>, EditError> {
-        let sql = format!("{SELECT_GROUP} WHERE uri = ?1");
-        self.sqlite(|transaction| transaction.query_row(&sql, [uri], group_record).optional())
-    }
-
-    fn existing_group(&self, uri: &str) -> Result<GroupRecord, EditError> {
-        let missing = || EditError::NoGroup(self.path.to_owned(), uri.to_owned());
-        self.group(uri)?.ok_or_else(missing)
-    }
-
-    fn members(&self, group: &GroupRecord) -> Result<Vec<String>, EditError> {
-        self.sqlite(|transaction| {
-            let sql = "SELECT uri FROM member WHERE group_id = ?1 ORDER BY uri";
-            let mut statement = transaction.prepare(sql)?;
-            let members =
-                statement.query_map([group.id], |row| text(row, 0).map(Cow::into_owned))?;
-            members.collect()
-        })
-    }
-
-    fn add_members<'a>(
-        &self,
-        group: &GroupRecord,
-        new: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Added, EditError> {
-        let existing = self.members(group)?;
-        let mut index = Index::of(existing.iter().map(String::as_str));
-        let mut added = Vec::new();
-        for member in new {
-            let uri = member_uri(member)?;
-            if let Some(existing) = index.equals(&uri).next() {
-                return Err(EditError::MemberExists {
-                    group: group.uri.clone(),
-                    member: member.to_owned(),
-                    existing: existing.to_owned(),
-                });
-            }
-            index.file(uri, member);
-            added.push((uri, member));
-        }
-        let count = existing.len() + added.len();
-        if count > self.max_members as usize {
-            return Err(EditError::TooManyMembers {
-                group: group.uri.clone(),
-                count,
-                limit: self.max_members,
-            });
-        }
-        let nested = self.sqlite(|transaction| {
-            let mut insert =
-                transaction.prepare("INSERT INTO member (group_id, uri) VALUES (?1, ?2)")?;
-            let mut is_group = transaction.prepare("SELECT 1 FROM im_group WHERE uri = ?1")?;
-            let mut nested = Vec::new();
-            for (uri, member) in &added {
-                insert.execute((group.id, member))?;
-                if is_group.exists([uri.print(Form::Provisioned)])? {
-                    nested.push((*member).to_owned());
-                }
-            }
-            Ok(nested)
-        })?;
-        Ok(Added {
-            group: group.uri.clone(),
-            count: added.len(),
-            nested,
-        })
-    }
-
-    fn delete_members<'a>(
-        &self,
-        group: &GroupRecord,
-        gone: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Vec<String>, EditError> {
-        let existing = self.members(group)?;
-        let index = Index::of(existing.iter().map(String::as_str));
-        let mut deleted: Vec<String> = Vec::new();
-        for member in gone {
-            let found = match existing.binary_search_by(|it| it.as_str().cmp(member)) {
-                Ok(at) => existing[at].clone(),
-                Err(_) => equal_member(&index, group, member)?.to_owned(),
-            };
-            deleted.push(found);
-        }
-        self.sqlite(|transaction| {
-            let sql = "DELETE FROM member WHERE group_id = ?1 AND uri = ?2";
-            let mut delete = transaction.prepare(sql)?;
-            for member in &deleted {
-                delete.execute((group.id, member))?;
-            }
-            Ok(())
-        })?;
-        Ok(deleted)
-    }
-}
-
-/// The one member that equals `member`, which is not stored in that spelling.
-fn equal_member<'a>(
-    index: &Index<'a>,
-    group: &GroupRecord,
-    member: &str,
-) -> Result<&'a str, EditError> {
-    let uri = parse(member)?.without_headers();
-    let equal: Vec<_> = index.equals(&uri).collect();
-    let (group, member) = (group.uri.clone(), member.to_owned());
-    match equal.as_slice() {
-        [one] => Ok(one),
-        [] => Err(EditError::NoMember { group, member }),
-        several => Err(EditError::Ambiguous {
-            group,
-            member,
-            existing: several.iter().map(|&it| it.to_owned()).collect(),
-        }),
-    }
 }

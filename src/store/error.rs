@@ -37,6 +37,8 @@ pub enum Problem {
     Denied(String),
     /// A new file was moved in while the write-ahead log of the old one is still there.
     StaleLog,
+    /// It cannot have a write-ahead log; the text is the journal mode that it has.
+    NoLog(String),
     /// It was replaced again and again while it was being opened.
     Unstable,
     /// A group has more members than the limit.
@@ -138,6 +140,10 @@ impl fmt::Display for StoreError {
             Problem::StaleLog => write!(
                 f,
                 "a new file was moved in over the log of the old one, which would be mixed into it; remove {file}-wal and {file}-shm, and next time do so before moving a file in"
+            ),
+            Problem::NoLog(found) => write!(
+                f,
+                "expected journal mode wal, found {found}; keep the file on a local file system, which has shared memory"
             ),
             Problem::Unstable => write!(
                 f,

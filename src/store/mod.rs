@@ -14,6 +14,8 @@ pub mod edit;
 mod error;
 mod file;
 mod schema;
+#[cfg(test)]
+mod tests;
 
 pub use audit::{Audit, audit};
 pub use create::{ForeignOwner, Initialised, Tables, init};

@@ -29,8 +29,8 @@ CREATE TABLE member (
 ) WITHOUT ROWID;
 
 -- Revisions tell the proxy's workers what to read again. Each is the time of a change, in
--- milliseconds since 1970, or one more than the last where that is not later: none is ever used
--- twice, not even after the file is restored from a copy.
+-- microseconds since 1970, or one more than the last where that is not later: none is ever used
+-- twice, not even after the file was restored from a copy.
 CREATE TABLE revision (
   only_row INTEGER PRIMARY KEY CONSTRAINT "revision has one row" CHECK (only_row = 1),
   -- Of the last change of anything.
@@ -41,7 +41,7 @@ CREATE TABLE revision (
 INSERT INTO revision (only_row, latest, directory) VALUES (1, 1, 1);
 
 CREATE VIEW next_revision AS
-  SELECT max(latest + 1, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)) AS number
+  SELECT max(latest + 1, CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)) AS number
   FROM revision;
 
 CREATE TRIGGER im_group_inserted AFTER INSERT ON im_group BEGIN

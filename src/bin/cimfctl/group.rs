@@ -112,7 +112,7 @@ fn show(group: &GroupRecord, members: &[String]) -> io::Result<()> {
         writeln!(out, "display-name {}", name.escape_debug())?;
     }
     writeln!(out, "pager-mode {}", u8::from(group.pager_mode))?;
-    let changed = Duration::from_millis(group.revision.unsigned_abs());
+    let changed = Duration::from_micros(group.revision.unsigned_abs());
     if let Some(changed) = UNIX_EPOCH.checked_add(changed) {
         writeln!(out, "changed {}", httpdate::fmt_http_date(changed))?;
     }

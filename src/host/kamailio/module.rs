@@ -7,7 +7,6 @@ use super::message::{SourceReader, bytes, layout_holds};
 use super::parameters::SETTINGS;
 use super::statistics;
 use super::tm::{Request, Transactions};
-use crate::fanout::Counter;
 use crate::host::handle::{ScriptResult, handle};
 use crate::server::{Server, Worker};
 use std::ffi::{c_int, c_void};
@@ -22,27 +21,13 @@ struct Module {
     core: Core,
     transactions: Transactions,
     source: SourceReader,
-    server: Server,
+    server: &'static Server,
 }
 
 static MODULE: OnceLock<Module> = OnceLock::new();
 
 /// What this process has of its own, made at its first message.
 static WORKER: Mutex<Option<Worker>> = Mutex::new(None);
-
-/// Counts one of what happens outside a request.
-pub fn add(counter: Counter) {
-    if let Some(module) = MODULE.get() {
-        module.server.counters().add(counter);
-    }
-}
-
-/// A count, once the module has started.
-pub fn count(counter: Counter) -> Option<u64> {
-    MODULE
-        .get()
-        .map(|module| module.server.counters().get(counter))
-}
 
 /// Runs `work` for Kamailio: a panic must not reach it, as it would end the whole proxy.
 fn guarded<T>(otherwise: T, work: impl FnOnce() -> T) -> T {
@@ -84,7 +69,10 @@ fn prepare() -> Result<Module, String> {
     let transactions = Transactions::find(&core)?;
     let settings = SETTINGS.lock().unwrap_or_else(PoisonError::into_inner);
     let server = Server::open(&settings).map_err(|error| error.to_string())?;
-    statistics::register(&core).map_err(|name| format!("Kamailio refused the counter {name}"))?;
+    // It lives as long as the process: Kamailio reads its counts to the end.
+    let server: &'static Server = Box::leak(Box::new(server));
+    let registered = statistics::register(&core, server.counters());
+    registered.map_err(|name| format!("Kamailio refused the counter {name}"))?;
     Ok(Module {
         core,
         transactions,
@@ -161,7 +149,7 @@ unsafe fn handle_message(message: *mut SipMsg, identity: *mut c_void) -> ScriptR
         message,
         next_hop: module.server.next_hop(),
     };
-    handle(&module.server, worker, &mut request, bytes, &source)
+    handle(module.server, worker, &mut request, bytes, &source)
 }
 
 /// A function that prepares a parameter of a script function, or frees it.

@@ -1,12 +1,16 @@
 //! Our counts as counters of Kamailio: `kamcmd cnt.grp_get_all cimf`.
 
 use super::core::Core;
-use super::module;
-use crate::fanout::Counter;
+use crate::fanout::{Counter, Counters};
 use std::ffi::{CString, c_int, c_long, c_void};
+use std::sync::OnceLock;
+
+/// The counts that Kamailio reads.
+static COUNTERS: OnceLock<&'static Counters> = OnceLock::new();
 
 /// Registers all counters; names the one that Kamailio refused.
-pub fn register(core: &Core) -> Result<(), &'static str> {
+pub fn register(core: &Core, counters: &'static Counters) -> Result<(), &'static str> {
+    let _ = COUNTERS.set(counters);
     for (counter, name, documentation) in Counter::ALL {
         let mut handle = 0;
         // Kamailio keeps pointing to both texts.
@@ -33,9 +37,16 @@ pub fn register(core: &Core) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Counts one of what happens outside a request.
+pub fn add(counter: Counter) {
+    if let Some(counters) = COUNTERS.get() {
+        counters.add(counter);
+    }
+}
+
 /// Reads the counter whose index is the parameter.
 extern "C" fn read(_handle: u16, counter: *mut c_void) -> c_long {
-    let row = Counter::ALL.get(counter as usize);
-    let count = row.and_then(|(counter, _, _)| module::count(*counter));
+    let row = Counter::ALL.get(counter as usize).zip(COUNTERS.get());
+    let count = row.map(|((counter, _, _), counters)| counters.get(*counter));
     count.map_or(0, |count| c_long::try_from(count).unwrap_or(c_long::MAX))
 }

@@ -6,7 +6,7 @@ use super::abi::{
     TmcbParams, UacReq,
 };
 use super::core::{Core, Missing, as_function};
-use super::module;
+use super::statistics;
 use crate::control::{Answer, Fork};
 use crate::fanout::Counter;
 use crate::host::handle::{Proxy, Transaction};
@@ -223,9 +223,9 @@ unsafe extern "C" fn completed(_cell: *mut c_void, _kind: c_int, params: *mut Tm
     // SAFETY: it points to the word that `send` gave.
     let message = unsafe { *params.param } as usize;
     if (200..300).contains(&params.code) {
-        module::add(Counter::ForksDelivered);
+        statistics::add(Counter::ForksDelivered);
     } else {
-        module::add(Counter::ForksFailed);
+        statistics::add(Counter::ForksFailed);
         log::info!("message {message}: a fork failed with {}", params.code);
     }
 }

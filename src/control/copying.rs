@@ -1,0 +1,89 @@
+//! Which header fields go from the message into its forks: H-1, H-2, M-1.
+
+use crate::sip::HeaderName;
+use crate::sip::message::Header;
+
+/// Header fields that are never copied, whatever the configuration says (H-2, M-1), and those that
+/// a fork has of its own.
+const NEVER_COPIED: [&str; 36] = [
+    "Accept",
+    "Accept-Contact",
+    "Alert-Info",
+    "Authorization",
+    "Call-ID",
+    "Contact",
+    "Content-Length",
+    "CSeq",
+    "From",
+    "Geolocation",
+    "History-Info",
+    "Identity",
+    "Identity-Info",
+    "Max-Breadth",
+    "Max-Forwards",
+    "P-Access-Network-Info",
+    "P-Asserted-Identity",
+    "P-Asserted-Service",
+    "P-Charging-Function-Addresses",
+    "P-Charging-Vector",
+    "P-Preferred-Identity",
+    "P-Preferred-Service",
+    "P-Served-User",
+    "P-Visited-Network-ID",
+    "Proxy-Authorization",
+    "Proxy-Require",
+    "Record-Route",
+    "Reject-Contact",
+    "Request-Disposition",
+    "Require",
+    "Resource-Priority",
+    "Route",
+    "Session-ID",
+    "To",
+    "Via",
+    "Warning",
+];
+
+/// Whether a header field is copied into every fork; `further` names those that the configuration
+/// adds.
+pub fn is_copied(header: &Header<'_>, further: &[String]) -> bool {
+    use HeaderName as Name;
+    match header.name {
+        Name::CallInfo
+        | Name::ContentDisposition
+        | Name::ContentEncoding
+        | Name::ContentId
+        | Name::ContentLanguage
+        | Name::ContentTransferEncoding
+        | Name::ContentType
+        | Name::ContributionId
+        | Name::ConversationId
+        | Name::Date
+        | Name::Expires
+        | Name::InReplyTo
+        | Name::InReplyToContributionId
+        | Name::MimeVersion
+        | Name::Organization
+        | Name::Priority
+        | Name::Privacy
+        | Name::ReplyTo
+        | Name::Subject => true,
+        Name::Other => {
+            let is_content = header
+                .written
+                .get(..8)
+                .is_some_and(|start| start.eq_ignore_ascii_case(b"Content-"));
+            let mut listed = further.iter();
+            is_content || listed.any(|name| header.written.eq_ignore_ascii_case(name.as_bytes()))
+        }
+        _ => false,
+    }
+}
+
+/// Whether the configuration may ask for `name` to be copied.
+pub fn may_be_copied(name: &str) -> bool {
+    crate::sip::text::is_token(name.as_bytes())
+        && !NEVER_COPIED
+            .iter()
+            .any(|never| never.eq_ignore_ascii_case(name))
+}

@@ -1,0 +1,178 @@
+//! A transaction of an [`Editor`](super::Editor): finding groups and members, adding and deleting.
+
+use super::{Added, EditError, GroupRecord, SELECT_GROUP, group_record, parse};
+use crate::sip::uri::Uri;
+use crate::store::StoreError;
+use crate::store::database::{Probe, text};
+use rusqlite::{OptionalExtension, Transaction};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::Path;
+
+fn member_uri(given: &str) -> Result<Uri<'_>, EditError> {
+    match parse(given)? {
+        uri @ (Uri::Sip(_) | Uri::Tel(_)) => Ok(uri.without_headers()),
+        _ => Err(EditError::NoMemberUri(given.to_owned())),
+    }
+}
+
+/// Members by bucket, to find the equal ones.
+#[derive(Default)]
+struct Index<'a>(HashMap<u64, Vec<(Uri<'a>, &'a str)>>);
+
+impl<'a> Index<'a> {
+    /// Files what can be read of `members`; what cannot equals nothing.
+    fn of(members: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut index = Self::default();
+        for member in members {
+            if let Ok(uri) = Uri::parse(member.as_bytes()) {
+                index.file(uri.without_headers(), member);
+            }
+        }
+        index
+    }
+
+    fn file(&mut self, uri: Uri<'a>, member: &'a str) {
+        self.0.entry(uri.bucket()).or_default().push((uri, member));
+    }
+
+    fn equals<'b>(&'b self, uri: &'b Uri<'_>) -> impl Iterator<Item = &'a str> + use<'a, 'b> {
+        let bucket = self.0.get(&uri.bucket()).into_iter().flatten();
+        bucket
+            .filter(|(filed, _)| filed.same(uri))
+            .map(|&(_, member)| member)
+    }
+}
+
+/// A transaction that is under way.
+pub(super) struct Change<'a> {
+    pub transaction: Transaction<'a>,
+    pub path: &'a Path,
+    pub max_members: u32,
+}
+
+impl Change<'_> {
+    pub fn sqlite<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, EditError> {
+        work(&self.transaction)
+            .map_err(|error| EditError::Store(StoreError::sqlite(self.path, &error)))
+    }
+
+    pub fn group(&self, uri: &str) -> Result<Option<GroupRecord>, EditError> {
+        let sql = format!("{SELECT_GROUP} WHERE uri = ?1");
+        self.sqlite(|transaction| transaction.query_row(&sql, [uri], group_record).optional())
+    }
+
+    pub fn existing_group(&self, uri: &str) -> Result<GroupRecord, EditError> {
+        let missing = || EditError::NoGroup(self.path.to_owned(), uri.to_owned());
+        self.group(uri)?.ok_or_else(missing)
+    }
+
+    pub fn members(&self, group: &GroupRecord) -> Result<Vec<String>, EditError> {
+        self.sqlite(|transaction| {
+            let sql = "SELECT uri FROM member WHERE group_id = ?1 ORDER BY uri";
+            let mut statement = transaction.prepare(sql)?;
+            let members =
+                statement.query_map([group.id], |row| text(row, 0).map(Cow::into_owned))?;
+            members.collect()
+        })
+    }
+
+    pub fn add_members<'a>(
+        &self,
+        group: &GroupRecord,
+        new: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Added, EditError> {
+        let existing = self.members(group)?;
+        let mut index = Index::of(existing.iter().map(String::as_str));
+        let mut added = Vec::new();
+        for member in new {
+            let uri = member_uri(member)?;
+            if let Some(existing) = index.equals(&uri).next() {
+                return Err(EditError::MemberExists {
+                    group: group.uri.clone(),
+                    member: member.to_owned(),
+                    existing: existing.to_owned(),
+                });
+            }
+            index.file(uri, member);
+            added.push((uri, member));
+        }
+        let count = existing.len() + added.len();
+        if count > self.max_members as usize {
+            return Err(EditError::TooManyMembers {
+                group: group.uri.clone(),
+                count,
+                limit: self.max_members,
+            });
+        }
+        let nested = self.sqlite(|transaction| {
+            let mut insert =
+                transaction.prepare("INSERT INTO member (group_id, uri) VALUES (?1, ?2)")?;
+            let mut probe = Probe::new(transaction)?;
+            let mut nested = Vec::new();
+            for (uri, member) in &added {
+                insert.execute((group.id, member))?;
+                if let Uri::Sip(sip) = uri
+                    && probe.is_group(sip)?
+                {
+                    nested.push((*member).to_owned());
+                }
+            }
+            Ok(nested)
+        })?;
+        Ok(Added {
+            group: group.uri.clone(),
+            count: added.len(),
+            nested,
+        })
+    }
+
+    pub fn delete_members<'a>(
+        &self,
+        group: &GroupRecord,
+        gone: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Vec<String>, EditError> {
+        let existing = self.members(group)?;
+        let index = Index::of(existing.iter().map(String::as_str));
+        let mut deleted: Vec<String> = Vec::new();
+        for member in gone {
+            let found = match existing.binary_search_by(|it| it.as_str().cmp(member)) {
+                Ok(at) => existing[at].clone(),
+                Err(_) => equal_member(&index, group, member)?.to_owned(),
+            };
+            deleted.push(found);
+        }
+        self.sqlite(|transaction| {
+            let sql = "DELETE FROM member WHERE group_id = ?1 AND uri = ?2";
+            let mut delete = transaction.prepare(sql)?;
+            for member in &deleted {
+                delete.execute((group.id, member))?;
+            }
+            Ok(())
+        })?;
+        Ok(deleted)
+    }
+}
+
+/// The one member that equals `member`, which is not stored in that spelling.
+fn equal_member<'a>(
+    index: &Index<'a>,
+    group: &GroupRecord,
+    member: &str,
+) -> Result<&'a str, EditError> {
+    let uri = parse(member)?.without_headers();
+    let equal: Vec<_> = index.equals(&uri).collect();
+    let (group, member) = (group.uri.clone(), member.to_owned());
+    match equal.as_slice() {
+        [one] => Ok(one),
+        [] => Err(EditError::NoMember { group, member }),
+        several => Err(EditError::Ambiguous {
+            group,
+            member,
+            existing: several.iter().map(|&it| it.to_owned()).collect(),
+        }),
+    }
+}

@@ -1,0 +1,211 @@
+//! What cimfctl does.
+
+use super::*;
+use crate::store::audit;
+use crate::store::edit::EditError;
+
+fn new(uri: &str) -> NewGroup<'_> {
+    NewGroup {
+        uri,
+        display_name: Some("The hikers"),
+        pager_mode: false,
+    }
+}
+
+#[test]
+fn a_group_is_stored_in_its_one_spelling() {
+    //
+    let rig = Rig::new();
+    let mut editor = rig.editor();
+    let added = editor
+        .add_group(new("SIP:%68ikers@IM.home1.net;x=1?a=b"), ["tel:+1555"])
+        .unwrap();
+    assert_eq!((added.group.as_str(), added.count), (HIKERS, 1));
+    let (group, members) = editor.group("sip:hikers@IM.HOME1.NET").unwrap();
+    assert_eq!((group.uri.as_str(), group.pager_mode), (HIKERS, false));
+    assert_eq!(group.display_name.as_deref(), Some("The hikers"));
+    assert_eq!(members, ["tel:+1555"]);
+}
+
+#[test]
+fn adding_is_all_or_nothing() {
+    let rig = Rig::with_hikers();
+    let mut editor = rig.editor();
+    for bad in [
+        "sip:%62ob@HOME1.net",   // C-1
+        "tel:+1-555-123-0003",   // C-3
+        "sip:cho@home2.net;x=1", // twice in one command
+        "im:x@h",
+        "urn:service:sos",
+        "nonsense",
+        "sip:x%0d@h", // S-7
+    ] {
+        let added = editor.add_members(HIKERS, ["sip:cho@home2.net", bad]);
+        assert!(added.is_err(), "{bad}");
+        assert_eq!(editor.group(HIKERS).unwrap().1.len(), 3);
+    }
+    let group = "sip:climbers@im.home1.net";
+    assert!(
+        editor
+            .add_group(new(group), ["sip:a@h", "nonsense"])
+            .is_err()
+    );
+    assert!(matches!(editor.group(group), Err(EditError::NoGroup(..))));
+}
+
+#[test]
+fn a_duplicate_is_refused_with_the_one_that_is_there() {
+    let rig = Rig::with_hikers();
+    let error = rig
+        .editor()
+        .add_members(HIKERS, ["SIP:%62ob@HOME1.net"])
+        .unwrap_err();
+    let expected = EditError::MemberExists {
+        group: HIKERS.to_owned(),
+        member: "SIP:%62ob@HOME1.net".to_owned(),
+        existing: "sip:bob@home1.net".to_owned(),
+    };
+    assert_eq!(error, expected);
+    let error = rig
+        .editor()
+        .add_group(new("sip:hikers@IM.home1.net"), [])
+        .unwrap_err();
+    assert_eq!(error, EditError::GroupExists(HIKERS.to_owned()));
+}
+
+#[test]
+fn only_an_address_with_a_user_can_be_a_groups() {
+    let rig = Rig::new();
+    for uri in ["sip:im.home1.net", "tel:+1555", "urn:x:y", "hikers", ""] {
+        assert!(rig.editor().add_group(new(uri), []).is_err(), "{uri}");
+    }
+    let named = NewGroup {
+        display_name: Some("a\nb"),
+        ..new(HIKERS)
+    };
+    assert!(rig.editor().add_group(named, []).is_err());
+}
+
+#[test]
+fn more_members_than_the_limit_are_refused() {
+    // S-3.
+    let rig = Rig::with_hikers();
+    let mut editor = Editor::open(&rig.path, 4).unwrap();
+    let error = editor
+        .add_members(HIKERS, ["sip:c@h", "sip:d@h"])
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        EditError::TooManyMembers {
+            count: 5,
+            limit: 4,
+            ..
+        }
+    ));
+    assert_eq!(editor.add_members(HIKERS, ["sip:c@h"]).unwrap().count, 1);
+}
+
+#[test]
+fn members_are_deleted_by_equality() {
+    let rig = Rig::with_hikers();
+    let mut editor = rig.editor();
+    let gone = ["tel:+1-555-1230003", "SIP:b%6fb@home1.NET;x=1"];
+    let deleted = editor.delete_members(HIKERS, gone).unwrap();
+    assert_eq!(deleted, ["tel:+15551230003", "sip:bob@home1.net"]);
+    assert_eq!(editor.group(HIKERS).unwrap().1, ["sip:ann@home1.net"]);
+    let error = editor.delete_members(HIKERS, ["sip:ann@home1.net", "sip:bob@home1.net"]);
+    assert!(matches!(error, Err(EditError::NoMember { .. })));
+    assert_eq!(editor.group(HIKERS).unwrap().1.len(), 1);
+}
+
+#[test]
+fn an_address_that_equals_two_members_deletes_neither() {
+    // C-2: equality is not transitive.
+    let rig = Rig::with_hikers();
+    let mut editor = rig.editor();
+    let two = ["sip:c@h;security=on", "sip:c@h;security=off"];
+    editor.add_members(HIKERS, two).unwrap();
+    let error = editor.delete_members(HIKERS, ["sip:c@h"]).unwrap_err();
+    assert!(matches!(error, EditError::Ambiguous { .. }), "{error}");
+    assert_eq!(editor.delete_members(HIKERS, [two[1]]).unwrap(), [two[1]]);
+    assert_eq!(
+        editor.delete_members(HIKERS, ["sip:c@h"]).unwrap(),
+        [two[0]]
+    );
+}
+
+#[test]
+fn a_member_that_can_no_longer_be_read_can_be_deleted_as_it_stands() {
+    let rig = Rig::with_hikers();
+    rig.by_hand()
+        .execute("INSERT INTO member SELECT id, 'x:%' FROM im_group", [])
+        .unwrap();
+    assert_eq!(
+        rig.editor().delete_members(HIKERS, ["x:%"]).unwrap(),
+        ["x:%"]
+    );
+}
+
+#[test]
+fn a_member_that_is_a_group_is_stored_and_told_of() {
+    // H-4.
+    let rig = Rig::with_hikers();
+    rig.add("sip:climbers@im.home1.net", &[]);
+    let nested = "sip:climbers@IM.home1.net";
+    let added = rig.editor().add_members(HIKERS, [nested]).unwrap();
+    assert_eq!(added.nested, [nested]);
+}
+
+fn findings(rig: &Rig) -> Vec<String> {
+    let mut findings = Vec::new();
+    let audit = audit(&rig.path, &addressing(), 100_000, &mut |finding| {
+        findings.push(finding)
+    });
+    assert_eq!(audit.unwrap().findings, findings.len() as u64);
+    findings
+}
+
+#[test]
+fn an_audit_of_a_good_database_finds_nothing() {
+    assert_eq!(findings(&Rig::with_hikers()), [""; 0]);
+}
+
+#[test]
+fn an_audit_names_what_is_wrong() {
+    let rig = Rig::with_hikers();
+    rig.add("sip:climbers@im.home1.net", &[]);
+    let hand = rig.by_hand();
+    for (sql, expected) in [
+        (
+            "INSERT INTO member SELECT id, 'im:x@h' FROM im_group WHERE uri LIKE '%hikers%'",
+            "member im:x@h gets no message: only sip, sips and tel",
+        ),
+        (
+            "UPDATE member SET uri = 'sip:climbers@im.home1.net' WHERE uri = 'im:x@h'",
+            "groups are not nested",
+        ),
+        (
+            "UPDATE im_group SET uri = 'sip:%63limbers@im.home1.net' WHERE uri LIKE '%climb%'",
+            "expected the spelling sip:climbers@im.home1.net",
+        ),
+        (
+            "REPLACE INTO im_group (uri) VALUES ('sip:hikers@im.home1.net')",
+            "4 members of group_id 1, which is no group",
+        ),
+        (
+            "DELETE FROM revision",
+            "the table revision has lost its row",
+        ),
+        (
+            "DROP TRIGGER member_updated",
+            "trigger member_updated is missing or was altered",
+        ),
+    ] {
+        hand.execute(sql, []).unwrap();
+        let findings = findings(&rig);
+        assert!(
+            findings.iter().any(|finding| finding.contains(expected)),
+            "{sql}: {findings:?}"
+        );
+    }
+}
