@@ -78,7 +78,7 @@ ports=$("$built/examples/flow_one" ports) || fail "no free ports"
 proxy=${ports% *}
 core=${ports#* }
 say "Starting Kamailio on 127.0.0.1:$proxy; its next hop, the SIP core, is 127.0.0.1:$core"
-"$kamailio_program" -DD -E -x tlsf -f kamailio-config/kamailio.cfg -w "$folder" -Y "$folder" \
+"$kamailio_program" -DD -E -x tlsf -f "$PWD/kamailio-config/kamailio.cfg" -w "$folder" -Y "$folder" \
     -A "LISTEN_UDP=udp:127.0.0.1:$proxy" \
     -A "LISTEN_TCP=tcp:127.0.0.1:$proxy" \
     -A "CTL_SOCKET=\"unix:$folder/ctl\"" \

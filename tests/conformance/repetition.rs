@@ -50,7 +50,7 @@ pub fn a_retransmission_after_tm_has_forgotten_is_still_absorbed(transport: Tran
     let request = Request::b0(&client);
     let (first, _) = accepted(&rig, &mut client, &request, &[BOB, TEL]);
     rig.wait_for_counter("forks_delivered", 2);
-    rig.wait_until_tm_is_empty();
+    rig.wait_until_tm_holds_at_most(0);
     let before = Before::of(&rig);
     client.send(&request.bytes());
     let again = client.receive();

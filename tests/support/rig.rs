@@ -171,7 +171,7 @@ impl Setup {
                         .defines
                         .get("TRUSTED_NEXT_HOP")
                         .is_some_and(|value| value == "1");
-                    return Rig {
+                    let rig = Rig {
                         transport: self.transport,
                         address,
                         core: self.core,
@@ -181,6 +181,8 @@ impl Setup {
                         folder: self.folder,
                         _port: port,
                     };
+                    rig.wait_until_complete();
+                    return rig;
                 }
                 Err(reason) => {
                     let log = read_log(self.folder.path());
@@ -363,20 +365,31 @@ impl Rig {
         .unwrap_or_else(|| panic!("the log does not say {words:?} within {PATIENCE:?}"))
     }
 
-    /// Waits until tm has forgotten every transaction, as it does `wt_timer` after the last one.
+    /// Waits until tm holds at most `count` transactions. It forgets each `wt_timer` after its end.
     #[track_caller]
-    pub fn wait_until_tm_is_empty(&self) {
-        let empty = || {
+    pub fn wait_until_tm_holds_at_most(&self, count: u64) {
+        let few = || {
             let text = self.kamcmd(&["tm.stats"]);
             let current = text
                 .lines()
                 .find_map(|line| line.trim().strip_prefix("current:"));
-            current
-                .is_some_and(|value| value.trim() == "0")
+            let current: u64 = current
+                .and_then(|value| value.trim().parse().ok())
+                .expect("tm.stats");
+            (current <= count).then_some(())
+        };
+        until(few).unwrap_or_else(|| panic!("tm holds too much: {}", self.kamcmd(&["tm.stats"])));
+    }
+
+    /// The first worker answers while others are still being made; the one for TCP comes last.
+    #[track_caller]
+    fn wait_until_complete(&self) {
+        let complete = || {
+            self.kamcmd(&["core.psx"])
+                .contains("tcp main process")
                 .then_some(())
         };
-        until(empty)
-            .unwrap_or_else(|| panic!("tm still has transactions: {}", self.kamcmd(&["tm.stats"])));
+        until(complete).expect("a Kamailio with all its processes");
     }
 
     /// Every process of this Kamailio: its number and what it does.
