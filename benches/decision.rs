@@ -5,7 +5,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use cimf::control::{
-    Accepted, Addressing, Decision, Group, GroupDirectory, Policy, Reach, Source, Transport,
+    Accepted, Addressing, Decision, Directory, Policy, Reach, Source, Target, Transport,
     TrustedPeer, Unavailable, World, recognise,
 };
 use cimf::fanout::RecentTable;
@@ -16,17 +16,16 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use std::hint::black_box;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 const FLOW_1: &[u8] = include_bytes!("../tests/flows/1-F1-message-in.sip");
 const SIZES: [usize; 3] = [10, 100, 1000];
 
 /// A group that is at hand, as a warm cache has it.
-struct Warm(Arc<Group>);
+struct Warm(Target);
 
-impl GroupDirectory for Warm {
-    fn find(&mut self, _: &SipUri<'_>) -> Result<Option<Arc<Group>>, Unavailable> {
+impl Directory for Warm {
+    fn find(&mut self, _: &SipUri<'_>) -> Result<Option<Target>, Unavailable> {
         Ok(Some(self.0.clone()))
     }
 }
@@ -84,7 +83,7 @@ struct Desk {
 }
 
 impl Desk {
-    fn decide(&self, groups: &mut impl GroupDirectory) -> Accepted {
+    fn decide(&self, groups: &mut impl Directory) -> Accepted {
         let message = recognise(&self.policy, black_box(FLOW_1)).unwrap();
         let mut world = World {
             groups,

@@ -3,7 +3,7 @@
 // Helpers of tests count as tests.
 #![allow(clippy::unwrap_used)]
 
-use cimf::control::group::{Addressing, GroupDirectory};
+use cimf::control::{Addressing, Directory, Target};
 use cimf::control::{Group, Reach};
 use cimf::sip::uri::Uri;
 use cimf::store::Store;
@@ -100,7 +100,10 @@ fn text(bytes: &[u8]) -> String {
 
 fn find(store: &mut Store, uri: &str) -> Option<Arc<Group>> {
     match Uri::parse(uri.as_bytes()).unwrap() {
-        Uri::Sip(sip) => store.find(&sip).unwrap(),
+        Uri::Sip(sip) => store.find(&sip).unwrap().map(|target| match target {
+            Target::Group(group) => group,
+            Target::Service(service) => panic!("{} is a service", service.uri),
+        }),
         _ => panic!("{uri} is no SIP URI"),
     }
 }

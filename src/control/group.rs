@@ -3,25 +3,6 @@
 use super::Reach;
 use crate::sip::uri::{Form, SipUri, Uri};
 use crate::sip::uri_equality::same_host;
-use std::fmt;
-use std::sync::Arc;
-
-/// Finds groups by their address.
-pub trait GroupDirectory {
-    /// The group whose address is `uri`, compared by C-1 without URI headers and unknown
-    /// parameters.
-    fn find(&mut self, uri: &SipUri<'_>) -> Result<Option<Arc<Group>>, Unavailable>;
-}
-
-/// The groups cannot be read now; the text says why, for the log.
-#[derive(Clone, Debug)]
-pub struct Unavailable(pub String);
-
-impl fmt::Display for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// How addresses are told apart and sent to, the same for all groups of a server.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! The controlling function of the OMA change request, clause 7.5: the checks in their order, the
 //! members, and the content of the requests that go out.
 //!
-//! It does no I/O of its own. What it needs from outside are the traits [`GroupDirectory`],
+//! It does no I/O of its own. What it needs from outside are the traits [`Directory`],
 //! [`Identifiers`] and [`RecentRequests`], and the time.
 
 #![forbid(unsafe_code)]
@@ -9,6 +9,7 @@
 mod content;
 pub mod copying;
 pub mod decision;
+pub mod directory;
 mod essentials;
 mod expiry;
 mod failure;
@@ -24,7 +25,8 @@ pub mod refusal;
 pub mod trust;
 
 pub use decision::{Accepted, Answer, Decision, Fork};
-pub use group::{Addressing, Group, GroupDirectory, Unavailable};
+pub use directory::{Directory, Service, Target, Unavailable};
+pub use group::{Addressing, Group};
 pub use identifiers::{Identifiers, Token};
 pub use policy::Policy;
 pub use procedure::World;

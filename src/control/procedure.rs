@@ -2,10 +2,11 @@
 
 use super::content::shared_headers;
 use super::decision::{Accepted, Decision};
+use super::directory::{Directory, Target};
 use super::essentials::Essentials;
 use super::expiry::{Lifetime, lifetime};
 use super::failure::{Failure, malformed};
-use super::group::{Group, GroupDirectory};
+use super::group::Group;
 use super::originator::{authenticate, check_privacy, own_members};
 use super::policy::Policy;
 use super::recent::{Arrival, RecentRequests};
@@ -31,7 +32,7 @@ pub struct World<'w, D, R> {
 
 impl Recognised<'_> {
     /// Rows 1 and 3 to 12 of table A.1.
-    pub fn decide<D: GroupDirectory, R: RecentRequests>(
+    pub fn decide<D: Directory, R: RecentRequests>(
         &self,
         policy: &Policy,
         source: &Source,
@@ -53,7 +54,7 @@ impl Recognised<'_> {
         })
     }
 
-    fn check<D: GroupDirectory, R: RecentRequests>(
+    fn check<D: Directory, R: RecentRequests>(
         &self,
         policy: &Policy,
         source: &Source,
@@ -80,6 +81,10 @@ impl Recognised<'_> {
             .groups
             .find(&target)
             .map_err(|error| Failure::new(Reason::Unavailable, error))?;
+        let group = group.and_then(|target| match target {
+            Target::Group(group) => Some(group),
+            Target::Service(_) => None,
+        });
         if !policy.hide_groups {
             check_pager_mode(group.as_deref().ok_or(Reason::UnknownGroup)?)?;
         }

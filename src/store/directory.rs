@@ -6,7 +6,7 @@
 use super::cache::{Cache, Entry, Known};
 use super::database::{Database, GroupRow, Snapshot, Standing, damage};
 use super::error::{Problem, StoreError};
-use crate::control::group::{Addressing, Group, GroupDirectory, Unavailable};
+use crate::control::{Addressing, Directory, Group, Target, Unavailable};
 use crate::sip::text::Printable;
 use crate::sip::uri::{Form, SipUri, Uri};
 use std::path::{Path, PathBuf};
@@ -227,13 +227,14 @@ impl Store {
     }
 }
 
-impl GroupDirectory for Store {
-    fn find(&mut self, uri: &SipUri<'_>) -> Result<Option<Arc<Group>>, Unavailable> {
+impl Directory for Store {
+    fn find(&mut self, uri: &SipUri<'_>) -> Result<Option<Target>, Unavailable> {
         let mut key = std::mem::take(&mut self.key);
         key.clear();
         uri.write(Form::Provisioned, &mut key);
         let found = self.look_up(&key);
         self.key = key;
+        let found = found.map(|group| group.map(Target::Group));
         found.map_err(|error| {
             if !error.spares_the_connection() {
                 self.failed = true;

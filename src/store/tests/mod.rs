@@ -9,7 +9,7 @@ mod sql;
 use super::edit::{Editor, NewGroup};
 use super::{Statistics, Store, init};
 use crate::control::Reach;
-use crate::control::group::{Addressing, Group, GroupDirectory, Unavailable};
+use crate::control::{Addressing, Directory, Group, Target, Unavailable};
 use crate::sip::uri::Uri;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
@@ -97,7 +97,10 @@ fn store(path: &Path, cache_members: u32) -> Store {
 
 fn find(store: &mut Store, uri: &str) -> Result<Option<Arc<Group>>, Unavailable> {
     match Uri::parse(uri.as_bytes()).unwrap() {
-        Uri::Sip(sip) => store.find(&sip),
+        Uri::Sip(sip) => Ok(store.find(&sip)?.map(|target| match target {
+            Target::Group(group) => group,
+            Target::Service(service) => panic!("{} is a service", service.uri),
+        })),
         _ => panic!("{uri} is no SIP URI"),
     }
 }

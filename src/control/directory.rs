@@ -1,0 +1,42 @@
+//! What an address of this server stands for, and where it is looked up.
+
+use super::group::Group;
+use crate::sip::SipUri;
+use std::fmt;
+use std::sync::Arc;
+
+/// What an address of this server stands for.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// A stored group.
+    Group(Arc<Group>),
+    /// The URI-list service, RFC 5365.
+    Service(Arc<Service>),
+}
+
+/// A URI-list service.
+#[derive(Debug)]
+pub struct Service {
+    /// Its address.
+    pub uri: String,
+    /// Whether it takes pager-mode messages.
+    pub pager_mode: bool,
+    /// The addresses that have consented to get messages from it (U-12).
+    pub consenting: Group,
+}
+
+/// Finds groups and services by their address.
+pub trait Directory {
+    /// What `uri` stands for, compared by C-1 without URI headers and unknown parameters.
+    fn find(&mut self, uri: &SipUri<'_>) -> Result<Option<Target>, Unavailable>;
+}
+
+/// The groups cannot be read now; the text says why, for the log.
+#[derive(Clone, Debug)]
+pub struct Unavailable(pub String);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
