@@ -96,6 +96,23 @@ pub fn a_change_by_sql_is_seen_by_the_next_message(transport: Transport) {
     sees(&rig, &mut client, &[BOB, TEL]);
 }
 
+/// Somebody edits in a long transaction: until he commits, everything is as it was.
+pub fn an_open_transaction_holds_nobody_up(transport: Transport) {
+    let rig = Setup::new(transport).start();
+    let mut client = rig.client();
+    sees(&rig, &mut client, &[BOB, TEL]);
+    let connection = rusqlite::Connection::open(rig.database()).expect("the database");
+    connection
+        .execute_batch("BEGIN EXCLUSIVE")
+        .expect("a transaction");
+    connection
+        .execute("DELETE FROM member WHERE uri = ?1", [BOB])
+        .expect("SQL");
+    sees(&rig, &mut client, &[BOB, TEL]);
+    connection.execute_batch("COMMIT").expect("a commit");
+    sees(&rig, &mut client, &[TEL]);
+}
+
 /// Issue 2: as a backup is put back, or a file made elsewhere comes into use.
 pub fn a_replaced_database_is_noticed_within_a_second(transport: Transport) {
     let rig = Setup::new(transport).start();

@@ -77,11 +77,13 @@ both {
         t38_an_anonymous_from_is_refused,
         t40_an_untrusted_next_hop_learns_no_identity,
         flow_3_is_answered_as_written,
+        an_identity_from_the_script_does_not_count_in_pai_mode,
     }
     database::{
         t42_a_missing_database_is_answered_500_and_the_sender_may_come_back,
         a_change_by_cimfctl_is_seen_by_the_next_message,
         a_change_by_sql_is_seen_by_the_next_message,
+        an_open_transaction_holds_nobody_up,
         a_replaced_database_is_noticed_within_a_second,
     }
     repetition::{
