@@ -2,6 +2,7 @@
 
 use super::abi::SipMsg;
 use super::core::{Core, function, version};
+use super::guard::guarded;
 use super::log::{install, start_error};
 use super::message::{SourceReader, bytes, layout_holds};
 use super::parameters::SETTINGS;
@@ -10,7 +11,6 @@ use super::tm::{Request, Transactions};
 use crate::host::handle::{ScriptResult, handle};
 use crate::server::{Server, Worker};
 use std::ffi::{c_int, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The versions that have been tested; others get a warning.
@@ -28,19 +28,6 @@ static MODULE: OnceLock<Module> = OnceLock::new();
 
 /// What this process has of its own, made at its first message.
 static WORKER: Mutex<Option<Worker>> = Mutex::new(None);
-
-/// Runs `work` for Kamailio: a panic must not reach it, as it would end the whole proxy.
-fn guarded<T>(otherwise: T, work: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        log::error!(
-            "internal error, please report it: {}",
-            text.unwrap_or("a panic")
-        );
-        otherwise
-    })
-}
 
 /// `init_mod_f`: checks host, parameters and database. It runs once, before Kamailio forks.
 ///
