@@ -206,3 +206,16 @@ fn the_sample_configuration_sets_every_parameter() {
         assert!(text.contains(&line), "no `{line}`");
     }
 }
+
+/// Issue 2: started by root for another user, the workers have to be able to open the database.
+#[test]
+fn a_database_that_the_workers_cannot_open_is_named() {
+    // SAFETY: a plain system call.
+    if unsafe { libc::geteuid() } != 0 {
+        eprintln!("skipped: only root can start Kamailio for another user");
+        return;
+    }
+    let setup = setup().argument("-u").argument("nobody");
+    setup.provision();
+    stops(&setup, &["cimf.db", "cimf: "]);
+}

@@ -36,8 +36,8 @@ static exports: Table<ModuleExports> = Table(ModuleExports {
     pv_items: null(),
     response_f: None,
     init_mod_f: Some(module::start),
-    init_child_f: None,
-    destroy_mod_f: None,
+    init_child_f: Some(module::start_process),
+    destroy_mod_f: Some(module::stop),
 });
 
 static COMMANDS: Table<[CmdExport; 3]> = Table([
