@@ -20,10 +20,11 @@ pub struct Server {
 }
 
 /// The worker of one process. The database handle of a process must not be closed in its child, so
-/// a worker that was inherited is left alone.
+/// a worker that was inherited is kept and never used or dropped.
 struct OwnedWorker {
     process: u32,
     worker: ManuallyDrop<Worker>,
+    inherited: Option<Box<OwnedWorker>>,
 }
 
 impl OwnedWorker {
@@ -31,6 +32,7 @@ impl OwnedWorker {
         Self {
             process: std::process::id(),
             worker: ManuallyDrop::new(server.worker()),
+            inherited: None,
         }
     }
 
@@ -166,7 +168,8 @@ fn decide(server: &Server, message: &[u8], source: &Source) -> Decision {
     };
     let mut worker = server.worker.lock().unwrap_or_else(PoisonError::into_inner);
     if !worker.is_ours() {
-        *worker = OwnedWorker::new(&server.server);
+        let inherited = std::mem::replace(&mut *worker, OwnedWorker::new(&server.server));
+        worker.inherited = Some(Box::new(inherited));
     }
     let worker = &mut worker.worker;
     let decision = worker.decide(&server.server, &message, source);

@@ -147,7 +147,13 @@ impl Group {
             if let Some(reason) = obstacle {
                 group.skip(stored, reason.to_owned());
             }
-            let number = group.add(&parsed, obstacle.is_none());
+            let Some(number) = group.add(&parsed, obstacle.is_none()) else {
+                group.skip(
+                    stored,
+                    "the addresses of the group are longer than 4 GiB".to_owned(),
+                );
+                continue;
+            };
             for bucket in addressing.buckets(&parsed) {
                 filed.entry(bucket).or_default().push(number);
                 group.index.push((bucket, number));
@@ -164,16 +170,17 @@ impl Group {
         });
     }
 
-    fn add(&mut self, uri: &Uri<'_>, is_recipient: bool) -> u32 {
-        let start = self.text.len() as u32;
+    fn add(&mut self, uri: &Uri<'_>, is_recipient: bool) -> Option<u32> {
+        let number = u32::try_from(self.members.len()).ok()?;
+        let start = u32::try_from(self.text.len()).ok()?;
         uri.write(Form::RequestUri, &mut self.text);
         self.members.push(Member {
             start,
-            end: self.text.len() as u32,
+            end: u32::try_from(self.text.len()).ok()?,
             is_recipient,
         });
         self.recipients += usize::from(is_recipient);
-        (self.members.len() - 1) as u32
+        Some(number)
     }
 
     /// The group's address.

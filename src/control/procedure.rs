@@ -92,7 +92,9 @@ impl Recognised<'_> {
         if members.is_empty() {
             return Err(Reason::NotAuthorised.into());
         }
-        check_pager_mode(&group)?;
+        if policy.hide_groups {
+            check_pager_mode(&group)?;
+        }
         check_privacy(&self.request, &essentials.from)?;
         let headers = self.content(policy, &essentials, &identity, world.now)?;
         let accepted = Accepted {
@@ -130,6 +132,10 @@ impl Recognised<'_> {
         }
         let mut from = Vec::with_capacity(64);
         essentials.from.write(&mut from).map_err(header)?;
+        essentials
+            .from
+            .write_parameters(&mut from)
+            .map_err(header)?;
         let hops = essentials.max_forwards;
         let shared = shared_headers(request, policy, hops, identity, lifetime, now);
         Ok((from, shared.map_err(header)?))

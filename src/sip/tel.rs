@@ -2,6 +2,7 @@
 
 use super::Malformed;
 use super::escape::first_bad;
+use super::uri::MAX_PARAMETERS;
 
 const PART: &str = "tel URI";
 
@@ -106,7 +107,10 @@ fn is_separator(byte: u8) -> bool {
 
 fn check_parameters(text: &[u8], start: usize) -> Result<(), Malformed> {
     let mut at = start;
-    for piece in text[start..].split(|&byte| byte == b';') {
+    for (index, piece) in text[start..].split(|&byte| byte == b';').enumerate() {
+        if index == MAX_PARAMETERS {
+            return Err(Malformed::at(PART, text, at, "at most 32 parameters"));
+        }
         let name_end = memchr::memchr(b'=', piece).unwrap_or(piece.len());
         let (name, value) = piece.split_at(name_end);
         let good_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';

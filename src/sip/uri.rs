@@ -62,6 +62,9 @@ pub enum Form {
     Provisioned,
 }
 
+/// More parameters than any URI has: each is compared with all others.
+pub(super) const MAX_PARAMETERS: usize = 32;
+
 /// Parameters that make two URIs differ when only one has them (RFC 3261 §19.1.4), sorted.
 pub(super) const SIGNIFICANT: [&[u8]; 5] = [b"maddr", b"method", b"transport", b"ttl", b"user"];
 
@@ -233,8 +236,11 @@ impl<'a> SipUri<'a> {
             Form::Provisioned => {
                 for name in SIGNIFICANT {
                     if let Some(value) = self.parameter(name) {
-                        let value = value.map(<[u8]>::to_ascii_lowercase);
-                        write_parameter(name, value.as_deref(), out);
+                        write_parameter(name, None, out);
+                        if let Some(value) = value {
+                            out.push(b'=');
+                            units(value).for_each(|unit| unit.folded().write(out));
+                        }
                     }
                 }
             }
@@ -365,6 +371,9 @@ pub(super) fn ipv6_address(host: &[u8]) -> Option<Ipv6Addr> {
 fn check_parameters(text: &[u8], start: usize, parameters: &[u8]) -> Result<(), Malformed> {
     let mut at = start;
     for (index, piece) in parameters.split(|&byte| byte == b';').enumerate() {
+        if index == MAX_PARAMETERS {
+            return Err(Malformed::at(PART, text, at, "at most 32 parameters"));
+        }
         let (name, value) = split_value(piece);
         let allowed = |byte: u8| b"[]/:&+$".contains(&byte);
         let bad_name = first_bad(name, allowed).or(name.is_empty().then_some(0));
@@ -391,7 +400,10 @@ fn check_parameters(text: &[u8], start: usize, parameters: &[u8]) -> Result<(), 
 fn check_headers(text: &[u8], headers: &[u8]) -> Result<(), Malformed> {
     let start = text.len() - headers.len();
     let mut at = start;
-    for piece in headers.split(|&byte| byte == b'&') {
+    for (index, piece) in headers.split(|&byte| byte == b'&').enumerate() {
+        if index == MAX_PARAMETERS {
+            return Err(Malformed::at(PART, text, at, "at most 32 headers"));
+        }
         let (name, value) = split_value(piece);
         let allowed = |byte: u8| b"[]/?:+$".contains(&byte);
         let bad = first_bad(name, allowed)
@@ -450,13 +462,32 @@ mod tests {
     #[test]
     fn an_address_of_ours_has_one_spelling() {
         // headers and unknown parameters do not count.
-        let text = "SIP:%68ikers%2f@IM.Home1.NET;x=1;Transport=TCP?a=b";
+        let text = "SIP:%68ikers%2f@IM.Home1.NET;x=1;Transport=%54CP?a=b";
         let spelt = "sip:hikers%2F@im.home1.net;transport=tcp";
         assert_eq!(printed(text, Form::Provisioned), spelt);
         assert_eq!(printed(spelt, Form::Provisioned), spelt);
         let text = "sip:hikers@[2001:DB8:0::0:1]:5070";
         let spelt = "sip:hikers@[2001:db8::1]:5070";
         assert_eq!(printed(text, Form::Provisioned), spelt);
+    }
+
+    #[test]
+    fn parameters_without_end_are_refused() {
+        let long = format!("sip:a@h{}", ";p".repeat(30_000));
+        let expected = "at most 32 parameters";
+        for text in [
+            format!(
+                "sip:a@h{}",
+                (0..33).map(|n| format!(";{n}")).collect::<String>()
+            ),
+            format!(
+                "tel:+1{}",
+                (0..33).map(|n| format!(";p{n}")).collect::<String>()
+            ),
+        ] {
+            assert_eq!(Uri::parse(text.as_bytes()).unwrap_err().expected, expected);
+        }
+        assert!(Uri::parse(long.as_bytes()).is_err());
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod hostile;
 mod identity;
 mod members;
 mod repetition;
+mod script;
 mod start;
 mod workers;
 
@@ -45,6 +46,7 @@ both {
         t96_a_contact_is_tolerated_and_not_copied,
         a_body_of_any_bytes_is_copied_unchanged,
         the_originator_is_left_out_in_every_spelling,
+        what_may_be_copied_is_and_what_may_not_is_not,
         direct_sends_to_the_members_own_address,
     }
     answers::{
@@ -92,6 +94,10 @@ both {
     repetition::{
         the_same_request_on_another_branch_is_merged,
         a_retransmission_after_tm_has_forgotten_is_still_absorbed,
+    }
+    script::{
+        a_transaction_that_the_script_has_made_is_used,
+        elsewhere_than_in_request_route_a_message_is_not_ours,
     }
     hostile::{
         broken_messages_do_no_harm,

@@ -185,7 +185,7 @@ request_route { cimf_handle(); }
 fn a_missing_tm_is_named() {
     let setup = setup().configuration(WITHOUT_TM);
     setup.provision();
-    stops(&setup, &["cimf", "tm"]);
+    stops(&setup, &["cimf: ", "module tm is not loaded"]);
 }
 
 /// The sample configuration knows every parameter there is.

@@ -49,7 +49,8 @@ unsafe impl Sync for SourceReader {}
 impl SourceReader {
     /// Compiles the format; `None` where the pv module is not loaded.
     pub fn new(core: &Core) -> Option<Self> {
-        let text = Str::of(b"$proto $si");
+        // Kamailio looks at the byte behind the text, too.
+        let text = Str::of(c"$proto $si".to_bytes());
         let mut format = std::ptr::null_mut();
         // SAFETY: both arguments are valid for the call; the text is constant, as the compiled
         // format keeps pointing to it.

@@ -1,6 +1,6 @@
 //! The life of the module: its start before Kamailio forks, and its script functions after.
 
-use super::abi::{PROC_INIT, SipMsg};
+use super::abi::{PROC_INIT, REQUEST_ROUTE, SipMsg};
 use super::core::{Core, function, version};
 use super::guard::guarded;
 use super::log::{install, start_error};
@@ -12,7 +12,7 @@ use crate::host::handle::{ScriptResult, handle};
 use crate::server::{Server, Worker};
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
 
 /// The versions that have been tested; others get a warning.
 const TESTED: std::ops::RangeInclusive<(u32, u32)> = (5, 6)..=(6, 1);
@@ -160,6 +160,12 @@ unsafe fn handle_message(message: *mut SipMsg, identity: *mut c_void) -> ScriptR
     let Some(module) = MODULE.get() else {
         return ScriptResult::InternalError;
     };
+    // Elsewhere the message is not the one that came, and its transaction not ours to answer: in
+    // event_route[tm:local-request] it is one of our own forks.
+    if module.core.route() != REQUEST_ROUTE {
+        log::error!("cimf_handle() works in request_route only, and was called in another route");
+        return ScriptResult::NotOurs;
+    }
     // SAFETY: `message` is the request that Kamailio is handling.
     let (bytes, source) = unsafe { (bytes(message), module.source.read(message)) };
     let (Some(bytes), Some(source)) = (bytes, source) else {
@@ -169,7 +175,14 @@ unsafe fn handle_message(message: *mut SipMsg, identity: *mut c_void) -> ScriptR
     if !identity.is_null() {
         log::debug!("the identity given to cimf_handle() does not count: P-Asserted-Identity does");
     }
-    let mut worker = WORKER.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut worker = match WORKER.try_lock() {
+        Ok(worker) => worker,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) => {
+            log::error!("cimf_handle() was called from within itself");
+            return ScriptResult::InternalError;
+        }
+    };
     let worker = worker.get_or_insert_with(|| module.server.worker());
     let mut request = Request {
         core: &module.core,
