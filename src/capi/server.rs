@@ -12,17 +12,19 @@ use std::mem::ManuallyDrop;
 use std::sync::{Mutex, PoisonError};
 
 /// A server with its parameters, its groups and the memory that its processes share. It may be
-/// used from several threads, which take turns, and after a `fork` in parent and child.
+/// used from several threads, which take turns, and after a `fork` in parent and child; no thread
+/// may be inside `cimf_server_decide` while another one forks.
 pub struct Server {
     server: server::Server,
     worker: Mutex<OwnedWorker>,
 }
 
 /// The worker of one process. The database handle of a process must not be closed in its child, so
-/// a worker that was inherited is left alone.
+/// a worker that was inherited is kept and never used or dropped.
 struct OwnedWorker {
     process: u32,
     worker: ManuallyDrop<Worker>,
+    inherited: Option<Box<OwnedWorker>>,
 }
 
 impl OwnedWorker {
@@ -30,6 +32,7 @@ impl OwnedWorker {
         Self {
             process: std::process::id(),
             worker: ManuallyDrop::new(server.worker()),
+            inherited: None,
         }
     }
 
@@ -165,7 +168,8 @@ fn decide(server: &Server, message: &[u8], source: &Source) -> Decision {
     };
     let mut worker = server.worker.lock().unwrap_or_else(PoisonError::into_inner);
     if !worker.is_ours() {
-        *worker = OwnedWorker::new(&server.server);
+        let inherited = std::mem::replace(&mut *worker, OwnedWorker::new(&server.server));
+        worker.inherited = Some(Box::new(inherited));
     }
     let worker = &mut worker.worker;
     let decision = worker.decide(&server.server, &message, source);

@@ -54,7 +54,7 @@ pub struct Accepted {
     pub originator: Vec<u8>,
     /// Members that get no message although they could: the originator.
     pub excluded: SmallVec<[u32; 2]>,
-    /// From without its tag, as a name-addr (U-4).
+    /// From without its tag: a name-addr and its other parameters (U-4).
     pub from: Vec<u8>,
     /// The header fields that all forks share, each with its CRLF.
     pub headers: Vec<u8>,
@@ -118,7 +118,7 @@ impl Accepted {
 }
 
 impl<'a> Fork<'a> {
-    /// From without its tag, as a name-addr.
+    /// From without its tag: a name-addr and its other parameters.
     pub fn from(&self) -> &'a [u8] {
         &self.message.from
     }

@@ -22,6 +22,8 @@ pub mod reach;
 pub mod recent;
 pub mod recognition;
 pub mod refusal;
+#[cfg(test)]
+mod tests;
 pub mod trust;
 
 pub use decision::{Accepted, Answer, Decision, Fork};

@@ -5,6 +5,7 @@ use super::group::Group;
 use super::policy::Policy;
 use super::refusal::Reason;
 use super::trust::Source;
+use crate::sip::escape::same_ignoring_case;
 use crate::sip::identity::AssertedIdentity;
 use crate::sip::privacy::Privacy;
 use crate::sip::{HeaderName, NameAddr, Request, Uri};
@@ -17,8 +18,7 @@ pub(super) fn authenticate<'m>(
     source: &Source,
 ) -> Result<AssertedIdentity<'m>, Failure> {
     if !policy.trusts(source) {
-        let address = source.address;
-        let detail = format!("{address} is none of `trusted_peers`");
+        let detail = format!("{source} is none of `trusted_peers`");
         return Err(Failure::new(Reason::NoIdentity, detail));
     }
     let rows = request.rows(HeaderName::PAssertedIdentity);
@@ -40,8 +40,9 @@ pub(super) fn own_members(
 ) -> SmallVec<[u32; 2]> {
     let addresses = identity.addresses.iter();
     let mut members: SmallVec<[u32; 2]> = addresses
-        .filter_map(|address| group.member(&address.uri, &policy.addressing))
+        .flat_map(|address| group.members_equal_to(&address.uri, &policy.addressing))
         .collect();
+    members.sort_unstable();
     members.dedup();
     members
 }
@@ -63,10 +64,10 @@ pub(super) fn check_privacy(request: &Request<'_>, from: &NameAddr<'_>) -> Resul
 fn is_anonymous(uri: &Uri<'_>) -> bool {
     match uri {
         Uri::Sip(sip) => {
-            sip.host.eq_ignore_ascii_case(b"anonymous.invalid")
-                || sip
-                    .user
-                    .is_some_and(|user| user.eq_ignore_ascii_case(b"anonymous"))
+            let host = sip.host.strip_suffix(b".").unwrap_or(sip.host);
+            let user = sip.user.unwrap_or_default();
+            host.eq_ignore_ascii_case(b"anonymous.invalid")
+                || same_ignoring_case(user, b"anonymous")
         }
         _ => false,
     }

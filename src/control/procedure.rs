@@ -14,7 +14,6 @@ use super::recognition::Recognised;
 use super::refusal::{Reason, Refusal};
 use super::trust::Source;
 use crate::sip::identity::AssertedIdentity;
-use crate::sip::token_list::tokens;
 use crate::sip::uri::Form;
 use crate::sip::{HeaderName, NameAddr};
 use smallvec::SmallVec;
@@ -88,7 +87,7 @@ impl Recognised<'_> {
         if !policy.hide_groups {
             check_pager_mode(group.as_deref().ok_or(Reason::UnknownGroup)?)?;
         }
-        self.check_require()?;
+        check_require(&essentials)?;
         let identity = authenticate(&self.request, policy, source)?;
         let own_address = identity.addresses.first().ok_or(Reason::NoIdentity)?;
         *originator = Some(own_address.uri.print(Form::Whole).into_bytes());
@@ -98,7 +97,9 @@ impl Recognised<'_> {
         if members.is_empty() {
             return Err(Reason::NotAuthorised.into());
         }
-        check_pager_mode(&group)?;
+        if policy.hide_groups {
+            check_pager_mode(&group)?;
+        }
         check_privacy(&self.request, &essentials.from)?;
         let headers = self.content(policy, &essentials, &identity, world.now)?;
         let accepted = Accepted {
@@ -114,26 +115,6 @@ impl Recognised<'_> {
             return Err(Reason::NoRecipients.into());
         }
         Ok(Decision::Accepted(accepted))
-    }
-
-    /// Row 6: no extension is supported for stored groups, so none may be required.
-    fn check_require(&self) -> Result<(), Failure> {
-        let mut unsupported = Vec::new();
-        for row in self.request.rows(HeaderName::Require) {
-            for token in tokens(HeaderName::Require.as_str(), row) {
-                if !unsupported.is_empty() {
-                    unsupported.extend_from_slice(b", ");
-                }
-                unsupported.extend_from_slice(token.map_err(malformed)?);
-            }
-        }
-        if unsupported.is_empty() {
-            return Ok(());
-        }
-        Err(Failure {
-            unsupported,
-            ..Reason::Extension.into()
-        })
     }
 
     /// Row 10: what the forks carry can be read; the From and the header fields that they share.
@@ -156,10 +137,25 @@ impl Recognised<'_> {
         }
         let mut from = Vec::with_capacity(64);
         essentials.from.write(&mut from).map_err(header)?;
+        essentials
+            .from
+            .write_parameters(&mut from)
+            .map_err(header)?;
         let hops = essentials.max_forwards;
         let shared = shared_headers(request, policy, hops, identity, lifetime, now);
         Ok((from, shared.map_err(header)?))
     }
+}
+
+/// Row 6: no extension is supported for stored groups, so none may be required.
+fn check_require(essentials: &Essentials<'_>) -> Result<(), Failure> {
+    if essentials.required.is_empty() {
+        return Ok(());
+    }
+    Err(Failure {
+        unsupported: essentials.required.join(&b", "[..]),
+        ..Reason::Extension.into()
+    })
 }
 
 /// Row 5, second half: the flag of the group, with the same answer as the server's.

@@ -54,11 +54,22 @@ pub fn recognise<'m>(policy: &Policy, bytes: &'m [u8]) -> Result<Recognised<'m>,
     let target = match Uri::parse(request.uri) {
         Ok(Uri::Sip(sip)) if policy.addressing.serves(sip.host) => Ok(sip),
         Ok(_) => return Err(NotOurs::ForeignDomain),
-        Err(error) => Err(error.within("Request-URI")),
+        Err(error) if seems_served(request.uri, policy) => Err(error.within("Request-URI")),
+        Err(_) => return Err(NotOurs::ForeignDomain),
     };
     Ok(Recognised {
         request,
         accept_contact,
         target,
     })
+}
+
+/// Whether a Request-URI that cannot be read seems to have a served domain: others' odd requests are
+/// not ours to refuse.
+fn seems_served(uri: &[u8], policy: &Policy) -> bool {
+    let start = uri.iter().position(|&byte| byte == b'@');
+    let start = start.or_else(|| uri.iter().position(|&byte| byte == b':'));
+    let rest = start.map_or(uri, |at| &uri[at + 1..]);
+    let end = rest.iter().position(|byte| b":;?@".contains(byte));
+    policy.addressing.serves(&rest[..end.unwrap_or(rest.len())])
 }

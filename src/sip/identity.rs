@@ -13,12 +13,17 @@ pub struct AssertedIdentity<'a> {
 }
 
 impl<'a> AssertedIdentity<'a> {
-    /// Reads all rows. Further addresses and other schemes are ignored; they are not passed on.
+    /// Reads all rows. Further addresses and other schemes are ignored, and so is what cannot be read
+    /// behind an address that counts; they are not passed on.
     pub fn parse(rows: impl Iterator<Item = &'a [u8]>) -> Result<Self, Malformed> {
         let mut identity = Self::default();
         for row in rows {
             for address in name_addr::list(HeaderName::PAssertedIdentity.as_str(), row) {
-                let address = address?;
+                let address = match address {
+                    Ok(address) => address,
+                    Err(_) if !identity.addresses.is_empty() => continue,
+                    Err(error) => return Err(error),
+                };
                 let is_taken = identity.addresses.iter().any(|earlier| {
                     matches!(
                         (earlier.uri, address.uri),
@@ -50,5 +55,16 @@ mod tests {
             address.write(&mut out).unwrap();
         }
         assert_eq!(out, b"<tel:+1>\"Ann\" <sips:ann@h>");
+    }
+
+    #[test]
+    fn what_cannot_be_read_spoils_only_what_comes_behind_it() {
+        // I-2.
+        let count = |row: &'static str| {
+            let identity = AssertedIdentity::parse([row.as_bytes()].into_iter());
+            identity.map(|identity| identity.addresses.len())
+        };
+        assert_eq!(count("<sip:ann@h>, <tel:5551>, <tel:+1>"), Ok(2));
+        assert!(count("<sip:an n@h>, <sip:bob@h>").is_err());
     }
 }

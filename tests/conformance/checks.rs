@@ -343,9 +343,14 @@ fn is_fork(rig: &Rig, fork: &Fork, request: &Request) {
     ];
     only_these(message, &[&own[..], &others, &COPIED].concat());
 
-    // H-1: copied as they came.
-    for name in COPIED.iter().filter(|name| message.has(name)) {
-        assert_eq!(message.one(name), request.value(name), "{name}");
+    // H-1: copied as they came, and only Date may come of itself (M-4).
+    for name in COPIED {
+        if request.has(name) {
+            assert_eq!(message.one(name), request.value(name), "{name}");
+        } else {
+            let dated = name == "date" && request.has("expires");
+            assert!(dated || !message.has(name), "{name}");
+        }
     }
 
     // M-10.

@@ -15,6 +15,7 @@ mod hostile;
 mod identity;
 mod members;
 mod repetition;
+mod script;
 mod start;
 mod workers;
 
@@ -44,6 +45,8 @@ both {
         t88_max_forwards_is_copied_and_decremented,
         t96_a_contact_is_tolerated_and_not_copied,
         a_body_of_any_bytes_is_copied_unchanged,
+        the_originator_is_left_out_in_every_spelling,
+        what_may_be_copied_is_and_what_may_not_is_not,
         direct_sends_to_the_members_own_address,
     }
     answers::{
@@ -85,10 +88,16 @@ both {
         a_change_by_sql_is_seen_by_the_next_message,
         an_open_transaction_holds_nobody_up,
         a_replaced_database_is_noticed_within_a_second,
+        a_log_removed_while_it_is_in_use_is_noticed,
+        an_orderly_stop_leaves_the_database_in_one_file,
     }
     repetition::{
         the_same_request_on_another_branch_is_merged,
         a_retransmission_after_tm_has_forgotten_is_still_absorbed,
+    }
+    script::{
+        a_transaction_that_the_script_has_made_is_used,
+        elsewhere_than_in_request_route_a_message_is_not_ours,
     }
     hostile::{
         broken_messages_do_no_harm,
@@ -97,6 +106,7 @@ both {
     }
 }
 udp {
+    hostile::{ bytes_before_a_request_change_nothing }
     answers::{ t112_a_content_length_beyond_the_datagram_is_refused }
     repetition::{ t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks }
     workers::{ identifiers_of_four_workers_never_repeat }

@@ -164,3 +164,48 @@ pub fn direct_sends_to_the_members_own_address(transport: Transport) {
         assert!(fork.message.body == request.body);
     }
 }
+
+/// A-9, C-2: equality is not transitive, so several members may be the originator.
+pub fn the_originator_is_left_out_in_every_spelling(transport: Transport) {
+    let rig = Setup::new(transport)
+        .group(
+            "sip:twins@im.home1.net",
+            &["sip:ann@home1.net;x=1", "sip:ann@home1.net;x=2", BOB],
+        )
+        .start();
+    let mut client = rig.client();
+    let request = Request::b0(&client).group("sip:twins@im.home1.net");
+    accepted(&rig, &mut client, &request, &[BOB]);
+}
+
+/// A-11, H-1, H-2, M-4: a request that carries one of everything.
+pub fn what_may_be_copied_is_and_what_may_not_is_not(transport: Transport) {
+    let rig = Setup::new(transport).start();
+    let mut client = rig.client();
+    let lines = [
+        "Subject: the trail",
+        "Priority: urgent",
+        "Expires: 3600",
+        "Reply-To: <sip:ann@home1.net>",
+        "In-Reply-To: a@b",
+        "Organization: OMA",
+        "Call-Info: <http://home1.net/ann>;purpose=info",
+        "MIME-Version: 1.0",
+        "Conversation-ID: c1",
+        "Contribution-ID: d1",
+        "InReplyTo-Contribution-ID: e1",
+        "Privacy: none",
+        "Record-Route: <sip:scscf1.home1.net;lr>",
+        "Record-Route: <sip:pcscf1.home1.net;lr>",
+        "Contact: <sip:ann@192.0.2.1>",
+        "Allow: MESSAGE",
+        "P-Access-Network-Info: 3GPP-E-UTRAN-FDD",
+        "History-Info: <sip:hikers@im.home1.net>;index=1",
+        "Session-ID: f81d4fae",
+        "User-Agent: ue",
+    ];
+    let request = lines
+        .iter()
+        .fold(Request::b0(&client), |request, line| request.with(line));
+    accepted(&rig, &mut client, &request, &[BOB, TEL]);
+}

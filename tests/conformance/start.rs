@@ -185,7 +185,7 @@ request_route { cimf_handle(); }
 fn a_missing_tm_is_named() {
     let setup = setup().configuration(WITHOUT_TM);
     setup.provision();
-    stops(&setup, &["cimf", "tm"]);
+    stops(&setup, &["cimf: ", "module tm is not loaded"]);
 }
 
 /// The sample configuration knows every parameter there is.
@@ -205,4 +205,17 @@ fn the_sample_configuration_sets_every_parameter() {
         );
         assert!(text.contains(&line), "no `{line}`");
     }
+}
+
+/// Issue 2: started by root for another user, the workers have to be able to open the database.
+#[test]
+fn a_database_that_the_workers_cannot_open_is_named() {
+    // SAFETY: a plain system call.
+    if unsafe { libc::geteuid() } != 0 {
+        eprintln!("skipped: only root can start Kamailio for another user");
+        return;
+    }
+    let setup = setup().argument("-u").argument("nobody");
+    setup.provision();
+    stops(&setup, &["cimf.db", "cimf: "]);
 }

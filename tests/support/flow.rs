@@ -141,6 +141,10 @@ impl Request {
         })
     }
 
+    pub fn has(&self, name: &str) -> bool {
+        self.row(name).is_some()
+    }
+
     /// The value of a header as this request has it.
     #[track_caller]
     pub fn value(&self, name: &str) -> &str {
