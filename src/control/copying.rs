@@ -5,7 +5,7 @@ use crate::sip::message::Header;
 
 /// Header fields that are never copied, whatever the configuration says (H-2, M-1), and those that
 /// a fork has of its own.
-const NEVER_COPIED: [&str; 36] = [
+const NEVER_COPIED: [&str; 37] = [
     "Accept",
     "Accept-Contact",
     "Alert-Info",
@@ -30,6 +30,7 @@ const NEVER_COPIED: [&str; 36] = [
     "P-Preferred-Service",
     "P-Served-User",
     "P-Visited-Network-ID",
+    "Privacy",
     "Proxy-Authorization",
     "Proxy-Require",
     "Record-Route",
@@ -44,8 +45,8 @@ const NEVER_COPIED: [&str; 36] = [
     "Warning",
 ];
 
-/// Whether a header field is copied into every fork; `further` names those that the configuration
-/// adds.
+/// Whether a header field is copied into every fork, whoever is on the other side; `further` names
+/// those that the configuration adds. Those that depend on trust stand in `passage`.
 pub fn is_copied(header: &Header<'_>, further: &[String]) -> bool {
     use HeaderName as Name;
     match header.name {
@@ -65,10 +66,9 @@ pub fn is_copied(header: &Header<'_>, further: &[String]) -> bool {
         | Name::MimeVersion
         | Name::Organization
         | Name::Priority
-        | Name::Privacy
         | Name::ReplyTo
         | Name::Subject => true,
-        Name::Other => {
+        Name::Other | Name::UserAgent => {
             let is_content = header
                 .written
                 .get(..8)

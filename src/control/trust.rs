@@ -30,11 +30,13 @@ impl Transport {
 
 /// Where a message came from, as the proxy saw it.
 #[derive(Clone, Copy, Debug)]
-pub struct Source {
+pub struct Source<'s> {
     /// The address of the peer.
     pub address: IpAddr,
     /// The transport.
     pub transport: Transport,
+    /// The user whose credentials the proxy has checked, as a URI or a name-addr.
+    pub identity: Option<&'s [u8]>,
 }
 
 /// A peer, or a network of peers, that belongs to the trust domain.
@@ -60,7 +62,7 @@ impl TrustedPeer {
     }
 
     /// Whether `source` is such a peer.
-    pub fn includes(&self, source: &Source) -> bool {
+    pub fn includes(&self, source: &Source<'_>) -> bool {
         self.transport
             .is_none_or(|transport| transport == source.transport)
             && self.network.contains(&source.address.to_canonical())
@@ -73,9 +75,11 @@ mod tests {
 
     fn includes(peer: &str, address: &str, transport: Transport) -> bool {
         let address = address.parse().unwrap();
-        TrustedPeer::parse(peer)
-            .unwrap()
-            .includes(&Source { address, transport })
+        TrustedPeer::parse(peer).unwrap().includes(&Source {
+            address,
+            transport,
+            identity: None,
+        })
     }
 
     #[test]
