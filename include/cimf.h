@@ -80,9 +80,8 @@ typedef struct {
   cimf_str address;
   // "udp", "tcp", "tls" or another name of a transport, in any case.
   cimf_str transport;
-  // The URI of the user whose credentials the caller has checked; empty if there is none.
-  // It does not count where identities come from P-Asserted-Identity, which is everywhere in
-  // this version.
+  // The URI of the user whose credentials the caller has checked, or a name-addr; empty if there
+  // is none. It counts when the parameter "identity_mode" is "digest" or "either".
   cimf_str identity;
 } cimf_source;
 

@@ -67,9 +67,8 @@ pub struct RequestSource {
     pub address: Str,
     /// "udp", "tcp", "tls" or another name of a transport, in any case.
     pub transport: Str,
-    /// The URI of the user whose credentials the caller has checked; empty if there is none.
-    /// It does not count where identities come from P-Asserted-Identity, which is everywhere in
-    /// this version.
+    /// The URI of the user whose credentials the caller has checked, or a name-addr; empty if there
+    /// is none. It counts when the parameter "identity_mode" is "digest" or "either".
     pub identity: Str,
 }
 
@@ -162,7 +161,7 @@ pub unsafe extern "C" fn cimf_server_decide(
     })
 }
 
-fn decide(server: &Server, message: &[u8], source: &Source) -> Decision {
+fn decide(server: &Server, message: &[u8], source: &Source<'_>) -> Decision {
     let Ok(message) = server.server.recognise(message) else {
         return Decision::not_ours();
     };
@@ -173,17 +172,18 @@ fn decide(server: &Server, message: &[u8], source: &Source) -> Decision {
     }
     let worker = &mut worker.worker;
     let decision = worker.decide(&server.server, &message, source);
-    Decision::made(&server.server, decision, &mut worker.identifiers)
+    let answer = server.server.answer(&message, &decision, source);
+    Decision::made(&server.server, answer, decision, &mut worker.identifiers)
 }
 
 /// # Safety
 /// The texts of `source` must be readable.
-unsafe fn read_source(source: &RequestSource) -> Result<Source, Failure> {
+unsafe fn read_source(source: &RequestSource) -> Result<Source<'_>, Failure> {
     // SAFETY: as the caller promises.
-    let (address, transport) = unsafe {
+    let (identity, address, transport) = unsafe {
         let text = |what, text: Str| bytes(what, text.data.cast(), text.length);
-        text("identity", source.identity)?;
         (
+            text("identity", source.identity)?,
             text("address", source.address)?,
             text("transport", source.transport)?,
         )
@@ -199,5 +199,6 @@ unsafe fn read_source(source: &RequestSource) -> Result<Source, Failure> {
     Ok(Source {
         address: parsed.ok_or_else(wrong)?,
         transport: Transport::of(transport),
+        identity: Some(identity),
     })
 }

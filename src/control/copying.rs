@@ -7,7 +7,7 @@ use crate::sip::text::is_token;
 
 /// Header fields that are never copied, whatever the configuration says (H-2, M-1), and those that
 /// a fork has of its own.
-const NEVER_COPIED: [&str; 37] = [
+const NEVER_COPIED: [&str; 38] = [
     "Accept",
     "Accept-Contact",
     "Alert-Info",
@@ -32,6 +32,7 @@ const NEVER_COPIED: [&str; 37] = [
     "P-Preferred-Service",
     "P-Served-User",
     "P-Visited-Network-ID",
+    "Privacy",
     "Proxy-Authorization",
     "Proxy-Require",
     "Record-Route",
@@ -47,8 +48,8 @@ const NEVER_COPIED: [&str; 37] = [
     "Warning",
 ];
 
-/// Whether a header field is copied into every fork; `further` names those that the configuration
-/// adds.
+/// Whether a header field is copied into every fork, whoever is on the other side; `further` names
+/// those that the configuration adds. Those that depend on trust stand in `passage`.
 pub fn is_copied(header: &Header<'_>, further: &[String]) -> bool {
     use HeaderName as Name;
     match header.name {
@@ -68,10 +69,9 @@ pub fn is_copied(header: &Header<'_>, further: &[String]) -> bool {
         | Name::MimeVersion
         | Name::Organization
         | Name::Priority
-        | Name::Privacy
         | Name::ReplyTo
         | Name::Subject => true,
-        Name::Other => {
+        Name::Other | Name::UserAgent => {
             let name = full_form(header.written);
             let is_content = name
                 .get(..8)

@@ -65,6 +65,7 @@ pub struct Skipped {
 pub struct Group {
     uri: String,
     pager_mode: bool,
+    allows_anonymity: bool,
     /// The members' Request-URIs, one behind the other.
     text: Vec<u8>,
     members: Vec<Member>,
@@ -96,6 +97,7 @@ impl Group {
         let mut group = Self {
             uri,
             pager_mode,
+            allows_anonymity: false,
             text: Vec::new(),
             members: Vec::new(),
             index: Vec::new(),
@@ -144,6 +146,14 @@ impl Group {
         group
     }
 
+    /// The same group with its allow-anonymity action, which no group has unless it says so (I-6).
+    pub fn with_anonymity(self, allowed: bool) -> Self {
+        Self {
+            allows_anonymity: allowed,
+            ..self
+        }
+    }
+
     fn skip(&mut self, uri: &str, reason: String) {
         self.skipped.push(Skipped {
             uri: uri.to_owned(),
@@ -172,6 +182,11 @@ impl Group {
     /// Whether the group takes pager-mode messages.
     pub fn pager_mode(&self) -> bool {
         self.pager_mode
+    }
+
+    /// Whether its originators may stay anonymous (A-8, G-4).
+    pub fn allows_anonymity(&self) -> bool {
+        self.allows_anonymity
     }
 
     /// How many members there are, recipients or not.

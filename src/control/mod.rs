@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+mod anonymity;
+pub mod charging;
 mod content;
 pub mod copying;
 pub mod decision;
@@ -16,6 +18,7 @@ mod failure;
 pub mod group;
 pub mod identifiers;
 mod originator;
+mod passage;
 pub mod policy;
 pub mod procedure;
 pub mod reach;
@@ -26,11 +29,12 @@ pub mod refusal;
 mod tests;
 pub mod trust;
 
+pub use charging::Charging;
 pub use decision::{Accepted, Answer, Decision, Fork};
 pub use directory::{Directory, Service, Target, Unavailable};
 pub use group::{Addressing, Group};
 pub use identifiers::{Identifiers, Token};
-pub use policy::Policy;
+pub use policy::{Believed, Feature, FromMismatch, Policy};
 pub use procedure::World;
 pub use reach::Reach;
 pub use recent::{Arrival, Receipt, RecentRequests, RequestKey};

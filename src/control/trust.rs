@@ -31,15 +31,17 @@ impl Transport {
 
 /// Where a message came from, as the proxy saw it.
 #[derive(Clone, Copy, Debug)]
-pub struct Source {
+pub struct Source<'s> {
     /// The address of the peer.
     pub address: IpAddr,
     /// The transport.
     pub transport: Transport,
+    /// The user whose credentials the proxy has checked, as a URI or a name-addr.
+    pub identity: Option<&'s [u8]>,
 }
 
 /// As `trusted_peers` would name it.
-impl fmt::Display for Source {
+impl fmt::Display for Source<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let transport = match self.transport {
             Transport::Udp => "udp:",
@@ -74,7 +76,7 @@ impl TrustedPeer {
     }
 
     /// Whether `source` is such a peer.
-    pub fn includes(&self, source: &Source) -> bool {
+    pub fn includes(&self, source: &Source<'_>) -> bool {
         self.transport
             .is_none_or(|transport| transport == source.transport)
             && self.network.contains(&source.address.to_canonical())
@@ -101,9 +103,11 @@ mod tests {
 
     fn includes(peer: &str, address: &str, transport: Transport) -> bool {
         let address = address.parse().unwrap();
-        TrustedPeer::parse(peer)
-            .unwrap()
-            .includes(&Source { address, transport })
+        TrustedPeer::parse(peer).unwrap().includes(&Source {
+            address,
+            transport,
+            identity: None,
+        })
     }
 
     #[test]

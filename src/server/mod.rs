@@ -12,7 +12,7 @@ pub use start_error::StartError;
 
 use crate::config::Settings;
 use crate::control::{
-    Accepted, Decision, NotOurs, Policy, Reason, RecentRequests, Recognised, Source, World,
+    Accepted, Answer, Decision, NotOurs, Policy, Reason, RecentRequests, Recognised, Source, World,
     recognise,
 };
 use crate::fanout::{Counter, Counters, RecentTable};
@@ -37,6 +37,9 @@ impl Server {
     /// Checks the settings and the database, and makes the memory that workers share.
     pub fn open(settings: &Settings) -> Result<Self, StartError> {
         let policy = policy::policy(settings)?;
+        for warning in policy::warnings(settings, &policy) {
+            log::warn!("{warning}");
+        }
         let database = Path::new(&settings.database);
         Store::check(database).map_err(StartError::Store)?;
         let mut key = [0; 16];
@@ -53,11 +56,6 @@ impl Server {
         })
     }
 
-    /// The name in Warning headers.
-    pub fn server_name(&self) -> &str {
-        &self.policy.server_name
-    }
-
     /// The URI of the next hop, or empty where each member is sent to directly.
     pub fn next_hop(&self) -> &str {
         &self.next_hop
@@ -71,6 +69,21 @@ impl Server {
     /// Whether a message is for this function at all (A.1, rows 1 and 2).
     pub fn recognise<'m>(&self, bytes: &'m [u8]) -> Result<Recognised<'m>, NotOurs> {
         recognise(&self.policy, bytes)
+    }
+
+    /// The answer to a message that a decision asks for.
+    pub fn answer(
+        &self,
+        message: &Recognised<'_>,
+        decision: &Decision,
+        source: &Source<'_>,
+    ) -> Answer {
+        message.answer(decision, &self.policy, source)
+    }
+
+    /// Whether an identity that the script gives may count.
+    pub fn believes_script(&self) -> bool {
+        self.policy.believed.proxy
     }
 
     /// Notes that an accepted message has been answered 202, counts and logs it: originator, group
@@ -126,7 +139,7 @@ impl Worker {
         &mut self,
         server: &Server,
         message: &Recognised<'_>,
-        source: &Source,
+        source: &Source<'_>,
     ) -> Decision {
         let mut world = World {
             groups: &mut self.groups,

@@ -6,6 +6,8 @@
 pub enum HeaderName {
     /// Accept-Contact, RFC 3841.
     AcceptContact,
+    /// Authorization.
+    Authorization,
     /// Call-ID.
     CallId,
     /// Call-Info.
@@ -48,18 +50,30 @@ pub enum HeaderName {
     Organization,
     /// P-Asserted-Identity, RFC 3325.
     PAssertedIdentity,
+    /// P-Asserted-Service, RFC 6050.
+    PAssertedService,
+    /// P-Charging-Function-Addresses, RFC 7315.
+    PChargingFunctionAddresses,
+    /// P-Charging-Vector, RFC 7315.
+    PChargingVector,
     /// Priority.
     Priority,
     /// Privacy, RFC 3323.
     Privacy,
+    /// Proxy-Authorization.
+    ProxyAuthorization,
     /// Reply-To.
     ReplyTo,
     /// Require.
     Require,
+    /// Resource-Priority, RFC 4412.
+    ResourcePriority,
     /// Subject.
     Subject,
     /// To.
     To,
+    /// User-Agent.
+    UserAgent,
     /// Via.
     Via,
     /// Any other name.
@@ -71,6 +85,7 @@ use HeaderName as Name;
 /// Full name, compact form (RFC 3261 §7.3.3, RFC 3841 §10) and meaning.
 const NAMES: [(&str, Option<u8>, Name); Name::Other as usize] = [
     ("Accept-Contact", Some(b'a'), Name::AcceptContact),
+    ("Authorization", None, Name::Authorization),
     ("Call-ID", Some(b'i'), Name::CallId),
     ("Call-Info", None, Name::CallInfo),
     ("Content-Disposition", None, Name::ContentDisposition),
@@ -100,12 +115,22 @@ const NAMES: [(&str, Option<u8>, Name); Name::Other as usize] = [
     ("MIME-Version", None, Name::MimeVersion),
     ("Organization", None, Name::Organization),
     ("P-Asserted-Identity", None, Name::PAssertedIdentity),
+    ("P-Asserted-Service", None, Name::PAssertedService),
+    (
+        "P-Charging-Function-Addresses",
+        None,
+        Name::PChargingFunctionAddresses,
+    ),
+    ("P-Charging-Vector", None, Name::PChargingVector),
     ("Priority", None, Name::Priority),
     ("Privacy", None, Name::Privacy),
+    ("Proxy-Authorization", None, Name::ProxyAuthorization),
     ("Reply-To", None, Name::ReplyTo),
     ("Require", None, Name::Require),
+    ("Resource-Priority", None, Name::ResourcePriority),
     ("Subject", Some(b's'), Name::Subject),
     ("To", Some(b't'), Name::To),
+    ("User-Agent", None, Name::UserAgent),
     ("Via", Some(b'v'), Name::Via),
 ];
 

@@ -195,6 +195,7 @@ int main(int argc, char **argv)
         {"server_name", "imas.home1.net"},
         {"trusted_peers", "tcp:127.0.0.0/8"},
         {"trusted_next_hop", "1"},
+        {"ioi", "home1.net"},
         {"core_route", "sip:icscf.home1.net;transport=tcp"},
     };
     cimf_source source = {{"127.0.0.1", 9}, {"TCP", 3}, {NULL, 0}};

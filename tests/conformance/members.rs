@@ -22,13 +22,22 @@ pub fn t01_b0_is_answered_202_and_forked_to_bob_and_tel(transport: Transport) {
     assert_eq!(rig.counter("forks_refused"), 0);
 }
 
-/// U-4, U-5, H-1, I-3: flow 1 itself. Identifiers and addresses vary, and the proxy may name itself;
-/// P-Charging-Vector and Max-Breadth are not written yet.
+/// U-4, U-5, H-1, I-3, N-4: flow 1 itself. Identifiers and addresses vary, and the proxy may name itself;
+/// Max-Breadth is not written yet.
 pub fn t01_the_forks_are_those_of_flow_1_header_by_header_and_byte_by_byte(transport: Transport) {
-    let rig = Setup::new(transport).number("TRUSTED_NEXT_HOP", 1).start();
+    let rig = Setup::new(transport)
+        .number("TRUSTED_NEXT_HOP", 1)
+        .text("IOI", "home1.net")
+        .start();
     let mut client = rig.client();
     let request = Request::b0(&client);
-    let (_, forks) = accepted(&rig, &mut client, &request, &[BOB, TEL]);
+    let (response, forks) = accepted(&rig, &mut client, &request, &[BOB, TEL]);
+    let expected = Message::read(&file("1-F2-202.sip")).expect("1-F2-202.sip");
+    assert_eq!(response.start, expected.start);
+    assert_eq!(
+        response.one("P-Charging-Vector"),
+        expected.one("P-Charging-Vector")
+    );
     for name in ["1-F3-fork-bob.sip", "1-F4-fork-tel.sip"] {
         let expected = Message::read(&file(name)).expect(name);
         let fork = forks

@@ -14,6 +14,7 @@ pub struct Core {
     pub find_export: unsafe extern "C" fn(*const c_char, c_int, c_int) -> *mut c_void,
     pub pv_parse_format: unsafe extern "C" fn(*const Str, *mut *mut c_void) -> c_int,
     pub pv_printf: unsafe extern "C" fn(*mut SipMsg, *mut c_void, *mut c_char, *mut c_int) -> c_int,
+    pub get_str_fparam: unsafe extern "C" fn(*mut Str, *mut SipMsg, *mut c_void) -> c_int,
     pub add_lump_rpl2:
         unsafe extern "C" fn(*mut SipMsg, *const c_char, c_int, c_int) -> *mut *mut LumpRpl,
     pub faked_msg_next: unsafe extern "C" fn() -> *mut SipMsg,
@@ -80,6 +81,7 @@ impl Core {
                 find_export: function(c"find_export")?,
                 pv_parse_format: function(c"pv_parse_format")?,
                 pv_printf: function(c"pv_printf")?,
+                get_str_fparam: function(c"get_str_fparam")?,
                 add_lump_rpl2: function(c"add_lump_rpl2")?,
                 faked_msg_next: function(c"faked_msg_next")?,
                 faked_msg_init: function(c"faked_msg_init")?,

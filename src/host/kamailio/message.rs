@@ -65,7 +65,7 @@ impl SourceReader {
     ///
     /// # Safety
     /// `message` must be the request that the host is handling.
-    pub unsafe fn read(&self, message: *mut SipMsg) -> Option<Source> {
+    pub unsafe fn read(&self, message: *mut SipMsg) -> Option<Source<'static>> {
         let mut buffer = [0_u8; 128];
         let mut length = buffer.len() as c_int;
         // SAFETY: the buffer has the length that is given, and the host writes the used one back.
@@ -79,6 +79,32 @@ impl SourceReader {
         (result >= 0).then_some(Source {
             address,
             transport: Transport::of(transport.as_bytes()),
+            identity: None,
         })
     }
+}
+
+/// The text of a script function's parameter for this request, as Kamailio's own function makes it;
+/// `None` if that fails.
+///
+/// # Safety
+/// `message` must be the request that the host is handling, and `parameter` what the fixup for text
+/// with pseudo-variables has made.
+pub unsafe fn parameter_text(
+    core: &Core,
+    message: *mut SipMsg,
+    parameter: *mut c_void,
+) -> Option<Vec<u8>> {
+    let mut text = Str::NONE;
+    // SAFETY: as the caller promises; the host writes where its text is.
+    let result = unsafe { (core.get_str_fparam)(&mut text, message, parameter) };
+    let length = usize::try_from(text.len).ok()?;
+    if result < 0 || (text.s.is_null() && length > 0) {
+        return None;
+    }
+    if length == 0 {
+        return Some(Vec::new());
+    }
+    // SAFETY: the text has this length, and is copied before the host uses its buffer again.
+    Some(unsafe { std::slice::from_raw_parts(text.s.cast::<u8>(), length) }.to_vec())
 }

@@ -4,10 +4,11 @@ use super::abi::{PROC_INIT, REQUEST_ROUTE, SipMsg};
 use super::core::{Core, function, version};
 use super::guard::guarded;
 use super::log::{install, start_error};
-use super::message::{SourceReader, bytes};
+use super::message::{SourceReader, bytes, parameter_text};
 use super::parameters::SETTINGS;
 use super::statistics;
 use super::tm::{Request, Transactions};
+use crate::control::Source;
 use crate::host::handle::{ScriptResult, handle};
 use crate::server::{Server, Worker};
 use std::ffi::{c_int, c_void};
@@ -172,9 +173,23 @@ unsafe fn handle_message(message: *mut SipMsg, identity: *mut c_void) -> ScriptR
         log::error!("the request or its source cannot be read from Kamailio");
         return ScriptResult::InternalError;
     };
+    let mut given = None;
     if !identity.is_null() {
-        log::debug!("the identity given to cimf_handle() does not count: P-Asserted-Identity does");
+        // SAFETY: `message` is the request that Kamailio is handling, and the parameter has been
+        // prepared by `fix_identity`.
+        given = unsafe { parameter_text(&module.core, message, identity) };
+        if given.is_none() {
+            log::error!("the identity given to cimf_handle() cannot be read from Kamailio");
+            return ScriptResult::InternalError;
+        }
+        if !module.server.believes_script() {
+            log::debug!("the identity given to cimf_handle() does not count: see identity_mode");
+        }
     }
+    let source = Source {
+        identity: given.as_deref(),
+        ..source
+    };
     let mut worker = match WORKER.try_lock() {
         Ok(worker) => worker,
         Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
