@@ -9,6 +9,7 @@ pub mod accept_contact;
 pub mod escape;
 pub mod header;
 pub mod identity;
+pub mod list_error;
 pub mod malformed;
 pub mod media_type;
 pub mod message;
@@ -22,6 +23,7 @@ pub mod text;
 pub mod token_list;
 pub mod uri;
 pub mod uri_equality;
+pub mod xml;
 
 pub use header::HeaderName;
 pub use malformed::Malformed;
