@@ -18,6 +18,7 @@ pub mod name_addr;
 pub mod number;
 pub mod part_headers;
 pub mod privacy;
+pub mod resource_list;
 pub mod tel;
 pub mod text;
 pub mod token_list;
