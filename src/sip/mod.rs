@@ -8,6 +8,7 @@
 pub mod accept_contact;
 pub mod escape;
 pub mod header;
+pub mod history_list;
 pub mod identity;
 pub mod list_error;
 pub mod malformed;
