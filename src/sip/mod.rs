@@ -23,6 +23,7 @@ pub mod resource_list;
 pub mod tel;
 pub mod text;
 pub mod token_list;
+pub mod transfer;
 pub mod uri;
 pub mod uri_equality;
 pub mod xml;
