@@ -48,7 +48,8 @@ typedef enum {
 typedef struct cimf_decision cimf_decision;
 
 // A server with its parameters, its groups and the memory that its processes share. It may be
-// used from several threads, which take turns, and after a `fork` in parent and child.
+// used from several threads, which take turns, and after a `fork` in parent and child; no thread
+// may be inside `cimf_server_decide` while another one forks.
 typedef struct cimf_server cimf_server;
 
 // Bytes that need not end with NUL and may contain it. `data` may be NULL when `length` is 0.

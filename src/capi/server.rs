@@ -12,7 +12,8 @@ use std::mem::ManuallyDrop;
 use std::sync::{Mutex, PoisonError};
 
 /// A server with its parameters, its groups and the memory that its processes share. It may be
-/// used from several threads, which take turns, and after a `fork` in parent and child.
+/// used from several threads, which take turns, and after a `fork` in parent and child; no thread
+/// may be inside `cimf_server_decide` while another one forks.
 pub struct Server {
     server: server::Server,
     worker: Mutex<OwnedWorker>,

@@ -3,6 +3,7 @@
 use super::copying::is_copied;
 use super::expiry::Lifetime;
 use super::policy::Policy;
+use crate::sip::header::full_form;
 use crate::sip::identity::AssertedIdentity;
 use crate::sip::number::write_decimal;
 use crate::sip::text::unfold;
@@ -37,7 +38,7 @@ pub fn shared_headers(
     for header in request.headers() {
         if is_copied(header, &policy.copy_headers) {
             let name = match header.name {
-                HeaderName::Other => header.written,
+                HeaderName::Other => full_form(header.written),
                 known => known.as_str().as_bytes(),
             };
             out.extend_from_slice(name);

@@ -124,7 +124,7 @@ impl Group {
         let mut filed = std::collections::HashMap::<u64, Vec<u32>>::new();
         for stored in members {
             let parsed = match Uri::parse(stored.as_bytes()) {
-                Ok(uri) => uri.without_headers(),
+                Ok(uri) => uri.as_address(),
                 Err(error) => {
                     group.skip(stored, error.to_string());
                     continue;
@@ -201,16 +201,21 @@ impl Group {
         &self.skipped
     }
 
-    /// The number of the member that is `uri`.
-    pub fn member(&self, uri: &Uri<'_>, addressing: &Addressing) -> Option<u32> {
-        let uri = uri.without_headers();
-        addressing.buckets(&uri).find_map(|bucket| {
+    /// The numbers of the members that equal `uri`: several may, since equality is not transitive
+    /// (C-2).
+    pub fn members_equal_to<'a>(
+        &'a self,
+        uri: &Uri<'a>,
+        addressing: &'a Addressing,
+    ) -> impl Iterator<Item = u32> + 'a {
+        let uri = uri.as_address();
+        addressing.buckets(&uri).flat_map(move |bucket| {
             let start = self.index.partition_point(|&(filed, _)| filed < bucket);
             let filed = self.index[start..].iter();
-            let mut candidates = filed.take_while(|&&(filed, _)| filed == bucket);
-            candidates
-                .find(|&&(_, number)| self.is_member_at(number, &uri, addressing))
+            filed
+                .take_while(move |&&(filed, _)| filed == bucket)
                 .map(|&(_, number)| number)
+                .filter(move |&number| self.is_member_at(number, &uri, addressing))
         })
     }
 
@@ -261,7 +266,7 @@ mod tests {
 
     fn has(group: &Group, uri: &str) -> bool {
         let uri = Uri::parse(uri.as_bytes()).unwrap();
-        group.member(&uri, &addressing()).is_some()
+        group.members_equal_to(&uri, &addressing()).next().is_some()
     }
 
     #[test]
@@ -310,6 +315,19 @@ mod tests {
     }
 
     #[test]
+    fn several_members_may_equal_one_address() {
+        // C-2.
+        let group = compiled(&[
+            "sip:ann@home1.net;x=1",
+            "sip:ann@home1.net;x=2",
+            "sip:bob@h",
+        ]);
+        let ann = Uri::parse(b"sip:ann@home1.net").unwrap();
+        let found: Vec<_> = group.members_equal_to(&ann, &addressing()).collect();
+        assert_eq!(found, [0, 1]);
+    }
+
+    #[test]
     fn members_that_cannot_be_sent_to_are_skipped_with_a_reason() {
         // A-12, H-4, S-7; T 51, 54, 86.
         let group = compiled(&[
@@ -319,9 +337,10 @@ mod tests {
             "sip:nested@home1.net",
             "sip:x%0d@h",
             "sip:bob@h;method=INVITE",
+            "sip:bob@h",
         ]);
         assert_eq!(recipients(&group), ["sip:bob@h"]);
-        assert_eq!(group.skipped().len(), 5);
+        assert_eq!(group.skipped().len(), 6);
         assert_eq!(group.recipients(), 1);
     }
 }

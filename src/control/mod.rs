@@ -9,13 +9,17 @@
 mod content;
 pub mod copying;
 pub mod decision;
+mod essentials;
 mod expiry;
+mod failure;
 pub mod group;
 pub mod identifiers;
+mod originator;
 pub mod policy;
 pub mod procedure;
 pub mod reach;
 pub mod recent;
+pub mod recognition;
 pub mod refusal;
 pub mod trust;
 
@@ -23,8 +27,9 @@ pub use decision::{Accepted, Answer, Decision, Fork};
 pub use group::{Addressing, Group, GroupDirectory, Unavailable};
 pub use identifiers::{Identifiers, Token};
 pub use policy::Policy;
-pub use procedure::{NotOurs, Recognised, World, recognise};
+pub use procedure::World;
 pub use reach::Reach;
 pub use recent::{Arrival, Receipt, RecentRequests, RequestKey};
+pub use recognition::{NotOurs, Recognised, recognise};
 pub use refusal::{Reason, Refusal};
 pub use trust::{Source, Transport, TrustedPeer};

@@ -74,9 +74,15 @@ pub fn handle(
     }
     let answer = decision.answer(server.server_name());
     if !proxy.reply(&answer, transaction) {
-        log::error!(
-            "the proxy did not send the answer {}, nothing is sent",
-            answer.code
+        // A refusal that a broken request lets nobody answer is nobody's loss.
+        let level = match decision {
+            Decision::Refused(_) => log::Level::Info,
+            Decision::Accepted(_) | Decision::Repeated => log::Level::Error,
+        };
+        let code = answer.code;
+        log::log!(
+            level,
+            "the proxy did not send the answer {code}, nothing is sent"
         );
         return ScriptResult::InternalError;
     }

@@ -17,7 +17,7 @@ use crate::control::{
 };
 use crate::fanout::{Counter, Counters, RecentTable};
 use crate::sip::text::Printable;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -86,6 +86,16 @@ impl Server {
             accepted.group.skipped().len(),
         );
         number
+    }
+
+    /// Checks the database as at the start.
+    pub fn check_database(&self) -> Result<(), StoreError> {
+        Store::check(&self.database)
+    }
+
+    /// Leaves the database in one file, once all workers have ended.
+    pub fn tidy_database(&self) -> Result<(), StoreError> {
+        Store::tidy(&self.database)
     }
 
     /// What this process has of its own. To be made after it was forked.

@@ -57,10 +57,28 @@ fn core_route(settings: &Settings) -> Result<Option<SipUri<'_>>, SettingError> {
     }
     let wrong = |expected: String| SettingError::new("core_route", text, expected);
     match Uri::parse(text.as_bytes()) {
-        Ok(Uri::Sip(route)) if route.headers.is_empty() => Ok(Some(route)),
-        Ok(_) => Err(wrong("a sip or sips URI without headers".to_owned())),
+        Ok(Uri::Sip(route)) if !route.headers.is_empty() => {
+            Err(wrong("a sip or sips URI without headers".to_owned()))
+        }
+        Ok(Uri::Sip(route)) if !has_known_transport(&route) => {
+            Err(wrong(format!("a transport of {}", TRANSPORTS.join(", "))))
+        }
+        Ok(Uri::Sip(route)) => Ok(Some(route)),
+        Ok(_) => Err(wrong("a sip or sips URI".to_owned())),
         Err(error) => Err(wrong(format!("a sip or sips URI ({error})"))),
     }
+}
+
+/// The transports that a proxy may have.
+const TRANSPORTS: [&str; 6] = ["udp", "tcp", "tls", "sctp", "ws", "wss"];
+
+fn has_known_transport(route: &SipUri<'_>) -> bool {
+    let transport = route.parameter(b"transport").flatten();
+    transport.is_none_or(|transport| {
+        TRANSPORTS
+            .iter()
+            .any(|known| transport.eq_ignore_ascii_case(known.as_bytes()))
+    })
 }
 
 fn is_secure(route: &SipUri<'_>) -> bool {
@@ -154,12 +172,17 @@ mod tests {
                 "parameter core_route: expected a sip or sips URI (URI: expected a scheme and a colon at byte 5, found the end), found \"icscf\"",
             ),
             (&[("core_route", "tel:+1")], "parameter core_route"),
+            (
+                &[("core_route", "sip:h;transport=tpc")],
+                "expected a transport of udp, tcp",
+            ),
             (&[("direct", "1"), ("domains", "")], "parameter domains"),
             (&[("direct", "1"), ("domains", "a b")], "found \"a b\""),
             (
                 &[("direct", "1"), ("trusted_peers", "10.0.0.1, host")],
                 "found \"host\"",
             ),
+            (&[("direct", "1"), ("copy_headers", "m")], "found \"m\""),
             (
                 &[("direct", "1"), ("copy_headers", "X-A, via")],
                 "found \"via\"",

@@ -83,8 +83,9 @@ fn is_true(value: &[u8]) -> bool {
         .strip_prefix(b"\"")
         .and_then(|value| value.strip_suffix(b"\""))
         .unwrap_or(value);
-    let mut members = inner.split(|&byte| byte == b',');
-    members.any(|member| trim(member).eq_ignore_ascii_case(b"TRUE"))
+    // A comma inside `<…>` belongs to a string, which is no token.
+    let mut members = split(PART, inner, b',', Nesting::QuotesAndAngles);
+    members.any(|member| member.is_ok_and(|member| member.eq_ignore_ascii_case(b"TRUE")))
 }
 
 #[cfg(test)]
@@ -131,6 +132,7 @@ mod tests {
             &["*;+g.oma.sip-im=\"!TRUE\""],
             &["*;+g.oma.sip-im=\"<TRUE>\""],
             &["*;+g.oma.sip-im=\"#1\""],
+            &["*;+g.oma.sip-im=\"<a,TRUE,b>\""],
             &["*;+g.oma.sip-im=\"\""],
         ] {
             assert_eq!(of(rows), Ok(Wish::Absent), "{rows:?}");

@@ -109,6 +109,36 @@ const NAMES: [(&str, Option<u8>, Name); Name::Other as usize] = [
     ("Via", Some(b'v'), Name::Via),
 ];
 
+/// Compact forms of names that are not told apart here, so that a name is known in both forms.
+const OTHER_COMPACT: [(u8, &str); 11] = [
+    (b'b', "Referred-By"),
+    (b'd', "Request-Disposition"),
+    (b'j', "Reject-Contact"),
+    (b'k', "Supported"),
+    (b'm', "Contact"),
+    (b'n', "Identity-Info"),
+    (b'o', "Event"),
+    (b'r', "Refer-To"),
+    (b'u', "Allow-Events"),
+    (b'x', "Session-Expires"),
+    (b'y', "Identity"),
+];
+
+/// The full form of a name as written: that of a compact one, any other as it is.
+pub fn full_form(written: &[u8]) -> &[u8] {
+    let [letter] = written else {
+        return written;
+    };
+    match HeaderName::of(written) {
+        HeaderName::Other => {
+            let letter = letter.to_ascii_lowercase();
+            let found = OTHER_COMPACT.iter().find(|(compact, _)| *compact == letter);
+            found.map_or(written, |(_, full)| full.as_bytes())
+        }
+        known => known.as_str().as_bytes(),
+    }
+}
+
 impl HeaderName {
     /// How many names there are, [`HeaderName::Other`] included.
     pub const COUNT: usize = Self::Other as usize + 1;
@@ -155,5 +185,8 @@ mod tests {
         assert_eq!(Name::of(b"v"), Name::Via);
         assert_eq!(Name::of(b"z"), Name::Other);
         assert_eq!(Name::of(b""), Name::Other);
+        assert_eq!(full_form(b"M"), b"Contact");
+        assert_eq!(full_form(b"T"), b"To");
+        assert_eq!(full_form(b"X-A"), b"X-A");
     }
 }

@@ -46,6 +46,8 @@ pub struct SipUri<'a> {
     pub parameters: &'a [u8],
     /// What follows the question mark; empty if there is none.
     pub headers: &'a [u8],
+    /// Whether the URI stands for an address, so that its `method` does not count (U-8).
+    is_address: bool,
 }
 
 /// What [`SipUri::write`] leaves out.
@@ -163,13 +165,28 @@ impl<'a> SipUri<'a> {
             port,
             parameters,
             headers,
+            is_address: false,
         })
     }
 
-    /// The parameters as written, a missing value as `None`.
+    /// The parameters as written, a missing value as `None`; for an address without `method`.
     pub fn parameters(&self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + use<'a> {
         let pieces = self.parameters.split(|&byte| byte == b';');
-        pieces.filter(|piece| !piece.is_empty()).map(split_value)
+        let is_address = self.is_address;
+        pieces
+            .filter(|piece| !piece.is_empty())
+            .map(split_value)
+            .filter(move |(name, _)| !is_address || !name.eq_ignore_ascii_case(b"method"))
+    }
+
+    /// The URI as an address: without URI headers, which are no part of an identity (C-1), and
+    /// without `method`, which is none either (U-8).
+    pub fn as_address(self) -> Self {
+        Self {
+            headers: b"",
+            is_address: true,
+            ..self
+        }
     }
 
     /// The parameter `name`, in any case; its value may be missing.
@@ -209,16 +226,10 @@ impl<'a> SipUri<'a> {
         }
         match form {
             Form::Whole => {
-                write_after(b';', self.parameters, out);
+                self.write_parameters(out);
                 write_after(b'?', self.headers, out);
             }
-            Form::RequestUri => {
-                for (name, value) in self.parameters() {
-                    if !name.eq_ignore_ascii_case(b"method") {
-                        write_parameter(name, value, out);
-                    }
-                }
-            }
+            Form::RequestUri => self.as_address().write_parameters(out),
             Form::Provisioned => {
                 for name in SIGNIFICANT {
                     if let Some(value) = self.parameter(name) {
@@ -227,6 +238,12 @@ impl<'a> SipUri<'a> {
                     }
                 }
             }
+        }
+    }
+
+    fn write_parameters(&self, out: &mut Vec<u8>) {
+        for (name, value) in self.parameters() {
+            write_parameter(name, value, out);
         }
     }
 }

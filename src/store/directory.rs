@@ -4,7 +4,9 @@
 //! the group's revision asked for, and only if that differs is the group read.
 
 use super::cache::{Cache, Entry, Known};
-use super::database::{Database, GroupRow, Snapshot, Standing, damage};
+use super::database::{
+    Database, GroupRow, Snapshot, Standing, WORKER_PATIENCE, connect, damage, require_current,
+};
 use super::error::{Problem, StoreError};
 use crate::control::group::{Addressing, Group, GroupDirectory, Unavailable};
 use crate::sip::text::Printable;
@@ -89,6 +91,18 @@ impl Store {
         }
     }
 
+    /// Moves what is in the database's log into the database itself, where nobody has it open any
+    /// more: then one file holds everything, and can be copied, moved and replaced.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::check`].
+    pub fn tidy(path: &Path) -> Result<(), StoreError> {
+        // SQLite does it when the last connection is closed that has read.
+        let connection = connect(path, WORKER_PATIENCE)?;
+        require_current(path, &connection)
+    }
+
     /// What was done so far.
     pub fn statistics(&self) -> Statistics {
         self.statistics
@@ -145,6 +159,14 @@ impl Store {
                     "{}: the file was replaced, reading the new one",
                     self.path.display()
                 ),
+                Standing::LogTaken => {
+                    log::warn!(
+                        "{}: its -wal or -shm was removed while it was in use, opening it again",
+                        self.path.display()
+                    );
+                    // SQLite would share the removed files with a second connection.
+                    self.database = None;
+                }
             }
         }
         // The old database, failed or not, is closed only now: see `Database::standing`.
@@ -263,7 +285,7 @@ fn still_holds(
     Ok(group.skipped().is_empty()
         && !snapshot.any_changed_since(entry.directory, |uri| {
             let uri = Uri::parse(uri.as_bytes());
-            uri.is_ok_and(|uri| group.member(&uri, addressing).is_some())
+            uri.is_ok_and(|uri| group.members_equal_to(&uri, addressing).next().is_some())
         })?)
 }
 

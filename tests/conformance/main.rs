@@ -44,6 +44,7 @@ both {
         t88_max_forwards_is_copied_and_decremented,
         t96_a_contact_is_tolerated_and_not_copied,
         a_body_of_any_bytes_is_copied_unchanged,
+        the_originator_is_left_out_in_every_spelling,
         direct_sends_to_the_members_own_address,
     }
     answers::{
@@ -77,12 +78,16 @@ both {
         t38_an_anonymous_from_is_refused,
         t40_an_untrusted_next_hop_learns_no_identity,
         flow_3_is_answered_as_written,
+        an_identity_from_the_script_does_not_count_in_pai_mode,
     }
     database::{
         t42_a_missing_database_is_answered_500_and_the_sender_may_come_back,
         a_change_by_cimfctl_is_seen_by_the_next_message,
         a_change_by_sql_is_seen_by_the_next_message,
+        an_open_transaction_holds_nobody_up,
         a_replaced_database_is_noticed_within_a_second,
+        a_log_removed_while_it_is_in_use_is_noticed,
+        an_orderly_stop_leaves_the_database_in_one_file,
     }
     repetition::{
         the_same_request_on_another_branch_is_merged,
@@ -95,6 +100,7 @@ both {
     }
 }
 udp {
+    hostile::{ bytes_before_a_request_change_nothing }
     answers::{ t112_a_content_length_beyond_the_datagram_is_refused }
     repetition::{ t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks }
     workers::{ identifiers_of_four_workers_never_repeat }

@@ -164,3 +164,16 @@ pub fn direct_sends_to_the_members_own_address(transport: Transport) {
         assert!(fork.message.body == request.body);
     }
 }
+
+/// A-9, C-2: equality is not transitive, so several members may be the originator.
+pub fn the_originator_is_left_out_in_every_spelling(transport: Transport) {
+    let rig = Setup::new(transport)
+        .group(
+            "sip:twins@im.home1.net",
+            &["sip:ann@home1.net;x=1", "sip:ann@home1.net;x=2", BOB],
+        )
+        .start();
+    let mut client = rig.client();
+    let request = Request::b0(&client).group("sip:twins@im.home1.net");
+    accepted(&rig, &mut client, &request, &[BOB]);
+}

@@ -409,6 +409,14 @@ impl Rig {
         processes
     }
 
+    /// Stops Kamailio as its administrator would.
+    pub fn stop(&mut self) {
+        self.assert_healthy();
+        if let Some(mut kamailio) = self.kamailio.take() {
+            stop(&mut kamailio);
+        }
+    }
+
     /// Fails if Kamailio ended by itself or its log tells of a crash.
     #[track_caller]
     pub fn assert_healthy(&mut self) {
@@ -434,7 +442,7 @@ impl Rig {
 impl Drop for Rig {
     fn drop(&mut self) {
         let failed = std::thread::panicking();
-        if !failed {
+        if !failed && self.kamailio.is_some() {
             self.assert_healthy();
         }
         if let Some(mut kamailio) = self.kamailio.take() {

@@ -53,6 +53,9 @@ pub struct CmdExport {
     pub flags: c_uint,
 }
 
+/// `PROC_INIT`: the main process before it forks, with the rights of the workers.
+pub const PROC_INIT: c_int = -127;
+
 /// `REQUEST_ROUTE`: the function may be used there.
 pub const REQUEST_ROUTE: c_uint = 1;
 

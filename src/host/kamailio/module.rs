@@ -1,16 +1,17 @@
 //! The life of the module: its start before Kamailio forks, and its script functions after.
 
-use super::abi::SipMsg;
+use super::abi::{PROC_INIT, SipMsg};
 use super::core::{Core, function, version};
+use super::guard::guarded;
 use super::log::{install, start_error};
-use super::message::{SourceReader, bytes, layout_holds};
+use super::message::{SourceReader, bytes};
 use super::parameters::SETTINGS;
 use super::statistics;
 use super::tm::{Request, Transactions};
 use crate::host::handle::{ScriptResult, handle};
 use crate::server::{Server, Worker};
 use std::ffi::{c_int, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The versions that have been tested; others get a warning.
@@ -26,21 +27,11 @@ struct Module {
 
 static MODULE: OnceLock<Module> = OnceLock::new();
 
+/// Whether the workers were to be started, so that there is something to stop.
+static STARTED: AtomicBool = AtomicBool::new(false);
+
 /// What this process has of its own, made at its first message.
 static WORKER: Mutex<Option<Worker>> = Mutex::new(None);
-
-/// Runs `work` for Kamailio: a panic must not reach it, as it would end the whole proxy.
-fn guarded<T>(otherwise: T, work: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        log::error!(
-            "internal error, please report it: {}",
-            text.unwrap_or("a panic")
-        );
-        otherwise
-    })
-}
 
 /// `init_mod_f`: checks host, parameters and database. It runs once, before Kamailio forks.
 ///
@@ -57,6 +48,43 @@ pub unsafe extern "C" fn start() -> c_int {
             -1
         }
     })
+}
+
+/// `init_child_f`: checks the database once more when Kamailio has given up the rights of root, as
+/// the workers have to open it without.
+///
+/// # Safety
+/// Kamailio calls it in each process, with the rank of that process.
+pub unsafe extern "C" fn start_process(rank: c_int) -> c_int {
+    guarded(-1, || {
+        let Some(module) = MODULE.get().filter(|_| rank == PROC_INIT) else {
+            return 0;
+        };
+        match module.server.check_database() {
+            Ok(()) => {
+                STARTED.store(true, Relaxed);
+                0
+            }
+            Err(error) => {
+                start_error(&error);
+                -1
+            }
+        }
+    })
+}
+
+/// `destroy_mod_f`: runs in the main process when the workers have ended, and leaves the database
+/// in one file.
+///
+/// # Safety
+/// Kamailio calls it as the last function of the module.
+pub unsafe extern "C" fn stop() {
+    guarded((), || {
+        let started = MODULE.get().filter(|_| STARTED.load(Relaxed));
+        if let Some(Err(error)) = started.map(|module| module.server.tidy_database()) {
+            log::warn!("{error}");
+        }
+    });
 }
 
 fn prepare() -> Result<Module, String> {
@@ -101,7 +129,7 @@ fn check_layout(core: &Core) -> Result<(), String> {
             return Err("Kamailio cannot make a request to check its layout with".to_owned());
         }
         let request = (core.faked_msg_next)();
-        !request.is_null() && layout_holds(request)
+        !request.is_null() && bytes(request).is_some_and(|bytes| bytes.starts_with(b"OPTIONS "))
     };
     if holds {
         return Ok(());

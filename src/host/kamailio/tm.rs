@@ -6,6 +6,7 @@ use super::abi::{
     TmcbParams, UacReq,
 };
 use super::core::{Core, Missing, as_function};
+use super::guard::guarded;
 use super::statistics;
 use crate::control::{Answer, Fork};
 use crate::fanout::Counter;
@@ -213,19 +214,21 @@ fn dialog(fork: &Fork<'_>, to: &[u8], next_hop: &str) -> Dlg {
 /// # Safety
 /// tm calls it with its own parameters; the parameter is the number of the message.
 unsafe extern "C" fn completed(_cell: *mut c_void, _kind: c_int, params: *mut TmcbParams) {
-    // SAFETY: tm passes its parameters, valid during the call, or null in no known case.
-    let Some(params) = (unsafe { params.as_ref() }) else {
-        return;
-    };
-    if params.param.is_null() {
-        return;
-    }
-    // SAFETY: it points to the word that `send` gave.
-    let message = unsafe { *params.param } as usize;
-    if (200..300).contains(&params.code) {
-        statistics::add(Counter::ForksDelivered);
-    } else {
-        statistics::add(Counter::ForksFailed);
-        log::info!("message {message}: a fork failed with {}", params.code);
-    }
+    guarded((), || {
+        // SAFETY: tm passes its parameters, valid during the call.
+        let Some(params) = (unsafe { params.as_ref() }) else {
+            return;
+        };
+        // SAFETY: the parameter points to the word that `send` gave, if to anything.
+        let Some(&message) = (unsafe { params.param.as_ref() }) else {
+            return;
+        };
+        if (200..300).contains(&params.code) {
+            statistics::add(Counter::ForksDelivered);
+        } else {
+            statistics::add(Counter::ForksFailed);
+            let (message, code) = (message as usize, params.code);
+            log::info!("message {message}: a fork failed with {code}");
+        }
+    });
 }

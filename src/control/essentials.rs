@@ -1,0 +1,83 @@
+//! The header fields that every request must have: table A.1, row 1; RFC 3261 §8.1.1.
+
+use super::failure::{Failure, malformed};
+use super::recent::RequestKey;
+use super::recognition::Recognised;
+use super::refusal::Reason;
+use crate::sip::number::{cseq, max_forwards};
+use crate::sip::text::{Nesting, split_first};
+use crate::sip::token_list::tokens;
+use crate::sip::{HeaderName, Malformed, NameAddr, Request};
+use smallvec::SmallVec;
+
+/// The header fields that every request must have, read (row 1).
+pub(super) struct Essentials<'m> {
+    pub from: NameAddr<'m>,
+    pub key: RequestKey<'m>,
+    pub max_forwards: Option<u8>,
+    /// The option tags of Require.
+    pub required: SmallVec<[&'m [u8]; 4]>,
+    pub in_dialog: bool,
+}
+
+impl<'m> Essentials<'m> {
+    /// Reads them of a message that is well formed.
+    pub fn of(message: &Recognised<'m>) -> Result<Self, Failure> {
+        if let Some(defect) = message.request.defect {
+            return Err(malformed(defect));
+        }
+        if let Some(error) = message.accept_contact {
+            return Err(Failure::new(Reason::AcceptContact, error));
+        }
+        Self::read(&message.request).map_err(malformed)
+    }
+
+    fn read(request: &Request<'m>) -> Result<Self, Malformed> {
+        let address = |name: HeaderName| {
+            let value = request.required(name)?;
+            NameAddr::parse(name.as_str(), value)
+        };
+        let from = address(HeaderName::From)?;
+        let from_tag = from.tag()?;
+        let from_tag = from_tag.ok_or_else(|| {
+            let value = request.value(HeaderName::From).unwrap_or_default();
+            Malformed::at("From", value, value.len(), "a tag")
+        })?;
+        let in_dialog = address(HeaderName::To)?.tag()?.is_some();
+        let call_id = request.required(HeaderName::CallId)?;
+        if call_id.is_empty() || call_id.iter().any(|byte| !byte.is_ascii_graphic()) {
+            return Err(Malformed::at("Call-ID", call_id, 0, "one word"));
+        }
+        let sequence = request.required(HeaderName::CSeq)?;
+        let (number, method) = cseq(sequence)?;
+        if method != request.method {
+            let offset = sequence.len() - method.len();
+            return Err(Malformed::at(
+                "CSeq",
+                sequence,
+                offset,
+                "the method MESSAGE",
+            ));
+        }
+        let via = request.value(HeaderName::Via).unwrap_or_default();
+        if via.is_empty() {
+            return Err(Malformed::at("Via", via, 0, "such a header"));
+        }
+        let hops = request.single(HeaderName::MaxForwards)?;
+        Ok(Self {
+            from,
+            key: RequestKey {
+                from_tag,
+                call_id,
+                cseq: number,
+                via: split_first("Via", via, b',', Nesting::Quotes)?.0,
+            },
+            required: request
+                .rows(HeaderName::Require)
+                .flat_map(|row| tokens(HeaderName::Require.as_str(), row))
+                .collect::<Result<_, _>>()?,
+            max_forwards: hops.map(max_forwards).transpose()?,
+            in_dialog,
+        })
+    }
+}
