@@ -8,17 +8,25 @@
 pub mod accept_contact;
 pub mod escape;
 pub mod header;
+pub mod history_list;
 pub mod identity;
+pub mod list_error;
 pub mod malformed;
+pub mod media_type;
 pub mod message;
+pub mod multipart;
 pub mod name_addr;
 pub mod number;
+pub mod part_headers;
 pub mod privacy;
+pub mod resource_list;
 pub mod tel;
 pub mod text;
 pub mod token_list;
+pub mod transfer;
 pub mod uri;
 pub mod uri_equality;
+pub mod xml;
 
 pub use header::HeaderName;
 pub use malformed::Malformed;

@@ -1,0 +1,270 @@
+//! Content-Type and Content-Disposition: RFC 3261 §20.15 and §20.11, RFC 2045 §5.1, RFC 2183.
+//!
+//! Types are compared without regard to case. Parameters are read only when asked for: those of a
+//! payload are none of our business, even where they are broken.
+
+use super::Malformed;
+use super::multipart::MAX_BOUNDARY;
+use super::text::{Nesting, is_token, parameters, split_first, trim};
+use std::borrow::Cow;
+
+const CONTENT_TYPE: &str = "Content-Type";
+const CONTENT_DISPOSITION: &str = "Content-Disposition";
+
+/// A media type such as `multipart/mixed;boundary="b1"`.
+#[derive(Clone, Copy, Debug)]
+pub struct MediaType<'a> {
+    /// The part before the slash, as written.
+    pub main: &'a [u8],
+    /// The part behind the slash, as written.
+    pub subtype: &'a [u8],
+    /// What follows the first semicolon, as written; empty if there is none.
+    pub parameters: &'a [u8],
+}
+
+impl<'a> MediaType<'a> {
+    /// Reads the value of a Content-Type header field.
+    ///
+    /// Fails where type and subtype are not two tokens around a slash.
+    pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
+        let (essence, parameters) = split_first(CONTENT_TYPE, value, b';', Nesting::Quotes)?;
+        let (main, subtype) = split_first(CONTENT_TYPE, essence, b'/', Nesting::Quotes)?;
+        let (main, subtype) = (trim(main), trim(subtype.unwrap_or_default()));
+        if !is_token(main) || !is_token(subtype) {
+            let expected = "a type, a slash and a subtype";
+            return Err(Malformed::at(CONTENT_TYPE, value, 0, expected));
+        }
+        Ok(Self {
+            main,
+            subtype,
+            parameters: parameters.unwrap_or_default(),
+        })
+    }
+
+    /// Whether this is `main/subtype`, in any case.
+    pub fn is(&self, main: &str, subtype: &str) -> bool {
+        self.main.eq_ignore_ascii_case(main.as_bytes())
+            && self.subtype.eq_ignore_ascii_case(subtype.as_bytes())
+    }
+
+    /// The parameter `name`, in any case, its quotes undone.
+    ///
+    /// Fails where the parameters cannot be read or `name` stands twice.
+    pub fn parameter(&self, name: &str) -> Result<Option<Cow<'a, [u8]>>, Malformed> {
+        parameter(CONTENT_TYPE, self.parameters, name)
+    }
+
+    /// The boundary of a multipart type: 1 to 70 printable characters, no blank at the end
+    /// (RFC 2046 §5.1.1).
+    ///
+    /// RFC 2046 names fewer characters; whatever is printable is taken, since clients use more.
+    pub fn boundary(&self) -> Result<Cow<'a, [u8]>, Malformed> {
+        let boundary = self.parameter("boundary")?.unwrap_or_default();
+        let bad = boundary
+            .iter()
+            .position(|byte| !byte.is_ascii_graphic() && *byte != b' ');
+        let fits = (1..=MAX_BOUNDARY).contains(&boundary.len());
+        if bad.is_some() || !fits || boundary.last() == Some(&b' ') {
+            let expected = "a boundary of 1 to 70 characters";
+            return Err(Malformed::at(
+                CONTENT_TYPE,
+                &boundary,
+                bad.unwrap_or(0),
+                expected,
+            ));
+        }
+        Ok(boundary)
+    }
+}
+
+/// What a body part is for, such as `recipient-list`.
+#[derive(Clone, Copy, Debug)]
+pub struct Disposition<'a> {
+    /// The disposition type, as written.
+    pub kind: &'a [u8],
+    /// What follows the first semicolon, as written; empty if there is none.
+    pub parameters: &'a [u8],
+}
+
+impl<'a> Disposition<'a> {
+    /// Reads the value of a Content-Disposition header field.
+    ///
+    /// Fails where the type is no token.
+    pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
+        let (kind, parameters) = split_first(CONTENT_DISPOSITION, value, b';', Nesting::Quotes)?;
+        let kind = trim(kind);
+        if !is_token(kind) {
+            return Err(Malformed::at(
+                CONTENT_DISPOSITION,
+                value,
+                0,
+                "a disposition type",
+            ));
+        }
+        Ok(Self {
+            kind,
+            parameters: parameters.unwrap_or_default(),
+        })
+    }
+
+    /// Whether the type is `kind`, in any case, whatever its parameters (U-2).
+    pub fn is(&self, kind: &str) -> bool {
+        self.kind.eq_ignore_ascii_case(kind.as_bytes())
+    }
+
+    /// The parameter `name`, such as `handling`, in any case, its quotes undone.
+    pub fn parameter(&self, name: &str) -> Result<Option<Cow<'a, [u8]>>, Malformed> {
+        parameter(CONTENT_DISPOSITION, self.parameters, name)
+    }
+}
+
+fn parameter<'a>(
+    part: &'static str,
+    text: &'a [u8],
+    name: &str,
+) -> Result<Option<Cow<'a, [u8]>>, Malformed> {
+    // Some clients end the header field with a semicolon.
+    let text = trim(text);
+    let text = text.strip_suffix(b";").unwrap_or(text);
+    if trim(text).is_empty() {
+        return Ok(None);
+    }
+    let mut found = None;
+    for parameter in parameters(part, text) {
+        let parameter = parameter?;
+        if !parameter.name.eq_ignore_ascii_case(name.as_bytes()) {
+            continue;
+        }
+        let value = parameter.value.unwrap_or_default();
+        if found.replace(unquoted(value)).is_some() {
+            return Err(Malformed::at(part, value, 0, "each parameter only once"));
+        }
+    }
+    Ok(found)
+}
+
+/// A value without its quotes and backslashes.
+fn unquoted(value: &[u8]) -> Cow<'_, [u8]> {
+    let inner = value
+        .strip_prefix(b"\"")
+        .and_then(|value| value.strip_suffix(b"\""));
+    let Some(inner) = inner else {
+        return Cow::Borrowed(value);
+    };
+    if !inner.contains(&b'\\') {
+        return Cow::Borrowed(inner);
+    }
+    let mut out = Vec::with_capacity(inner.len());
+    let mut bytes = inner.iter();
+    while let Some(&byte) = bytes.next() {
+        let escaped = (byte == b'\\').then(|| bytes.next()).flatten();
+        out.push(*escaped.unwrap_or(&byte));
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn boundary(value: &str) -> Option<Vec<u8>> {
+        let boundary = MediaType::parse(value.as_bytes()).unwrap().boundary();
+        boundary.ok().map(Cow::into_owned)
+    }
+
+    #[test]
+    fn types_are_compared_in_any_case_and_across_folds() {
+        for value in [
+            "multipart/mixed",
+            "Multipart/MIXED;boundary=x",
+            " multipart / mixed ;\r\n\tboundary=\"a;b\"",
+        ] {
+            let media_type = MediaType::parse(value.as_bytes()).unwrap();
+            assert!(media_type.is("multipart", "mixed"), "{value}");
+            assert!(!media_type.is("multipart", "related"));
+        }
+        for value in [
+            "",
+            "text",
+            "text/",
+            "/plain",
+            "te xt/plain",
+            "text/plain/x",
+            "\"a\"/b",
+        ] {
+            assert!(MediaType::parse(value.as_bytes()).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn boundaries_are_found_quoted_and_unquoted() {
+        for (value, expected) in [
+            ("multipart/mixed;boundary=b1", "b1"),
+            ("multipart/mixed; charset=x ;BOUNDARY = \"b 1\"", "b 1"),
+            ("multipart/mixed;boundary=----=_Part_0:1", "----=_Part_0:1"),
+            ("multipart/mixed;boundary=\"a\\\"b\\\\\";", "a\"b\\"),
+        ] {
+            assert_eq!(boundary(value).unwrap(), expected.as_bytes(), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_missing_or_impossible_boundary_is_malformed() {
+        // T 72.
+        let long = format!("multipart/mixed;boundary={}", "b".repeat(MAX_BOUNDARY + 1));
+        for value in [
+            "multipart/mixed",
+            "multipart/mixed;",
+            "multipart/mixed;boundary",
+            "multipart/mixed;boundary=\"\"",
+            "multipart/mixed;boundary=\"b \"",
+            "multipart/mixed;boundary=\"b\x01\"",
+            "multipart/mixed;boundary=a;boundary=a",
+            "multipart/mixed;boundary=\"a",
+            "multipart/mixed;=x;boundary=a",
+            &long,
+        ] {
+            let parsed = MediaType::parse(value.as_bytes());
+            assert!(parsed.and_then(|it| it.boundary()).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn broken_parameters_of_a_payload_do_not_matter() {
+        let media_type = MediaType::parse(b"text/plain;;charset").unwrap();
+        assert!(media_type.is("text", "plain"));
+        assert!(media_type.parameter("charset").is_err());
+    }
+
+    #[test]
+    fn dispositions_are_compared_in_any_case_and_without_parameters() {
+        // U-2.
+        for value in [
+            "recipient-list",
+            "Recipient-List",
+            " recipient-list\r\n ; handling=required;x=\";\"",
+        ] {
+            let disposition = Disposition::parse(value.as_bytes()).unwrap();
+            assert!(disposition.is("recipient-list"), "{value}");
+            assert!(!disposition.is("recipient-list-history"));
+        }
+        let disposition = Disposition::parse(b"render; Handling=\"optional\"").unwrap();
+        let handling = disposition.parameter("handling").unwrap();
+        assert_eq!(handling.as_deref(), Some(&b"optional"[..]));
+        assert!(Disposition::parse(b"").is_err());
+        assert!(Disposition::parse(b"a b").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_input_makes_the_readers_panic(value: Vec<u8>) {
+            if let Ok(media_type) = MediaType::parse(&value) {
+                let _ = media_type.boundary();
+            }
+            if let Ok(disposition) = Disposition::parse(&value) {
+                let _ = disposition.parameter("handling");
+            }
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Multipart bodies, RFC 2046 §5.1: the parts of one, byte for byte, and one made of kept parts.
+//!
+//! What a subtype means is the caller's business; so is going into parts that are multipart
+//! themselves, for which [`parts`] only keeps count.
+
+use super::Malformed;
+use super::part_headers::PartHeaders;
+use memchr::memmem::Finder;
+use std::ops::Range;
+
+const PART: &str = "multipart body";
+
+/// The longest boundary of RFC 2046 §5.1.1.
+pub const MAX_BOUNDARY: usize = 70;
+
+/// How deep multipart bodies may stand in each other (M-6): a body nested without end would be
+/// searched once for each level.
+pub const MAX_DEPTH: usize = 4;
+
+/// More parts than any client sends in one body: thousands of empty ones would fill memory with
+/// their descriptions and cost time in every fork.
+pub const MAX_PARTS: usize = 64;
+
+/// One part of a multipart body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part<'a> {
+    /// Where the part stands in the body, without the line ends that belong to its boundaries.
+    pub extent: Range<usize>,
+    /// The whole part: its header fields, the empty line and its content.
+    pub bytes: &'a [u8],
+    /// The header fields as written, each with its line end.
+    pub head: &'a [u8],
+    /// What follows the empty line.
+    pub content: &'a [u8],
+    /// What the header fields say.
+    pub headers: PartHeaders<'a>,
+}
+
+/// The parts of `body`, in order; preamble and epilogue are left out.
+///
+/// `depth` is 1 for the body of a message, 2 for a multipart part of that, and so on. Fails where
+/// the boundary does not open or does not close the body, where a part's header cannot be read,
+/// and beyond [`MAX_PARTS`] and [`MAX_DEPTH`].
+pub fn parts<'a>(
+    body: &'a [u8],
+    boundary: &[u8],
+    depth: usize,
+) -> Result<Vec<Part<'a>>, Malformed> {
+    if depth > MAX_DEPTH {
+        let expected = "multipart bodies at most 4 deep";
+        return Err(Malformed::at(PART, body, 0, expected));
+    }
+    let delimiters = Delimiters::new(body, boundary);
+    let mut delimiter = delimiters
+        .next(0)
+        .filter(|first| !first.closes)
+        .ok_or_else(|| Malformed::at(PART, body, 0, "a line with the boundary"))?;
+    let mut parts = Vec::new();
+    while !delimiter.closes {
+        let start = delimiter.end;
+        delimiter = delimiters
+            .next(start)
+            .ok_or_else(|| Malformed::at(PART, body, body.len(), "the closing boundary"))?;
+        if parts.len() == MAX_PARTS {
+            return Err(Malformed::at(PART, body, start, "at most 64 parts"));
+        }
+        // Two boundaries may share one line end: then there is nothing between them.
+        let extent = start..delimiter.start.max(start);
+        let bytes = &body[extent.clone()];
+        let (head, content, headers) = PartHeaders::read(bytes).map_err(|error| Malformed {
+            offset: start + error.offset,
+            ..error
+        })?;
+        parts.push(Part {
+            extent,
+            bytes,
+            head,
+            content,
+            headers,
+        });
+    }
+    Ok(parts)
+}
+
+/// A line that starts with two hyphens and the boundary.
+struct Delimiter {
+    /// Where it starts, counting the line end before it, which belongs to it.
+    start: usize,
+    /// Where the next line starts.
+    end: usize,
+    /// Whether it is the last one, with two hyphens at its end.
+    closes: bool,
+}
+
+struct Delimiters<'a> {
+    body: &'a [u8],
+    finder: Finder<'static>,
+}
+
+impl<'a> Delimiters<'a> {
+    fn new(body: &'a [u8], boundary: &[u8]) -> Self {
+        let needle = [b"--", boundary].concat();
+        Self {
+            body,
+            finder: Finder::new(&needle).into_owned(),
+        }
+    }
+
+    /// The first delimiter at or behind `from`, which is the start of a line.
+    fn next(&self, from: usize) -> Option<Delimiter> {
+        let mut at = from;
+        loop {
+            let found = at + self.finder.find(self.body.get(at..)?)?;
+            at = found + self.finder.needle().len();
+            let (before, after) = (&self.body[..found], &self.body[at..]);
+            let at_line_start = matches!(before.last(), None | Some(b'\n'));
+            if let Some((length, closes)) = rest_of_line(after).filter(|_| at_line_start) {
+                return Some(Delimiter {
+                    start: without_line_end(before).len(),
+                    end: at + length,
+                    closes,
+                });
+            }
+        }
+    }
+}
+
+/// What follows the boundary in its line: the length with the line end, and whether it closes the
+/// body. `None` where the line goes on: then it has another, longer boundary, or is content.
+fn rest_of_line(text: &[u8]) -> Option<(usize, bool)> {
+    let (closes, rest) = match text.strip_prefix(b"--") {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    // Blanks that a transport added (RFC 2046 §5.1.1).
+    let padding = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t'));
+    let line_end = &rest[padding.count()..];
+    let after = line_end
+        .strip_prefix(b"\r\n")
+        .or_else(|| line_end.strip_prefix(b"\n"))
+        .or((closes && line_end.is_empty()).then_some(line_end))?;
+    Some((text.len() - after.len(), closes))
+}
+
+fn without_line_end(text: &[u8]) -> &[u8] {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    text.strip_suffix(b"\r").unwrap_or(text)
+}
+
+/// Appends a body of whole parts, each with its header fields, under a new boundary (U-7).
+///
+/// Fails, and appends nothing, where the boundary occurs in a part: take another one then.
+pub fn write_parts(parts: &[&[u8]], boundary: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+    let finder = Finder::new(boundary);
+    if parts.iter().any(|part| finder.find(part).is_some()) {
+        let expected = "a boundary that stands in no part";
+        return Err(Malformed::at(PART, boundary, 0, expected));
+    }
+    let bytes: usize = parts.iter().map(|part| part.len()).sum();
+    out.reserve(bytes + (parts.len() + 1) * (boundary.len() + 8));
+    for part in parts {
+        out.extend_from_slice(b"--");
+        out.extend_from_slice(boundary);
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(part);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"--");
+    out.extend_from_slice(boundary);
+    out.extend_from_slice(b"--\r\n");
+    Ok(())
+}
+
+/// The Content-Type value of a body that [`write_parts`] made. `boundary` must need no backslash.
+pub fn content_type(boundary: &[u8]) -> Vec<u8> {
+    [b"multipart/mixed;boundary=\"", boundary, b"\""].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::media_type::MediaType;
+    use proptest::prelude::*;
+
+    fn read<'a>(body: &'a str, boundary: &str) -> Result<Vec<Part<'a>>, Malformed> {
+        parts(body.as_bytes(), boundary.as_bytes(), 1)
+    }
+
+    fn contents(body: &str) -> Vec<String> {
+        let parts = read(body, "b1").unwrap();
+        let text = |part: &Part<'_>| String::from_utf8(part.content.to_vec()).unwrap();
+        parts.iter().map(text).collect()
+    }
+
+    #[test]
+    fn the_parts_of_flow_two_are_found() {
+        let message = include_bytes!("../../tests/flows/2-F1-message-in.sip");
+        let request = crate::sip::Request::read(message).unwrap();
+        let content_type = request.value(crate::sip::HeaderName::ContentType).unwrap();
+        let boundary = MediaType::parse(content_type).unwrap().boundary().unwrap();
+        let parts = parts(request.body, &boundary, 1).unwrap();
+        assert_eq!(parts.len(), 2);
+        assert_eq!(parts[0].content, b"Draft is ready.");
+        assert_eq!(parts[0].head, b"Content-Type: text/plain;charset=UTF-8\r\n");
+        assert_eq!(parts[1].headers.disposition, Some(&b"recipient-list"[..]));
+        assert!(parts[1].content.ends_with(b"</list></resource-lists>"));
+        for part in &parts {
+            assert_eq!(&request.body[part.extent.clone()], part.bytes);
+        }
+    }
+
+    #[test]
+    fn preamble_epilogue_padding_and_bare_line_feeds_are_tolerated() {
+        let body = "not a part\r\n--b1 \t\r\n\r\none\n--b1\n\ntwo\n\n--b1\r\nX: y\r\n\r\n\r\n\
+            --b1--  \r\nepilogue\r\n--b1\r\n\r\nno part\r\n--b1--";
+        assert_eq!(contents(body), ["one", "two\n", ""]);
+        assert_eq!(contents("--b1\r\n\r\nx\r\n--b1--"), ["x"]);
+        assert_eq!(contents("--b1\r\n--b1--"), [""]);
+        assert_eq!(contents("--b1\r\n\r\n--b1--"), [""]);
+        assert_eq!(contents("--b1\r\n\r\na\r\r\n--b1--"), ["a\r"]);
+    }
+
+    #[test]
+    fn only_a_whole_line_is_a_boundary() {
+        let body = "--b1\r\n\r\nin --b1 line\r\n--b1x\r\n--b1--x\r\n --b1--\r\n--B1--\r\n\
+            --b1-\r\nx--b1\r\n--b1--\r\n";
+        let content = "in --b1 line\r\n--b1x\r\n--b1--x\r\n --b1--\r\n--B1--\r\n--b1-\r\nx--b1";
+        assert_eq!(contents(body), [content]);
+        // The boundary of the outer body is the start of the inner one.
+        let inner = "--b12\r\n\r\nx\r\n--b12--\r\n";
+        let outer = format!("--b1\r\n\r\n{inner}\r\n--b1--\r\n");
+        assert_eq!(contents(&outer), [inner]);
+        assert_eq!(read(inner, "b12").unwrap()[0].content, b"x");
+    }
+
+    #[test]
+    fn a_missing_or_unterminated_boundary_is_malformed() {
+        // T 72.
+        for (body, offset) in [
+            ("", 0),
+            ("Draft is ready.", 0),
+            ("--b2\r\n\r\nx\r\n--b2--\r\n", 0),
+            ("--b1--\r\n", 0),
+            ("--b1\r\n\r\nx\r\n", 11),
+            ("--b1\r\n\r\nx\r\n--b1\r\n", 17),
+            ("--b1\r\n\r\nx\r\n--b1-\r\n", 18),
+            ("--b1\r\n\r\nx\r\n--b1", 15),
+            ("--b1", 0),
+            ("--b1\r\nno header\r\n--b1--", 6),
+        ] {
+            let error = read(body, "b1").unwrap_err();
+            assert_eq!(error.offset, offset, "{body:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn too_many_parts_and_too_deep_bodies_are_refused() {
+        // M-6.
+        let body = |count| "--b1\r\n\r\n".repeat(count) + "--b1--";
+        assert_eq!(read(&body(MAX_PARTS), "b1").unwrap().len(), MAX_PARTS);
+        assert!(read(&body(MAX_PARTS + 1), "b1").is_err());
+        let body = body(1);
+        assert!(parts(body.as_bytes(), b"b1", MAX_DEPTH).is_ok());
+        assert!(parts(body.as_bytes(), b"b1", MAX_DEPTH + 1).is_err());
+    }
+
+    #[test]
+    fn a_boundary_that_occurs_in_a_part_is_not_taken() {
+        let mut out = b"before".to_vec();
+        assert!(write_parts(&[b"\r\nx", b"\r\nabb1c"], b"b1", &mut out).is_err());
+        assert_eq!(out, b"before");
+    }
+
+    #[test]
+    fn the_content_type_of_a_written_body_is_that_of_flow_two() {
+        assert_eq!(content_type(b"b2"), b"multipart/mixed;boundary=\"b2\"");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back_byte_for_byte(
+            contents in proptest::collection::vec(
+                (prop_oneof!["", "A: b\r\n", "A: b\n c\n"], "(\r|\n|-|x|--bx|\\PC){0,12}"), 1..5),
+            boundary in "[a-c]{1,3}",
+        ) {
+            // U-7.
+            let wholes = contents.iter().map(|(head, content)| format!("{head}\r\n{content}"));
+            let wholes: Vec<String> = wholes.collect();
+            let wholes: Vec<&[u8]> = wholes.iter().map(String::as_bytes).collect();
+            let mut body = Vec::new();
+            if write_parts(&wholes, &boundary.into_bytes(), &mut body).is_ok() {
+                let line = body.iter().position(|&byte| byte == b'\r').unwrap();
+                let parts = parts(&body, &body[2..line], 1).unwrap();
+                prop_assert_eq!(parts.len(), wholes.len());
+                for (part, (whole, (head, content))) in parts.iter().zip(wholes.iter().zip(&contents)) {
+                    prop_assert_eq!(part.bytes, *whole);
+                    prop_assert_eq!(&body[part.extent.clone()], *whole);
+                    prop_assert_eq!(part.head, head.as_bytes());
+                    prop_assert_eq!(part.content, content.as_bytes());
+                }
+                let kept: Vec<&[u8]> = parts.iter().map(|part| part.bytes).collect();
+                let mut again = Vec::new();
+                write_parts(&kept, b"another-boundary", &mut again).unwrap();
+                let reread = super::parts(&again, b"another-boundary", 1).unwrap();
+                let reread: Vec<&[u8]> = reread.iter().map(|part| part.bytes).collect();
+                prop_assert_eq!(reread, kept);
+            }
+        }
+
+        #[test]
+        fn no_input_makes_the_reader_panic(body: Vec<u8>, boundary in "[-\\na]{0,3}") {
+            let _ = parts(&body, boundary.as_bytes(), 1);
+        }
+
+        #[test]
+        fn no_body_of_likely_pieces_makes_the_reader_panic(
+            body in "(--a|--|\r\n|\n|\r|a|:|[ \t]){0,24}",
+        ) {
+            for part in parts(body.as_bytes(), b"a", 1).unwrap_or_default() {
+                prop_assert_eq!(&body.as_bytes()[part.extent.clone()], part.bytes);
+            }
+        }
+    }
+}
