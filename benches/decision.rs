@@ -5,7 +5,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use cimf::control::{
-    Accepted, Addressing, Decision, Directory, Policy, Reach, Source, Target, Transport,
+    Accepted, Access, Addressing, Decision, Directory, Policy, Reach, Source, Target, Transport,
     TrustedPeer, Unavailable, World, recognise,
 };
 use cimf::fanout::RecentTable;
@@ -45,6 +45,7 @@ fn policy() -> Policy {
         trusted_next_hop: true,
         route_header: b"Route: <sip:icscf.home1.net;transport=tcp;lr>\r\n".to_vec(),
         copy_headers: Vec::new(),
+        access: Access::default(),
     }
 }
 

@@ -6,8 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod access;
 mod content;
 pub mod copying;
+pub mod date_time;
 pub mod decision;
 pub mod directory;
 mod essentials;
@@ -15,6 +17,7 @@ mod expiry;
 mod failure;
 pub mod group;
 pub mod identifiers;
+mod nesting;
 mod originator;
 pub mod policy;
 pub mod procedure;
@@ -22,8 +25,10 @@ pub mod reach;
 pub mod recent;
 pub mod recognition;
 pub mod refusal;
+pub mod rules;
 pub mod trust;
 
+pub use access::{Access, ForeignRecipients, Nested, Objection};
 pub use decision::{Accepted, Answer, Decision, Fork};
 pub use directory::{Directory, Service, Target, Unavailable};
 pub use group::{Addressing, Group};
@@ -34,4 +39,5 @@ pub use reach::Reach;
 pub use recent::{Arrival, Receipt, RecentRequests, RequestKey};
 pub use recognition::{NotOurs, Recognised, recognise};
 pub use refusal::{Reason, Refusal};
+pub use rules::{Asker, Permissions, Rules, Ruleset};
 pub use trust::{Source, Transport, TrustedPeer};

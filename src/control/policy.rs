@@ -1,5 +1,6 @@
 //! What the administrator has decided, ready for use.
 
+use super::access::Access;
 use super::group::Addressing;
 use super::trust::{Source, TrustedPeer};
 
@@ -24,6 +25,8 @@ pub struct Policy {
     pub route_header: Vec<u8>,
     /// Names of further header fields to copy (H-1).
     pub copy_headers: Vec<String>,
+    /// Who may send, and to whom.
+    pub access: Access,
 }
 
 impl Policy {

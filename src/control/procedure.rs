@@ -7,11 +7,13 @@ use super::essentials::Essentials;
 use super::expiry::{Lifetime, lifetime};
 use super::failure::{Failure, malformed};
 use super::group::Group;
-use super::originator::{authenticate, check_privacy, own_members};
+use super::nesting::expand;
+use super::originator::{authenticate, authorise, check_privacy, own_members, wants_anonymity};
 use super::policy::Policy;
 use super::recent::{Arrival, RecentRequests};
 use super::recognition::Recognised;
 use super::refusal::{Reason, Refusal};
+use super::rules::Asker;
 use super::trust::Source;
 use crate::sip::identity::AssertedIdentity;
 use crate::sip::token_list::tokens;
@@ -94,13 +96,17 @@ impl Recognised<'_> {
         *originator = Some(own_address.uri.print(Form::Whole).into_bytes());
         // An unknown group that is hidden is refused here, as one that the originator is not in.
         let group = group.ok_or(Reason::NotAuthorised)?;
-        let members = own_members(&group, &identity, policy);
-        if members.is_empty() {
-            return Err(Reason::NotAuthorised.into());
-        }
+        let asker = Asker {
+            identity: &identity,
+            anonymous: wants_anonymity(&self.request, &essentials.from),
+            now: world.now,
+        };
+        authorise(&group, &asker, policy)?;
         check_pager_mode(&group)?;
         check_privacy(&self.request, &essentials.from)?;
         let headers = self.content(policy, &essentials, &identity, world.now)?;
+        let group = expand(group, world.groups, &asker, policy)?;
+        let members = own_members(&group, &identity, policy);
         let accepted = Accepted {
             excluded: excluded(&group, &members, policy),
             group,

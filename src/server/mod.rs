@@ -97,7 +97,8 @@ impl Server {
                 addressing,
                 self.max_members,
                 self.cache_members,
-            ),
+            )
+            .with_nested(self.policy.access.nested),
             identifiers: RandomPool::new(),
         }
     }

@@ -1,9 +1,10 @@
 //! From the settings to the policy: what a parameter's text means, and what is wrong with it.
 
 use super::StartError;
-use crate::config::{SettingError, Settings, SkipOriginator};
+use crate::config::{self, SettingError, Settings, SkipOriginator};
+use crate::control::access::ServiceAcl;
 use crate::control::copying::may_be_copied;
-use crate::control::{Addressing, Policy, Reach, TrustedPeer};
+use crate::control::{Access, Addressing, ForeignRecipients, Nested, Policy, Reach, TrustedPeer};
 use crate::sip::uri::Form;
 use crate::sip::{SipUri, Uri};
 
@@ -18,13 +19,15 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
         (None, true) => Reach::Direct,
         _ => return Err(StartError::NoWayOut),
     };
+    let addressing = Addressing {
+        reach,
+        same_number: settings.same_number,
+        domains,
+    };
     Ok(Policy {
         server_name: settings.server_name().to_owned(),
-        addressing: Addressing {
-            reach,
-            same_number: settings.same_number,
-            domains,
-        },
+        access: access(settings, &addressing)?,
+        addressing,
         pager_mode: settings.pager_mode,
         hide_groups: settings.hide_groups,
         skip_originator: settings.skip_originator != SkipOriginator::Never,
@@ -32,6 +35,28 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
         trusted_next_hop: settings.trusted_next_hop,
         route_header: route.as_ref().map(route_header).unwrap_or_default(),
         copy_headers: copy_headers(settings)?,
+    })
+}
+
+fn access(settings: &Settings, addressing: &Addressing) -> Result<Access, SettingError> {
+    let acl = ServiceAcl::parse(&settings.service_acl, addressing).map_err(|item| {
+        let expected = "addresses such as sip:eve@home2.net and domains such as home3.net";
+        SettingError::new("service_acl", &item, expected)
+    })?;
+    let max_members = settings.max_members;
+    Ok(Access {
+        send_action: settings.send_action.clone(),
+        nested: match settings.expand_nested {
+            true => Nested::Expand { max_members },
+            false => Nested::Skip,
+        },
+        service_acl: Some(acl),
+        foreign_recipients: match settings.foreign_recipients {
+            config::ForeignRecipients::Allow => ForeignRecipients::Allow,
+            config::ForeignRecipients::Deny => ForeignRecipients::Deny,
+            config::ForeignRecipients::Consent => ForeignRecipients::Consent,
+        },
+        consent: settings.consent,
     })
 }
 
@@ -163,6 +188,10 @@ mod tests {
             (
                 &[("direct", "1"), ("copy_headers", "X-A, via")],
                 "found \"via\"",
+            ),
+            (
+                &[("direct", "1"), ("service_acl", "home3.net, eve@home2.net")],
+                "parameter service_acl: expected addresses such as sip:eve@home2.net and domains such as home3.net, found \"eve@home2.net\"",
             ),
         ] {
             let error = with(changes).unwrap_err().to_string();

@@ -142,7 +142,7 @@ fn check_groups(
         }
         let mut failure = None;
         let group = Group::compile(uri, row.get(2)?, members.iter(), addressing, |sip| {
-            probe.is_group(sip).unwrap_or_else(|error| {
+            probe.is_ours(sip).unwrap_or_else(|error| {
                 failure = Some(error);
                 false
             })
