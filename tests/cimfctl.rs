@@ -234,7 +234,7 @@ fn a_wrong_command_line_is_exit_status_2_and_a_wrong_address_1() {
         ),
         (
             "tel:+1555",
-            "\"tel:+1555\" cannot be a group's address: expected sip:USER@HOST",
+            "\"tel:+1555\" cannot be the address of a group or service: expected sip:USER@HOST",
         ),
         ("sip:a\nb@h", "\"sip:a\\nb@h\" is no address"),
     ] {
