@@ -2,9 +2,11 @@
 
 mod change;
 mod error;
+mod exchange;
 mod service;
 
 pub use error::EditError;
+pub use exchange::{Exported, NewList, Put, PutGroup, PutRules};
 pub use service::ServiceRecord;
 
 use super::database::{connect, require_current, text};

@@ -15,6 +15,7 @@ mod hostile;
 mod identity;
 mod members;
 mod repetition;
+mod rules;
 mod start;
 mod workers;
 
@@ -87,6 +88,18 @@ both {
     repetition::{
         the_same_request_on_another_branch_is_merged,
         a_retransmission_after_tm_has_forgotten_is_still_absorbed,
+    }
+    rules::{
+        a_ruleset_lets_a_stranger_send_and_may_keep_a_member_out,
+        an_exception_counts_by_any_of_the_senders_addresses,
+        a_rule_counts_while_it_is_valid,
+        an_anonymous_request_is_told_apart_before_anonymity_is_refused,
+        the_action_that_counts_is_the_administrators_choice,
+        a_ruleset_that_cannot_be_read_lets_nobody_send,
+        t86_members_that_are_groups_or_services_get_nothing,
+        nested_groups_are_expanded_once_each,
+        nested_groups_have_rules_of_their_own,
+        all_nested_groups_share_the_limit_of_members,
     }
     hostile::{
         broken_messages_do_no_harm,

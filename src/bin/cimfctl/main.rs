@@ -5,8 +5,10 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod check;
+mod export;
 mod failure;
 mod group;
+mod import;
 mod init;
 mod input;
 mod member;
@@ -66,6 +68,8 @@ enum Command {
     /// Keep who has consented to get messages from a service
     #[command(subcommand)]
     Consent(service::Consent),
+    Import(import::Options),
+    Export(export::Options),
     Check(check::Options),
 }
 
@@ -91,6 +95,8 @@ fn main() -> ExitCode {
         Command::Member(command) => member::run(&cli.db, cli.max_members, command),
         Command::Service(command) => service::run(&cli.db, cli.max_members, command),
         Command::Consent(command) => service::consent(&cli.db, cli.max_members, command),
+        Command::Import(options) => import::run(&cli.db, cli.max_members, options),
+        Command::Export(options) => export::run(&cli.db, cli.max_members, options),
         Command::Check(options) => check::run(&cli.db, cli.max_members, options),
     };
     match done {

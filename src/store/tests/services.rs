@@ -291,3 +291,68 @@ fn a_union_is_put_together_once_for_as_long_as_its_parts_are_the_same() {
     assert_eq!(second.members(), 5);
     assert!(!Arc::ptr_eq(&first, &second));
 }
+
+#[test]
+fn an_audit_looks_over_services_and_rulesets() {
+    let rig = Rig::with_hikers();
+    rig.editor().add_service(LIST, true).unwrap();
+    rig.editor()
+        .add_consents(LIST, ["sip:cho@home2.net"])
+        .unwrap();
+    let findings = || {
+        let mut findings = Vec::new();
+        let found =
+            crate::store::audit(&rig.path, &addressing(), 1000, &mut |it| findings.push(it));
+        assert_eq!(found.unwrap().services, 1);
+        findings
+    };
+    assert_eq!(findings(), [""; 0]);
+    let hand = rig.by_hand();
+    let set = "UPDATE im_group SET ruleset = ?1";
+    for (ruleset, expected) in [
+        (
+            "<ruleset".to_owned(),
+            "its ruleset cannot be read, and nobody may send to it: line 1 of ruleset",
+        ),
+        (
+            ruleset("<sphere value='work'/>"),
+            "its ruleset: line 2: a sphere is not known here",
+        ),
+        (
+            ruleset("<x xmlns='urn:x'/>"),
+            "condition x is not known: its rule never applies",
+        ),
+        (
+            ruleset("<o:external-list><o:entry anc='friends'/></o:external-list>"),
+            "rule a names the list friends, and nobody is known to be in it",
+        ),
+    ] {
+        hand.execute(set, [ruleset]).unwrap();
+        let findings = findings();
+        assert!(
+            findings.len() == 1 && findings[0].contains(expected),
+            "{findings:?}"
+        );
+    }
+    for (sql, expected) in [
+        (
+            "INSERT INTO consent SELECT id, 'im:x@h' FROM service",
+            "consent of im:x@h counts for nothing",
+        ),
+        (
+            "UPDATE service SET uri = 'sip:%6cistsvc@im.home1.net'",
+            "service sip:%6cistsvc@im.home1.net: expected the spelling",
+        ),
+        (
+            "INSERT INTO member_name VALUES (99, 'sip:x@h', 'X')",
+            "1 rows of member_name with group_id 99",
+        ),
+    ] {
+        hand.execute(sql, []).unwrap();
+        let findings = findings();
+        assert!(
+            findings.iter().any(|it| it.contains(expected)),
+            "{sql}: {findings:?}"
+        );
+    }
+}
