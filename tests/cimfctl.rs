@@ -860,4 +860,48 @@ fn an_import_is_all_or_nothing_and_says_what_is_wrong_where() {
     );
     assert_eq!(rig.done(&["group", "list"]), before);
     assert_eq!(rig.run(&["import"]).status.code(), Some(2));
+    // Entries over the limit are refused, not cut.
+    let complaint = rig.refused(&["import", &again(&rig), "--max-members", "3"]);
+    assert!(
+        complaint.contains("line 2: the group has more than 3 entries"),
+        "{complaint}"
+    );
+}
+
+/// A file with a list of four, one of them twice, for the hikers.
+fn again(rig: &Rig) -> String {
+    let entries = ["ann", "bob", "cho", "ann"].map(|user| format!("<entry uri='sip:{user}@h'/>"));
+    let entries = entries.concat();
+    rig.file("four.xml", &format!("<resource-lists xmlns='urn:ietf:params:xml:ns:resource-lists'>\n<list name='{HIKERS}'>{entries}</list></resource-lists>"))
+}
+
+#[test]
+fn several_lists_for_one_group_are_one_list() {
+    let rig = Rig::new();
+    let list = |user: &str| {
+        format!(
+            "<resource-lists xmlns='urn:ietf:params:xml:ns:resource-lists'>\n<list><entry uri='sip:{user}@h'/>\n<entry uri='im:{user}@h'/></list></resource-lists>"
+        )
+    };
+    let (one, two) = (
+        rig.file("one.xml", &list("ann")),
+        rig.file("two.xml", &list("bob")),
+    );
+    let output = rig.run(&["import", "--group", HIKERS, &one, &two]);
+    assert_eq!(
+        text(&output.stdout),
+        "added sip:hikers@im.home1.net with 2 members\n"
+    );
+    let complaint = text(&output.stderr);
+    let [first, second] = complaint.lines().collect::<Vec<_>>()[..] else {
+        panic!("{complaint}");
+    };
+    assert!(
+        first.contains(&format!("{one}: line 3: entry is left out")),
+        "{first}"
+    );
+    assert!(
+        second.contains(&format!("{two}: line 3: entry is left out")),
+        "{second}"
+    );
 }

@@ -53,6 +53,11 @@ impl Server {
         })
     }
 
+    /// What the administrator has decided.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// The name in Warning headers.
     pub fn server_name(&self) -> &str {
         &self.policy.server_name

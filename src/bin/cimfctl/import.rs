@@ -36,10 +36,11 @@ pub struct Options {
     group: Option<String>,
 }
 
-/// Groups to be stored, and where each of their members stands.
+/// Groups to be stored, and where each of their members stands: which file and which line.
 struct Groups {
+    files: Vec<String>,
     groups: Vec<PutGroup>,
-    places: Vec<(String, Vec<usize>)>,
+    places: Vec<Vec<(usize, usize)>>,
 }
 
 pub fn run(db: &Path, max_members: u32, options: Options) -> Result<(), Failure> {
@@ -65,6 +66,7 @@ pub fn run(db: &Path, max_members: u32, options: Options) -> Result<(), Failure>
         _ => options.files.clone(),
     };
     let mut all = Groups {
+        files: Vec::new(),
         groups: Vec::new(),
         places: Vec::new(),
     };
@@ -79,10 +81,11 @@ pub fn run(db: &Path, max_members: u32, options: Options) -> Result<(), Failure>
         for group in document.groups {
             all.add(&name, group, &mut root, &options, max_members)?;
         }
+        all.files.push(name);
     }
     let put = editor.put_groups(&all.groups)?;
-    for (put, (file, lines)) in put.iter().zip(&all.places) {
-        tell(put, file, lines)?;
+    for (put, places) in put.iter().zip(&all.places) {
+        tell(put, &all.files, places)?;
     }
     Ok(())
 }
@@ -126,8 +129,15 @@ impl Groups {
         for (line, note) in &flat.notes {
             complain(&format!("note: {file}: line {line}: {note}"));
         }
-        let lines = flat.entries.iter().map(|entry| entry.line);
-        let lines: Vec<usize> = lines.collect();
+        if flat.entries.len() > limit {
+            return Err(Failure::Document(format!(
+                "{file}: line {}: the group has more than {limit} entries (--max-members, and the proxy's parameter max_members)",
+                group.line
+            )));
+        }
+        let file_number = self.files.len();
+        let places = flat.entries.iter().map(|entry| (file_number, entry.line));
+        let places: Vec<_> = places.collect();
         let named = |entry: Entry| (entry.uri, entry.display_name);
         let members = flat.entries.into_iter().map(named);
         let rules = group.has_rules.then(|| {
@@ -142,11 +152,12 @@ impl Groups {
             rules.lists = lists.collect();
             rules
         });
-        // Lists for one group are one list.
-        let is_list = rules.is_none();
-        if let Some(at) = self.groups.iter().position(|it| is_list && it.uri == uri) {
+        // Lists for one group are one list, whatever files they come from.
+        let mut lists = self.groups.iter();
+        let known = lists.position(|it| it.rules.is_none() && it.uri == uri);
+        if let Some(at) = known.filter(|_| rules.is_none()) {
             self.groups[at].members.extend(members);
-            self.places[at].1.extend(lines);
+            self.places[at].extend(places);
             return Ok(());
         }
         self.groups.push(PutGroup {
@@ -155,7 +166,7 @@ impl Groups {
             members: members.collect(),
             rules,
         });
-        self.places.push((file.to_owned(), lines));
+        self.places.push(places);
         Ok(())
     }
 }
@@ -181,19 +192,25 @@ fn list(
     for (_, note) in &flat.notes {
         complain(&format!("note: {file}: the rules of {group}: {note}"));
     }
+    if flat.entries.len() > limit {
+        complain(&format!(
+            "note: {file}: the rules of {group} name the list {anchor}, of which only the first {limit} entries count (--max-members)"
+        ));
+    }
     let found = flat.notes.is_empty() || !flat.entries.is_empty();
-    let entries = flat.entries.into_iter().map(|entry| entry.uri);
+    let entries = flat.entries.into_iter().take(limit).map(|entry| entry.uri);
     let entries = entries.filter(|uri| uri.bytes().all(|byte| byte.is_ascii_graphic()));
     let entries = found.then(|| entries.filter(|uri| uri.contains(':')).collect());
     NewList { anchor, entries }
 }
 
-fn tell(put: &Put, file: &str, lines: &[usize]) -> Result<(), Failure> {
+fn tell(put: &Put, files: &[String], places: &[(usize, usize)]) -> Result<(), Failure> {
     let what = if put.is_new { "added" } else { "replaced" };
     let members = counted(put.members as u64, "member");
     say(&format!("{what} {} with {members}", put.group))?;
     for (at, reason) in &put.left_out {
-        let line = lines.get(*at).copied().unwrap_or_default();
+        let (file, line) = places.get(*at).copied().unwrap_or_default();
+        let file = files.get(file).map(String::as_str).unwrap_or_default();
         complain(&format!(
             "note: {file}: line {line}: entry is left out: {reason}"
         ));

@@ -129,11 +129,7 @@ fn list_service(walker: &mut Walker<'_>, mut start: Start) -> Result<GroupDocume
             false => "",
         };
         match name {
-            "display-name" => {
-                walker.left_over(&child);
-                let name = walker.text(&child)?;
-                group.display_name = Some(name).filter(|name| !name.is_empty());
-            }
+            "display-name" => group.display_name = walker.name(&child)?,
             "list" => {
                 let list = list::read(walker, child, 1)?;
                 if list.display_name.is_some() {

@@ -90,10 +90,7 @@ pub(super) fn read(
                     .push(Item::Reference(Reference { address, line }));
                 walker.finish(&child)?;
             }
-            "display-name" => {
-                walker.left_over(&child);
-                list.display_name = Some(walker.text(&child)?);
-            }
+            "display-name" => list.display_name = walker.name(&child)?,
             _ => walker.leave_out(&child, "list")?,
         }
     }
@@ -112,9 +109,7 @@ fn entry(walker: &mut Walker<'_>, mut start: Start) -> Result<Entry, DocumentErr
     };
     while let Some(child) = walker.child()? {
         if is_of_lists(&child) && child.name == "display-name" {
-            walker.left_over(&child);
-            let name = walker.text(&child)?;
-            entry.display_name = Some(name).filter(|name| !name.is_empty());
+            entry.display_name = walker.name(&child)?;
         } else {
             walker.leave_out(&child, "entry")?;
         }

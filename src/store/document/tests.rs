@@ -13,7 +13,7 @@ const HIKERS: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
   <list-service uri="sip:hikers@im.home1.net" qoe="gold">
     <display-name xml:lang="en">Hikers &amp; friends</display-name>
     <list>
-      <entry uri="sip:ann@home1.net"><rl:display-name>Ann</rl:display-name></entry>
+      <entry uri="sip:ann@home1.net"><rl:display-name>&#10; Ann	</rl:display-name></entry>
       <rl:entry uri=" tel:+15551230003 "/>
       <list name="inner"><entry uri="sip:bob@home1.net"/></list>
       <external anchor="http://xcap.home1.net/resource-lists/users/sip:ann@home1.net/index"/>

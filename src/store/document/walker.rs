@@ -156,6 +156,16 @@ impl<'x> Walker<'x> {
         Ok(whole.trim_matches([' ', '\t', '\r', '\n']).to_owned())
     }
 
+    /// The text of an element that is a name: on one line, nothing where it is empty.
+    pub fn name(&mut self, start: &Start) -> Result<Option<String>, DocumentError> {
+        self.left_over(start);
+        let text = self.text(start)?;
+        let is_space = |character: char| character.is_whitespace() || character.is_control();
+        let words = text.split(is_space).filter(|word| !word.is_empty());
+        let name = words.collect::<Vec<_>>().join(" ");
+        Ok(Some(name).filter(|name| !name.is_empty()))
+    }
+
     /// Goes to the end of the element that has started, without reading it.
     pub fn skip(&mut self) -> Result<(), DocumentError> {
         let mut depth = 1;
