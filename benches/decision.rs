@@ -5,8 +5,8 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use cimf::control::{
-    Accepted, Addressing, Believed, Charging, Decision, Directory, Feature, Policy, Reach, Source,
-    Target, Transport, TrustedPeer, Unavailable, World, recognise,
+    Accepted, Access, Addressing, Believed, Charging, Decision, Directory, Feature, Policy, Reach,
+    Source, Target, Transport, TrustedPeer, Unavailable, World, recognise,
 };
 use cimf::fanout::RecentTable;
 use cimf::server::RandomPool;
@@ -62,6 +62,7 @@ fn policy() -> Policy {
         route_header: b"Route: <sip:icscf.home1.net;transport=tcp;lr>\r\n".to_vec(),
         route_is_originating: false,
         copy_headers: Vec::new(),
+        access: Access::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A target fails by panicking: in the code, or in what is asserted of its results here.
 
-use cimf::sip::accept_contact::wish;
+use cimf::sip::accept_contact::{FeatureTag, wish};
 use cimf::sip::history_list::{History, Visible};
 use cimf::sip::identity::AssertedIdentity;
 use cimf::sip::media_type::{Disposition, MediaType};
@@ -33,7 +33,10 @@ pub fn message(data: &[u8]) {
             _ => {}
         }
     }
-    let _ = AssertedIdentity::parse(request.rows(HeaderName::PAssertedIdentity));
+    let _ = AssertedIdentity::parse(
+        "P-Asserted-Identity",
+        request.rows(HeaderName::PAssertedIdentity),
+    );
     let media_type = request.value(HeaderName::ContentType).map(MediaType::parse);
     if let Some(Ok(media_type)) = media_type
         && let Ok(boundary) = media_type.boundary()
@@ -69,7 +72,9 @@ pub fn uri(data: &[u8]) {
 /// Accept-Contact, a row in each line.
 pub fn accept_contact(data: &[u8]) {
     let rows = data.split(|&byte| byte == b'\n');
-    let _ = wish(rows, b"+g.oma.sip-im");
+    if let Some(tag) = FeatureTag::parse("+g.oma.sip-im") {
+        let _ = wish(rows, &tag);
+    }
 }
 
 /// A boundary, a line feed and a body.

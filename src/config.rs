@@ -44,6 +44,18 @@ pub enum FromMismatch {
     Rewrite,
 }
 
+/// Whether services send to addresses outside of the served domains (S-3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForeignRecipients {
+    /// Yes.
+    #[default]
+    Allow,
+    /// No: the message is refused.
+    Deny,
+    /// Only to those who have consented.
+    Consent,
+}
+
 /// The values of all parameters.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -85,6 +97,16 @@ pub struct Settings {
     pub same_number: Option<bool>,
     /// `copy_headers`.
     pub copy_headers: Vec<String>,
+    /// `send_action`.
+    pub send_action: String,
+    /// Whether `nested` is `expand`.
+    pub expand_nested: bool,
+    /// `service_acl`.
+    pub service_acl: Vec<String>,
+    /// `foreign_recipients`.
+    pub foreign_recipients: ForeignRecipients,
+    /// `consent`.
+    pub consent: bool,
     /// `max_members`.
     pub max_members: u32,
     /// `cache_members`.
@@ -307,10 +329,63 @@ pub const PARAMETERS: &[Parameter] = &[
         help: "Further headers to copy into outgoing messages.",
     },
     Parameter {
+        name: "send_action",
+        kind: Kind::Text(
+            "the name of an action, such as allow-initiate-conference",
+            |settings, value| {
+                value.clone_into(&mut settings.send_action);
+                let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+                !value.is_empty() && value.bytes().all(is_good)
+            },
+        ),
+        default: "allow-initiate-conference",
+        help: "The action of a group's ruleset that lets somebody send to it. To a group without a ruleset its members may send.",
+    },
+    Parameter {
+        name: "nested",
+        kind: Kind::Text("skip or expand", |settings, value| {
+            settings.expand_nested = value == "expand";
+            settings.expand_nested || value == "skip"
+        }),
+        default: "skip",
+        help: "What becomes of a member that is a group of this server: it gets nothing (`skip`), or its members get the message if the sender may send to it too (`expand`, four groups deep at most).",
+    },
+    Parameter {
+        name: "service_acl",
+        kind: Kind::List("an address with its scheme, or a domain", |settings| {
+            &mut settings.service_acl
+        }),
+        default: "",
+        help: "Who may use services besides the subscribers of `domains`.",
+    },
+    Parameter {
+        name: "foreign_recipients",
+        kind: Kind::Text("allow, deny or consent", |settings, value| {
+            let found = [
+                ("allow", ForeignRecipients::Allow),
+                ("deny", ForeignRecipients::Deny),
+                ("consent", ForeignRecipients::Consent),
+            ]
+            .into_iter()
+            .find(|(name, _)| *name == value);
+            found
+                .map(|(_, choice)| settings.foreign_recipients = choice)
+                .is_some()
+        }),
+        default: "allow",
+        help: "Whether services send to addresses outside of `domains`: yes (`allow`), no (`deny`, answered 403), or only to those that `cimfctl consent` lists (`consent`, answered 470 otherwise).",
+    },
+    Parameter {
+        name: "consent",
+        kind: Kind::Flag(|settings| &mut settings.consent),
+        default: "0",
+        help: "1: services send only to addresses that `cimfctl consent` lists, in whatever domain; a message that names another is answered 470.",
+    },
+    Parameter {
         name: "max_members",
         kind: Kind::Number(1, 10 * MILLION, |settings| &mut settings.max_members),
         default: "100000",
-        help: "The most members a stored group may have.",
+        help: "The most members a stored group may have, with those of the groups in it where `nested` is `expand`.",
     },
     Parameter {
         name: "cache_members",

@@ -234,7 +234,7 @@ fn a_wrong_command_line_is_exit_status_2_and_a_wrong_address_1() {
         ),
         (
             "tel:+1555",
-            "\"tel:+1555\" cannot be a group's address: expected sip:USER@HOST",
+            "\"tel:+1555\" cannot be the address of a group or service: expected sip:USER@HOST",
         ),
         ("sip:a\nb@h", "\"sip:a\\nb@h\" is no address"),
     ] {
@@ -255,6 +255,14 @@ fn help_has_an_example_for_every_command() {
         &["group", "list", "--help"],
         &["member", "add", "--help"],
         &["member", "del", "--help"],
+        &["service", "add", "--help"],
+        &["service", "del", "--help"],
+        &["service", "list", "--help"],
+        &["consent", "add", "--help"],
+        &["consent", "del", "--help"],
+        &["consent", "list", "--help"],
+        &["import", "--help"],
+        &["export", "--help"],
         &["check", "--help"],
     ] {
         let help = rig.done(command);
@@ -514,4 +522,386 @@ fn a_writer_that_is_killed_leaves_the_store_whole() {
             break;
         }
     }
+}
+
+const LIST: &str = "sip:listsvc@im.home1.net";
+
+#[test]
+fn a_service_and_its_consents_are_kept() {
+    // A-5, U-12.
+    let rig = Rig::with_hikers();
+    assert_eq!(
+        rig.done(&["service", "add", "SIP:listsvc@IM.home1.net;x=1"]),
+        "added service sip:listsvc@im.home1.net\n"
+    );
+    rig.done(&["service", "add", "sip:off@im.home1.net", "--no-pager-mode"]);
+    assert_eq!(
+        rig.done(&["consent", "add", LIST, "sip:cho@home2.net", "tel:+1-555"]),
+        "added 2 consents to sip:listsvc@im.home1.net\n"
+    );
+    assert_eq!(
+        rig.done(&[
+            "consent",
+            "add",
+            LIST,
+            "sip:%63ho@home2.net",
+            "sip:dee@home1.net"
+        ]),
+        "added 1 consent to sip:listsvc@im.home1.net\n"
+    );
+    assert_eq!(
+        rig.done(&["service", "list"]),
+        "sip:listsvc@im.home1.net\t3\t1\nsip:off@im.home1.net\t0\t0\n"
+    );
+    assert_eq!(
+        rig.done(&["consent", "list", LIST]),
+        "sip:cho@home2.net\nsip:dee@home1.net\ntel:+1-555\n"
+    );
+    assert_eq!(
+        rig.done(&["consent", "del", LIST, "tel:+1555"]),
+        "deleted tel:+1-555\n"
+    );
+    let complaint = rig.refused(&["consent", "del", LIST, "sip:dee@home1.net", "tel:+1555"]);
+    assert!(
+        complaint.contains(
+            "service sip:listsvc@im.home1.net: tel:+1555 has not consented; nothing was deleted"
+        ),
+        "{complaint}"
+    );
+    assert!(
+        rig.done(&["check"])
+            .ends_with("1 group, 3 members, 2 services\n")
+    );
+    for (arguments, reason) in [
+        (
+            ["service", "add", HIKERS],
+            "is a group, and a service needs an address of its own",
+        ),
+        (
+            ["service", "add", LIST],
+            "the service sip:listsvc@im.home1.net exists already",
+        ),
+        (
+            ["group", "add", LIST],
+            "is a service, and a group needs an address of its own",
+        ),
+        (
+            ["consent", "list", HIKERS],
+            "there is no service sip:hikers@im.home1.net",
+        ),
+        (["service", "del", "sip:x@h"], "there is no service sip:x@h"),
+    ] {
+        let complaint = rig.refused(&arguments);
+        assert!(complaint.contains(reason), "{complaint}");
+    }
+    let note = rig.run(&["member", "add", HIKERS, LIST]);
+    assert!(text(&note.stderr).contains("is a group or service here"));
+    assert_eq!(
+        rig.done(&["service", "del", LIST]),
+        "deleted service sip:listsvc@im.home1.net with 2 consents\n"
+    );
+}
+
+/// A group document with something of everything, and something that cannot be kept.
+const DOCUMENT: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<group xmlns="urn:oma:xml:poc:list-service" xmlns:cr="urn:ietf:params:xml:ns:common-policy"
+       xmlns:ocr="urn:oma:xml:xdm:common-policy">
+  <list-service uri="sip:Walkers@IM.home1.net">
+    <display-name>Walkers &amp; co</display-name>
+    <list>
+      <entry uri="sip:ann@home1.net"><display-name>Ann</display-name></entry>
+      <entry uri="mailto:bob@home1.net"/>
+      <entry uri="SIP:ann@HOME1.net"/>
+      <entry uri="tel:+1-555"/>
+      <entry uri="sip:hikers@im.home1.net"/>
+      <external anchor="http://xcap/resource-lists/users/sip:ann@home1.net/index/~~/resource-lists/list%5b@name=%22f%22%5d"/>
+    </list>
+    <invite-members>false</invite-members>
+    <max-participant-count>5</max-participant-count>
+    <cr:ruleset>
+      <cr:rule id="1">
+        <cr:conditions>
+          <cr:identity><cr:many domain="home1.net"><cr:except id="sip:eve@home1.net"/></cr:many></cr:identity>
+          <cr:validity><cr:from>2020-01-01T00:00:00Z</cr:from><cr:until>2030-01-01T00:00:00Z</cr:until></cr:validity>
+        </cr:conditions>
+        <cr:actions><allow-initiate-conference>true</allow-initiate-conference></cr:actions>
+      </cr:rule>
+      <cr:rule id="2">
+        <cr:conditions>
+          <ocr:external-list><ocr:entry anc="resource-lists/users/sip:ann@home1.net/index"/></ocr:external-list>
+        </cr:conditions>
+        <cr:actions><allow-anonymity>true</allow-anonymity></cr:actions>
+      </cr:rule>
+    </cr:ruleset>
+    <search xmlns="urn:x">no</search>
+  </list-service>
+</group>
+"#;
+
+const INDEX: &str = r#"<resource-lists xmlns="urn:ietf:params:xml:ns:resource-lists">
+<list name="f"><entry uri="sip:cho@home2.net"><display-name>Cho</display-name></entry></list>
+<list><entry uri="sip:dee@home1.net"/></list>
+</resource-lists>"#;
+
+const WALKERS: &str = "sip:Walkers@im.home1.net";
+
+impl Rig {
+    /// Writes a file of the rig and returns its name.
+    fn file(&self, name: &str, content: &str) -> String {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path.display().to_string()
+    }
+}
+
+#[test]
+fn what_was_imported_is_exported_and_imported_again() {
+    // G-1 to G-5, X-3.
+    let rig = Rig::with_hikers();
+    let file = rig.file("walkers.xml", DOCUMENT);
+    rig.file("xcap/resource-lists/users/sip:ann@home1.net/index", INDEX);
+    let folder = rig.folder.path().join("xcap").display().to_string();
+    let imported = rig.run(&["import", &file, "--xcap-root", &folder]);
+    assert_eq!(
+        text(&imported.stdout),
+        "added sip:Walkers@im.home1.net with 4 members\n"
+    );
+    let said = text(&imported.stderr);
+    let expected = [
+        format!("note: {file}: line 31: element search in list-service is left out"),
+        format!("note: {file}: line 8: entry is left out: \"mailto:bob@home1.net\" cannot be sent to: expected a sip, sips or tel address"),
+        format!("note: {file}: line 9: entry is left out: SIP:ann@HOME1.net is the address sip:ann@home1.net again"),
+        "note: sip:hikers@im.home1.net is a group or service here: as a member it gets no message, unless it is a group and the proxy's parameter is nested=expand".to_owned(),
+    ];
+    let lines: Vec<&str> = said.lines().collect();
+    let expected = expected.map(|line| format!("cimfctl: {line}"));
+    assert_eq!(lines, expected);
+
+    let exported = rig.run(&["export", WALKERS]);
+    assert_eq!(
+        text(&exported.stderr),
+        "cimfctl: note: group sip:Walkers@im.home1.net: who is in the lists that its rules name is left out; import with --xcap-root\n"
+    );
+    let first = text(&exported.stdout);
+    for piece in [
+        "<list-service uri=\"sip:Walkers@im.home1.net\">",
+        "<display-name>Walkers &amp; co</display-name>",
+        "<entry uri=\"sip:ann@home1.net\"><display-name>Ann</display-name></entry>",
+        "<entry uri=\"sip:cho@home2.net\"><display-name>Cho</display-name></entry>",
+        "<entry uri=\"tel:+1-555\"/>",
+        "<invite-members>false</invite-members>",
+        "<max-participant-count>5</max-participant-count>",
+        "<cp:except id=\"sip:eve@home1.net\"/>",
+        "<cp:until>2030-01-01T00:00:00Z</cp:until>",
+        "<ocp:entry anc=\"resource-lists/users/sip:ann@home1.net/index\"/>",
+        "<ls:allow-anonymity>true</ls:allow-anonymity>",
+    ] {
+        assert!(first.contains(piece), "{piece}: {first}");
+    }
+    // Into another database, and back into the same: the same document comes out.
+    let again = rig.file("again.xml", &first);
+    let other = Rig::new();
+    let imported = other.run(&["import", &again]);
+    assert_eq!(
+        text(&imported.stdout),
+        "added sip:Walkers@im.home1.net with 4 members\n"
+    );
+    assert!(text(&imported.stderr).contains("is not looked up without --xcap-root"));
+    assert_eq!(other.done(&["export"]), first);
+    assert_eq!(
+        rig.done(&["import", &again]),
+        "replaced sip:Walkers@im.home1.net with 4 members\n"
+    );
+    let exported = rig.run(&["export", WALKERS]);
+    assert_eq!(text(&exported.stdout), first);
+    // There, who is in the list of the rule has been kept.
+    assert!(text(&exported.stderr).contains("who is in the lists"));
+}
+
+#[test]
+fn an_import_replaces_members_and_keeps_what_it_does_not_speak_of() {
+    let rig = Rig::with_hikers();
+    let file = rig.file("walkers.xml", DOCUMENT);
+    rig.run(&["import", &file]);
+    let list = rig.file(
+        "list.xml",
+        r#"<resource-lists xmlns="urn:ietf:params:xml:ns:resource-lists">
+        <list name="sip:Walkers@im.home1.net"><entry uri="sip:eve@home1.net"/></list>
+        <list name="a"><entry uri="sip:ann@home1.net"/></list><list><entry uri="sip:fay@home1.net"/></list>
+        </resource-lists>"#,
+    );
+    let complaint = rig.refused(&["import", &list]);
+    assert!(
+        complaint.ends_with(&format!("{list}: line 3: the list does not say which group it is; say it with --group URI; nothing was changed\n")),
+        "{complaint}"
+    );
+    assert_eq!(
+        rig.done(&["import", &list, "--group", HIKERS]),
+        "replaced sip:Walkers@im.home1.net with 1 member\nreplaced sip:hikers@im.home1.net with 2 members\n"
+    );
+    let exported = rig.run(&["export"]);
+    let exported = text(&exported.stdout);
+    assert!(
+        exported.contains("<entry uri=\"sip:eve@home1.net\"/>"),
+        "{exported}"
+    );
+    assert!(!exported.contains("bob"), "{exported}");
+    assert!(
+        exported.contains("Walkers &amp; co")
+            && exported.contains("sip:eve@home1.net\"/>\n    </list>")
+    );
+    assert!(exported.contains("<cp:rule id=\"1\">"), "{exported}");
+}
+
+#[test]
+fn resource_lists_are_written_and_read() {
+    let rig = Rig::with_hikers();
+    rig.done(&[
+        "group",
+        "add",
+        "sip:all@im.home1.net",
+        "--display-name",
+        "All",
+        "--no-pager-mode",
+    ]);
+    let exported = rig.run(&["export", "--lists"]);
+    assert_eq!(
+        text(&exported.stderr),
+        "cimfctl: note: group sip:all@im.home1.net: pager-mode 0 is left out: where it is imported, the group takes messages\n"
+    );
+    let file = rig.file("lists.xml", &text(&exported.stdout));
+    let other = Rig::new();
+    assert_eq!(
+        text(
+            &other
+                .fed(&["import", "-"], Path::new(&file))
+                .output()
+                .unwrap()
+                .stdout
+        ),
+        "added sip:all@im.home1.net with 0 members\nadded sip:hikers@im.home1.net with 3 members\n"
+    );
+    assert_eq!(other.done(&["export", "--lists"]), text(&exported.stdout));
+}
+
+#[test]
+fn a_tree_of_documents_is_imported_as_xcap_has_it() {
+    // G-2.
+    let rig = Rig::new();
+    let xcap = rig.folder.path().join("xcap").display().to_string();
+    fs::create_dir(&xcap).unwrap();
+    let complaint = rig.refused(&["import", "--xcap-root", &xcap]);
+    assert!(complaint.contains("no group documents"), "{complaint}");
+    let group = |user: &str| {
+        format!(
+            "<group xmlns='urn:oma:xml:poc:list-service'><list-service uri='sip:{user}@im.home1.net'><list><external anchor='https://xcap.home1.net/x/resource-lists/users/a/index'/></list></list-service></group>"
+        )
+    };
+    rig.file(
+        "xcap/org.openmobilealliance.groups/global/byGroupID/sip%3Aa%40im.home1.net",
+        &group("a"),
+    );
+    rig.file(
+        "xcap/org.openmobilealliance.poc-groups/users/sip:ann@home1.net/b",
+        &group("b"),
+    );
+    rig.file("xcap/resource-lists/users/a/index", INDEX);
+    assert_eq!(
+        rig.done(&["import", "--xcap-root", &xcap]),
+        "added sip:a@im.home1.net with 2 members\nadded sip:b@im.home1.net with 2 members\n"
+    );
+}
+
+#[test]
+fn an_import_is_all_or_nothing_and_says_what_is_wrong_where() {
+    let rig = Rig::with_hikers();
+    let good = rig.file("good.xml", DOCUMENT);
+    let bad = rig.file(
+        "bad.xml",
+        &DOCUMENT.replace("max-participant-count>5", "max-participant-count>x"),
+    );
+    let before = rig.done(&["group", "list"]);
+    let output = rig.run(&["import", &good, &bad]);
+    assert_eq!(output.status.code(), Some(1));
+    let complaint = text(&output.stderr);
+    assert!(
+        complaint.ends_with(&format!(
+            "cimfctl: {bad}: line 15: expected a number, found `x`; nothing was changed\n"
+        )),
+        "{complaint}"
+    );
+    for (file, reason) in [
+        (
+            rig.file(
+                "entity.xml",
+                "<!DOCTYPE g [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><g>&a;</g>",
+            ),
+            "no document type declaration",
+        ),
+        (
+            rig.folder.path().join("nosuch").display().to_string(),
+            "No such file",
+        ),
+        (rig.folder.path().display().to_string(), "not a file"),
+    ] {
+        let complaint = rig.refused(&["import", &file]);
+        assert!(
+            complaint.contains(&file) && complaint.contains(reason),
+            "{complaint}"
+        );
+    }
+    let service = rig.file("service.xml", &DOCUMENT.replace("Walkers@IM", "listsvc@IM"));
+    rig.done(&["service", "add", LIST]);
+    let complaint = text(&rig.run(&["import", &good, &service]).stderr);
+    assert!(
+        complaint.contains("is a service, and a group needs"),
+        "{complaint}"
+    );
+    assert_eq!(rig.done(&["group", "list"]), before);
+    assert_eq!(rig.run(&["import"]).status.code(), Some(2));
+    // Entries over the limit are refused, not cut.
+    let complaint = rig.refused(&["import", &again(&rig), "--max-members", "3"]);
+    assert!(
+        complaint.contains("line 2: the group has more than 3 entries"),
+        "{complaint}"
+    );
+}
+
+/// A file with a list of four, one of them twice, for the hikers.
+fn again(rig: &Rig) -> String {
+    let entries = ["ann", "bob", "cho", "ann"].map(|user| format!("<entry uri='sip:{user}@h'/>"));
+    let entries = entries.concat();
+    rig.file("four.xml", &format!("<resource-lists xmlns='urn:ietf:params:xml:ns:resource-lists'>\n<list name='{HIKERS}'>{entries}</list></resource-lists>"))
+}
+
+#[test]
+fn several_lists_for_one_group_are_one_list() {
+    let rig = Rig::new();
+    let list = |user: &str| {
+        format!(
+            "<resource-lists xmlns='urn:ietf:params:xml:ns:resource-lists'>\n<list><entry uri='sip:{user}@h'/>\n<entry uri='im:{user}@h'/></list></resource-lists>"
+        )
+    };
+    let (one, two) = (
+        rig.file("one.xml", &list("ann")),
+        rig.file("two.xml", &list("bob")),
+    );
+    let output = rig.run(&["import", "--group", HIKERS, &one, &two]);
+    assert_eq!(
+        text(&output.stdout),
+        "added sip:hikers@im.home1.net with 2 members\n"
+    );
+    let complaint = text(&output.stderr);
+    let [first, second] = complaint.lines().collect::<Vec<_>>()[..] else {
+        panic!("{complaint}");
+    };
+    assert!(
+        first.contains(&format!("{one}: line 3: entry is left out")),
+        "{first}"
+    );
+    assert!(
+        second.contains(&format!("{two}: line 3: entry is left out")),
+        "{second}"
+    );
 }

@@ -2,9 +2,9 @@
 //! A-8, I-6, RFC 3323 §4.1 and §5.3.
 
 use super::failure::Failure;
-use super::group::Group;
 use super::policy::Policy;
 use super::refusal::Reason;
+use super::rules::Permissions;
 use crate::sip::escape::same_ignoring_case;
 use crate::sip::privacy::Privacy;
 use crate::sip::text::trim;
@@ -18,7 +18,7 @@ pub(super) fn check_privacy(
     request: &Request<'_>,
     from: &NameAddr<'_>,
     policy: &Policy,
-    group: &Group,
+    permissions: &Permissions,
 ) -> Result<bool, Failure> {
     let privacy = Privacy::parse(request.rows(HeaderName::Privacy))
         .map_err(|error| Failure::new(Reason::Privacy, error))?;
@@ -32,7 +32,7 @@ pub(super) fn check_privacy(
     if !policy.groups_may_allow_anonymity {
         return Err(Failure::new(Reason::Anonymity, wish));
     }
-    if !group.allows_anonymity() {
+    if !permissions.anonymity {
         let detail = format!("{wish}, and the group does not allow it");
         return Err(Failure::new(Reason::Anonymity, detail));
     }

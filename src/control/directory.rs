@@ -1,6 +1,6 @@
 //! What an address of this server stands for, and where it is looked up.
 
-use super::group::Group;
+use super::group::{Addressing, Group};
 use crate::sip::SipUri;
 use std::fmt;
 use std::sync::Arc;
@@ -29,6 +29,12 @@ pub struct Service {
 pub trait Directory {
     /// What `uri` stands for, compared by C-1 without URI headers and unknown parameters.
     fn find(&mut self, uri: &SipUri<'_>) -> Result<Option<Target>, Unavailable>;
+
+    /// Several groups as one: see [`Group::union`]. Who is asked for the same groups again and
+    /// again may remember.
+    fn union(&mut self, parts: &[Arc<Group>], addressing: &Addressing) -> Arc<Group> {
+        Arc::new(Group::union(parts, addressing))
+    }
 }
 
 /// The groups cannot be read now; the text says why, for the log.

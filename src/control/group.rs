@@ -1,6 +1,7 @@
 //! A stored group, ready for use: its members in order, found again by equality (C-1 to C-3).
 
 use super::Reach;
+use super::rules::Rules;
 use crate::sip::uri::{Form, SipUri, Uri};
 use crate::sip::uri_equality::same_host;
 
@@ -65,7 +66,6 @@ pub struct Skipped {
 pub struct Group {
     uri: String,
     pager_mode: bool,
-    allows_anonymity: bool,
     /// The members' Request-URIs, one behind the other.
     text: Vec<u8>,
     members: Vec<Member>,
@@ -73,7 +73,13 @@ pub struct Group {
     index: Vec<(u64, u32)>,
     recipients: usize,
     skipped: Vec<Skipped>,
+    /// Members that are groups or services of this server, in their one spelling (H-4).
+    nested: Vec<String>,
+    rules: Option<Rules>,
 }
+
+/// Why a member that is a group gets nothing where groups are not expanded.
+const NESTED: &str = "it is a group or service of this server, and those are no members";
 
 #[derive(Clone, Copy, Debug)]
 struct Member {
@@ -86,7 +92,8 @@ impl Group {
     /// Compiles a group from the addresses of its members, in their order.
     ///
     /// A duplicate (C-1 to C-3) is left out: the first wins. A member that cannot be read or sent
-    /// to, or that `is_ours` says is a group of this server (H-4), is kept as no recipient.
+    /// to, or that `is_ours` says is a group or service of this server (H-4), is kept as no
+    /// recipient.
     pub fn compile<'a>(
         uri: String,
         pager_mode: bool,
@@ -97,12 +104,13 @@ impl Group {
         let mut group = Self {
             uri,
             pager_mode,
-            allows_anonymity: false,
             text: Vec::new(),
             members: Vec::new(),
             index: Vec::new(),
             recipients: 0,
             skipped: Vec::new(),
+            nested: Vec::new(),
+            rules: None,
         };
         let mut filed = std::collections::HashMap::<u64, Vec<u32>>::new();
         for stored in members {
@@ -124,9 +132,11 @@ impl Group {
                 continue;
             }
             let nested = matches!(&parsed, Uri::Sip(sip) if is_ours(sip));
-            let nested =
-                nested.then_some("it is a group of this server, and groups are not nested");
-            let obstacle = nested.or(addressing.reach.obstacle(&parsed));
+            if nested {
+                group.nested.push(parsed.print(Form::Provisioned));
+            }
+            let obstacle = nested.then_some(NESTED);
+            let obstacle = obstacle.or(addressing.reach.obstacle(&parsed));
             if let Some(reason) = obstacle {
                 group.skip(stored, reason.to_owned());
             }
@@ -144,14 +154,6 @@ impl Group {
         }
         group.index.sort_unstable();
         group
-    }
-
-    /// The same group with its allow-anonymity action, which no group has unless it says so (I-6).
-    pub fn with_anonymity(self, allowed: bool) -> Self {
-        Self {
-            allows_anonymity: allowed,
-            ..self
-        }
     }
 
     fn skip(&mut self, uri: &str, reason: String) {
@@ -184,11 +186,6 @@ impl Group {
         self.pager_mode
     }
 
-    /// Whether its originators may stay anonymous (A-8, G-4).
-    pub fn allows_anonymity(&self) -> bool {
-        self.allows_anonymity
-    }
-
     /// How many members there are, recipients or not.
     pub fn members(&self) -> usize {
         self.members.len()
@@ -202,6 +199,52 @@ impl Group {
     /// The members that get no message, and why.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
+    }
+
+    /// The members that are groups or services of this server, in their one spelling (H-4).
+    pub fn nested(&self) -> &[String] {
+        &self.nested
+    }
+
+    /// The group with its rules: without them only members may send (G-4).
+    pub fn with_rules(self, rules: Rules) -> Self {
+        let rules = Some(rules);
+        Self { rules, ..self }
+    }
+
+    /// The rules, if there are any.
+    pub fn rules(&self) -> Option<&Rules> {
+        self.rules.as_ref()
+    }
+
+    /// For a server that expands nested groups: that a member is one is nothing to tell of.
+    pub fn for_expansion(mut self) -> Self {
+        self.skipped.retain(|member| member.reason != NESTED);
+        self
+    }
+
+    /// Several groups as one, under the address of the first: who is in two of them is there once,
+    /// and no nested group is left (H-4).
+    pub fn union(parts: &[std::sync::Arc<Self>], addressing: &Addressing) -> Self {
+        let first = parts.first();
+        let (uri, pager_mode) = match first {
+            Some(first) => (first.uri.clone(), first.pager_mode),
+            None => (String::new(), true),
+        };
+        let recipients = parts.iter().flat_map(|part| {
+            let recipients = part.members.iter().filter(|member| member.is_recipient);
+            recipients.filter_map(|member| std::str::from_utf8(part.text_of(member)).ok())
+        });
+        let skipped = parts.iter().flat_map(|part| part.skipped.iter().cloned());
+        Self {
+            skipped: skipped.collect(),
+            ..Self::compile(uri, pager_mode, recipients, addressing, |_| false)
+        }
+    }
+
+    /// About how many addresses are kept in memory, those of the rules included.
+    pub fn weight(&self) -> usize {
+        self.members.len() + self.rules.as_ref().map_or(0, Rules::weight)
     }
 
     /// The numbers of the members that equal `uri`: several may, since equality is not transitive
@@ -220,6 +263,11 @@ impl Group {
                 .map(|&(_, number)| number)
                 .filter(move |&number| self.is_member_at(number, &uri, addressing))
         })
+    }
+
+    /// Whether `uri` is a member.
+    pub fn has(&self, uri: &Uri<'_>, addressing: &Addressing) -> bool {
+        self.members_equal_to(uri, addressing).next().is_some()
     }
 
     fn is_member_at(&self, number: u32, uri: &Uri<'_>, addressing: &Addressing) -> bool {
@@ -269,7 +317,7 @@ mod tests {
 
     fn has(group: &Group, uri: &str) -> bool {
         let uri = Uri::parse(uri.as_bytes()).unwrap();
-        group.members_equal_to(&uri, &addressing()).next().is_some()
+        group.has(&uri, &addressing())
     }
 
     #[test]

@@ -6,10 +6,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod access;
 mod anonymity;
 pub mod charging;
 mod content;
 pub mod copying;
+pub mod date_time;
 pub mod decision;
 pub mod directory;
 mod essentials;
@@ -17,6 +19,7 @@ mod expiry;
 mod failure;
 pub mod group;
 pub mod identifiers;
+mod nesting;
 mod originator;
 mod passage;
 pub mod policy;
@@ -25,10 +28,12 @@ pub mod reach;
 pub mod recent;
 pub mod recognition;
 pub mod refusal;
+pub mod rules;
 #[cfg(test)]
 mod tests;
 pub mod trust;
 
+pub use access::{Access, ForeignRecipients, Nested, Objection};
 pub use charging::Charging;
 pub use decision::{Accepted, Answer, Decision, Fork};
 pub use directory::{Directory, Service, Target, Unavailable};
@@ -40,4 +45,5 @@ pub use reach::Reach;
 pub use recent::{Arrival, Receipt, RecentRequests, RequestKey};
 pub use recognition::{NotOurs, Recognised, recognise};
 pub use refusal::{Reason, Refusal};
+pub use rules::{Asker, Permissions, Rules, Ruleset};
 pub use trust::{Source, Transport, TrustedPeer};

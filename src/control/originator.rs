@@ -1,12 +1,14 @@
-//! Who sent the message, and may he: table A.1, row 7.
+//! Who sent the message, and may he: table A.1, row 7; and which member he is.
 
 use super::anonymity::is_anonymous;
 use super::failure::Failure;
 use super::group::Group;
 use super::policy::{FromMismatch, Policy};
 use super::refusal::Reason;
+use super::rules::{Asker, Permissions};
 use super::trust::Source;
 use crate::sip::identity::AssertedIdentity;
+use crate::sip::privacy::Privacy;
 use crate::sip::{HeaderName, Malformed, NameAddr, Request};
 use smallvec::SmallVec;
 
@@ -130,8 +132,31 @@ impl Originator<'_> {
     }
 }
 
-/// Row 7, second half: the members that the originator is. Without a ruleset only a member may
-/// send (G-3); one of his addresses suffices (I-2).
+/// Row 7, second half: what the group allows the originator (G-3). To send is the least.
+pub(super) fn authorise(
+    group: &Group,
+    asker: &Asker<'_, '_>,
+    policy: &Policy,
+) -> Result<Permissions, Failure> {
+    let permissions = group.permissions(asker, policy);
+    if permissions.send {
+        return Ok(permissions);
+    }
+    let detail = match group.rules() {
+        Some(_) => "no rule of the group lets him send",
+        None => "he is no member, and the group has no rules",
+    };
+    Err(Failure::new(Reason::NotAuthorised, detail))
+}
+
+/// Whether the originator wants to stay anonymous, as the condition anonymous-request asks (G-3).
+/// What Privacy cannot mean is refused later.
+pub(super) fn wants_anonymity(request: &Request<'_>, from: &NameAddr<'_>) -> bool {
+    let privacy = Privacy::parse(request.rows(HeaderName::Privacy));
+    privacy.is_ok_and(|privacy| privacy.wants_anonymity()) || is_anonymous(&from.uri)
+}
+
+/// Row 11: the members that the originator is; all his addresses count (I-2).
 pub(super) fn own_members(
     group: &Group,
     identity: &AssertedIdentity<'_>,

@@ -9,12 +9,14 @@ use super::essentials::Essentials;
 use super::expiry::{Lifetime, lifetime};
 use super::failure::{Failure, malformed};
 use super::group::Group;
-use super::originator::{authenticate, check_from, own_members};
+use super::nesting::expand;
+use super::originator::{authenticate, authorise, check_from, own_members, wants_anonymity};
 use super::passage::Passage;
 use super::policy::Policy;
 use super::recent::{Arrival, RecentRequests};
 use super::recognition::Recognised;
 use super::refusal::{Reason, Refusal};
+use super::rules::Asker;
 use super::trust::Source;
 use crate::sip::uri::Form;
 use crate::sip::{HeaderName, NameAddr};
@@ -97,14 +99,16 @@ impl Recognised<'_> {
         check_from(&essentials.from, &sender, policy)?;
         // An unknown group that is hidden is refused here, as one that the originator is not in.
         let group = group.ok_or(Reason::NotAuthorised)?;
-        let members = own_members(&group, &sender.identity, policy);
-        if members.is_empty() {
-            return Err(Reason::NotAuthorised.into());
-        }
+        let asker = Asker {
+            identity: &sender.identity,
+            anonymous: wants_anonymity(&self.request, &essentials.from),
+            now: world.now,
+        };
+        let permissions = authorise(&group, &asker, policy)?;
         if policy.hide_groups {
             check_pager_mode(&group)?;
         }
-        let anonymous = check_privacy(&self.request, &essentials.from, policy, &group)?;
+        let anonymous = check_privacy(&self.request, &essentials.from, policy, &permissions)?;
         let passage = Passage::new(policy, source, &sender, group.uri(), anonymous);
         let (from, mut headers) = self.content(&essentials, &passage, world.now)?;
         let charging = match charging::of_forks(&self.request, &passage) {
@@ -115,6 +119,8 @@ impl Recognised<'_> {
             }
             ForkCharging::Each(tail) => tail,
         };
+        let group = expand(group, world.groups, &asker, policy)?;
+        let members = own_members(&group, &sender.identity, policy);
         let accepted = Accepted {
             excluded: excluded(&group, &members, policy),
             group,

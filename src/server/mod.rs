@@ -56,6 +56,16 @@ impl Server {
         })
     }
 
+    /// What the administrator has decided.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The name in Warning headers.
+    pub fn server_name(&self) -> &str {
+        &self.policy.server_name
+    }
+
     /// The URI of the next hop, or empty where each member is sent to directly.
     pub fn next_hop(&self) -> &str {
         &self.next_hop
@@ -120,7 +130,8 @@ impl Server {
                 addressing,
                 self.max_members,
                 self.cache_members,
-            ),
+            )
+            .with_nested(self.policy.access.nested),
             identifiers: RandomPool::new(),
         }
     }

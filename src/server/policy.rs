@@ -2,9 +2,11 @@
 
 use super::StartError;
 use crate::config::{self, IdentityMode, SettingError, Settings, SkipOriginator};
+use crate::control::access::ServiceAcl;
 use crate::control::copying::may_be_copied;
 use crate::control::{
-    Addressing, Believed, Charging, Feature, FromMismatch, Policy, Reach, TrustedPeer,
+    Access, Addressing, Believed, Charging, Feature, ForeignRecipients, FromMismatch, Nested,
+    Policy, Reach, TrustedPeer,
 };
 use crate::sip::accept_contact::FeatureTag;
 use crate::sip::text::parameters;
@@ -22,13 +24,15 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
         (None, true) => Reach::Direct,
         _ => return Err(StartError::NoWayOut),
     };
+    let addressing = Addressing {
+        reach,
+        same_number: settings.same_number(),
+        domains,
+    };
     Ok(Policy {
         server_name: settings.server_name().to_owned(),
-        addressing: Addressing {
-            reach,
-            same_number: settings.same_number(),
-            domains,
-        },
+        access: access(settings, &addressing)?,
+        addressing,
         pager_mode: settings.pager_mode,
         hide_groups: settings.hide_groups,
         skip_originator: settings.skip_originator != SkipOriginator::Never,
@@ -142,6 +146,28 @@ fn feature(text: &str) -> Option<Feature> {
 /// Whether the S-CSCF is to treat forks as a request that somebody originates (N-2).
 fn is_originating(route: &SipUri<'_>) -> bool {
     route.parameter(b"orig").is_some()
+}
+
+fn access(settings: &Settings, addressing: &Addressing) -> Result<Access, SettingError> {
+    let acl = ServiceAcl::parse(&settings.service_acl, addressing).map_err(|item| {
+        let expected = "addresses such as sip:eve@home2.net and domains such as home3.net";
+        SettingError::new("service_acl", &item, expected)
+    })?;
+    let max_members = settings.max_members;
+    Ok(Access {
+        send_action: settings.send_action.clone(),
+        nested: match settings.expand_nested {
+            true => Nested::Expand { max_members },
+            false => Nested::Skip,
+        },
+        service_acl: Some(acl),
+        foreign_recipients: match settings.foreign_recipients {
+            config::ForeignRecipients::Allow => ForeignRecipients::Allow,
+            config::ForeignRecipients::Deny => ForeignRecipients::Deny,
+            config::ForeignRecipients::Consent => ForeignRecipients::Consent,
+        },
+        consent: settings.consent,
+    })
 }
 
 fn domains(settings: &Settings) -> Result<Vec<String>, SettingError> {
@@ -380,6 +406,10 @@ mod tests {
             (
                 &[("direct", "1"), ("feature_tags", "")],
                 "parameter feature_tags",
+            ),
+            (
+                &[("direct", "1"), ("service_acl", "home3.net, eve@home2.net")],
+                "parameter service_acl: expected addresses such as sip:eve@home2.net and domains such as home3.net, found \"eve@home2.net\"",
             ),
         ] {
             let error = with(changes).unwrap_err().to_string();

@@ -50,6 +50,27 @@ impl Element<'_> {
         (found == ResolveResult::Bound(Namespace(namespace))).then_some(local.into_inner())
     }
 
+    /// The namespace, if there is one, and the name without its prefix.
+    pub fn name(&self) -> (Option<&str>, &str) {
+        let (found, local) = self.resolver.resolve_element(self.start.name());
+        let namespace = bound(&found).map(|namespace| namespace.into_inner());
+        (namespace, local.into_inner())
+    }
+
+    /// All attributes that declare no namespace: namespace, name and value, read as by
+    /// [`Element::attribute`].
+    pub fn attributes(&self) -> impl Iterator<Item = (Option<&str>, &str, Cow<'_, str>)> {
+        self.start
+            .attributes()
+            .flatten()
+            .filter(|attribute| attribute.key.as_namespace_binding().is_none())
+            .filter_map(|attribute| {
+                let (found, local) = self.resolver.resolve_attribute(attribute.key);
+                let namespace = bound(&found).map(|namespace| namespace.into_inner());
+                Some((namespace, local.into_inner(), undone(attribute.value)?))
+            })
+    }
+
     /// The value of the attribute `name` in `namespace`, or without a prefix where that is `None`;
     /// its entities are undone, white space in it is blanks (XML 1.0 §3.3.3).
     pub fn attribute(&self, namespace: Option<&str>, name: &str) -> Option<Cow<'_, str>> {
@@ -166,6 +187,11 @@ impl<'x> Reader<'x> {
                 Raw::Eof => Ok(None),
             };
         }
+    }
+
+    /// The byte of the document at which the last event starts.
+    pub fn at(&self) -> usize {
+        self.at
     }
 
     fn open(&mut self, start: BytesStart<'x>, at: usize) -> Result<Option<Event<'_>>, ListError> {

@@ -1,7 +1,9 @@
 //! Looking a whole database over, for `cimfctl check`.
 
+mod services;
+
 use super::create::foreign_owner;
-use super::database::{Members, Probe, connect, damage, require_current, text};
+use super::database::{Members, Probe, connect, damage, optional_text, require_current, text};
 use super::edit::{ADMINISTRATOR_PATIENCE, group_uri};
 use super::error::StoreError;
 use super::schema;
@@ -19,13 +21,16 @@ pub struct Audit {
     pub groups: u64,
     /// Their members.
     pub members: u64,
+    /// The services.
+    pub services: u64,
     /// The findings.
     pub findings: u64,
 }
 
 /// Looks over the database at `path` and tells `found` of each thing that is wrong: damage, tables
-/// that were altered, owners, group addresses that no message can match, members that get no
-/// message as far as `addressing` can tell, groups with more than `max_members` members.
+/// that were altered, owners, addresses of groups and services that no message can match, members
+/// that get no message as far as `addressing` can tell, groups with more than `max_members`
+/// members, rulesets that cannot be read or never hold.
 ///
 /// # Errors
 ///
@@ -44,17 +49,20 @@ pub fn audit(
         found(finding);
     };
     check_owner(path, &mut report)?;
-    let mut look = || -> rusqlite::Result<(u64, u64)> {
+    let mut look = || -> rusqlite::Result<(u64, u64, u64)> {
         let snapshot = connection.unchecked_transaction()?;
         if let Some(damage) = damage(&snapshot, "PRAGMA integrity_check(1)")? {
             report(format!("the database is damaged, restore it: {damage}"));
         }
         check_schema(&snapshot, &mut report)?;
         check_orphans(&snapshot, &mut report)?;
-        check_groups(&snapshot, addressing, max_members, &mut report)
+        services::check_orphans(&snapshot, &mut report)?;
+        let services = services::check_services(&snapshot, addressing, &mut report)?;
+        let (groups, members) = check_groups(&snapshot, addressing, max_members, &mut report)?;
+        Ok((groups, members, services))
     };
     let counted = look().map_err(|error| StoreError::sqlite(path, &error))?;
-    (audit.groups, audit.members) = counted;
+    (audit.groups, audit.members, audit.services) = counted;
     Ok(audit)
 }
 
@@ -117,7 +125,8 @@ fn check_groups(
     max_members: u32,
     report: &mut dyn FnMut(String),
 ) -> rusqlite::Result<(u64, u64)> {
-    let mut groups = connection.prepare("SELECT id, uri, pager_mode FROM im_group ORDER BY uri")?;
+    let mut groups =
+        connection.prepare("SELECT id, uri, pager_mode, ruleset FROM im_group ORDER BY uri")?;
     let mut select =
         connection.prepare("SELECT uri FROM member WHERE group_id = ?1 ORDER BY uri")?;
     let mut probe = Probe::new(connection)?;
@@ -125,7 +134,7 @@ fn check_groups(
     let mut rows = groups.query([])?;
     while let Some(row) = rows.next()? {
         let uri = text(row, 1)?.into_owned();
-        check_spelling(&uri, report);
+        check_spelling("group", &uri, report);
         let mut members = Members::default();
         let mut member_rows = select.query([row.get::<_, i64>(0)?])?;
         while let Some(row) = member_rows.next()? {
@@ -142,13 +151,16 @@ fn check_groups(
         }
         let mut failure = None;
         let group = Group::compile(uri, row.get(2)?, members.iter(), addressing, |sip| {
-            probe.is_group(sip).unwrap_or_else(|error| {
+            probe.is_ours(sip).unwrap_or_else(|error| {
                 failure = Some(error);
                 false
             })
         });
         if let Some(error) = failure {
             return Err(error);
+        }
+        if let Some(ruleset) = optional_text(row, 3)? {
+            services::check_ruleset(connection, row.get(0)?, &shown, &ruleset, report)?;
         }
         for member in group.skipped() {
             let (uri, reason) = (Printable(member.uri.as_bytes()), &member.reason);
@@ -160,14 +172,14 @@ fn check_groups(
     Ok((group_count, member_count))
 }
 
-/// A group is found by its text, so any other spelling than the one is never found.
-fn check_spelling(uri: &str, report: &mut dyn FnMut(String)) {
+/// A group or service is found by its text, so any other spelling than the one is never found.
+fn check_spelling(what: &str, uri: &str, report: &mut dyn FnMut(String)) {
     let shown = Printable(uri.as_bytes());
     match group_uri(uri) {
         Ok(spelt) if spelt == uri => {}
         Ok(spelt) => report(format!(
-            "group {shown}: expected the spelling {spelt}: no message finds it as it is"
+            "{what} {shown}: expected the spelling {spelt}: no message finds it as it is"
         )),
-        Err(error) => report(format!("group {shown}: no message finds it: {error}")),
+        Err(error) => report(format!("{what} {shown}: no message finds it: {error}")),
     }
 }

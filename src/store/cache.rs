@@ -1,6 +1,6 @@
-//! What a worker remembers: compiled groups and addresses that are no group.
+//! What a worker remembers: compiled groups, services and addresses that are neither.
 
-use crate::control::Group;
+use crate::control::{Group, Service};
 use lru::LruCache;
 use std::sync::Arc;
 
@@ -10,11 +10,13 @@ const UNIT: usize = 120;
 /// What is known of an address.
 #[derive(Clone)]
 pub enum Known {
-    /// No group has it.
+    /// No group and no service has it.
     Absent,
     /// A group, ready for use.
     Group(Arc<Group>),
-    /// A group that is larger than the cache: it is read anew for each message.
+    /// A service, ready for use.
+    Service(Arc<Service>),
+    /// A group or service that is larger than the cache: it is read anew for each message.
     TooLarge,
     /// A group with more members than the limit.
     TooMany(u64),
@@ -24,9 +26,9 @@ pub enum Known {
 #[derive(Clone)]
 pub struct Entry {
     pub known: Known,
-    /// The group's revision; 0 where there is no group.
+    /// The revision of the group or service; 0 where there is none.
     pub revision: i64,
-    /// The revision of the set of groups.
+    /// The revision of the set of groups and services.
     pub directory: i64,
     /// The count of changes seen when this was last found true.
     pub epoch: u64,
@@ -62,7 +64,8 @@ impl Cache {
         self.absences.remove(key);
         let (shelf, members) = match &entry.known {
             Known::Absent => (&mut self.absences, 0),
-            Known::Group(group) => (&mut self.groups, group.members()),
+            Known::Group(group) => (&mut self.groups, group.weight()),
+            Known::Service(service) => (&mut self.groups, service.consenting.members()),
             Known::TooLarge | Known::TooMany(_) => (&mut self.groups, 0),
         };
         let mut weight = members + 1 + key.len() / UNIT;

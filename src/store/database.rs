@@ -7,6 +7,7 @@ use crate::sip::uri::{Form, SipUri};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Statement, Transaction};
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -39,11 +40,20 @@ fn logs(path: &Path) -> Logs {
     ["-wal", "-shm"].map(|suffix| FileId::at(&beside(path, suffix)).ok())
 }
 
-/// The row of a group, with the revision of the set of groups.
-pub struct GroupRow {
+/// What the database has under an address.
+pub struct TargetRow {
     pub id: i64,
     pub revision: i64,
     pub pager_mode: bool,
+    pub is: TargetKind,
+}
+
+/// What an address stands for.
+pub enum TargetKind {
+    /// A group, with its ruleset.
+    Group(Option<String>),
+    /// A service.
+    Service,
 }
 
 /// Opens the file at `path` for reading and writing; it is not created.
@@ -164,38 +174,69 @@ impl Database {
 pub struct Snapshot<'a>(Transaction<'a>);
 
 impl Snapshot<'_> {
-    /// The revision of the set of groups, and the group whose address is `uri`.
-    pub fn group(&self, uri: &str) -> rusqlite::Result<(i64, Option<GroupRow>)> {
-        let sql = "SELECT directory, id, im_group.revision, pager_mode
-             FROM revision LEFT JOIN im_group ON uri = ?1 WHERE only_row = 1";
+    /// The revision of the set of groups and services, and what has the address `uri`.
+    pub fn target(&self, uri: &str) -> rusqlite::Result<(i64, Option<TargetRow>)> {
+        let sql = "SELECT directory, im_group.id, im_group.revision, im_group.pager_mode, ruleset,
+                 service.id, service.revision, service.pager_mode
+             FROM revision LEFT JOIN im_group ON im_group.uri = ?1
+                 LEFT JOIN service ON service.uri = ?1
+             WHERE only_row = 1";
         self.0.query_row(sql, [uri], |row| {
-            let group = match row.get(1)? {
-                Some(id) => Some(GroupRow {
-                    id,
-                    revision: row.get(2)?,
-                    pager_mode: row.get(3)?,
-                }),
-                None => None,
-            };
-            Ok((row.get(0)?, group))
+            let mut target = None;
+            for (column, is_group) in [(5, false), (1, true)] {
+                if let Some(id) = row.get(column)? {
+                    target = Some(TargetRow {
+                        id,
+                        revision: row.get(column + 1)?,
+                        pager_mode: row.get(column + 2)?,
+                        is: match is_group {
+                            true => TargetKind::Group(optional_text(row, 4)?),
+                            false => TargetKind::Service,
+                        },
+                    });
+                }
+            }
+            Ok((row.get(0)?, target))
         })
     }
 
-    /// What tells whether an address is a group's.
+    /// Who has consented to get messages from a service.
+    pub fn consents(&self, service: i64) -> rusqlite::Result<Members> {
+        let sql = "SELECT uri FROM consent WHERE service_id = ?1 ORDER BY uri";
+        self.addresses(sql, service)
+    }
+
+    /// The lists that the rules of a group name, with who is in them.
+    pub fn rule_lists(&self, group: i64) -> rusqlite::Result<HashMap<String, Members>> {
+        rule_lists(&self.0, group)
+    }
+
+    fn addresses(&self, sql: &str, id: i64) -> rusqlite::Result<Members> {
+        let mut statement = self.0.prepare(sql)?;
+        let mut rows = statement.query([id])?;
+        let mut members = Members::default();
+        while let Some(row) = rows.next()? {
+            members.push(&text(row, 0)?);
+        }
+        Ok(members)
+    }
+
+    /// What tells whether an address is a group's or a service's.
     pub fn probe(&self) -> rusqlite::Result<Probe<'_>> {
         Probe::new(&self.0)
     }
 
-    /// The addresses of the groups that have changed since `revision`, until `found` is true of
-    /// one; whether it was.
+    /// The addresses of the groups and services that have changed since `revision`, until `found`
+    /// is true of one; whether it was.
     pub fn any_changed_since(
         &self,
         revision: i64,
         mut found: impl FnMut(&str) -> bool,
     ) -> rusqlite::Result<bool> {
-        let mut statement = self
-            .0
-            .prepare("SELECT uri FROM im_group WHERE revision > ?1")?;
+        let mut statement = self.0.prepare(
+            "SELECT uri FROM im_group WHERE revision > ?1
+             UNION ALL SELECT uri FROM service WHERE revision > ?1",
+        )?;
         let mut rows = statement.query([revision])?;
         while let Some(row) = rows.next()? {
             if found(&text(row, 0)?) {
@@ -229,18 +270,35 @@ impl Snapshot<'_> {
     }
 }
 
-/// Tells whether an address is a group's, with one indexed query.
+/// The lists that the rules of a group name, with who is in them.
+pub fn rule_lists(
+    connection: &Connection,
+    group: i64,
+) -> rusqlite::Result<HashMap<String, Members>> {
+    let sql = "SELECT anchor, uri FROM rule_list WHERE group_id = ?1 ORDER BY anchor, uri";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([group])?;
+    let mut lists = HashMap::<String, Members>::new();
+    while let Some(row) = rows.next()? {
+        let list = lists.entry(text(row, 0)?.into_owned()).or_default();
+        list.push(&text(row, 1)?);
+    }
+    Ok(lists)
+}
+
+/// Tells whether an address is a group's or a service's, with one indexed query.
 pub struct Probe<'a>(Statement<'a>);
 
 impl<'a> Probe<'a> {
     /// For a connection that is in a transaction already.
     pub fn new(connection: &'a Connection) -> rusqlite::Result<Self> {
-        let sql = "SELECT 1 FROM im_group WHERE uri = ?1";
+        let sql = "SELECT 1 FROM im_group WHERE uri = ?1
+            UNION ALL SELECT 1 FROM service WHERE uri = ?1";
         connection.prepare(sql).map(Self)
     }
 
-    /// Whether `uri` is a group's address, in any spelling.
-    pub fn is_group(&mut self, uri: &SipUri<'_>) -> rusqlite::Result<bool> {
+    /// Whether `uri` is the address of a group or a service, in any spelling.
+    pub fn is_ours(&mut self, uri: &SipUri<'_>) -> rusqlite::Result<bool> {
         let mut printed = Vec::new();
         uri.write(Form::Provisioned, &mut printed);
         self.0.exists([String::from_utf8_lossy(&printed)])
@@ -251,6 +309,14 @@ impl<'a> Probe<'a> {
 pub fn text<'a>(row: &'a rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Cow<'a, str>> {
     let bytes = row.get_ref(column)?.as_bytes()?;
     Ok(String::from_utf8_lossy(bytes))
+}
+
+/// Text that may be missing.
+pub fn optional_text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    match row.get_ref(column)? {
+        rusqlite::types::ValueRef::Null => Ok(None),
+        _ => text(row, column).map(|text| Some(text.into_owned())),
+    }
 }
 
 /// The addresses of members, one behind the other.

@@ -4,13 +4,13 @@
 //! the group's revision asked for, and only if that differs is the group read.
 
 use super::cache::{Cache, Entry, Known};
-use super::database::{
-    Database, GroupRow, Snapshot, Standing, WORKER_PATIENCE, connect, damage, require_current,
-};
+use super::database::{Database, Standing, WORKER_PATIENCE, connect, damage, require_current};
 use super::error::{Problem, StoreError};
-use crate::control::{Addressing, Directory, Group, Target, Unavailable};
+use super::load::{load, still_holds};
+use super::unions::Unions;
+use crate::control::{Addressing, Directory, Group, Nested, Target, Unavailable};
 use crate::sip::text::Printable;
-use crate::sip::uri::{Form, SipUri, Uri};
+use crate::sip::uri::{Form, SipUri};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,7 +42,10 @@ pub struct Store {
     path: PathBuf,
     addressing: Addressing,
     max_members: u32,
+    /// Whether nested groups are expanded, so that there is nothing to tell of them.
+    expands: bool,
     cache: Cache,
+    unions: Unions,
     database: Option<Database>,
     /// Whether the open database has failed and is to be opened anew.
     failed: bool,
@@ -64,7 +67,9 @@ impl Store {
             path: path.to_owned(),
             addressing,
             max_members,
+            expands: false,
             cache: Cache::new(cache_members),
+            unions: Unions::new(cache_members),
             database: None,
             failed: false,
             looked: None,
@@ -72,6 +77,12 @@ impl Store {
             statistics: Statistics::default(),
             key: Vec::new(),
         }
+    }
+
+    /// The store of a server that does this with nested groups.
+    pub fn with_nested(self, nested: Nested) -> Self {
+        let expands = nested != Nested::Skip;
+        Self { expands, ..self }
     }
 
     /// Opens the database, checks that it is whole, ours and current, and closes it.
@@ -86,7 +97,7 @@ impl Store {
         match found.map_err(|error| StoreError::sqlite(path, &error))? {
             Some(text) => Err(StoreError::new(path, Problem::Corrupt(text))),
             None => database
-                .snapshot(|snapshot| snapshot.group("").map(drop))
+                .snapshot(|snapshot| snapshot.target("").map(drop))
                 .map(drop),
         }
     }
@@ -108,7 +119,7 @@ impl Store {
         self.statistics
     }
 
-    fn look_up(&mut self, key: &[u8]) -> Result<Option<Arc<Group>>, StoreError> {
+    fn look_up(&mut self, key: &[u8]) -> Result<Option<Target>, StoreError> {
         self.follow_the_path()?;
         let Some(database) = &mut self.database else {
             return Err(StoreError::new(&self.path, Problem::Missing));
@@ -126,7 +137,11 @@ impl Store {
             Some(Entry {
                 known: Known::Group(group),
                 ..
-            }) => Ok(Some(group.clone())),
+            }) => Ok(Some(Target::Group(group.clone()))),
+            Some(Entry {
+                known: Known::Service(service),
+                ..
+            }) => Ok(Some(Target::Service(service.clone()))),
             Some(&mut Entry {
                 known: Known::TooMany(count),
                 ..
@@ -179,17 +194,17 @@ impl Store {
     }
 
     /// Asks the database about one address.
-    fn ask(&mut self, key: &[u8]) -> Result<Option<Arc<Group>>, StoreError> {
+    fn ask(&mut self, key: &[u8]) -> Result<Option<Target>, StoreError> {
         let Some(database) = &self.database else {
             return Err(StoreError::new(&self.path, Problem::Missing));
         };
         let uri = String::from_utf8_lossy(key).into_owned();
-        let (addressing, limit) = (&self.addressing, self.max_members);
+        let (addressing, limit, expands) = (&self.addressing, self.max_members, self.expands);
         let (cached, statistics) = (self.cache.get(key), &mut self.statistics);
         let is_new = |revision| !matches!(&cached, Some(entry) if entry.revision == revision);
         let (known, revision, directory, logged) = database.snapshot(|snapshot| {
             statistics.group_queries += 1;
-            let (directory, row) = snapshot.group(&uri)?;
+            let (directory, row) = snapshot.target(&uri)?;
             let Some(row) = row else {
                 return Ok((Known::Absent, 0, directory, false));
             };
@@ -200,7 +215,7 @@ impl Store {
                 return Ok((entry.known.clone(), revision, directory, false));
             }
             statistics.loads += 1;
-            let known = load(snapshot, uri.clone(), &row, addressing, limit)?;
+            let known = load(snapshot, uri.clone(), &row, addressing, limit, expands)?;
             // A group that is too large for the cache is loaded again and again, but told of once.
             Ok((known, revision, directory, true))
         })?;
@@ -220,21 +235,24 @@ impl Store {
         self.cache.put(key, entry);
         match known {
             Known::Group(group) => {
-                self.warn_if_not_kept(key, &group, repeated);
-                Ok(Some(group))
+                self.warn_if_not_kept(key, group.weight(), repeated);
+                Ok(Some(Target::Group(group)))
+            }
+            Known::Service(service) => {
+                self.warn_if_not_kept(key, service.consenting.members(), repeated);
+                Ok(Some(Target::Service(service)))
             }
             Known::TooMany(count) => Err(self.too_many(key, count)),
             Known::Absent | Known::TooLarge => Ok(None),
         }
     }
 
-    fn warn_if_not_kept(&mut self, key: &[u8], group: &Group, repeated: bool) {
+    fn warn_if_not_kept(&mut self, key: &[u8], weight: usize, repeated: bool) {
         let kept = self.cache.get(key).map(|entry| &entry.known);
-        if !repeated && !matches!(kept, Some(Known::Group(_))) {
+        if !repeated && !matches!(kept, Some(Known::Group(_) | Known::Service(_))) {
             log::warn!(
-                "group {} has {} members, more than the cache holds, and is read anew for each message: raise cache_members",
-                Printable(key),
-                group.members()
+                "{} has {weight} addresses, more than the cache holds, and is read anew for each message: raise cache_members",
+                Printable(key)
             );
         }
     }
@@ -256,7 +274,6 @@ impl Directory for Store {
         uri.write(Form::Provisioned, &mut key);
         let found = self.look_up(&key);
         self.key = key;
-        let found = found.map(|group| group.map(Target::Group));
         found.map_err(|error| {
             if !error.spares_the_connection() {
                 self.failed = true;
@@ -264,57 +281,9 @@ impl Directory for Store {
             Unavailable(error.to_string())
         })
     }
-}
 
-/// Whether a group with an unchanged revision is still compiled rightly: its members that are
-/// groups themselves get no message, so the set of groups counts too.
-fn still_holds(
-    entry: &Entry,
-    directory: i64,
-    snapshot: &Snapshot<'_>,
-    addressing: &Addressing,
-) -> rusqlite::Result<bool> {
-    let group = match &entry.known {
-        Known::Group(group) => group,
-        Known::TooMany(_) => return Ok(true),
-        Known::Absent | Known::TooLarge => return Ok(false),
-    };
-    if entry.directory == directory {
-        return Ok(true);
-    }
-    // A group that is gone may be among the skipped members, and a new one among the others.
-    Ok(group.skipped().is_empty()
-        && !snapshot.any_changed_since(entry.directory, |uri| {
-            let uri = Uri::parse(uri.as_bytes());
-            uri.is_ok_and(|uri| group.members_equal_to(&uri, addressing).next().is_some())
-        })?)
-}
-
-fn load(
-    snapshot: &Snapshot<'_>,
-    uri: String,
-    row: &GroupRow,
-    addressing: &Addressing,
-    limit: u32,
-) -> rusqlite::Result<Known> {
-    let Some(members) = snapshot.members(row.id, limit)? else {
-        return snapshot.member_count(row.id).map(Known::TooMany);
-    };
-    let mut probe = snapshot.probe()?;
-    let mut failure = None;
-    let is_ours = |sip: &SipUri<'_>| {
-        // An address in a domain that is not served is never asked for, group or not.
-        let asked = addressing.serves(sip.host) && failure.is_none();
-        asked
-            && probe.is_group(sip).unwrap_or_else(|error| {
-                failure = Some(error);
-                false
-            })
-    };
-    let group = Group::compile(uri, row.pager_mode, members.iter(), addressing, is_ours);
-    match failure {
-        Some(error) => Err(error),
-        None => Ok(Known::Group(Arc::new(group))),
+    fn union(&mut self, parts: &[Arc<Group>], addressing: &Addressing) -> Arc<Group> {
+        self.unions.get(parts, addressing)
     }
 }
 

@@ -1,9 +1,13 @@
-//! Changing groups, as `cimfctl` does: one transaction for each command, all of it or nothing.
+//! Changing groups and services, as `cimfctl` does: one transaction for each command, all of it or nothing.
 
 mod change;
 mod error;
+mod exchange;
+mod service;
 
 pub use error::EditError;
+pub use exchange::{Exported, NewList, Put, PutGroup, PutRules};
+pub use service::ServiceRecord;
 
 use super::database::{connect, require_current, text};
 use super::error::StoreError;
@@ -85,6 +89,9 @@ impl Editor {
         self.change(|change| {
             if change.group(&uri)?.is_some() {
                 return Err(EditError::GroupExists(uri.clone()));
+            }
+            if change.service(&uri)?.is_some() {
+                return Err(EditError::IsService(uri.clone()));
             }
             let sql = "INSERT INTO im_group (uri, display_name, pager_mode) VALUES (?1, ?2, ?3)";
             let values = (&uri, new.display_name, new.pager_mode);
@@ -228,7 +235,7 @@ pub struct Added {
     pub group: String,
     /// How many members are new.
     pub count: usize,
-    /// The new members that are groups themselves and get no message (H-4).
+    /// The new members that are groups or services themselves (H-4).
     pub nested: Vec<String>,
 }
 
@@ -246,7 +253,7 @@ fn group_record(row: &rusqlite::Row<'_>) -> rusqlite::Result<GroupRecord> {
     })
 }
 
-/// The one spelling of a group's address.
+/// The one spelling of a group's or service's address.
 pub(super) fn group_uri(given: &str) -> Result<String, EditError> {
     match parse(given)? {
         Uri::Sip(sip) if sip.user.is_some() => Ok(Uri::Sip(sip).print(Form::Provisioned)),

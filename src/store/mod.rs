@@ -1,7 +1,8 @@
-//! Groups at rest: a SQLite file that `cimfctl`, `sqlite3` and the proxy's workers share.
+//! Groups and services at rest: a SQLite file that `cimfctl`, `sqlite3` and the proxy's workers share.
 //!
-//! [`Store`] is what a worker asks; [`edit`] is what `cimfctl` does; the tables stand in
-//! `schema_1.sql`. Nothing here knows a message or a proxy.
+//! [`Store`] is what a worker asks; [`edit`] is what `cimfctl` does; [`document`] reads and writes
+//! group documents; the tables stand in `schema_1.sql` and `schema_2.sql`. Nothing here knows a
+//! message or a proxy.
 
 #![forbid(unsafe_code)]
 
@@ -10,12 +11,15 @@ mod cache;
 mod create;
 mod database;
 mod directory;
+pub mod document;
 pub mod edit;
 mod error;
 mod file;
+mod load;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod unions;
 
 pub use audit::{Audit, audit};
 pub use create::{ForeignOwner, Initialised, Tables, init};

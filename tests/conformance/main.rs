@@ -21,6 +21,7 @@ mod ims_as;
 mod members;
 mod next_hop;
 mod repetition;
+mod rules;
 mod script;
 mod start;
 mod workers;
@@ -147,6 +148,18 @@ both {
     script::{
         a_transaction_that_the_script_has_made_is_used,
         elsewhere_than_in_request_route_a_message_is_not_ours,
+    }
+    rules::{
+        a_ruleset_lets_a_stranger_send_and_may_keep_a_member_out,
+        an_exception_counts_by_any_of_the_senders_addresses,
+        a_rule_counts_while_it_is_valid,
+        an_anonymous_request_is_told_apart_before_anonymity_is_refused,
+        the_action_that_counts_is_the_administrators_choice,
+        a_ruleset_that_cannot_be_read_lets_nobody_send,
+        t86_members_that_are_groups_or_services_get_nothing,
+        nested_groups_are_expanded_once_each,
+        nested_groups_have_rules_of_their_own,
+        all_nested_groups_share_the_limit_of_members,
     }
     hostile::{
         broken_messages_do_no_harm,

@@ -11,9 +11,10 @@ use std::path::Path;
 
 /// Look the whole database over
 ///
-/// Finds damage, altered tables, a wrong owner, group addresses that no message can match, and
-/// members that get no message, each with the reason. Says what the proxy would see more exactly
-/// if told its domains and its route. Exit status 1 if anything was found.
+/// Finds damage, altered tables, a wrong owner, addresses of groups and services that no message
+/// can match, members that get no message, consents that count for nothing, and rulesets that
+/// cannot be read or that ask for what is not known here, each with the reason. Says what the proxy
+/// would see more exactly if told its domains and its route. Exit status 1 if anything was found.
 #[derive(Args)]
 #[command(after_help = "Example:\n  cimfctl check --domain im.home1.net,home1.net --route core")]
 pub struct Options {
@@ -55,12 +56,14 @@ pub fn run(db: &Path, max_members: u32, options: Options) -> Result<(), Failure>
     if found.findings > 0 {
         return Err(Failure::Findings(found.findings));
     }
-    let (groups, members) = (
+    let mut text = format!(
+        "{}: nothing to put right, {}, {}",
+        db.display(),
         counted(found.groups, "group"),
         counted(found.members, "member"),
     );
-    Ok(say(&format!(
-        "{}: nothing to put right, {groups}, {members}",
-        db.display()
-    ))?)
+    if found.services > 0 {
+        text += &format!(", {}", counted(found.services, "service"));
+    }
+    Ok(say(&text)?)
 }

@@ -7,6 +7,8 @@ use std::io;
 
 pub enum Failure {
     Edit(EditError),
+    /// A document cannot be read or used; the text names it.
+    Document(String),
     /// Standard input cannot be read.
     Input(io::Error),
     /// Standard output was closed by its reader.
@@ -21,6 +23,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Edit(error) => error.fmt(f),
+            Self::Document(text) => write!(f, "{text}; nothing was changed"),
             Self::Input(error) => write!(f, "standard input: {error}; nothing was changed"),
             Self::OutputClosed => f.write_str("standard output was closed"),
             Self::Output(error) => write!(f, "standard output: {error}"),

@@ -100,7 +100,7 @@ fn add_group(editor: &mut Editor, add: Add) -> Result<(), Failure> {
 pub fn note_nested(nested: &[String]) {
     for member in nested {
         complain(&format!(
-            "note: {member} is a group here and gets no message as a member: groups are not nested"
+            "note: {member} is a group or service here: as a member it gets no message, unless it is a group and the proxy's parameter is nested=expand"
         ));
     }
 }

@@ -5,12 +5,15 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod check;
+mod export;
 mod failure;
 mod group;
+mod import;
 mod init;
 mod input;
 mod member;
 mod output;
+mod service;
 
 use cimf::config::{PARAMETERS, Settings};
 use clap::{Parser, Subcommand};
@@ -18,7 +21,7 @@ use failure::Failure;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Keeps the groups of the Controlling IM Function.
+/// Keeps the groups and services of the Controlling IM Function.
 ///
 /// Every change is seen by the proxy at the next message; nothing is restarted or reloaded. Each
 /// command is all or nothing. Exit status: 0 done, 1 refused or failed (the reason is on standard
@@ -59,6 +62,14 @@ enum Command {
     /// Add members to a group and delete them
     #[command(subcommand)]
     Member(member::Command),
+    /// Add, delete and list services, whose messages carry their recipients
+    #[command(subcommand)]
+    Service(service::Command),
+    /// Keep who has consented to get messages from a service
+    #[command(subcommand)]
+    Consent(service::Consent),
+    Import(import::Options),
+    Export(export::Options),
     Check(check::Options),
 }
 
@@ -82,6 +93,10 @@ fn main() -> ExitCode {
         Command::Init => init::run(&cli.db),
         Command::Group(command) => group::run(&cli.db, cli.max_members, command),
         Command::Member(command) => member::run(&cli.db, cli.max_members, command),
+        Command::Service(command) => service::run(&cli.db, cli.max_members, command),
+        Command::Consent(command) => service::consent(&cli.db, cli.max_members, command),
+        Command::Import(options) => import::run(&cli.db, cli.max_members, options),
+        Command::Export(options) => export::run(&cli.db, cli.max_members, options),
         Command::Check(options) => check::run(&cli.db, cli.max_members, options),
     };
     match done {

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
-fn member_uri(given: &str) -> Result<Uri<'_>, EditError> {
+pub(super) fn member_uri(given: &str) -> Result<Uri<'_>, EditError> {
     match parse(given)? {
         uri @ (Uri::Sip(_) | Uri::Tel(_)) => Ok(uri.as_address()),
         _ => Err(EditError::NoMemberUri(given.to_owned())),
@@ -18,11 +18,11 @@ fn member_uri(given: &str) -> Result<Uri<'_>, EditError> {
 
 /// Members by bucket, to find the equal ones.
 #[derive(Default)]
-struct Index<'a>(HashMap<u64, Vec<(Uri<'a>, &'a str)>>);
+pub(super) struct Index<'a>(HashMap<u64, Vec<(Uri<'a>, &'a str)>>);
 
 impl<'a> Index<'a> {
     /// Files what can be read of `members`; what cannot equals nothing.
-    fn of(members: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn of(members: impl IntoIterator<Item = &'a str>) -> Self {
         let mut index = Self::default();
         for member in members {
             if let Ok(uri) = Uri::parse(member.as_bytes()) {
@@ -32,11 +32,11 @@ impl<'a> Index<'a> {
         index
     }
 
-    fn file(&mut self, uri: Uri<'a>, member: &'a str) {
+    pub fn file(&mut self, uri: Uri<'a>, member: &'a str) {
         self.0.entry(uri.bucket()).or_default().push((uri, member));
     }
 
-    fn equals<'b>(&'b self, uri: &'b Uri<'_>) -> impl Iterator<Item = &'a str> + use<'a, 'b> {
+    pub fn equals<'b>(&'b self, uri: &'b Uri<'_>) -> impl Iterator<Item = &'a str> + use<'a, 'b> {
         let bucket = self.0.get(&uri.bucket()).into_iter().flatten();
         bucket
             .filter(|(filed, _)| filed.same(uri))
@@ -116,7 +116,7 @@ impl Change<'_> {
             for (uri, member) in &added {
                 insert.execute((group.id, member))?;
                 if let Uri::Sip(sip) = uri
-                    && probe.is_group(sip)?
+                    && probe.is_ours(sip)?
                 {
                     nested.push((*member).to_owned());
                 }
@@ -141,7 +141,7 @@ impl Change<'_> {
         for member in gone {
             let found = match existing.binary_search_by(|it| it.as_str().cmp(member)) {
                 Ok(at) => existing[at].clone(),
-                Err(_) => equal_member(&index, group, member)?.to_owned(),
+                Err(_) => equal_address(&index, &group.uri, member)?.to_owned(),
             };
             deleted.push(found);
         }
@@ -157,15 +157,15 @@ impl Change<'_> {
     }
 }
 
-/// The one member that equals `member`, which is not stored in that spelling.
-fn equal_member<'a>(
+/// The one address of a group or service that equals `given`, which is not stored in that spelling.
+pub(super) fn equal_address<'a>(
     index: &Index<'a>,
-    group: &GroupRecord,
-    member: &str,
+    owner: &str,
+    given: &str,
 ) -> Result<&'a str, EditError> {
-    let uri = parse(member)?.as_address();
+    let uri = parse(given)?.as_address();
     let equal: Vec<_> = index.equals(&uri).collect();
-    let (group, member) = (group.uri.clone(), member.to_owned());
+    let (group, member) = (owner.to_owned(), given.to_owned());
     match equal.as_slice() {
         [one] => Ok(one),
         [] => Err(EditError::NoMember { group, member }),

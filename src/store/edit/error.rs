@@ -21,6 +21,21 @@ pub enum EditError {
     DisplayName(String),
     /// The group is there already.
     GroupExists(String),
+    /// A service has this address.
+    IsService(String),
+    /// The service is there already.
+    ServiceExists(String),
+    /// A group has this address.
+    IsGroup(String),
+    /// There is no such service.
+    NoService(PathBuf, String),
+    /// The address has not consented.
+    NoConsent {
+        /// The service.
+        service: String,
+        /// The address that was to go.
+        address: String,
+    },
     /// There is no such group.
     NoGroup(PathBuf, String),
     /// The group has this address already, perhaps in another spelling.
@@ -67,12 +82,12 @@ impl fmt::Display for EditError {
             Self::Malformed(uri, error) => write!(f, "\"{}\" is no address: {error}", show(uri)),
             Self::NoGroupUri(uri) => write!(
                 f,
-                "\"{}\" cannot be a group's address: expected sip:USER@HOST or sips:USER@HOST",
+                "\"{}\" cannot be the address of a group or service: expected sip:USER@HOST or sips:USER@HOST",
                 show(uri)
             ),
             Self::NoMemberUri(uri) => write!(
                 f,
-                "\"{}\" cannot be a member: expected a sip, sips or tel address",
+                "\"{}\" cannot be sent to: expected a sip, sips or tel address",
                 show(uri)
             ),
             Self::DisplayName(name) => write!(
@@ -83,6 +98,27 @@ impl fmt::Display for EditError {
             Self::GroupExists(uri) => write!(
                 f,
                 "the group {uri} exists already; add members with `cimfctl member add {uri} MEMBER…`"
+            ),
+            Self::IsService(uri) => write!(
+                f,
+                "{uri} is a service, and a group needs an address of its own; see `cimfctl service list`"
+            ),
+            Self::ServiceExists(uri) => write!(
+                f,
+                "the service {uri} exists already; see `cimfctl service list`"
+            ),
+            Self::IsGroup(uri) => write!(
+                f,
+                "{uri} is a group, and a service needs an address of its own; see `cimfctl group list`"
+            ),
+            Self::NoService(file, uri) => write!(
+                f,
+                "{}: there is no service {uri}; see `cimfctl service list`",
+                file.display()
+            ),
+            Self::NoConsent { service, address } => write!(
+                f,
+                "service {service}: {address} has not consented; nothing was deleted, see `cimfctl consent list {service}`"
             ),
             Self::NoGroup(file, uri) => write!(
                 f,
@@ -107,7 +143,7 @@ impl fmt::Display for EditError {
                 existing,
             } => write!(
                 f,
-                "group {group}: {member} may be any of {}; nothing was deleted, give one as it is spelt here",
+                "{group}: {member} may be any of {}; nothing was deleted, give one as it is spelt here",
                 existing.join(" ")
             ),
             Self::TooManyMembers {

@@ -182,7 +182,7 @@ fn an_audit_names_what_is_wrong() {
         ),
         (
             "UPDATE member SET uri = 'sip:climbers@im.home1.net' WHERE uri = 'im:x@h'",
-            "groups are not nested",
+            "it is a group or service of this server",
         ),
         (
             "UPDATE im_group SET uri = 'sip:%63limbers@im.home1.net' WHERE uri LIKE '%climb%'",

@@ -4,6 +4,7 @@ mod cached;
 mod edited;
 mod refused;
 mod replaced;
+mod services;
 mod sql;
 
 use super::edit::{Editor, NewGroup};

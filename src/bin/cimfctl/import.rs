@@ -1,0 +1,220 @@
+//! `cimfctl import`.
+
+use crate::failure::Failure;
+use crate::group::note_nested;
+use crate::output::{complain, counted, say};
+use cimf::store::document::{
+    Document, Entry, GroupDocument, MAX_BYTES, XcapRoot, flatten, read_file,
+};
+use cimf::store::edit::{Editor, NewList, Put, PutGroup, PutRules};
+use clap::Args;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Store the groups of documents
+///
+/// Reads OMA group documents (list-service) and resource lists of RFC 4826. A group that is there
+/// already gets the members of the document and keeps no others. What a document says that cannot
+/// be kept is named on standard error with its file and line; all documents are stored, or none.
+///
+/// References to other documents (external, entry-ref and the lists of rules) are followed below
+/// the folder --xcap-root only, four deep at most; nothing is ever fetched. Their addresses become
+/// members; import again when those documents have changed.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  cimfctl import hikers.xml\n  cimfctl import --group sip:hikers@im.home1.net friends.xml\n  cimfctl import --xcap-root /srv/xcap\n  cimfctl export | ssh other cimfctl import -"
+)]
+pub struct Options {
+    /// The documents; - reads one from standard input
+    #[arg(value_name = "FILE", required_unless_present = "xcap_root")]
+    files: Vec<PathBuf>,
+    /// The folder that references are followed in; without FILE, all group documents below it
+    #[arg(long, value_name = "DIR")]
+    xcap_root: Option<PathBuf>,
+    /// The group that a resource list without the address of a group is for
+    #[arg(long, value_name = "URI")]
+    group: Option<String>,
+}
+
+/// Groups to be stored, and where each of their members stands: which file and which line.
+struct Groups {
+    files: Vec<String>,
+    groups: Vec<PutGroup>,
+    places: Vec<Vec<(usize, usize)>>,
+}
+
+pub fn run(db: &Path, max_members: u32, options: Options) -> Result<(), Failure> {
+    let mut editor = Editor::open(db, max_members)?;
+    let mut root = None;
+    if let Some(folder) = &options.xcap_root {
+        let opened = XcapRoot::open(folder).map_err(|error| unreadable(folder, &error))?;
+        root = Some(opened);
+    }
+    let files = match (&root, options.files.is_empty()) {
+        (Some(root), true) => {
+            let folder = options.xcap_root.clone().unwrap_or_default();
+            let found = root.group_documents();
+            let found = found.map_err(|error| unreadable(&folder, &error))?;
+            if found.is_empty() {
+                return Err(Failure::Document(format!(
+                    "{}: no group documents; expected them in org.openmobilealliance.groups/global/byGroupID",
+                    folder.display()
+                )));
+            }
+            found
+        }
+        _ => options.files.clone(),
+    };
+    let mut all = Groups {
+        files: Vec::new(),
+        groups: Vec::new(),
+        places: Vec::new(),
+    };
+    for file in &files {
+        let name = file.display().to_string();
+        let document = read(file)?;
+        let document = Document::read(&document)
+            .map_err(|error| Failure::Document(format!("{name}: {error}")))?;
+        for note in document.notes.iter() {
+            complain(&format!("note: {name}: {note}"));
+        }
+        for group in document.groups {
+            all.add(&name, group, &mut root, &options, max_members)?;
+        }
+        all.files.push(name);
+    }
+    let put = editor.put_groups(&all.groups)?;
+    for (put, places) in put.iter().zip(&all.places) {
+        tell(put, &all.files, places)?;
+    }
+    Ok(())
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    if file == Path::new("-") {
+        let mut document = Vec::new();
+        let input = std::io::stdin().lock();
+        let read = input.take(MAX_BYTES as u64 + 1).read_to_end(&mut document);
+        read.map_err(Failure::Input)?;
+        return Ok(document);
+    }
+    read_file(file, MAX_BYTES).map_err(|error| unreadable(file, &error))
+}
+
+fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
+    Failure::Document(format!("{}: {error}", file.display()))
+}
+
+impl Groups {
+    fn add(
+        &mut self,
+        file: &str,
+        group: GroupDocument,
+        root: &mut Option<XcapRoot>,
+        options: &Options,
+        max_members: u32,
+    ) -> Result<(), Failure> {
+        let limit = max_members as usize;
+        let uri = match (group.uri.as_str(), &options.group) {
+            ("", Some(uri)) => uri.clone(),
+            ("", None) => {
+                return Err(Failure::Document(format!(
+                    "{file}: line {}: the list does not say which group it is; say it with --group URI",
+                    group.line
+                )));
+            }
+            (uri, _) => uri.to_owned(),
+        };
+        let flat = flatten(&group.list, root.as_mut(), limit);
+        for (line, note) in &flat.notes {
+            complain(&format!("note: {file}: line {line}: {note}"));
+        }
+        if flat.entries.len() > limit {
+            return Err(Failure::Document(format!(
+                "{file}: line {}: the group has more than {limit} entries (--max-members, and the proxy's parameter max_members)",
+                group.line
+            )));
+        }
+        let file_number = self.files.len();
+        let places = flat.entries.iter().map(|entry| (file_number, entry.line));
+        let places: Vec<_> = places.collect();
+        let named = |entry: Entry| (entry.uri, entry.display_name);
+        let members = flat.entries.into_iter().map(named);
+        let rules = group.has_rules.then(|| {
+            let mut rules = PutRules {
+                ruleset: group.ruleset,
+                max_participant_count: group.max_participant_count,
+                invite_members: group.invite_members,
+                lists: Vec::new(),
+            };
+            let anchors = rules.anchors().into_iter();
+            let lists = anchors.map(|anchor| list(file, &uri, anchor, root, limit));
+            rules.lists = lists.collect();
+            rules
+        });
+        // Lists for one group are one list, whatever files they come from.
+        let mut lists = self.groups.iter();
+        let known = lists.position(|it| it.rules.is_none() && it.uri == uri);
+        if let Some(at) = known.filter(|_| rules.is_none()) {
+            self.groups[at].members.extend(members);
+            self.places[at].extend(places);
+            return Ok(());
+        }
+        self.groups.push(PutGroup {
+            uri,
+            display_name: group.display_name,
+            members: members.collect(),
+            rules,
+        });
+        self.places.push(places);
+        Ok(())
+    }
+}
+
+/// A list that a condition names. One that cannot be found keeps what is stored of it.
+fn list(
+    file: &str,
+    group: &str,
+    anchor: String,
+    root: &mut Option<XcapRoot>,
+    limit: usize,
+) -> NewList {
+    let flat = match root {
+        Some(root) => root.list_at(&anchor, limit),
+        None => {
+            complain(&format!(
+                "note: {file}: the rules of {group} name the list {anchor}, which is not looked up without --xcap-root: it keeps what is stored of it, if anything"
+            ));
+            let entries = None;
+            return NewList { anchor, entries };
+        }
+    };
+    for (_, note) in &flat.notes {
+        complain(&format!("note: {file}: the rules of {group}: {note}"));
+    }
+    if flat.entries.len() > limit {
+        complain(&format!(
+            "note: {file}: the rules of {group} name the list {anchor}, of which only the first {limit} entries count (--max-members)"
+        ));
+    }
+    let found = flat.notes.is_empty() || !flat.entries.is_empty();
+    let entries = flat.entries.into_iter().take(limit).map(|entry| entry.uri);
+    let entries = entries.filter(|uri| uri.bytes().all(|byte| byte.is_ascii_graphic()));
+    let entries = found.then(|| entries.filter(|uri| uri.contains(':')).collect());
+    NewList { anchor, entries }
+}
+
+fn tell(put: &Put, files: &[String], places: &[(usize, usize)]) -> Result<(), Failure> {
+    let what = if put.is_new { "added" } else { "replaced" };
+    let members = counted(put.members as u64, "member");
+    say(&format!("{what} {} with {members}", put.group))?;
+    for (at, reason) in &put.left_out {
+        let (file, line) = places.get(*at).copied().unwrap_or_default();
+        let file = files.get(file).map(String::as_str).unwrap_or_default();
+        complain(&format!(
+            "note: {file}: line {line}: entry is left out: {reason}"
+        ));
+    }
+    note_nested(&put.nested);
+    Ok(())
+}

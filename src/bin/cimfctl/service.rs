@@ -1,0 +1,129 @@
+//! `cimfctl service …` and `cimfctl consent …`.
+
+use crate::failure::Failure;
+use crate::input;
+use crate::output::{counted, say, standard};
+use cimf::store::edit::Editor;
+use clap::Subcommand;
+use std::io::Write;
+use std::path::Path;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Add a service
+    ///
+    /// A message to a service carries the list of its recipients itself. The address is stored in
+    /// its one spelling, which is printed; no group may have it.
+    #[command(after_help = "Example:\n  cimfctl service add sip:listsvc@im.home1.net")]
+    Add {
+        /// The service's address: sip:USER@HOST, HOST one of the proxy's domains
+        uri: String,
+        /// Refuse messages to this service with 403 for now
+        #[arg(long)]
+        no_pager_mode: bool,
+    },
+    /// Delete a service with all its consents
+    #[command(after_help = "Example:\n  cimfctl service del sip:listsvc@im.home1.net")]
+    Del {
+        /// The service's address, in any spelling
+        uri: String,
+    },
+    /// List all services
+    ///
+    /// One line for each service, sorted, with a tab between: address, number of consents, pager
+    /// mode (1 or 0).
+    #[command(after_help = "Example:\n  cimfctl service list")]
+    List,
+}
+
+#[derive(Subcommand)]
+pub enum Consent {
+    /// Note that addresses have consented to get messages from a service
+    ///
+    /// Consents count with the proxy's parameters consent=1, and foreign_recipients=consent for
+    /// addresses in other domains. An address that has consented already is left as it is.
+    #[command(
+        after_help = "Example:\n  cimfctl consent add sip:listsvc@im.home1.net sip:cho@home2.net tel:+15551230003\n  cimfctl consent add sip:listsvc@im.home1.net - < addresses.txt"
+    )]
+    Add {
+        /// The service's address, in any spelling
+        service: String,
+        /// sip, sips and tel addresses; - reads one a line from standard input
+        #[arg(required = true, value_name = "URI")]
+        uris: Vec<String>,
+    },
+    /// Note that addresses no longer consent
+    ///
+    /// All or none. An address is found as it is stored, or in any other spelling of the same.
+    #[command(
+        after_help = "Example:\n  cimfctl consent del sip:listsvc@im.home1.net sip:cho@home2.net"
+    )]
+    Del {
+        /// The service's address, in any spelling
+        service: String,
+        /// sip, sips and tel addresses; - reads one a line from standard input
+        #[arg(required = true, value_name = "URI")]
+        uris: Vec<String>,
+    },
+    /// List the addresses that have consented, one a line
+    #[command(after_help = "Example:\n  cimfctl consent list sip:listsvc@im.home1.net")]
+    List {
+        /// The service's address, in any spelling
+        service: String,
+    },
+}
+
+pub fn run(db: &Path, max_members: u32, command: Command) -> Result<(), Failure> {
+    let mut editor = Editor::open(db, max_members)?;
+    match command {
+        Command::Add { uri, no_pager_mode } => {
+            let service = editor.add_service(&uri, !no_pager_mode)?;
+            Ok(say(&format!("added service {}", service.uri))?)
+        }
+        Command::Del { uri } => {
+            let service = editor.delete_service(&uri)?;
+            let consents = counted(service.consents, "consent");
+            Ok(say(&format!(
+                "deleted service {} with {consents}",
+                service.uri
+            ))?)
+        }
+        Command::List => {
+            let mut out = standard();
+            for service in editor.services()? {
+                let (uri, pager) = (&service.uri, u8::from(service.pager_mode));
+                writeln!(out, "{uri}\t{}\t{pager}", service.consents)?;
+            }
+            Ok(out.flush()?)
+        }
+    }
+}
+
+pub fn consent(db: &Path, max_members: u32, command: Consent) -> Result<(), Failure> {
+    let mut editor = Editor::open(db, max_members)?;
+    match command {
+        Consent::Add { service, uris } => {
+            let uris = input::members(uris)?;
+            let (service, added) =
+                editor.add_consents(&service, uris.iter().map(String::as_str))?;
+            let count = counted(added as u64, "consent");
+            Ok(say(&format!("added {count} to {}", service.uri))?)
+        }
+        Consent::Del { service, uris } => {
+            let uris = input::members(uris)?;
+            let deleted = editor.delete_consents(&service, uris.iter().map(String::as_str))?;
+            let mut out = standard();
+            for uri in deleted {
+                writeln!(out, "deleted {}", uri.escape_debug())?;
+            }
+            Ok(out.flush()?)
+        }
+        Consent::List { service } => {
+            let mut out = standard();
+            for uri in editor.consents(&service)? {
+                writeln!(out, "{}", uri.escape_debug())?;
+            }
+            Ok(out.flush()?)
+        }
+    }
+}

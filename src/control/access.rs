@@ -1,0 +1,271 @@
+//! Who may use groups and services, and to whom services may send: the administrator's decisions
+//! (A-7, G-4, H-4, S-3, U-12). What a group itself allows stands in `rules`.
+
+use super::directory::Service;
+use super::group::{Addressing, Group};
+use super::policy::Policy;
+use super::rules::addresses;
+use crate::sip::identity::AssertedIdentity;
+use crate::sip::uri_equality::same_host;
+use crate::sip::{SipUri, Uri};
+use std::sync::Arc;
+
+/// What becomes of a member that is a group of this server (H-4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nested {
+    /// It gets nothing.
+    Skip,
+    /// Its members get the message, if the originator may send to it.
+    Expand {
+        /// The most members that all groups of a message may have together.
+        max_members: u32,
+    },
+}
+
+/// Whether services send to addresses outside of the served domains (S-3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForeignRecipients {
+    /// Yes.
+    #[default]
+    Allow,
+    /// No: the message is refused.
+    Deny,
+    /// Only to those who have consented.
+    Consent,
+}
+
+/// The addresses and domains that may use services besides local subscribers.
+#[derive(Clone, Debug)]
+pub struct ServiceAcl {
+    addresses: Arc<Group>,
+    domains: Vec<String>,
+}
+
+impl ServiceAcl {
+    /// Reads a list of addresses (with a scheme) and domains. An item that is neither is the error.
+    pub fn parse(items: &[String], addressing: &Addressing) -> Result<Self, String> {
+        let mut domains = Vec::new();
+        let mut ids = Vec::new();
+        for item in items {
+            let domain = format!("sip:{item}");
+            let uri = Uri::parse(item.as_bytes());
+            match (uri, Uri::parse(domain.as_bytes())) {
+                (Ok(Uri::Sip(SipUri { user: Some(_), .. }) | Uri::Tel(_)), _) => {
+                    ids.push(item.as_str());
+                }
+                (Err(_), Ok(Uri::Sip(sip))) if sip.host == item.as_bytes() => {
+                    domains.push(item.to_ascii_lowercase());
+                }
+                _ => return Err(item.clone()),
+            }
+        }
+        let ids = addresses(ids.into_iter(), addressing);
+        Ok(Self {
+            addresses: Arc::new(ids),
+            domains,
+        })
+    }
+
+    fn includes(&self, uri: &Uri<'_>, addressing: &Addressing) -> bool {
+        let is_in_domain = match uri {
+            Uri::Sip(sip) => {
+                let mut domains = self.domains.iter();
+                domains.any(|domain| same_host(domain.as_bytes(), sip.host))
+            }
+            _ => false,
+        };
+        is_in_domain || self.addresses.has(uri, addressing)
+    }
+}
+
+/// Who may send, and to whom.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// The action of a ruleset that lets somebody send (G-4).
+    pub send_action: String,
+    /// What becomes of members that are groups.
+    pub nested: Nested,
+    /// Who may use services besides local subscribers; `None` is nobody.
+    pub service_acl: Option<ServiceAcl>,
+    /// Whether services send to other domains.
+    pub foreign_recipients: ForeignRecipients,
+    /// Whether services send only to those who have consented (U-12).
+    pub consent: bool,
+}
+
+impl Default for Access {
+    /// The defaults of the parameters.
+    fn default() -> Self {
+        Self {
+            send_action: "allow-initiate-conference".to_owned(),
+            nested: Nested::Skip,
+            service_acl: None,
+            foreign_recipients: ForeignRecipients::Allow,
+            consent: false,
+        }
+    }
+}
+
+/// Why a service does not send to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Objection {
+    /// It is outside of the served domains: 403 (S-3).
+    Foreign,
+    /// Nobody there has consented: 470 (U-12).
+    NoConsent,
+}
+
+impl Policy {
+    /// Whether the originator may use services: a local subscriber, or one of `service_acl`.
+    /// One of his addresses suffices (I-2).
+    pub fn may_use_services(&self, identity: &AssertedIdentity<'_>) -> bool {
+        identity.addresses.iter().any(|address| {
+            let is_local = match &address.uri {
+                Uri::Sip(sip) => self.addressing.serves(sip.host),
+                _ => false,
+            };
+            let acl = self.access.service_acl.as_ref();
+            is_local || acl.is_some_and(|acl| acl.includes(&address.uri, &self.addressing))
+        })
+    }
+
+    /// Why `service` does not send to `recipient`, or nothing (S-3, S-4, U-12).
+    ///
+    /// A tel address has no domain and counts as local: where a number leads is the core's matter.
+    pub fn objection(&self, service: &Service, recipient: &Uri<'_>) -> Option<Objection> {
+        let is_foreign = match recipient {
+            Uri::Sip(sip) => !self.addressing.serves(sip.host),
+            _ => false,
+        };
+        let needs_consent = match (is_foreign, self.access.foreign_recipients) {
+            (true, ForeignRecipients::Deny) => return Some(Objection::Foreign),
+            (true, ForeignRecipients::Consent) => true,
+            _ => self.access.consent,
+        };
+        let has_consented = || service.consenting.has(recipient, &self.addressing);
+        (needs_consent && !has_consented()).then_some(Objection::NoConsent)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub fn policy(access: Access) -> Policy {
+        Policy {
+            access,
+            ..Policy::example()
+        }
+    }
+
+    pub fn addressing() -> Addressing {
+        Policy::example().addressing
+    }
+
+    pub fn identity(row: &str) -> AssertedIdentity<'_> {
+        AssertedIdentity::parse("P-Asserted-Identity", std::iter::once(row.as_bytes())).unwrap()
+    }
+
+    fn acl(items: &[&str]) -> Result<ServiceAcl, String> {
+        let items: Vec<_> = items.iter().map(|&item| item.to_owned()).collect();
+        ServiceAcl::parse(&items, &addressing())
+    }
+
+    #[test]
+    fn local_subscribers_and_those_of_the_list_may_use_services() {
+        // A-7, I-2.
+        let listed = acl(&[
+            "sip:eve@home2.net",
+            "tel:+1-555",
+            "Home3.NET",
+            "[2001:db8::1]",
+        ]);
+        let access = Access {
+            service_acl: Some(listed.unwrap()),
+            ..Access::default()
+        };
+        let (strict, listed) = (policy(Access::default()), policy(access));
+        for (who, without, with) in [
+            ("<sip:ann@home1.net>", true, true),
+            ("<sip:ann@HOME1.net:5061>", true, true),
+            ("<tel:+1999>, <sip:ann@home1.net>", true, true),
+            ("<sip:ann@x.home1.net>", false, false),
+            ("<sip:eve@home2.net>", false, true),
+            ("<sip:Eve@home2.net>", false, false),
+            ("<sip:eve@home2.net:5060>", false, false),
+            ("<sip:eve@home3.net;x=y>", false, true),
+            ("<sip:a@[2001:DB8:0::1]>", false, true),
+            ("<tel:+1555>", false, true),
+            ("<tel:+1556>", false, false),
+            ("<sip:eve@home4.net>, <tel:+1555>", false, true),
+        ] {
+            assert_eq!(strict.may_use_services(&identity(who)), without, "{who}");
+            assert_eq!(listed.may_use_services(&identity(who)), with, "{who}");
+        }
+        assert!(!listed.may_use_services(&AssertedIdentity::default()));
+    }
+
+    #[test]
+    fn an_item_that_is_neither_address_nor_domain_is_named() {
+        for item in [
+            "sip:home1.net",
+            "a b",
+            "im:x@h",
+            "ann@home1.net",
+            "home1.net:5060",
+        ] {
+            assert_eq!(acl(&["home1.net", item]).unwrap_err(), item);
+        }
+    }
+
+    #[test]
+    fn recipients_are_objected_to_as_the_parameters_say() {
+        // S-3, S-4, U-12; T 106.
+        let addressing = addressing();
+        let service = Service {
+            uri: "sip:listsvc@im.home1.net".to_owned(),
+            pager_mode: true,
+            consenting: addresses(
+                ["sip:bob@home1.net", "sip:cho@home2.net", "tel:+1555"].into_iter(),
+                &addressing,
+            ),
+        };
+        use ForeignRecipients::{Allow, Consent, Deny};
+        use Objection::{Foreign, NoConsent};
+        let uris = [
+            "bob@home1.net",
+            "dee@home1.net",
+            "cho@HOME2.net?a=b",
+            "eve@home2.net",
+        ];
+        for (foreign_recipients, consent, expected) in [
+            (Allow, false, [None, None, None, None]),
+            (Allow, true, [None, Some(NoConsent), None, Some(NoConsent)]),
+            (Deny, false, [None, None, Some(Foreign), Some(Foreign)]),
+            (
+                Deny,
+                true,
+                [None, Some(NoConsent), Some(Foreign), Some(Foreign)],
+            ),
+            (Consent, false, [None, None, None, Some(NoConsent)]),
+            (
+                Consent,
+                true,
+                [None, Some(NoConsent), None, Some(NoConsent)],
+            ),
+        ] {
+            let policy = policy(Access {
+                foreign_recipients,
+                consent,
+                ..Access::default()
+            });
+            let found = uris.map(|uri| {
+                let uri = format!("sip:{uri}");
+                policy.objection(&service, &Uri::parse(uri.as_bytes()).unwrap())
+            });
+            assert_eq!(found, expected, "{foreign_recipients:?} {consent}");
+            let tel = policy.objection(&service, &Uri::parse(b"tel:+1-555").unwrap());
+            assert_eq!(tel, None, "{foreign_recipients:?} {consent}");
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! Who may send to a group: rulesets of RFC 4745 with OMA's conditions and actions (G-3, G-4).
+//!
+//! A rule applies when all its conditions hold; what one rule that applies allows is allowed. A
+//! condition that is not known, or that asks for what is not known here (a sphere), never holds.
+//! Transformations are not read: there is nothing here that they could change.
+
+use super::date_time;
+use super::group::{Addressing, Group};
+use super::policy::Policy;
+use crate::sip::Uri;
+use crate::sip::identity::AssertedIdentity;
+use crate::sip::uri_equality::same_host;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// The action that lets the originator hide who he is (I-6).
+pub const ALLOW_ANONYMITY: &str = "allow-anonymity";
+
+/// A ruleset as it is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ruleset {
+    /// The rules in their order, which counts for nothing.
+    pub rules: Vec<Rule>,
+}
+
+/// One rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name within the ruleset.
+    pub id: String,
+    /// All of them must hold; without any the rule always applies.
+    pub conditions: Vec<Condition>,
+    /// What the rule allows (`true`) or does not allow.
+    pub actions: Vec<(String, bool)>,
+}
+
+/// One condition of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// The originator is any of these.
+    Identity(Vec<Identity>),
+    /// It is any of these times: from, until.
+    Validity(Vec<(String, String)>),
+    /// The owner is in this state, which nobody knows here: never holds.
+    Sphere(String),
+    /// The originator is a member of the group.
+    IsListMember,
+    /// The originator is in any of these lists, each named by its address.
+    ExternalList(Vec<String>),
+    /// No other rule applies.
+    OtherIdentity,
+    /// The originator wants to stay anonymous.
+    AnonymousRequest,
+    /// Not known here, so it never holds: namespace and name.
+    Unknown(String, String),
+}
+
+/// One or many originators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Whoever has this address.
+    One(String),
+    /// Everybody in the domain, or everybody, but for some.
+    Many {
+        /// The domain.
+        domain: Option<String>,
+        /// Who is not meant.
+        except: Vec<Except>,
+    },
+}
+
+/// Who is not meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Except {
+    /// Everybody in this domain.
+    Domain(String),
+    /// Whoever has this address.
+    Id(String),
+}
+
+/// Who asks, how and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a, 'm> {
+    /// All his asserted addresses: one that fits suffices (I-2), one that is excepted excepts him.
+    pub identity: &'a AssertedIdentity<'m>,
+    /// Whether he wants to stay anonymous.
+    pub anonymous: bool,
+    /// The time of arrival.
+    pub now: SystemTime,
+}
+
+/// What a group allows somebody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Permissions {
+    /// To send to it.
+    pub send: bool,
+    /// To stay anonymous (I-6).
+    pub anonymity: bool,
+}
+
+impl Group {
+    /// What the group allows `asker`. Without rules its members may send, and nobody may stay
+    /// anonymous (G-4).
+    pub fn permissions(&self, asker: &Asker<'_, '_>, policy: &Policy) -> Permissions {
+        let addressing = &policy.addressing;
+        match self.rules() {
+            None => Permissions {
+                send: is_in(self, asker, addressing),
+                anonymity: false,
+            },
+            Some(rules) => {
+                let send = policy.access.send_action.as_str();
+                let [send, anonymity] =
+                    rules.allow([send, ALLOW_ANONYMITY], self, asker, addressing);
+                Permissions { send, anonymity }
+            }
+        }
+    }
+}
+
+/// Whether one of the asker's addresses is among those of `group`.
+fn is_in(group: &Group, asker: &Asker<'_, '_>, addressing: &Addressing) -> bool {
+    let mut addresses = asker.identity.addresses.iter();
+    addresses.any(|address| group.has(&address.uri, addressing))
+}
+
+/// A ruleset, ready for use.
+#[derive(Debug, Default)]
+pub struct Rules {
+    rules: Vec<Compiled>,
+    weight: usize,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    checks: Vec<Check>,
+    /// The actions that are allowed.
+    allowed: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Check {
+    AnyOf(Group, Vec<Many>),
+    During(Vec<(SystemTime, SystemTime)>),
+    Member,
+    InLists(Vec<Arc<Group>>),
+    Other,
+    Anonymous,
+    Never,
+}
+
+#[derive(Debug)]
+struct Many {
+    domain: Option<String>,
+    except_domains: Vec<String>,
+    except: Group,
+}
+
+impl Rules {
+    /// Makes a ruleset ready. `list` has the addresses of a list by its address, if it is known.
+    pub fn compile(
+        ruleset: &Ruleset,
+        addressing: &Addressing,
+        mut list: impl FnMut(&str) -> Option<Arc<Group>>,
+    ) -> Self {
+        let mut weight = 0;
+        let rules = ruleset.rules.iter().map(|rule| {
+            let checks = rule.conditions.iter();
+            let checks = checks.map(|it| Check::compile(it, addressing, &mut list, &mut weight));
+            let allowed = rule.actions.iter().filter(|(_, allows)| *allows);
+            Compiled {
+                checks: checks.collect(),
+                allowed: allowed.map(|(name, _)| name.clone()).collect(),
+            }
+        });
+        let rules = rules.collect();
+        Self { rules, weight }
+    }
+
+    /// Rules that allow nobody anything, for a ruleset that cannot be read.
+    pub fn nobody() -> Self {
+        Self::default()
+    }
+
+    /// About how many addresses the rules keep in memory.
+    pub fn weight(&self) -> usize {
+        self.weight + self.rules.len()
+    }
+
+    /// Whether any rule can allow `action`, to somebody at some time.
+    pub fn ever_allow(&self, action: &str) -> bool {
+        let mut rules = self.rules.iter();
+        rules.any(|rule| rule.allows(action))
+    }
+
+    /// Which of `actions` the rules that apply allow (G-3).
+    fn allow<const COUNT: usize>(
+        &self,
+        actions: [&str; COUNT],
+        group: &Group,
+        asker: &Asker<'_, '_>,
+        addressing: &Addressing,
+    ) -> [bool; COUNT] {
+        let mut allowed = [false; COUNT];
+        let mut any_applies = false;
+        // Whether a rule with other-identity applies hangs on all others: those come first.
+        for others in [false, true] {
+            if others && any_applies {
+                break;
+            }
+            let rules = self.rules.iter();
+            for rule in rules.filter(|rule| rule.asks_others() == others) {
+                let mut checks = rule.checks.iter();
+                if checks.all(|check| check.holds(group, asker, addressing)) {
+                    any_applies |= !others;
+                    for (allowed, action) in allowed.iter_mut().zip(actions) {
+                        *allowed |= rule.allows(action);
+                    }
+                }
+            }
+        }
+        allowed
+    }
+}
+
+impl Compiled {
+    fn asks_others(&self) -> bool {
+        self.checks
+            .iter()
+            .any(|check| matches!(check, Check::Other))
+    }
+
+    fn allows(&self, action: &str) -> bool {
+        self.allowed.iter().any(|allowed| allowed == action)
+    }
+}
+
+impl Check {
+    fn compile(
+        condition: &Condition,
+        addressing: &Addressing,
+        list: &mut impl FnMut(&str) -> Option<Arc<Group>>,
+        weight: &mut usize,
+    ) -> Self {
+        match condition {
+            Condition::Identity(identities) => {
+                let ones = identities.iter().filter_map(|identity| match identity {
+                    Identity::One(id) => Some(id.as_str()),
+                    Identity::Many { .. } => None,
+                });
+                let ones = addresses(ones, addressing);
+                let many = identities.iter().filter_map(|identity| match identity {
+                    Identity::One(_) => None,
+                    Identity::Many { domain, except } => {
+                        Some(Many::compile(domain.as_deref(), except, addressing))
+                    }
+                });
+                let many: Vec<_> = many.collect();
+                let excepted = many.iter().map(|many| 1 + many.except.members());
+                *weight += ones.members() + excepted.sum::<usize>();
+                Self::AnyOf(ones, many)
+            }
+            Condition::Validity(times) => {
+                let times = times.iter();
+                let read = |(from, until): &(String, String)| {
+                    Some((date_time::parse(from)?, date_time::parse(until)?))
+                };
+                Self::During(times.filter_map(read).collect())
+            }
+            Condition::IsListMember => Self::Member,
+            Condition::ExternalList(anchors) => {
+                let lists = anchors.iter().filter_map(|anchor| list(anchor));
+                let lists: Vec<_> = lists.collect();
+                *weight += lists.iter().map(|list| list.members()).sum::<usize>();
+                Self::InLists(lists)
+            }
+            Condition::OtherIdentity => Self::Other,
+            Condition::AnonymousRequest => Self::Anonymous,
+            Condition::Sphere(_) | Condition::Unknown(..) => Self::Never,
+        }
+    }
+
+    /// Whether the condition holds; of other-identity it is the caller who knows.
+    fn holds(&self, group: &Group, asker: &Asker<'_, '_>, addressing: &Addressing) -> bool {
+        match self {
+            Self::AnyOf(ones, many) => {
+                is_in(ones, asker, addressing)
+                    || many.iter().any(|many| many.includes(asker, addressing))
+            }
+            Self::During(times) => {
+                let mut times = times.iter();
+                times.any(|(from, until)| *from <= asker.now && asker.now < *until)
+            }
+            Self::Member => is_in(group, asker, addressing),
+            Self::InLists(lists) => {
+                let mut lists = lists.iter();
+                lists.any(|list| is_in(list, asker, addressing))
+            }
+            Self::Anonymous => asker.anonymous,
+            Self::Other => true,
+            Self::Never => false,
+        }
+    }
+}
+
+impl Many {
+    fn compile(domain: Option<&str>, except: &[Except], addressing: &Addressing) -> Self {
+        let ids = except.iter().filter_map(|except| match except {
+            Except::Id(id) => Some(id.as_str()),
+            Except::Domain(_) => None,
+        });
+        let domains = except.iter().filter_map(|except| match except {
+            Except::Domain(domain) => Some(domain.clone()),
+            Except::Id(_) => None,
+        });
+        Self {
+            domain: domain.map(str::to_owned),
+            except_domains: domains.collect(),
+            except: addresses(ids, addressing),
+        }
+    }
+
+    fn includes(&self, asker: &Asker<'_, '_>, addressing: &Addressing) -> bool {
+        let mut addresses = asker.identity.addresses.iter();
+        let is_meant = match &self.domain {
+            None => true,
+            Some(domain) => addresses.any(|address| is_in_domain(&address.uri, domain)),
+        };
+        let mut addresses = asker.identity.addresses.iter();
+        is_meant
+            && !is_in(&self.except, asker, addressing)
+            && !addresses.any(|address| {
+                let mut domains = self.except_domains.iter();
+                domains.any(|domain| is_in_domain(&address.uri, domain))
+            })
+    }
+}
+
+/// Whether the host of `uri` is `domain`, not below it (RFC 4745 §7.1.2).
+fn is_in_domain(uri: &Uri<'_>, domain: &str) -> bool {
+    matches!(uri, Uri::Sip(sip) if same_host(sip.host, domain.as_bytes()))
+}
+
+/// Addresses that are found again by equality (C-1 to C-3).
+pub fn addresses<'a>(all: impl Iterator<Item = &'a str>, addressing: &Addressing) -> Group {
+    Group::compile(String::new(), true, all, addressing, |_| false)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+//! Group documents: OMA's `list-service` (G-1), resource lists of RFC 4826, rulesets of RFC 4745.
+//!
+//! What a document says that cannot be kept is named, with its line, and never silently dropped.
+//! What is kept is written again with the same meaning. Documents are hostile until read: see
+//! [`crate::sip::xml`] for the guards.
+
+mod error;
+mod group;
+mod list;
+mod ruleset;
+#[cfg(test)]
+mod tests;
+mod walker;
+mod write;
+mod xcap;
+
+pub use error::{DocumentError, Notes};
+pub use group::{Document, GroupDocument};
+pub use list::{Entry, Item, List, Reference};
+pub use ruleset::{read_ruleset, write_ruleset};
+pub use write::{Format, Written};
+pub use xcap::{Flat, XcapRoot, flatten, read_file};
+
+/// The longest document that is read: a group of 100,000 members with their names has 10 MB.
+pub const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// Namespaces.
+mod namespace {
+    pub const COMMON_POLICY: &str = "urn:ietf:params:xml:ns:common-policy";
+    pub const RESOURCE_LISTS: &str = "urn:ietf:params:xml:ns:resource-lists";
+    pub const LIST_SERVICE: &str = "urn:oma:xml:poc:list-service";
+    pub const OMA_POLICY: &str = "urn:oma:xml:xdm:common-policy";
+    /// All of OMA's begin so; its releases moved elements from one to another.
+    pub const OMA: &str = "urn:oma:xml:";
+
+    /// Whether it is one of OMA's.
+    pub fn is_oma(namespace: &str) -> bool {
+        namespace.starts_with(OMA)
+    }
+}

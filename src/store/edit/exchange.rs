@@ -1,0 +1,332 @@
+//! Whole groups in and out, as group documents have them.
+
+use super::change::{Change, Index, member_uri};
+use super::{EditError, Editor, GroupRecord, group_uri};
+use crate::control::rules::{Condition, Ruleset};
+use crate::sip::Uri;
+use crate::store::StoreError;
+use crate::store::database::{Probe, optional_text, rule_lists, text};
+use crate::store::document::{DocumentError, Notes, Written, read_ruleset, write_ruleset};
+use std::collections::{HashMap, HashSet};
+
+/// A list that a condition of a ruleset names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewList {
+    /// Its address as the ruleset spells it.
+    pub anchor: String,
+    /// Who is in it; `None` leaves what is stored.
+    pub entries: Option<Vec<String>>,
+}
+
+/// A group to be stored as it is here, whether or not it is there already.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PutGroup {
+    /// The address, in any spelling.
+    pub uri: String,
+    /// A name for people; `None` leaves what is stored.
+    pub display_name: Option<String>,
+    /// The members, each with its name if it has one.
+    pub members: Vec<(String, Option<String>)>,
+    /// What only a document with rules says; `None` leaves what is stored.
+    pub rules: Option<PutRules>,
+}
+
+/// What only a document with rules says of a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PutRules {
+    /// Who may do what.
+    pub ruleset: Option<Ruleset>,
+    /// The lists that the ruleset names.
+    pub lists: Vec<NewList>,
+    /// The most who may take part in a session.
+    pub max_participant_count: Option<u32>,
+    /// Whether a session invites all members.
+    pub invite_members: Option<bool>,
+}
+
+/// What [`Editor::put_groups`] did with one group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// The group's address.
+    pub group: String,
+    /// Whether it was not there before.
+    pub is_new: bool,
+    /// How many members it has now.
+    pub members: usize,
+    /// Members that were left out: which of those given, and why.
+    pub left_out: Vec<(usize, String)>,
+    /// Members that are groups or services themselves (H-4).
+    pub nested: Vec<String>,
+}
+
+/// A group with all there is to write of it.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// What a document can say.
+    pub written: Written,
+    /// Whether the group takes pager-mode messages.
+    pub pager_mode: bool,
+    /// How many addresses the lists have that its ruleset names.
+    pub listed: usize,
+    /// What of the stored ruleset is not written, or why none of it is.
+    pub ruleset: Result<Notes, DocumentError>,
+}
+
+impl Editor {
+    /// Stores groups, all or none: each has the given members and no others.
+    ///
+    /// # Errors
+    ///
+    /// An address that cannot be a group's or is a service's, or too many members. A member that
+    /// cannot be one is left out.
+    pub fn put_groups(&mut self, groups: &[PutGroup]) -> Result<Vec<Put>, EditError> {
+        self.change(|change| {
+            let mut put = Vec::new();
+            for group in groups {
+                put.push(change.put_group(group)?);
+            }
+            // Only now: a group may have one for a member that comes behind it.
+            for (done, group) in put.iter_mut().zip(groups) {
+                done.nested = change.nested(group)?;
+            }
+            Ok(put)
+        })
+    }
+
+    /// The groups with these addresses, or all, one after the other to `each`, until it returns an
+    /// error.
+    ///
+    /// # Errors
+    ///
+    /// There is no such group, the database cannot be read, or what `each` returned.
+    pub fn export<E>(
+        &mut self,
+        uris: &[String],
+        mut each: impl FnMut(&Exported) -> Result<(), E>,
+    ) -> Result<Result<(), E>, EditError> {
+        self.read(|change| {
+            let mut groups = Vec::new();
+            for uri in uris {
+                groups.push(change.existing_group(&group_uri(uri)?)?);
+            }
+            if uris.is_empty() {
+                groups = change.sqlite(|transaction| {
+                    let sql = format!("{} ORDER BY uri", super::SELECT_GROUP);
+                    let mut statement = transaction.prepare(&sql)?;
+                    statement.query_map([], super::group_record)?.collect()
+                })?;
+            }
+            for group in groups {
+                if let Err(error) = each(&change.exported(group)?) {
+                    return Ok(Err(error));
+                }
+            }
+            Ok(Ok(()))
+        })
+    }
+}
+
+impl Change<'_> {
+    fn put_group(&self, new: &PutGroup) -> Result<Put, EditError> {
+        let uri = group_uri(&new.uri)?;
+        if self.service(&uri)?.is_some() {
+            return Err(EditError::IsService(uri));
+        }
+        let bad_name = |name: &&String| name.chars().any(char::is_control);
+        if let Some(name) = new.display_name.as_ref().filter(bad_name) {
+            return Err(EditError::DisplayName(name.clone()));
+        }
+        let is_new = self.group(&uri)?.is_none();
+        if is_new {
+            let sql = "INSERT INTO im_group (uri) VALUES (?1)";
+            self.sqlite(|transaction| transaction.execute(sql, [&uri]))?;
+        }
+        let group = self.existing_group(&uri)?;
+        if new.display_name.is_some() && new.display_name != group.display_name {
+            let sql = "UPDATE im_group SET display_name = ?2 WHERE id = ?1";
+            self.sqlite(|transaction| transaction.execute(sql, (group.id, &new.display_name)))?;
+        }
+        let left_out = self.put_members(&group, &new.members)?;
+        if let Some(rules) = &new.rules {
+            self.put_rules(&group, rules)?;
+        }
+        Ok(Put {
+            group: uri,
+            is_new,
+            members: new.members.len() - left_out.len(),
+            left_out,
+            nested: Vec::new(),
+        })
+    }
+
+    fn put_members(
+        &self,
+        group: &GroupRecord,
+        members: &[(String, Option<String>)],
+    ) -> Result<Vec<(usize, String)>, EditError> {
+        let mut index = Index::of([]);
+        let (mut kept, mut left_out) = (Vec::new(), Vec::new());
+        for (at, (member, name)) in members.iter().enumerate() {
+            let uri = match member_uri(member) {
+                Ok(uri) => uri,
+                Err(error) => {
+                    left_out.push((at, error.to_string()));
+                    continue;
+                }
+            };
+            if let Some(first) = index.equals(&uri).next() {
+                left_out.push((at, format!("{member} is the address {first} again")));
+                continue;
+            }
+            index.file(uri, member);
+            kept.push((member.as_str(), name));
+        }
+        if kept.len() > self.max_members as usize {
+            return Err(EditError::TooManyMembers {
+                group: group.uri.clone(),
+                count: kept.len(),
+                limit: self.max_members,
+            });
+        }
+        let existing: HashSet<String> = self.members(group)?.into_iter().collect();
+        let wanted: HashSet<&str> = kept.iter().map(|(member, _)| *member).collect();
+        self.sqlite(|transaction| {
+            let id = group.id;
+            let sql = "DELETE FROM member WHERE group_id = ?1 AND uri = ?2";
+            let mut delete = transaction.prepare(sql)?;
+            for gone in existing.iter().filter(|it| !wanted.contains(it.as_str())) {
+                delete.execute((id, gone))?;
+            }
+            transaction.execute("DELETE FROM member_name WHERE group_id = ?1", [id])?;
+            let sql = "INSERT INTO member (group_id, uri) VALUES (?1, ?2)";
+            let mut insert = transaction.prepare(sql)?;
+            let sql = "INSERT INTO member_name (group_id, uri, display_name) VALUES (?1, ?2, ?3)";
+            let mut insert_name = transaction.prepare(sql)?;
+            for (member, name) in kept {
+                if !existing.contains(member) {
+                    insert.execute((id, member))?;
+                }
+                if let Some(name) = name {
+                    insert_name.execute((id, member, name))?;
+                }
+            }
+            Ok(left_out)
+        })
+    }
+
+    fn put_rules(&self, group: &GroupRecord, rules: &PutRules) -> Result<(), EditError> {
+        let ruleset = rules.ruleset.as_ref().map(|rules| write_ruleset(rules, ""));
+        self.sqlite(|transaction| {
+            let id = group.id;
+            transaction.execute(
+                "UPDATE im_group SET ruleset = ?2, max_participant_count = ?3, invite_members = ?4
+                 WHERE id = ?1",
+                (
+                    id,
+                    ruleset,
+                    rules.max_participant_count,
+                    rules.invite_members,
+                ),
+            )?;
+            let named: HashSet<&str> = rules.lists.iter().map(|it| it.anchor.as_str()).collect();
+            let sql = "DELETE FROM rule_list WHERE group_id = ?1 AND anchor = ?2";
+            let mut delete = transaction.prepare(sql)?;
+            for anchor in rule_lists(transaction, id)?.keys() {
+                if !named.contains(anchor.as_str()) {
+                    delete.execute((id, anchor))?;
+                }
+            }
+            let sql = "INSERT OR IGNORE INTO rule_list (group_id, anchor, uri) VALUES (?1, ?2, ?3)";
+            let mut insert = transaction.prepare(sql)?;
+            for NewList { anchor, entries } in &rules.lists {
+                let Some(entries) = entries else {
+                    continue;
+                };
+                delete.execute((id, anchor))?;
+                for entry in entries {
+                    insert.execute((id, anchor, entry))?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn nested(&self, group: &PutGroup) -> Result<Vec<String>, EditError> {
+        self.sqlite(|transaction| {
+            let mut probe = Probe::new(transaction)?;
+            let mut nested = Vec::new();
+            for (member, _) in &group.members {
+                if let Ok(Uri::Sip(sip)) = Uri::parse(member.as_bytes())
+                    && probe.is_ours(&sip)?
+                {
+                    nested.push(member.clone());
+                }
+            }
+            Ok(nested)
+        })
+    }
+
+    fn exported(&self, group: GroupRecord) -> Result<Exported, EditError> {
+        let members = self.members(&group)?;
+        let failed = |error| EditError::Store(StoreError::sqlite(self.path, &error));
+        let transaction = &self.transaction;
+        let mut names = HashMap::new();
+        let mut read_names = || -> rusqlite::Result<()> {
+            let sql = "SELECT uri, display_name FROM member_name WHERE group_id = ?1";
+            let mut statement = transaction.prepare(sql)?;
+            let mut rows = statement.query([group.id])?;
+            while let Some(row) = rows.next()? {
+                names.insert(text(row, 0)?.into_owned(), text(row, 1)?.into_owned());
+            }
+            Ok(())
+        };
+        read_names().map_err(failed)?;
+        let sql =
+            "SELECT ruleset, max_participant_count, invite_members FROM im_group WHERE id = ?1";
+        let (ruleset, max_participant_count, invite_members) = transaction
+            .query_row(sql, [group.id], |row| {
+                Ok((optional_text(row, 0)?, row.get(1)?, row.get(2)?))
+            })
+            .map_err(failed)?;
+        let lists = rule_lists(transaction, group.id).map_err(failed)?;
+        let (ruleset, notes) = match ruleset.as_deref().map(read_ruleset) {
+            None => (None, Ok(Notes::default())),
+            Some(Ok((ruleset, notes))) => (Some(ruleset), Ok(notes)),
+            // Nobody may send to such a group, and so it is to be where it is read again.
+            Some(Err(error)) => (Some(Ruleset::default()), Err(error)),
+        };
+        let named = |member: String| {
+            let name = names.remove(&member);
+            (member, name)
+        };
+        Ok(Exported {
+            written: Written {
+                uri: group.uri,
+                display_name: group.display_name,
+                members: members.into_iter().map(named).collect(),
+                ruleset,
+                max_participant_count,
+                invite_members,
+            },
+            pager_mode: group.pager_mode,
+            listed: lists.values().map(|list| list.len()).sum(),
+            ruleset: notes,
+        })
+    }
+}
+
+impl PutRules {
+    /// The lists that the ruleset names, each once.
+    pub fn anchors(&self) -> Vec<String> {
+        let rules = self.ruleset.iter().flat_map(|ruleset| &ruleset.rules);
+        let conditions = rules.flat_map(|rule| &rule.conditions);
+        let lists = conditions.filter_map(|condition| match condition {
+            Condition::ExternalList(anchors) => Some(anchors),
+            _ => None,
+        });
+        let mut anchors: Vec<String> = lists.flatten().cloned().collect();
+        anchors.sort();
+        anchors.dedup();
+        anchors
+    }
+}

@@ -1,0 +1,205 @@
+//! Services, and who has consented to get messages from them (U-12).
+
+use super::change::{Change, Index, equal_address, member_uri};
+use super::{EditError, Editor, group_uri};
+use crate::store::database::text;
+use rusqlite::OptionalExtension;
+use std::borrow::Cow;
+
+/// A service as it is stored, without its consents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceRecord {
+    id: i64,
+    /// The address.
+    pub uri: String,
+    /// Whether the service takes pager-mode messages.
+    pub pager_mode: bool,
+    /// How many addresses have consented.
+    pub consents: u64,
+}
+
+const SELECT_SERVICE: &str = "SELECT id, uri, pager_mode,
+    (SELECT count(*) FROM consent WHERE service_id = id) FROM service";
+
+fn service_record(row: &rusqlite::Row<'_>) -> rusqlite::Result<ServiceRecord> {
+    Ok(ServiceRecord {
+        id: row.get(0)?,
+        uri: text(row, 1)?.into_owned(),
+        pager_mode: row.get(2)?,
+        consents: row.get::<_, i64>(3)?.unsigned_abs(),
+    })
+}
+
+impl Editor {
+    /// Adds a service.
+    ///
+    /// # Errors
+    ///
+    /// An address that cannot be a service's, or that a group or service has.
+    pub fn add_service(&mut self, uri: &str, pager_mode: bool) -> Result<ServiceRecord, EditError> {
+        let uri = group_uri(uri)?;
+        self.change(|change| {
+            if change.group(&uri)?.is_some() {
+                return Err(EditError::IsGroup(uri.clone()));
+            }
+            if change.service(&uri)?.is_some() {
+                return Err(EditError::ServiceExists(uri.clone()));
+            }
+            let sql = "INSERT INTO service (uri, pager_mode) VALUES (?1, ?2)";
+            change.sqlite(|transaction| transaction.execute(sql, (&uri, pager_mode)))?;
+            change.existing_service(&uri)
+        })
+    }
+
+    /// Deletes a service with its consents, and returns what it was.
+    ///
+    /// # Errors
+    ///
+    /// There is no such service.
+    pub fn delete_service(&mut self, uri: &str) -> Result<ServiceRecord, EditError> {
+        let uri = group_uri(uri)?;
+        self.change(|change| {
+            let service = change.existing_service(&uri)?;
+            let sql = "DELETE FROM service WHERE id = ?1";
+            change.sqlite(|transaction| transaction.execute(sql, [service.id]))?;
+            Ok(service)
+        })
+    }
+
+    /// All services, sorted by address.
+    ///
+    /// # Errors
+    ///
+    /// The database cannot be read.
+    pub fn services(&mut self) -> Result<Vec<ServiceRecord>, EditError> {
+        self.read(|change| {
+            change.sqlite(|transaction| {
+                let sql = format!("{SELECT_SERVICE} ORDER BY uri");
+                let mut statement = transaction.prepare(&sql)?;
+                statement.query_map([], service_record)?.collect()
+            })
+        })
+    }
+
+    /// Adds consents, all or none. An address that has consented already, in whatever spelling,
+    /// is left as it is; returns how many are new.
+    ///
+    /// # Errors
+    ///
+    /// There is no such service, or an address is none that can be sent to.
+    pub fn add_consents<'a>(
+        &mut self,
+        service: &str,
+        new: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(ServiceRecord, usize), EditError> {
+        let uri = group_uri(service)?;
+        self.change(|change| {
+            let service = change.existing_service(&uri)?;
+            let existing = change.consents(&service)?;
+            let mut index = Index::of(existing.iter().map(String::as_str));
+            let mut added = Vec::new();
+            for address in new {
+                let uri = member_uri(address)?;
+                if index.equals(&uri).next().is_none() {
+                    index.file(uri, address);
+                    added.push(address);
+                }
+            }
+            change.sqlite(|transaction| {
+                let sql = "INSERT INTO consent (service_id, uri) VALUES (?1, ?2)";
+                let mut insert = transaction.prepare(sql)?;
+                for address in &added {
+                    insert.execute((service.id, address))?;
+                }
+                Ok(())
+            })?;
+            Ok((service, added.len()))
+        })
+    }
+
+    /// Deletes consents, all or none, each by the text as it is stored or by equality (C-1, C-3),
+    /// and returns them as they were stored.
+    ///
+    /// # Errors
+    ///
+    /// There is no such service, or an address has not consented.
+    pub fn delete_consents<'a>(
+        &mut self,
+        service: &str,
+        gone: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Vec<String>, EditError> {
+        let uri = group_uri(service)?;
+        self.change(|change| {
+            let service = change.existing_service(&uri)?;
+            let existing = change.consents(&service)?;
+            let index = Index::of(existing.iter().map(String::as_str));
+            let mut deleted: Vec<String> = Vec::new();
+            for address in gone {
+                let stored = existing.binary_search_by(|it| it.as_str().cmp(address));
+                let found = match stored {
+                    Ok(at) => existing[at].as_str(),
+                    Err(_) => {
+                        equal_address(&index, &service.uri, address).map_err(
+                            |error| match error {
+                                EditError::NoMember { group, member } => EditError::NoConsent {
+                                    service: group,
+                                    address: member,
+                                },
+                                other => other,
+                            },
+                        )?
+                    }
+                };
+                deleted.push(found.to_owned());
+            }
+            change.sqlite(|transaction| {
+                let sql = "DELETE FROM consent WHERE service_id = ?1 AND uri = ?2";
+                let mut delete = transaction.prepare(sql)?;
+                for address in &deleted {
+                    delete.execute((service.id, address))?;
+                }
+                Ok(())
+            })?;
+            Ok(deleted)
+        })
+    }
+
+    /// Who has consented to get messages from a service, in their order.
+    ///
+    /// # Errors
+    ///
+    /// There is no such service.
+    pub fn consents(&mut self, service: &str) -> Result<Vec<String>, EditError> {
+        let uri = group_uri(service)?;
+        self.read(|change| {
+            let service = change.existing_service(&uri)?;
+            change.consents(&service)
+        })
+    }
+}
+
+impl Change<'_> {
+    pub fn service(&self, uri: &str) -> Result<Option<ServiceRecord>, EditError> {
+        let sql = format!("{SELECT_SERVICE} WHERE uri = ?1");
+        self.sqlite(|transaction| {
+            transaction
+                .query_row(&sql, [uri], service_record)
+                .optional()
+        })
+    }
+
+    fn existing_service(&self, uri: &str) -> Result<ServiceRecord, EditError> {
+        let missing = || EditError::NoService(self.path.to_owned(), uri.to_owned());
+        self.service(uri)?.ok_or_else(missing)
+    }
+
+    fn consents(&self, service: &ServiceRecord) -> Result<Vec<String>, EditError> {
+        self.sqlite(|transaction| {
+            let sql = "SELECT uri FROM consent WHERE service_id = ?1 ORDER BY uri";
+            let mut statement = transaction.prepare(sql)?;
+            let consents =
+                statement.query_map([service.id], |row| text(row, 0).map(Cow::into_owned))?;
+            consents.collect()
+        })
+    }
+}

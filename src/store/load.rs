@@ -1,0 +1,107 @@
+//! From rows to groups and services, ready for use.
+
+use super::cache::{Entry, Known};
+use super::database::{Snapshot, TargetKind, TargetRow};
+use super::document;
+use crate::control::rules::{Rules, addresses};
+use crate::control::{Addressing, Group, Service};
+use crate::sip::text::Printable;
+use crate::sip::uri::{SipUri, Uri};
+use std::sync::Arc;
+
+/// Whether a group or service with an unchanged revision is still compiled rightly: members of a
+/// group that are groups themselves count, so the set of groups counts too.
+pub fn still_holds(
+    entry: &Entry,
+    directory: i64,
+    snapshot: &Snapshot<'_>,
+    addressing: &Addressing,
+) -> rusqlite::Result<bool> {
+    let group = match &entry.known {
+        Known::Group(group) => group,
+        Known::TooMany(_) | Known::Service(_) => return Ok(true),
+        Known::Absent | Known::TooLarge => return Ok(false),
+    };
+    if entry.directory == directory {
+        return Ok(true);
+    }
+    // A group that is gone may be among the nested members, and a new one among the others.
+    Ok(group.nested().is_empty()
+        && !snapshot.any_changed_since(entry.directory, |uri| {
+            let uri = Uri::parse(uri.as_bytes());
+            uri.is_ok_and(|uri| group.has(&uri, addressing))
+        })?)
+}
+
+/// Reads what stands in `row`: a group of at most `limit` members, or a service.
+pub fn load(
+    snapshot: &Snapshot<'_>,
+    uri: String,
+    row: &TargetRow,
+    addressing: &Addressing,
+    limit: u32,
+    expands: bool,
+) -> rusqlite::Result<Known> {
+    let TargetKind::Group(ruleset) = &row.is else {
+        let consents = snapshot.consents(row.id)?;
+        return Ok(Known::Service(Arc::new(Service {
+            uri,
+            pager_mode: row.pager_mode,
+            consenting: addresses(consents.iter(), addressing),
+        })));
+    };
+    let Some(members) = snapshot.members(row.id, limit)? else {
+        return snapshot.member_count(row.id).map(Known::TooMany);
+    };
+    let mut probe = snapshot.probe()?;
+    let mut failure = None;
+    let is_ours = |sip: &SipUri<'_>| {
+        // An address in a domain that is not served is never asked for, group or not.
+        let asked = addressing.serves(sip.host) && failure.is_none();
+        asked
+            && probe.is_ours(sip).unwrap_or_else(|error| {
+                failure = Some(error);
+                false
+            })
+    };
+    let mut group = Group::compile(uri, row.pager_mode, members.iter(), addressing, is_ours);
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    if expands {
+        group = group.for_expansion();
+    }
+    if let Some(text) = ruleset {
+        let rules = rules(snapshot, row.id, text, group.uri(), addressing)?;
+        group = group.with_rules(rules);
+    }
+    Ok(Known::Group(Arc::new(group)))
+}
+
+/// A ruleset that cannot be read allows nobody anything: the log says so.
+fn rules(
+    snapshot: &Snapshot<'_>,
+    group: i64,
+    text: &str,
+    uri: &str,
+    addressing: &Addressing,
+) -> rusqlite::Result<Rules> {
+    let ruleset = match document::read_ruleset(text) {
+        Ok((ruleset, _)) => ruleset,
+        Err(error) => {
+            let uri = Printable(uri.as_bytes());
+            log::error!(
+                "group {uri}: nobody may send to it, as its ruleset cannot be read: {error}; see what `cimfctl check` finds"
+            );
+            return Ok(Rules::nobody());
+        }
+    };
+    let lists = snapshot.rule_lists(group)?;
+    let compile = |list: &super::database::Members| Arc::new(addresses(list.iter(), addressing));
+    let lists: std::collections::HashMap<_, _> = lists
+        .iter()
+        .map(|(anchor, list)| (anchor.as_str(), compile(list)))
+        .collect();
+    let list = |anchor: &str| lists.get(anchor).cloned();
+    Ok(Rules::compile(&ruleset, addressing, list))
+}
