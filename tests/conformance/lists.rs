@@ -220,7 +220,7 @@ pub fn lists_that_are_no_lists_are_refused(transport: Transport) {
     let bob = entries(&["sip:bob@home1.net"]);
     let good = list(&bob);
     let many = |count: usize| -> String {
-        let uris: Vec<String> = (0..count).map(|n| format!("sip:m{n}@home1.net")).collect();
+        let uris: Vec<String> = (0..count).map(|n| format!("sip:m{n}@h")).collect();
         list(&entries(
             &uris.iter().map(String::as_str).collect::<Vec<_>>(),
         ))
@@ -269,12 +269,11 @@ pub fn lists_that_are_no_lists_are_refused(transport: Transport) {
         ),
         (vec![TEXT, &list(&entries(&[SERVICE]))], 403),
     ] {
-        // Over UDP a datagram of a thousand entries is too large for some systems.
+        // Kamailio 6 drops more than 32,767 bytes (msg_recv_max_size).
         let request = message(&client, &parts);
-        if request.bytes().len() < 60_000 {
-            let response = refused(&rig, &mut client, &request, code);
-            assert_eq!(response.has("Accept"), code == 415, "{response}");
-        }
+        assert!(request.bytes().len() < 32_000);
+        let response = refused(&rig, &mut client, &request, code);
+        assert_eq!(response.has("Accept"), code == 415, "{response}");
     }
     let mut broken = message(&client, &[TEXT, &good]);
     broken.body.truncate(broken.body.len() - 6);
