@@ -5,11 +5,12 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use cimf::control::{
-    Accepted, Access, Addressing, Decision, Directory, Policy, Reach, Source, Target, Transport,
-    TrustedPeer, Unavailable, World, recognise,
+    Accepted, Access, Addressing, Believed, Charging, Decision, Directory, Feature, Policy, Reach,
+    Source, Target, Transport, TrustedPeer, Unavailable, World, recognise,
 };
 use cimf::fanout::RecentTable;
 use cimf::server::RandomPool;
+use cimf::sip::accept_contact::FeatureTag;
 use cimf::sip::{SipUri, Uri};
 use cimf::store::Store;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -42,8 +43,24 @@ fn policy() -> Policy {
         hide_groups: false,
         skip_originator: true,
         trusted_peers: vec![TrustedPeer::parse("tcp:127.0.0.0/8").unwrap()],
+        believed: Believed {
+            peers: true,
+            ..Believed::default()
+        },
+        from_mismatch: None,
+        groups_may_allow_anonymity: false,
+        asserts_group: false,
+        charging: Charging {
+            ioi: "home1.net".to_owned(),
+            copies_icid: false,
+        },
+        features: vec![Feature {
+            tag: FeatureTag::parse("+g.oma.sip-im").unwrap(),
+            accept_contact: b"Accept-Contact: *;+g.oma.sip-im;require;explicit\r\n".to_vec(),
+        }],
         trusted_next_hop: true,
         route_header: b"Route: <sip:icscf.home1.net;transport=tcp;lr>\r\n".to_vec(),
+        route_is_originating: false,
         copy_headers: Vec::new(),
         access: Access::default(),
     }
@@ -79,7 +96,7 @@ fn store(folder: &Path, members: usize, policy: &Policy) -> Store {
 
 struct Desk {
     policy: Policy,
-    source: Source,
+    source: Source<'static>,
     recent: RecentTable,
 }
 
@@ -105,6 +122,7 @@ fn decision(criterion: &mut Criterion) {
         source: Source {
             address: [127, 0, 0, 1].into(),
             transport: Transport::Tcp,
+            identity: None,
         },
         recent: RecentTable::new(65536, [7; 16]).unwrap(),
     };

@@ -146,7 +146,13 @@ fn check_answer(response: &Message) -> Result<(), String> {
         response.start.as_str(),
         expected.start.as_str(),
     )];
-    for name in ["From", "Call-ID", "CSeq", "Content-Length"] {
+    for name in [
+        "From",
+        "Call-ID",
+        "CSeq",
+        "P-Charging-Vector",
+        "Content-Length",
+    ] {
         same.push((name, response.one(name), expected.one(name)));
     }
     if let Some((what, found, wanted)) = same.into_iter().find(|(_, found, wanted)| found != wanted)

@@ -48,7 +48,8 @@ typedef enum {
 typedef struct cimf_decision cimf_decision;
 
 // A server with its parameters, its groups and the memory that its processes share. It may be
-// used from several threads, which take turns, and after a `fork` in parent and child.
+// used from several threads, which take turns, and after a `fork` in parent and child; no thread
+// may be inside `cimf_server_decide` while another one forks.
 typedef struct cimf_server cimf_server;
 
 // Bytes that need not end with NUL and may contain it. `data` may be NULL when `length` is 0.
@@ -79,9 +80,8 @@ typedef struct {
   cimf_str address;
   // "udp", "tcp", "tls" or another name of a transport, in any case.
   cimf_str transport;
-  // The URI of the user whose credentials the caller has checked; empty if there is none.
-  // It does not count where identities come from P-Asserted-Identity, which is everywhere in
-  // this version.
+  // The URI of the user whose credentials the caller has checked, or a name-addr; empty if there
+  // is none. It counts when the parameter "identity_mode" is "digest" or "either".
   cimf_str identity;
 } cimf_source;
 

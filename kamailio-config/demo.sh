@@ -86,6 +86,8 @@ say "Starting Kamailio on 127.0.0.1:$proxy; its next hop, the SIP core, is 127.0
     -A "DB_URL=\"sqlite://$folder/cimf.db\"" \
     -A "CORE_ROUTE=\"sip:127.0.0.1:$core;transport=tcp\"" \
     -A "TRUSTED_NEXT_HOP=1" \
+    -A 'SERVER_NAME="imas.home1.net"' \
+    -A 'IOI="home1.net"' \
     >"$folder/kamailio.log" 2>&1 </dev/null &
 kamailio=$!
 

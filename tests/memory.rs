@@ -30,8 +30,8 @@ const TRANSACTIONS: u64 = 15_000;
 /// message would be 176 KB.
 const ALLOWED: u64 = 128 * 1024;
 
-/// Far beyond what it takes; a machine that is this slow measures nothing.
-const LIMIT: Duration = Duration::from_secs(170);
+/// Far beyond what it takes (35 s on two idle cores).
+const LIMIT: Duration = Duration::from_secs(600);
 
 #[test]
 fn memory_of_a_worker_does_not_grow_over_200_000_messages() {

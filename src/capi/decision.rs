@@ -54,10 +54,10 @@ impl Decision {
     /// What `server` has decided.
     pub fn made(
         server: &server::Server,
+        answer: Answer,
         decision: control::Decision,
         identifiers: &mut impl Identifiers,
     ) -> Self {
-        let answer = Some(decision.answer(server.server_name()));
         let (outcome, accepted) = match decision {
             control::Decision::Accepted(accepted) => (Outcome::Accepted, Some(accepted)),
             control::Decision::Refused(_) => (Outcome::Refused, None),
@@ -72,7 +72,7 @@ impl Decision {
         });
         Self {
             outcome,
-            answer,
+            answer: Some(answer),
             accepted,
             forks: forks.unwrap_or_default(),
         }

@@ -12,17 +12,19 @@ use std::mem::ManuallyDrop;
 use std::sync::{Mutex, PoisonError};
 
 /// A server with its parameters, its groups and the memory that its processes share. It may be
-/// used from several threads, which take turns, and after a `fork` in parent and child.
+/// used from several threads, which take turns, and after a `fork` in parent and child; no thread
+/// may be inside `cimf_server_decide` while another one forks.
 pub struct Server {
     server: server::Server,
     worker: Mutex<OwnedWorker>,
 }
 
 /// The worker of one process. The database handle of a process must not be closed in its child, so
-/// a worker that was inherited is left alone.
+/// a worker that was inherited is kept and never used or dropped.
 struct OwnedWorker {
     process: u32,
     worker: ManuallyDrop<Worker>,
+    inherited: Option<Box<OwnedWorker>>,
 }
 
 impl OwnedWorker {
@@ -30,6 +32,7 @@ impl OwnedWorker {
         Self {
             process: std::process::id(),
             worker: ManuallyDrop::new(server.worker()),
+            inherited: None,
         }
     }
 
@@ -64,9 +67,8 @@ pub struct RequestSource {
     pub address: Str,
     /// "udp", "tcp", "tls" or another name of a transport, in any case.
     pub transport: Str,
-    /// The URI of the user whose credentials the caller has checked; empty if there is none.
-    /// It does not count where identities come from P-Asserted-Identity, which is everywhere in
-    /// this version.
+    /// The URI of the user whose credentials the caller has checked, or a name-addr; empty if there
+    /// is none. It counts when the parameter "identity_mode" is "digest" or "either".
     pub identity: Str,
 }
 
@@ -159,27 +161,29 @@ pub unsafe extern "C" fn cimf_server_decide(
     })
 }
 
-fn decide(server: &Server, message: &[u8], source: &Source) -> Decision {
+fn decide(server: &Server, message: &[u8], source: &Source<'_>) -> Decision {
     let Ok(message) = server.server.recognise(message) else {
         return Decision::not_ours();
     };
     let mut worker = server.worker.lock().unwrap_or_else(PoisonError::into_inner);
     if !worker.is_ours() {
-        *worker = OwnedWorker::new(&server.server);
+        let inherited = std::mem::replace(&mut *worker, OwnedWorker::new(&server.server));
+        worker.inherited = Some(Box::new(inherited));
     }
     let worker = &mut worker.worker;
     let decision = worker.decide(&server.server, &message, source);
-    Decision::made(&server.server, decision, &mut worker.identifiers)
+    let answer = server.server.answer(&message, &decision, source);
+    Decision::made(&server.server, answer, decision, &mut worker.identifiers)
 }
 
 /// # Safety
 /// The texts of `source` must be readable.
-unsafe fn read_source(source: &RequestSource) -> Result<Source, Failure> {
+unsafe fn read_source(source: &RequestSource) -> Result<Source<'_>, Failure> {
     // SAFETY: as the caller promises.
-    let (address, transport) = unsafe {
+    let (identity, address, transport) = unsafe {
         let text = |what, text: Str| bytes(what, text.data.cast(), text.length);
-        text("identity", source.identity)?;
         (
+            text("identity", source.identity)?,
             text("address", source.address)?,
             text("transport", source.transport)?,
         )
@@ -195,5 +199,6 @@ unsafe fn read_source(source: &RequestSource) -> Result<Source, Failure> {
     Ok(Source {
         address: parsed.ok_or_else(wrong)?,
         transport: Transport::of(transport),
+        identity: Some(identity),
     })
 }

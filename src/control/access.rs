@@ -74,7 +74,7 @@ impl ServiceAcl {
             }
             _ => false,
         };
-        is_in_domain || self.addresses.member(uri, addressing).is_some()
+        is_in_domain || self.addresses.has(uri, addressing)
     }
 }
 
@@ -142,15 +142,15 @@ impl Policy {
             (true, ForeignRecipients::Consent) => true,
             _ => self.access.consent,
         };
-        let has_consented = || service.consenting.member(recipient, &self.addressing);
-        (needs_consent && has_consented().is_none()).then_some(Objection::NoConsent)
+        let has_consented = || service.consenting.has(recipient, &self.addressing);
+        (needs_consent && !has_consented()).then_some(Objection::NoConsent)
     }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::control::Reach;
+    use crate::control::{Believed, Charging, Reach};
 
     pub fn policy(access: Access) -> Policy {
         Policy {
@@ -160,8 +160,18 @@ pub(super) mod tests {
             hide_groups: false,
             skip_originator: true,
             trusted_peers: Vec::new(),
+            believed: Believed::default(),
+            from_mismatch: None,
+            groups_may_allow_anonymity: false,
+            asserts_group: false,
+            charging: Charging {
+                ioi: "home1.net".to_owned(),
+                copies_icid: false,
+            },
+            features: Vec::new(),
             trusted_next_hop: true,
             route_header: Vec::new(),
+            route_is_originating: false,
             copy_headers: Vec::new(),
             access,
         }
@@ -176,7 +186,7 @@ pub(super) mod tests {
     }
 
     pub fn identity(row: &str) -> AssertedIdentity<'_> {
-        AssertedIdentity::parse(std::iter::once(row.as_bytes())).unwrap()
+        AssertedIdentity::parse("identity", std::iter::once(row.as_bytes())).unwrap()
     }
 
     fn acl(items: &[&str]) -> Result<ServiceAcl, String> {

@@ -1,11 +1,13 @@
 //! Which header fields go from the message into its forks: H-1, H-2, M-1.
 
 use crate::sip::HeaderName;
+use crate::sip::header::full_form;
 use crate::sip::message::Header;
+use crate::sip::text::is_token;
 
 /// Header fields that are never copied, whatever the configuration says (H-2, M-1), and those that
 /// a fork has of its own.
-const NEVER_COPIED: [&str; 36] = [
+const NEVER_COPIED: [&str; 38] = [
     "Accept",
     "Accept-Contact",
     "Alert-Info",
@@ -30,6 +32,7 @@ const NEVER_COPIED: [&str; 36] = [
     "P-Preferred-Service",
     "P-Served-User",
     "P-Visited-Network-ID",
+    "Privacy",
     "Proxy-Authorization",
     "Proxy-Require",
     "Record-Route",
@@ -40,12 +43,13 @@ const NEVER_COPIED: [&str; 36] = [
     "Route",
     "Session-ID",
     "To",
+    "User-Agent",
     "Via",
     "Warning",
 ];
 
-/// Whether a header field is copied into every fork; `further` names those that the configuration
-/// adds.
+/// Whether a header field is copied into every fork, whoever is on the other side; `further` names
+/// those that the configuration adds. Those that depend on trust stand in `passage`.
 pub fn is_copied(header: &Header<'_>, further: &[String]) -> bool {
     use HeaderName as Name;
     match header.name {
@@ -65,16 +69,15 @@ pub fn is_copied(header: &Header<'_>, further: &[String]) -> bool {
         | Name::MimeVersion
         | Name::Organization
         | Name::Priority
-        | Name::Privacy
         | Name::ReplyTo
         | Name::Subject => true,
-        Name::Other => {
-            let is_content = header
-                .written
+        Name::Other | Name::UserAgent => {
+            let name = full_form(header.written);
+            let is_content = name
                 .get(..8)
                 .is_some_and(|start| start.eq_ignore_ascii_case(b"Content-"));
             let mut listed = further.iter();
-            is_content || listed.any(|name| header.written.eq_ignore_ascii_case(name.as_bytes()))
+            is_content || listed.any(|listed| name.eq_ignore_ascii_case(listed.as_bytes()))
         }
         _ => false,
     }
@@ -82,7 +85,9 @@ pub fn is_copied(header: &Header<'_>, further: &[String]) -> bool {
 
 /// Whether the configuration may ask for `name` to be copied.
 pub fn may_be_copied(name: &str) -> bool {
-    crate::sip::text::is_token(name.as_bytes())
+    // A compact form would be a second name for one that is forbidden.
+    name.len() > 1
+        && is_token(name.as_bytes())
         && !NEVER_COPIED
             .iter()
             .any(|never| never.eq_ignore_ascii_case(name))

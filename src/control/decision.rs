@@ -1,11 +1,13 @@
 //! What is to be done with a message.
 
+use super::charging::FORK_START;
 use super::group::Group;
 use super::identifiers::{CALL_ID_LENGTH, Identifiers, TAG_LENGTH, Token};
 use super::recent::Receipt;
 use super::refusal::{Refusal, phrase};
 use crate::sip::number::write_decimal;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The outcome of the checks.
@@ -31,8 +33,8 @@ pub struct Answer {
 }
 
 impl Decision {
-    /// The answer that the decision asks for.
-    pub fn answer(&self, server_name: &str) -> Answer {
+    /// The answer that the decision asks for, whatever the message was.
+    pub(super) fn answer(&self, server_name: &str) -> Answer {
         let (code, headers) = match self {
             Self::Refused(refusal) => (refusal.reason.code(), refusal.headers(server_name)),
             Self::Accepted(_) | Self::Repeated => (202, Vec::new()),
@@ -54,10 +56,13 @@ pub struct Accepted {
     pub originator: Vec<u8>,
     /// Members that get no message although they could: the originator.
     pub excluded: SmallVec<[u32; 2]>,
-    /// From without its tag, as a name-addr (U-4).
+    /// From without its tag: a name-addr and its other parameters (U-4).
     pub from: Vec<u8>,
     /// The header fields that all forks share, each with its CRLF.
     pub headers: Vec<u8>,
+    /// What follows the charging identifier of each fork, with its CRLF; empty if they have none of
+    /// their own (N-4).
+    pub charging: Vec<u8>,
     /// The body, byte for byte.
     pub body: Vec<u8>,
     /// Where the request is remembered, to be marked once it is answered.
@@ -118,14 +123,30 @@ impl Accepted {
 }
 
 impl<'a> Fork<'a> {
-    /// From without its tag, as a name-addr.
+    /// From without its tag: a name-addr and its other parameters.
     pub fn from(&self) -> &'a [u8] {
         &self.message.from
     }
 
-    /// The header fields that all forks of the message share, each with its CRLF.
-    pub fn shared_headers(&self) -> &'a [u8] {
-        &self.message.headers
+    /// The header fields beside From, To, Call-ID, CSeq and Content-Length, each with its CRLF.
+    pub fn headers(&self) -> Cow<'a, [u8]> {
+        let shared = &self.message.headers;
+        if self.message.charging.is_empty() {
+            return Cow::Borrowed(shared);
+        }
+        let mut headers = Vec::with_capacity(shared.len() + self.message.charging.len() + 64);
+        headers.extend_from_slice(shared);
+        self.write_charging(&mut headers);
+        Cow::Owned(headers)
+    }
+
+    /// The charging identifier is the Call-ID: as unique, and a charging record leads to its fork.
+    fn write_charging(&self, out: &mut Vec<u8>) {
+        if !self.message.charging.is_empty() {
+            out.extend_from_slice(FORK_START);
+            out.extend_from_slice(self.call_id.as_bytes());
+            out.extend_from_slice(&self.message.charging);
+        }
     }
 
     /// The body.
@@ -138,11 +159,13 @@ impl<'a> Fork<'a> {
         let Accepted {
             from,
             headers,
+            charging,
             body,
             ..
         } = self.message;
-        out.reserve(from.len() + headers.len() + 2 * self.recipient.len() + 160);
-        let pieces: [&[u8]; 11] = [
+        let shared = from.len() + headers.len() + charging.len();
+        out.reserve(shared + 2 * self.recipient.len() + 220);
+        let pieces: [&[u8]; 10] = [
             b"From: ",
             from.as_slice(),
             b";tag=",
@@ -153,11 +176,12 @@ impl<'a> Fork<'a> {
             self.call_id.as_bytes(),
             b"\r\nCSeq: 1 MESSAGE\r\n",
             headers,
-            b"Content-Length: ",
         ];
         for piece in pieces {
             out.extend_from_slice(piece);
         }
+        self.write_charging(out);
+        out.extend_from_slice(b"Content-Length: ");
         write_decimal(body.len(), out);
         out.extend_from_slice(b"\r\n");
     }

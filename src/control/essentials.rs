@@ -6,13 +6,17 @@ use super::recognition::Recognised;
 use super::refusal::Reason;
 use crate::sip::number::{cseq, max_forwards};
 use crate::sip::text::{Nesting, split_first};
+use crate::sip::token_list::tokens;
 use crate::sip::{HeaderName, Malformed, NameAddr, Request};
+use smallvec::SmallVec;
 
 /// The header fields that every request must have, read (row 1).
 pub(super) struct Essentials<'m> {
     pub from: NameAddr<'m>,
     pub key: RequestKey<'m>,
     pub max_forwards: Option<u8>,
+    /// The option tags of Require.
+    pub required: SmallVec<[&'m [u8]; 4]>,
     pub in_dialog: bool,
 }
 
@@ -68,6 +72,10 @@ impl<'m> Essentials<'m> {
                 cseq: number,
                 via: split_first("Via", via, b',', Nesting::Quotes)?.0,
             },
+            required: request
+                .rows(HeaderName::Require)
+                .flat_map(|row| tokens(HeaderName::Require.as_str(), row))
+                .collect::<Result<_, _>>()?,
             max_forwards: hops.map(max_forwards).transpose()?,
             in_dialog,
         })

@@ -66,6 +66,7 @@ pub struct Skipped {
 pub struct Group {
     uri: String,
     pager_mode: bool,
+    allows_anonymity: bool,
     /// The members' Request-URIs, one behind the other.
     text: Vec<u8>,
     members: Vec<Member>,
@@ -104,6 +105,7 @@ impl Group {
         let mut group = Self {
             uri,
             pager_mode,
+            allows_anonymity: false,
             text: Vec::new(),
             members: Vec::new(),
             index: Vec::new(),
@@ -115,7 +117,7 @@ impl Group {
         let mut filed = std::collections::HashMap::<u64, Vec<u32>>::new();
         for stored in members {
             let parsed = match Uri::parse(stored.as_bytes()) {
-                Ok(uri) => uri.without_headers(),
+                Ok(uri) => uri.as_address(),
                 Err(error) => {
                     group.skip(stored, error.to_string());
                     continue;
@@ -140,7 +142,13 @@ impl Group {
             if let Some(reason) = obstacle {
                 group.skip(stored, reason.to_owned());
             }
-            let number = group.add(&parsed, obstacle.is_none());
+            let Some(number) = group.add(&parsed, obstacle.is_none()) else {
+                group.skip(
+                    stored,
+                    "the addresses of the group are longer than 4 GiB".to_owned(),
+                );
+                continue;
+            };
             for bucket in addressing.buckets(&parsed) {
                 filed.entry(bucket).or_default().push(number);
                 group.index.push((bucket, number));
@@ -150,6 +158,14 @@ impl Group {
         group
     }
 
+    /// The same group with its allow-anonymity action, which no group has unless it says so (I-6).
+    pub fn with_anonymity(self, allowed: bool) -> Self {
+        Self {
+            allows_anonymity: allowed,
+            ..self
+        }
+    }
+
     fn skip(&mut self, uri: &str, reason: String) {
         self.skipped.push(Skipped {
             uri: uri.to_owned(),
@@ -157,16 +173,17 @@ impl Group {
         });
     }
 
-    fn add(&mut self, uri: &Uri<'_>, is_recipient: bool) -> u32 {
-        let start = self.text.len() as u32;
+    fn add(&mut self, uri: &Uri<'_>, is_recipient: bool) -> Option<u32> {
+        let number = u32::try_from(self.members.len()).ok()?;
+        let start = u32::try_from(self.text.len()).ok()?;
         uri.write(Form::RequestUri, &mut self.text);
         self.members.push(Member {
             start,
-            end: self.text.len() as u32,
+            end: u32::try_from(self.text.len()).ok()?,
             is_recipient,
         });
         self.recipients += usize::from(is_recipient);
-        (self.members.len() - 1) as u32
+        Some(number)
     }
 
     /// The group's address.
@@ -177,6 +194,11 @@ impl Group {
     /// Whether the group takes pager-mode messages.
     pub fn pager_mode(&self) -> bool {
         self.pager_mode
+    }
+
+    /// Whether its originators may stay anonymous (A-8, G-4).
+    pub fn allows_anonymity(&self) -> bool {
+        self.allows_anonymity
     }
 
     /// How many members there are, recipients or not.
@@ -240,16 +262,26 @@ impl Group {
         self.members.len() + self.rules.as_ref().map_or(0, Rules::weight)
     }
 
-    /// The number of the member that is `uri`.
-    pub fn member(&self, uri: &Uri<'_>, addressing: &Addressing) -> Option<u32> {
-        let uri = uri.without_headers();
-        addressing.buckets(&uri).find_map(|bucket| {
+    /// Whether `uri` is a member.
+    pub fn has(&self, uri: &Uri<'_>, addressing: &Addressing) -> bool {
+        self.members_equal_to(uri, addressing).next().is_some()
+    }
+
+    /// The numbers of the members that equal `uri`: several may, since equality is not transitive
+    /// (C-2).
+    pub fn members_equal_to<'a>(
+        &'a self,
+        uri: &Uri<'a>,
+        addressing: &'a Addressing,
+    ) -> impl Iterator<Item = u32> + 'a {
+        let uri = uri.as_address();
+        addressing.buckets(&uri).flat_map(move |bucket| {
             let start = self.index.partition_point(|&(filed, _)| filed < bucket);
             let filed = self.index[start..].iter();
-            let mut candidates = filed.take_while(|&&(filed, _)| filed == bucket);
-            candidates
-                .find(|&&(_, number)| self.is_member_at(number, &uri, addressing))
+            filed
+                .take_while(move |&&(filed, _)| filed == bucket)
                 .map(|&(_, number)| number)
+                .filter(move |&number| self.is_member_at(number, &uri, addressing))
         })
     }
 
@@ -300,7 +332,7 @@ mod tests {
 
     fn has(group: &Group, uri: &str) -> bool {
         let uri = Uri::parse(uri.as_bytes()).unwrap();
-        group.member(&uri, &addressing()).is_some()
+        group.members_equal_to(&uri, &addressing()).next().is_some()
     }
 
     #[test]
@@ -349,6 +381,19 @@ mod tests {
     }
 
     #[test]
+    fn several_members_may_equal_one_address() {
+        // C-2.
+        let group = compiled(&[
+            "sip:ann@home1.net;x=1",
+            "sip:ann@home1.net;x=2",
+            "sip:bob@h",
+        ]);
+        let ann = Uri::parse(b"sip:ann@home1.net").unwrap();
+        let found: Vec<_> = group.members_equal_to(&ann, &addressing()).collect();
+        assert_eq!(found, [0, 1]);
+    }
+
+    #[test]
     fn members_that_cannot_be_sent_to_are_skipped_with_a_reason() {
         // A-12, H-4, S-7; T 51, 54, 86.
         let group = compiled(&[
@@ -358,9 +403,10 @@ mod tests {
             "sip:nested@home1.net",
             "sip:x%0d@h",
             "sip:bob@h;method=INVITE",
+            "sip:bob@h",
         ]);
         assert_eq!(recipients(&group), ["sip:bob@h"]);
-        assert_eq!(group.skipped().len(), 5);
+        assert_eq!(group.skipped().len(), 6);
         assert_eq!(group.recipients(), 1);
     }
 }

@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+mod anonymity;
+pub mod charging;
 mod content;
 pub mod copying;
 pub mod date_time;
@@ -19,6 +21,7 @@ pub mod group;
 pub mod identifiers;
 mod nesting;
 mod originator;
+mod passage;
 pub mod policy;
 pub mod procedure;
 pub mod reach;
@@ -26,14 +29,17 @@ pub mod recent;
 pub mod recognition;
 pub mod refusal;
 pub mod rules;
+#[cfg(test)]
+mod tests;
 pub mod trust;
 
 pub use access::{Access, ForeignRecipients, Nested, Objection};
+pub use charging::Charging;
 pub use decision::{Accepted, Answer, Decision, Fork};
 pub use directory::{Directory, Service, Target, Unavailable};
 pub use group::{Addressing, Group};
 pub use identifiers::{Identifiers, Token};
-pub use policy::Policy;
+pub use policy::{Believed, Feature, FromMismatch, Policy};
 pub use procedure::World;
 pub use reach::Reach;
 pub use recent::{Arrival, Receipt, RecentRequests, RequestKey};

@@ -1,13 +1,15 @@
 //! What the administrator has decided, ready for use.
 
 use super::access::Access;
+use super::charging::Charging;
 use super::group::Addressing;
 use super::trust::{Source, TrustedPeer};
+use crate::sip::accept_contact::FeatureTag;
 
 /// The rules of one server.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// The name in Warning headers.
+    /// The name in Warning headers and charging identifiers.
     pub server_name: String,
     /// How addresses are told apart and sent to.
     pub addressing: Addressing,
@@ -19,19 +21,64 @@ pub struct Policy {
     pub skip_originator: bool,
     /// Who may assert identities (I-1).
     pub trusted_peers: Vec<TrustedPeer>,
+    /// Whose word counts for who the originator is.
+    pub believed: Believed,
+    /// What happens to a From that is not the originator's; by who named him if `None` (I-4).
+    pub from_mismatch: Option<FromMismatch>,
+    /// Whether a group may allow anonymity, which is refused otherwise.
+    pub groups_may_allow_anonymity: bool,
+    /// Whether forks are asserted to come from the group and not from the sender (N-3).
+    pub asserts_group: bool,
+    /// The operator's name and identifiers in charging (N-4).
+    pub charging: Charging,
+    /// The feature tags that make a message ours, the first that a message wants counts.
+    pub features: Vec<Feature>,
     /// Whether the next hop belongs to the trust domain (I-3).
     pub trusted_next_hop: bool,
     /// The Route header field with its CRLF; empty for a server that sends directly.
     pub route_header: Vec<u8>,
+    /// Whether the Route asks for originating treatment, by `orig` (N-2).
+    pub route_is_originating: bool,
     /// Names of further header fields to copy (H-1).
     pub copy_headers: Vec<String>,
     /// Who may send, and to whom.
     pub access: Access,
 }
 
+/// Whose word counts for who the originator is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Believed {
+    /// Trusted peers, who assert it.
+    pub peers: bool,
+    /// The proxy, which has checked credentials; it is asked when no peer has asserted anything.
+    pub proxy: bool,
+    /// The originator himself: for labs.
+    pub from: bool,
+}
+
+/// What happens to a From that is not the originator's (I-4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FromMismatch {
+    /// It is copied.
+    Copy,
+    /// The message is refused.
+    Reject,
+    /// The originator's address takes its place.
+    Rewrite,
+}
+
+/// A feature tag that makes a message ours, and what its forks ask for.
+#[derive(Clone, Debug)]
+pub struct Feature {
+    /// What Accept-Contact of the message has to want.
+    pub tag: FeatureTag,
+    /// Accept-Contact of the forks, with its CRLF.
+    pub accept_contact: Vec<u8>,
+}
+
 impl Policy {
     /// Whether identities that `source` asserts are believed.
-    pub fn trusts(&self, source: &Source) -> bool {
+    pub fn trusts(&self, source: &Source<'_>) -> bool {
         self.trusted_peers.iter().any(|peer| peer.includes(source))
     }
 }

@@ -1,22 +1,23 @@
 //! Receiving a SIP MESSAGE, clause 7.5.1.x: the checks of table A.1 in their order.
 
+use super::anonymity::{check_privacy, wants_anonymity};
+use super::charging::{self, ForkCharging};
 use super::content::shared_headers;
-use super::decision::{Accepted, Decision};
+use super::decision::{Accepted, Answer, Decision};
 use super::directory::{Directory, Target};
 use super::essentials::Essentials;
 use super::expiry::{Lifetime, lifetime};
 use super::failure::{Failure, malformed};
 use super::group::Group;
 use super::nesting::expand;
-use super::originator::{authenticate, authorise, check_privacy, own_members, wants_anonymity};
+use super::originator::{authenticate, authorise, check_from, own_members};
+use super::passage::Passage;
 use super::policy::Policy;
 use super::recent::{Arrival, RecentRequests};
 use super::recognition::Recognised;
 use super::refusal::{Reason, Refusal};
 use super::rules::Asker;
 use super::trust::Source;
-use crate::sip::identity::AssertedIdentity;
-use crate::sip::token_list::tokens;
 use crate::sip::uri::Form;
 use crate::sip::{HeaderName, NameAddr};
 use smallvec::SmallVec;
@@ -37,7 +38,7 @@ impl Recognised<'_> {
     pub fn decide<D: Directory, R: RecentRequests>(
         &self,
         policy: &Policy,
-        source: &Source,
+        source: &Source<'_>,
         world: &mut World<'_, D, R>,
     ) -> Decision {
         let mut originator = None;
@@ -59,7 +60,7 @@ impl Recognised<'_> {
     fn check<D: Directory, R: RecentRequests>(
         &self,
         policy: &Policy,
-        source: &Source,
+        source: &Source<'_>,
         world: &mut World<'_, D, R>,
         originator: &mut Option<Vec<u8>>,
     ) -> Result<Decision, Failure> {
@@ -90,29 +91,43 @@ impl Recognised<'_> {
         if !policy.hide_groups {
             check_pager_mode(group.as_deref().ok_or(Reason::UnknownGroup)?)?;
         }
-        self.check_require()?;
-        let identity = authenticate(&self.request, policy, source)?;
-        let own_address = identity.addresses.first().ok_or(Reason::NoIdentity)?;
+        check_require(&essentials)?;
+        let sender = authenticate(&self.request, &essentials.from, policy, source)?;
+        let own_address = sender.identity.addresses.first();
+        let own_address = own_address.ok_or(Reason::NoIdentity)?;
         *originator = Some(own_address.uri.print(Form::Whole).into_bytes());
+        check_from(&essentials.from, &sender, policy)?;
         // An unknown group that is hidden is refused here, as one that the originator is not in.
         let group = group.ok_or(Reason::NotAuthorised)?;
         let asker = Asker {
-            identity: &identity,
+            identity: &sender.identity,
             anonymous: wants_anonymity(&self.request, &essentials.from),
             now: world.now,
         };
-        authorise(&group, &asker, policy)?;
-        check_pager_mode(&group)?;
-        check_privacy(&self.request, &essentials.from)?;
-        let headers = self.content(policy, &essentials, &identity, world.now)?;
+        let permissions = authorise(&group, &asker, policy)?;
+        if policy.hide_groups {
+            check_pager_mode(&group)?;
+        }
+        let anonymous = check_privacy(&self.request, &essentials.from, policy, &permissions)?;
+        let passage = Passage::new(policy, source, &sender, group.uri(), anonymous);
+        let (from, mut headers) = self.content(&essentials, &passage, world.now)?;
+        let charging = match charging::of_forks(&self.request, &passage) {
+            ForkCharging::Absent => Vec::new(),
+            ForkCharging::Shared(header) => {
+                headers.extend_from_slice(&header);
+                Vec::new()
+            }
+            ForkCharging::Each(tail) => tail,
+        };
         let group = expand(group, world.groups, &asker, policy)?;
-        let members = own_members(&group, &identity, policy);
+        let members = own_members(&group, &sender.identity, policy);
         let accepted = Accepted {
             excluded: excluded(&group, &members, policy),
             group,
             originator: originator.clone().unwrap_or_default(),
-            from: headers.0,
-            headers: headers.1,
+            from,
+            headers,
+            charging,
             body: self.request.body.to_vec(),
             receipt,
         };
@@ -122,32 +137,25 @@ impl Recognised<'_> {
         Ok(Decision::Accepted(accepted))
     }
 
-    /// Row 6: no extension is supported for stored groups, so none may be required.
-    fn check_require(&self) -> Result<(), Failure> {
-        let mut unsupported = Vec::new();
-        for row in self.request.rows(HeaderName::Require) {
-            for token in tokens(HeaderName::Require.as_str(), row) {
-                if !unsupported.is_empty() {
-                    unsupported.extend_from_slice(b", ");
-                }
-                unsupported.extend_from_slice(token.map_err(malformed)?);
-            }
-        }
-        if unsupported.is_empty() {
-            return Ok(());
-        }
-        Err(Failure {
-            unsupported,
-            ..Reason::Extension.into()
-        })
+    /// What the forks ask for.
+    fn accept_contact_of_forks<'p>(&self, policy: &'p Policy) -> &'p [u8] {
+        let feature = policy.features.get(self.feature);
+        feature.map_or(b"", |feature| &feature.accept_contact)
+    }
+
+    /// The answer that a decision about this message asks for.
+    pub fn answer(&self, decision: &Decision, policy: &Policy, source: &Source<'_>) -> Answer {
+        let mut answer = decision.answer(&policy.server_name);
+        let charging = charging::of_answer(&self.request, policy, source);
+        answer.headers.extend_from_slice(&charging);
+        answer
     }
 
     /// Row 10: what the forks carry can be read; the From and the header fields that they share.
     fn content(
         &self,
-        policy: &Policy,
         essentials: &Essentials<'_>,
-        identity: &AssertedIdentity<'_>,
+        passage: &Passage<'_, '_>,
         now: SystemTime,
     ) -> Result<(Vec<u8>, Vec<u8>), Failure> {
         let header = |error| Failure::new(Reason::Header, error);
@@ -160,12 +168,23 @@ impl Recognised<'_> {
         if content_type.is_none() && !request.body.is_empty() {
             return Err(Reason::ContentType.into());
         }
-        let mut from = Vec::with_capacity(64);
-        essentials.from.write(&mut from).map_err(header)?;
+        let from = passage.from(&essentials.from).map_err(header)?;
         let hops = essentials.max_forwards;
-        let shared = shared_headers(request, policy, hops, identity, lifetime, now);
+        let accept_contact = self.accept_contact_of_forks(passage.policy);
+        let shared = shared_headers(request, passage, accept_contact, hops, lifetime, now);
         Ok((from, shared.map_err(header)?))
     }
+}
+
+/// Row 6: no extension is supported for stored groups, so none may be required.
+fn check_require(essentials: &Essentials<'_>) -> Result<(), Failure> {
+    if essentials.required.is_empty() {
+        return Ok(());
+    }
+    Err(Failure {
+        unsupported: essentials.required.join(&b", "[..]),
+        ..Reason::Extension.into()
+    })
 }
 
 /// Row 5, second half: the flag of the group, with the same answer as the server's.

@@ -4,9 +4,6 @@ use super::policy::Policy;
 use crate::sip::accept_contact::{self, Wish};
 use crate::sip::{HeaderName, Malformed, Request, SipUri, Uri};
 
-/// The IM feature tag (F-3).
-const IM_TAG: &[u8] = b"+g.oma.sip-im";
-
 /// Why a message is left to the routing script, for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotOurs {
@@ -14,7 +11,7 @@ pub enum NotOurs {
     Unreadable(Malformed),
     /// Its method is not MESSAGE.
     Method,
-    /// It does not want the IM feature tag, or its Accept-Contact cannot be read.
+    /// It wants none of the feature tags, or its Accept-Contact cannot be read.
     NoImTag,
     /// Its Request-URI is in no served domain.
     ForeignDomain,
@@ -25,7 +22,7 @@ impl std::fmt::Display for NotOurs {
         match self {
             Self::Unreadable(error) => write!(f, "it is no SIP request ({error})"),
             Self::Method => f.write_str("its method is not MESSAGE"),
-            Self::NoImTag => f.write_str("Accept-Contact does not ask for +g.oma.sip-im"),
+            Self::NoImTag => f.write_str("Accept-Contact asks for none of `feature_tags`"),
             Self::ForeignDomain => f.write_str("its Request-URI is in none of `domains`"),
         }
     }
@@ -36,6 +33,8 @@ impl std::fmt::Display for NotOurs {
 pub struct Recognised<'m> {
     pub(super) request: Request<'m>,
     pub(super) accept_contact: Option<Malformed>,
+    /// Which of the policy's features the message wants.
+    pub(super) feature: usize,
     pub(super) target: Result<SipUri<'m>, Malformed>,
 }
 
@@ -45,20 +44,36 @@ pub fn recognise<'m>(policy: &Policy, bytes: &'m [u8]) -> Result<Recognised<'m>,
     if request.method != b"MESSAGE" {
         return Err(NotOurs::Method);
     }
-    let wish = accept_contact::wish(request.rows(HeaderName::AcceptContact), IM_TAG);
-    let accept_contact = match wish {
-        Ok(Wish::Wanted) => None,
-        Ok(Wish::Broken(error)) => Some(error),
-        Ok(Wish::Absent) | Err(_) => return Err(NotOurs::NoImTag),
-    };
+    let mut features = policy.features.iter().enumerate();
+    let wanted = features.find_map(|(index, feature)| {
+        let rows = request.rows(HeaderName::AcceptContact);
+        match accept_contact::wish(rows, &feature.tag) {
+            Ok(Wish::Wanted) => Some((index, None)),
+            Ok(Wish::Broken(error)) => Some((index, Some(error))),
+            Ok(Wish::Absent) | Err(_) => None,
+        }
+    });
+    let (feature, accept_contact) = wanted.ok_or(NotOurs::NoImTag)?;
     let target = match Uri::parse(request.uri) {
         Ok(Uri::Sip(sip)) if policy.addressing.serves(sip.host) => Ok(sip),
         Ok(_) => return Err(NotOurs::ForeignDomain),
-        Err(error) => Err(error.within("Request-URI")),
+        Err(error) if seems_served(request.uri, policy) => Err(error.within("Request-URI")),
+        Err(_) => return Err(NotOurs::ForeignDomain),
     };
     Ok(Recognised {
         request,
         accept_contact,
+        feature,
         target,
     })
+}
+
+/// Whether a Request-URI that cannot be read seems to have a served domain: others' odd requests are
+/// not ours to refuse.
+fn seems_served(uri: &[u8], policy: &Policy) -> bool {
+    let start = uri.iter().position(|&byte| byte == b'@');
+    let start = start.or_else(|| uri.iter().position(|&byte| byte == b':'));
+    let rest = start.map_or(uri, |at| &uri[at + 1..]);
+    let end = rest.iter().position(|byte| b":;?@".contains(byte));
+    policy.addressing.serves(&rest[..end.unwrap_or(rest.len())])
 }

@@ -55,16 +55,20 @@ reasons! {
     UnknownGroup: 404, "A-6", "No such group";
     /// Require names an option that is not supported.
     Extension: 420, "A.1 row 6", "Required extension not supported";
-    /// No trusted peer asserts an identity.
+    /// Nobody whose word counts says who the originator is.
     NoIdentity: 403, "A-7", "Originator not authenticated";
     /// A trusted peer asserts an identity that cannot be read.
     BadIdentity: 403, "I-2", "Asserted identity not readable";
+    /// From is not the originator's address.
+    FromMismatch: 403, "I-4", "From is not the originator";
     /// The originator may not send to the group.
     NotAuthorised: 403, "A-7", "Originator not authorised";
     /// Privacy contradicts itself or cannot be read.
     Privacy: 400, "I-5", "Privacy not well formed";
     /// The originator wants to stay anonymous.
     Anonymity: 403, "A-8", "Anonymity not allowed";
+    /// Anonymity is granted, but the body names the originator.
+    NotCleanable: 403, "I-6", "Body cannot be made anonymous";
     /// A header field that goes into every outgoing message cannot be read.
     Header: 400, "S-7", "Header not well formed";
     /// The message expired before it arrived.

@@ -1,6 +1,7 @@
 //! Who is believed when he asserts an identity: I-1, RFC 3325 §3.
 
 use ipnet::IpNet;
+use std::fmt;
 use std::net::IpAddr;
 
 /// How a message came.
@@ -30,11 +31,26 @@ impl Transport {
 
 /// Where a message came from, as the proxy saw it.
 #[derive(Clone, Copy, Debug)]
-pub struct Source {
+pub struct Source<'s> {
     /// The address of the peer.
     pub address: IpAddr,
     /// The transport.
     pub transport: Transport,
+    /// The user whose credentials the proxy has checked, as a URI or a name-addr.
+    pub identity: Option<&'s [u8]>,
+}
+
+/// As `trusted_peers` would name it.
+impl fmt::Display for Source<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let transport = match self.transport {
+            Transport::Udp => "udp:",
+            Transport::Tcp => "tcp:",
+            Transport::Tls => "tls:",
+            Transport::Other => "",
+        };
+        write!(f, "{transport}{}", self.address)
+    }
 }
 
 /// A peer, or a network of peers, that belongs to the trust domain.
@@ -55,15 +71,29 @@ impl TrustedPeer {
             _ => (None, text),
         };
         let address = network.parse::<IpAddr>().map(IpNet::from);
-        let network = network.parse().or(address).ok()?;
+        let network = canonical(network.parse().or(address).ok()?)?;
         Some(Self { transport, network })
     }
 
     /// Whether `source` is such a peer.
-    pub fn includes(&self, source: &Source) -> bool {
+    pub fn includes(&self, source: &Source<'_>) -> bool {
         self.transport
             .is_none_or(|transport| transport == source.transport)
             && self.network.contains(&source.address.to_canonical())
+    }
+}
+
+/// The IPv4 network that an IPv4-mapped one stands for: sources are compared as IPv4 too.
+fn canonical(network: IpNet) -> Option<IpNet> {
+    match network {
+        IpNet::V6(mapped) => match mapped.addr().to_ipv4_mapped() {
+            Some(address) => {
+                let prefix = mapped.prefix_len().checked_sub(96)?;
+                IpNet::new(address.into(), prefix).ok()
+            }
+            None => Some(network),
+        },
+        IpNet::V4(_) => Some(network),
     }
 }
 
@@ -73,9 +103,11 @@ mod tests {
 
     fn includes(peer: &str, address: &str, transport: Transport) -> bool {
         let address = address.parse().unwrap();
-        TrustedPeer::parse(peer)
-            .unwrap()
-            .includes(&Source { address, transport })
+        TrustedPeer::parse(peer).unwrap().includes(&Source {
+            address,
+            transport,
+            identity: None,
+        })
     }
 
     #[test]
@@ -91,6 +123,7 @@ mod tests {
             Transport::Tcp
         ));
         assert!(includes("2001:db8::1", "2001:db8::1", Transport::Tcp));
+        assert!(includes("::ffff:10.0.0.0/104", "10.1.2.3", Transport::Udp));
         for bad in [
             "",
             "home1.net",

@@ -51,7 +51,7 @@ pub fn handle(
     worker: &mut Worker,
     proxy: &mut impl Proxy,
     bytes: &[u8],
-    source: &Source,
+    source: &Source<'_>,
 ) -> ScriptResult {
     let message = match server.recognise(bytes) {
         Ok(message) => message,
@@ -72,11 +72,17 @@ pub fn handle(
         );
         return ScriptResult::InternalError;
     }
-    let answer = decision.answer(server.server_name());
+    let answer = server.answer(&message, &decision, source);
     if !proxy.reply(&answer, transaction) {
-        log::error!(
-            "the proxy did not send the answer {}, nothing is sent",
-            answer.code
+        // A refusal that a broken request lets nobody answer is nobody's loss.
+        let level = match decision {
+            Decision::Refused(_) => log::Level::Info,
+            Decision::Accepted(_) | Decision::Repeated => log::Level::Error,
+        };
+        let code = answer.code;
+        log::log!(
+            level,
+            "the proxy did not send the answer {code}, nothing is sent"
         );
         return ScriptResult::InternalError;
     }

@@ -12,12 +12,12 @@ pub use start_error::StartError;
 
 use crate::config::Settings;
 use crate::control::{
-    Accepted, Decision, NotOurs, Policy, Reason, RecentRequests, Recognised, Source, World,
+    Accepted, Answer, Decision, NotOurs, Policy, Reason, RecentRequests, Recognised, Source, World,
     recognise,
 };
 use crate::fanout::{Counter, Counters, RecentTable};
 use crate::sip::text::Printable;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -37,6 +37,9 @@ impl Server {
     /// Checks the settings and the database, and makes the memory that workers share.
     pub fn open(settings: &Settings) -> Result<Self, StartError> {
         let policy = policy::policy(settings)?;
+        for warning in policy::warnings(settings, &policy) {
+            log::warn!("{warning}");
+        }
         let database = Path::new(&settings.database);
         Store::check(database).map_err(StartError::Store)?;
         let mut key = [0; 16];
@@ -58,11 +61,6 @@ impl Server {
         &self.policy
     }
 
-    /// The name in Warning headers.
-    pub fn server_name(&self) -> &str {
-        &self.policy.server_name
-    }
-
     /// The URI of the next hop, or empty where each member is sent to directly.
     pub fn next_hop(&self) -> &str {
         &self.next_hop
@@ -78,6 +76,21 @@ impl Server {
         recognise(&self.policy, bytes)
     }
 
+    /// The answer to a message that a decision asks for.
+    pub fn answer(
+        &self,
+        message: &Recognised<'_>,
+        decision: &Decision,
+        source: &Source<'_>,
+    ) -> Answer {
+        message.answer(decision, &self.policy, source)
+    }
+
+    /// Whether an identity that the script gives may count.
+    pub fn believes_script(&self) -> bool {
+        self.policy.believed.proxy
+    }
+
     /// Notes that an accepted message has been answered 202, counts and logs it: originator, group
     /// and count, never the payload (S-2). Returns the number of the message.
     pub fn answered(&self, accepted: &Accepted) -> u64 {
@@ -91,6 +104,16 @@ impl Server {
             accepted.group.skipped().len(),
         );
         number
+    }
+
+    /// Checks the database as at the start.
+    pub fn check_database(&self) -> Result<(), StoreError> {
+        Store::check(&self.database)
+    }
+
+    /// Leaves the database in one file, once all workers have ended.
+    pub fn tidy_database(&self) -> Result<(), StoreError> {
+        Store::tidy(&self.database)
     }
 
     /// What this process has of its own. To be made after it was forked.
@@ -122,7 +145,7 @@ impl Worker {
         &mut self,
         server: &Server,
         message: &Recognised<'_>,
-        source: &Source,
+        source: &Source<'_>,
     ) -> Decision {
         let mut world = World {
             groups: &mut self.groups,

@@ -1,10 +1,15 @@
 //! From the settings to the policy: what a parameter's text means, and what is wrong with it.
 
 use super::StartError;
-use crate::config::{self, SettingError, Settings, SkipOriginator};
+use crate::config::{self, IdentityMode, SettingError, Settings, SkipOriginator};
 use crate::control::access::ServiceAcl;
 use crate::control::copying::may_be_copied;
-use crate::control::{Access, Addressing, ForeignRecipients, Nested, Policy, Reach, TrustedPeer};
+use crate::control::{
+    Access, Addressing, Believed, Charging, Feature, ForeignRecipients, FromMismatch, Nested,
+    Policy, Reach, TrustedPeer,
+};
+use crate::sip::accept_contact::FeatureTag;
+use crate::sip::text::parameters;
 use crate::sip::uri::Form;
 use crate::sip::{SipUri, Uri};
 
@@ -21,7 +26,7 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
     };
     let addressing = Addressing {
         reach,
-        same_number: settings.same_number,
+        same_number: settings.same_number(),
         domains,
     };
     Ok(Policy {
@@ -32,8 +37,18 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
         hide_groups: settings.hide_groups,
         skip_originator: settings.skip_originator != SkipOriginator::Never,
         trusted_peers: trusted_peers(settings)?,
+        believed: believed(settings.identity_mode),
+        from_mismatch: settings.from_mismatch.map(from_mismatch),
+        groups_may_allow_anonymity: settings.anonymity_by_group,
+        asserts_group: settings.fork_pai_group,
+        charging: Charging {
+            ioi: settings.ioi().to_owned(),
+            copies_icid: settings.icid_copied,
+        },
+        features: features(settings)?,
         trusted_next_hop: settings.trusted_next_hop,
         route_header: route.as_ref().map(route_header).unwrap_or_default(),
+        route_is_originating: route.as_ref().is_some_and(is_originating),
         copy_headers: copy_headers(settings)?,
     })
 }
@@ -60,6 +75,101 @@ fn access(settings: &Settings, addressing: &Addressing) -> Result<Access, Settin
     })
 }
 
+/// What the administrator should know of settings that can be used.
+pub fn warnings(settings: &Settings, policy: &Policy) -> Vec<&'static str> {
+    let mode = settings.identity_mode;
+    let mut warnings = Vec::new();
+    if mode == IdentityMode::None {
+        warnings.push(
+            "identity_mode=none: anybody can send in anybody's name, as From is believed; \
+             expected in labs only",
+        );
+    }
+    if mode == IdentityMode::Pai && settings.trusted_peers.is_empty() {
+        warnings.push(
+            "identity_mode=pai and trusted_peers is empty: every group message will be refused \
+             with 403",
+        );
+    }
+    if policy.route_is_originating && !policy.trusted_next_hop {
+        warnings.push(
+            "core_route has `orig` and trusted_next_hop is 0: the core gets no identity to serve; \
+             expected trusted_next_hop=1",
+        );
+    }
+    warnings
+}
+
+fn believed(mode: IdentityMode) -> Believed {
+    let is = |modes: &[IdentityMode]| modes.contains(&mode);
+    Believed {
+        peers: is(&[IdentityMode::Pai, IdentityMode::Either]),
+        proxy: is(&[IdentityMode::Digest, IdentityMode::Either]),
+        from: is(&[IdentityMode::None]),
+    }
+}
+
+fn from_mismatch(setting: config::FromMismatch) -> FromMismatch {
+    match setting {
+        config::FromMismatch::Copy => FromMismatch::Copy,
+        config::FromMismatch::Reject => FromMismatch::Reject,
+        config::FromMismatch::Rewrite => FromMismatch::Rewrite,
+    }
+}
+
+fn features(settings: &Settings) -> Result<Vec<Feature>, SettingError> {
+    let expected = "feature tags, each TAG or TAG=VALUE and perhaps >OUTGOING, such as \
+                    +g.oma.sip-im>+g.oma.sip-im;require;explicit";
+    let wrong = |found: &str| SettingError::new("feature_tags", found, expected);
+    if settings.feature_tags.is_empty() {
+        return Err(wrong(""));
+    }
+    let features = settings.feature_tags.iter();
+    let features = features.map(|text| feature(text).ok_or_else(|| wrong(text)));
+    features.collect()
+}
+
+/// Reads one item of `feature_tags`. Values of OUTGOING need no quotes: they get them here, as those
+/// of a script's own text would have to be escaped.
+fn feature(text: &str) -> Option<Feature> {
+    let (tag, outgoing) = match text.split_once('>') {
+        Some((tag, outgoing)) => (tag.trim(), outgoing.trim().to_owned()),
+        None => (text, format!("{text};require;explicit")),
+    };
+    let mut accept_contact = b"Accept-Contact: *".to_vec();
+    for parameter in parameters("feature_tags", outgoing.as_bytes()) {
+        let parameter = parameter.ok()?;
+        accept_contact.push(b';');
+        accept_contact.extend_from_slice(parameter.name);
+        let Some(value) = parameter.value else {
+            continue;
+        };
+        let is_plain = value
+            .iter()
+            .all(|&byte| byte.is_ascii_graphic() || byte == b' ');
+        let quoted = value.starts_with(b"\"");
+        if value.is_empty()
+            || !is_plain
+            || (!quoted && value.iter().any(|byte| b"\"\\".contains(byte)))
+        {
+            return None;
+        }
+        accept_contact.extend_from_slice(if quoted { b"=" } else { b"=\"" });
+        accept_contact.extend_from_slice(value);
+        accept_contact.extend_from_slice(if quoted { b"" } else { b"\"" });
+    }
+    accept_contact.extend_from_slice(b"\r\n");
+    Some(Feature {
+        tag: FeatureTag::parse(tag)?,
+        accept_contact,
+    })
+}
+
+/// Whether the S-CSCF is to treat forks as a request that somebody originates (N-2).
+fn is_originating(route: &SipUri<'_>) -> bool {
+    route.parameter(b"orig").is_some()
+}
+
 fn domains(settings: &Settings) -> Result<Vec<String>, SettingError> {
     let expected = "a domain, such as im.home1.net";
     if settings.domains.is_empty() {
@@ -82,10 +192,28 @@ fn core_route(settings: &Settings) -> Result<Option<SipUri<'_>>, SettingError> {
     }
     let wrong = |expected: String| SettingError::new("core_route", text, expected);
     match Uri::parse(text.as_bytes()) {
-        Ok(Uri::Sip(route)) if route.headers.is_empty() => Ok(Some(route)),
-        Ok(_) => Err(wrong("a sip or sips URI without headers".to_owned())),
+        Ok(Uri::Sip(route)) if !route.headers.is_empty() => {
+            Err(wrong("a sip or sips URI without headers".to_owned()))
+        }
+        Ok(Uri::Sip(route)) if !has_known_transport(&route) => {
+            Err(wrong(format!("a transport of {}", TRANSPORTS.join(", "))))
+        }
+        Ok(Uri::Sip(route)) => Ok(Some(route)),
+        Ok(_) => Err(wrong("a sip or sips URI".to_owned())),
         Err(error) => Err(wrong(format!("a sip or sips URI ({error})"))),
     }
+}
+
+/// The transports that a proxy may have.
+const TRANSPORTS: [&str; 6] = ["udp", "tcp", "tls", "sctp", "ws", "wss"];
+
+fn has_known_transport(route: &SipUri<'_>) -> bool {
+    let transport = route.parameter(b"transport").flatten();
+    transport.is_none_or(|transport| {
+        TRANSPORTS
+            .iter()
+            .any(|known| transport.eq_ignore_ascii_case(known.as_bytes()))
+    })
 }
 
 fn is_secure(route: &SipUri<'_>) -> bool {
@@ -155,6 +283,83 @@ mod tests {
     }
 
     #[test]
+    fn every_feature_tag_has_an_outgoing_value() {
+        // A-12, R-1.
+        let icsi = "+g.3gpp.icsi-ref=urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.msg";
+        for (text, header) in [
+            ("+g.oma.sip-im", "+g.oma.sip-im;require;explicit".to_owned()),
+            (
+                icsi,
+                format!(
+                    "{};require;explicit",
+                    icsi.replace("=", "=\"").replace(".msg", ".msg\"")
+                ),
+            ),
+            (
+                "+g.oma.sip-im > +g.x=\"a\" ; explicit",
+                "+g.x=\"a\";explicit".to_owned(),
+            ),
+        ] {
+            let policy = with(&[("direct", "1"), ("feature_tags", text)]).unwrap();
+            let written = String::from_utf8_lossy(&policy.features[0].accept_contact);
+            assert_eq!(written, format!("Accept-Contact: *;{header}\r\n"));
+        }
+        for bad in [
+            "+g.x>",
+            "+g.x>a b",
+            "+g.x>+g.y=a\"b",
+            "+g.x>+g.y=\u{7}",
+            ">+g.x",
+        ] {
+            assert!(feature(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn one_number_under_two_schemes_is_for_ims() {
+        // C-3.
+        for (changes, same) in [
+            (&[("direct", "1")][..], true),
+            (&[("direct", "1"), ("identity_mode", "digest")], false),
+            (
+                &[
+                    ("direct", "1"),
+                    ("identity_mode", "either"),
+                    ("same_number", "1"),
+                ],
+                true,
+            ),
+            (&[("direct", "1"), ("same_number", "0")], false),
+        ] {
+            assert_eq!(with(changes).unwrap().addressing.same_number, same);
+        }
+    }
+
+    #[test]
+    fn dangerous_settings_are_told_at_the_start() {
+        for (changes, text) in [
+            (
+                &[("direct", "1"), ("identity_mode", "none")][..],
+                "identity_mode=none",
+            ),
+            (&[("direct", "1")], "trusted_peers is empty"),
+            (
+                &[("core_route", "sip:h;orig"), ("trusted_peers", "::1")],
+                "`orig`",
+            ),
+        ] {
+            let mut settings = Settings::new();
+            settings.set("domains", "h").unwrap();
+            for (name, value) in changes {
+                settings.set(name, value).unwrap();
+            }
+            let told = warnings(&settings, &policy(&settings).unwrap());
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert!(told[0].contains(text), "{told:?}");
+        }
+    }
+
+    #[test]
     fn sips_members_can_be_reached_over_a_tls_route_only() {
         for (route, tls) in [
             ("sip:h", false),
@@ -179,12 +384,17 @@ mod tests {
                 "parameter core_route: expected a sip or sips URI (URI: expected a scheme and a colon at byte 5, found the end), found \"icscf\"",
             ),
             (&[("core_route", "tel:+1")], "parameter core_route"),
+            (
+                &[("core_route", "sip:h;transport=tpc")],
+                "expected a transport of udp, tcp",
+            ),
             (&[("direct", "1"), ("domains", "")], "parameter domains"),
             (&[("direct", "1"), ("domains", "a b")], "found \"a b\""),
             (
                 &[("direct", "1"), ("trusted_peers", "10.0.0.1, host")],
                 "found \"host\"",
             ),
+            (&[("direct", "1"), ("copy_headers", "m")], "found \"m\""),
             (
                 &[("direct", "1"), ("copy_headers", "X-A, via")],
                 "found \"via\"",
@@ -192,6 +402,14 @@ mod tests {
             (
                 &[("direct", "1"), ("service_acl", "home3.net, eve@home2.net")],
                 "parameter service_acl: expected addresses such as sip:eve@home2.net and domains such as home3.net, found \"eve@home2.net\"",
+            ),
+            (
+                &[("direct", "1"), ("feature_tags", "+g.oma.sip-im, a b")],
+                "found \"a b\"",
+            ),
+            (
+                &[("direct", "1"), ("feature_tags", "")],
+                "parameter feature_tags",
             ),
         ] {
             let error = with(changes).unwrap_err().to_string();

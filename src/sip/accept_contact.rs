@@ -3,12 +3,70 @@
 //! Scoring is the terminating proxy's task and not here, and neither is Reject-Contact.
 
 use super::Malformed;
-use super::text::{Nesting, parameters, split, split_first, trim};
+use super::escape::escaped_byte;
+use super::text::{Nesting, is_token, parameters, split, split_first, trim};
 
 const PART: &str = "Accept-Contact";
 
 /// No client sends more; each value costs time.
 const MAX_VALUES: usize = 20;
+
+/// A feature tag to look for: one that is true, or one that has a value (R-1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeatureTag {
+    /// The name with its `+`; case does not count.
+    name: Vec<u8>,
+    /// The value, escapes undone; case counts.
+    value: Option<Vec<u8>>,
+}
+
+impl FeatureTag {
+    /// Reads `NAME` or `NAME=VALUE`; the value may stand in quotes.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(without_quotes(value.trim().as_bytes()))),
+            None => (text, None),
+        };
+        let name = name.trim().as_bytes().to_vec();
+        if !is_token(&name) || value.is_some_and(|value| !is_token(value)) {
+            return None;
+        }
+        let value = value.map(|value| unescaped(value).collect());
+        Some(Self { name, value })
+    }
+
+    /// Whether a tag of this name with `value` is the wanted one: a value that is a quoted list
+    /// matches if some member does (RFC 3840 §9). The unquoted form is no grammar, but clients send
+    /// it.
+    fn matches(&self, value: Option<&[u8]>) -> bool {
+        let mut members = value.into_iter().flat_map(|value| {
+            // A comma inside `<…>` belongs to a string, which is no token.
+            split(PART, without_quotes(value), b',', Nesting::QuotesAndAngles)
+                .filter_map(Result::ok)
+        });
+        match &self.value {
+            None => value.is_none() || members.any(|member| member.eq_ignore_ascii_case(b"TRUE")),
+            Some(wanted) => members.any(|member| unescaped(member).eq(wanted.iter().copied())),
+        }
+    }
+}
+
+fn without_quotes(value: &[u8]) -> &[u8] {
+    let inner = value.strip_prefix(b"\"");
+    let inner = inner.and_then(|value| value.strip_suffix(b"\""));
+    inner.unwrap_or(value)
+}
+
+/// The bytes of `text` with every `%HH` undone.
+fn unescaped(text: &[u8]) -> impl Iterator<Item = u8> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let byte = *text.get(at)?;
+        let escaped = escaped_byte(&text[at..]);
+        at += if escaped.is_some() { 3 } else { 1 };
+        Some(escaped.unwrap_or(byte))
+    })
+}
 
 /// What Accept-Contact says of one feature tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +79,8 @@ pub enum Wish {
     Broken(Malformed),
 }
 
-/// Looks for `tag` (lower case, with its `+`) in all rows; an unreadable row is an error.
-pub fn wish<'a>(rows: impl Iterator<Item = &'a [u8]>, tag: &[u8]) -> Result<Wish, Malformed> {
+/// Looks for `tag` in all rows; an unreadable row is an error.
+pub fn wish<'a>(rows: impl Iterator<Item = &'a [u8]>, tag: &FeatureTag) -> Result<Wish, Malformed> {
     let mut wanted = false;
     let mut broken = None;
     let mut count = 0;
@@ -46,7 +104,7 @@ pub fn wish<'a>(rows: impl Iterator<Item = &'a [u8]>, tag: &[u8]) -> Result<Wish
 }
 
 /// One value: whether it wants the feature, and what it repeats.
-fn read_value(value: &[u8], tag: &[u8]) -> Result<(bool, Option<Malformed>), Malformed> {
+fn read_value(value: &[u8], tag: &FeatureTag) -> Result<(bool, Option<Malformed>), Malformed> {
     let (star, rest) = split_first(PART, value, b';', Nesting::Quotes)?;
     let Some(rest) = rest.filter(|_| trim(star) == b"*") else {
         return Ok((false, None));
@@ -56,7 +114,7 @@ fn read_value(value: &[u8], tag: &[u8]) -> Result<(bool, Option<Malformed>), Mal
     let mut seen = [false; 3];
     for parameter in parameters(PART, rest) {
         let parameter = parameter?;
-        let watched: [&[u8]; 3] = [tag, b"require", b"explicit"];
+        let watched: [&[u8]; 3] = [&tag.name, b"require", b"explicit"];
         let found = watched
             .iter()
             .position(|name| parameter.name.eq_ignore_ascii_case(name));
@@ -71,20 +129,9 @@ fn read_value(value: &[u8], tag: &[u8]) -> Result<(bool, Option<Malformed>), Mal
                 "no parameter twice in a value",
             ));
         }
-        wanted |= index == 0 && parameter.value.is_none_or(is_true);
+        wanted |= index == 0 && tag.matches(parameter.value);
     }
     Ok((wanted, defect))
-}
-
-/// Whether a tag's value means TRUE (RFC 3840 §9): a quoted list of which some member is `TRUE`.
-/// The unquoted form is no grammar, but clients send it.
-fn is_true(value: &[u8]) -> bool {
-    let inner = value
-        .strip_prefix(b"\"")
-        .and_then(|value| value.strip_suffix(b"\""))
-        .unwrap_or(value);
-    let mut members = inner.split(|&byte| byte == b',');
-    members.any(|member| trim(member).eq_ignore_ascii_case(b"TRUE"))
 }
 
 #[cfg(test)]
@@ -93,7 +140,49 @@ mod tests {
     use proptest::prelude::*;
 
     fn of(rows: &[&str]) -> Result<Wish, Malformed> {
-        wish(rows.iter().map(|row| row.as_bytes()), b"+g.oma.sip-im")
+        of_tag("+g.oma.sip-im", rows)
+    }
+
+    fn of_tag(tag: &str, rows: &[&str]) -> Result<Wish, Malformed> {
+        let tag = FeatureTag::parse(tag).unwrap();
+        wish(rows.iter().map(|row| row.as_bytes()), &tag)
+    }
+
+    #[test]
+    fn a_tag_with_a_value_is_compared_after_decoding() {
+        // R-1.
+        const TAG: &str = "+g.3gpp.icsi-ref=urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.msg";
+        for (row, wanted) in [
+            (
+                "*;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.msg\"",
+                true,
+            ),
+            (
+                "*;+G.3GPP.ICSI-REF=\"x, urn%3aurn-7%3a3gpp-service.ims.icsi.oma%2Ecpm.msg\"",
+                true,
+            ),
+            (
+                "*;+g.3gpp.icsi-ref=\"urn:urn-7:3gpp-service.ims.icsi.oma.cpm.msg\"",
+                true,
+            ),
+            (
+                "*;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.MSG\"",
+                false,
+            ),
+            (
+                "*;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.msg.group\"",
+                false,
+            ),
+            ("*;+g.3gpp.icsi-ref", false),
+            ("*;+g.3gpp.icsi-ref=\"TRUE\"", false),
+            ("*;+g.oma.sip-im", false),
+        ] {
+            let expected = if wanted { Wish::Wanted } else { Wish::Absent };
+            assert_eq!(of_tag(TAG, &[row]), Ok(expected), "{row}");
+        }
+        for bad in ["", "=x", "a b", "+g.x=", "+g.x=a,b", "+g.x=\"a"] {
+            assert_eq!(FeatureTag::parse(bad), None, "{bad}");
+        }
     }
 
     #[test]
@@ -131,6 +220,7 @@ mod tests {
             &["*;+g.oma.sip-im=\"!TRUE\""],
             &["*;+g.oma.sip-im=\"<TRUE>\""],
             &["*;+g.oma.sip-im=\"#1\""],
+            &["*;+g.oma.sip-im=\"<a,TRUE,b>\""],
             &["*;+g.oma.sip-im=\"\""],
         ] {
             assert_eq!(of(rows), Ok(Wish::Absent), "{rows:?}");
@@ -167,7 +257,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_input_makes_the_reader_panic(row: Vec<u8>) {
-            let _ = wish([row.as_slice()].into_iter(), b"+g.oma.sip-im");
+            let tag = FeatureTag::parse("+g.oma.sip-im").unwrap();
+            let _ = wish([row.as_slice()].into_iter(), &tag);
         }
     }
 }

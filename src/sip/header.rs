@@ -6,6 +6,8 @@
 pub enum HeaderName {
     /// Accept-Contact, RFC 3841.
     AcceptContact,
+    /// Authorization.
+    Authorization,
     /// Call-ID.
     CallId,
     /// Call-Info.
@@ -48,18 +50,30 @@ pub enum HeaderName {
     Organization,
     /// P-Asserted-Identity, RFC 3325.
     PAssertedIdentity,
+    /// P-Asserted-Service, RFC 6050.
+    PAssertedService,
+    /// P-Charging-Function-Addresses, RFC 7315.
+    PChargingFunctionAddresses,
+    /// P-Charging-Vector, RFC 7315.
+    PChargingVector,
     /// Priority.
     Priority,
     /// Privacy, RFC 3323.
     Privacy,
+    /// Proxy-Authorization.
+    ProxyAuthorization,
     /// Reply-To.
     ReplyTo,
     /// Require.
     Require,
+    /// Resource-Priority, RFC 4412.
+    ResourcePriority,
     /// Subject.
     Subject,
     /// To.
     To,
+    /// User-Agent.
+    UserAgent,
     /// Via.
     Via,
     /// Any other name.
@@ -71,6 +85,7 @@ use HeaderName as Name;
 /// Full name, compact form (RFC 3261 §7.3.3, RFC 3841 §10) and meaning.
 const NAMES: [(&str, Option<u8>, Name); Name::Other as usize] = [
     ("Accept-Contact", Some(b'a'), Name::AcceptContact),
+    ("Authorization", None, Name::Authorization),
     ("Call-ID", Some(b'i'), Name::CallId),
     ("Call-Info", None, Name::CallInfo),
     ("Content-Disposition", None, Name::ContentDisposition),
@@ -100,14 +115,54 @@ const NAMES: [(&str, Option<u8>, Name); Name::Other as usize] = [
     ("MIME-Version", None, Name::MimeVersion),
     ("Organization", None, Name::Organization),
     ("P-Asserted-Identity", None, Name::PAssertedIdentity),
+    ("P-Asserted-Service", None, Name::PAssertedService),
+    (
+        "P-Charging-Function-Addresses",
+        None,
+        Name::PChargingFunctionAddresses,
+    ),
+    ("P-Charging-Vector", None, Name::PChargingVector),
     ("Priority", None, Name::Priority),
     ("Privacy", None, Name::Privacy),
+    ("Proxy-Authorization", None, Name::ProxyAuthorization),
     ("Reply-To", None, Name::ReplyTo),
     ("Require", None, Name::Require),
+    ("Resource-Priority", None, Name::ResourcePriority),
     ("Subject", Some(b's'), Name::Subject),
     ("To", Some(b't'), Name::To),
+    ("User-Agent", None, Name::UserAgent),
     ("Via", Some(b'v'), Name::Via),
 ];
+
+/// Compact forms of names that are not told apart here, so that a name is known in both forms.
+const OTHER_COMPACT: [(u8, &str); 11] = [
+    (b'b', "Referred-By"),
+    (b'd', "Request-Disposition"),
+    (b'j', "Reject-Contact"),
+    (b'k', "Supported"),
+    (b'm', "Contact"),
+    (b'n', "Identity-Info"),
+    (b'o', "Event"),
+    (b'r', "Refer-To"),
+    (b'u', "Allow-Events"),
+    (b'x', "Session-Expires"),
+    (b'y', "Identity"),
+];
+
+/// The full form of a name as written: that of a compact one, any other as it is.
+pub fn full_form(written: &[u8]) -> &[u8] {
+    let [letter] = written else {
+        return written;
+    };
+    match HeaderName::of(written) {
+        HeaderName::Other => {
+            let letter = letter.to_ascii_lowercase();
+            let found = OTHER_COMPACT.iter().find(|(compact, _)| *compact == letter);
+            found.map_or(written, |(_, full)| full.as_bytes())
+        }
+        known => known.as_str().as_bytes(),
+    }
+}
 
 impl HeaderName {
     /// How many names there are, [`HeaderName::Other`] included.
@@ -155,5 +210,8 @@ mod tests {
         assert_eq!(Name::of(b"v"), Name::Via);
         assert_eq!(Name::of(b"z"), Name::Other);
         assert_eq!(Name::of(b""), Name::Other);
+        assert_eq!(full_form(b"M"), b"Contact");
+        assert_eq!(full_form(b"T"), b"To");
+        assert_eq!(full_form(b"X-A"), b"X-A");
     }
 }

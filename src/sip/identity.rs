@@ -1,11 +1,11 @@
 //! P-Asserted-Identity, RFC 3325 §9.1 as RFC 5876 §4.5 reads it (I-2).
 
+use super::Malformed;
 use super::name_addr::{self, NameAddr};
 use super::uri::Uri;
-use super::{HeaderName, Malformed};
 use smallvec::SmallVec;
 
-/// Who the network says the originator is.
+/// Who the originator is, as somebody who is believed says.
 #[derive(Clone, Debug, Default)]
 pub struct AssertedIdentity<'a> {
     /// The first SIP or SIPS address and the first tel address, in the order of the request.
@@ -13,12 +13,20 @@ pub struct AssertedIdentity<'a> {
 }
 
 impl<'a> AssertedIdentity<'a> {
-    /// Reads all rows. Further addresses and other schemes are ignored; they are not passed on.
-    pub fn parse(rows: impl Iterator<Item = &'a [u8]>) -> Result<Self, Malformed> {
+    /// Reads all rows of `part`. Further addresses and other schemes are ignored, and so is what cannot
+    /// be read behind an address that counts; they are not passed on.
+    pub fn parse(
+        part: &'static str,
+        rows: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Self, Malformed> {
         let mut identity = Self::default();
         for row in rows {
-            for address in name_addr::list(HeaderName::PAssertedIdentity.as_str(), row) {
-                let address = address?;
+            for address in name_addr::list(part, row) {
+                let address = match address {
+                    Ok(address) => address,
+                    Err(_) if !identity.addresses.is_empty() => continue,
+                    Err(error) => return Err(error),
+                };
                 let is_taken = identity.addresses.iter().any(|earlier| {
                     matches!(
                         (earlier.uri, address.uri),
@@ -44,11 +52,23 @@ mod tests {
             &b"<mailto:ann@h>, <tel:+1>, \"Ann\" <sips:ann@h>"[..],
             b"<sip:bob@h>, <tel:+2>",
         ];
-        let identity = AssertedIdentity::parse(rows.into_iter()).unwrap();
+        let identity = AssertedIdentity::parse("P-Asserted-Identity", rows.into_iter()).unwrap();
         let mut out = Vec::new();
         for address in &identity.addresses {
             address.write(&mut out).unwrap();
         }
         assert_eq!(out, b"<tel:+1>\"Ann\" <sips:ann@h>");
+    }
+
+    #[test]
+    fn what_cannot_be_read_spoils_only_what_comes_behind_it() {
+        // I-2.
+        let count = |row: &'static str| {
+            let identity =
+                AssertedIdentity::parse("P-Asserted-Identity", [row.as_bytes()].into_iter());
+            identity.map(|identity| identity.addresses.len())
+        };
+        assert_eq!(count("<sip:ann@h>, <tel:5551>, <tel:+1>"), Ok(2));
+        assert!(count("<sip:an n@h>, <sip:bob@h>").is_err());
     }
 }

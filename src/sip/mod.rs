@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 pub mod accept_contact;
+pub mod charging_vector;
+pub mod credentials;
 pub mod escape;
 pub mod header;
 pub mod history_list;

@@ -84,6 +84,23 @@ impl<'a> NameAddr<'a> {
         Ok(tag)
     }
 
+    /// Appends the header parameters but `tag`, each with its semicolon.
+    pub fn write_parameters(&self, out: &mut Vec<u8>) -> Result<(), Malformed> {
+        for parameter in self.parameters() {
+            let Parameter { name, value } = parameter?;
+            if name.eq_ignore_ascii_case(b"tag") {
+                continue;
+            }
+            out.push(b';');
+            out.extend_from_slice(name);
+            if let Some(value) = value {
+                out.push(b'=');
+                unfold(self.part, value, out)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Appends display name and URI as a name-addr, without header parameters.
     pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Malformed> {
         if !self.display_name.is_empty() {

@@ -16,8 +16,10 @@ pub struct Privacy {
     pub critical: bool,
     /// `none`, which must stand alone.
     pub none: bool,
-    /// `session`, `history` or a value unknown here.
+    /// `session` or `history`, which a MESSAGE gives nothing to hide of.
     pub other: bool,
+    /// A value unknown here.
+    pub unknown: bool,
 }
 
 impl Privacy {
@@ -51,7 +53,8 @@ impl Privacy {
             b"header" => &mut self.header,
             b"critical" => &mut self.critical,
             b"none" => &mut self.none,
-            _ => &mut self.other,
+            b"session" | b"history" => &mut self.other,
+            _ => &mut self.unknown,
         }
     }
 

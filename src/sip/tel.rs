@@ -2,6 +2,7 @@
 
 use super::Malformed;
 use super::escape::first_bad;
+use super::uri::MAX_PARAMETERS;
 
 const PART: &str = "tel URI";
 
@@ -106,7 +107,10 @@ fn is_separator(byte: u8) -> bool {
 
 fn check_parameters(text: &[u8], start: usize) -> Result<(), Malformed> {
     let mut at = start;
-    for piece in text[start..].split(|&byte| byte == b';') {
+    for (index, piece) in text[start..].split(|&byte| byte == b';').enumerate() {
+        if index == MAX_PARAMETERS {
+            return Err(Malformed::at(PART, text, at, "at most 32 parameters"));
+        }
         let name_end = memchr::memchr(b'=', piece).unwrap_or(piece.len());
         let (name, value) = piece.split_at(name_end);
         let good_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
@@ -117,6 +121,11 @@ fn check_parameters(text: &[u8], start: usize) -> Result<(), Malformed> {
         if let Some(bad) = first_bad(value, allowed) {
             let offset = at + name_end + bad;
             return Err(Malformed::at(PART, text, offset, "a parameter value"));
+        }
+        let earlier = text[start..].split(|&byte| byte == b';').take(index);
+        let mut names = earlier.map(|other| other.split(|&byte| byte == b'=').next());
+        if names.any(|other| other.is_some_and(|other| other.eq_ignore_ascii_case(name))) {
+            return Err(Malformed::at(PART, text, at, "each parameter only once"));
         }
         at += piece.len() + 1;
     }
@@ -157,7 +166,14 @@ mod tests {
     #[test]
     fn a_broken_number_says_where() {
         // T 51: no phone-context.
-        for (text, offset) in [("5551", 4), ("+15x", 3), ("+", 1), ("", 0), ("+1;=a", 3)] {
+        for (text, offset) in [
+            ("5551", 4),
+            ("+15x", 3),
+            ("+", 1),
+            ("", 0),
+            ("+1;=a", 3),
+            ("+1;b=11;B=1", 8),
+        ] {
             let error = TelUri::parse(text.as_bytes()).unwrap_err();
             assert_eq!(error.offset, offset, "{text}: {error}");
         }

@@ -46,6 +46,8 @@ pub struct SipUri<'a> {
     pub parameters: &'a [u8],
     /// What follows the question mark; empty if there is none.
     pub headers: &'a [u8],
+    /// Whether the URI stands for an address, so that its `method` does not count (U-8).
+    is_address: bool,
 }
 
 /// What [`SipUri::write`] leaves out.
@@ -59,6 +61,9 @@ pub enum Form {
     /// equality, in a fixed order, escapes only where needed, host in lower case (A-3, C-1).
     Provisioned,
 }
+
+/// More parameters than any URI has: each is compared with all others.
+pub(super) const MAX_PARAMETERS: usize = 32;
 
 /// Parameters that make two URIs differ when only one has them (RFC 3261 §19.1.4), sorted.
 pub(super) const SIGNIFICANT: [&[u8]; 5] = [b"maddr", b"method", b"transport", b"ttl", b"user"];
@@ -163,13 +168,28 @@ impl<'a> SipUri<'a> {
             port,
             parameters,
             headers,
+            is_address: false,
         })
     }
 
-    /// The parameters as written, a missing value as `None`.
+    /// The parameters as written, a missing value as `None`; for an address without `method`.
     pub fn parameters(&self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + use<'a> {
         let pieces = self.parameters.split(|&byte| byte == b';');
-        pieces.filter(|piece| !piece.is_empty()).map(split_value)
+        let is_address = self.is_address;
+        pieces
+            .filter(|piece| !piece.is_empty())
+            .map(split_value)
+            .filter(move |(name, _)| !is_address || !name.eq_ignore_ascii_case(b"method"))
+    }
+
+    /// The URI as an address: without URI headers, which are no part of an identity (C-1), and
+    /// without `method`, which is none either (U-8).
+    pub fn as_address(self) -> Self {
+        Self {
+            headers: b"",
+            is_address: true,
+            ..self
+        }
     }
 
     /// The parameter `name`, in any case; its value may be missing.
@@ -209,24 +229,27 @@ impl<'a> SipUri<'a> {
         }
         match form {
             Form::Whole => {
-                write_after(b';', self.parameters, out);
+                self.write_parameters(out);
                 write_after(b'?', self.headers, out);
             }
-            Form::RequestUri => {
-                for (name, value) in self.parameters() {
-                    if !name.eq_ignore_ascii_case(b"method") {
-                        write_parameter(name, value, out);
-                    }
-                }
-            }
+            Form::RequestUri => self.as_address().write_parameters(out),
             Form::Provisioned => {
                 for name in SIGNIFICANT {
                     if let Some(value) = self.parameter(name) {
-                        let value = value.map(<[u8]>::to_ascii_lowercase);
-                        write_parameter(name, value.as_deref(), out);
+                        write_parameter(name, None, out);
+                        if let Some(value) = value {
+                            out.push(b'=');
+                            units(value).for_each(|unit| unit.folded().write(out));
+                        }
                     }
                 }
             }
+        }
+    }
+
+    fn write_parameters(&self, out: &mut Vec<u8>) {
+        for (name, value) in self.parameters() {
+            write_parameter(name, value, out);
         }
     }
 }
@@ -348,6 +371,9 @@ pub(super) fn ipv6_address(host: &[u8]) -> Option<Ipv6Addr> {
 fn check_parameters(text: &[u8], start: usize, parameters: &[u8]) -> Result<(), Malformed> {
     let mut at = start;
     for (index, piece) in parameters.split(|&byte| byte == b';').enumerate() {
+        if index == MAX_PARAMETERS {
+            return Err(Malformed::at(PART, text, at, "at most 32 parameters"));
+        }
         let (name, value) = split_value(piece);
         let allowed = |byte: u8| b"[]/:&+$".contains(&byte);
         let bad_name = first_bad(name, allowed).or(name.is_empty().then_some(0));
@@ -374,7 +400,10 @@ fn check_parameters(text: &[u8], start: usize, parameters: &[u8]) -> Result<(), 
 fn check_headers(text: &[u8], headers: &[u8]) -> Result<(), Malformed> {
     let start = text.len() - headers.len();
     let mut at = start;
-    for piece in headers.split(|&byte| byte == b'&') {
+    for (index, piece) in headers.split(|&byte| byte == b'&').enumerate() {
+        if index == MAX_PARAMETERS {
+            return Err(Malformed::at(PART, text, at, "at most 32 headers"));
+        }
         let (name, value) = split_value(piece);
         let allowed = |byte: u8| b"[]/?:+$".contains(&byte);
         let bad = first_bad(name, allowed)
@@ -433,13 +462,32 @@ mod tests {
     #[test]
     fn an_address_of_ours_has_one_spelling() {
         // headers and unknown parameters do not count.
-        let text = "SIP:%68ikers%2f@IM.Home1.NET;x=1;Transport=TCP?a=b";
+        let text = "SIP:%68ikers%2f@IM.Home1.NET;x=1;Transport=%54CP?a=b";
         let spelt = "sip:hikers%2F@im.home1.net;transport=tcp";
         assert_eq!(printed(text, Form::Provisioned), spelt);
         assert_eq!(printed(spelt, Form::Provisioned), spelt);
         let text = "sip:hikers@[2001:DB8:0::0:1]:5070";
         let spelt = "sip:hikers@[2001:db8::1]:5070";
         assert_eq!(printed(text, Form::Provisioned), spelt);
+    }
+
+    #[test]
+    fn parameters_without_end_are_refused() {
+        let long = format!("sip:a@h{}", ";p".repeat(30_000));
+        let expected = "at most 32 parameters";
+        for text in [
+            format!(
+                "sip:a@h{}",
+                (0..33).map(|n| format!(";{n}")).collect::<String>()
+            ),
+            format!(
+                "tel:+1{}",
+                (0..33).map(|n| format!(";p{n}")).collect::<String>()
+            ),
+        ] {
+            assert_eq!(Uri::parse(text.as_bytes()).unwrap_err().expected, expected);
+        }
+        assert!(Uri::parse(long.as_bytes()).is_err());
     }
 
     #[test]

@@ -25,13 +25,10 @@ impl Uri<'_> {
         }
     }
 
-    /// The URI without its URI headers, which are no part of an identity (C-1).
-    pub fn without_headers(self) -> Self {
+    /// The URI as an address: see [`SipUri::as_address`].
+    pub fn as_address(self) -> Self {
         match self {
-            Self::Sip(sip) => Self::Sip(SipUri {
-                headers: b"",
-                ..sip
-            }),
+            Self::Sip(sip) => Self::Sip(sip.as_address()),
             other => other,
         }
     }
@@ -221,6 +218,16 @@ mod tests {
         ] {
             assert!(!equal(a, b), "{a} and {b}");
         }
+    }
+
+    #[test]
+    fn headers_and_method_are_no_part_of_an_address() {
+        // C-1, U-8.
+        let (plain, other) = ("sip:bob@h;lr", "sip:bob@h;method=INVITE;lr?Subject=a");
+        assert!(!equal(plain, other));
+        assert!(uri(plain).as_address().same(&uri(other).as_address()));
+        let form = crate::sip::uri::Form::Whole;
+        assert_eq!(uri(other).as_address().print(form), plain);
     }
 
     #[test]

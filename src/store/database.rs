@@ -4,6 +4,7 @@ use super::error::{Problem, StoreError};
 use super::file::{FileId, beside};
 use super::schema::{self, Kind, VERSION};
 use crate::sip::uri::{Form, SipUri};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Statement, Transaction};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,7 +19,7 @@ pub struct Database {
     pub(super) connection: Connection,
     path: PathBuf,
     file: FileId,
-    log: Option<FileId>,
+    logs: Logs,
     seen: Option<i64>,
 }
 
@@ -28,6 +29,15 @@ pub enum Standing {
     Same,
     /// Another one.
     Replaced,
+    /// The file that is open, but its log is another one or gone: what others write is not seen.
+    LogTaken,
+}
+
+/// The files that SQLite keeps beside a database: `-wal` and `-shm`.
+type Logs = [Option<FileId>; 2];
+
+fn logs(path: &Path) -> Logs {
+    ["-wal", "-shm"].map(|suffix| FileId::at(&beside(path, suffix)).ok())
 }
 
 /// What the database has under an address.
@@ -80,6 +90,14 @@ pub fn damage(connection: &Connection, pragma: &str) -> rusqlite::Result<Option<
     Ok((found != "ok").then(|| found.replace('\n', " ")))
 }
 
+/// Makes a connection one that never writes: not even when it is closed, when SQLite would empty
+/// the log and remove the file of that name, which somebody may have put another one in place of.
+fn only_reads(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "query_only", true)?;
+    let no_checkpoint = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+    connection.set_db_config(no_checkpoint, true).map(drop)
+}
+
 impl Database {
     /// Opens the database for a worker, who only reads.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
@@ -89,15 +107,15 @@ impl Database {
             let before = FileId::at(path).map_err(|error| StoreError::system(path, &error))?;
             let connection = connect(path, WORKER_PATIENCE)?;
             require_current(path, &connection)?;
-            let only = connection.pragma_update(None, "query_only", true);
-            only.map_err(|error| StoreError::sqlite(path, &error))?;
-            let log = FileId::at(&beside(path, "-wal")).ok();
+            let reads = only_reads(&connection);
+            reads.map_err(|error| StoreError::sqlite(path, &error))?;
+            let logs = logs(path);
             if FileId::at(path).is_ok_and(|after| after == before) {
                 return Ok(Self {
                     connection,
                     path: path.to_owned(),
                     file: before,
-                    log,
+                    logs,
                     seen: None,
                 });
             }
@@ -112,14 +130,15 @@ impl Database {
     pub fn standing(&self) -> Result<Standing, StoreError> {
         let found =
             FileId::at(&self.path).map_err(|error| StoreError::system(&self.path, &error))?;
-        if found == self.file {
-            return Ok(Standing::Same);
+        let logs = logs(&self.path);
+        match (found == self.file, logs == self.logs) {
+            (true, true) => Ok(Standing::Same),
+            (true, false) => Ok(Standing::LogTaken),
+            (false, _) if logs[0].is_some() && logs[0] == self.logs[0] => {
+                Err(StoreError::new(&self.path, Problem::StaleLog))
+            }
+            (false, _) => Ok(Standing::Replaced),
         }
-        let log = FileId::at(&beside(&self.path, "-wal")).ok();
-        if log.is_some() && log == self.log {
-            return Err(StoreError::new(&self.path, Problem::StaleLog));
-        }
-        Ok(Standing::Replaced)
     }
 
     /// Whether anybody has changed the database since the last call; true at the first.

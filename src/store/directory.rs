@@ -4,7 +4,7 @@
 //! the group's revision asked for, and only if that differs is the group read.
 
 use super::cache::{Cache, Entry, Known};
-use super::database::{Database, Standing, damage};
+use super::database::{Database, Standing, WORKER_PATIENCE, connect, damage, require_current};
 use super::error::{Problem, StoreError};
 use super::load::{load, still_holds};
 use super::unions::Unions;
@@ -102,6 +102,18 @@ impl Store {
         }
     }
 
+    /// Moves what is in the database's log into the database itself, where nobody has it open any
+    /// more: then one file holds everything, and can be copied, moved and replaced.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::check`].
+    pub fn tidy(path: &Path) -> Result<(), StoreError> {
+        // SQLite does it when the last connection is closed that has read.
+        let connection = connect(path, WORKER_PATIENCE)?;
+        require_current(path, &connection)
+    }
+
     /// What was done so far.
     pub fn statistics(&self) -> Statistics {
         self.statistics
@@ -162,6 +174,14 @@ impl Store {
                     "{}: the file was replaced, reading the new one",
                     self.path.display()
                 ),
+                Standing::LogTaken => {
+                    log::warn!(
+                        "{}: its -wal or -shm was removed while it was in use, opening it again",
+                        self.path.display()
+                    );
+                    // SQLite would share the removed files with a second connection.
+                    self.database = None;
+                }
             }
         }
         // The old database, failed or not, is closed only now: see `Database::standing`.

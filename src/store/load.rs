@@ -29,7 +29,7 @@ pub fn still_holds(
     Ok(group.nested().is_empty()
         && !snapshot.any_changed_since(entry.directory, |uri| {
             let uri = Uri::parse(uri.as_bytes());
-            uri.is_ok_and(|uri| group.member(&uri, addressing).is_some())
+            uri.is_ok_and(|uri| group.has(&uri, addressing))
         })?)
 }
 

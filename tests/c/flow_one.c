@@ -3,10 +3,13 @@
  *
  *   flow_one DATABASE MESSAGE-FILE
  */
+#define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "cimf.h"
 
@@ -133,6 +136,55 @@ static int misuse(cimf_server *server, const cimf_decision *decision, const cimf
     return errors;
 }
 
+/* The Call-ID of the first fork of a decision about `message`, told apart by its first byte. */
+static void first_call_id(cimf_server *server, uint8_t *message, size_t length,
+                          const cimf_source *source, char *out, size_t room)
+{
+    cimf_decision *decision = NULL;
+    cimf_str headers = {"", 0};
+    const char *start;
+
+    out[0] = '\0';
+    if (cimf_server_decide(server, message, length, source, &decision) != CIMF_STATUS_OK ||
+        cimf_decision_fork_headers(decision, 0, &headers) != CIMF_STATUS_OK) {
+        cimf_decision_free(decision);
+        return;
+    }
+    start = strstr(headers.data, "Call-ID: ");
+    if (start != NULL)
+        snprintf(out, room, "%.26s", start + 9);
+    cimf_decision_free(decision);
+}
+
+/* A child uses the server that it has inherited: its identifiers are its own. */
+static int in_a_child(cimf_server *server, uint8_t *message, size_t length,
+                      const cimf_source *source)
+{
+    char *call_id = strstr((char *)message, "Call-ID: ");
+    char ours[64] = "", theirs[64] = "";
+    int ends[2], status = 1, errors = 0;
+    pid_t child;
+
+    if (call_id == NULL || pipe(ends) != 0)
+        return 1;
+    call_id[9] = 'p';
+    fflush(stdout);
+    child = fork();
+    if (child == 0) {
+        call_id[9] = 'c';
+        first_call_id(server, message, length, source, theirs, sizeof theirs);
+        _exit(write(ends[1], theirs, sizeof theirs) == sizeof theirs ? 0 : 1);
+    }
+    first_call_id(server, message, length, source, ours, sizeof ours);
+    errors += expect(read(ends[0], theirs, sizeof theirs) == sizeof theirs, "the child decides");
+    errors += expect(waitpid(child, &status, 0) == child && status == 0, "the child ends well");
+    errors += expect(strlen(ours) == 26 && strlen(theirs) == 26 && strcmp(ours, theirs) != 0,
+                     "parent and child use Call-IDs of their own");
+    close(ends[0]);
+    close(ends[1]);
+    return errors;
+}
+
 int main(int argc, char **argv)
 {
     static uint8_t message[65536];
@@ -143,6 +195,7 @@ int main(int argc, char **argv)
         {"server_name", "imas.home1.net"},
         {"trusted_peers", "tcp:127.0.0.0/8"},
         {"trusted_next_hop", "1"},
+        {"ioi", "home1.net"},
         {"core_route", "sip:icscf.home1.net;transport=tcp"},
     };
     cimf_source source = {{"127.0.0.1", 9}, {"TCP", 3}, {NULL, 0}};
@@ -174,6 +227,8 @@ int main(int argc, char **argv)
                          "a retransmission is answered again and not sent again");
     errors += expect(lines > 0, "a decision is logged");
     errors += misuse(server, decision, &source);
+    if (cimf_decision_outcome(decision) == CIMF_OUTCOME_ACCEPTED)
+        errors += in_a_child(server, message, length, &source);
     cimf_server_free(server);
     errors += expect(cimf_decision_outcome(decision) != CIMF_OUTCOME_NOT_OURS,
                      "a decision outlives its server");

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 pub const ACCEPT_CONTACT: &str = "*;+g.oma.sip-im;require;explicit";
 
 /// What a fork may take over from its message, beside the content (H-1).
-const COPIED: [&str; 13] = [
+const COPIED: [&str; 12] = [
     "subject",
     "priority",
     "expires",
@@ -24,7 +24,15 @@ const COPIED: [&str; 13] = [
     "conversation-id",
     "contribution-id",
     "inreplyto-contribution-id",
+];
+
+/// What stays inside the trust domain (N-6, N-7).
+const INSIDE: [&str; 5] = [
     "privacy",
+    "p-charging-vector",
+    "p-charging-function-addresses",
+    "p-asserted-service",
+    "resource-priority",
 ];
 
 /// What the outside saw before a request was sent.
@@ -68,6 +76,23 @@ pub fn accepted(
     );
     assert_eq!(rig.counter("refused"), before.refused, "counter refused");
     are_forks(rig, &forks, request, members);
+    (response, forks)
+}
+
+/// Sends a request that has to be answered 202 and forked to this many; for cases whose forks are not the usual
+/// ones. Nothing of the forks is checked.
+#[track_caller]
+pub fn sent(
+    rig: &Rig,
+    client: &mut Client,
+    request: &Request,
+    count: usize,
+) -> (Message, Vec<Fork>) {
+    let before = Before::of(rig);
+    client.send(&request.bytes());
+    let response = client.receive();
+    is_202(&response, request);
+    let forks = forked(rig, client, &before, count);
     (response, forks)
 }
 
@@ -155,6 +180,7 @@ pub fn is_202(response: &Message, request: &Request) {
             "cseq",
             "content-length",
             "server",
+            "p-charging-vector",
         ],
     );
 }
@@ -178,6 +204,7 @@ pub fn is_refusal(response: &Message, request: &Request, code: u16) {
             "warning",
             "retry-after",
             "unsupported",
+            "p-charging-vector",
         ],
     );
 }
@@ -341,11 +368,17 @@ fn is_fork(rig: &Rig, fork: &Fork, request: &Request) {
         "content-length",
         "user-agent",
     ];
-    only_these(message, &[&own[..], &others, &COPIED].concat());
+    let inside: &[&str] = if rig.trusted_next_hop { &INSIDE } else { &[] };
+    only_these(message, &[&own[..], &others, &COPIED, inside].concat());
 
-    // H-1: copied as they came.
-    for name in COPIED.iter().filter(|name| message.has(name)) {
-        assert_eq!(message.one(name), request.value(name), "{name}");
+    // H-1: copied as they came, and only Date may come of itself (M-4).
+    for name in COPIED {
+        if request.has(name) {
+            assert_eq!(message.one(name), request.value(name), "{name}");
+        } else {
+            let dated = name == "date" && request.has("expires");
+            assert!(dated || !message.has(name), "{name}");
+        }
     }
 
     // M-10.

@@ -96,6 +96,23 @@ pub fn a_change_by_sql_is_seen_by_the_next_message(transport: Transport) {
     sees(&rig, &mut client, &[BOB, TEL]);
 }
 
+/// Somebody edits in a long transaction: until he commits, everything is as it was.
+pub fn an_open_transaction_holds_nobody_up(transport: Transport) {
+    let rig = Setup::new(transport).start();
+    let mut client = rig.client();
+    sees(&rig, &mut client, &[BOB, TEL]);
+    let connection = rusqlite::Connection::open(rig.database()).expect("the database");
+    connection
+        .execute_batch("BEGIN EXCLUSIVE")
+        .expect("a transaction");
+    connection
+        .execute("DELETE FROM member WHERE uri = ?1", [BOB])
+        .expect("SQL");
+    sees(&rig, &mut client, &[BOB, TEL]);
+    connection.execute_batch("COMMIT").expect("a commit");
+    sees(&rig, &mut client, &[TEL]);
+}
+
 /// Issue 2: as a backup is put back, or a file made elsewhere comes into use.
 pub fn a_replaced_database_is_noticed_within_a_second(transport: Transport) {
     let rig = Setup::new(transport).start();
@@ -165,4 +182,42 @@ fn wait_for_status(client: &mut Client, status: u16, meanwhile: &[u16]) {
     });
     let elapsed = found.unwrap_or_else(|| panic!("never answered {status}"));
     assert!(elapsed < NOTICE, "answered {status} after {elapsed:?}");
+}
+
+/// Issue 2: with the log gone, what others write would not be seen any more.
+pub fn a_log_removed_while_it_is_in_use_is_noticed(transport: Transport) {
+    let rig = Setup::new(transport).start();
+    let mut client = rig.client();
+    sees(&rig, &mut client, &[BOB, TEL]);
+    for file in database_files(&rig.database()).into_iter().skip(1) {
+        std::fs::remove_file(file).expect("removing -wal and -shm");
+    }
+    rig.cimfctl(&["member", "del", HIKERS, BOB]);
+    let noticed = until(|| {
+        let before = rig.core.count();
+        let request = Request::another(&client);
+        client.send(&request.bytes());
+        assert_eq!(client.receive().status(), 202);
+        client.fence();
+        let forks = (rig.counter("forks_sent") as usize).saturating_sub(before);
+        rig.core.wait_for(before + forks);
+        (forks == 1).then_some(())
+    });
+    noticed.expect("the member that was deleted got a message each time");
+    rig.wait_for_log("was removed while it was in use");
+    sees(&rig, &mut client, &[TEL]);
+}
+
+/// What is left after a stop can be copied, moved and replaced without its log.
+pub fn an_orderly_stop_leaves_the_database_in_one_file(transport: Transport) {
+    let mut rig = Setup::new(transport).start();
+    let mut client = rig.client();
+    sees(&rig, &mut client, &[BOB, TEL]);
+    rig.cimfctl(&["member", "add", HIKERS, CARL]);
+    sees(&rig, &mut client, &[BOB, CARL, TEL]);
+    assert_eq!(database_files(&rig.database()).len(), 3);
+    rig.stop();
+    assert_eq!(database_files(&rig.database()), [rig.database()]);
+    let members = rig.cimfctl(&["group", "show", HIKERS]);
+    assert!(members.contains(CARL), "{members}");
 }

@@ -1,6 +1,6 @@
 //! Bytes from people who do not mean well. They get a 400, a "not ours" or silence, never a crash or a fork.
 
-use crate::checks::refused;
+use crate::checks::{Before, forked, is_202, refused};
 use crate::support::client::{Client, Transport};
 use crate::support::flow::{Request, unique};
 use crate::support::rig::{Rig, Setup};
@@ -655,5 +655,23 @@ pub fn text_from_outside_reaches_the_log_only_escaped_and_cut(transport: Transpo
         let plain = |letter: char| !letter.is_control() && letter != char::REPLACEMENT_CHARACTER;
         assert!(text.chars().all(plain), "unescaped: {text:?}");
         assert!(line.len() < 1000, "not cut: {text:?}");
+    }
+}
+
+/// RFC 3261 §7.5: what Kamailio passes over before a request, we pass over too, ours or not.
+pub fn bytes_before_a_request_change_nothing(transport: Transport) {
+    let rig = Setup::new(transport).start();
+    let mut client = rig.client();
+    for prefix in ["\r\n", "\r\n\r\n", "\n", "\r", " ", "\t", "\0"] {
+        let before = Before::of(&rig);
+        let request = Request::another(&client);
+        client.send(&[prefix.as_bytes(), &request.bytes()].concat());
+        is_202(&client.receive(), &request);
+        forked(&rig, &mut client, &before, 2);
+
+        let request = Request::another(&client).replace("Accept-Contact", "Accept-Contact: *");
+        client.send(&[prefix.as_bytes(), &request.bytes()].concat());
+        let response = client.receive();
+        assert_eq!(response.reason(), "Feature Tag Missing", "{prefix:?}");
     }
 }

@@ -9,13 +9,20 @@ mod support;
 mod checks;
 
 mod answers;
+mod charging;
 mod database;
+mod digest;
 mod feature_tag;
+mod features;
 mod hostile;
 mod identity;
+mod identity_modes;
+mod ims_as;
 mod members;
+mod next_hop;
 mod repetition;
 mod rules;
+mod script;
 mod start;
 mod workers;
 
@@ -45,6 +52,8 @@ both {
         t88_max_forwards_is_copied_and_decremented,
         t96_a_contact_is_tolerated_and_not_copied,
         a_body_of_any_bytes_is_copied_unchanged,
+        the_originator_is_left_out_in_every_spelling,
+        what_may_be_copied_is_and_what_may_not_is_not,
         direct_sends_to_the_members_own_address,
     }
     answers::{
@@ -78,12 +87,59 @@ both {
         t38_an_anonymous_from_is_refused,
         t40_an_untrusted_next_hop_learns_no_identity,
         flow_3_is_answered_as_written,
+        an_identity_from_the_script_does_not_count_in_pai_mode,
+    }
+    identity_modes::{
+        pai_takes_no_identity_of_the_script,
+        digest_takes_the_identity_of_the_script_alone,
+        an_unreadable_identity_of_the_script_is_refused,
+        either_takes_the_peer_first_and_then_the_script,
+        none_believes_from_and_says_so_at_the_start,
+        a_from_that_differs_is_copied_with_pai,
+        t32_a_from_that_differs_is_refused_with_digest,
+        from_mismatch_overrules_the_mode,
+        a_from_that_differs_is_rewritten,
+        one_number_under_two_schemes_is_one_member_with_pai_only,
+    }
+    next_hop::{
+        a_trusted_next_hop_gets_what_the_domain_says,
+        t40_an_untrusted_next_hop_gets_nothing_of_the_domain,
+        an_untrusted_peer_says_nothing_for_the_domain,
+        credentials_of_other_realms_go_to_a_trusted_core_only,
+    }
+    charging::{
+        t108_the_answer_names_us_and_every_fork_has_its_own_identifier,
+        t108_a_refusal_names_us_as_well,
+        without_a_vector_there_is_none_anywhere,
+        icid_mode_copy_correlates_the_forks_with_their_message,
+        the_server_name_is_the_operators_unless_ioi_is_set,
+        t109_orig_stays_in_the_route_and_the_group_is_served,
+        without_orig_or_trust_no_user_is_served,
+        the_forks_may_be_asserted_to_come_from_the_group,
+    }
+    digest::{
+        t28_only_the_right_password_sends_a_message,
+        an_identity_without_password_is_challenged,
+        t32_ann_with_her_password_cannot_write_as_bob,
+        a_repetition_with_a_used_nonce_is_answered_again,
+    }
+    ims_as::{
+        the_sample_for_ims_plays_flow_1,
+        what_is_for_a_member_goes_back_to_the_core,
+        others_than_the_core_are_refused,
+    }
+    features::{
+        one_server_takes_oma_im_and_rcs,
+        only_the_tags_of_the_configuration_count,
     }
     database::{
         t42_a_missing_database_is_answered_500_and_the_sender_may_come_back,
         a_change_by_cimfctl_is_seen_by_the_next_message,
         a_change_by_sql_is_seen_by_the_next_message,
+        an_open_transaction_holds_nobody_up,
         a_replaced_database_is_noticed_within_a_second,
+        a_log_removed_while_it_is_in_use_is_noticed,
+        an_orderly_stop_leaves_the_database_in_one_file,
     }
     repetition::{
         the_same_request_on_another_branch_is_merged,
@@ -101,6 +157,10 @@ both {
         nested_groups_have_rules_of_their_own,
         all_nested_groups_share_the_limit_of_members,
     }
+    script::{
+        a_transaction_that_the_script_has_made_is_used,
+        elsewhere_than_in_request_route_a_message_is_not_ours,
+    }
     hostile::{
         broken_messages_do_no_harm,
         tortuous_but_legal_messages_are_served,
@@ -108,6 +168,7 @@ both {
     }
 }
 udp {
+    hostile::{ bytes_before_a_request_change_nothing }
     answers::{ t112_a_content_length_beyond_the_datagram_is_refused }
     repetition::{ t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks }
     workers::{ identifiers_of_four_workers_never_repeat }

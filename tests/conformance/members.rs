@@ -22,13 +22,22 @@ pub fn t01_b0_is_answered_202_and_forked_to_bob_and_tel(transport: Transport) {
     assert_eq!(rig.counter("forks_refused"), 0);
 }
 
-/// U-4, U-5, H-1, I-3: flow 1 itself. Identifiers and addresses vary, and the proxy may name itself;
-/// P-Charging-Vector and Max-Breadth are not written yet.
+/// U-4, U-5, H-1, I-3, N-4: flow 1 itself. Identifiers and addresses vary, and the proxy may name itself;
+/// Max-Breadth is not written yet.
 pub fn t01_the_forks_are_those_of_flow_1_header_by_header_and_byte_by_byte(transport: Transport) {
-    let rig = Setup::new(transport).number("TRUSTED_NEXT_HOP", 1).start();
+    let rig = Setup::new(transport)
+        .number("TRUSTED_NEXT_HOP", 1)
+        .text("IOI", "home1.net")
+        .start();
     let mut client = rig.client();
     let request = Request::b0(&client);
-    let (_, forks) = accepted(&rig, &mut client, &request, &[BOB, TEL]);
+    let (response, forks) = accepted(&rig, &mut client, &request, &[BOB, TEL]);
+    let expected = Message::read(&file("1-F2-202.sip")).expect("1-F2-202.sip");
+    assert_eq!(response.start, expected.start);
+    assert_eq!(
+        response.one("P-Charging-Vector"),
+        expected.one("P-Charging-Vector")
+    );
     for name in ["1-F3-fork-bob.sip", "1-F4-fork-tel.sip"] {
         let expected = Message::read(&file(name)).expect(name);
         let fork = forks
@@ -163,4 +172,49 @@ pub fn direct_sends_to_the_members_own_address(transport: Transport) {
         assert_eq!(fork.message.one("Accept-Contact"), ACCEPT_CONTACT);
         assert!(fork.message.body == request.body);
     }
+}
+
+/// A-9, C-2: equality is not transitive, so several members may be the originator.
+pub fn the_originator_is_left_out_in_every_spelling(transport: Transport) {
+    let rig = Setup::new(transport)
+        .group(
+            "sip:twins@im.home1.net",
+            &["sip:ann@home1.net;x=1", "sip:ann@home1.net;x=2", BOB],
+        )
+        .start();
+    let mut client = rig.client();
+    let request = Request::b0(&client).group("sip:twins@im.home1.net");
+    accepted(&rig, &mut client, &request, &[BOB]);
+}
+
+/// A-11, H-1, H-2, M-4: a request that carries one of everything.
+pub fn what_may_be_copied_is_and_what_may_not_is_not(transport: Transport) {
+    let rig = Setup::new(transport).start();
+    let mut client = rig.client();
+    let lines = [
+        "Subject: the trail",
+        "Priority: urgent",
+        "Expires: 3600",
+        "Reply-To: <sip:ann@home1.net>",
+        "In-Reply-To: a@b",
+        "Organization: OMA",
+        "Call-Info: <http://home1.net/ann>;purpose=info",
+        "MIME-Version: 1.0",
+        "Conversation-ID: c1",
+        "Contribution-ID: d1",
+        "InReplyTo-Contribution-ID: e1",
+        "Privacy: none",
+        "Record-Route: <sip:scscf1.home1.net;lr>",
+        "Record-Route: <sip:pcscf1.home1.net;lr>",
+        "Contact: <sip:ann@192.0.2.1>",
+        "Allow: MESSAGE",
+        "P-Access-Network-Info: 3GPP-E-UTRAN-FDD",
+        "History-Info: <sip:hikers@im.home1.net>;index=1",
+        "Session-ID: f81d4fae",
+        "User-Agent: ue",
+    ];
+    let request = lines
+        .iter()
+        .fold(Request::b0(&client), |request, line| request.with(line));
+    accepted(&rig, &mut client, &request, &[BOB, TEL]);
 }

@@ -146,6 +146,9 @@ fn a_number_out_of_range_is_named_with_its_parameter() {
         ("HIDE_GROUPS", 5),
         ("MAX_MEMBERS", 0),
         ("MAX_MEMBERS", -3),
+        ("SAME_NUMBER", 2),
+        ("CACHE_MEMBERS", 0),
+        ("RECENT_REQUESTS", 1),
     ] {
         let setup = setup().number(define, value);
         setup.provision();
@@ -182,5 +185,37 @@ request_route { cimf_handle(); }
 fn a_missing_tm_is_named() {
     let setup = setup().configuration(WITHOUT_TM);
     setup.provision();
-    stops(&setup, &["cimf", "tm"]);
+    stops(&setup, &["cimf: ", "module tm is not loaded"]);
+}
+
+/// The sample configuration knows every parameter there is.
+#[test]
+fn the_sample_configuration_sets_every_parameter() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/kamailio-config/cimf-route.cfg"
+    );
+    let text = std::fs::read_to_string(path).expect(path);
+    assert!(cimf::config::PARAMETERS.len() >= 12, "nothing to look for");
+    for parameter in cimf::config::PARAMETERS {
+        let name = parameter.name;
+        let line = format!(
+            "modparam(\"cimf\", \"{name}\", {})",
+            name.to_ascii_uppercase()
+        );
+        assert!(text.contains(&line), "no `{line}`");
+    }
+}
+
+/// Issue 2: started by root for another user, the workers have to be able to open the database.
+#[test]
+fn a_database_that_the_workers_cannot_open_is_named() {
+    // SAFETY: a plain system call.
+    if unsafe { libc::geteuid() } != 0 {
+        eprintln!("skipped: only root can start Kamailio for another user");
+        return;
+    }
+    let setup = setup().argument("-u").argument("nobody");
+    setup.provision();
+    stops(&setup, &["cimf.db", "cimf: "]);
 }

@@ -141,6 +141,10 @@ impl Request {
         })
     }
 
+    pub fn has(&self, name: &str) -> bool {
+        self.row(name).is_some()
+    }
+
     /// The value of a header as this request has it.
     #[track_caller]
     pub fn value(&self, name: &str) -> &str {
@@ -163,7 +167,7 @@ impl Request {
 }
 
 /// Compares a fork with the one that a flow shows, header by header and the body byte by byte. Identifiers
-/// and addresses vary and the proxy may name itself (User-Agent); P-Charging-Vector and Max-Breadth are not
+/// and addresses vary, charging identifiers too, and the proxy may name itself (User-Agent); Max-Breadth is not
 /// written yet.
 pub fn compare_fork(fork: &Message, expected: &Message, route: &str) -> Result<(), String> {
     if fork.start != expected.start {
@@ -194,13 +198,17 @@ pub fn compare_fork(fork: &Message, expected: &Message, route: &str) -> Result<(
 
 /// The headers with what may vary made equal. Their order means nothing across names.
 fn comparable(message: &Message, route: &str) -> Vec<String> {
-    let absent = ["P-Charging-Vector", "Max-Breadth", "User-Agent"];
+    let absent = ["Max-Breadth", "User-Agent"];
     let kept = message
         .headers
         .iter()
         .filter(|(name, _)| !absent.contains(&name.as_str()));
     kept.map(|(name, value)| match name.as_str() {
         "Via" | "Call-ID" => format!("{name}: varies"),
+        "P-Charging-Vector" => {
+            let networks = value.split_once(';').map_or("nothing", |(_, rest)| rest);
+            format!("{name}: icid-value=varies;{networks}")
+        }
         "Route" if value.starts_with("<sip:icscf.home1.net;") => format!("{name}: {route}"),
         "From" => format!(
             "{name}: {};tag=varies",

@@ -38,6 +38,8 @@ pub struct Setup {
     groups: Vec<(String, Vec<String>)>,
     /// A whole configuration instead of the sample one; `@NAME@` stands for a define.
     configuration: Option<String>,
+    /// Which file of `kamailio-config/` otherwise.
+    sample: &'static str,
     folder: TempDir,
     core: Core,
 }
@@ -63,6 +65,7 @@ impl Setup {
                 (SOLO.to_owned(), vec![ANN.to_owned()]),
             ],
             configuration: None,
+            sample: "kamailio.cfg",
             folder,
             core,
         };
@@ -117,6 +120,12 @@ impl Setup {
     /// A configuration of the test's own, in which `@NAME@` stands for a define.
     pub fn configuration(mut self, text: &str) -> Setup {
         self.configuration = Some(text.to_owned());
+        self
+    }
+
+    /// Another file of `kamailio-config/` than the small one.
+    pub fn sample(mut self, name: &'static str) -> Setup {
+        self.sample = name;
         self
     }
 
@@ -220,7 +229,9 @@ impl Setup {
         defines.insert("LISTEN_UDP".to_owned(), format!("udp:{address}"));
         defines.insert("LISTEN_TCP".to_owned(), format!("tcp:{address}"));
         let configuration = match &self.configuration {
-            None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("kamailio-config/kamailio.cfg"),
+            None => PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+                .join("kamailio-config")
+                .join(self.sample),
             Some(text) => {
                 let text = defines.iter().fold(text.clone(), |text, (name, value)| {
                     text.replace(&format!("@{name}@"), value)
@@ -409,6 +420,14 @@ impl Rig {
         processes
     }
 
+    /// Stops Kamailio as its administrator would.
+    pub fn stop(&mut self) {
+        self.assert_healthy();
+        if let Some(mut kamailio) = self.kamailio.take() {
+            stop(&mut kamailio);
+        }
+    }
+
     /// Fails if Kamailio ended by itself or its log tells of a crash.
     #[track_caller]
     pub fn assert_healthy(&mut self) {
@@ -434,7 +453,7 @@ impl Rig {
 impl Drop for Rig {
     fn drop(&mut self) {
         let failed = std::thread::panicking();
-        if !failed {
+        if !failed && self.kamailio.is_some() {
             self.assert_healthy();
         }
         if let Some(mut kamailio) = self.kamailio.take() {

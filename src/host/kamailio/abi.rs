@@ -37,6 +37,21 @@ pub const SIP_MSG_METHOD: usize = 40;
 pub const SIP_MSG_BUF: usize = 720;
 pub const SIP_MSG_LEN: usize = 728;
 
+/// `struct hdr_field`.
+#[repr(C)]
+pub struct HdrField {
+    pub kind: c_int,
+    pub name: Str,
+    pub body: Str,
+    pub len: c_int,
+    pub parsed: *mut c_void,
+    pub next: *mut HdrField,
+}
+
+/// `HDR_OTHER_T` and `HDR_RECORDROUTE_T`.
+pub const HDR_OTHER: c_int = 0;
+pub const HDR_RECORD_ROUTE: c_int = 10;
+
 /// `cmd_function`, with its two parameters as the script's parser left them.
 pub type ScriptFunction = unsafe extern "C" fn(*mut SipMsg, *mut c_void, *mut c_void) -> c_int;
 /// `fixup_function`.
@@ -52,6 +67,9 @@ pub struct CmdExport {
     pub free_fixup: Option<Fixup>,
     pub flags: c_uint,
 }
+
+/// `PROC_INIT`: the main process before it forks, with the rights of the workers.
+pub const PROC_INIT: c_int = -127;
 
 /// `REQUEST_ROUTE`: the function may be used there.
 pub const REQUEST_ROUTE: c_uint = 1;
@@ -197,4 +215,5 @@ const _: () = {
     assert!(std::mem::offset_of!(Dlg, route_set) == 168);
     assert!(std::mem::offset_of!(Dlg, send_sock) == 240);
     assert!(size_of::<UacReq>() == 256);
+    assert!(std::mem::offset_of!(HdrField, next) == 56);
 };

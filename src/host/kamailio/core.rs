@@ -1,6 +1,6 @@
 //! Functions and variables of Kamailio's core, found by name once.
 
-use super::abi::{LumpRpl, SipMsg, SrModule, Str};
+use super::abi::{HdrField, LumpRpl, SipMsg, SrModule, Str};
 use crate::host::symbol::find;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
@@ -14,12 +14,22 @@ pub struct Core {
     pub find_export: unsafe extern "C" fn(*const c_char, c_int, c_int) -> *mut c_void,
     pub pv_parse_format: unsafe extern "C" fn(*const Str, *mut *mut c_void) -> c_int,
     pub pv_printf: unsafe extern "C" fn(*mut SipMsg, *mut c_void, *mut c_char, *mut c_int) -> c_int,
+    pub get_str_fparam: unsafe extern "C" fn(*mut Str, *mut SipMsg, *mut c_void) -> c_int,
     pub add_lump_rpl2:
         unsafe extern "C" fn(*mut SipMsg, *const c_char, c_int, c_int) -> *mut *mut LumpRpl,
     pub faked_msg_next: unsafe extern "C" fn() -> *mut SipMsg,
     pub faked_msg_init: unsafe extern "C" fn() -> c_int,
     pub counter_register: CounterRegister,
+    pub get_hdr_by_name: unsafe extern "C" fn(*const SipMsg, *const c_char, c_int) -> *mut HdrField,
+    /// The variable that says which route is running.
+    pub route_type: *const c_uint,
 }
+
+// SAFETY: the pointer is to a variable of the core, which its own processes only read and write
+// one after the other.
+unsafe impl Send for Core {}
+// SAFETY: as above.
+unsafe impl Sync for Core {}
 
 /// `counter_register`: handle, group, name, flags, reader, its parameter, documentation, flags.
 pub type CounterRegister = unsafe extern "C" fn(
@@ -36,7 +46,8 @@ pub type CounterRegister = unsafe extern "C" fn(
 /// The symbol `name` as whatever type of pointer the caller knows it to be.
 ///
 /// # Safety
-/// `T` must be the type of a pointer to that symbol: a function pointer of its signature.
+/// `T` must be the type of a pointer to that symbol: a function pointer of its signature, or a
+/// pointer to a variable of its type.
 pub unsafe fn function<T: Copy>(name: &'static CStr) -> Result<T, Missing> {
     let address = find(name).ok_or(Missing(name))?;
     // SAFETY: the caller promises that `T` is a pointer to the symbol.
@@ -54,6 +65,12 @@ pub unsafe fn as_function<T: Copy>(address: *mut c_void) -> T {
 }
 
 impl Core {
+    /// Which route is running, such as [`REQUEST_ROUTE`](super::abi::REQUEST_ROUTE).
+    pub fn route(&self) -> c_uint {
+        // SAFETY: the variable is an int and always readable.
+        unsafe { *self.route_type }
+    }
+
     /// Finds everything, or names what is missing.
     pub fn find() -> Result<Self, Missing> {
         // SAFETY: each field has the signature of the function of its name, which has not changed
@@ -64,10 +81,13 @@ impl Core {
                 find_export: function(c"find_export")?,
                 pv_parse_format: function(c"pv_parse_format")?,
                 pv_printf: function(c"pv_printf")?,
+                get_str_fparam: function(c"get_str_fparam")?,
                 add_lump_rpl2: function(c"add_lump_rpl2")?,
                 faked_msg_next: function(c"faked_msg_next")?,
                 faked_msg_init: function(c"faked_msg_init")?,
                 counter_register: function(c"counter_register")?,
+                get_hdr_by_name: function(c"get_hdr_by_name")?,
+                route_type: function(c"route_type")?,
             })
         }
     }

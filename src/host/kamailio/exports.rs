@@ -2,6 +2,7 @@
 
 use super::abi::{CmdExport, ModuleExports, REQUEST_ROUTE, SrModule, Table};
 use super::core::{function, text};
+use super::guard::guarded;
 use super::module;
 use super::parameters::PARAMETERS;
 use crate::host::symbol::find_in;
@@ -35,8 +36,8 @@ static exports: Table<ModuleExports> = Table(ModuleExports {
     pv_items: null(),
     response_f: None,
     init_mod_f: Some(module::start),
-    init_child_f: None,
-    destroy_mod_f: None,
+    init_child_f: Some(module::start_process),
+    destroy_mod_f: Some(module::stop),
 });
 
 static COMMANDS: Table<[CmdExport; 3]> = Table([
@@ -73,12 +74,13 @@ static AT_LOAD: extern "C" fn() = identify;
 
 /// Claims the version of the Kamailio that has loaded us, if one has.
 pub extern "C" fn identify() {
-    let mut needed = [c"tm", c"sl", c"pv"].into_iter();
-    let Some((version, flags)) = needed.find_map(of_module).or_else(of_core) else {
-        return;
-    };
-    module_version.store(version.cast_mut(), Relaxed);
-    module_flags.store(flags.cast_mut(), Relaxed);
+    guarded((), || {
+        let mut needed = [c"tm", c"sl", c"pv"].into_iter();
+        if let Some((version, flags)) = needed.find_map(of_module).or_else(of_core) {
+            module_version.store(version.cast_mut(), Relaxed);
+            module_flags.store(flags.cast_mut(), Relaxed);
+        }
+    });
 }
 
 /// What a module claims that is loaded already, and that the loader has therefore found right. The

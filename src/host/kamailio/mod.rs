@@ -6,6 +6,7 @@
 mod abi;
 mod core;
 mod exports;
+mod guard;
 mod log;
 mod message;
 mod module;

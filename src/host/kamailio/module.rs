@@ -1,17 +1,19 @@
 //! The life of the module: its start before Kamailio forks, and its script functions after.
 
-use super::abi::SipMsg;
+use super::abi::{PROC_INIT, REQUEST_ROUTE, SipMsg};
 use super::core::{Core, function, version};
+use super::guard::guarded;
 use super::log::{install, start_error};
-use super::message::{SourceReader, bytes, layout_holds};
+use super::message::{SourceReader, bytes, parameter_text};
 use super::parameters::SETTINGS;
 use super::statistics;
 use super::tm::{Request, Transactions};
+use crate::control::Source;
 use crate::host::handle::{ScriptResult, handle};
 use crate::server::{Server, Worker};
 use std::ffi::{c_int, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
 
 /// The versions that have been tested; others get a warning.
 const TESTED: std::ops::RangeInclusive<(u32, u32)> = (5, 6)..=(6, 1);
@@ -26,21 +28,11 @@ struct Module {
 
 static MODULE: OnceLock<Module> = OnceLock::new();
 
+/// Whether the workers were to be started, so that there is something to stop.
+static STARTED: AtomicBool = AtomicBool::new(false);
+
 /// What this process has of its own, made at its first message.
 static WORKER: Mutex<Option<Worker>> = Mutex::new(None);
-
-/// Runs `work` for Kamailio: a panic must not reach it, as it would end the whole proxy.
-fn guarded<T>(otherwise: T, work: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        log::error!(
-            "internal error, please report it: {}",
-            text.unwrap_or("a panic")
-        );
-        otherwise
-    })
-}
 
 /// `init_mod_f`: checks host, parameters and database. It runs once, before Kamailio forks.
 ///
@@ -57,6 +49,43 @@ pub unsafe extern "C" fn start() -> c_int {
             -1
         }
     })
+}
+
+/// `init_child_f`: checks the database once more when Kamailio has given up the rights of root, as
+/// the workers have to open it without.
+///
+/// # Safety
+/// Kamailio calls it in each process, with the rank of that process.
+pub unsafe extern "C" fn start_process(rank: c_int) -> c_int {
+    guarded(-1, || {
+        let Some(module) = MODULE.get().filter(|_| rank == PROC_INIT) else {
+            return 0;
+        };
+        match module.server.check_database() {
+            Ok(()) => {
+                STARTED.store(true, Relaxed);
+                0
+            }
+            Err(error) => {
+                start_error(&error);
+                -1
+            }
+        }
+    })
+}
+
+/// `destroy_mod_f`: runs in the main process when the workers have ended, and leaves the database
+/// in one file.
+///
+/// # Safety
+/// Kamailio calls it as the last function of the module.
+pub unsafe extern "C" fn stop() {
+    guarded((), || {
+        let started = MODULE.get().filter(|_| STARTED.load(Relaxed));
+        if let Some(Err(error)) = started.map(|module| module.server.tidy_database()) {
+            log::warn!("{error}");
+        }
+    });
 }
 
 fn prepare() -> Result<Module, String> {
@@ -101,7 +130,7 @@ fn check_layout(core: &Core) -> Result<(), String> {
             return Err("Kamailio cannot make a request to check its layout with".to_owned());
         }
         let request = (core.faked_msg_next)();
-        !request.is_null() && layout_holds(request)
+        !request.is_null() && bytes(request).is_some_and(|bytes| bytes.starts_with(b"OPTIONS "))
     };
     if holds {
         return Ok(());
@@ -132,16 +161,43 @@ unsafe fn handle_message(message: *mut SipMsg, identity: *mut c_void) -> ScriptR
     let Some(module) = MODULE.get() else {
         return ScriptResult::InternalError;
     };
+    // Elsewhere the message is not the one that came, and its transaction not ours to answer: in
+    // event_route[tm:local-request] it is one of our own forks.
+    if module.core.route() != REQUEST_ROUTE {
+        log::error!("cimf_handle() works in request_route only, and was called in another route");
+        return ScriptResult::NotOurs;
+    }
     // SAFETY: `message` is the request that Kamailio is handling.
     let (bytes, source) = unsafe { (bytes(message), module.source.read(message)) };
     let (Some(bytes), Some(source)) = (bytes, source) else {
         log::error!("the request or its source cannot be read from Kamailio");
         return ScriptResult::InternalError;
     };
+    let mut given = None;
     if !identity.is_null() {
-        log::debug!("the identity given to cimf_handle() does not count: P-Asserted-Identity does");
+        // SAFETY: `message` is the request that Kamailio is handling, and the parameter has been
+        // prepared by `fix_identity`.
+        given = unsafe { parameter_text(&module.core, message, identity) };
+        if given.is_none() {
+            log::error!("the identity given to cimf_handle() cannot be read from Kamailio");
+            return ScriptResult::InternalError;
+        }
+        if !module.server.believes_script() {
+            log::debug!("the identity given to cimf_handle() does not count: see identity_mode");
+        }
     }
-    let mut worker = WORKER.lock().unwrap_or_else(PoisonError::into_inner);
+    let source = Source {
+        identity: given.as_deref(),
+        ..source
+    };
+    let mut worker = match WORKER.try_lock() {
+        Ok(worker) => worker,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) => {
+            log::error!("cimf_handle() was called from within itself");
+            return ScriptResult::InternalError;
+        }
+    };
     let worker = worker.get_or_insert_with(|| module.server.worker());
     let mut request = Request {
         core: &module.core,

@@ -4,10 +4,11 @@
 //! parameter has a setter of its own: one function, made for each index.
 
 use super::abi::{PARAM_INT, PARAM_STRING, PARAM_USE_FUNC, ParamExport, SetParameter, Table};
+use super::guard::guarded;
 use super::log;
 use crate::config::{self, Settings};
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
-use std::sync::{LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// The values from the script, collected before the module starts.
 pub static SETTINGS: LazyLock<Mutex<Settings>> = LazyLock::new(|| Mutex::new(Settings::new()));
@@ -78,25 +79,27 @@ const _: () = assert!(COUNT <= 48);
 /// # Safety
 /// Kamailio calls it with the kind of its own row and a value of that kind.
 unsafe extern "C" fn set<const INDEX: usize>(kind: c_uint, value: *mut c_void) -> c_int {
-    let text = if kind & PARAM_STRING != 0 {
-        if value.is_null() {
+    guarded(-1, || {
+        let text = if kind & PARAM_STRING == 0 {
+            // A number arrives in place of the pointer.
+            (value as usize as c_int).to_string()
+        } else if value.is_null() {
             String::new()
         } else {
             // SAFETY: a value of kind string is text that ends with NUL.
             let text = unsafe { CStr::from_ptr(value.cast::<c_char>()) };
             text.to_string_lossy().into_owned()
-        }
-    } else {
-        // A number arrives in place of the pointer.
-        (value as usize as c_int).to_string()
-    };
-    let Some(parameter) = config::PARAMETERS.get(INDEX) else {
+        };
+        store(INDEX, &text)
+    })
+}
+
+fn store(index: usize, text: &str) -> c_int {
+    let Some(parameter) = config::PARAMETERS.get(index) else {
         return -1;
     };
-    let mut settings = SETTINGS
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
-    match parameter.store(&mut settings, &text) {
+    let mut settings = SETTINGS.lock().unwrap_or_else(PoisonError::into_inner);
+    match parameter.store(&mut settings, text) {
         Ok(()) => 0,
         Err(error) => {
             log::start_error(&error);

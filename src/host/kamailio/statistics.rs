@@ -1,6 +1,7 @@
 //! Our counts as counters of Kamailio: `kamcmd cnt.grp_get_all cimf`.
 
 use super::core::Core;
+use super::guard::guarded;
 use crate::fanout::{Counter, Counters};
 use std::ffi::{CString, c_int, c_long, c_void};
 use std::sync::OnceLock;
@@ -46,7 +47,9 @@ pub fn add(counter: Counter) {
 
 /// Reads the counter whose index is the parameter.
 extern "C" fn read(_handle: u16, counter: *mut c_void) -> c_long {
-    let row = Counter::ALL.get(counter as usize).zip(COUNTERS.get());
-    let count = row.map(|((counter, _, _), counters)| counters.get(*counter));
-    count.map_or(0, |count| c_long::try_from(count).unwrap_or(c_long::MAX))
+    guarded(0, || {
+        let row = Counter::ALL.get(counter as usize).zip(COUNTERS.get());
+        let count = row.map(|((counter, _, _), counters)| counters.get(*counter));
+        count.map_or(0, |count| c_long::try_from(count).unwrap_or(c_long::MAX))
+    })
 }

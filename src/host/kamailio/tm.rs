@@ -2,10 +2,11 @@
 //! transaction its sl module answers.
 
 use super::abi::{
-    DLG_SEQ_VALSET, Dlg, DlgSeq, E_SCRIPT, LUMP_RPL_HDR, SipMsg, Str, TMCB_LOCAL_COMPLETED,
-    TmcbParams, UacReq,
+    DLG_SEQ_VALSET, Dlg, DlgSeq, E_SCRIPT, HDR_OTHER, HDR_RECORD_ROUTE, HdrField, LUMP_RPL_HDR,
+    SipMsg, Str, TMCB_LOCAL_COMPLETED, TmcbParams, UacReq,
 };
 use super::core::{Core, Missing, as_function};
+use super::guard::guarded;
 use super::statistics;
 use crate::control::{Answer, Fork};
 use crate::fanout::Counter;
@@ -137,14 +138,15 @@ impl Proxy for Request<'_> {
             Transaction::Impossible => self.transactions.stateless_reply,
             Transaction::Present | Transaction::Retransmission => self.transactions.reply,
         };
+        // SAFETY: `message` is the request that Kamailio is handling.
+        let hidden = unsafe { hide_record_route(self.core, self.message) };
         // SAFETY: `message` is the request that Kamailio is handling, and the phrase ends with NUL.
-        unsafe {
-            reply(
-                self.message,
-                c_int::from(answer.code as i16),
-                phrase.as_ptr(),
-            ) >= 0
+        let result = unsafe { reply(self.message, c_int::from(answer.code), phrase.as_ptr()) };
+        for field in hidden {
+            // SAFETY: the header fields of a request live as long as the request.
+            unsafe { (*field).kind = HDR_RECORD_ROUTE };
         }
+        result >= 0
     }
 
     fn send(&mut self, fork: &Fork<'_>, message: u64) -> bool {
@@ -153,11 +155,9 @@ impl Proxy for Request<'_> {
         to.extend_from_slice(fork.recipient);
         to.push(b'>');
         let mut dialog = dialog(fork, &to, self.next_hop);
-        let (method, headers, body) = (
-            Str::of(b"MESSAGE"),
-            Str::of(fork.shared_headers()),
-            Str::of(fork.body()),
-        );
+        let headers = fork.headers();
+        let (method, headers, body) =
+            (Str::of(b"MESSAGE"), Str::of(&headers), Str::of(fork.body()));
         let mut request = UacReq {
             method: &method,
             headers: &headers,
@@ -174,6 +174,30 @@ impl Proxy for Request<'_> {
         // SAFETY: all texts live until the call returns, and tm keeps copies.
         unsafe { (self.transactions.uac)(&mut request) > 0 }
     }
+}
+
+/// Makes the Record-Route fields of a request fields of no known name, and gives them to be changed
+/// back: Kamailio copies them into each 2xx, but a MESSAGE makes no dialog.
+///
+/// # Safety
+/// `message` must be the request that Kamailio is handling.
+unsafe fn hide_record_route(core: &Core, message: *mut SipMsg) -> Vec<*mut HdrField> {
+    const NAME: &[u8] = b"Record-Route";
+    let mut hidden = Vec::new();
+    // SAFETY: the function finds the first field of a name among those that are parsed; each field
+    // points to the next one or to nothing.
+    unsafe {
+        let name = NAME.as_ptr().cast::<c_char>();
+        let mut field = (core.get_hdr_by_name)(message, name, NAME.len() as c_int);
+        while let Some(current) = field.as_mut() {
+            if current.kind == HDR_RECORD_ROUTE {
+                current.kind = HDR_OTHER;
+                hidden.push(field);
+            }
+            field = current.next;
+        }
+    }
+    hidden
 }
 
 /// A dialog that is none: it tells tm what to write into the request, nothing is kept.
@@ -213,19 +237,21 @@ fn dialog(fork: &Fork<'_>, to: &[u8], next_hop: &str) -> Dlg {
 /// # Safety
 /// tm calls it with its own parameters; the parameter is the number of the message.
 unsafe extern "C" fn completed(_cell: *mut c_void, _kind: c_int, params: *mut TmcbParams) {
-    // SAFETY: tm passes its parameters, valid during the call, or null in no known case.
-    let Some(params) = (unsafe { params.as_ref() }) else {
-        return;
-    };
-    if params.param.is_null() {
-        return;
-    }
-    // SAFETY: it points to the word that `send` gave.
-    let message = unsafe { *params.param } as usize;
-    if (200..300).contains(&params.code) {
-        statistics::add(Counter::ForksDelivered);
-    } else {
-        statistics::add(Counter::ForksFailed);
-        log::info!("message {message}: a fork failed with {}", params.code);
-    }
+    guarded((), || {
+        // SAFETY: tm passes its parameters, valid during the call.
+        let Some(params) = (unsafe { params.as_ref() }) else {
+            return;
+        };
+        // SAFETY: the parameter points to the word that `send` gave, if to anything.
+        let Some(&message) = (unsafe { params.param.as_ref() }) else {
+            return;
+        };
+        if (200..300).contains(&params.code) {
+            statistics::add(Counter::ForksDelivered);
+        } else {
+            statistics::add(Counter::ForksFailed);
+            let (message, code) = (message as usize, params.code);
+            log::info!("message {message}: a fork failed with {code}");
+        }
+    });
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 
 pub(super) fn member_uri(given: &str) -> Result<Uri<'_>, EditError> {
     match parse(given)? {
-        uri @ (Uri::Sip(_) | Uri::Tel(_)) => Ok(uri.without_headers()),
+        uri @ (Uri::Sip(_) | Uri::Tel(_)) => Ok(uri.as_address()),
         _ => Err(EditError::NoMemberUri(given.to_owned())),
     }
 }
@@ -26,7 +26,7 @@ impl<'a> Index<'a> {
         let mut index = Self::default();
         for member in members {
             if let Ok(uri) = Uri::parse(member.as_bytes()) {
-                index.file(uri.without_headers(), member);
+                index.file(uri.as_address(), member);
             }
         }
         index
@@ -163,7 +163,7 @@ pub(super) fn equal_address<'a>(
     owner: &str,
     given: &str,
 ) -> Result<&'a str, EditError> {
-    let uri = parse(given)?.without_headers();
+    let uri = parse(given)?.as_address();
     let equal: Vec<_> = index.equals(&uri).collect();
     let (group, member) = (owner.to_owned(), given.to_owned());
     match equal.as_slice() {

@@ -22,7 +22,7 @@ fn service(store: &mut Store) -> Option<Arc<Service>> {
 fn has_consented(store: &mut Store, uri: &str) -> bool {
     let uri = Uri::parse(uri.as_bytes()).unwrap();
     let service = service(store).unwrap();
-    service.consenting.member(&uri, &addressing()).is_some()
+    service.consenting.has(&uri, &addressing())
 }
 
 #[test]
@@ -180,26 +180,13 @@ fn a_database_of_version_1_is_refused_until_it_is_migrated() {
 fn permissions(store: &mut Store, who: &str) -> Permissions {
     let group = find(store, HIKERS).unwrap().unwrap();
     let row = format!("<{who}>");
-    let identity = AssertedIdentity::parse(std::iter::once(row.as_bytes())).unwrap();
+    let identity = AssertedIdentity::parse("identity", std::iter::once(row.as_bytes())).unwrap();
     let asker = Asker {
         identity: &identity,
         anonymous: false,
         now: SystemTime::now(),
     };
-    let mut settings = crate::config::Settings::new();
-    settings.set("domains", "home1.net").unwrap();
-    let policy = crate::control::Policy {
-        server_name: String::new(),
-        addressing: addressing(),
-        pager_mode: true,
-        hide_groups: false,
-        skip_originator: true,
-        trusted_peers: Vec::new(),
-        trusted_next_hop: false,
-        route_header: Vec::new(),
-        copy_headers: Vec::new(),
-        access: crate::control::Access::default(),
-    };
+    let policy = crate::control::access::tests::policy(crate::control::Access::default());
     group.permissions(&asker, &policy)
 }
 

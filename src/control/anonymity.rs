@@ -1,0 +1,178 @@
+//! The wish to stay anonymous, table A.1, row 8, and what is left out of the forks when it is granted:
+//! A-8, I-6, RFC 3323 §4.1 and §5.3.
+
+use super::failure::Failure;
+use super::policy::Policy;
+use super::refusal::Reason;
+use super::rules::Permissions;
+use crate::sip::escape::same_ignoring_case;
+use crate::sip::privacy::Privacy;
+use crate::sip::text::trim;
+use crate::sip::{HeaderName, NameAddr, Request, Uri};
+
+/// The From of whom nobody may know (RFC 3323 §4.1.1.3).
+pub(super) const ANONYMOUS: &[u8] = b"\"Anonymous\" <sip:anonymous@anonymous.invalid>";
+
+/// Row 8: whether the forks are to be anonymous, or a refusal where they may not be.
+pub(super) fn check_privacy(
+    request: &Request<'_>,
+    from: &NameAddr<'_>,
+    policy: &Policy,
+    permissions: &Permissions,
+) -> Result<bool, Failure> {
+    let privacy = Privacy::parse(request.rows(HeaderName::Privacy))
+        .map_err(|error| Failure::new(Reason::Privacy, error))?;
+    let wish = if privacy.wants_anonymity() {
+        "Privacy asks for it"
+    } else if is_anonymous(&from.uri) {
+        "From is anonymous"
+    } else {
+        return Ok(false);
+    };
+    if !policy.groups_may_allow_anonymity {
+        return Err(Failure::new(Reason::Anonymity, wish));
+    }
+    if !permissions.anonymity {
+        let detail = format!("{wish}, and the group does not allow it");
+        return Err(Failure::new(Reason::Anonymity, detail));
+    }
+    if privacy.critical && privacy.unknown {
+        // RFC 3323 §4.2: refuse what cannot be provided.
+        let detail = "Privacy is critical and asks for what is not known here";
+        return Err(Failure::new(Reason::Anonymity, detail));
+    }
+    if may_hold_cpim(request) {
+        let detail = "a message/cpim body names its sender and must not be changed";
+        return Err(Failure::new(Reason::NotCleanable, detail));
+    }
+    Ok(true)
+}
+
+/// Whether the originator wants to stay anonymous, as the condition anonymous-request asks (G-3).
+/// What Privacy cannot mean is refused later.
+pub(super) fn wants_anonymity(request: &Request<'_>, from: &NameAddr<'_>) -> bool {
+    let privacy = Privacy::parse(request.rows(HeaderName::Privacy));
+    privacy.is_ok_and(|privacy| privacy.wants_anonymity()) || is_anonymous(&from.uri)
+}
+
+/// Whether From hides who it is: A-8.
+pub(super) fn is_anonymous(uri: &Uri<'_>) -> bool {
+    match uri {
+        Uri::Sip(sip) => {
+            let host = sip.host.strip_suffix(b".").unwrap_or(sip.host);
+            let user = sip.user.unwrap_or_default();
+            host.eq_ignore_ascii_case(b"anonymous.invalid")
+                || same_ignoring_case(user, b"anonymous")
+        }
+        _ => false,
+    }
+}
+
+/// Whether a header field tells who the originator is (I-6).
+pub(super) fn tells_of_originator(name: HeaderName) -> bool {
+    use HeaderName as Name;
+    matches!(
+        name,
+        Name::Subject
+            | Name::CallInfo
+            | Name::Organization
+            | Name::UserAgent
+            | Name::ReplyTo
+            | Name::InReplyTo
+    )
+}
+
+/// Whether the body is message/cpim, or holds one in some part: then its own From would tell (M-8).
+///
+/// In a multipart the mere word counts: a text that has it by chance is refused, but no spelling of
+/// a part's header slips through.
+fn may_hold_cpim(request: &Request<'_>) -> bool {
+    let content_type = request.value(HeaderName::ContentType).unwrap_or_default();
+    let mut halves = content_type.splitn(2, |&byte| byte == b'/');
+    let kind = trim(halves.next().unwrap_or_default());
+    let subtype = halves.next().unwrap_or_default();
+    let subtype = subtype.split(|&byte| byte == b';').next();
+    let subtype = trim(subtype.unwrap_or_default());
+    if kind.eq_ignore_ascii_case(b"multipart") {
+        let mut windows = request.body.windows(4);
+        return windows.any(|word| word.eq_ignore_ascii_case(b"cpim"));
+    }
+    kind.eq_ignore_ascii_case(b"message") && subtype.eq_ignore_ascii_case(b"cpim")
+}
+
+/// The Privacy of forks inside the trust domain, with its CRLF. `id` is in it whenever the forks are
+/// anonymous: P-Asserted-Identity goes with them and must not leave the domain.
+pub(super) fn write_privacy(request: &Request<'_>, anonymous: bool, out: &mut Vec<u8>) {
+    let rows = || request.rows(HeaderName::Privacy);
+    // Row 8 has read them.
+    let privacy = Privacy::parse(rows()).unwrap_or_default();
+    let mut separator: &[u8] = b"Privacy: ";
+    let start = out.len();
+    if !anonymous || !privacy.none {
+        for token in rows().flat_map(|row| row.split(|&byte| byte == b';')) {
+            out.extend_from_slice(separator);
+            out.extend_from_slice(trim(token));
+            separator = b";";
+        }
+    }
+    if anonymous && !privacy.id {
+        out.extend_from_slice(separator);
+        out.extend_from_slice(b"id");
+    }
+    if out.len() > start {
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(headers: &str, body: &str) -> Vec<u8> {
+        format!("MESSAGE sip:g@h SIP/2.0\r\n{headers}\r\n{body}").into_bytes()
+    }
+
+    #[test]
+    fn cpim_is_found_however_it_is_written() {
+        // I-6, M-8.
+        for (content_type, body, found) in [
+            ("message/cpim", "", true),
+            ("Message / CPIM ;charset=utf-8", "", true),
+            ("text/plain", "message/cpim", false),
+            ("message/sipfrag", "", false),
+            (
+                "multipart/mixed;boundary=b",
+                "--b\r\nc: MESSAGE/\r\n CPIM\r\n",
+                true,
+            ),
+            ("multipart/mixed;boundary=b", "--b\r\n\r\nhi\r\n", false),
+        ] {
+            let bytes = request(&format!("Content-Type: {content_type}\r\n"), body);
+            let request = Request::read(&bytes).unwrap();
+            assert_eq!(may_hold_cpim(&request), found, "{content_type}");
+        }
+    }
+
+    #[test]
+    fn an_anonymous_fork_keeps_its_identity_inside_the_domain() {
+        // I-6, RFC 3325 §7.
+        for (rows, anonymous, written) in [
+            ("", false, ""),
+            ("", true, "Privacy: id\r\n"),
+            ("Privacy: id\r\n", true, "Privacy: id\r\n"),
+            ("Privacy: none\r\n", false, "Privacy: none\r\n"),
+            ("Privacy: none\r\n", true, "Privacy: id\r\n"),
+            (
+                "Privacy: user ;\r\n header\r\nPrivacy: session\r\n",
+                true,
+                "Privacy: user;header;session;id\r\n",
+            ),
+            ("Privacy: ID;critical\r\n", true, "Privacy: ID;critical\r\n"),
+        ] {
+            let bytes = request(rows, "");
+            let mut out = Vec::new();
+            write_privacy(&Request::read(&bytes).unwrap(), anonymous, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), written);
+        }
+    }
+}

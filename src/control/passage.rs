@@ -1,0 +1,121 @@
+//! What the next hop learns beside the content, by the trust that stands on both sides of us: I-3,
+//! N-2, N-3, N-5 to N-7, N-9, U-10.
+
+use super::anonymity::{ANONYMOUS, tells_of_originator, write_privacy};
+use super::copying::is_copied;
+use super::originator::{Originator, Voucher};
+use super::policy::Policy;
+use super::trust::Source;
+use crate::sip::message::Header;
+use crate::sip::{HeaderName, Malformed, NameAddr, Request, credentials};
+
+/// The way of one message from where it came to the next hop.
+pub(super) struct Passage<'a, 'o> {
+    pub policy: &'a Policy,
+    pub originator: &'a Originator<'o>,
+    /// The address of the group or service.
+    pub target: &'a str,
+    /// Whether the originator stays anonymous (I-6).
+    pub anonymous: bool,
+    /// Whether the message came from inside the trust domain.
+    pub from_inside: bool,
+}
+
+impl<'a, 'o> Passage<'a, 'o> {
+    /// The way of a message from `source`.
+    pub fn new(
+        policy: &'a Policy,
+        source: &Source<'_>,
+        originator: &'a Originator<'o>,
+        target: &'a str,
+        anonymous: bool,
+    ) -> Self {
+        Self {
+            policy,
+            originator,
+            target,
+            anonymous,
+            from_inside: policy.trusts(source),
+        }
+    }
+
+    /// Whether the message stays in the trust domain all the way. What only that domain may say is
+    /// believed, and passed on, in no other case.
+    pub fn is_inside(&self) -> bool {
+        self.from_inside && self.policy.trusted_next_hop
+    }
+
+    /// The From of the forks without its tag (U-4, I-4, I-6).
+    pub fn from(&self, from: &NameAddr<'_>) -> Result<Vec<u8>, Malformed> {
+        if self.anonymous {
+            return Ok(ANONYMOUS.to_vec());
+        }
+        let mut out = Vec::with_capacity(64);
+        self.originator.write_from(from, self.policy, &mut out)?;
+        Ok(out)
+    }
+
+    /// Whether a header field goes from the message into its forks as it is.
+    pub fn copies(&self, header: &Header<'_>) -> bool {
+        match header.name {
+            HeaderName::PAssertedService
+            | HeaderName::PChargingFunctionAddresses
+            | HeaderName::ResourcePriority => self.is_inside(),
+            HeaderName::Authorization | HeaderName::ProxyAuthorization => {
+                self.takes_credentials(header)
+            }
+            name if self.anonymous && tells_of_originator(name) => false,
+            _ => is_copied(header, &self.policy.copy_headers),
+        }
+    }
+
+    /// U-10: credentials for another realm go to a trusted core; those for ours have done their
+    /// work. Those whose realm cannot be read may be ours.
+    fn takes_credentials(&self, header: &Header<'_>) -> bool {
+        let to_core = self.policy.trusted_next_hop && !self.policy.route_header.is_empty();
+        to_core
+            && credentials::realm(header.value)
+                .is_ok_and(|realm| !self.policy.addressing.serves(&realm))
+    }
+
+    /// Writes what a trusted next hop gets of us, each with its CRLF; nothing for another.
+    pub fn write_assertions(
+        &self,
+        request: &Request<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Malformed> {
+        let policy = self.policy;
+        if !policy.trusted_next_hop {
+            return Ok(());
+        }
+        if policy.asserts_group {
+            out.extend_from_slice(b"P-Asserted-Identity: <");
+            out.extend_from_slice(self.target.as_bytes());
+            out.extend_from_slice(b">\r\n");
+            // N-2: it is the group that the S-CSCF is to serve, not the sender.
+            if policy.route_is_originating {
+                out.extend_from_slice(b"P-Served-User: <");
+                out.extend_from_slice(self.target.as_bytes());
+                out.extend_from_slice(b">;sescase=orig;regstate=reg\r\n");
+            }
+        } else if self.originator.voucher != Voucher::Nobody {
+            self.write_identity(out)?;
+        }
+        write_privacy(request, self.anonymous, out);
+        Ok(())
+    }
+
+    /// The identity of the originator (I-3).
+    fn write_identity(&self, out: &mut Vec<u8>) -> Result<(), Malformed> {
+        for (index, address) in self.originator.identity.addresses.iter().enumerate() {
+            out.extend_from_slice(if index == 0 {
+                b"P-Asserted-Identity: "
+            } else {
+                b", "
+            });
+            address.write(out)?;
+        }
+        out.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+}

@@ -1,0 +1,402 @@
+//! Decisions about whole messages: the order of table A.1, and the content of forks.
+
+use super::*;
+use crate::sip::SipUri;
+use crate::sip::accept_contact::FeatureTag;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// One group at hand, or a database that is down.
+enum Groups {
+    One(Arc<Group>),
+    Down,
+}
+
+impl Directory for Groups {
+    fn find(&mut self, uri: &SipUri<'_>) -> Result<Option<Target>, Unavailable> {
+        match self {
+            Self::One(group) => {
+                Ok((uri.user == Some(b"hikers")).then(|| Target::Group(group.clone())))
+            }
+            Self::Down => Err(Unavailable("down".to_owned())),
+        }
+    }
+}
+
+/// Remembers nothing.
+struct Forgetful;
+
+impl RecentRequests for Forgetful {
+    fn arrive(&self, _: &RequestKey<'_>, _: SystemTime) -> Arrival {
+        Arrival::New(Receipt {
+            place: 0,
+            fingerprint: 1,
+        })
+    }
+
+    fn accept(&self, _: Receipt) {}
+}
+
+/// A server, a sender and a message, to be changed before the decision.
+struct Case {
+    policy: Policy,
+    members: Vec<&'static str>,
+    group_pager_mode: bool,
+    is_down: bool,
+    source: Source<'static>,
+    lines: Vec<String>,
+    now: SystemTime,
+}
+
+impl Case {
+    fn new() -> Self {
+        let message = include_str!("../../tests/flows/1-F1-message-in.sip");
+        let (head, _) = message.split_once("\r\n\r\n").unwrap();
+        Self {
+            policy: Policy {
+                server_name: "imas.home1.net".to_owned(),
+                addressing: Addressing {
+                    reach: Reach::Core { tls: false },
+                    same_number: true,
+                    domains: vec!["im.home1.net".to_owned(), "home1.net".to_owned()],
+                },
+                pager_mode: true,
+                hide_groups: false,
+                skip_originator: true,
+                trusted_peers: vec![TrustedPeer::parse("127.0.0.1").unwrap()],
+                believed: Believed {
+                    peers: true,
+                    ..Believed::default()
+                },
+                from_mismatch: None,
+                groups_may_allow_anonymity: false,
+                asserts_group: false,
+                charging: Charging {
+                    ioi: "home1.net".to_owned(),
+                    copies_icid: false,
+                },
+                features: vec![Feature {
+                    tag: FeatureTag::parse("+g.oma.sip-im").unwrap(),
+                    accept_contact: b"Accept-Contact: *;+g.oma.sip-im;require;explicit\r\n"
+                        .to_vec(),
+                }],
+                route_is_originating: false,
+                trusted_next_hop: true,
+                route_header: Vec::new(),
+                copy_headers: vec!["X-Listed".to_owned(), "Supported".to_owned()],
+                access: Access::default(),
+            },
+            members: vec!["sip:ann@home1.net", "sip:bob@home1.net", "tel:+15551230003"],
+            group_pager_mode: true,
+            is_down: false,
+            source: Source {
+                address: [127, 0, 0, 1].into(),
+                transport: Transport::Udp,
+                identity: None,
+            },
+            lines: head.split("\r\n").map(str::to_owned).collect(),
+            now: httpdate::parse_http_date("Sun, 22 Nov 2026 16:00:00 GMT").unwrap(),
+        }
+    }
+
+    fn with(mut self, line: &str) -> Self {
+        self.lines.push(line.to_owned());
+        self
+    }
+
+    fn without(mut self, name: &str) -> Self {
+        self.lines.retain(|line| !line.starts_with(name));
+        self
+    }
+
+    /// With `line` in place of the header field of that name.
+    fn set(self, line: &str) -> Self {
+        let name = line.split(':').next().unwrap().to_owned();
+        self.without(&name).with(line)
+    }
+
+    fn to(mut self, uri: &str) -> Self {
+        self.lines[0] = format!("MESSAGE {uri} SIP/2.0");
+        self
+    }
+
+    fn decide(&self) -> Result<Decision, NotOurs> {
+        let message = format!(
+            "{}\r\n\r\nTrail closed. Meet at the gate.",
+            self.lines.join("\r\n")
+        );
+        let members = self.members.iter().copied();
+        let addressing = &self.policy.addressing;
+        let uri = "sip:hikers@im.home1.net".to_owned();
+        let group = Group::compile(uri, self.group_pager_mode, members, addressing, |_| false);
+        let mut groups = match self.is_down {
+            true => Groups::Down,
+            false => Groups::One(Arc::new(group)),
+        };
+        let mut world = World {
+            groups: &mut groups,
+            recent: &Forgetful,
+            now: self.now,
+        };
+        let recognised = recognise(&self.policy, message.as_bytes())?;
+        Ok(recognised.decide(&self.policy, &self.source, &mut world))
+    }
+
+    #[track_caller]
+    fn refused(&self) -> Reason {
+        match self.decide() {
+            Ok(Decision::Refused(refusal)) => refusal.reason,
+            other => panic!("expected a refusal, found {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn accepted(&self) -> Accepted {
+        match self.decide() {
+            Ok(Decision::Accepted(accepted)) => accepted,
+            other => panic!("expected forks, found {other:?}"),
+        }
+    }
+
+    /// The header fields that the forks share, one a line.
+    #[track_caller]
+    fn shared(&self) -> Vec<String> {
+        let headers = String::from_utf8(self.accepted().headers).unwrap();
+        headers
+            .split_terminator("\r\n")
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+fn recipients(accepted: &Accepted) -> Vec<&str> {
+    let recipients = accepted.recipients();
+    recipients
+        .map(|text| std::str::from_utf8(text).unwrap())
+        .collect()
+}
+
+#[test]
+fn of_two_reasons_the_one_of_the_earlier_row_is_told() {
+    // A.1: each case breaks the row that is named and every later one that it can.
+    let worst = || {
+        Case::new()
+            .to("sip:nobody@im.home1.net")
+            .without("P-Asserted-Identity")
+            .with("Require: foo")
+            .with("Privacy: id")
+            .with("Expires: soon")
+    };
+    let known = || worst().to("sip:hikers@im.home1.net");
+    let mut down = worst();
+    down.is_down = true;
+    let mut off = worst()
+        .set("Max-Forwards: 0")
+        .set("To: <sip:hikers@im.home1.net>;tag=1");
+    off.policy.pager_mode = false;
+    assert_eq!(off.without_tag_of_from().refused(), Reason::Malformed);
+    assert_eq!(off.refused(), Reason::InDialog);
+    let off = off.set("To: <sip:hikers@im.home1.net>");
+    assert_eq!(off.refused(), Reason::TooManyHops);
+    let off = off.set("Max-Forwards: 1");
+    assert_eq!(off.refused(), Reason::PagerMode);
+    assert_eq!(down.refused(), Reason::Unavailable);
+    assert_eq!(worst().refused(), Reason::UnknownGroup);
+    assert_eq!(known().refused(), Reason::Extension);
+    let known = || Case::new().with("Privacy: id").with("Expires: soon");
+    assert_eq!(known().without("P-Asserted").refused(), Reason::NoIdentity);
+    let dora = "P-Asserted-Identity: <sip:dora@home1.net>";
+    assert_eq!(known().set(dora).refused(), Reason::NotAuthorised);
+    assert_eq!(known().refused(), Reason::Anonymity);
+    let mut alone = Case::new().with("Expires: soon");
+    alone.members.truncate(1);
+    assert_eq!(alone.refused(), Reason::Header);
+    assert_eq!(alone.without("Expires").refused(), Reason::NoRecipients);
+}
+
+impl Case {
+    fn without_tag_of_from(&self) -> Self {
+        let mut lines = self.lines.clone();
+        lines.retain(|line| !line.starts_with("From"));
+        lines.push("From: <sip:ann@home1.net>".to_owned());
+        Self {
+            policy: self.policy.clone(),
+            members: self.members.clone(),
+            lines,
+            ..*self
+        }
+    }
+}
+
+#[test]
+fn the_groups_own_flag_gives_the_servers_answer() {
+    // A-2; hidden, only a member learns it.
+    let mut case = Case::new();
+    case.group_pager_mode = false;
+    assert_eq!(case.refused(), Reason::PagerMode);
+    let mut stranger = case.set("P-Asserted-Identity: <sip:dora@home1.net>");
+    assert_eq!(stranger.refused(), Reason::PagerMode);
+    stranger.policy.hide_groups = true;
+    assert_eq!(stranger.refused(), Reason::NotAuthorised);
+}
+
+#[test]
+fn either_asserted_address_makes_a_member_and_excludes_him() {
+    // I-2, A-9.
+    let mut case = Case::new();
+    case.members[0] = "tel:+1(555)123-0001";
+    assert_eq!(
+        recipients(&case.accepted()),
+        ["sip:bob@home1.net", "tel:+15551230003"]
+    );
+    case.policy.skip_originator = false;
+    assert_eq!(case.accepted().count(), 3);
+}
+
+#[test]
+fn a_number_at_a_domain_of_ours_is_the_number_if_the_setting_says_so() {
+    // C-3.
+    let mut case = Case::new();
+    case.members[0] = "sip:+15551230001@home1.net;user=phone";
+    case.lines.retain(|line| !line.starts_with("P-Asserted"));
+    let mut case = case.with("P-Asserted-Identity: <tel:+15551230001>");
+    assert_eq!(case.accepted().count(), 2);
+    case.policy.addressing.same_number = false;
+    assert_eq!(case.refused(), Reason::NotAuthorised);
+}
+
+#[test]
+fn every_form_of_anonymity_is_refused() {
+    //
+    for line in [
+        "Privacy: critical",
+        "Privacy: user;session",
+        "Privacy: header",
+        "From: <sip:anonymous@elsewhere.net>;tag=1",
+        "From: <sip:%61nonymous@home1.net>;tag=1",
+        "From: <sip:x@anonymous.invalid.>;tag=1",
+    ] {
+        assert_eq!(Case::new().set(line).refused(), Reason::Anonymity, "{line}");
+    }
+    assert_eq!(
+        Case::new().with("Privacy: none;id").refused(),
+        Reason::Privacy
+    );
+}
+
+#[test]
+fn others_odd_requests_are_not_ours_to_refuse() {
+    // A-6, A.1 row 1.
+    let foreign = [
+        "sip:bob@home2.net;x=",
+        "tel:5551",
+        "sip:bob@h%",
+        "urn:x y",
+        "sip:;x",
+    ];
+    for uri in foreign {
+        let decision = Case::new().to(uri).decide();
+        assert!(decision.is_err(), "{uri}: {decision:?}");
+    }
+    let broken = Case::new().to("sip:hikers@im.home1.net;x=");
+    assert_eq!(broken.refused(), Reason::Malformed);
+}
+
+#[test]
+fn what_h_1_names_is_copied_and_nothing_else() {
+    let copied = [
+        "Subject: a\tb",
+        "Priority: urgent",
+        "Reply-To: <sip:ann@home1.net>",
+        "In-Reply-To: x",
+        "Organization: OMA",
+        "Call-Info: <http://home1.net/ann>",
+        "Content-Disposition: render",
+        "Content-Language: en",
+        "Content-ID: <1@home1.net>",
+        "Content-Other: x",
+        "MIME-Version: 1.0",
+        "Conversation-ID: c",
+        "Contribution-ID: d",
+        "InReplyTo-Contribution-ID: e",
+        "Privacy: none",
+        "X-Listed: 1",
+        "X-Listed: 2",
+    ];
+    let left = [
+        "Contact: <sip:ann@192.0.2.1>",
+        "m: <sip:ann@192.0.2.1>",
+        "Record-Route: <sip:scscf1.home1.net;lr>",
+        "Proxy-Require: x",
+        "Accept: text/plain",
+        "Alert-Info: <http://home1.net>",
+        "Accept-Contact: *;audio",
+        "Reject-Contact: *;video",
+        "j: *;video",
+        "Request-Disposition: no-fork",
+        "P-Preferred-Identity: <sip:ann@home1.net>",
+        "P-Access-Network-Info: x",
+        "P-Visited-Network-ID: x",
+        "P-Served-User: <sip:ann@home1.net>",
+        "History-Info: <sip:x@h>",
+        "Geolocation: <sip:x@h>",
+        "Session-ID: x",
+        "Identity: x",
+        "Authorization: Digest x",
+        "Referred-By: <sip:x@h>",
+        "X-Unlisted: x",
+        "User-Agent: x",
+    ];
+    let mut case = copied
+        .iter()
+        .chain(&left)
+        .fold(Case::new(), |case, line| case.with(line));
+    case = case.with("k: path").with("s: folded\r\n  on");
+    let mut wanted = vec![
+        "Max-Forwards: 67",
+        "P-Asserted-Identity: \"Ann\" <sip:ann@home1.net>, <tel:+15551230001>",
+        "Accept-Contact: *;+g.oma.sip-im;require;explicit",
+        "Content-Type: text/plain;charset=UTF-8",
+    ];
+    wanted.extend(copied);
+    wanted.extend(["Supported: path", "Subject: folded on"]);
+    let mut shared = case.shared();
+    shared.sort();
+    wanted.sort_unstable();
+    assert_eq!(shared, wanted);
+}
+
+#[test]
+fn from_keeps_all_but_its_tag() {
+    // U-4.
+    let case = Case::new().set("From: \"Ann\" <sip:ann@home1.net;x=1>;a=\"b;c\";tag=9f2c;epid=7");
+    let from = String::from_utf8(case.accepted().from).unwrap();
+    assert_eq!(from, "\"Ann\" <sip:ann@home1.net;x=1>;a=\"b;c\";epid=7");
+}
+
+#[test]
+fn a_message_that_expires_gets_a_date_and_one_that_has_expired_is_refused() {
+    // M-4.
+    let shared = Case::new().with("Expires: 60").shared();
+    assert!(shared.contains(&"Expires: 60".to_owned()));
+    assert!(shared.contains(&"Date: Sun, 22 Nov 2026 16:00:00 GMT".to_owned()));
+    let dated = Case::new()
+        .with("Expires: 60")
+        .with("Date: Sun, 22 Nov 2026 15:59:30 GMT");
+    let dates = dated
+        .shared()
+        .into_iter()
+        .filter(|line| line.starts_with("Date"));
+    assert_eq!(dates.count(), 1);
+    let old = dated.set("Date: Sun, 22 Nov 2026 15:58:00 GMT");
+    assert_eq!(old.refused(), Reason::Expired);
+}
+
+#[test]
+fn a_control_character_in_what_is_copied_is_refused() {
+    // S-7.
+    let case = Case::new().with("Subject: a\x0bb");
+    assert_eq!(case.refused(), Reason::Header);
+    let case = Case::new().without("Content-Type");
+    assert_eq!(case.refused(), Reason::ContentType);
+}

@@ -1,0 +1,237 @@
+//! Anonymity that a group allows: I-6, T 39. Decisions without a proxy: the answer and the forks are what is
+//! looked at.
+
+// A test fails by panicking.
+#![allow(clippy::unwrap_used)]
+
+use cimf::control::{
+    Accepted, Access, Addressing, Believed, Charging, Decision, Directory, Feature, Group, Policy,
+    Reach, Reason, Source, Target, Transport, TrustedPeer, Unavailable, World, recognise,
+};
+use cimf::fanout::RecentTable;
+use cimf::server::RandomPool;
+use cimf::sip::SipUri;
+use cimf::sip::accept_contact::FeatureTag;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+const ANN: &str = "sip:ann@home1.net";
+const ANONYMOUS: &str = "From: \"Anonymous\" <sip:anonymous@anonymous.invalid>;tag=";
+
+/// One group, whatever is asked for.
+struct One(Target);
+
+impl Directory for One {
+    fn find(&mut self, _: &SipUri<'_>) -> Result<Option<Target>, Unavailable> {
+        Ok(Some(self.0.clone()))
+    }
+}
+
+fn policy() -> Policy {
+    Policy {
+        server_name: "imas.home1.net".to_owned(),
+        addressing: Addressing {
+            reach: Reach::Core { tls: false },
+            same_number: true,
+            domains: vec!["im.home1.net".to_owned()],
+        },
+        believed: Believed {
+            peers: true,
+            ..Believed::default()
+        },
+        from_mismatch: None,
+        groups_may_allow_anonymity: true,
+        asserts_group: false,
+        charging: Charging {
+            ioi: "home1.net".to_owned(),
+            copies_icid: false,
+        },
+        features: vec![Feature {
+            tag: FeatureTag::parse("+g.oma.sip-im").unwrap(),
+            accept_contact: b"Accept-Contact: *;+g.oma.sip-im;require;explicit\r\n".to_vec(),
+        }],
+        trusted_next_hop: true,
+        pager_mode: true,
+        hide_groups: false,
+        skip_originator: true,
+        trusted_peers: vec![TrustedPeer::parse("127.0.0.1").unwrap()],
+        route_header: b"Route: <sip:icscf.home1.net;lr>\r\n".to_vec(),
+        route_is_originating: false,
+        copy_headers: vec!["User-Agent".to_owned(), "X-Kept".to_owned()],
+        access: Access::default(),
+    }
+}
+
+fn decide(policy: &Policy, allowed: bool, headers: &str, body: &str) -> Decision {
+    let members = [ANN, "sip:bob@home1.net"].into_iter();
+    let uri = "sip:hikers@im.home1.net".to_owned();
+    let group = Group::compile(uri, true, members, &policy.addressing, |_| false);
+    let group = group.with_anonymity(allowed);
+    let message = format!(
+        "MESSAGE sip:hikers@im.home1.net SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\n\
+         To: <sip:hikers@im.home1.net>\r\nCall-ID: 1\r\nCSeq: 1 MESSAGE\r\n\
+         P-Asserted-Identity: \"Ann\" <{ANN}>\r\nAccept-Contact: *;+g.oma.sip-im\r\n\
+         Subject: Ann's walk\r\nCall-Info: <http://ann.home1.net>\r\nOrganization: Ann and Co\r\n\
+         User-Agent: Ann/1\r\nReply-To: <{ANN}>\r\nIn-Reply-To: ann1@h\r\nX-Kept: yes\r\n\
+         {headers}\r\n{body}"
+    );
+    let recent = RecentTable::new(64, [7; 16]).unwrap();
+    let mut world = World {
+        groups: &mut One(Target::Group(Arc::new(group))),
+        recent: &recent,
+        now: SystemTime::now(),
+    };
+    let source = Source {
+        address: [127, 0, 0, 1].into(),
+        transport: Transport::Tcp,
+        identity: None,
+    };
+    let message = recognise(policy, message.as_bytes()).unwrap();
+    message.decide(policy, &source, &mut world)
+}
+
+fn accepted(decision: Decision) -> Accepted {
+    match decision {
+        Decision::Accepted(accepted) => accepted,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn refusal(decision: Decision) -> Reason {
+    match decision {
+        Decision::Refused(refusal) => refusal.reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The header of the one fork, which goes to bob.
+fn fork(accepted: &Accepted) -> String {
+    let mut text = Vec::new();
+    let recipients: Vec<_> = accepted.recipients().collect();
+    assert_eq!(recipients, [b"sip:bob@home1.net"]);
+    let fork = accepted.fork(recipients[0], &mut RandomPool::new());
+    fork.write_headers(&mut text);
+    String::from_utf8(text).unwrap()
+}
+
+const FROM_ANN: &str = "From: \"Ann\" <sip:ann@home1.net>;tag=1\r\n";
+const FROM_NOBODY: &str = "From: <sip:x@anonymous.invalid>;tag=1\r\n";
+
+#[test]
+fn t39_an_allowed_wish_hides_the_sender_and_keeps_his_identity_in_the_domain() {
+    for (headers, privacy) in [
+        (format!("{FROM_ANN}Privacy: id\r\n"), "id"),
+        (
+            format!("{FROM_ANN}Privacy: header;critical\r\n"),
+            "header;critical;id",
+        ),
+        (FROM_NOBODY.to_owned(), "id"),
+        (format!("{FROM_NOBODY}Privacy: none\r\n"), "id"),
+    ] {
+        let text = fork(&accepted(decide(&policy(), true, &headers, "")));
+        assert!(text.contains(ANONYMOUS), "{text}");
+        assert!(
+            text.contains(&format!("\r\nPrivacy: {privacy}\r\n")),
+            "{text}"
+        );
+        assert!(text.contains("\r\nP-Asserted-Identity: \"Ann\" <sip:ann@home1.net>\r\n"));
+        assert!(text.contains("\r\nX-Kept: yes\r\n"));
+        // Nothing but the asserted identity tells of her.
+        assert_eq!(text.to_lowercase().matches("ann").count(), 2, "{text}");
+    }
+}
+
+#[test]
+fn t39_outside_the_domain_nothing_tells_of_the_sender() {
+    let policy = Policy {
+        trusted_next_hop: false,
+        ..policy()
+    };
+    let headers = format!("{FROM_ANN}Privacy: id\r\n");
+    let text = fork(&accepted(decide(&policy, true, &headers, "")));
+    assert!(text.contains(ANONYMOUS), "{text}");
+    assert!(!text.to_lowercase().contains("ann"), "{text}");
+    assert!(!text.contains("Privacy"), "{text}");
+}
+
+#[test]
+fn a_group_that_does_not_allow_it_refuses_and_so_does_the_server() {
+    // A-8.
+    let headers = format!("{FROM_ANN}Privacy: id\r\n");
+    assert_eq!(
+        refusal(decide(&policy(), false, &headers, "")),
+        Reason::Anonymity
+    );
+    let strict = Policy {
+        groups_may_allow_anonymity: false,
+        ..policy()
+    };
+    assert_eq!(
+        refusal(decide(&strict, true, &headers, "")),
+        Reason::Anonymity
+    );
+    // RFC 3323 §4.2: critical, and of a kind that is not known here.
+    let headers = format!("{FROM_ANN}Privacy: id;x-new;critical\r\n");
+    assert_eq!(
+        refusal(decide(&policy(), true, &headers, "")),
+        Reason::Anonymity
+    );
+}
+
+#[test]
+fn who_does_not_ask_for_it_stays_named() {
+    for headers in [FROM_ANN.to_owned(), format!("{FROM_ANN}Privacy: none\r\n")] {
+        let text = fork(&accepted(decide(&policy(), true, &headers, "")));
+        assert!(text.starts_with("From: \"Ann\" <sip:ann@home1.net>;tag="));
+        for kept in [
+            "Subject",
+            "Call-Info",
+            "Organization",
+            "Reply-To",
+            "User-Agent",
+        ] {
+            assert!(
+                text.contains(&format!("\r\n{kept}: ")),
+                "no {kept} in {text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_cpim_body_names_its_sender_and_is_refused() {
+    // I-6, M-8.
+    let asking = format!("{FROM_ANN}Privacy: id\r\n");
+    for (content_type, body) in [
+        ("message/cpim", "From: Ann <im:ann@home1.net>\r\n\r\nhi"),
+        (
+            "multipart/mixed;boundary=b",
+            "--b\r\nContent-Type: Message/CPIM\r\n\r\nFrom: <im:ann@h>\r\n--b--\r\n",
+        ),
+    ] {
+        let headers = format!("{asking}Content-Type: {content_type}\r\n");
+        let reason = refusal(decide(&policy(), true, &headers, body));
+        assert_eq!(reason, Reason::NotCleanable);
+        // Without the wish it is nobody's business.
+        let headers = format!("{FROM_ANN}Content-Type: {content_type}\r\n");
+        accepted(decide(&policy(), true, &headers, body));
+    }
+}
+
+#[test]
+fn an_anonymous_from_is_no_lie_about_the_sender() {
+    // I-4 beside I-6.
+    let policy = Policy {
+        from_mismatch: Some(cimf::control::FromMismatch::Reject),
+        ..policy()
+    };
+    let text = fork(&accepted(decide(&policy, true, FROM_NOBODY, "")));
+    assert!(text.contains(ANONYMOUS), "{text}");
+    let reason = refusal(decide(
+        &policy,
+        true,
+        "From: <sip:bob@home1.net>;tag=1\r\n",
+        "",
+    ));
+    assert_eq!(reason, Reason::FromMismatch);
+}
