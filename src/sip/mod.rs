@@ -29,6 +29,7 @@ pub mod transfer;
 pub mod uri;
 pub mod uri_equality;
 pub mod xml;
+pub mod xml_text;
 
 pub use header::HeaderName;
 pub use malformed::Malformed;

@@ -5,7 +5,8 @@
 //! entry's URI can be sent to is the caller's question.
 
 use super::list_error::{ListError, ListErrorKind};
-use super::xml::{Element, Event, Reader, is_blank};
+use super::xml::{Element, Event, Reader};
+use super::xml_text::is_blank;
 use smallvec::SmallVec;
 
 const PART: &str = "resource list";

@@ -50,7 +50,7 @@ impl std::error::Error for TransferError {}
 /// The content of a part whose Content-Transfer-Encoding is `encoding`, at most `max` bytes.
 ///
 /// Without an encoding the content is as it stands (RFC 2045 §6.1). Fails as [`TransferError`]
-/// says; no more memory is taken than [`MAX_EXPANSION`] times `max`, whatever the content.
+/// says; what memory that takes goes with `max`, whatever the content.
 pub fn decoded<'a>(
     encoding: Option<&[u8]>,
     content: &'a [u8],
@@ -138,7 +138,7 @@ mod tests {
 
     fn text(encoding: &str, content: &str) -> Result<String, TransferError> {
         let decoded = decoded(Some(encoding.as_bytes()), content.as_bytes(), 16)?;
-        Ok(String::from_utf8(decoded.into_owned()).unwrap())
+        Ok(String::from_utf8_lossy(&decoded).into_owned())
     }
 
     #[test]

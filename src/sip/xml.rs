@@ -5,6 +5,7 @@
 //! other encodings, and whatever would cost time or memory out of proportion.
 
 use super::list_error::{ListError, ListErrorKind};
+use super::xml_text::{character, is_blank, is_qualified_name, undone};
 use quick_xml::Error;
 use quick_xml::errors::IllFormedError;
 use quick_xml::events::attributes::Attribute;
@@ -49,10 +50,10 @@ impl Element<'_> {
         (found == ResolveResult::Bound(Namespace(namespace))).then_some(local.into_inner())
     }
 
-    /// The namespace, if there is one, and the name without its prefix.
-    pub fn name(&self) -> (Option<&str>, &str) {
+    /// The namespace with its entities undone, if there is one, and the name without its prefix.
+    pub fn name(&self) -> (Option<Cow<'_, str>>, &str) {
         let (found, local) = self.resolver.resolve_element(self.start.name());
-        let namespace = bound(&found).map(|namespace| namespace.into_inner());
+        let namespace = bound(&found).and_then(|namespace| undone(namespace.into_inner().into()));
         (namespace, local.into_inner())
     }
 
@@ -328,77 +329,10 @@ impl<'x> Reader<'x> {
 
 const ENTITY: &str = "one of the five entities or a character reference";
 
-/// Whether `text` is only white space as XML has it.
-pub fn is_blank(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
-}
-
-/// A name with at most one prefix. Beyond ASCII all characters are taken.
-fn is_qualified_name(name: &str) -> bool {
-    let is_part = |part: &str| {
-        let starts = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || !byte.is_ascii();
-        let goes_on = |byte: u8| starts(byte) || byte.is_ascii_digit() || b"-.".contains(&byte);
-        part.bytes().next().is_some_and(starts) && part.bytes().all(goes_on)
-    };
-    match name.split_once(':') {
-        Some((prefix, local)) => is_part(prefix) && is_part(local),
-        None => is_part(name),
-    }
-}
-
 /// `xmlns:p=""`, which Namespaces in XML 1.0 §2.2 forbids.
 fn is_undeclaration(attribute: &Attribute<'_>) -> bool {
     let declared = attribute.key.as_namespace_binding();
     attribute.value.is_empty() && matches!(declared, Some(PrefixDeclaration::Named(_)))
-}
-
-/// An attribute value with its references undone and its white space made blanks; `None` where a
-/// reference is unknown.
-///
-/// A control character that is written as a reference stays: what it stands in cannot be read as
-/// an address, and is skipped for that (S-7).
-fn undone(value: Cow<'_, str>) -> Option<Cow<'_, str>> {
-    const SPECIAL: [char; 4] = ['&', '\t', '\r', '\n'];
-    if !value.contains(SPECIAL) {
-        return Some(value);
-    }
-    let mut out = String::with_capacity(value.len());
-    let mut rest = &*value;
-    while let Some(at) = rest.find(SPECIAL) {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let Some(reference) = rest.strip_prefix('&') else {
-            out.push(' ');
-            rest = rest.strip_prefix("\r\n").unwrap_or(&rest[1..]);
-            continue;
-        };
-        let (name, after) = reference.split_once(';')?;
-        out.push(character(name)?);
-        rest = after;
-    }
-    out.push_str(rest);
-    Some(Cow::Owned(out))
-}
-
-/// The character that `&name;` stands for.
-fn character(name: &str) -> Option<char> {
-    let (digits, radix) = match name {
-        "amp" => return Some('&'),
-        "lt" => return Some('<'),
-        "gt" => return Some('>'),
-        "quot" => return Some('"'),
-        "apos" => return Some('\''),
-        _ => match name.strip_prefix('#')? {
-            number if number.starts_with('x') => (&number[1..], 16),
-            number => (number, 10),
-        },
-    };
-    let is_number = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let number = u32::from_str_radix(digits, radix)
-        .ok()
-        .filter(|_| is_number);
-    number.and_then(char::from_u32)
 }
 
 #[cfg(test)]

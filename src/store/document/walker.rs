@@ -3,7 +3,8 @@
 use super::MAX_BYTES;
 use super::error::{DocumentError, Notes};
 use crate::sip::text::Printable;
-use crate::sip::xml::{Element, Event, Reader, is_blank};
+use crate::sip::xml::{Element, Event, Reader};
+use crate::sip::xml_text::is_blank;
 use std::fmt;
 
 /// The start of an element.
@@ -29,7 +30,7 @@ impl Start {
             )
         });
         Self {
-            namespace: namespace.unwrap_or_default().to_owned(),
+            namespace: namespace.unwrap_or_default().into_owned(),
             name: name.to_owned(),
             line: 0,
             attributes: attributes.collect(),
