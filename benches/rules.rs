@@ -116,7 +116,8 @@ fn costs(criterion: &mut Criterion) {
     }
     let server = Server::open(&settings).unwrap();
     let row = b"\"Ann\" <sip:ann@home1.net>, <tel:+15551230001>";
-    let identity = AssertedIdentity::parse("identity", std::iter::once(&row[..])).unwrap();
+    let identity =
+        AssertedIdentity::parse("P-Asserted-Identity", std::iter::once(&row[..])).unwrap();
     let asker = Asker {
         identity: &identity,
         anonymous: false,

@@ -35,7 +35,7 @@ pub fn message(data: &[u8]) {
         }
     }
     let _ = AssertedIdentity::parse(
-        HeaderName::PAssertedIdentity.as_str(),
+        "P-Asserted-Identity",
         request.rows(HeaderName::PAssertedIdentity),
     );
     let media_type = request.value(HeaderName::ContentType).map(MediaType::parse);

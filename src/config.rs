@@ -19,18 +19,6 @@ pub enum SkipOriginator {
     Never,
 }
 
-/// Whether services send to addresses outside of the served domains (S-3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ForeignRecipients {
-    /// Yes.
-    #[default]
-    Allow,
-    /// No: the message is refused.
-    Deny,
-    /// Only to those who have consented.
-    Consent,
-}
-
 /// Whose word counts for who the originator is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IdentityMode {
@@ -54,6 +42,18 @@ pub enum FromMismatch {
     Reject,
     /// The originator's address takes its place.
     Rewrite,
+}
+
+/// Whether services send to addresses outside of the served domains (S-3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForeignRecipients {
+    /// Yes.
+    #[default]
+    Allow,
+    /// No: the message is refused.
+    Deny,
+    /// Only to those who have consented.
+    Consent,
 }
 
 /// The values of all parameters.

@@ -4,6 +4,7 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+use cimf::control::rules::{Rule, Rules, Ruleset};
 use cimf::control::{
     Accepted, Access, Addressing, Believed, Charging, Decision, Directory, Feature, Group, Policy,
     Reach, Reason, Source, Target, Transport, TrustedPeer, Unavailable, World, recognise,
@@ -58,7 +59,10 @@ fn policy() -> Policy {
         route_header: b"Route: <sip:icscf.home1.net;lr>\r\n".to_vec(),
         route_is_originating: false,
         copy_headers: vec!["User-Agent".to_owned(), "X-Kept".to_owned()],
-        access: Access::default(),
+        access: Access {
+            send_action: "allow-initiate-conference".to_owned(),
+            ..Access::default()
+        },
     }
 }
 
@@ -66,7 +70,18 @@ fn decide(policy: &Policy, allowed: bool, headers: &str, body: &str) -> Decision
     let members = [ANN, "sip:bob@home1.net"].into_iter();
     let uri = "sip:hikers@im.home1.net".to_owned();
     let group = Group::compile(uri, true, members, &policy.addressing, |_| false);
-    let group = group.with_anonymity(allowed);
+    let rule = Rule {
+        actions: [
+            ("allow-initiate-conference", true),
+            ("allow-anonymity", allowed),
+        ]
+        .map(|(action, allows)| (action.to_owned(), allows))
+        .to_vec(),
+        ..Rule::default()
+    };
+    let rules = vec![rule];
+    let rules = Rules::compile(&Ruleset { rules }, &policy.addressing, |_| None);
+    let group = group.with_rules(rules);
     let message = format!(
         "MESSAGE sip:hikers@im.home1.net SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\n\
          To: <sip:hikers@im.home1.net>\r\nCall-ID: 1\r\nCSeq: 1 MESSAGE\r\n\

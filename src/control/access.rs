@@ -150,43 +150,20 @@ impl Policy {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::control::{Believed, Charging, Reach};
 
     pub fn policy(access: Access) -> Policy {
         Policy {
-            server_name: "imas.home1.net".to_owned(),
-            addressing: addressing(),
-            pager_mode: true,
-            hide_groups: false,
-            skip_originator: true,
-            trusted_peers: Vec::new(),
-            believed: Believed::default(),
-            from_mismatch: None,
-            groups_may_allow_anonymity: false,
-            asserts_group: false,
-            charging: Charging {
-                ioi: "home1.net".to_owned(),
-                copies_icid: false,
-            },
-            features: Vec::new(),
-            trusted_next_hop: true,
-            route_header: Vec::new(),
-            route_is_originating: false,
-            copy_headers: Vec::new(),
             access,
+            ..Policy::example()
         }
     }
 
     pub fn addressing() -> Addressing {
-        Addressing {
-            reach: Reach::Core { tls: false },
-            same_number: true,
-            domains: vec!["im.home1.net".to_owned(), "home1.net".to_owned()],
-        }
+        Policy::example().addressing
     }
 
     pub fn identity(row: &str) -> AssertedIdentity<'_> {
-        AssertedIdentity::parse("identity", std::iter::once(row.as_bytes())).unwrap()
+        AssertedIdentity::parse("P-Asserted-Identity", std::iter::once(row.as_bytes())).unwrap()
     }
 
     fn acl(items: &[&str]) -> Result<ServiceAcl, String> {

@@ -48,13 +48,6 @@ pub(super) fn check_privacy(
     Ok(true)
 }
 
-/// Whether the originator wants to stay anonymous, as the condition anonymous-request asks (G-3).
-/// What Privacy cannot mean is refused later.
-pub(super) fn wants_anonymity(request: &Request<'_>, from: &NameAddr<'_>) -> bool {
-    let privacy = Privacy::parse(request.rows(HeaderName::Privacy));
-    privacy.is_ok_and(|privacy| privacy.wants_anonymity()) || is_anonymous(&from.uri)
-}
-
 /// Whether From hides who it is: A-8.
 pub(super) fn is_anonymous(uri: &Uri<'_>) -> bool {
     match uri {

@@ -66,7 +66,6 @@ pub struct Skipped {
 pub struct Group {
     uri: String,
     pager_mode: bool,
-    allows_anonymity: bool,
     /// The members' Request-URIs, one behind the other.
     text: Vec<u8>,
     members: Vec<Member>,
@@ -105,7 +104,6 @@ impl Group {
         let mut group = Self {
             uri,
             pager_mode,
-            allows_anonymity: false,
             text: Vec::new(),
             members: Vec::new(),
             index: Vec::new(),
@@ -158,14 +156,6 @@ impl Group {
         group
     }
 
-    /// The same group with its allow-anonymity action, which no group has unless it says so (I-6).
-    pub fn with_anonymity(self, allowed: bool) -> Self {
-        Self {
-            allows_anonymity: allowed,
-            ..self
-        }
-    }
-
     fn skip(&mut self, uri: &str, reason: String) {
         self.skipped.push(Skipped {
             uri: uri.to_owned(),
@@ -194,11 +184,6 @@ impl Group {
     /// Whether the group takes pager-mode messages.
     pub fn pager_mode(&self) -> bool {
         self.pager_mode
-    }
-
-    /// Whether its originators may stay anonymous (A-8, G-4).
-    pub fn allows_anonymity(&self) -> bool {
-        self.allows_anonymity
     }
 
     /// How many members there are, recipients or not.
@@ -262,11 +247,6 @@ impl Group {
         self.members.len() + self.rules.as_ref().map_or(0, Rules::weight)
     }
 
-    /// Whether `uri` is a member.
-    pub fn has(&self, uri: &Uri<'_>, addressing: &Addressing) -> bool {
-        self.members_equal_to(uri, addressing).next().is_some()
-    }
-
     /// The numbers of the members that equal `uri`: several may, since equality is not transitive
     /// (C-2).
     pub fn members_equal_to<'a>(
@@ -283,6 +263,11 @@ impl Group {
                 .map(|&(_, number)| number)
                 .filter(move |&number| self.is_member_at(number, &uri, addressing))
         })
+    }
+
+    /// Whether `uri` is a member.
+    pub fn has(&self, uri: &Uri<'_>, addressing: &Addressing) -> bool {
+        self.members_equal_to(uri, addressing).next().is_some()
     }
 
     fn is_member_at(&self, number: u32, uri: &Uri<'_>, addressing: &Addressing) -> bool {
@@ -332,7 +317,7 @@ mod tests {
 
     fn has(group: &Group, uri: &str) -> bool {
         let uri = Uri::parse(uri.as_bytes()).unwrap();
-        group.members_equal_to(&uri, &addressing()).next().is_some()
+        group.has(&uri, &addressing())
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::refusal::Reason;
 use super::rules::{Asker, Permissions};
 use super::trust::Source;
 use crate::sip::identity::AssertedIdentity;
+use crate::sip::privacy::Privacy;
 use crate::sip::{HeaderName, Malformed, NameAddr, Request};
 use smallvec::SmallVec;
 
@@ -146,6 +147,13 @@ pub(super) fn authorise(
         None => "he is no member, and the group has no rules",
     };
     Err(Failure::new(Reason::NotAuthorised, detail))
+}
+
+/// Whether the originator wants to stay anonymous, as the condition anonymous-request asks (G-3).
+/// What Privacy cannot mean is refused later.
+pub(super) fn wants_anonymity(request: &Request<'_>, from: &NameAddr<'_>) -> bool {
+    let privacy = Privacy::parse(request.rows(HeaderName::Privacy));
+    privacy.is_ok_and(|privacy| privacy.wants_anonymity()) || is_anonymous(&from.uri)
 }
 
 /// Row 11: the members that the originator is; all his addresses count (I-2).

@@ -82,3 +82,46 @@ impl Policy {
         self.trusted_peers.iter().any(|peer| peer.includes(source))
     }
 }
+
+#[cfg(test)]
+impl Policy {
+    /// The policy of the example flows, for tests to change.
+    pub(crate) fn example() -> Self {
+        let accept_contact = b"Accept-Contact: *;+g.oma.sip-im;require;explicit\r\n";
+        Self {
+            server_name: "imas.home1.net".to_owned(),
+            addressing: Addressing {
+                reach: super::Reach::Core { tls: false },
+                same_number: true,
+                domains: vec!["im.home1.net".to_owned(), "home1.net".to_owned()],
+            },
+            pager_mode: true,
+            hide_groups: false,
+            skip_originator: true,
+            trusted_peers: TrustedPeer::parse("127.0.0.1").into_iter().collect(),
+            believed: Believed {
+                peers: true,
+                ..Believed::default()
+            },
+            from_mismatch: None,
+            groups_may_allow_anonymity: false,
+            asserts_group: false,
+            charging: Charging {
+                ioi: "home1.net".to_owned(),
+                copies_icid: false,
+            },
+            features: FeatureTag::parse("+g.oma.sip-im")
+                .map(|tag| Feature {
+                    tag,
+                    accept_contact: accept_contact.to_vec(),
+                })
+                .into_iter()
+                .collect(),
+            trusted_next_hop: true,
+            route_header: Vec::new(),
+            route_is_originating: false,
+            copy_headers: Vec::new(),
+            access: Access::default(),
+        }
+    }
+}

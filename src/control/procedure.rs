@@ -1,6 +1,6 @@
 //! Receiving a SIP MESSAGE, clause 7.5.1.x: the checks of table A.1 in their order.
 
-use super::anonymity::{check_privacy, wants_anonymity};
+use super::anonymity::check_privacy;
 use super::charging::{self, ForkCharging};
 use super::content::shared_headers;
 use super::decision::{Accepted, Answer, Decision};
@@ -10,7 +10,7 @@ use super::expiry::{Lifetime, lifetime};
 use super::failure::{Failure, malformed};
 use super::group::Group;
 use super::nesting::expand;
-use super::originator::{authenticate, authorise, check_from, own_members};
+use super::originator::{authenticate, authorise, check_from, own_members, wants_anonymity};
 use super::passage::Passage;
 use super::policy::Policy;
 use super::recent::{Arrival, RecentRequests};

@@ -99,19 +99,19 @@ pub struct Permissions {
 }
 
 impl Group {
-    /// What the group allows `asker`. Without rules its members may send (G-4).
+    /// What the group allows `asker`. Without rules its members may send, and nobody may stay
+    /// anonymous (G-4).
     pub fn permissions(&self, asker: &Asker<'_, '_>, policy: &Policy) -> Permissions {
         let addressing = &policy.addressing;
         match self.rules() {
             None => Permissions {
                 send: is_in(self, asker, addressing),
-                anonymity: self.allows_anonymity(),
+                anonymity: false,
             },
             Some(rules) => {
                 let send = policy.access.send_action.as_str();
                 let [send, anonymity] =
                     rules.allow([send, ALLOW_ANONYMITY], self, asker, addressing);
-                let anonymity = anonymity || self.allows_anonymity();
                 Permissions { send, anonymity }
             }
         }

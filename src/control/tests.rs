@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::sip::SipUri;
-use crate::sip::accept_contact::FeatureTag;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -54,37 +53,8 @@ impl Case {
         let (head, _) = message.split_once("\r\n\r\n").unwrap();
         Self {
             policy: Policy {
-                server_name: "imas.home1.net".to_owned(),
-                addressing: Addressing {
-                    reach: Reach::Core { tls: false },
-                    same_number: true,
-                    domains: vec!["im.home1.net".to_owned(), "home1.net".to_owned()],
-                },
-                pager_mode: true,
-                hide_groups: false,
-                skip_originator: true,
-                trusted_peers: vec![TrustedPeer::parse("127.0.0.1").unwrap()],
-                believed: Believed {
-                    peers: true,
-                    ..Believed::default()
-                },
-                from_mismatch: None,
-                groups_may_allow_anonymity: false,
-                asserts_group: false,
-                charging: Charging {
-                    ioi: "home1.net".to_owned(),
-                    copies_icid: false,
-                },
-                features: vec![Feature {
-                    tag: FeatureTag::parse("+g.oma.sip-im").unwrap(),
-                    accept_contact: b"Accept-Contact: *;+g.oma.sip-im;require;explicit\r\n"
-                        .to_vec(),
-                }],
-                route_is_originating: false,
-                trusted_next_hop: true,
-                route_header: Vec::new(),
                 copy_headers: vec!["X-Listed".to_owned(), "Supported".to_owned()],
-                access: Access::default(),
+                ..Policy::example()
             },
             members: vec!["sip:ann@home1.net", "sip:bob@home1.net", "tel:+15551230003"],
             group_pager_mode: true,

@@ -61,6 +61,11 @@ impl Server {
         &self.policy
     }
 
+    /// The name in Warning headers.
+    pub fn server_name(&self) -> &str {
+        &self.policy.server_name
+    }
+
     /// The URI of the next hop, or empty where each member is sent to directly.
     pub fn next_hop(&self) -> &str {
         &self.next_hop

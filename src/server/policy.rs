@@ -53,28 +53,6 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
     })
 }
 
-fn access(settings: &Settings, addressing: &Addressing) -> Result<Access, SettingError> {
-    let acl = ServiceAcl::parse(&settings.service_acl, addressing).map_err(|item| {
-        let expected = "addresses such as sip:eve@home2.net and domains such as home3.net";
-        SettingError::new("service_acl", &item, expected)
-    })?;
-    let max_members = settings.max_members;
-    Ok(Access {
-        send_action: settings.send_action.clone(),
-        nested: match settings.expand_nested {
-            true => Nested::Expand { max_members },
-            false => Nested::Skip,
-        },
-        service_acl: Some(acl),
-        foreign_recipients: match settings.foreign_recipients {
-            config::ForeignRecipients::Allow => ForeignRecipients::Allow,
-            config::ForeignRecipients::Deny => ForeignRecipients::Deny,
-            config::ForeignRecipients::Consent => ForeignRecipients::Consent,
-        },
-        consent: settings.consent,
-    })
-}
-
 /// What the administrator should know of settings that can be used.
 pub fn warnings(settings: &Settings, policy: &Policy) -> Vec<&'static str> {
     let mode = settings.identity_mode;
@@ -168,6 +146,28 @@ fn feature(text: &str) -> Option<Feature> {
 /// Whether the S-CSCF is to treat forks as a request that somebody originates (N-2).
 fn is_originating(route: &SipUri<'_>) -> bool {
     route.parameter(b"orig").is_some()
+}
+
+fn access(settings: &Settings, addressing: &Addressing) -> Result<Access, SettingError> {
+    let acl = ServiceAcl::parse(&settings.service_acl, addressing).map_err(|item| {
+        let expected = "addresses such as sip:eve@home2.net and domains such as home3.net";
+        SettingError::new("service_acl", &item, expected)
+    })?;
+    let max_members = settings.max_members;
+    Ok(Access {
+        send_action: settings.send_action.clone(),
+        nested: match settings.expand_nested {
+            true => Nested::Expand { max_members },
+            false => Nested::Skip,
+        },
+        service_acl: Some(acl),
+        foreign_recipients: match settings.foreign_recipients {
+            config::ForeignRecipients::Allow => ForeignRecipients::Allow,
+            config::ForeignRecipients::Deny => ForeignRecipients::Deny,
+            config::ForeignRecipients::Consent => ForeignRecipients::Consent,
+        },
+        consent: settings.consent,
+    })
 }
 
 fn domains(settings: &Settings) -> Result<Vec<String>, SettingError> {
@@ -400,16 +400,16 @@ mod tests {
                 "found \"via\"",
             ),
             (
-                &[("direct", "1"), ("service_acl", "home3.net, eve@home2.net")],
-                "parameter service_acl: expected addresses such as sip:eve@home2.net and domains such as home3.net, found \"eve@home2.net\"",
-            ),
-            (
                 &[("direct", "1"), ("feature_tags", "+g.oma.sip-im, a b")],
                 "found \"a b\"",
             ),
             (
                 &[("direct", "1"), ("feature_tags", "")],
                 "parameter feature_tags",
+            ),
+            (
+                &[("direct", "1"), ("service_acl", "home3.net, eve@home2.net")],
+                "parameter service_acl: expected addresses such as sip:eve@home2.net and domains such as home3.net, found \"eve@home2.net\"",
             ),
         ] {
             let error = with(changes).unwrap_err().to_string();

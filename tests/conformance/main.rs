@@ -145,6 +145,10 @@ both {
         the_same_request_on_another_branch_is_merged,
         a_retransmission_after_tm_has_forgotten_is_still_absorbed,
     }
+    script::{
+        a_transaction_that_the_script_has_made_is_used,
+        elsewhere_than_in_request_route_a_message_is_not_ours,
+    }
     rules::{
         a_ruleset_lets_a_stranger_send_and_may_keep_a_member_out,
         an_exception_counts_by_any_of_the_senders_addresses,
@@ -157,10 +161,6 @@ both {
         nested_groups_are_expanded_once_each,
         nested_groups_have_rules_of_their_own,
         all_nested_groups_share_the_limit_of_members,
-    }
-    script::{
-        a_transaction_that_the_script_has_made_is_used,
-        elsewhere_than_in_request_route_a_message_is_not_ours,
     }
     hostile::{
         broken_messages_do_no_harm,

@@ -180,13 +180,17 @@ fn a_database_of_version_1_is_refused_until_it_is_migrated() {
 fn permissions(store: &mut Store, who: &str) -> Permissions {
     let group = find(store, HIKERS).unwrap().unwrap();
     let row = format!("<{who}>");
-    let identity = AssertedIdentity::parse("identity", std::iter::once(row.as_bytes())).unwrap();
+    let identity =
+        AssertedIdentity::parse("P-Asserted-Identity", std::iter::once(row.as_bytes())).unwrap();
     let asker = Asker {
         identity: &identity,
         anonymous: false,
         now: SystemTime::now(),
     };
-    let policy = crate::control::access::tests::policy(crate::control::Access::default());
+    let policy = crate::control::Policy {
+        addressing: addressing(),
+        ..crate::control::Policy::example()
+    };
     group.permissions(&asker, &policy)
 }
 
