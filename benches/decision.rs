@@ -42,6 +42,9 @@ fn policy() -> Policy {
         pager_mode: true,
         hide_groups: false,
         skip_originator: true,
+        skip_originator_of_lists: false,
+        max_entries: 1000,
+        max_recipients: 100,
         trusted_peers: vec![TrustedPeer::parse("tcp:127.0.0.0/8").unwrap()],
         believed: Believed {
             peers: true,

@@ -107,6 +107,10 @@ pub struct Settings {
     pub foreign_recipients: ForeignRecipients,
     /// `consent`.
     pub consent: bool,
+    /// `max_entries`.
+    pub max_entries: u32,
+    /// `max_recipients`.
+    pub max_recipients: u32,
     /// `max_members`.
     pub max_members: u32,
     /// `cache_members`.
@@ -380,6 +384,18 @@ pub const PARAMETERS: &[Parameter] = &[
         kind: Kind::Flag(|settings| &mut settings.consent),
         default: "0",
         help: "1: services send only to addresses that `cimfctl consent` lists, in whatever domain; a message that names another is answered 470.",
+    },
+    Parameter {
+        name: "max_entries",
+        kind: Kind::Number(1, 1000, |settings| &mut settings.max_entries),
+        default: "1000",
+        help: "The most entries that the list of a message to a service may have.",
+    },
+    Parameter {
+        name: "max_recipients",
+        kind: Kind::Number(1, 1000, |settings| &mut settings.max_recipients),
+        default: "100",
+        help: "The most recipients that such a list may come to, each counted once.",
     },
     Parameter {
         name: "max_members",

@@ -3,6 +3,7 @@
 use super::expiry::Lifetime;
 use super::passage::Passage;
 use crate::sip::header::full_form;
+use crate::sip::message::Header;
 use crate::sip::number::write_decimal;
 use crate::sip::text::unfold;
 use crate::sip::{HeaderName, Malformed, Request};
@@ -19,6 +20,7 @@ pub(super) fn shared_headers(
     max_forwards: Option<u8>,
     lifetime: Lifetime,
     now: SystemTime,
+    content: Option<&[u8]>,
 ) -> Result<Vec<u8>, Malformed> {
     let mut out = Vec::with_capacity(512);
     let hops = max_forwards.map_or(DEFAULT_MAX_FORWARDS, |hops| hops.saturating_sub(1));
@@ -29,7 +31,7 @@ pub(super) fn shared_headers(
     passage.write_assertions(request, &mut out)?;
     out.extend_from_slice(accept_contact);
     for header in request.headers() {
-        if passage.copies(header) {
+        if passage.copies(header) && !(content.is_some() && is_of_content(header)) {
             let name = match header.name {
                 HeaderName::Other => full_form(header.written),
                 known => known.as_str().as_bytes(),
@@ -40,9 +42,17 @@ pub(super) fn shared_headers(
             out.extend_from_slice(b"\r\n");
         }
     }
+    out.extend_from_slice(content.unwrap_or_default());
     if lifetime == Lifetime::NeedsDate {
         let date = httpdate::fmt_http_date(now);
         out.extend_from_slice(format!("Date: {date}\r\n").as_bytes());
     }
     Ok(out)
+}
+
+/// Whether a header field tells of the body, so that another body has others.
+fn is_of_content(header: &Header<'_>) -> bool {
+    let name = full_form(header.written);
+    let is_content = name.get(..8);
+    is_content.is_some_and(|start| start.eq_ignore_ascii_case(b"Content-"))
 }

@@ -14,6 +14,24 @@ pub enum Target {
     Service(Arc<Service>),
 }
 
+impl Target {
+    /// Its address.
+    pub fn uri(&self) -> &str {
+        match self {
+            Self::Group(group) => group.uri(),
+            Self::Service(service) => &service.uri,
+        }
+    }
+
+    /// Whether it takes pager-mode messages.
+    pub fn pager_mode(&self) -> bool {
+        match self {
+            Self::Group(group) => group.pager_mode(),
+            Self::Service(service) => service.pager_mode,
+        }
+    }
+}
+
 /// A URI-list service.
 #[derive(Debug)]
 pub struct Service {

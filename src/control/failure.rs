@@ -7,7 +7,7 @@ use crate::sip::Malformed;
 pub(super) struct Failure {
     pub reason: Reason,
     pub detail: String,
-    pub unsupported: Vec<u8>,
+    pub named: Vec<u8>,
 }
 
 impl Failure {
@@ -15,7 +15,7 @@ impl Failure {
         Self {
             reason,
             detail: detail.to_string(),
-            unsupported: Vec::new(),
+            named: Vec::new(),
         }
     }
 }

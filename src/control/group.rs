@@ -156,6 +156,11 @@ impl Group {
         group
     }
 
+    /// Adds members that get no message for a reason that was found elsewhere.
+    pub(super) fn also_skipped(&mut self, more: impl Iterator<Item = Skipped>) {
+        self.skipped.extend(more);
+    }
+
     fn skip(&mut self, uri: &str, reason: String) {
         self.skipped.push(Skipped {
             uri: uri.to_owned(),

@@ -19,6 +19,12 @@ pub struct Policy {
     pub hide_groups: bool,
     /// Whether the originator of a message to a stored group is left out.
     pub skip_originator: bool,
+    /// Whether he is left out of the lists that he sends himself, too.
+    pub skip_originator_of_lists: bool,
+    /// The most entries that the lists of a message may have (S-3).
+    pub max_entries: u32,
+    /// The most recipients that they may come to (S-3).
+    pub max_recipients: u32,
     /// Who may assert identities (I-1).
     pub trusted_peers: Vec<TrustedPeer>,
     /// Whose word counts for who the originator is.
@@ -98,6 +104,9 @@ impl Policy {
             pager_mode: true,
             hide_groups: false,
             skip_originator: true,
+            skip_originator_of_lists: false,
+            max_entries: 1000,
+            max_recipients: 100,
             trusted_peers: TrustedPeer::parse("127.0.0.1").into_iter().collect(),
             believed: Believed {
                 peers: true,

@@ -12,15 +12,19 @@ use super::group::Group;
 use super::nesting::expand;
 use super::originator::{authenticate, authorise, check_from, own_members, wants_anonymity};
 use super::passage::Passage;
+use super::payload::{Content, Payload, has_list};
 use super::policy::Policy;
 use super::recent::{Arrival, RecentRequests};
+use super::recipients::{history, recipients};
 use super::recognition::Recognised;
 use super::refusal::{Reason, Refusal};
-use super::rules::Asker;
+use super::rules::{Asker, Permissions};
 use super::trust::Source;
+use crate::sip::identity::AssertedIdentity;
 use crate::sip::uri::Form;
 use crate::sip::{HeaderName, NameAddr};
 use smallvec::SmallVec;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What the checks need from outside.
@@ -49,7 +53,7 @@ impl Recognised<'_> {
             Decision::Refused(Refusal {
                 reason: failure.reason,
                 detail: failure.detail,
-                unsupported: failure.unsupported,
+                named: failure.named,
                 originator,
                 claimed: claimed.unwrap_or_default().into_bytes(),
                 group: self.request.uri.to_vec(),
@@ -80,16 +84,12 @@ impl Recognised<'_> {
         if !policy.pager_mode {
             return Err(Reason::PagerMode.into());
         }
-        let group = world
+        let target = world
             .groups
             .find(&target)
             .map_err(|error| Failure::new(Reason::Unavailable, error))?;
-        let group = group.and_then(|target| match target {
-            Target::Group(group) => Some(group),
-            Target::Service(_) => None,
-        });
         if !policy.hide_groups {
-            check_pager_mode(group.as_deref().ok_or(Reason::UnknownGroup)?)?;
+            check_pager_mode(target.as_ref().ok_or(Reason::UnknownGroup)?)?;
         }
         check_require(&essentials)?;
         let sender = authenticate(&self.request, &essentials.from, policy, source)?;
@@ -97,20 +97,59 @@ impl Recognised<'_> {
         let own_address = own_address.ok_or(Reason::NoIdentity)?;
         *originator = Some(own_address.uri.print(Form::Whole).into_bytes());
         check_from(&essentials.from, &sender, policy)?;
-        // An unknown group that is hidden is refused here, as one that the originator is not in.
-        let group = group.ok_or(Reason::NotAuthorised)?;
         let asker = Asker {
             identity: &sender.identity,
             anonymous: wants_anonymity(&self.request, &essentials.from),
             now: world.now,
         };
-        let permissions = authorise(&group, &asker, policy)?;
+        // An unknown group that is hidden is refused here, as one that the originator is not in.
+        let target = target.ok_or(Reason::NotAuthorised)?;
+        let permissions = match &target {
+            Target::Group(group) => authorise(group, &asker, policy)?,
+            Target::Service(_) => authorise_for_services(&sender.identity, policy)?,
+        };
         if policy.hide_groups {
-            check_pager_mode(&group)?;
+            check_pager_mode(&target)?;
         }
         let anonymous = check_privacy(&self.request, &essentials.from, policy, &permissions)?;
-        let passage = Passage::new(policy, source, &sender, group.uri(), anonymous);
-        let (from, mut headers) = self.content(&essentials, &passage, world.now)?;
+        let passage = Passage::new(policy, source, &sender, target.uri(), anonymous);
+        self.check_lifetime_and_type(world.now)?;
+        let Delivery {
+            group,
+            excluded,
+            content,
+        } = match &target {
+            Target::Group(group) => {
+                if has_list(&self.request) {
+                    return Err(Reason::GroupWithList.into());
+                }
+                let group = expand(group.clone(), world.groups, &asker, policy)?;
+                let members = own_members(&group, &sender.identity, policy);
+                let excluded = excluded(&group, &members, policy.skip_originator);
+                Delivery {
+                    group,
+                    excluded,
+                    content: None,
+                }
+            }
+            Target::Service(service) => {
+                let list = Payload::read(&self.request, policy.max_entries as usize)?;
+                let entries = &list.list.entries;
+                let group = Arc::new(recipients(entries, service, world.groups, policy)?);
+                let history = history(entries, &group, policy);
+                // The hash is keyed, so that no sender can foresee it.
+                let boundary = format!("cimf-{:016x}{:016x}", receipt.place, receipt.fingerprint);
+                let members = own_members(&group, &sender.identity, policy);
+                let excluded = excluded(&group, &members, policy.skip_originator_of_lists);
+                Delivery {
+                    content: Some(list.content(history.as_deref(), &boundary)?),
+                    group,
+                    excluded,
+                }
+            }
+        };
+        let headers = content.as_ref().map(|content| content.headers.as_slice());
+        let (from, mut headers) = self.content(&essentials, &passage, world.now, headers)?;
         let charging = match charging::of_forks(&self.request, &passage) {
             ForkCharging::Absent => Vec::new(),
             ForkCharging::Shared(header) => {
@@ -119,16 +158,14 @@ impl Recognised<'_> {
             }
             ForkCharging::Each(tail) => tail,
         };
-        let group = expand(group, world.groups, &asker, policy)?;
-        let members = own_members(&group, &sender.identity, policy);
         let accepted = Accepted {
-            excluded: excluded(&group, &members, policy),
+            excluded,
             group,
             originator: originator.clone().unwrap_or_default(),
             from,
             headers,
             charging,
-            body: self.request.body.to_vec(),
+            body: content.map_or_else(|| self.request.body.to_vec(), |content| content.body),
             receipt,
         };
         if accepted.count() == 0 {
@@ -151,53 +188,99 @@ impl Recognised<'_> {
         answer
     }
 
-    /// Row 10: what the forks carry can be read; the From and the header fields that they share.
+    /// Row 10, first half: the message is of interest still, and its body is of some type.
+    fn check_lifetime_and_type(&self, now: SystemTime) -> Result<(), Failure> {
+        let header = |error| Failure::new(Reason::Header, error);
+        if lifetime(&self.request, now).map_err(header)? == Lifetime::Expired {
+            return Err(Reason::Expired.into());
+        }
+        let content_type = self.request.single(HeaderName::ContentType);
+        if content_type.map_err(header)?.is_none() && !self.request.body.is_empty() {
+            return Err(Reason::ContentType.into());
+        }
+        Ok(())
+    }
+
+    /// Row 10, still: the From and the header fields that the forks share; `content` takes the place
+    /// of those that tell of the body.
     fn content(
         &self,
         essentials: &Essentials<'_>,
         passage: &Passage<'_, '_>,
         now: SystemTime,
+        content: Option<&[u8]>,
     ) -> Result<(Vec<u8>, Vec<u8>), Failure> {
         let header = |error| Failure::new(Reason::Header, error);
         let request = &self.request;
         let lifetime = lifetime(request, now).map_err(header)?;
-        if lifetime == Lifetime::Expired {
-            return Err(Reason::Expired.into());
-        }
-        let content_type = request.single(HeaderName::ContentType).map_err(header)?;
-        if content_type.is_none() && !request.body.is_empty() {
-            return Err(Reason::ContentType.into());
-        }
         let from = passage.from(&essentials.from).map_err(header)?;
         let hops = essentials.max_forwards;
         let accept_contact = self.accept_contact_of_forks(passage.policy);
-        let shared = shared_headers(request, passage, accept_contact, hops, lifetime, now);
+        let shared = shared_headers(
+            request,
+            passage,
+            accept_contact,
+            hops,
+            lifetime,
+            now,
+            content,
+        );
         Ok((from, shared.map_err(header)?))
     }
 }
 
-/// Row 6: no extension is supported for stored groups, so none may be required.
+/// Who gets the message, and with what content where that is not the message's own.
+struct Delivery {
+    group: Arc<Group>,
+    excluded: SmallVec<[u32; 2]>,
+    content: Option<Content>,
+}
+
+/// Row 7, second half, for a service.
+fn authorise_for_services(
+    identity: &AssertedIdentity<'_>,
+    policy: &Policy,
+) -> Result<Permissions, Failure> {
+    if policy.may_use_services(identity) {
+        return Ok(Permissions {
+            send: true,
+            anonymity: false,
+        });
+    }
+    let detail = "he is no local subscriber and not in `service_acl`";
+    Err(Failure::new(Reason::NotAuthorised, detail))
+}
+
+/// The option tag of the URI-list service (U-3), the only one that is understood.
+const LIST_MESSAGE: &[u8] = b"recipient-list-message";
+
+/// Row 6: every option that is required is understood.
 fn check_require(essentials: &Essentials<'_>) -> Result<(), Failure> {
-    if essentials.required.is_empty() {
+    let required = essentials.required.iter();
+    let unknown: Vec<&[u8]> = required
+        .copied()
+        .filter(|option| !option.eq_ignore_ascii_case(LIST_MESSAGE))
+        .collect();
+    if unknown.is_empty() {
         return Ok(());
     }
     Err(Failure {
-        unsupported: essentials.required.join(&b", "[..]),
+        named: unknown.join(&b", "[..]),
         ..Reason::Extension.into()
     })
 }
 
-/// Row 5, second half: the flag of the group, with the same answer as the server's.
-fn check_pager_mode(group: &Group) -> Result<(), Failure> {
-    match group.pager_mode() {
+/// Row 5, second half: the flag of the group or service, with the server's answer.
+fn check_pager_mode(target: &Target) -> Result<(), Failure> {
+    match target.pager_mode() {
         true => Ok(()),
         false => Err(Failure::new(Reason::PagerMode, "the group's own flag")),
     }
 }
 
 /// Row 11: which members get nothing although they could.
-fn excluded(group: &Group, members: &[u32], policy: &Policy) -> SmallVec<[u32; 2]> {
-    let own = members.iter().copied().filter(|_| policy.skip_originator);
+fn excluded(group: &Group, members: &[u32], skip_originator: bool) -> SmallVec<[u32; 2]> {
+    let own = members.iter().copied().filter(|_| skip_originator);
     own.filter(|&number| group.recipient(number).is_some())
         .collect()
 }

@@ -75,6 +75,26 @@ reasons! {
     Expired: 400, "M-4", "Message expired on arrival";
     /// There is a body of no type.
     ContentType: 400, "M-1", "Body without Content-Type";
+    /// A message to a group has a list of recipients besides.
+    GroupWithList: 403, "A-15", "Group and list together";
+    /// The body or its list of recipients is broken.
+    Body: 400, "X-5", "Body or recipient list not well formed";
+    /// A message to a service has no list of recipients, or nothing besides.
+    NoList: 400, "U-7", "No usable recipient list";
+    /// The list of recipients is of another type, compressed or signed.
+    ListType: 415, "U-1", "Type of recipient list not supported";
+    /// The list of recipients has more bytes than are read.
+    ListTooLong: 413, "S-3", "Recipient list too long";
+    /// The list names nobody who can be sent to.
+    NobodyListed: 400, "A.1 row 11", "No recipient to send to";
+    /// The list has more entries or recipients than are allowed.
+    TooManyRecipients: 403, "S-3", "Too many recipients";
+    /// The list names a group or service of this server.
+    GroupListed: 403, "H-4", "A group in the recipient list";
+    /// The list names somebody in a domain that is not served.
+    ForeignListed: 403, "S-3", "A foreign recipient";
+    /// Somebody in the list has not consented.
+    NoConsent: 470, "U-12", "Consent missing";
     /// The groups cannot be read now.
     Unavailable: 500, "A.1 row 11", "Groups not available";
     /// The group has nobody to send to.
@@ -114,7 +134,10 @@ pub fn phrase(code: u16) -> &'static str {
         400 => "Bad Request",
         403 => "Forbidden",
         404 => "Not Found",
+        413 => "Request Entity Too Large",
+        415 => "Unsupported Media Type",
         420 => "Bad Extension",
+        470 => "Consent Needed",
         481 => "Call/Transaction Does Not Exist",
         482 => "Loop Detected",
         483 => "Too Many Hops",
@@ -129,8 +152,9 @@ pub struct Refusal {
     pub reason: Reason,
     /// What exactly, for the log only.
     pub detail: String,
-    /// Option tags that are not supported, for the Unsupported header.
-    pub unsupported: Vec<u8>,
+    /// What the answer names: option tags that are not supported, or recipients who have not
+    /// consented.
+    pub named: Vec<u8>,
     /// The authenticated originator, if the checks came that far.
     pub originator: Option<Vec<u8>>,
     /// What From claims, for the log only.
@@ -143,9 +167,18 @@ impl Refusal {
     /// The header fields of the answer, each with its CRLF.
     pub fn headers(&self, server_name: &str) -> Vec<u8> {
         let mut headers = Vec::new();
-        if !self.unsupported.is_empty() {
-            headers.extend_from_slice(b"Unsupported: ");
-            headers.extend_from_slice(&self.unsupported);
+        if self.reason == Reason::ListType {
+            headers.extend_from_slice(
+                b"Accept: application/resource-lists+xml\r\nAccept-Encoding: identity\r\n\
+                  Accept-Language: *\r\n",
+            );
+        }
+        if !self.named.is_empty() {
+            headers.extend_from_slice(match self.reason {
+                Reason::NoConsent => b"Permission-Missing: ",
+                _ => b"Unsupported: ",
+            });
+            headers.extend_from_slice(&self.named);
             headers.extend_from_slice(b"\r\n");
         }
         if self.reason == Reason::Unavailable {
@@ -190,7 +223,7 @@ mod tests {
         let refusal = Refusal {
             reason: Reason::Anonymity,
             detail: String::new(),
-            unsupported: Vec::new(),
+            named: Vec::new(),
             originator: None,
             claimed: b"sip:a\r\nb@h\x1b".to_vec(),
             group: vec![b'g'; 300],

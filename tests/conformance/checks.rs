@@ -204,6 +204,10 @@ pub fn is_refusal(response: &Message, request: &Request, code: u16) {
             "warning",
             "retry-after",
             "unsupported",
+            "permission-missing",
+            "accept",
+            "accept-encoding",
+            "accept-language",
             "p-charging-vector",
         ],
     );

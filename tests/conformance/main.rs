@@ -18,6 +18,7 @@ mod hostile;
 mod identity;
 mod identity_modes;
 mod ims_as;
+mod lists;
 mod members;
 mod next_hop;
 mod repetition;
@@ -161,6 +162,18 @@ both {
         nested_groups_are_expanded_once_each,
         nested_groups_have_rules_of_their_own,
         all_nested_groups_share_the_limit_of_members,
+    }
+    lists::{
+        t02_the_forks_are_those_of_flow_2,
+        t44_each_recipient_gets_one_message,
+        t56_without_copy_control_there_is_no_history,
+        t57_the_history_tells_what_the_sender_lets_it,
+        t63_the_option_tag_is_not_insisted_on,
+        t66_a_list_for_a_group_is_refused,
+        lists_that_are_no_lists_are_refused,
+        t73_a_payload_is_opaque,
+        a_service_is_for_its_own_subscribers,
+        t106_a_recipient_without_consent_is_named,
     }
     hostile::{
         broken_messages_do_no_harm,
