@@ -11,6 +11,7 @@ use cimf::sip::resource_list::ResourceList;
 use cimf::sip::transfer::decoded;
 use cimf::sip::uri::Form;
 use cimf::sip::{HeaderName, NameAddr, Request, Uri};
+use cimf::store::document::{Document, Format, Written, flatten};
 
 /// A whole request: its view, its addresses, its numbers, and its body if that is multipart.
 pub fn message(data: &[u8]) {
@@ -74,6 +75,50 @@ pub fn accept_contact(data: &[u8]) {
     let rows = data.split(|&byte| byte == b'\n');
     if let Some(tag) = FeatureTag::parse("+g.oma.sip-im") {
         let _ = wish(rows, &tag);
+    }
+}
+
+/// A group document: what is read of it is written so that the same is read again.
+pub fn group_document(data: &[u8]) {
+    let Ok(document) = Document::read(data) else {
+        return;
+    };
+    for note in document.notes.iter() {
+        assert!(!note.contains(char::is_control), "{note:?}");
+    }
+    for group in document.groups {
+        let entries = |list| {
+            let flat = flatten(list, None, usize::MAX - 1);
+            let entries = flat.entries.into_iter();
+            entries
+                .map(|entry| (entry.uri, entry.display_name))
+                .collect::<Vec<_>>()
+        };
+        let written = Written {
+            uri: group.uri,
+            display_name: group.display_name,
+            members: entries(&group.list),
+            ruleset: group.ruleset,
+            max_participant_count: group.max_participant_count,
+            invite_members: group.invite_members,
+        };
+        let format = Format::Groups;
+        let text = format.head() + &format.group(&written) + format.tail();
+        let again = match Document::read(text.as_bytes()) {
+            Ok(again) => again.groups,
+            // A list that names no group has no address to be written.
+            Err(_) if written.uri.is_empty() => continue,
+            Err(error) => panic!("{error}: {text}"),
+        };
+        let [again] = again.as_slice() else {
+            panic!("{text}");
+        };
+        assert_eq!(again.uri, written.uri, "{text}");
+        assert_eq!(again.display_name, written.display_name, "{text}");
+        assert_eq!(entries(&again.list), written.members, "{text}");
+        assert_eq!(again.ruleset, written.ruleset, "{text}");
+        assert_eq!(again.max_participant_count, written.max_participant_count);
+        assert_eq!(again.invite_members, written.invite_members);
     }
 }
 

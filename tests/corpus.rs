@@ -52,3 +52,8 @@ fn multipart_bodies_are_replayed() {
 fn resource_lists_are_replayed() {
     replay("resource_list", bodies::resource_list);
 }
+
+#[test]
+fn group_documents_are_replayed() {
+    replay("group_document", bodies::group_document);
+}

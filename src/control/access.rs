@@ -148,7 +148,7 @@ impl Policy {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     pub fn policy(access: Access) -> Policy {

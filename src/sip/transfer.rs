@@ -138,7 +138,7 @@ mod tests {
 
     fn text(encoding: &str, content: &str) -> Result<String, TransferError> {
         let decoded = decoded(Some(encoding.as_bytes()), content.as_bytes(), 16)?;
-        Ok(String::from_utf8(decoded.into_owned()).unwrap())
+        Ok(String::from_utf8_lossy(&decoded).into_owned())
     }
 
     #[test]

@@ -50,10 +50,10 @@ impl Element<'_> {
         (found == ResolveResult::Bound(Namespace(namespace))).then_some(local.into_inner())
     }
 
-    /// The namespace, if there is one, and the name without its prefix.
-    pub fn name(&self) -> (Option<&str>, &str) {
+    /// The namespace with its entities undone, if there is one, and the name without its prefix.
+    pub fn name(&self) -> (Option<Cow<'_, str>>, &str) {
         let (found, local) = self.resolver.resolve_element(self.start.name());
-        let namespace = bound(&found).map(|namespace| namespace.into_inner());
+        let namespace = bound(&found).and_then(|namespace| undone(namespace.into_inner().into()));
         (namespace, local.into_inner())
     }
 

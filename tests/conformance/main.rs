@@ -155,6 +155,7 @@ both {
         an_exception_counts_by_any_of_the_senders_addresses,
         a_rule_counts_while_it_is_valid,
         an_anonymous_request_is_told_apart_before_anonymity_is_refused,
+        a_rule_lets_some_stay_anonymous_and_others_not,
         the_action_that_counts_is_the_administrators_choice,
         a_ruleset_that_cannot_be_read_lets_nobody_send,
         t86_members_that_are_groups_or_services_get_nothing,

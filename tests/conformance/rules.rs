@@ -1,6 +1,6 @@
 //! Who may send by a group's own rules, and groups within groups.
 
-use crate::checks::{accepted, refused, warning};
+use crate::checks::{accepted, refused, sent, warning};
 use crate::support::client::{Client, Transport};
 use crate::support::flow::Request;
 use crate::support::rig::{ANN, BOB, HIKERS, Rig, Setup, TEL};
@@ -136,6 +136,30 @@ pub fn an_anonymous_request_is_told_apart_before_anonymity_is_refused(transport:
     let request = Request::another(&client).with("Privacy: id");
     let response = refused(&rig, &mut client, &request, 403);
     assert_eq!(warning(&response), "Anonymity not allowed");
+}
+
+/// A-8, G-4, I-6; T 39: the rule that applies to the sender decides, not one that others have.
+pub fn a_rule_lets_some_stay_anonymous_and_others_not(transport: Transport) {
+    let rig = Setup::new(transport)
+        .text("ANONYMITY_POLICY", "group")
+        .number("TRUSTED_NEXT_HOP", 1)
+        .start();
+    let mut client = rig.client();
+    let ann = format!("<cp:identity><cp:one id=\"{ANN}\"/></cp:identity>");
+    let members = rule("<is-list-member/>", SEND);
+    hikers(&rig, &(members.clone() + &rule(&ann, "allow-anonymity")));
+    let request = Request::another(&client).with("Privacy: id");
+    let (_, forks) = sent(&rig, &mut client, &request, 2);
+    for fork in forks {
+        let from = fork.message.one("From");
+        assert!(from.contains("<sip:anonymous@anonymous.invalid>"), "{from}");
+    }
+    let request = Request::another(&client).sender(BOB).with("Privacy: id");
+    let response = refused(&rig, &mut client, &request, 403);
+    assert_eq!(warning(&response), "Anonymity not allowed");
+    hikers(&rig, &members);
+    let request = Request::another(&client).with("Privacy: id");
+    refused(&rig, &mut client, &request, 403);
 }
 
 /// G-4.

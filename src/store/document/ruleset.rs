@@ -12,6 +12,9 @@ use crate::control::date_time;
 use crate::control::rules::{Condition, Except, Identity, Rule, Ruleset};
 use crate::sip::{SipUri, Uri};
 
+/// The content of a condition that is not known.
+const UNKNOWN: &str = "unknown";
+
 /// Reads a document whose root is `ruleset`, as it stands in the database.
 pub fn read_ruleset(text: &str) -> Result<(Ruleset, Notes), DocumentError> {
     let mut walker = Walker::new("ruleset", text.as_bytes())?;
@@ -353,7 +356,12 @@ fn write_condition(condition: &Condition, line: &mut impl FnMut(usize, String)) 
         Condition::OtherIdentity => line(3, "<ocp:other-identity/>".to_owned()),
         Condition::AnonymousRequest => line(3, "<ocp:anonymous-request/>".to_owned()),
         Condition::Unknown(namespace, name) => {
-            line(3, format!("<{name} xmlns=\"{}\"/>", attribute(namespace)));
+            let namespace = attribute(namespace);
+            // One that would be known without its content gets content that keeps it unknown.
+            line(
+                3,
+                format!("<{name} xmlns=\"{namespace}\">{UNKNOWN}</{name}>"),
+            );
         }
     }
 }

@@ -253,6 +253,14 @@ fn what_is_not_understood_never_widens_a_rule() {
             "{text}: {found:?}"
         );
         assert_eq!(notes.len(), 1, "{text}");
+        // As it is stored and exported, too.
+        let rule = Rule {
+            conditions: found,
+            ..Rule::default()
+        };
+        let ruleset = Ruleset { rules: vec![rule] };
+        let (again, _) = read_ruleset(&write_ruleset(&ruleset, "")).unwrap();
+        assert_eq!(again, ruleset, "{text}");
     }
 }
 

@@ -30,7 +30,7 @@ impl Start {
             )
         });
         Self {
-            namespace: namespace.unwrap_or_default().to_owned(),
+            namespace: namespace.unwrap_or_default().into_owned(),
             name: name.to_owned(),
             line: 0,
             attributes: attributes.collect(),

@@ -102,7 +102,8 @@ pub fn escape_text(text: &str) -> String {
     escape(text, false)
 }
 
-/// Control characters that XML 1.0 has no way to write become blanks.
+/// Control characters are written as references in attributes, where white space counts, and become
+/// blanks elsewhere.
 fn escape(text: &str, in_attribute: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
@@ -111,7 +112,9 @@ fn escape(text: &str, in_attribute: bool) -> String {
             '<' => out += "&lt;",
             '>' => out += "&gt;",
             '"' if in_attribute => out += "&quot;",
-            '\t' | '\n' | '\r' if in_attribute => out += &format!("&#{};", character as u32),
+            character if character.is_control() && in_attribute => {
+                out += &format!("&#{};", u32::from(character));
+            }
             character if character.is_control() => out.push(' '),
             character => out.push(character),
         }
