@@ -261,7 +261,7 @@ pub unsafe extern "C" fn cimf_decision_fork_body(
     unsafe {
         read(decision, out, |decision| {
             let (_, fork) = decision.fork(index)?;
-            Ok(Str::of(fork.body()))
+            Ok(Str::of(fork.shared.body))
         })
     }
 }

@@ -69,6 +69,21 @@ pub struct Accepted {
     pub receipt: Receipt,
 }
 
+/// What the forks of a message share.
+#[derive(Clone, Copy)]
+pub struct Shared<'a> {
+    /// From without its tag: a name-addr and its other parameters.
+    pub from: &'a [u8],
+    /// Header fields, each with its CRLF.
+    pub headers: &'a [u8],
+    /// What follows the charging identifier of each fork, with its CRLF; empty if there is none.
+    pub charging: &'a [u8],
+    /// The body.
+    pub body: &'a [u8],
+    /// Where in the body a recipient's own bytes go.
+    pub insert_at: usize,
+}
+
 /// One new MESSAGE to one recipient.
 #[derive(Clone, Copy)]
 pub struct Fork<'a> {
@@ -78,7 +93,12 @@ pub struct Fork<'a> {
     pub call_id: Token<CALL_ID_LENGTH>,
     /// The tag of From.
     pub from_tag: Token<TAG_LENGTH>,
-    message: &'a Accepted,
+    /// What it shares with the others.
+    pub shared: Shared<'a>,
+    /// Header fields of its own, each with its CRLF; mostly none.
+    pub own_headers: &'a [u8],
+    /// Bytes of its own in the body; mostly none.
+    pub own_body: &'a [u8],
 }
 
 impl Accepted {
@@ -117,7 +137,15 @@ impl Accepted {
             recipient,
             call_id,
             from_tag,
-            message: self,
+            shared: Shared {
+                from: &self.from,
+                headers: &self.headers,
+                charging: &self.charging,
+                body: &self.body,
+                insert_at: 0,
+            },
+            own_headers: b"",
+            own_body: b"",
         }
     }
 }
@@ -125,49 +153,60 @@ impl Accepted {
 impl<'a> Fork<'a> {
     /// From without its tag: a name-addr and its other parameters.
     pub fn from(&self) -> &'a [u8] {
-        &self.message.from
+        self.shared.from
     }
 
     /// The header fields beside From, To, Call-ID, CSeq and Content-Length, each with its CRLF.
     pub fn headers(&self) -> Cow<'a, [u8]> {
-        let shared = &self.message.headers;
-        if self.message.charging.is_empty() {
-            return Cow::Borrowed(shared);
+        let Shared {
+            headers, charging, ..
+        } = self.shared;
+        if charging.is_empty() && self.own_headers.is_empty() {
+            return Cow::Borrowed(headers);
         }
-        let mut headers = Vec::with_capacity(shared.len() + self.message.charging.len() + 64);
-        headers.extend_from_slice(shared);
-        self.write_charging(&mut headers);
-        Cow::Owned(headers)
+        let own = charging.len() + self.own_headers.len();
+        let mut all = Vec::with_capacity(headers.len() + own + 64);
+        all.extend_from_slice(headers);
+        self.write_own_headers(&mut all);
+        Cow::Owned(all)
     }
 
     /// The charging identifier is the Call-ID: as unique, and a charging record leads to its fork.
-    fn write_charging(&self, out: &mut Vec<u8>) {
-        if !self.message.charging.is_empty() {
+    fn write_own_headers(&self, out: &mut Vec<u8>) {
+        if !self.shared.charging.is_empty() {
             out.extend_from_slice(FORK_START);
             out.extend_from_slice(self.call_id.as_bytes());
-            out.extend_from_slice(&self.message.charging);
+            out.extend_from_slice(self.shared.charging);
         }
+        out.extend_from_slice(self.own_headers);
     }
 
     /// The body.
-    pub fn body(&self) -> &'a [u8] {
-        &self.message.body
+    pub fn body(&self) -> Cow<'a, [u8]> {
+        let Shared {
+            body, insert_at, ..
+        } = self.shared;
+        if self.own_body.is_empty() {
+            return Cow::Borrowed(body);
+        }
+        let (before, after) = body.split_at(insert_at.min(body.len()));
+        Cow::Owned([before, self.own_body, after].concat())
     }
 
     /// Appends all header fields but Via, each with its CRLF.
     pub fn write_headers(&self, out: &mut Vec<u8>) {
-        let Accepted {
+        let Shared {
             from,
             headers,
             charging,
             body,
             ..
-        } = self.message;
-        let shared = from.len() + headers.len() + charging.len();
-        out.reserve(shared + 2 * self.recipient.len() + 220);
+        } = self.shared;
+        let length = from.len() + headers.len() + charging.len() + self.own_headers.len();
+        out.reserve(length + 2 * self.recipient.len() + 220);
         let pieces: [&[u8]; 10] = [
             b"From: ",
-            from.as_slice(),
+            from,
             b";tag=",
             self.from_tag.as_bytes(),
             b"\r\nTo: <",
@@ -180,9 +219,9 @@ impl<'a> Fork<'a> {
         for piece in pieces {
             out.extend_from_slice(piece);
         }
-        self.write_charging(out);
+        self.write_own_headers(out);
         out.extend_from_slice(b"Content-Length: ");
-        write_decimal(body.len(), out);
+        write_decimal(body.len() + self.own_body.len(), out);
         out.extend_from_slice(b"\r\n");
     }
 }

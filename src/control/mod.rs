@@ -37,7 +37,7 @@ pub mod trust;
 
 pub use access::{Access, ForeignRecipients, Nested, Objection};
 pub use charging::Charging;
-pub use decision::{Accepted, Answer, Decision, Fork};
+pub use decision::{Accepted, Answer, Decision, Fork, Shared};
 pub use directory::{Directory, Service, Target, Unavailable};
 pub use group::{Addressing, Group};
 pub use identifiers::{Identifiers, Token};

@@ -99,6 +99,16 @@ reasons! {
     Unavailable: 500, "A.1 row 11", "Groups not available";
     /// The group has nobody to send to.
     NoRecipients: 403, "A.1 row 11", "No member to send to";
+    /// The originator has sent as many messages as he may for now.
+    OriginatorQuota: 480, "S-5", "Too many messages from this originator";
+    /// The group has got as many messages as it may for now.
+    GroupQuota: 480, "S-5", "Too many messages to this group";
+    /// The server has accepted as many messages as it may for now.
+    Rate: 503, "S-5", "Too many messages";
+    /// As many messages wait as may.
+    QueueFull: 503, "S-5", "Too many messages wait";
+    /// There is no memory for the forks of the message.
+    QueueMemory: 503, "A.1 row 13", "No memory for this message now";
 }
 
 /// Seconds after which a client may try again when the groups could not be read: longer than an
@@ -139,8 +149,10 @@ pub fn phrase(code: u16) -> &'static str {
         420 => "Bad Extension",
         470 => "Consent Needed",
         481 => "Call/Transaction Does Not Exist",
+        480 => "Temporarily Unavailable",
         482 => "Loop Detected",
         483 => "Too Many Hops",
+        503 => "Service Unavailable",
         _ => "Server Internal Error",
     }
 }

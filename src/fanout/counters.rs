@@ -24,11 +24,15 @@ pub enum Counter {
     ForksDelivered,
     /// Forks answered with 300 or more, or not at all (408).
     ForksFailed,
+    /// Recipients that got no fork because their message was out of time before their turn came.
+    ForksExpired,
+    /// Recipients that got no fork for another reason.
+    ForksSkipped,
 }
 
 impl Counter {
     /// All counters with their names and what they count.
-    pub const ALL: [(Self, &'static str, &'static str); 7] = [
+    pub const ALL: [(Self, &'static str, &'static str); 9] = [
         (Self::Accepted, "accepted", "messages answered 202"),
         (Self::Refused, "refused", "messages refused"),
         (
@@ -47,6 +51,16 @@ impl Counter {
             Self::ForksFailed,
             "forks_failed",
             "forks answered 300 or more, or not at all",
+        ),
+        (
+            Self::ForksExpired,
+            "forks_expired",
+            "members not sent to before the message was out of time",
+        ),
+        (
+            Self::ForksSkipped,
+            "forks_skipped",
+            "members not sent to, as too much waits for them or the message was cancelled",
         ),
     ];
 }

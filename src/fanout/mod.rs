@@ -2,9 +2,34 @@
 //!
 //! Unsafe code is in `shared_memory` alone; everything else sees atomic words.
 
+mod arena;
+mod attempt;
+mod block;
+mod budget;
+mod cells;
 pub mod counters;
+mod engine;
+mod identifiers;
+mod layout;
+mod lists;
+mod lock;
+mod outcomes;
+mod overview;
+mod recipient;
 pub mod recent_requests;
 pub mod shared_memory;
+mod silent;
+mod submission;
+mod targets;
+mod turns;
+mod wake;
 
+pub use attempt::{Attempt, NotSent};
+pub use budget::Quota;
 pub use counters::{Counter, Counters};
+pub use engine::{Engine, Limits, NoRoom, Ticket, milliseconds};
+pub use outcomes::{Event, Finished, Outcome, Tally};
+pub use overview::{Fanout, Load};
 pub use recent_requests::RecentTable;
+pub use recipient::{Ending, SkipReason};
+pub use submission::{Own, Submission};

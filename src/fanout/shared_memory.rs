@@ -3,6 +3,7 @@
 use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 
 /// A run of zeroed words that a process shares with all processes it forks afterwards.
 #[derive(Debug)]
@@ -41,6 +42,50 @@ impl SharedMemory {
         // SAFETY: the mapping is zeroed, page-aligned, `words` words long, and is unmapped only
         // when `self`, which the result borrows, is dropped.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.words) }
+    }
+
+    /// The word at this index.
+    #[inline]
+    pub(super) fn get(&self, at: usize) -> u64 {
+        self.words()[at].load(Relaxed)
+    }
+
+    /// Changes the word at this index, after all words that were changed before.
+    #[inline]
+    pub(super) fn set(&self, at: usize, value: u64) {
+        self.words()[at].store(value, Release);
+    }
+
+    /// Writes bytes from byte number `from` on. To be used only on memory that belongs to this
+    /// process alone: a piece of the arena that it was given and has not published yet.
+    pub(super) fn write(&self, from: usize, bytes: &[u8]) {
+        self.check(from, bytes.len());
+        // SAFETY: the bytes lie within the mapping, as was just checked, and `bytes` is not in it:
+        // what `bytes()` lends is published, and what is published is not written any more.
+        unsafe {
+            let place = self.start.as_ptr().cast::<u8>().add(from);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
+        }
+    }
+
+    /// The bytes from byte number `from` on. To be used only on text of a published block that is
+    /// pinned as long as the result is in use.
+    pub(super) fn bytes(&self, from: usize, length: usize) -> &[u8] {
+        self.check(from, length);
+        // SAFETY: the bytes lie within the mapping. The text of a block is written before the block
+        // is published under the lock, never afterwards, and its memory is given to nobody else
+        // while somebody pins it: whoever calls this holds a pin, an unpublished block, or the lock.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast::<u8>().add(from), length) }
+    }
+
+    /// Panics like any other index out of bounds.
+    fn check(&self, from: usize, length: usize) {
+        let size = self.words * size_of::<AtomicU64>();
+        let end = from.checked_add(length);
+        assert!(
+            end.is_some_and(|end| end <= size),
+            "bytes {from} and {length} more of {size}"
+        );
     }
 }
 

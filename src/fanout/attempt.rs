@@ -1,0 +1,245 @@
+//! One fork on its way: from the moment it may be sent to its final response, and to the moment the
+//! proxy has given back the memory of its transaction.
+
+#![forbid(unsafe_code)]
+
+use super::block::{Block, block_of, number_of};
+use super::cells::{self, HELD, IN_FLIGHT, SENDING};
+use super::engine::Engine;
+use super::identifiers::identifiers;
+use super::layout::{MESSAGES, MESSAGES_LENGTH, PAUSED_UNTIL, block};
+use super::lists::Queue;
+use super::lock::Held;
+use super::recipient::{self, Ending, Place};
+use crate::control::{Fork, Shared};
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+
+/// Milliseconds for which nothing is sent after the proxy had no memory, unless some comes free.
+const PAUSE: u64 = 1_000;
+
+/// Marks a block whose last outcome and end have been told: the last pin gives it back.
+const DONE: u64 = 1 << 63;
+
+/// Why the proxy did not take a fork.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotSent {
+    /// It had no memory: the fork is tried again.
+    OutOfMemory,
+    /// It cannot be sent at all.
+    Failed,
+}
+
+/// Keeps the text of a block where it is.
+#[derive(Debug)]
+pub(super) struct Pinned<'e> {
+    engine: &'e Engine,
+    at: usize,
+}
+
+impl<'e> Pinned<'e> {
+    /// Takes over a pin that was set under the lock.
+    pub(super) fn new(engine: &'e Engine, at: usize) -> Self {
+        Self { engine, at }
+    }
+
+    /// The block.
+    pub(super) fn block(&self) -> Block<'e> {
+        self.engine.block(self.at)
+    }
+
+    /// The fork to a recipient of the block.
+    pub(super) fn fork(&self, entry: usize) -> Fork<'_> {
+        let block = self.block();
+        let number = number_of(block.memory, entry) as u32;
+        let own = block.own(entry);
+        let [_, _, from, headers, charging, body] = block.texts();
+        let (call_id, from_tag) = identifiers(block.seed(), number);
+        Fork {
+            recipient: own.address,
+            call_id,
+            from_tag,
+            shared: Shared {
+                from,
+                headers,
+                charging,
+                body,
+                insert_at: block.insert_at(),
+            },
+            own_headers: own.headers,
+            own_body: own.body,
+        }
+    }
+}
+
+impl Drop for Pinned<'_> {
+    fn drop(&mut self) {
+        let pins = &self.engine.memory.words()[self.at + block::PINS];
+        if pins.fetch_sub(1, AcqRel) == DONE + 1 {
+            self.engine.with(|held| {
+                MESSAGES.remove(held, self.at);
+                held.subtract(MESSAGES_LENGTH, 1);
+                self.engine.arena.free(held, self.at);
+            });
+        }
+    }
+}
+
+/// A fork that may be sent now. Dropping it says that the proxy has taken it.
+#[derive(Debug)]
+pub struct Attempt<'e> {
+    cookie: u64,
+    entry: usize,
+    pin: Pinned<'e>,
+    taken_back: bool,
+}
+
+impl<'e> Attempt<'e> {
+    pub(super) fn new(engine: &'e Engine, entry: usize, cookie: u64) -> Self {
+        let pin = Pinned::new(engine, block_of(&engine.memory, entry));
+        Self {
+            cookie,
+            entry,
+            pin,
+            taken_back: false,
+        }
+    }
+
+    /// What names the fork in [`Engine::completed`] and [`Engine::released`]; never 0.
+    pub fn cookie(&self) -> u64 {
+        self.cookie
+    }
+
+    /// The number of the message.
+    pub fn message(&self) -> u64 {
+        self.pin.block().number()
+    }
+
+    /// The recipient's number among those of its message.
+    pub fn recipient(&self) -> u32 {
+        number_of(&self.pin.engine.memory, self.entry) as u32
+    }
+
+    /// The fork.
+    pub fn fork(&self) -> Fork<'_> {
+        self.pin.fork(self.entry)
+    }
+
+    /// The proxy did not take the fork; there will be no word of it any more.
+    pub fn not_sent(mut self, why: NotSent, now: u64) {
+        self.taken_back = true;
+        let engine = self.pin.engine;
+        engine.with(|held| {
+            let Some(cell) = engine.cells.find(held, self.cookie) else {
+                return;
+            };
+            if held.get(cell.word()) & IN_FLIGHT != 0 {
+                engine.take_back(held, self.entry, why, now);
+            }
+            cell.take(held, IN_FLIGHT | HELD | SENDING);
+            engine.cells.free(held, cell);
+        });
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if self.taken_back {
+            return;
+        }
+        let engine = self.pin.engine;
+        let cell = engine.cells.of_attempt(self.cookie);
+        let left = cells::take(&engine.memory.words()[cell.word()], SENDING) & !SENDING;
+        // Mostly the transaction is under way now, and the lock is not needed.
+        if left & HELD == 0 {
+            engine.with(|held| match left {
+                0 => engine.cells.free(held, cell),
+                _ => engine.forget(held, self.cookie),
+            });
+        }
+    }
+}
+
+impl Engine {
+    /// Keeps a block where it is.
+    #[inline]
+    pub(super) fn pin(&self, held: &Held<'_>, at: usize) {
+        held.word(at + block::PINS).fetch_add(1, Relaxed);
+    }
+
+    /// Keeps a block where it is until it is told that its message is finished, and no longer.
+    pub(super) fn pin_for_the_last_time(&self, held: &Held<'_>, at: usize) {
+        held.word(at + block::PINS).fetch_add(DONE + 1, Relaxed);
+    }
+
+    /// A fork has its final response, or none in time (408). What is stale or repeated is ignored.
+    pub fn completed(&self, cookie: u64, code: u16) {
+        self.with(|held| {
+            let Some(cell) = self.cells.find(held, cookie) else {
+                return;
+            };
+            if held.get(cell.word()) & IN_FLIGHT == 0 {
+                return;
+            }
+            let entry = cell.entry(held);
+            let ending = Ending::of(code, recipient::is_repeated(held, entry));
+            let at = block_of(&self.memory, entry);
+            held.set(at + block::SHORT_SINCE, 0);
+            self.land(held, entry, ending, true);
+            if cell.take(held, IN_FLIGHT) == IN_FLIGHT {
+                self.cells.free(held, cell);
+            }
+        });
+    }
+
+    /// The proxy has given back the memory of a fork's transaction. What is stale or repeated is
+    /// ignored.
+    pub fn released(&self, cookie: u64) {
+        self.with(|held| {
+            let Some(cell) = self.cells.find(held, cookie) else {
+                return;
+            };
+            held.set(PAUSED_UNTIL, 0);
+            match cell.take(held, HELD) {
+                HELD => self.cells.free(held, cell),
+                bits if bits & SENDING == 0 => self.forget(held, cookie),
+                _ => {}
+            }
+        });
+    }
+
+    /// A transaction has ended without a word of its final response: there will be none.
+    fn forget(&self, held: &Held<'_>, cookie: u64) {
+        let Some(cell) = self.cells.find(held, cookie) else {
+            return;
+        };
+        if held.get(cell.word()) & (HELD | IN_FLIGHT) == IN_FLIGHT {
+            self.land(held, cell.entry(held), Ending::Unreachable(408), true);
+            if cell.take(held, IN_FLIGHT) == IN_FLIGHT {
+                self.cells.free(held, cell);
+            }
+        }
+    }
+
+    /// A fork was not sent: it is tried again, or its recipient ends.
+    fn take_back(&self, held: &Held<'_>, entry: usize, why: NotSent, now: u64) {
+        if why == NotSent::Failed {
+            return self.land(held, entry, Ending::Unreachable(503), false);
+        }
+        held.set(PAUSED_UNTIL, now + PAUSE);
+        let at = block_of(&self.memory, entry);
+        let since = match held.get(at + block::SHORT_SINCE) {
+            0 => now,
+            since => since,
+        };
+        held.set(at + block::SHORT_SINCE, since);
+        let lifetime = u64::from(self.limits.queue_lifetime) * 1000;
+        let is_too_long = (now.saturating_sub(since) >= lifetime).then_some(Ending::Expired);
+        if let Some(ending) = self.closing(held, at).or(is_too_long) {
+            return self.land(held, entry, ending, false);
+        }
+        self.lower(held, at);
+        recipient::set_place(held, entry, Place::Ready);
+        Queue(at + block::READY).push_front(held, entry);
+        self.enter_turns(held, at);
+    }
+}

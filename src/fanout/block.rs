@@ -1,0 +1,252 @@
+//! A message in shared memory: its texts once, and its recipients. What it is made of is written
+//! once, before anybody else sees it; only counters, lists and the recipients' states change.
+
+#![forbid(unsafe_code)]
+
+use super::layout::block::{
+    ACCEPTED_AT, COUNT, EXPIRES_AT, HEADER, LENGTHS, NUMBER, RECORD, SEED, WINDOW,
+};
+use super::recipient;
+use super::shared_memory::SharedMemory;
+use super::submission::{Own, Submission};
+use std::ops::Range;
+
+/// Bytes of a word.
+const BYTES: usize = 8;
+/// The version of the record. Another one is not read.
+const VERSION: u32 = 1;
+/// The texts that a block has once: originator, group, from, headers, charging, body.
+const TEXTS: usize = 6;
+/// Marks a recipient with bytes of its own besides its address. The other 31 bits are its number.
+const HAS_MORE: u32 = 1 << 31;
+/// The lengths of a recipient's own header fields and body bytes, where it has them.
+const MORE: usize = 8;
+
+/// How large a block becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) recipients: usize,
+    text: usize,
+}
+
+impl Size {
+    /// The size for a message, or nothing if it cannot be numbered.
+    pub(super) fn of<'a, I: Iterator<Item = Own<'a>>>(
+        submission: &Submission<'_>,
+        recipients: I,
+    ) -> Option<Self> {
+        let shared: usize = submission.texts().iter().map(|text| text.len()).sum();
+        let mut size = Self {
+            recipients: 0,
+            text: shared,
+        };
+        for own in recipients {
+            size.recipients += 1;
+            size.text += own.address.len() + more(&own);
+        }
+        let fits = size.recipients < HAS_MORE as usize && u32::try_from(size.text).is_ok();
+        fits.then_some(size)
+    }
+
+    /// Words of the block.
+    pub(super) fn words(self) -> usize {
+        text_start(0, self.recipients) + self.text.div_ceil(BYTES)
+    }
+}
+
+fn more(own: &Own<'_>) -> usize {
+    match own.headers.len() + own.body.len() {
+        0 => 0,
+        bytes => MORE + bytes,
+    }
+}
+
+fn text_start(block: usize, recipients: usize) -> usize {
+    block + HEADER + recipients * recipient::WORDS + 1
+}
+
+/// A block in memory, to be read by whoever has pinned it or not published it yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Block<'a> {
+    pub(super) memory: &'a SharedMemory,
+    pub(super) at: usize,
+}
+
+impl<'a> Block<'a> {
+    /// Writes all that does not change. Nobody else knows of the block yet.
+    pub(super) fn write<'s, I: Iterator<Item = Own<'s>>>(
+        self,
+        size: Size,
+        submission: &Submission<'_>,
+        recipients: I,
+        facts: &Facts,
+    ) {
+        let Self { memory, at } = self;
+        for word in 0..HEADER {
+            memory.set(at + word, 0);
+        }
+        memory.set(
+            at + COUNT,
+            u64::from(VERSION) << 32 | size.recipients as u64,
+        );
+        memory.set(at + NUMBER, facts.number);
+        let (low, high) = submission.seed.split_at(BYTES);
+        for (word, half) in [low, high].into_iter().enumerate() {
+            let half = half.try_into().unwrap_or_default();
+            memory.set(at + SEED + word, u64::from_le_bytes(half));
+        }
+        memory.set(at + ACCEPTED_AT, facts.accepted_at);
+        memory.set(at + EXPIRES_AT, submission.expires_at);
+        memory.set(
+            at + WINDOW,
+            u64::from(facts.window) | u64::from(submission.insert_at) << 32,
+        );
+        let texts = submission.texts();
+        for (word, pair) in texts.chunks(2).enumerate() {
+            let length = |index: usize| pair.get(index).map_or(0, |text| text.len() as u64);
+            memory.set(at + LENGTHS + word, length(0) | length(1) << 32);
+        }
+        let text = text_start(at, size.recipients) * BYTES;
+        let mut end = 0;
+        let mut put = |bytes: &[u8]| {
+            memory.write(text + end, bytes);
+            end += bytes.len();
+            end
+        };
+        let mut start = 0;
+        for bytes in texts {
+            start = put(bytes);
+        }
+        let mut entry = at + HEADER;
+        for (number, own) in recipients.take(size.recipients).enumerate() {
+            let has_more = more(&own) > 0;
+            let flag = if has_more { HAS_MORE } else { 0 };
+            let number = number as u32 | flag;
+            memory.set(entry, start as u64 | u64::from(number) << 32);
+            memory.set(entry + 1, 0);
+            if has_more {
+                put(&(own.headers.len() as u32).to_le_bytes());
+                put(&(own.body.len() as u32).to_le_bytes());
+                put(own.headers);
+                put(own.body);
+            }
+            start = put(own.address);
+            entry += recipient::WORDS;
+        }
+        memory.set(entry, start as u64);
+    }
+
+    fn pair(self, word: usize) -> (u32, u32) {
+        let word = self.memory.get(self.at + word);
+        (word as u32, (word >> 32) as u32)
+    }
+
+    /// How many recipients there are.
+    pub(super) fn count(self) -> usize {
+        self.pair(COUNT).0 as usize
+    }
+
+    /// The number of the message.
+    pub(super) fn number(self) -> u64 {
+        self.memory.get(self.at + NUMBER)
+    }
+
+    /// When it was accepted, in milliseconds of Unix time.
+    pub(super) fn accepted_at(self) -> u64 {
+        self.memory.get(self.at + ACCEPTED_AT)
+    }
+
+    /// The random bytes of the message.
+    pub(super) fn seed(self) -> [u8; 16] {
+        let mut seed = [0; 16];
+        for (word, half) in seed.chunks_mut(BYTES).enumerate() {
+            half.copy_from_slice(&self.memory.get(self.at + SEED + word).to_le_bytes());
+        }
+        seed
+    }
+
+    /// Where in the body a recipient's own bytes go.
+    pub(super) fn insert_at(self) -> usize {
+        self.pair(WINDOW).1 as usize
+    }
+
+    /// The recipient with this number.
+    pub(super) fn entry(self, number: usize) -> usize {
+        self.at + HEADER + number * recipient::WORDS
+    }
+
+    fn text(self, range: Range<usize>) -> &'a [u8] {
+        let start = text_start(self.at, self.count()) * BYTES;
+        let length = range.end.saturating_sub(range.start);
+        self.memory.bytes(start + range.start, length)
+    }
+
+    /// The texts: originator, group, from, headers, charging, body.
+    pub(super) fn texts(self) -> [&'a [u8]; TEXTS] {
+        let mut start = 0;
+        std::array::from_fn(|index| {
+            let (low, high) = self.pair(LENGTHS + index / 2);
+            let length = if index % 2 == 0 { low } else { high } as usize;
+            start += length;
+            self.text(start - length..start)
+        })
+    }
+
+    /// What a recipient has of its own.
+    pub(super) fn own(self, entry: usize) -> Own<'a> {
+        let start = self.memory.get(entry) as u32 as usize;
+        let end = self.memory.get(entry + recipient::WORDS) as u32 as usize;
+        let text = self.text(start..end);
+        let number = (self.memory.get(entry) >> 32) as u32;
+        let none = Own {
+            address: text,
+            headers: b"",
+            body: b"",
+        };
+        if number & HAS_MORE == 0 {
+            return none;
+        }
+        let Some((lengths, text)) = text.split_at_checked(MORE) else {
+            return none;
+        };
+        let length = |half: &[u8]| u32::from_le_bytes(half.try_into().unwrap_or_default()) as usize;
+        let (headers, body) = (length(&lengths[..4]), length(&lengths[4..]));
+        let Some((headers, text)) = text.split_at_checked(headers) else {
+            return none;
+        };
+        let Some((body, address)) = text.split_at_checked(body) else {
+            return none;
+        };
+        Own {
+            address,
+            headers,
+            body,
+        }
+    }
+
+    /// All that a journal has to keep; from this the same block can be made again.
+    pub(super) fn record(self, size: Size) -> &'a [u8] {
+        let words = size.words() - RECORD;
+        self.memory.bytes((self.at + RECORD) * BYTES, words * BYTES)
+    }
+}
+
+/// The number of a recipient among those of its message.
+#[inline]
+pub(super) fn number_of(memory: &SharedMemory, entry: usize) -> usize {
+    ((memory.get(entry) >> 32) as u32 & !HAS_MORE) as usize
+}
+
+/// The block of a recipient.
+#[inline]
+pub(super) fn block_of(memory: &SharedMemory, entry: usize) -> usize {
+    entry - number_of(memory, entry) * recipient::WORDS - HEADER
+}
+
+/// What a block says besides what was submitted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Facts {
+    pub(super) number: u64,
+    pub(super) accepted_at: u64,
+    pub(super) window: u32,
+}

@@ -1,0 +1,118 @@
+//! The proxy's transactions that our forks use: a table whose entries outlive the recipient, because
+//! a transaction keeps its memory for some seconds after its final response.
+//!
+//! A cookie names an entry and which of its uses is meant, so that one that comes late or twice is
+//! known as such.
+
+#![forbid(unsafe_code)]
+
+use super::layout::{CELL_LIMIT, CELLS_FREE, CELLS_USED};
+use super::lock::Held;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
+
+/// The most transactions that can be counted: tm takes 2.4 GB for as many.
+pub const MOST: usize = 1 << 18;
+/// Words of an entry: use and bits, then the recipient or the next free entry.
+pub(super) const WORDS: usize = 2;
+
+/// The fork has no final response.
+pub(super) const IN_FLIGHT: u64 = 1;
+/// The transaction has its memory.
+pub(super) const HELD: u64 = 2;
+/// The fork is being handed to the proxy.
+pub(super) const SENDING: u64 = 4;
+const BITS: u32 = 3;
+const BITS_MASK: u64 = (1 << BITS) - 1;
+
+/// Bits of a cookie that name the entry; the higher ones name the use.
+const INDEX: u32 = 20;
+const INDEX_MASK: u64 = (1 << INDEX) - 1;
+const USE_MASK: u64 = u64::MAX >> INDEX;
+
+/// Where the table starts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cells(pub(super) usize);
+
+/// An entry in use.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cell(usize);
+
+impl Cells {
+    /// Whether another transaction may be used.
+    #[inline]
+    pub(super) fn has_room(self, held: &Held<'_>) -> bool {
+        held.get(CELLS_USED) < held.get(CELL_LIMIT)
+    }
+
+    /// An entry for a fork to this recipient, and its cookie.
+    #[inline]
+    pub(super) fn allocate(self, held: &Held<'_>, entry: usize) -> (Cell, u64) {
+        let (free, ever) = held.pair(CELLS_FREE);
+        let index = if free == 0 {
+            held.set_pair(CELLS_FREE, 0, ever + 1);
+            ever as usize
+        } else {
+            let index = free as usize - 1;
+            let next = held.get(self.0 + index * WORDS + 1) as u32;
+            held.set_pair(CELLS_FREE, next, ever);
+            index
+        };
+        let cell = Cell(self.0 + index * WORDS);
+        let number = ((held.get(cell.0) >> BITS) + 1 & USE_MASK).max(1);
+        held.set(cell.0, number << BITS | IN_FLIGHT | HELD | SENDING);
+        held.set(cell.0 + 1, entry as u64);
+        held.add(CELLS_USED, 1);
+        (cell, number << INDEX | index as u64)
+    }
+
+    /// The entry that a cookie means, unless that use of it is over.
+    #[inline]
+    pub(super) fn find(self, held: &Held<'_>, cookie: u64) -> Option<Cell> {
+        let index = (cookie & INDEX_MASK) as usize;
+        if index >= MOST {
+            return None;
+        }
+        let cell = Cell(self.0 + index * WORDS);
+        let word = held.word(cell.0).load(Acquire);
+        (word >> BITS == cookie >> INDEX && word & BITS_MASK != 0).then_some(cell)
+    }
+
+    /// The entry that a cookie of an attempt under way means.
+    pub(super) fn of_attempt(self, cookie: u64) -> Cell {
+        Cell(self.0 + (cookie & INDEX_MASK) as usize * WORDS)
+    }
+
+    /// Gives back an entry that has lost its last bit.
+    pub(super) fn free(self, held: &Held<'_>, cell: Cell) {
+        let index = (cell.0 - self.0) / WORDS;
+        let (free, ever) = held.pair(CELLS_FREE);
+        held.set(cell.0 + 1, u64::from(free));
+        held.set_pair(CELLS_FREE, index as u32 + 1, ever);
+        held.subtract(CELLS_USED, 1);
+    }
+}
+
+impl Cell {
+    /// The recipient.
+    #[inline]
+    pub(super) fn entry(self, held: &Held<'_>) -> usize {
+        held.get(self.0 + 1) as usize
+    }
+
+    /// Takes bits away; gives the bits before.
+    #[inline]
+    pub(super) fn take(self, held: &Held<'_>, bits: u64) -> u64 {
+        take(held.word(self.0), bits)
+    }
+
+    /// The word with the bits.
+    pub(super) fn word(self) -> usize {
+        self.0
+    }
+}
+
+/// Takes bits away from the word of an entry; gives the bits before.
+#[inline]
+pub(super) fn take(word: &std::sync::atomic::AtomicU64, bits: u64) -> u64 {
+    word.fetch_and(!bits, AcqRel) & BITS_MASK
+}

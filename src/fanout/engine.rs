@@ -1,0 +1,369 @@
+//! Accepted messages on their way out, in memory that all processes share.
+//!
+//! Room for a message and its budgets are taken before its 202 ([`Engine::reserve`]); after the 202 it
+//! is started, and whoever has time asks for the next fork ([`Engine::next`]), hands it to the proxy and
+//! tells what became of it. Every recipient ends exactly once, and one process reads the outcomes
+//! ([`Engine::next_event`]).
+//!
+//! One short lock protects lists and counters. It is never held while a message is copied or sent.
+
+#![forbid(unsafe_code)]
+
+use super::arena::Arena;
+use super::block::{Block, Facts, Size};
+use super::budget::{Budget, Quota, give_back_rate, take_rate};
+use super::cells::{self, Cells};
+use super::counters::{Counter, Counters};
+use super::layout::{
+    CELL_LIMIT, HEAD, MESSAGES, MESSAGES_LENGTH, NUMBER, SPEED, TURNS, TURNS_LENGTH, WAITING, block,
+};
+use super::lock::Held;
+use super::shared_memory::SharedMemory;
+use super::silent::Silent;
+use super::submission::{Own, Submission};
+use super::targets::Targets;
+use super::wake::Waker;
+use crate::control::Reason;
+use siphasher::sip::SipHasher13;
+use std::hash::Hasher;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Words of a mebibyte.
+const MEBIBYTE: usize = (1 << 20) / size_of::<u64>();
+/// Breadth of a message that says nothing of it (RFC 5393 §5.3.3).
+const USUAL_BREADTH: u32 = 60;
+/// The longest that a client is asked to wait for room in the queue, in seconds.
+const LONGEST_WAIT: u64 = 120;
+
+/// What the administrator has decided about the pace of sending.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Mebibytes for messages on their way (`queue_memory`).
+    pub memory: u32,
+    /// The most messages on their way (`queue_messages`).
+    pub messages: u32,
+    /// The most forks of one message in flight (`concurrency`).
+    pub concurrency: u32,
+    /// The most breadth that is used (`max_breadth`); 0 is what the message has.
+    pub max_breadth: u32,
+    /// The most forks in flight of all messages together (`forks_in_flight`).
+    pub forks_in_flight: u32,
+    /// Whether a target gets one message at a time (`target_order`).
+    pub target_order: bool,
+    /// The most messages that wait for one target (`target_queue`).
+    pub target_queue: u32,
+    /// Seconds for which a message waits for the proxy's memory (`queue_lifetime`).
+    pub queue_lifetime: u32,
+    /// What each originator may send (`quota_originator`).
+    pub quota_originator: Option<Quota>,
+    /// What may be sent to each group (`quota_group`).
+    pub quota_group: Option<Quota>,
+    /// Messages that are accepted in a second (`rate`); 0 is no limit.
+    pub rate: u32,
+}
+
+/// Why there is no room for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRoom {
+    /// The reason for the answer.
+    pub reason: Reason,
+    /// Seconds after which the client may try again.
+    pub retry_after: u32,
+}
+
+/// Milliseconds of Unix time, as the engine counts.
+pub fn milliseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
+}
+
+/// Bits of a block's flags.
+pub(super) mod flag {
+    /// The message was answered, and is being sent.
+    pub(in super::super) const STARTED: u64 = 1;
+    /// It is among those that may send.
+    pub(in super::super) const IN_TURNS: u64 = 2;
+    /// It is among those that send nothing more.
+    pub(in super::super) const CLOSING: u64 = 4;
+    /// An administrator has cancelled it; otherwise it has expired.
+    pub(in super::super) const CANCELLED: u64 = 8;
+    /// The recipients that were put off are having their turn.
+    pub(in super::super) const SECOND_PASS: u64 = 16;
+}
+
+/// The engine, made before the workers are forked.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) memory: SharedMemory,
+    pub(super) limits: Limits,
+    key: [u8; 16],
+    pub(super) arena: Arena,
+    pub(super) cells: Cells,
+    pub(super) targets: Targets,
+    pub(super) silent: Silent,
+    budget: Budget,
+    pub(super) waker: Waker,
+    pub(super) counters: Arc<Counters>,
+}
+
+impl Engine {
+    /// An engine with nothing to do. `key` keeps strangers from choosing where in a table they are.
+    pub fn new(limits: Limits, key: [u8; 16], counters: Arc<Counters>) -> io::Result<Self> {
+        let budget = Budget(HEAD);
+        let silent = Silent(budget.0 + Budget::WORDS);
+        let cells = Cells(silent.0 + Silent::WORDS);
+        let at_once = (limits.forks_in_flight as usize).min(cells::MOST);
+        let targets = Targets::new(cells.0 + cells::MOST * cells::WORDS, 2 * at_once);
+        let start = cells.0 + cells::MOST * cells::WORDS + targets.words();
+        let arena = Arena {
+            start,
+            words: limits.memory as usize * MEBIBYTE,
+        };
+        // Links have 32 bits.
+        if u32::try_from(start + arena.words).is_err() {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        let engine = Self {
+            memory: SharedMemory::new(start + arena.words)?,
+            limits,
+            key,
+            arena,
+            cells,
+            targets,
+            silent,
+            budget,
+            waker: Waker::new()?,
+            counters,
+        };
+        engine.with(|held| {
+            arena.prepare(held);
+            held.set(CELL_LIMIT, cells::MOST as u64);
+        });
+        Ok(engine)
+    }
+
+    /// Does `work` while no other process touches lists and counters, then wakes the reader of
+    /// outcomes if there is something new for it.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&Held<'_>) -> T) -> T {
+        let held = Held::take(&self.memory);
+        let result = work(&held);
+        let news = held.news.get();
+        drop(held);
+        if news {
+            self.waker.wake();
+        }
+        result
+    }
+
+    /// How many transactions of the proxy may be in use at once.
+    pub fn set_cell_limit(&self, limit: usize) {
+        let limit = limit.clamp(1, cells::MOST) as u64;
+        self.with(|held| held.set(CELL_LIMIT, limit));
+    }
+
+    /// Waits until an outcome can be told, or for as long as `patience`. For the one process that
+    /// tells them.
+    pub fn wait(&self, patience: Duration) {
+        self.waker.wait(patience);
+    }
+
+    /// The hash under which an address is filed.
+    #[inline]
+    pub(super) fn hash(&self, address: &[u8]) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(&self.key);
+        hasher.write(address);
+        hasher.finish()
+    }
+
+    fn quota_keys(&self, submission: &Submission<'_>) -> [u64; 2] {
+        let key = |kind: u8, text| {
+            let mut hasher = SipHasher13::new_with_key(&self.key);
+            hasher.write_u8(kind);
+            hasher.write(text);
+            hasher.finish()
+        };
+        [key(1, submission.originator), key(2, submission.group)]
+    }
+
+    /// Takes room and budgets for a message (S-5), to be done before its 202. `recipients` gives the
+    /// recipients, the same each time. A ticket that is dropped gives everything back.
+    pub fn reserve<'s, I: Iterator<Item = Own<'s>>>(
+        &self,
+        submission: &Submission<'_>,
+        recipients: impl Fn() -> I,
+        now: u64,
+    ) -> Result<Ticket<'_>, NoRoom> {
+        let (window, breadth) = self.breadth(submission.max_breadth, recipients().count());
+        let mut headers = Vec::with_capacity(submission.headers.len() + 32);
+        if let Some(breadth) = breadth {
+            headers.extend_from_slice(format!("Max-Breadth: {breadth}\r\n").as_bytes());
+        }
+        headers.extend_from_slice(submission.headers);
+        let submission = Submission {
+            headers: &headers,
+            ..*submission
+        };
+        let keys = self.quota_keys(&submission);
+        let size = Size::of(&submission, recipients());
+        let (at, size, number) = self.with(|held| self.take_room(held, size, keys, now))?;
+        let facts = Facts {
+            number,
+            accepted_at: now,
+            window,
+        };
+        let block = Block {
+            memory: &self.memory,
+            at,
+        };
+        block.write(size, &submission, recipients(), &facts);
+        Ok(Ticket {
+            engine: self,
+            block,
+            size,
+            keys,
+            started: false,
+        })
+    }
+
+    /// Row 9 before row 13: first what the sender has used up, then what the server has.
+    fn take_room(
+        &self,
+        held: &Held<'_>,
+        size: Option<Size>,
+        [originator, group]: [u64; 2],
+        now: u64,
+    ) -> Result<(usize, Size, u64), NoRoom> {
+        let limits = &self.limits;
+        let no_room = |reason| {
+            move |retry_after| NoRoom {
+                reason,
+                retry_after,
+            }
+        };
+        self.budget
+            .take(held, originator, limits.quota_originator, now)
+            .map_err(no_room(Reason::OriginatorQuota))?;
+        let rest = || {
+            self.budget
+                .take(held, group, limits.quota_group, now)
+                .map_err(no_room(Reason::GroupQuota))?;
+            let rest = || {
+                take_rate(held, limits.rate, now).map_err(no_room(Reason::Rate))?;
+                let room = if held.get(MESSAGES_LENGTH) >= u64::from(limits.messages) {
+                    Err(no_room(Reason::QueueFull)(wait_for_room(held)))
+                } else {
+                    let found =
+                        size.and_then(|size| Some((self.arena.allocate(held, size.words())?, size)));
+                    found.ok_or_else(|| no_room(Reason::QueueMemory)(wait_for_room(held)))
+                };
+                if room.is_err() {
+                    give_back_rate(held, limits.rate);
+                }
+                room
+            };
+            let room = rest();
+            if room.is_err() {
+                self.budget.give_back(held, group, limits.quota_group);
+            }
+            room
+        };
+        let room = rest();
+        if room.is_err() {
+            self.budget
+                .give_back(held, originator, limits.quota_originator);
+        }
+        let (at, size) = room?;
+        held.add(MESSAGES_LENGTH, 1);
+        held.add(NUMBER, 1);
+        Ok((at, size, held.get(NUMBER)))
+    }
+
+    /// The window of a message, and the breadth of each fork (U-6).
+    fn breadth(&self, received: Option<u32>, count: usize) -> (u32, Option<u32>) {
+        let limits = &self.limits;
+        let breadth = match limits.max_breadth {
+            0 => received,
+            most => Some(received.unwrap_or(USUAL_BREADTH).min(most)),
+        };
+        let window = limits.concurrency.min(breadth.unwrap_or(u32::MAX)).max(1);
+        let share = window.min(u32::try_from(count).unwrap_or(u32::MAX)).max(1);
+        (window, breadth.map(|breadth| (breadth / share).max(1)))
+    }
+
+    /// Starts a message that was answered. Its forks are sent by whoever asks for the next ones.
+    pub fn start(&self, mut ticket: Ticket<'_>) -> u64 {
+        ticket.started = true;
+        let block = ticket.block;
+        let number = block.number();
+        self.with(|held| self.publish(held, block));
+        number
+    }
+
+    pub(super) fn publish(&self, held: &Held<'_>, block: Block<'_>) {
+        let count = block.count() as u32;
+        let at = block.at;
+        held.set_pair(at + block::LEFT, count, count);
+        held.set(at + block::FLAGS, flag::STARTED | flag::IN_TURNS);
+        held.add(WAITING, u64::from(count));
+        MESSAGES.push(held, at);
+        TURNS.push(held, at);
+        held.add(TURNS_LENGTH, 1);
+    }
+
+    /// Counts for statistics.
+    pub(super) fn count(&self, counter: Counter) {
+        self.counters.add(counter);
+    }
+}
+
+/// Seconds until the queue may have room: as long as what waits takes at the present speed.
+fn wait_for_room(held: &Held<'_>) -> u32 {
+    let seconds = held.get(WAITING) / held.get(SPEED).max(1);
+    seconds.clamp(1, LONGEST_WAIT) as u32
+}
+
+/// Room for a message that has not been started.
+#[derive(Debug)]
+pub struct Ticket<'e> {
+    engine: &'e Engine,
+    block: Block<'e>,
+    size: Size,
+    keys: [u64; 2],
+    started: bool,
+}
+
+impl Ticket<'_> {
+    /// The number of the message.
+    pub fn number(&self) -> u64 {
+        self.block.number()
+    }
+
+    /// What a journal has to keep of the message, so that [`Engine::restore`] makes it again.
+    pub fn record(&self) -> &[u8] {
+        self.block.record(self.size)
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        if self.started {
+            return;
+        }
+        let Engine {
+            limits,
+            budget,
+            arena,
+            ..
+        } = self.engine;
+        let [originator, group] = self.keys;
+        self.engine.with(|held| {
+            budget.give_back(held, originator, limits.quota_originator);
+            budget.give_back(held, group, limits.quota_group);
+            give_back_rate(held, limits.rate);
+            held.subtract(MESSAGES_LENGTH, 1);
+            arena.free(held, self.block.at);
+        });
+    }
+}

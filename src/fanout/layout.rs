@@ -1,0 +1,105 @@
+//! Where what is shared stands in the memory, in words.
+
+#![forbid(unsafe_code)]
+
+use super::lists::{BlockList, Queue};
+
+/// Messages that may send, in the order of their turns.
+pub(super) const TURNS: BlockList = BlockList {
+    anchor: 8,
+    link: 0,
+};
+/// How many messages may send.
+pub(super) const TURNS_LENGTH: usize = 9;
+/// Messages that send nothing more: what is left of them is being ended. No message is in both lists.
+pub(super) const CLOSING: BlockList = BlockList {
+    anchor: 10,
+    link: 0,
+};
+/// All messages that were started.
+pub(super) const MESSAGES: BlockList = BlockList {
+    anchor: 11,
+    link: 1,
+};
+/// How many messages there are, started or not.
+pub(super) const MESSAGES_LENGTH: usize = 12;
+/// Recipients whose outcomes wait to be told.
+pub(super) const OUTCOMES: Queue = Queue(13);
+/// The message whose last outcome has been told, but not that it is finished.
+pub(super) const FINISHED: usize = 14;
+/// Forks without a final response.
+pub(super) const IN_FLIGHT: usize = 15;
+/// The most transactions of the proxy that may be in use.
+pub(super) const CELL_LIMIT: usize = 16;
+/// Transactions of the proxy in use.
+pub(super) const CELLS_USED: usize = 17;
+/// The first free entry of the table of transactions, and how many have ever been used.
+pub(super) const CELLS_FREE: usize = 18;
+/// The millisecond until which nothing is sent, for lack of the proxy's memory.
+pub(super) const PAUSED_UNTIL: usize = 19;
+/// The number of the last message.
+pub(super) const NUMBER: usize = 20;
+/// When the global rate is as if nothing had been accepted.
+pub(super) const RATE: usize = 21;
+/// Recipients that have not ended.
+pub(super) const WAITING: usize = 22;
+/// Recipients that have ended, ever.
+pub(super) const ENDED: usize = 23;
+/// `ENDED` at the last measurement, and the millisecond of it.
+pub(super) const MEASURED: usize = 24;
+pub(super) const MEASURED_AT: usize = 25;
+/// Recipients that ended in a second, as measured.
+pub(super) const SPEED: usize = 26;
+/// The first free entry of the table of targets, and how many have ever been used.
+pub(super) const TARGETS_FREE: usize = 27;
+/// Words of the arena that are free.
+pub(super) const ARENA_FREE: usize = 28;
+/// Which lists of free pieces are not empty.
+pub(super) const ARENA_MAP: usize = 29;
+/// The lists of free pieces.
+pub(super) const ARENA_BINS: usize = 32;
+/// Words before the tables.
+pub(super) const HEAD: usize = 64;
+
+/// Words of a block that change, then words that stay as they were written. Links of lists are words
+/// 0 and 1.
+pub(super) mod block {
+    /// Bits: what the message is doing.
+    pub(in super::super) const FLAGS: usize = 2;
+    /// How many use the block's text now, and whether it is to be given back.
+    pub(in super::super) const PINS: usize = 3;
+    /// The next recipient, and how many forks are in flight.
+    pub(in super::super) const CURSOR: usize = 4;
+    /// Recipients that go before the next one.
+    pub(in super::super) const READY: usize = 5;
+    /// Recipients that have not ended, and those whose outcome was not told.
+    pub(in super::super) const LEFT: usize = 6;
+    /// Delivered and refused.
+    pub(in super::super) const DELIVERED: usize = 7;
+    /// Unreachable and expired.
+    pub(in super::super) const UNREACHABLE: usize = 8;
+    /// Skipped, and put off to the second pass.
+    pub(in super::super) const SKIPPED: usize = 9;
+    /// The millisecond since which the proxy has had no memory for this message; 0 if it has.
+    pub(in super::super) const SHORT_SINCE: usize = 10;
+    /// From here on the block is its record.
+    pub(in super::super) const RECORD: usize = 12;
+    /// The version of the record, and the number of recipients.
+    pub(in super::super) const COUNT: usize = 12;
+    /// The number of the message.
+    pub(in super::super) const NUMBER: usize = 13;
+    /// Two words of randomness, from which the forks' identifiers are made.
+    pub(in super::super) const SEED: usize = 14;
+    /// The millisecond of Unix time at which it was accepted.
+    pub(in super::super) const ACCEPTED_AT: usize = 16;
+    /// The millisecond of Unix time at which it expires; 0 for never.
+    pub(in super::super) const EXPIRES_AT: usize = 17;
+    /// The window, and where in the body a recipient's own bytes go.
+    pub(in super::super) const WINDOW: usize = 18;
+    /// Lengths: originator, group.
+    pub(in super::super) const LENGTHS: usize = 19;
+    /// Lengths: from, headers. Behind them: charging, body.
+    pub(in super::super) const HEADER: usize = 22;
+    // Then come the recipients, one word that says where the text of the last one ends, and the
+    // text: originator, group, from, headers, charging, body, and each recipient's own.
+}

@@ -1,0 +1,128 @@
+//! The one lock of the engine: short, never held while a message is sent or copied.
+
+#![forbid(unsafe_code)]
+
+use super::shared_memory::SharedMemory;
+use std::cell::Cell;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+/// How often the processor is given away before it is asked whether the holder still exists. A
+/// holder needs a microsecond, unless it lost its own processor in between.
+const PATIENCE: u32 = 1_000;
+
+/// The word of the lock: 0, or the process id of its holder.
+pub(super) const LOCK: usize = 0;
+
+/// The memory while no other process touches what the lock protects.
+pub(super) struct Held<'a> {
+    memory: &'a SharedMemory,
+    /// Whether the reader of outcomes has something new to do.
+    pub(super) news: Cell<bool>,
+    /// Whether the lock was taken from a process that died with it.
+    pub(super) inherited: bool,
+}
+
+impl<'a> Held<'a> {
+    /// Waits for the lock. It is taken from a holder only if that process does not exist any more.
+    pub(super) fn take(memory: &'a SharedMemory) -> Self {
+        let word = &memory.words()[LOCK];
+        let own = u64::from(std::process::id());
+        let mut inherited = false;
+        while word.compare_exchange_weak(0, own, Acquire, Relaxed).is_err() {
+            if wait(word, own) {
+                inherited = true;
+                break;
+            }
+        }
+        Self {
+            memory,
+            news: Cell::new(false),
+            inherited,
+        }
+    }
+
+    /// The word at this index.
+    #[inline]
+    pub(super) fn get(&self, at: usize) -> u64 {
+        self.memory.get(at)
+    }
+
+    /// Changes the word at this index.
+    #[inline]
+    pub(super) fn set(&self, at: usize, value: u64) {
+        self.memory.set(at, value);
+    }
+
+    /// Adds to the word at this index.
+    #[inline]
+    pub(super) fn add(&self, at: usize, amount: u64) {
+        self.set(at, self.get(at).wrapping_add(amount));
+    }
+
+    /// Takes from the word at this index.
+    #[inline]
+    pub(super) fn subtract(&self, at: usize, amount: u64) {
+        self.set(at, self.get(at).wrapping_sub(amount));
+    }
+
+    /// Both halves of the word at this index.
+    #[inline]
+    pub(super) fn pair(&self, at: usize) -> (u32, u32) {
+        let word = self.get(at);
+        (word as u32, (word >> 32) as u32)
+    }
+
+    /// Changes both halves of the word at this index.
+    #[inline]
+    pub(super) fn set_pair(&self, at: usize, low: u32, high: u32) {
+        self.set(at, u64::from(low) | u64::from(high) << 32);
+    }
+
+    /// The word itself, for what is changed without the lock too.
+    #[inline]
+    pub(super) fn word(&self, at: usize) -> &'a AtomicU64 {
+        &self.memory.words()[at]
+    }
+
+    /// The memory.
+    #[inline]
+    pub(super) fn memory(&self) -> &'a SharedMemory {
+        self.memory
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.memory.words()[LOCK].store(0, Release);
+    }
+}
+
+/// Waits for a while; says whether the lock was taken from a dead holder.
+#[cold]
+fn wait(word: &AtomicU64, own: u64) -> bool {
+    let mut holder = word.load(Relaxed);
+    for _ in 0..PATIENCE {
+        std::thread::yield_now();
+        let now = word.load(Relaxed);
+        if now == 0 || now != holder {
+            return false;
+        }
+        holder = now;
+    }
+    is_gone(holder)
+        && word
+            .compare_exchange(holder, own, Acquire, Relaxed)
+            .is_ok()
+}
+
+/// Whether no process with this id runs: it does not exist, or has ended and nobody has asked how.
+fn is_gone(process: u64) -> bool {
+    match std::fs::read_to_string(format!("/proc/{process}/stat")) {
+        // The state stands behind the name, which is in parentheses and may have others in it.
+        Ok(stat) => stat
+            .rsplit_once(')')
+            .is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X'])),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}

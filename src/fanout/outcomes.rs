@@ -1,0 +1,152 @@
+//! What became of each recipient, for the one process that tells it: a queue that cannot overflow,
+//! because it is made of the recipients themselves.
+
+#![forbid(unsafe_code)]
+
+use super::attempt::Pinned;
+use super::block::{block_of, number_of};
+use super::engine::Engine;
+use super::layout::{FINISHED, OUTCOMES, block};
+use super::recipient::{self, Ending};
+use crate::control::Fork;
+
+/// What is to be told next.
+#[derive(Debug)]
+pub enum Event<'e> {
+    /// A recipient has ended.
+    Ended(Outcome<'e>),
+    /// All recipients of a message have ended, and each was told.
+    Finished(Finished<'e>),
+}
+
+/// How one recipient ended.
+#[derive(Debug)]
+pub struct Outcome<'e> {
+    /// How.
+    pub ending: Ending,
+    entry: usize,
+    pin: Pinned<'e>,
+}
+
+/// How many recipients of a message ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Answered 2xx.
+    pub delivered: u32,
+    /// Answered with 300 or more.
+    pub refused: u32,
+    /// Not answered in time, or not to be sent.
+    pub unreachable: u32,
+    /// Out of time before they were sent to.
+    pub expired: u32,
+    /// Not sent to.
+    pub skipped: u32,
+}
+
+impl Tally {
+    /// Recipients that have ended.
+    pub fn ended(&self) -> u32 {
+        self.delivered + self.refused + self.unreachable + self.expired + self.skipped
+    }
+}
+
+/// A message that is finished. Its memory is given back when this is dropped.
+#[derive(Debug)]
+pub struct Finished<'e> {
+    /// How many recipients ended how.
+    pub tally: Tally,
+    pin: Pinned<'e>,
+}
+
+impl Outcome<'_> {
+    /// The number of the message.
+    pub fn message(&self) -> u64 {
+        self.pin.block().number()
+    }
+
+    /// The originator's address.
+    pub fn originator(&self) -> &[u8] {
+        self.pin.block().texts()[0]
+    }
+
+    /// The URI of the group or service.
+    pub fn group(&self) -> &[u8] {
+        self.pin.block().texts()[1]
+    }
+
+    /// The recipient's number among those of its message.
+    pub fn recipient(&self) -> u32 {
+        number_of(self.pin.block().memory, self.entry) as u32
+    }
+
+    /// The fork as it was sent, or would have been.
+    pub fn fork(&self) -> Fork<'_> {
+        self.pin.fork(self.entry)
+    }
+}
+
+impl Finished<'_> {
+    /// The number of the message.
+    pub fn message(&self) -> u64 {
+        self.pin.block().number()
+    }
+
+    /// The originator's address.
+    pub fn originator(&self) -> &[u8] {
+        self.pin.block().texts()[0]
+    }
+
+    /// The URI of the group or service.
+    pub fn group(&self) -> &[u8] {
+        self.pin.block().texts()[1]
+    }
+}
+
+impl Engine {
+    /// What is to be told next, if anything. For one process only, which tells each before it asks
+    /// for the next.
+    pub fn next_event(&self) -> Option<Event<'_>> {
+        self.with(|held| {
+            let finished = held.get(FINISHED) as usize;
+            if finished != 0 {
+                held.set(FINISHED, 0);
+                self.pin_for_the_last_time(held, finished);
+                return Some(Event::Finished(Finished {
+                    tally: self.tally(finished),
+                    pin: Pinned::new(self, finished),
+                }));
+            }
+            let entry = OUTCOMES.pop(held)?;
+            let at = block_of(&self.memory, entry);
+            let (left, untold) = held.pair(at + block::LEFT);
+            held.set_pair(at + block::LEFT, left, untold - 1);
+            if untold == 1 {
+                held.set(FINISHED, at as u64);
+            }
+            let ending = recipient::ending(held, entry)?;
+            self.pin(held, at);
+            Some(Event::Ended(Outcome {
+                ending,
+                entry,
+                pin: Pinned::new(self, at),
+            }))
+        })
+    }
+
+    /// How many recipients of a block have ended how.
+    pub(super) fn tally(&self, at: usize) -> Tally {
+        let pair = |word: usize| {
+            let word = self.memory.get(at + word);
+            (word as u32, (word >> 32) as u32)
+        };
+        let (delivered, refused) = pair(block::DELIVERED);
+        let (unreachable, expired) = pair(block::UNREACHABLE);
+        Tally {
+            delivered,
+            refused,
+            unreachable,
+            expired,
+            skipped: pair(block::SKIPPED).0,
+        }
+    }
+}

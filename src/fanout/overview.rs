@@ -1,0 +1,163 @@
+//! What is under way, for the administrator, and what is done by the clock.
+
+#![forbid(unsafe_code)]
+
+use super::attempt::Pinned;
+use super::engine::{Engine, flag};
+use super::layout::{
+    ARENA_FREE, CELLS_USED, ENDED, IN_FLIGHT, MEASURED, MEASURED_AT, MESSAGES, MESSAGES_LENGTH,
+    SPEED, WAITING, block,
+};
+use super::lock::Held;
+use super::outcomes::Tally;
+
+/// Messages that are looked at before others get the lock.
+const STEPS: usize = 32;
+/// Milliseconds between two measurements of the speed.
+const MEASURE: u64 = 1_000;
+
+/// A message that is under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fanout {
+    /// Its number.
+    pub message: u64,
+    /// The URI of the group or service.
+    pub group: Vec<u8>,
+    /// The originator's address.
+    pub originator: Vec<u8>,
+    /// Recipients.
+    pub recipients: u32,
+    /// Forks without a final response.
+    pub in_flight: u32,
+    /// How those ended that have.
+    pub tally: Tally,
+    /// When it was accepted, in milliseconds of Unix time.
+    pub accepted_at: u64,
+}
+
+/// How much is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Messages, those included that were not started or whose end was not told yet.
+    pub messages: u64,
+    /// Recipients that have not ended.
+    pub waiting: u64,
+    /// Forks without a final response.
+    pub in_flight: u64,
+    /// Transactions of the proxy in use.
+    pub cells: u64,
+    /// Bytes of memory for messages that are used.
+    pub memory_used: u64,
+    /// Bytes of memory for messages that are free.
+    pub memory_free: u64,
+}
+
+impl Engine {
+    /// How much is under way.
+    pub fn load(&self) -> Load {
+        self.with(|held| {
+            let word = size_of::<u64>() as u64;
+            let free = held.get(ARENA_FREE) * word;
+            Load {
+                messages: held.get(MESSAGES_LENGTH),
+                waiting: held.get(WAITING),
+                in_flight: held.get(IN_FLIGHT),
+                cells: held.get(CELLS_USED),
+                memory_used: (self.arena.words as u64 - 1) * word - free,
+                memory_free: free,
+            }
+        })
+    }
+
+    /// What is under way, oldest first.
+    pub fn fanouts(&self) -> Vec<Fanout> {
+        let mut found = Vec::new();
+        self.each_message(|held, at| {
+            self.pin(held, at);
+            let (_, in_flight) = held.pair(at + block::CURSOR);
+            found.push((Pinned::new(self, at), in_flight, self.tally(at)));
+            true
+        });
+        let fanouts = found.into_iter().map(|(pin, in_flight, tally)| {
+            let block = pin.block();
+            let [originator, group, ..] = block.texts();
+            Fanout {
+                message: block.number(),
+                group: group.to_vec(),
+                originator: originator.to_vec(),
+                recipients: block.count() as u32,
+                in_flight,
+                tally,
+                accepted_at: block.accepted_at(),
+            }
+        });
+        fanouts.collect()
+    }
+
+    /// Sends no more forks of a message: who has got none is skipped. Says whether there is such a
+    /// message.
+    pub fn cancel(&self, message: u64) -> bool {
+        let mut found = false;
+        self.each_message(|held, at| {
+            found = self.block(at).number() == message;
+            if found {
+                self.close(held, at, flag::CANCELLED);
+            }
+            !found
+        });
+        found
+    }
+
+    /// What is done by the clock, to be called about once a second by the process that tells
+    /// outcomes, and when it is woken: ends what has expired or was cancelled.
+    pub fn tick(&self, now: u64) {
+        self.with(|held| measure(held, now));
+        self.each_message(|held, at| {
+            if self.has_expired(at, now) {
+                self.close(held, at, 0);
+            }
+            true
+        });
+        while self.with(|held| self.close_some(held)) {}
+    }
+
+    /// Looks at all messages until `work` says that it is enough. Others get the lock in between.
+    fn each_message(&self, mut work: impl FnMut(&Held<'_>, usize) -> bool) {
+        let mut last: Option<Pinned<'_>> = None;
+        loop {
+            let reached = self.with(|held| {
+                let mut next = match &last {
+                    None => MESSAGES.head(held),
+                    Some(last) => MESSAGES.after(held, last.block().at),
+                };
+                let mut reached = None;
+                for _ in 0..STEPS {
+                    let at = next?;
+                    if !work(held, at) {
+                        return None;
+                    }
+                    reached = next;
+                    next = MESSAGES.after(held, at);
+                }
+                let at = reached?;
+                self.pin(held, at);
+                Some(Pinned::new(self, at))
+            });
+            match reached {
+                None => return,
+                reached => last = reached,
+            }
+        }
+    }
+}
+
+/// Measures how many recipients end in a second.
+fn measure(held: &Held<'_>, now: u64) {
+    let passed = now.saturating_sub(held.get(MEASURED_AT));
+    if passed >= MEASURE {
+        let ended = held.get(ENDED) - held.get(MEASURED);
+        held.set(SPEED, ended * 1000 / passed);
+        held.set(MEASURED, held.get(ENDED));
+        held.set(MEASURED_AT, now);
+    }
+}

@@ -1,0 +1,180 @@
+//! One recipient of a block: two words. The first has where its text starts and which number it has;
+//! the second all that changes: state, final code, attempts, and the link of the queue it is in.
+
+#![forbid(unsafe_code)]
+
+use super::lock::Held;
+
+/// Words of a recipient.
+pub(super) const WORDS: usize = 2;
+/// The second word of a recipient.
+const STATE: usize = 1;
+
+/// Bits of the second word, from the lowest: link, code, state, attempts, whether it is a repetition.
+const LINK_MASK: u64 = u32::MAX as u64;
+const CODE: u32 = 32;
+const CODE_MASK: u64 = 0x3ff;
+const PLACE: u32 = 42;
+const PLACE_MASK: u64 = 0xf;
+const ATTEMPTS: u32 = 46;
+const ATTEMPTS_MASK: u64 = 0xf;
+const REPEATED: u64 = 1 << 50;
+
+/// Where a recipient is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Place {
+    /// Its turn has not come.
+    Waiting = 0,
+    /// It waits until another message to the same target has its final response (M-3).
+    AtTarget = 1,
+    /// Its target is kept for it, and it goes before those that wait.
+    Ready = 2,
+    /// Its fork has no final response yet.
+    InFlight = 3,
+    /// It has ended in one of these ways.
+    Delivered = 4,
+    Refused = 5,
+    Unreachable = 6,
+    Expired = 7,
+    Skipped = 8,
+}
+
+impl Place {
+    const ALL: [Self; 9] = [
+        Self::Waiting,
+        Self::AtTarget,
+        Self::Ready,
+        Self::InFlight,
+        Self::Delivered,
+        Self::Refused,
+        Self::Unreachable,
+        Self::Expired,
+        Self::Skipped,
+    ];
+}
+
+/// Why a recipient got no fork.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SkipReason {
+    /// `target_queue` other messages wait for the same target (M-3).
+    TargetQueueFull,
+    /// An administrator has cancelled the message.
+    Cancelled,
+}
+
+/// How a recipient ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The fork was answered 2xx.
+    Delivered(u16),
+    /// The fork was answered with 300 or more.
+    Refused(u16),
+    /// The fork was not answered in time (408), or could not be sent (503).
+    Unreachable(u16),
+    /// The message expired before the recipient's turn came (M-4), or it could not be sent for
+    /// lack of memory for too long.
+    Expired,
+    /// The recipient got no fork.
+    Skipped(SkipReason),
+}
+
+impl Ending {
+    fn pack(self) -> (Place, u16) {
+        match self {
+            Self::Delivered(code) => (Place::Delivered, code),
+            Self::Refused(code) => (Place::Refused, code),
+            Self::Unreachable(code) => (Place::Unreachable, code),
+            Self::Expired => (Place::Expired, 0),
+            Self::Skipped(SkipReason::TargetQueueFull) => (Place::Skipped, 0),
+            Self::Skipped(SkipReason::Cancelled) => (Place::Skipped, 1),
+        }
+    }
+
+    /// The ending that a final response means: 482 to what may be a repetition says that the
+    /// recipient has it already.
+    pub(super) fn of(code: u16, repeated: bool) -> Self {
+        match code {
+            200..300 => Self::Delivered(code),
+            482 if repeated => Self::Delivered(code),
+            408 => Self::Unreachable(code),
+            code => Self::Refused(code),
+        }
+    }
+}
+
+fn state(held: &Held<'_>, entry: usize) -> u64 {
+    held.get(entry + STATE)
+}
+
+fn change(held: &Held<'_>, entry: usize, shift: u32, mask: u64, value: u64) {
+    let word = state(held, entry) & !(mask << shift);
+    held.set(entry + STATE, word | (value & mask) << shift);
+}
+
+/// The next recipient in the same queue, or 0.
+#[inline]
+pub(super) fn link(held: &Held<'_>, entry: usize) -> u32 {
+    state(held, entry) as u32
+}
+
+/// Changes the next recipient in the same queue.
+#[inline]
+pub(super) fn set_link(held: &Held<'_>, entry: usize, next: u32) {
+    change(held, entry, 0, LINK_MASK, u64::from(next));
+}
+
+/// Where the recipient is.
+#[inline]
+pub(super) fn place(held: &Held<'_>, entry: usize) -> Place {
+    let number = state(held, entry) >> PLACE & PLACE_MASK;
+    let place = Place::ALL.get(number as usize).copied();
+    place.unwrap_or(Place::Skipped)
+}
+
+/// Changes where the recipient is.
+#[inline]
+pub(super) fn set_place(held: &Held<'_>, entry: usize, place: Place) {
+    change(held, entry, PLACE, PLACE_MASK, place as u64);
+}
+
+/// Counts an attempt to send.
+#[inline]
+pub(super) fn count_attempt(held: &Held<'_>, entry: usize) {
+    let attempts = state(held, entry) >> ATTEMPTS & ATTEMPTS_MASK;
+    let more = (attempts + 1).min(ATTEMPTS_MASK);
+    change(held, entry, ATTEMPTS, ATTEMPTS_MASK, more);
+}
+
+/// Whether the recipient may have got the message before the proxy was started again.
+#[inline]
+pub(super) fn is_repeated(held: &Held<'_>, entry: usize) -> bool {
+    state(held, entry) & REPEATED != 0
+}
+
+/// Notes that the recipient may have got the message already.
+pub(super) fn set_repeated(held: &Held<'_>, entry: usize) {
+    held.set(entry + STATE, state(held, entry) | REPEATED);
+}
+
+/// Ends the recipient.
+#[inline]
+pub(super) fn end(held: &Held<'_>, entry: usize, ending: Ending) {
+    let (place, code) = ending.pack();
+    set_place(held, entry, place);
+    change(held, entry, CODE, CODE_MASK, u64::from(code));
+}
+
+/// How the recipient ended; nothing if it has not.
+pub(super) fn ending(held: &Held<'_>, entry: usize) -> Option<Ending> {
+    let code = (state(held, entry) >> CODE & CODE_MASK) as u16;
+    Some(match place(held, entry) {
+        Place::Delivered => Ending::Delivered(code),
+        Place::Refused => Ending::Refused(code),
+        Place::Unreachable => Ending::Unreachable(code),
+        Place::Expired => Ending::Expired,
+        Place::Skipped if code == 0 => Ending::Skipped(SkipReason::TargetQueueFull),
+        Place::Skipped => Ending::Skipped(SkipReason::Cancelled),
+        Place::Waiting | Place::AtTarget | Place::Ready | Place::InFlight => return None,
+    })
+}

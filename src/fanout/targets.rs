@@ -1,0 +1,148 @@
+//! Who is being sent to now (M-3, RFC 3428 §8): one message to each target at a time. Those that come
+//! meanwhile wait in their order.
+
+#![forbid(unsafe_code)]
+
+use super::layout::TARGETS_FREE;
+use super::lists::Queue;
+use super::lock::Held;
+
+/// Words of an entry: hash, the queue of those that wait, how many they are and the next entry.
+const WORDS: usize = 3;
+const QUEUE: usize = 1;
+const LENGTH: usize = 2;
+
+/// The table: first words that each lead to a chain of entries, then the entries.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Targets {
+    start: usize,
+    /// A power of two.
+    chains: usize,
+}
+
+/// A target that is being sent to, or kept for the next that waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Busy(usize);
+
+/// What became of the wish to send to a target.
+pub(super) enum Occupied {
+    /// It is yours.
+    Yours,
+    /// Another message is being sent to it.
+    Busy(Busy),
+    /// The table is full.
+    NoRoom,
+}
+
+impl Targets {
+    /// A table for at least `entries` targets.
+    pub(super) fn new(start: usize, entries: usize) -> Self {
+        Self {
+            start,
+            chains: entries.next_power_of_two(),
+        }
+    }
+
+    /// Words of the table.
+    pub(super) fn words(self) -> usize {
+        self.chains * (1 + WORDS)
+    }
+
+    fn chain(self, hash: u64) -> usize {
+        self.start + (hash as usize & (self.chains - 1))
+    }
+
+    fn at(self, number: u32) -> usize {
+        self.start + self.chains + (number as usize - 1) * WORDS
+    }
+
+    /// The entry of a target.
+    #[inline]
+    pub(super) fn find(self, held: &Held<'_>, hash: u64) -> Option<Busy> {
+        let mut number = held.get(self.chain(hash)) as u32;
+        while number != 0 {
+            let entry = self.at(number);
+            if held.get(entry) == hash {
+                return Some(Busy(entry));
+            }
+            number = held.pair(entry + LENGTH).1;
+        }
+        None
+    }
+
+    /// Takes a target, unless somebody has it.
+    #[inline]
+    pub(super) fn occupy(self, held: &Held<'_>, hash: u64) -> Occupied {
+        if let Some(busy) = self.find(held, hash) {
+            return Occupied::Busy(busy);
+        }
+        let (free, ever) = held.pair(TARGETS_FREE);
+        let number = match free {
+            0 if ever as usize == self.chains => return Occupied::NoRoom,
+            0 => {
+                held.set_pair(TARGETS_FREE, 0, ever + 1);
+                ever + 1
+            }
+            free => {
+                let (_, next) = held.pair(self.at(free) + LENGTH);
+                held.set_pair(TARGETS_FREE, next, ever);
+                free
+            }
+        };
+        let (chain, entry) = (self.chain(hash), self.at(number));
+        held.set(entry, hash);
+        held.set(entry + QUEUE, 0);
+        held.set_pair(entry + LENGTH, 0, held.get(chain) as u32);
+        held.set(chain, u64::from(number));
+        Occupied::Yours
+    }
+
+    /// Gives up a target for which nobody waits.
+    #[inline]
+    pub(super) fn leave(self, held: &Held<'_>, hash: u64) {
+        let chain = self.chain(hash);
+        let mut before = None;
+        let mut number = held.get(chain) as u32;
+        while number != 0 {
+            let entry = self.at(number);
+            let (_, next) = held.pair(entry + LENGTH);
+            if held.get(entry) == hash {
+                match before {
+                    None => held.set(chain, u64::from(next)),
+                    Some(before) => {
+                        let (length, _) = held.pair(before + LENGTH);
+                        held.set_pair(before + LENGTH, length, next);
+                    }
+                }
+                let (free, ever) = held.pair(TARGETS_FREE);
+                held.set_pair(entry + LENGTH, 0, free);
+                held.set_pair(TARGETS_FREE, number, ever);
+                return;
+            }
+            before = Some(entry);
+            number = next;
+        }
+    }
+}
+
+impl Busy {
+    /// Lets a recipient wait, unless `most` wait already.
+    pub(super) fn wait(self, held: &Held<'_>, entry: usize, most: u32) -> bool {
+        let (length, next) = held.pair(self.0 + LENGTH);
+        if length >= most {
+            return false;
+        }
+        held.set_pair(self.0 + LENGTH, length + 1, next);
+        Queue(self.0 + QUEUE).push(held, entry);
+        true
+    }
+
+    /// The recipient that has waited longest.
+    #[inline]
+    pub(super) fn next(self, held: &Held<'_>) -> Option<usize> {
+        let entry = Queue(self.0 + QUEUE).pop(held)?;
+        let (length, next) = held.pair(self.0 + LENGTH);
+        held.set_pair(self.0 + LENGTH, length - 1, next);
+        Some(entry)
+    }
+}

@@ -1,0 +1,312 @@
+//! Whose turn it is: messages take turns, each sends to one recipient at a time until its window is
+//! full, and each target gets one message at a time.
+
+#![forbid(unsafe_code)]
+
+use super::attempt::Attempt;
+use super::block::{Block, block_of};
+use super::counters::Counter;
+use super::engine::{Engine, flag};
+use super::layout::{
+    CLOSING, ENDED, IN_FLIGHT, OUTCOMES, PAUSED_UNTIL, TURNS, TURNS_LENGTH, WAITING, block,
+};
+use super::lists::Queue;
+use super::lock::Held;
+use super::recipient::{self, Ending, Place, SkipReason};
+use super::targets::Occupied;
+
+/// Steps for which the lock is held, so that others get it in between.
+const STEPS: usize = 32;
+
+/// What one step came to.
+enum Step {
+    /// A recipient is to be sent to.
+    Claimed(usize, u64),
+    /// Something else was done.
+    More,
+    /// The head of the turns could not go on, and went to the end.
+    Stuck,
+    /// Nothing can be sent now.
+    Idle,
+}
+
+impl Engine {
+    /// The next fork to send, if one may be sent now: of the message whose turn it is.
+    pub fn next(&self, now: u64) -> Option<Attempt<'_>> {
+        let mut stuck = 0;
+        loop {
+            let found = self.with(|held| {
+                for _ in 0..STEPS {
+                    match self.step(held, now) {
+                        Step::Claimed(entry, cookie) => return Some(Some((entry, cookie))),
+                        Step::More => stuck = 0,
+                        Step::Stuck => {
+                            stuck += 1;
+                            if stuck >= held.get(TURNS_LENGTH) {
+                                return Some(None);
+                            }
+                        }
+                        Step::Idle => return Some(None),
+                    }
+                }
+                None
+            });
+            if let Some(found) = found {
+                return found.map(|(entry, cookie)| Attempt::new(self, entry, cookie));
+            }
+        }
+    }
+
+    fn step(&self, held: &Held<'_>, now: u64) -> Step {
+        let Some(at) = TURNS.head(held) else {
+            return Step::Idle;
+        };
+        if self.has_expired(at, now) {
+            self.close(held, at, 0);
+            return Step::More;
+        }
+        if held.get(IN_FLIGHT) >= u64::from(self.limits.forks_in_flight)
+            || !self.cells.has_room(held)
+            || held.get(PAUSED_UNTIL) > now
+        {
+            return Step::Idle;
+        }
+        let (cursor, in_flight) = held.pair(at + block::CURSOR);
+        if in_flight >= self.memory.get(at + block::WINDOW) as u32 {
+            leave_turns(held, at);
+            return Step::More;
+        }
+        if let Some(entry) = Queue(at + block::READY).pop(held) {
+            return self.claim(held, at, entry);
+        }
+        let block = self.block(at);
+        if cursor as usize == block.count() {
+            let (_, put_off) = held.pair(at + block::SKIPPED);
+            let flags = held.get(at + block::FLAGS);
+            if put_off == 0 || flags & flag::SECOND_PASS != 0 {
+                leave_turns(held, at);
+            } else {
+                held.set(at + block::FLAGS, flags | flag::SECOND_PASS);
+                held.set_pair(at + block::CURSOR, 0, in_flight);
+            }
+            return Step::More;
+        }
+        self.next_recipient(held, block, cursor, in_flight)
+    }
+
+    /// Goes on to the recipient at the cursor.
+    fn next_recipient(
+        &self,
+        held: &Held<'_>,
+        block: Block<'_>,
+        cursor: u32,
+        in_flight: u32,
+    ) -> Step {
+        let at = block.at;
+        let entry = block.entry(cursor as usize);
+        if recipient::place(held, entry) != Place::Waiting {
+            held.set_pair(at + block::CURSOR, cursor + 1, in_flight);
+            return Step::More;
+        }
+        let hash = self.hash(block.own(entry).address);
+        let first_pass = held.get(at + block::FLAGS) & flag::SECOND_PASS == 0;
+        if first_pass && self.silent.has(held, hash) {
+            let (skipped, put_off) = held.pair(at + block::SKIPPED);
+            held.set_pair(at + block::SKIPPED, skipped, put_off + 1);
+            held.set_pair(at + block::CURSOR, cursor + 1, in_flight);
+            return Step::More;
+        }
+        if self.limits.target_order {
+            match self.targets.occupy(held, hash) {
+                Occupied::Yours => {}
+                Occupied::Busy(busy) => {
+                    held.set_pair(at + block::CURSOR, cursor + 1, in_flight);
+                    recipient::set_place(held, entry, Place::AtTarget);
+                    if !busy.wait(held, entry, self.limits.target_queue) {
+                        self.end(held, entry, Ending::Skipped(SkipReason::TargetQueueFull));
+                    }
+                    return Step::More;
+                }
+                Occupied::NoRoom => {
+                    TURNS.remove(held, at);
+                    TURNS.push(held, at);
+                    return Step::Stuck;
+                }
+            }
+        }
+        held.set_pair(at + block::CURSOR, cursor + 1, in_flight);
+        self.claim(held, at, entry)
+    }
+
+    /// Takes a recipient whose target is ours, and gives the turn to the next message.
+    fn claim(&self, held: &Held<'_>, at: usize, entry: usize) -> Step {
+        let (_, cookie) = self.cells.allocate(held, entry);
+        recipient::set_place(held, entry, Place::InFlight);
+        recipient::count_attempt(held, entry);
+        let (cursor, in_flight) = held.pair(at + block::CURSOR);
+        held.set_pair(at + block::CURSOR, cursor, in_flight + 1);
+        held.add(IN_FLIGHT, 1);
+        self.pin(held, at);
+        TURNS.remove(held, at);
+        TURNS.push(held, at);
+        Step::Claimed(entry, cookie)
+    }
+
+    pub(super) fn has_expired(&self, at: usize, now: u64) -> bool {
+        let expires_at = self.memory.get(at + block::EXPIRES_AT);
+        expires_at != 0 && expires_at <= now
+    }
+
+    /// The block at this place.
+    pub(super) fn block(&self, at: usize) -> Block<'_> {
+        Block {
+            memory: &self.memory,
+            at,
+        }
+    }
+
+    /// A fork is not in flight any more, and its recipient has ended.
+    pub(super) fn land(&self, held: &Held<'_>, entry: usize, ending: Ending, was_sent: bool) {
+        let at = block_of(&self.memory, entry);
+        self.lower(held, at);
+        let hash = self.hash(self.block(at).own(entry).address);
+        if was_sent {
+            let answered = ending != Ending::Unreachable(408);
+            self.silent.note(held, hash, answered);
+        }
+        self.end(held, entry, ending);
+        self.leave_target(held, hash);
+        self.enter_turns(held, at);
+    }
+
+    /// Counts one fork less in flight.
+    pub(super) fn lower(&self, held: &Held<'_>, at: usize) {
+        let (cursor, in_flight) = held.pair(at + block::CURSOR);
+        held.set_pair(at + block::CURSOR, cursor, in_flight - 1);
+        held.subtract(IN_FLIGHT, 1);
+    }
+
+    /// Gives a target to the next recipient that waits for it.
+    fn leave_target(&self, held: &Held<'_>, hash: u64) {
+        if !self.limits.target_order {
+            return;
+        }
+        let Some(busy) = self.targets.find(held, hash) else {
+            return;
+        };
+        while let Some(entry) = busy.next(held) {
+            let at = block_of(&self.memory, entry);
+            match self.closing(held, at) {
+                Some(ending) => self.end(held, entry, ending),
+                None => {
+                    recipient::set_place(held, entry, Place::Ready);
+                    Queue(at + block::READY).push(held, entry);
+                    self.enter_turns(held, at);
+                    return;
+                }
+            }
+        }
+        self.targets.leave(held, hash);
+    }
+
+    /// Puts a message that has something to send, and may, among those that take turns.
+    pub(super) fn enter_turns(&self, held: &Held<'_>, at: usize) {
+        let flags = held.get(at + block::FLAGS);
+        if flags & (flag::IN_TURNS | flag::CLOSING) != 0 {
+            return;
+        }
+        let (cursor, in_flight) = held.pair(at + block::CURSOR);
+        let (_, put_off) = held.pair(at + block::SKIPPED);
+        let has_more = Queue(at + block::READY).head(held).is_some()
+            || (cursor as usize) < self.block(at).count()
+            || put_off > 0 && flags & flag::SECOND_PASS == 0;
+        if has_more && in_flight < self.memory.get(at + block::WINDOW) as u32 {
+            held.set(at + block::FLAGS, flags | flag::IN_TURNS);
+            TURNS.push(held, at);
+            held.add(TURNS_LENGTH, 1);
+        }
+    }
+
+    /// Ends a recipient that is in no queue, and lets it be told.
+    pub(super) fn end(&self, held: &Held<'_>, entry: usize, ending: Ending) {
+        recipient::end(held, entry, ending);
+        let at = block_of(&self.memory, entry);
+        let (word, high, counter) = match ending {
+            Ending::Delivered(_) => (block::DELIVERED, false, Counter::ForksDelivered),
+            Ending::Refused(_) => (block::DELIVERED, true, Counter::ForksFailed),
+            Ending::Unreachable(_) => (block::UNREACHABLE, false, Counter::ForksFailed),
+            Ending::Expired => (block::UNREACHABLE, true, Counter::ForksExpired),
+            Ending::Skipped(_) => (block::SKIPPED, false, Counter::ForksSkipped),
+        };
+        held.add(at + word, if high { 1 << 32 } else { 1 });
+        self.count(counter);
+        let (left, untold) = held.pair(at + block::LEFT);
+        held.set_pair(at + block::LEFT, left - 1, untold);
+        held.subtract(WAITING, 1);
+        held.add(ENDED, 1);
+        if OUTCOMES.push(held, entry) {
+            held.news.set(true);
+        }
+    }
+
+    /// How recipients of this message end without an attempt, if it sends nothing more.
+    pub(super) fn closing(&self, held: &Held<'_>, at: usize) -> Option<Ending> {
+        let flags = held.get(at + block::FLAGS);
+        (flags & flag::CLOSING != 0).then_some(match flags & flag::CANCELLED {
+            0 => Ending::Expired,
+            _ => Ending::Skipped(SkipReason::Cancelled),
+        })
+    }
+
+    /// Lets a message send nothing more.
+    pub(super) fn close(&self, held: &Held<'_>, at: usize, why: u64) {
+        let flags = held.get(at + block::FLAGS);
+        if flags & flag::CLOSING != 0 {
+            return;
+        }
+        if flags & flag::IN_TURNS != 0 {
+            leave_turns(held, at);
+        }
+        held.set(at + block::FLAGS, held.get(at + block::FLAGS) | flag::CLOSING | why);
+        let (_, in_flight) = held.pair(at + block::CURSOR);
+        held.set_pair(at + block::CURSOR, 0, in_flight);
+        CLOSING.push(held, at);
+        held.news.set(true);
+    }
+
+    /// Ends some of the recipients of messages that send nothing more; says whether there are others.
+    pub(super) fn close_some(&self, held: &Held<'_>) -> bool {
+        let Some(at) = CLOSING.head(held) else {
+            return false;
+        };
+        let Some(ending) = self.closing(held, at) else {
+            return false;
+        };
+        let block = self.block(at);
+        for _ in 0..STEPS {
+            if let Some(entry) = Queue(at + block::READY).pop(held) {
+                self.end(held, entry, ending);
+                self.leave_target(held, self.hash(block.own(entry).address));
+                continue;
+            }
+            let (cursor, in_flight) = held.pair(at + block::CURSOR);
+            if cursor as usize == block.count() {
+                CLOSING.remove(held, at);
+                break;
+            }
+            let entry = block.entry(cursor as usize);
+            if recipient::place(held, entry) == Place::Waiting {
+                self.end(held, entry, ending);
+            }
+            held.set_pair(at + block::CURSOR, cursor + 1, in_flight);
+        }
+        true
+    }
+}
+
+/// Takes a message out of the turns.
+fn leave_turns(held: &Held<'_>, at: usize) {
+    TURNS.remove(held, at);
+    held.subtract(TURNS_LENGTH, 1);
+    held.set(at + block::FLAGS, held.get(at + block::FLAGS) & !flag::IN_TURNS);
+}

@@ -1,0 +1,591 @@
+//! The engine against a model of what it promises (issue 4; U-6, M-3, M-4, S-5), driven through many
+//! schedules by a simulated proxy: completions in any order, failures, lack of memory, silence,
+//! cancelled and expired messages, several processes at once.
+
+// A test fails by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+use cimf::fanout::{
+    Attempt, Counters, Ending, Engine, Event, Limits, NotSent, Own, SkipReason, Submission, Tally,
+    Ticket,
+};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+const SCHEDULES: u64 = 12_000;
+/// More than any schedule needs; a schedule that does not end has lost something.
+const MOST_STEPS: usize = 200_000;
+const START: u64 = 1_800_000_000_000;
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        ((self.next() >> 33) as usize) % end
+    }
+
+    /// True once in `times`.
+    fn once_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+
+    fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len())]
+    }
+}
+
+/// What the model knows of a recipient.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    Waiting,
+    InFlight(u64),
+    /// Ended as the model knows; told or not.
+    Ended(Ending, bool),
+}
+
+struct Message {
+    recipients: Vec<(String, State)>,
+    window: u32,
+    breadth: Option<u32>,
+    in_flight: u32,
+    expires_at: u64,
+    cancelled: bool,
+    body: Vec<u8>,
+    finished: bool,
+    short_since: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Cell {
+    message: u64,
+    recipient: usize,
+    in_flight: bool,
+    held: bool,
+    sending: bool,
+}
+
+struct Model<'e> {
+    seed: u64,
+    random: Random,
+    now: u64,
+    limits: Limits,
+    cell_limit: usize,
+    engine: &'e Engine,
+    messages: HashMap<u64, Message>,
+    tickets: Vec<(Ticket<'e>, Message)>,
+    cells: HashMap<u64, Cell>,
+    past: Vec<u64>,
+    processes: Vec<Option<Attempt<'e>>>,
+    busy: HashSet<String>,
+    call_ids: HashMap<Vec<u8>, (u64, usize)>,
+    to_submit: usize,
+    told: usize,
+    attempts: usize,
+}
+
+/// Says which schedule failed.
+impl Drop for Model<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("schedule {} failed", self.seed);
+        }
+    }
+}
+
+fn limits(random: &mut Random) -> Limits {
+    Limits {
+        memory: 1,
+        messages: random.one_of(&[2, 5, 100]),
+        concurrency: random.one_of(&[1, 2, 3, 60]),
+        max_breadth: random.one_of(&[0, 1, 4, 60]),
+        forks_in_flight: random.one_of(&[1, 3, 10, 1000]),
+        target_order: !random.once_in(4),
+        target_queue: random.one_of(&[1, 2, 100]),
+        queue_lifetime: random.one_of(&[1, 5, 600]),
+        quota_originator: None,
+        quota_group: None,
+        rate: 0,
+    }
+}
+
+/// A header field of one recipient's own, and a piece of his own of the body.
+fn own_header(address: &str) -> String {
+    format!("Subject: {address}\r\n")
+}
+
+impl<'e> Model<'e> {
+    fn step(&mut self) {
+        match self.random.below(100) {
+            0..8 => self.submit(),
+            8..12 => self.settle_ticket(),
+            12..45 => self.run_process(),
+            45..70 => self.complete(),
+            70..82 => self.release(),
+            82..92 => self.tell(),
+            92..95 => self.engine.tick(self.now),
+            95..98 => self.now += self.random.below(700) as u64,
+            98 => self.disturb(),
+            _ => self.cancel(),
+        }
+    }
+
+    fn submit(&mut self) {
+        if self.to_submit == 0 {
+            return;
+        }
+        self.to_submit -= 1;
+        let random = &mut self.random;
+        let pool = random.one_of(&[3, 10, 40]);
+        let size = 1 + random.below(pool);
+        let start = random.below(pool);
+        let names: Vec<String> = (0..size)
+            .map(|n| format!("sip:u{}@home1.net", (start + n) % pool))
+            .collect();
+        let body = vec![b'x'; random.below(200)];
+        let max_breadth = random.one_of(&[None, None, Some(1), Some(2), Some(7), Some(500)]);
+        let expires_at = match random.once_in(5) {
+            true => self.now + random.below(3000) as u64,
+            false => 0,
+        };
+        let mut seed = [0; 16];
+        seed[..8].copy_from_slice(&random.next().to_le_bytes());
+        let submission = Submission {
+            originator: b"sip:ann@home1.net",
+            group: b"sip:hikers@im.home1.net",
+            from: b"<sip:ann@home1.net>",
+            headers: b"Max-Forwards: 69\r\n",
+            charging: b"",
+            body: &body,
+            insert_at: body.len() as u32 / 2,
+            max_breadth,
+            expires_at,
+            seed,
+        };
+        let has_more = |name: &str| name.contains('7');
+        let headers: Vec<String> = names.iter().map(|name| own_header(name)).collect();
+        let recipients = || {
+            names.iter().zip(&headers).map(|(name, header)| Own {
+                headers: if has_more(name) { header.as_bytes() } else { b"" },
+                body: if has_more(name) { name.as_bytes() } else { b"" },
+                ..Own::plain(name.as_bytes())
+            })
+        };
+        let Ok(ticket) = self.engine.reserve(&submission, recipients, self.now) else {
+            let load = self.engine.load();
+            assert!(
+                load.messages >= u64::from(self.limits.messages) || load.memory_free < 20_000,
+                "{load:?}"
+            );
+            return;
+        };
+        let breadth = match self.limits.max_breadth {
+            0 => max_breadth,
+            most => Some(max_breadth.unwrap_or(60).min(most)),
+        };
+        let window = self.limits.concurrency.min(breadth.unwrap_or(u32::MAX));
+        let message = Message {
+            recipients: names
+                .into_iter()
+                .map(|name| (name, State::Waiting))
+                .collect(),
+            window,
+            breadth,
+            in_flight: 0,
+            expires_at,
+            cancelled: false,
+            body,
+            finished: false,
+            short_since: 0,
+        };
+        self.tickets.push((ticket, message));
+    }
+
+    fn settle_ticket(&mut self) {
+        if self.tickets.is_empty() {
+            return;
+        }
+        let index = self.random.below(self.tickets.len());
+        let (ticket, message) = self.tickets.swap_remove(index);
+        if self.random.once_in(8) {
+            return;
+        }
+        let number = self.engine.start(ticket);
+        assert!(self.messages.insert(number, message).is_none());
+    }
+
+    fn run_process(&mut self) {
+        let index = self.random.below(self.processes.len());
+        match self.processes[index].take() {
+            None => self.processes[index] = self.claim(),
+            Some(attempt) => self.conclude(attempt),
+        }
+    }
+
+    fn claim(&mut self) -> Option<Attempt<'e>> {
+        let attempt = self.engine.next(self.now)?;
+        self.attempts += 1;
+        let (number, recipient) = (attempt.message(), attempt.recipient() as usize);
+        let message = self
+            .messages
+            .get_mut(&number)
+            .expect("a message that was started");
+        assert!(!message.cancelled, "a cancelled message is not sent");
+        let expired = message.expires_at != 0 && message.expires_at <= self.now;
+        assert!(!expired, "M-4: what has expired is not sent");
+        let share = message.window.min(message.recipients.len() as u32);
+        let (address, state) = &mut message.recipients[recipient];
+        assert_eq!(*state, State::Waiting, "sent twice");
+        *state = State::InFlight(attempt.cookie());
+        message.in_flight += 1;
+        assert!(message.in_flight <= message.window, "U-6: the window");
+        let fork = attempt.fork();
+        assert_eq!(fork.recipient, address.as_bytes());
+        let mut headers = Vec::new();
+        fork.write_headers(&mut headers);
+        let headers = String::from_utf8(headers).unwrap();
+        let written = headers
+            .lines()
+            .find_map(|line| line.strip_prefix("Max-Breadth: "));
+        let written: Option<u32> = written.map(|value| value.parse().unwrap());
+        assert_eq!(written, message.breadth.map(|breadth| breadth / share));
+        let has_more = address.contains('7');
+        assert_eq!(headers.contains(&own_header(address)), has_more);
+        let mut body = message.body.clone();
+        if has_more {
+            let middle = body.len() / 2;
+            body.splice(middle..middle, address.bytes());
+        }
+        assert_eq!(fork.body().as_ref(), body);
+        assert!(headers.contains(&format!("Content-Length: {}\r\n", body.len())));
+        let of = self
+            .call_ids
+            .insert(fork.call_id.as_bytes().to_vec(), (number, recipient));
+        assert!(
+            of.is_none_or(|of| of == (number, recipient)),
+            "a Call-ID of another fork"
+        );
+        if self.limits.target_order {
+            assert!(self.busy.insert(address.clone()), "M-3: two at one target");
+        }
+        let cell = Cell {
+            message: number,
+            recipient,
+            in_flight: true,
+            held: true,
+            sending: true,
+        };
+        assert!(self.cells.insert(attempt.cookie(), cell).is_none());
+        let in_flight = self.cells.values().filter(|cell| cell.in_flight).count();
+        assert!(
+            in_flight <= self.limits.forks_in_flight as usize,
+            "the cap of all forks"
+        );
+        let held = self.cells.values().filter(|cell| cell.held).count();
+        assert!(held <= self.cell_limit, "the cap of transactions");
+        Some(attempt)
+    }
+
+    fn conclude(&mut self, attempt: Attempt<'e>) {
+        let cookie = attempt.cookie();
+        let kind = self.random.below(10);
+        let cell = *self.cells.get(&cookie).unwrap();
+        if !(7..9).contains(&kind) {
+            drop(attempt);
+            self.change(cookie, |cell| cell.sending = false);
+            if cell.in_flight && !cell.held {
+                self.land(cookie, Ending::Unreachable(408));
+            }
+            return;
+        }
+        let why = if kind == 7 {
+            NotSent::OutOfMemory
+        } else {
+            NotSent::Failed
+        };
+        attempt.not_sent(why, self.now);
+        if cell.in_flight {
+            let message = self.messages.get_mut(&cell.message).unwrap();
+            if why == NotSent::OutOfMemory && message.short_since == 0 {
+                message.short_since = self.now;
+            }
+            let waited = self.now - message.short_since;
+            let too_long = waited >= u64::from(self.limits.queue_lifetime) * 1000;
+            let closed = self.engine_closes(cell.message);
+            match why {
+                NotSent::Failed => self.land(cookie, Ending::Unreachable(503)),
+                NotSent::OutOfMemory if closed.is_some() => self.land(cookie, closed.unwrap()),
+                NotSent::OutOfMemory if too_long => self.land(cookie, Ending::Expired),
+                NotSent::OutOfMemory => {
+                    message_of(&mut self.messages, cell).in_flight -= 1;
+                    let message = message_of(&mut self.messages, cell);
+                    let (address, state) = &mut message.recipients[cell.recipient];
+                    *state = State::Waiting;
+                    self.busy.remove(address);
+                }
+            }
+        }
+        self.change(cookie, |cell| {
+            (cell.sending, cell.held, cell.in_flight) = (false, false, false);
+        });
+    }
+
+    /// How a message ends its recipients, if the engine has noticed that it is to send no more.
+    fn engine_closes(&self, number: u64) -> Option<Ending> {
+        let message = &self.messages[&number];
+        message
+            .cancelled
+            .then_some(Ending::Skipped(SkipReason::Cancelled))
+    }
+
+    fn change(&mut self, cookie: u64, change: impl FnOnce(&mut Cell)) {
+        let cell = self.cells.get_mut(&cookie).unwrap();
+        change(cell);
+        if !(cell.held || cell.in_flight || cell.sending) {
+            self.cells.remove(&cookie);
+            self.past.push(cookie);
+        }
+    }
+
+    fn land(&mut self, cookie: u64, ending: Ending) {
+        let cell = self.cells[&cookie];
+        let message = message_of(&mut self.messages, cell);
+        message.in_flight -= 1;
+        let (address, state) = &mut message.recipients[cell.recipient];
+        assert_eq!(*state, State::InFlight(cookie));
+        *state = State::Ended(ending, false);
+        self.busy.remove(address);
+        self.change(cookie, |cell| cell.in_flight = false);
+    }
+
+    fn any_cell(&mut self, wanted: impl Fn(&Cell) -> bool) -> Option<u64> {
+        let cells = self.cells.iter().filter(|(_, cell)| wanted(cell));
+        let mut found: Vec<u64> = cells.map(|(cookie, _)| *cookie).collect();
+        found.sort_unstable();
+        (!found.is_empty()).then(|| self.random.one_of(&found))
+    }
+
+    fn complete(&mut self) {
+        // Sometimes before the process that sends has come back from the proxy.
+        let early = self.random.once_in(5);
+        let Some(cookie) = self.any_cell(|cell| cell.in_flight && cell.sending <= early) else {
+            return;
+        };
+        let code = self
+            .random
+            .one_of(&[200, 200, 202, 404, 408, 482, 486, 503, 603]);
+        self.engine.completed(cookie, code);
+        let ending = match code {
+            200..300 => Ending::Delivered(code),
+            408 => Ending::Unreachable(code),
+            code => Ending::Refused(code),
+        };
+        let cell = self.cells[&cookie];
+        message_of(&mut self.messages, cell).short_since = 0;
+        self.land(cookie, ending);
+    }
+
+    fn release(&mut self) {
+        // Rarely before the final response, which then never comes.
+        let early = self.random.once_in(10);
+        let Some(cookie) = self.any_cell(|cell| cell.held && cell.in_flight <= early) else {
+            return;
+        };
+        self.engine.released(cookie);
+        let cell = self.cells[&cookie];
+        self.change(cookie, |cell| cell.held = false);
+        if cell.in_flight && !cell.sending {
+            self.land(cookie, Ending::Unreachable(408));
+        }
+    }
+
+    /// Callbacks that come twice, too late or from nowhere.
+    fn disturb(&mut self) {
+        let cookie = match self.random.below(3) {
+            0 => self.random.next(),
+            _ if self.past.is_empty() => 0,
+            _ => self.random.one_of(&self.past),
+        };
+        if self.cells.contains_key(&cookie) {
+            return;
+        }
+        self.engine.completed(cookie, 200);
+        self.engine.released(cookie);
+        if let Some(done) = self.any_cell(|cell| !cell.in_flight) {
+            self.engine.completed(done, 404);
+        }
+        if let Some(done) = self.any_cell(|cell| !cell.held) {
+            self.engine.released(done);
+        }
+    }
+
+    fn cancel(&mut self) {
+        let mut live: Vec<u64> = self
+            .messages
+            .iter()
+            .filter(|(_, message)| !message.finished)
+            .map(|(number, _)| *number)
+            .collect();
+        live.sort_unstable();
+        if live.is_empty() || !self.random.once_in(4) {
+            return;
+        }
+        let number = self.random.one_of(&live);
+        // One that has expired already ends as expired.
+        let message = self.messages.get_mut(&number).unwrap();
+        if message.expires_at == 0 {
+            assert!(self.engine.cancel(number));
+            message.cancelled = true;
+        }
+    }
+
+    fn tell(&mut self) {
+        match self.engine.next_event() {
+            None => {}
+            Some(Event::Ended(outcome)) => {
+                self.told += 1;
+                assert_eq!(outcome.group(), b"sip:hikers@im.home1.net");
+                let message = self.messages.get_mut(&outcome.message()).unwrap();
+                let expired = message.expires_at != 0 && message.expires_at <= self.now;
+                let (address, state) = &mut message.recipients[outcome.recipient() as usize];
+                assert_eq!(outcome.fork().recipient, address.as_bytes());
+                match *state {
+                    State::Ended(ending, told) => {
+                        let late = expired && outcome.ending == Ending::Expired;
+                        assert!(ending == outcome.ending || late, "{ending:?}");
+                        assert!(!told, "told twice");
+                    }
+                    State::InFlight(_) => panic!("told before it ended"),
+                    State::Waiting => match outcome.ending {
+                        Ending::Expired => assert!(expired),
+                        Ending::Skipped(SkipReason::Cancelled) => assert!(message.cancelled),
+                        Ending::Skipped(SkipReason::TargetQueueFull) => {
+                            assert!(self.limits.target_order && self.limits.target_queue < 100);
+                        }
+                        other => panic!("{other:?} without an attempt"),
+                    },
+                }
+                *state = State::Ended(outcome.ending, true);
+            }
+            Some(Event::Finished(finished)) => {
+                let message = self.messages.get_mut(&finished.message()).unwrap();
+                assert!(!message.finished, "finished twice");
+                message.finished = true;
+                let mut tally = Tally::default();
+                for (address, state) in &message.recipients {
+                    let State::Ended(ending, true) = state else {
+                        panic!("finished, but {address} is {state:?}");
+                    };
+                    match ending {
+                        Ending::Delivered(_) => tally.delivered += 1,
+                        Ending::Refused(_) => tally.refused += 1,
+                        Ending::Unreachable(_) => tally.unreachable += 1,
+                        Ending::Expired => tally.expired += 1,
+                        Ending::Skipped(_) => tally.skipped += 1,
+                    }
+                }
+                assert_eq!(finished.tally, tally);
+                assert_eq!(tally.ended() as usize, message.recipients.len());
+            }
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.to_submit == 0
+            && self.tickets.is_empty()
+            && self.cells.is_empty()
+            && self.processes.iter().all(Option::is_none)
+            && self.messages.values().all(|message| message.finished)
+    }
+
+    fn run(&mut self) {
+        for _ in 0..MOST_STEPS {
+            if self.is_done() {
+                let load = self.engine.load();
+                let left = (
+                    load.messages,
+                    load.waiting,
+                    load.in_flight,
+                    load.cells,
+                    load.memory_used,
+                );
+                assert_eq!(left, (0, 0, 0, 0, 0));
+                assert!(self.engine.fanouts().is_empty());
+                return;
+            }
+            self.step();
+        }
+        let unfinished = self.messages.values().filter(|message| !message.finished);
+        panic!(
+            "not done: {} messages, {:?}",
+            unfinished.count(),
+            self.engine.load()
+        );
+    }
+}
+
+fn message_of(messages: &mut HashMap<u64, Message>, cell: Cell) -> &mut Message {
+    messages.get_mut(&cell.message).unwrap()
+}
+
+fn run(seed: u64) -> (usize, usize) {
+    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let limits = limits(&mut random);
+    let counters = Arc::new(Counters::new().unwrap());
+    let engine = Engine::new(limits.clone(), [7; 16], counters).unwrap();
+    let cell_limit = random.one_of(&[1, 4, 1000]);
+    engine.set_cell_limit(cell_limit);
+    let processes = 1 + random.below(4);
+    let to_submit = 1 + random.below(8);
+    let mut model = Model {
+        seed,
+        random,
+        now: START,
+        limits,
+        cell_limit,
+        engine: &engine,
+        messages: HashMap::new(),
+        tickets: Vec::new(),
+        cells: HashMap::new(),
+        past: Vec::new(),
+        processes: (0..processes).map(|_| None).collect(),
+        busy: HashSet::new(),
+        call_ids: HashMap::new(),
+        to_submit,
+        told: 0,
+        attempts: 0,
+    };
+    model.run();
+    (model.attempts, model.told)
+}
+
+#[test]
+fn over_many_schedules_each_recipient_ends_once_and_all_memory_comes_back() {
+    let threads = 2;
+    let totals: Vec<(usize, usize)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads)
+            .map(|thread| {
+                scope.spawn(move || {
+                    let seeds = (1..=SCHEDULES).filter(|seed| seed % threads == thread);
+                    seeds.map(run).fold((0, 0), |(attempts, told), more| {
+                        (attempts + more.0, told + more.1)
+                    })
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    let attempts: usize = totals.iter().map(|total| total.0).sum();
+    let told: usize = totals.iter().map(|total| total.1).sum();
+    eprintln!("{SCHEDULES} schedules, {attempts} attempts, {told} outcomes");
+    assert!(attempts > 100_000 && told > 100_000, "too little happened");
+}
