@@ -11,6 +11,7 @@ use super::layout::{MESSAGES, MESSAGES_LENGTH, PAUSED_UNTIL, block};
 use super::lists::Queue;
 use super::lock::Held;
 use super::recipient::{self, Ending, Place};
+use super::turns::leave_lists;
 use crate::control::{Fork, Shared};
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
@@ -75,11 +76,8 @@ impl Drop for Pinned<'_> {
     fn drop(&mut self) {
         let pins = &self.engine.memory.words()[self.at + block::PINS];
         if pins.fetch_sub(1, AcqRel) == DONE + 1 {
-            self.engine.with(|held| {
-                MESSAGES.remove(held, self.at);
-                held.subtract(MESSAGES_LENGTH, 1);
-                self.engine.arena.free(held, self.at);
-            });
+            self.engine
+                .with(|held| self.engine.give_back(held, self.at));
         }
     }
 }
@@ -160,6 +158,14 @@ impl Drop for Attempt<'_> {
 }
 
 impl Engine {
+    /// Gives back the memory of a message.
+    fn give_back(&self, held: &Held<'_>, at: usize) {
+        leave_lists(held, at);
+        MESSAGES.remove(held, at);
+        held.subtract(MESSAGES_LENGTH, 1);
+        self.arena.free(held, at);
+    }
+
     /// Keeps a block where it is.
     #[inline]
     pub(super) fn pin(&self, held: &Held<'_>, at: usize) {

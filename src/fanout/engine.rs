@@ -89,6 +89,8 @@ pub(super) mod flag {
     pub(in super::super) const CLOSING: u64 = 4;
     /// An administrator has cancelled it; otherwise it has expired.
     pub(in super::super) const CANCELLED: u64 = 8;
+    /// It is in the list of those, as some of its recipients have to be ended.
+    pub(in super::super) const IN_CLOSING: u64 = 32;
     /// The recipients that were put off are having their turn.
     pub(in super::super) const SECOND_PASS: u64 = 16;
 }
@@ -254,8 +256,8 @@ impl Engine {
                 let room = if held.get(MESSAGES_LENGTH) >= u64::from(limits.messages) {
                     Err(no_room(Reason::QueueFull)(wait_for_room(held)))
                 } else {
-                    let found =
-                        size.and_then(|size| Some((self.arena.allocate(held, size.words())?, size)));
+                    let found = size
+                        .and_then(|size| Some((self.arena.allocate(held, size.words())?, size)));
                     found.ok_or_else(|| no_room(Reason::QueueMemory)(wait_for_room(held)))
                 };
                 if room.is_err() {

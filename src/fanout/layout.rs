@@ -5,10 +5,7 @@
 use super::lists::{BlockList, Queue};
 
 /// Messages that may send, in the order of their turns.
-pub(super) const TURNS: BlockList = BlockList {
-    anchor: 8,
-    link: 0,
-};
+pub(super) const TURNS: BlockList = BlockList { anchor: 8, link: 0 };
 /// How many messages may send.
 pub(super) const TURNS_LENGTH: usize = 9;
 /// Messages that send nothing more: what is left of them is being ended. No message is in both lists.

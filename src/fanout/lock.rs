@@ -29,7 +29,10 @@ impl<'a> Held<'a> {
         let word = &memory.words()[LOCK];
         let own = u64::from(std::process::id());
         let mut inherited = false;
-        while word.compare_exchange_weak(0, own, Acquire, Relaxed).is_err() {
+        while word
+            .compare_exchange_weak(0, own, Acquire, Relaxed)
+            .is_err()
+        {
             if wait(word, own) {
                 inherited = true;
                 break;
@@ -110,10 +113,7 @@ fn wait(word: &AtomicU64, own: u64) -> bool {
         }
         holder = now;
     }
-    is_gone(holder)
-        && word
-            .compare_exchange(holder, own, Acquire, Relaxed)
-            .is_ok()
+    is_gone(holder) && word.compare_exchange(holder, own, Acquire, Relaxed).is_ok()
 }
 
 /// Whether no process with this id runs: it does not exist, or has ended and nobody has asked how.

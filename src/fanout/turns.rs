@@ -267,7 +267,10 @@ impl Engine {
         if flags & flag::IN_TURNS != 0 {
             leave_turns(held, at);
         }
-        held.set(at + block::FLAGS, held.get(at + block::FLAGS) | flag::CLOSING | why);
+        held.set(
+            at + block::FLAGS,
+            held.get(at + block::FLAGS) | flag::CLOSING | flag::IN_CLOSING | why,
+        );
         let (_, in_flight) = held.pair(at + block::CURSOR);
         held.set_pair(at + block::CURSOR, 0, in_flight);
         CLOSING.push(held, at);
@@ -291,7 +294,7 @@ impl Engine {
             }
             let (cursor, in_flight) = held.pair(at + block::CURSOR);
             if cursor as usize == block.count() {
-                CLOSING.remove(held, at);
+                leave_lists(held, at);
                 break;
             }
             let entry = block.entry(cursor as usize);
@@ -304,9 +307,23 @@ impl Engine {
     }
 }
 
+/// Takes a message out of the list of those that are to do something.
+pub(super) fn leave_lists(held: &Held<'_>, at: usize) {
+    let flags = held.get(at + block::FLAGS);
+    if flags & flag::IN_TURNS != 0 {
+        leave_turns(held, at);
+    } else if flags & flag::IN_CLOSING != 0 {
+        CLOSING.remove(held, at);
+        held.set(at + block::FLAGS, flags & !flag::IN_CLOSING);
+    }
+}
+
 /// Takes a message out of the turns.
 fn leave_turns(held: &Held<'_>, at: usize) {
     TURNS.remove(held, at);
     held.subtract(TURNS_LENGTH, 1);
-    held.set(at + block::FLAGS, held.get(at + block::FLAGS) & !flag::IN_TURNS);
+    held.set(
+        at + block::FLAGS,
+        held.get(at + block::FLAGS) & !flag::IN_TURNS,
+    );
 }

@@ -156,8 +156,7 @@ impl Proxy for Request<'_> {
         to.push(b'>');
         let mut dialog = dialog(fork, &to, self.next_hop);
         let (headers, body) = (fork.headers(), fork.body());
-        let (method, headers, body) =
-            (Str::of(b"MESSAGE"), Str::of(&headers), Str::of(&body));
+        let (method, headers, body) = (Str::of(b"MESSAGE"), Str::of(&headers), Str::of(&body));
         let mut request = UacReq {
             method: &method,
             headers: &headers,
