@@ -131,6 +131,10 @@ impl Arena {
                 },
             );
         }
+        // What it is used for starts as nothing, should this process die here.
+        for word in 0..LEAST - HEADER {
+            held.set(piece + HEADER + word, 0);
+        }
         let used = Header {
             size: taken,
             used: true,
@@ -178,6 +182,36 @@ impl Arena {
                 ..after
             },
         );
+    }
+
+    /// Lists the free pieces anew; gives the used ones. The size of a piece is changed by one write,
+    /// so that one can always go from piece to piece.
+    pub(super) fn recover(self, held: &Held<'_>) -> Vec<usize> {
+        for bin in 0..u64::BITS as usize / 2 {
+            held.set(ARENA_BINS + bin, 0);
+        }
+        held.set(ARENA_MAP, 0);
+        held.set(ARENA_FREE, 0);
+        let (mut piece, mut before, mut given) = (self.start, 0, Vec::new());
+        let end = self.start + self.words - 1;
+        while piece <= end {
+            let found = Header {
+                before,
+                ..header(held, piece)
+            };
+            set_header(held, piece, found);
+            match found.used {
+                true if piece < end => given.push(piece + HEADER),
+                true => {}
+                false => {
+                    insert(held, piece, found.size);
+                    held.add(ARENA_FREE, found.size as u64);
+                }
+            }
+            before = found.size;
+            piece += found.size.max(1);
+        }
+        given
     }
 
     /// Whether all of it is one free piece.

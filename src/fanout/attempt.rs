@@ -172,6 +172,11 @@ impl Engine {
         held.word(at + block::PINS).fetch_add(1, Relaxed);
     }
 
+    /// Whether it was told that a message is finished.
+    pub(super) fn is_done(&self, held: &Held<'_>, at: usize) -> bool {
+        held.get(at + block::PINS) & DONE != 0
+    }
+
     /// Keeps a block where it is until it is told that its message is finished, and no longer.
     pub(super) fn pin_for_the_last_time(&self, held: &Held<'_>, at: usize) {
         held.word(at + block::PINS).fetch_add(DONE + 1, Relaxed);

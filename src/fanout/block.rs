@@ -224,6 +224,44 @@ impl<'a> Block<'a> {
         }
     }
 
+    /// Words of the block that a record makes, if it may be one.
+    pub(super) fn words_of(record: &[u8]) -> Option<usize> {
+        let words = record.len() / BYTES + RECORD;
+        let is_whole = record.len() % BYTES == 0 && words > HEADER;
+        let count = record
+            .get(..BYTES)?
+            .try_into()
+            .map(u64::from_ne_bytes)
+            .ok()?;
+        let recipients = count as u32 as usize;
+        let fits = (count >> 32) as u32 == VERSION && text_start(0, recipients) <= words;
+        (is_whole && fits && recipients > 0).then_some(words)
+    }
+
+    /// Fills the block, of which nobody else knows yet, from a record; says whether it is sound.
+    pub(super) fn read(self, record: &[u8]) -> bool {
+        for word in 0..RECORD {
+            self.memory.set(self.at + word, 0);
+        }
+        self.memory.write((self.at + RECORD) * BYTES, record);
+        let words = record.len() / BYTES + RECORD;
+        let room = (words - text_start(0, self.count())) * BYTES;
+        let lengths = (0..TEXTS / 2).map(|word| self.pair(LENGTHS + word));
+        let mut end: usize = lengths
+            .map(|(low, high)| low as usize + high as usize)
+            .sum();
+        for number in 0..self.count() {
+            let entry = self.entry(number);
+            let start = self.memory.get(entry) as u32 as usize;
+            if start < end || number_of(self.memory, entry) != number {
+                return false;
+            }
+            end = start;
+        }
+        let last = self.memory.get(self.entry(self.count())) as usize;
+        last >= end && last <= room
+    }
+
     /// All that a journal has to keep; from this the same block can be made again.
     pub(super) fn record(self, size: Size) -> &'a [u8] {
         let words = size.words() - RECORD;

@@ -59,8 +59,8 @@ impl Cells {
         };
         let cell = Cell(self.0 + index * WORDS);
         let number = ((held.get(cell.0) >> BITS) + 1 & USE_MASK).max(1);
+        held.set_pair(cell.0 + 1, entry as u32, held.process as u32);
         held.set(cell.0, number << BITS | IN_FLIGHT | HELD | SENDING);
-        held.set(cell.0 + 1, entry as u64);
         held.add(CELLS_USED, 1);
         (cell, number << INDEX | index as u64)
     }
@@ -82,6 +82,20 @@ impl Cells {
         Cell(self.0 + (cookie & INDEX_MASK) as usize * WORDS)
     }
 
+    /// Lists the free entries anew, once `look` has said which bits each entry in use keeps.
+    pub(super) fn recover(self, held: &Held<'_>, mut look: impl FnMut(&Held<'_>, Cell) -> u64) {
+        let (_, ever) = held.pair(CELLS_FREE);
+        held.set_pair(CELLS_FREE, 0, ever);
+        held.set(CELLS_USED, 0);
+        for index in 0..ever as usize {
+            let cell = Cell(self.0 + index * WORDS);
+            held.add(CELLS_USED, 1);
+            if held.get(cell.0) & BITS_MASK == 0 || look(held, cell) == 0 {
+                self.free(held, cell);
+            }
+        }
+    }
+
     /// Gives back an entry that has lost its last bit.
     pub(super) fn free(self, held: &Held<'_>, cell: Cell) {
         let index = (cell.0 - self.0) / WORDS;
@@ -96,7 +110,12 @@ impl Cell {
     /// The recipient.
     #[inline]
     pub(super) fn entry(self, held: &Held<'_>) -> usize {
-        held.get(self.0 + 1) as usize
+        held.pair(self.0 + 1).0 as usize
+    }
+
+    /// The process that has sent or is sending.
+    pub(super) fn process(self, held: &Held<'_>) -> u64 {
+        u64::from(held.pair(self.0 + 1).1)
     }
 
     /// Takes bits away; gives the bits before.

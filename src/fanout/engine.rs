@@ -150,6 +150,9 @@ impl Engine {
     /// outcomes if there is something new for it.
     pub(super) fn with<T>(&self, work: impl FnOnce(&Held<'_>) -> T) -> T {
         let held = Held::take(&self.memory);
+        if held.inherited {
+            self.recover(&held);
+        }
         let result = work(&held);
         let news = held.news.get();
         drop(held);
@@ -299,16 +302,15 @@ impl Engine {
         ticket.started = true;
         let block = ticket.block;
         let number = block.number();
-        self.with(|held| self.publish(held, block));
+        self.with(|held| self.publish(held, block.at, block.count() as u32));
         number
     }
 
-    pub(super) fn publish(&self, held: &Held<'_>, block: Block<'_>) {
-        let count = block.count() as u32;
-        let at = block.at;
-        held.set_pair(at + block::LEFT, count, count);
+    /// Lets a message with this many recipients that have not ended take its turns.
+    pub(super) fn publish(&self, held: &Held<'_>, at: usize, left: u32) {
+        held.set_pair(at + block::LEFT, left, left);
         held.set(at + block::FLAGS, flag::STARTED | flag::IN_TURNS);
-        held.add(WAITING, u64::from(count));
+        held.add(WAITING, u64::from(left));
         MESSAGES.push(held, at);
         TURNS.push(held, at);
         held.add(TURNS_LENGTH, 1);

@@ -19,6 +19,8 @@ pub(super) struct Held<'a> {
     memory: &'a SharedMemory,
     /// Whether the reader of outcomes has something new to do.
     pub(super) news: Cell<bool>,
+    /// This process.
+    pub(super) process: u64,
     /// Whether the lock was taken from a process that died with it.
     pub(super) inherited: bool,
 }
@@ -27,7 +29,7 @@ impl<'a> Held<'a> {
     /// Waits for the lock. It is taken from a holder only if that process does not exist any more.
     pub(super) fn take(memory: &'a SharedMemory) -> Self {
         let word = &memory.words()[LOCK];
-        let own = u64::from(std::process::id());
+        let own = process();
         let mut inherited = false;
         while word
             .compare_exchange_weak(0, own, Acquire, Relaxed)
@@ -41,6 +43,7 @@ impl<'a> Held<'a> {
         Self {
             memory,
             news: Cell::new(false),
+            process: own,
             inherited,
         }
     }
@@ -54,6 +57,8 @@ impl<'a> Held<'a> {
     /// Changes the word at this index.
     #[inline]
     pub(super) fn set(&self, at: usize, value: u64) {
+        #[cfg(test)]
+        death::come_nearer();
         self.memory.set(at, value);
     }
 
@@ -87,18 +92,25 @@ impl<'a> Held<'a> {
     pub(super) fn word(&self, at: usize) -> &'a AtomicU64 {
         &self.memory.words()[at]
     }
-
-    /// The memory.
-    #[inline]
-    pub(super) fn memory(&self) -> &'a SharedMemory {
-        self.memory
-    }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
+        #[cfg(test)]
+        if death::has_come() {
+            return;
+        }
         self.memory.words()[LOCK].store(0, Release);
     }
+}
+
+/// This process.
+fn process() -> u64 {
+    #[cfg(test)]
+    if let Some(process) = death::process() {
+        return process;
+    }
+    u64::from(std::process::id())
 }
 
 /// Waits for a while; says whether the lock was taken from a dead holder.
@@ -117,12 +129,54 @@ fn wait(word: &AtomicU64, own: u64) -> bool {
 }
 
 /// Whether no process with this id runs: it does not exist, or has ended and nobody has asked how.
-fn is_gone(process: u64) -> bool {
+pub(super) fn is_gone(process: u64) -> bool {
     match std::fs::read_to_string(format!("/proc/{process}/stat")) {
         // The state stands behind the name, which is in parentheses and may have others in it.
         Ok(stat) => stat
             .rsplit_once(')')
             .is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X'])),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+/// Lets a thread of a test be a process that dies while it holds the lock.
+#[cfg(test)]
+pub(super) mod death {
+    use std::cell::Cell;
+
+    /// No process has such an id.
+    const PROCESS: u64 = u32::MAX as u64;
+
+    thread_local! {
+        static CHANGES_LEFT: Cell<Option<u32>> = const { Cell::new(None) };
+    }
+
+    /// From now on this thread is a process that dies with that many changes of words.
+    pub(in super::super) fn after(changes: u32) {
+        CHANGES_LEFT.set(Some(changes));
+    }
+
+    /// This thread is itself again; says whether death had come.
+    pub(in super::super) fn over() -> bool {
+        let came = has_come();
+        CHANGES_LEFT.set(None);
+        came
+    }
+
+    pub(super) fn come_nearer() {
+        if let Some(left) = CHANGES_LEFT.get() {
+            CHANGES_LEFT.set(Some(left.saturating_sub(1)));
+            if left == 1 {
+                std::panic::resume_unwind(Box::new("dead"));
+            }
+        }
+    }
+
+    pub(super) fn has_come() -> bool {
+        CHANGES_LEFT.get() == Some(0)
+    }
+
+    pub(super) fn process() -> Option<u64> {
+        CHANGES_LEFT.get().map(|_| PROCESS)
     }
 }

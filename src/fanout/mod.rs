@@ -17,10 +17,14 @@ mod outcomes;
 mod overview;
 pub mod recent_requests;
 mod recipient;
+mod recovery;
+mod restore;
 pub mod shared_memory;
 mod silent;
 mod submission;
 mod targets;
+#[cfg(test)]
+mod tests;
 mod turns;
 mod wake;
 
@@ -32,4 +36,5 @@ pub use outcomes::{Event, Finished, Outcome, Tally};
 pub use overview::{Fanout, Load};
 pub use recent_requests::RecentTable;
 pub use recipient::{Ending, SkipReason};
+pub use restore::NotRestored;
 pub use submission::{Own, Submission};

@@ -116,7 +116,9 @@ impl Engine {
                     pin: Pinned::new(self, finished),
                 }));
             }
-            let entry = OUTCOMES.pop(held)?;
+            let entry = OUTCOMES.head(held)?;
+            recipient::set_told(held, entry);
+            OUTCOMES.pop(held);
             let at = block_of(&self.memory, entry);
             let (left, untold) = held.pair(at + block::LEFT);
             held.set_pair(at + block::LEFT, left, untold - 1);

@@ -19,6 +19,7 @@ const PLACE_MASK: u64 = 0xf;
 const ATTEMPTS: u32 = 46;
 const ATTEMPTS_MASK: u64 = 0xf;
 const REPEATED: u64 = 1 << 50;
+const TOLD: u64 = 1 << 51;
 
 /// Where a recipient is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,12 +158,23 @@ pub(super) fn set_repeated(held: &Held<'_>, entry: usize) {
     held.set(entry + STATE, state(held, entry) | REPEATED);
 }
 
+/// Whether its outcome was told.
+pub(super) fn is_told(held: &Held<'_>, entry: usize) -> bool {
+    state(held, entry) & TOLD != 0
+}
+
+/// Notes that its outcome was told.
+#[inline]
+pub(super) fn set_told(held: &Held<'_>, entry: usize) {
+    held.set(entry + STATE, state(held, entry) | TOLD);
+}
+
 /// Ends the recipient.
 #[inline]
 pub(super) fn end(held: &Held<'_>, entry: usize, ending: Ending) {
     let (place, code) = ending.pack();
-    set_place(held, entry, place);
     change(held, entry, CODE, CODE_MASK, u64::from(code));
+    set_place(held, entry, place);
 }
 
 /// How the recipient ended; nothing if it has not.

@@ -48,6 +48,14 @@ impl Targets {
         self.chains * (1 + WORDS)
     }
 
+    /// Forgets all targets.
+    pub(super) fn clear(self, held: &Held<'_>) {
+        for chain in 0..self.chains {
+            held.set(self.start + chain, 0);
+        }
+        held.set(TARGETS_FREE, 0);
+    }
+
     fn chain(self, hash: u64) -> usize {
         self.start + (hash as usize & (self.chains - 1))
     }

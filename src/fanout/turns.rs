@@ -231,14 +231,7 @@ impl Engine {
     pub(super) fn end(&self, held: &Held<'_>, entry: usize, ending: Ending) {
         recipient::end(held, entry, ending);
         let at = block_of(&self.memory, entry);
-        let (word, high, counter) = match ending {
-            Ending::Delivered(_) => (block::DELIVERED, false, Counter::ForksDelivered),
-            Ending::Refused(_) => (block::DELIVERED, true, Counter::ForksFailed),
-            Ending::Unreachable(_) => (block::UNREACHABLE, false, Counter::ForksFailed),
-            Ending::Expired => (block::UNREACHABLE, true, Counter::ForksExpired),
-            Ending::Skipped(_) => (block::SKIPPED, false, Counter::ForksSkipped),
-        };
-        held.add(at + word, if high { 1 << 32 } else { 1 });
+        let counter = self.tally_up(held, at, ending);
         self.count(counter);
         let (left, untold) = held.pair(at + block::LEFT);
         held.set_pair(at + block::LEFT, left - 1, untold);
@@ -247,6 +240,19 @@ impl Engine {
         if OUTCOMES.push(held, entry) {
             held.news.set(true);
         }
+    }
+
+    /// Counts a recipient that has ended among those of its message.
+    pub(super) fn tally_up(&self, held: &Held<'_>, at: usize, ending: Ending) -> Counter {
+        let (word, high, counter) = match ending {
+            Ending::Delivered(_) => (block::DELIVERED, false, Counter::ForksDelivered),
+            Ending::Refused(_) => (block::DELIVERED, true, Counter::ForksFailed),
+            Ending::Unreachable(_) => (block::UNREACHABLE, false, Counter::ForksFailed),
+            Ending::Expired => (block::UNREACHABLE, true, Counter::ForksExpired),
+            Ending::Skipped(_) => (block::SKIPPED, false, Counter::ForksSkipped),
+        };
+        held.add(at + word, if high { 1 << 32 } else { 1 });
+        counter
     }
 
     /// How recipients of this message end without an attempt, if it sends nothing more.

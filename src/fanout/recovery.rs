@@ -1,0 +1,226 @@
+//! What is done when a process died while it held the lock: lists, counts and free memory are made
+//! anew from what each change writes first or last: the pieces of the arena, where each recipient is,
+//! and the transactions in use.
+
+#![forbid(unsafe_code)]
+
+use super::block::block_of;
+use super::cells::{HELD, IN_FLIGHT, SENDING};
+use super::engine::{Engine, flag};
+use super::layout::{
+    CLOSING, FINISHED, IN_FLIGHT as ALL_IN_FLIGHT, MESSAGES, MESSAGES_LENGTH, OUTCOMES, TURNS,
+    TURNS_LENGTH, WAITING, block,
+};
+use super::lock::{Held, is_gone};
+use super::recipient::{self, Ending, Place};
+use std::collections::HashSet;
+use std::sync::atomic::Ordering::Relaxed;
+
+impl Engine {
+    /// Makes everything anew that the dead process may have left half done.
+    #[cold]
+    pub(super) fn recover(&self, held: &Held<'_>) {
+        log::error!(
+            "a process died while it held the lock of the messages on their way: the other \
+             processes go on; a member may get a message twice, with the same Call-ID"
+        );
+        for list in [TURNS, CLOSING, MESSAGES] {
+            held.set(list.anchor, 0);
+        }
+        for word in [
+            TURNS_LENGTH,
+            MESSAGES_LENGTH,
+            OUTCOMES.0,
+            FINISHED,
+            ALL_IN_FLIGHT,
+            WAITING,
+        ] {
+            held.set(word, 0);
+        }
+        self.targets.clear(held);
+        let mut blocks = self.arena.recover(held);
+        held.set(MESSAGES_LENGTH, blocks.len() as u64);
+        blocks.retain(|&at| held.get(at + block::FLAGS) & flag::STARTED != 0);
+        blocks.sort_unstable_by_key(|&at| self.block(at).number());
+        let flying = self.recover_cells(held);
+        for &at in &blocks {
+            self.recover_message(held, at, &flying);
+        }
+        held.news.set(true);
+    }
+
+    /// A transaction that nobody knows of any more is given up; its recipient is sent to again.
+    /// Gives the recipients whose forks are in flight.
+    fn recover_cells(&self, held: &Held<'_>) -> HashSet<usize> {
+        let mut flying = HashSet::new();
+        self.cells.recover(held, |held, cell| {
+            let word = held.word(cell.word());
+            let bits = word.load(Relaxed) & (IN_FLIGHT | HELD | SENDING);
+            let entry = cell.entry(held);
+            let is_flying = recipient::place(held, entry) == Place::InFlight;
+            if bits & IN_FLIGHT == 0 {
+                // Its block may have been given back.
+                return bits;
+            }
+            let is_lost = bits & SENDING != 0 && is_gone(cell.process(held));
+            if is_flying && !is_lost {
+                flying.insert(entry);
+                let own = self.block(block_of(&self.memory, entry));
+                let hash = self.hash(own.own(entry).address);
+                self.targets.occupy(held, hash);
+                return bits;
+            }
+            if is_lost || recipient::ending(held, entry).is_none() {
+                if recipient::ending(held, entry).is_none() {
+                    recipient::set_place(held, entry, Place::Waiting);
+                    recipient::set_repeated(held, entry);
+                }
+                cell.take(held, IN_FLIGHT | HELD | SENDING);
+                return 0;
+            }
+            cell.take(held, IN_FLIGHT);
+            bits & !IN_FLIGHT
+        });
+        flying
+    }
+
+    fn recover_message(&self, held: &Held<'_>, at: usize, flying: &HashSet<usize>) {
+        MESSAGES.push(held, at);
+        if self.is_done(held, at) {
+            return;
+        }
+        let own = self.block(at);
+        let (mut left, mut untold, mut in_flight) = (0, 0, 0);
+        let mut ended = [0u32; 5];
+        for number in 0..own.count() {
+            let entry = own.entry(number);
+            recipient::set_link(held, entry, 0);
+            match recipient::ending(held, entry) {
+                None if flying.contains(&entry) => in_flight += 1,
+                None => recipient::set_place(held, entry, Place::Waiting),
+                Some(ending) => {
+                    let kind = match ending {
+                        Ending::Delivered(_) => 0,
+                        Ending::Refused(_) => 1,
+                        Ending::Unreachable(_) => 2,
+                        Ending::Expired => 3,
+                        Ending::Skipped(_) => 4,
+                    };
+                    ended[kind] += 1;
+                    if !recipient::is_told(held, entry) {
+                        untold += 1;
+                        OUTCOMES.push(held, entry);
+                    }
+                    continue;
+                }
+            }
+            left += 1;
+            untold += 1;
+        }
+        held.set_pair(at + block::LEFT, left, untold);
+        held.set_pair(at + block::CURSOR, 0, in_flight);
+        held.set(at + block::READY, 0);
+        held.set_pair(at + block::DELIVERED, ended[0], ended[1]);
+        held.set_pair(at + block::UNREACHABLE, ended[2], ended[3]);
+        held.set_pair(at + block::SKIPPED, ended[4], 0);
+        held.add(WAITING, u64::from(left));
+        held.add(ALL_IN_FLIGHT, u64::from(in_flight));
+        if untold == 0 {
+            held.set(FINISHED, at as u64);
+        }
+        let flags = held.get(at + block::FLAGS);
+        let kept = flags & (flag::STARTED | flag::CLOSING | flag::CANCELLED);
+        if kept & flag::CLOSING != 0 {
+            held.set(at + block::FLAGS, kept | flag::IN_CLOSING);
+            CLOSING.push(held, at);
+        } else {
+            held.set(at + block::FLAGS, kept);
+            self.enter_turns(held, at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{NOW, engine, start};
+    use super::super::{Event, lock::death};
+    use super::*;
+    use std::collections::HashMap;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// Sends what can be sent, and tells what is to be told.
+    fn go_on(engine: &Engine, told: &mut HashMap<(u64, u32), u32>, finished: &mut u32) {
+        while let Some(attempt) = engine.next(NOW) {
+            let cookie = attempt.cookie();
+            drop(attempt);
+            engine.completed(cookie, 200);
+            engine.released(cookie);
+        }
+        engine.tick(NOW);
+        while let Some(event) = engine.next_event() {
+            match event {
+                Event::Ended(outcome) => {
+                    let key = (outcome.message(), outcome.recipient());
+                    *told.entry(key).or_default() += 1;
+                }
+                Event::Finished(_) => *finished += 1,
+            }
+        }
+    }
+
+    #[test]
+    fn whenever_a_process_dies_the_others_send_to_all_that_are_left() {
+        let mut deaths = 0;
+        for changes in 1.. {
+            let engine = engine();
+            let first = start(&engine, &["sip:a@h", "sip:b@h", "sip:c@h"]);
+            let second = start(&engine, &["sip:c@h", "sip:b@h", "sip:d@h"]);
+            let in_flight = engine.next(NOW).unwrap();
+            let cookie = in_flight.cookie();
+            drop(in_flight);
+            let (mut told, mut finished) = (HashMap::new(), 0);
+            death::after(changes);
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                drop(engine.next(NOW));
+                engine.completed(cookie, 408);
+                let third = start(&engine, &["sip:e@h"]);
+                engine.cancel(third);
+                go_on(&engine, &mut told, &mut finished);
+            }));
+            let died = death::over();
+            deaths += u32::from(died);
+            // The proxy ends what it was given; nobody knows of an attempt that died.
+            engine.completed(cookie, 200);
+            engine.released(cookie);
+            let known: Vec<u64> = (0..1 << 4)
+                .flat_map(|cell| (1..8).map(move |n| n << 20 | cell))
+                .collect();
+            go_on(&engine, &mut told, &mut finished);
+            for cookie in known {
+                engine.completed(cookie, 200);
+                engine.released(cookie);
+            }
+            go_on(&engine, &mut told, &mut finished);
+            assert!(
+                told.values().all(|&times| times == 1),
+                "{changes}: {told:?}"
+            );
+            let of = |message| told.keys().filter(|(of, _)| *of == message).count();
+            // One outcome may have died with the process that was telling it.
+            assert!(of(first) + of(second) >= 5, "{changes}: {told:?}");
+            let load = engine.load();
+            assert_eq!(
+                (load.waiting, load.in_flight),
+                (0, 0),
+                "{changes}: {load:?}"
+            );
+            if !died {
+                assert_eq!((load.messages, load.memory_used, load.cells), (0, 0, 0));
+                break;
+            }
+            // A message that was being prepared or told is not given back.
+            assert!(load.messages <= 1, "{changes}: {load:?}");
+        }
+        assert!(deaths > 200, "only {deaths} deaths");
+    }
+}

@@ -1,0 +1,420 @@
+//! The engine's promises one by one.
+
+use super::{
+    Counters, Ending, Engine, Event, Limits, NotRestored, NotSent, Own, Quota, SkipReason,
+    Submission,
+};
+use crate::control::Reason;
+use std::sync::Arc;
+
+/// When the tests are.
+pub(super) const NOW: u64 = 1_800_000_000_000;
+
+/// No limit that matters.
+pub(super) fn limits() -> Limits {
+    Limits {
+        memory: 1,
+        messages: 1000,
+        concurrency: 60,
+        max_breadth: 60,
+        forks_in_flight: 1000,
+        target_order: true,
+        target_queue: 100,
+        queue_lifetime: 600,
+        quota_originator: None,
+        quota_group: None,
+        rate: 0,
+    }
+}
+
+pub(super) fn engine_with(limits: Limits) -> Engine {
+    Engine::new(limits, [7; 16], Arc::new(Counters::new().unwrap())).unwrap()
+}
+
+pub(super) fn engine() -> Engine {
+    engine_with(limits())
+}
+
+pub(super) fn submission() -> Submission<'static> {
+    Submission {
+        originator: b"sip:ann@home1.net",
+        group: b"sip:hikers@im.home1.net",
+        from: b"<sip:ann@home1.net>",
+        headers: b"Max-Forwards: 69\r\n",
+        charging: b"",
+        body: b"hi",
+        insert_at: 0,
+        max_breadth: None,
+        expires_at: 0,
+        seed: [9; 16],
+    }
+}
+
+/// Accepts and starts a message; gives its number.
+pub(super) fn start(engine: &Engine, names: &[&str]) -> u64 {
+    start_as(engine, &submission(), names)
+}
+
+fn start_as(engine: &Engine, submission: &Submission<'_>, names: &[&str]) -> u64 {
+    let own = || names.iter().map(|name| Own::plain(name.as_bytes()));
+    engine.start(engine.reserve(submission, own, NOW).unwrap())
+}
+
+/// Sends the next fork; gives whom to, of which message, and its cookie.
+fn send(engine: &Engine) -> Option<(String, u64, u64)> {
+    let attempt = engine.next(NOW)?;
+    let recipient = String::from_utf8(attempt.fork().recipient.to_vec()).unwrap();
+    Some((recipient, attempt.message(), attempt.cookie()))
+}
+
+fn endings(engine: &Engine) -> Vec<Ending> {
+    let events = std::iter::from_fn(|| engine.next_event());
+    let endings = events.filter_map(|event| match event {
+        Event::Ended(outcome) => Some(outcome.ending),
+        Event::Finished(_) => None,
+    });
+    endings.collect()
+}
+
+#[test]
+fn messages_take_turns() {
+    let engine = engine();
+    let first = start(&engine, &["sip:a@h", "sip:b@h", "sip:c@h"]);
+    let second = start(&engine, &["sip:d@h", "sip:e@h"]);
+    let sent = std::iter::from_fn(|| send(&engine));
+    let messages: Vec<u64> = sent.map(|(_, message, _)| message).collect();
+    assert_eq!(messages, [first, second, first, second, first]);
+}
+
+#[test]
+fn a_target_gets_messages_one_by_one_and_in_order() {
+    // M-3, T 102.
+    let engine = engine();
+    let messages: Vec<u64> = (0..4).map(|_| start(&engine, &["sip:a@h"])).collect();
+    for message in messages {
+        let (_, sent, cookie) = send(&engine).unwrap();
+        assert_eq!(sent, message);
+        assert_eq!(send(&engine), None);
+        engine.completed(cookie, 200);
+    }
+    assert_eq!(send(&engine), None);
+    assert_eq!(endings(&engine), [Ending::Delivered(200); 4]);
+}
+
+#[test]
+fn without_order_a_target_gets_all_at_once() {
+    // M-3.
+    let engine = engine_with(Limits {
+        target_order: false,
+        ..limits()
+    });
+    for _ in 0..4 {
+        start(&engine, &["sip:a@h"]);
+    }
+    assert_eq!(std::iter::from_fn(|| send(&engine)).count(), 4);
+}
+
+#[test]
+fn a_full_target_queue_skips_the_recipient_and_nobody_else() {
+    // M-3.
+    let engine = engine_with(Limits {
+        target_queue: 1,
+        ..limits()
+    });
+    for _ in 0..3 {
+        start(&engine, &["sip:a@h", "sip:b@h"]);
+    }
+    assert_eq!(std::iter::from_fn(|| send(&engine)).count(), 2);
+    let skipped = Ending::Skipped(SkipReason::TargetQueueFull);
+    assert_eq!(endings(&engine), [skipped, skipped]);
+}
+
+#[test]
+fn a_breadth_of_one_sends_one_after_the_other() {
+    // U-6, T 89.
+    let engine = engine();
+    let narrow = Submission {
+        max_breadth: Some(1),
+        ..submission()
+    };
+    start_as(&engine, &narrow, &["sip:a@h", "sip:b@h"]);
+    let attempt = engine.next(NOW).unwrap();
+    let headers = attempt.fork().headers().into_owned();
+    assert!(headers.starts_with(b"Max-Breadth: 1\r\n"));
+    assert!(engine.next(NOW).is_none());
+    engine.completed(attempt.cookie(), 404);
+    drop(attempt);
+    assert_eq!(send(&engine).unwrap().0, "sip:b@h");
+}
+
+#[test]
+fn breadth_is_shared_among_the_forks() {
+    // U-6, T 90.
+    for (max_breadth, received, names, written, sent) in [
+        (60, None, 2, Some("Max-Breadth: 30\r\n"), 2),
+        (60, Some(500), 100, Some("Max-Breadth: 1\r\n"), 60),
+        (0, None, 100, None, 60),
+        (0, Some(120), 60, Some("Max-Breadth: 2\r\n"), 60),
+    ] {
+        let engine = engine_with(Limits {
+            max_breadth,
+            ..limits()
+        });
+        let names: Vec<String> = (0..names).map(|n| format!("sip:u{n}@h")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let wide = Submission {
+            max_breadth: received,
+            ..submission()
+        };
+        start_as(&engine, &wide, &names);
+        let attempt = engine.next(NOW).unwrap();
+        let headers = String::from_utf8(attempt.fork().headers().into_owned()).unwrap();
+        assert_eq!(
+            headers.split_once("Max-F").map(|(own, _)| own),
+            Some(written.unwrap_or(""))
+        );
+        drop(attempt);
+        assert_eq!(1 + std::iter::from_fn(|| send(&engine)).count(), sent);
+    }
+}
+
+#[test]
+fn who_was_silent_goes_last() {
+    let engine = engine();
+    start(&engine, &["sip:a@h"]);
+    let (_, _, cookie) = send(&engine).unwrap();
+    engine.completed(cookie, 408);
+    start(&engine, &["sip:a@h", "sip:b@h", "sip:c@h"]);
+    let sent = std::iter::from_fn(|| send(&engine));
+    let order: Vec<String> = sent.map(|(recipient, _, _)| recipient).collect();
+    assert_eq!(order, ["sip:b@h", "sip:c@h", "sip:a@h"]);
+}
+
+#[test]
+fn what_the_proxy_has_no_memory_for_is_tried_again_for_a_while() {
+    let engine = engine();
+    start(&engine, &["sip:a@h"]);
+    for second in 0..600 {
+        let now = NOW + second * 1000;
+        let attempt = engine.next(now).unwrap();
+        attempt.not_sent(NotSent::OutOfMemory, now);
+        assert!(engine.next(now).is_none());
+    }
+    assert_eq!(endings(&engine), []);
+    let now = NOW + 600_000;
+    let attempt = engine.next(now).unwrap();
+    attempt.not_sent(NotSent::OutOfMemory, now);
+    assert_eq!(endings(&engine), [Ending::Expired]);
+    assert_eq!(engine.load().memory_used, 0);
+}
+
+#[test]
+fn memory_that_comes_free_ends_the_pause() {
+    let engine = engine();
+    start(&engine, &["sip:a@h", "sip:b@h"]);
+    let (_, _, cookie) = send(&engine).unwrap();
+    engine
+        .next(NOW)
+        .unwrap()
+        .not_sent(NotSent::OutOfMemory, NOW);
+    engine.completed(cookie, 200);
+    assert!(engine.next(NOW).is_none());
+    engine.released(cookie);
+    assert_eq!(send(&engine).unwrap().0, "sip:b@h");
+}
+
+#[test]
+fn what_is_left_of_an_expired_message_is_not_sent() {
+    // M-4.
+    let engine = engine();
+    let short = Submission {
+        expires_at: NOW + 1000,
+        max_breadth: Some(1),
+        ..submission()
+    };
+    start_as(&engine, &short, &["sip:a@h", "sip:b@h", "sip:c@h"]);
+    let (_, _, cookie) = send(&engine).unwrap();
+    engine.tick(NOW + 999);
+    assert_eq!(endings(&engine), []);
+    engine.tick(NOW + 1000);
+    assert_eq!(endings(&engine), [Ending::Expired; 2]);
+    engine.completed(cookie, 200);
+    assert_eq!(endings(&engine), [Ending::Delivered(200)]);
+}
+
+#[test]
+fn a_message_over_budget_is_refused_with_the_time_to_wait() {
+    // S-5, T 110.
+    let few = Quota {
+        messages: 2,
+        seconds: 60,
+    };
+    for (limits, reason, retry_after) in [
+        (
+            Limits {
+                quota_originator: Some(few),
+                ..limits()
+            },
+            Reason::OriginatorQuota,
+            30,
+        ),
+        (
+            Limits {
+                quota_group: Some(few),
+                ..limits()
+            },
+            Reason::GroupQuota,
+            30,
+        ),
+        (
+            Limits {
+                rate: 2,
+                ..limits()
+            },
+            Reason::Rate,
+            1,
+        ),
+        (
+            Limits {
+                messages: 2,
+                ..limits()
+            },
+            Reason::QueueFull,
+            2,
+        ),
+    ] {
+        let engine = engine_with(limits);
+        let own = || std::iter::once(Own::plain(b"sip:a@h"));
+        for _ in 0..5 {
+            // What is given back does not count.
+            drop(engine.reserve(&submission(), own, NOW).unwrap());
+        }
+        start(&engine, &["sip:a@h"]);
+        start(&engine, &["sip:a@h"]);
+        let refused = engine.reserve(&submission(), own, NOW).unwrap_err();
+        assert_eq!((refused.reason, refused.retry_after), (reason, retry_after));
+        assert!([480, 503].contains(&refused.reason.code()));
+    }
+}
+
+#[test]
+fn a_message_that_does_not_fit_into_memory_is_refused() {
+    // A.1 row 13.
+    let engine = engine();
+    let large = vec![b'x'; 600 << 10];
+    let large = Submission {
+        body: &large,
+        ..submission()
+    };
+    let own = || std::iter::once(Own::plain(b"sip:a@h"));
+    let ticket = engine.reserve(&large, own, NOW).unwrap();
+    let refused = engine.reserve(&large, own, NOW).unwrap_err();
+    assert_eq!(refused.reason, Reason::QueueMemory);
+    drop(ticket);
+    assert_eq!(engine.load().memory_used, 0);
+    assert!(engine.reserve(&large, own, NOW).is_ok());
+}
+
+#[test]
+fn a_message_taken_up_again_has_the_same_forks() {
+    let engine = engine();
+    let own = || {
+        [
+            Own::plain(b"sip:a@h"),
+            Own {
+                address: b"sip:b@h",
+                headers: b"Subject: b\r\n",
+                body: b"!",
+            },
+            Own::plain(b"sip:c@h"),
+        ]
+        .into_iter()
+    };
+    let ticket = engine.reserve(&submission(), own, NOW).unwrap();
+    let record = ticket.record().to_vec();
+    let number = engine.start(ticket);
+    let forks = |engine: &Engine| {
+        let attempts = std::iter::from_fn(|| engine.next(NOW));
+        let texts = attempts.map(|attempt| {
+            let mut text = Vec::new();
+            attempt.fork().write_headers(&mut text);
+            text.extend_from_slice(&attempt.fork().body());
+            (text, attempt.cookie())
+        });
+        texts.collect::<Vec<_>>()
+    };
+    let before = forks(&engine);
+    let again = super::tests::engine();
+    let told = [(0, Ending::Delivered(200))];
+    assert_eq!(again.restore(&record, told), Ok(Some(number)));
+    let after = forks(&again);
+    assert_eq!(after.len(), 2);
+    assert!(after.iter().zip(&before[1..]).all(|(a, b)| a.0 == b.0));
+    for (_, cookie) in after {
+        again.completed(cookie, 482);
+        again.released(cookie);
+    }
+    assert_eq!(endings(&again), [Ending::Delivered(482); 2]);
+    assert_eq!(again.load().memory_used, 0);
+    assert!(start(&again, &["sip:a@h"]) > number);
+    let all = (0..3).map(|number| (number, Ending::Expired));
+    assert_eq!(super::tests::engine().restore(&record, all), Ok(None));
+}
+
+#[test]
+fn a_damaged_record_is_refused_and_does_no_harm() {
+    let engine = engine();
+    let own = || [Own::plain(b"sip:a@h"), Own::plain(b"sip:b@h")].into_iter();
+    let ticket = engine.reserve(&submission(), own, NOW).unwrap();
+    let record = ticket.record().to_vec();
+    drop(ticket);
+    let none = || std::iter::empty();
+    for length in 0..record.len() {
+        let result = engine.restore(&record[..length], none());
+        assert_eq!(result, Err(NotRestored::Damaged), "{length}");
+    }
+    for place in 0..record.len() * 8 {
+        let mut damaged = record.clone();
+        damaged[place / 8] ^= 1 << (place % 8);
+        let engine = super::tests::engine();
+        let _ = engine.restore(&damaged, none());
+        while let Some(attempt) = engine.next(NOW) {
+            let _ = (attempt.fork().body(), attempt.fork().headers());
+        }
+        engine.fanouts();
+    }
+    assert_eq!(engine.load().memory_used, 0);
+}
+
+#[test]
+fn an_administrator_sees_what_is_under_way_and_may_stop_it() {
+    let engine = engine();
+    let narrow = Submission {
+        max_breadth: Some(1),
+        ..submission()
+    };
+    let number = start_as(&engine, &narrow, &["sip:a@h", "sip:b@h", "sip:c@h"]);
+    let (_, _, cookie) = send(&engine).unwrap();
+    let fanouts = engine.fanouts();
+    assert_eq!(fanouts.len(), 1);
+    let fanout = &fanouts[0];
+    assert_eq!(
+        (fanout.message, fanout.recipients, fanout.in_flight),
+        (number, 3, 1)
+    );
+    assert_eq!(
+        (fanout.group.as_slice(), fanout.accepted_at),
+        (submission().group, NOW)
+    );
+    assert!(!engine.cancel(number + 1));
+    assert!(engine.cancel(number));
+    assert!(engine.next(NOW).is_none());
+    engine.tick(NOW);
+    assert_eq!(
+        endings(&engine),
+        [Ending::Skipped(SkipReason::Cancelled); 2]
+    );
+    engine.completed(cookie, 200);
+    assert_eq!(endings(&engine), [Ending::Delivered(200)]);
+    assert!(engine.fanouts().is_empty());
+}

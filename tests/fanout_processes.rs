@@ -1,0 +1,199 @@
+//! The engine in real processes that share its memory (issue 4): every recipient once, and a process
+//! that is killed does not stop the others.
+
+// A test fails by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use cimf::fanout::shared_memory::SharedMemory;
+use cimf::fanout::{Counters, Engine, Event, Limits, Own, Submission};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+const RUNS: usize = 1_000;
+const WORKERS: usize = 3;
+/// Messages of each worker, and recipients of each message.
+const MESSAGES: usize = 3;
+const RECIPIENTS: usize = 12;
+const NOW: u64 = 1_800_000_000_000;
+/// Far beyond what any run takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn engine() -> Engine {
+    let limits = Limits {
+        memory: 1,
+        messages: 1000,
+        concurrency: 4,
+        max_breadth: 60,
+        forks_in_flight: 20,
+        target_order: true,
+        target_queue: 1000,
+        queue_lifetime: 600,
+        quota_originator: None,
+        quota_group: None,
+        rate: 0,
+    };
+    Engine::new(limits, [7; 16], Arc::new(Counters::new().unwrap())).unwrap()
+}
+
+fn start(engine: &Engine, recipients: usize) -> bool {
+    let submission = Submission {
+        originator: b"sip:ann@home1.net",
+        group: b"sip:hikers@im.home1.net",
+        from: b"<sip:ann@home1.net>",
+        headers: b"Max-Forwards: 69\r\n",
+        charging: b"",
+        body: b"hi",
+        insert_at: 0,
+        max_breadth: None,
+        expires_at: 0,
+        seed: [9; 16],
+    };
+    let names: Vec<String> = (0..recipients).map(|n| format!("sip:u{n}@h")).collect();
+    let own = || names.iter().map(|name| Own::plain(name.as_bytes()));
+    let ticket = engine.reserve(&submission, own, NOW);
+    ticket.map(|ticket| engine.start(ticket)).is_ok()
+}
+
+/// Runs `work` in a forked process.
+fn fork(work: impl FnOnce()) -> libc::pid_t {
+    // SAFETY: the child works on memory that it shares or owns, and exits without returning.
+    unsafe {
+        let child = libc::fork();
+        assert!(child >= 0);
+        if child == 0 {
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            libc::_exit(i32::from(result.is_err()));
+        }
+        child
+    }
+}
+
+fn wait_for(child: libc::pid_t) -> i32 {
+    let mut status = 0;
+    // SAFETY: the child is ours and is waited for once.
+    unsafe { libc::waitpid(child, &mut status, 0) };
+    status
+}
+
+/// One worker: starts its messages, sends, and completes what it has sent out of order.
+fn worker(engine: &Engine, seen: &SharedMemory, own: u64) {
+    let words = seen.words();
+    let mut pending = Vec::new();
+    let mut random = own;
+    for _ in 0..MESSAGES {
+        assert!(start(engine, RECIPIENTS));
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while words[0].load(SeqCst) == 0 {
+        assert!(Instant::now() < deadline, "{:?}", engine.load());
+        random = random.wrapping_mul(6364136223846793005).wrapping_add(1);
+        match engine.next(NOW) {
+            Some(attempt) if random >> 63 == 0 => {
+                let index = (attempt.message() as usize - 1) * RECIPIENTS;
+                words[1 + index + attempt.recipient() as usize].fetch_add(1, SeqCst);
+                pending.push(attempt.cookie());
+            }
+            Some(attempt) => {
+                let index = (attempt.message() as usize - 1) * RECIPIENTS;
+                words[1 + index + attempt.recipient() as usize].fetch_add(1, SeqCst);
+                let cookie = attempt.cookie();
+                engine.completed(cookie, 200);
+                engine.released(cookie);
+                drop(attempt);
+            }
+            None if pending.is_empty() => std::thread::yield_now(),
+            None => {}
+        }
+        if !pending.is_empty() && random >> 62 & 1 == 0 {
+            let cookie = pending.swap_remove((random >> 33) as usize % pending.len());
+            engine.completed(cookie, 200);
+            engine.released(cookie);
+        }
+    }
+    assert!(pending.is_empty());
+}
+
+#[test]
+fn forked_workers_send_to_each_recipient_once_in_1000_runs() {
+    let start = Instant::now();
+    let total = WORKERS * MESSAGES * RECIPIENTS;
+    for run in 0..RUNS {
+        let engine = engine();
+        let seen = SharedMemory::new(1 + total).unwrap();
+        let children: Vec<_> = (0..WORKERS)
+            .map(|own| fork(|| worker(&engine, &seen, (run * WORKERS + own) as u64)))
+            .collect();
+        let mut told = vec![0; total];
+        let mut finished = 0;
+        while finished < WORKERS * MESSAGES {
+            assert!(start.elapsed() < PATIENCE * 4, "{:?}", engine.load());
+            match engine.next_event() {
+                None => engine.wait(Duration::from_millis(100)),
+                Some(Event::Ended(outcome)) => {
+                    let index = (outcome.message() as usize - 1) * RECIPIENTS;
+                    told[index + outcome.recipient() as usize] += 1;
+                }
+                Some(Event::Finished(message)) => {
+                    assert_eq!(message.tally.delivered as usize, RECIPIENTS);
+                    finished += 1;
+                }
+            }
+        }
+        seen.words()[0].store(1, SeqCst);
+        for child in children {
+            assert_eq!(wait_for(child), 0, "a worker failed");
+        }
+        assert!(told.iter().all(|&count| count == 1), "told: {told:?}");
+        let sent = seen.words()[1..].iter().map(|count| count.load(SeqCst));
+        assert!(sent.clone().all(|count| count == 1), "sent not once");
+        let load = engine.load();
+        assert_eq!((load.messages, load.cells, load.memory_used), (0, 0, 0));
+    }
+}
+
+/// Does everything as fast as it can, so that death mostly finds it with the lock.
+fn busy(engine: &Engine) {
+    loop {
+        start(engine, 3);
+        while let Some(attempt) = engine.next(NOW) {
+            let cookie = attempt.cookie();
+            drop(attempt);
+            engine.completed(cookie, 200);
+            engine.released(cookie);
+        }
+        while engine.next_event().is_some() {}
+    }
+}
+
+#[test]
+fn a_killed_process_does_not_stop_the_others() {
+    const KILLS: u64 = 300;
+    let engine = engine();
+    let begin = Instant::now();
+    for kill in 0..KILLS {
+        let child = fork(|| busy(&engine));
+        std::thread::sleep(Duration::from_micros(500 + kill * 7919 % 1500));
+        // SAFETY: the child is ours and was not waited for.
+        unsafe { libc::kill(child, libc::SIGKILL) };
+        wait_for(child);
+        assert!(begin.elapsed() < PATIENCE, "{:?}", engine.load());
+        // The others go on: what is left is sent, and told.
+        assert!(start(&engine, 3), "{:?}", engine.load());
+        while let Some(attempt) = engine.next(NOW) {
+            let cookie = attempt.cookie();
+            drop(attempt);
+            engine.completed(cookie, 200);
+            engine.released(cookie);
+        }
+        while engine.next_event().is_some() {}
+        // A fork that the dead process was about to send or had sent has no proxy to end it here.
+        let load = engine.load();
+        assert!(load.in_flight <= kill + 1, "{load:?}");
+        assert!(load.messages <= 2 * (kill + 1), "{load:?}");
+        assert!(load.waiting <= 3 * (kill + 1), "{load:?}");
+        if load.in_flight > 10 {
+            return;
+        }
+    }
+}
