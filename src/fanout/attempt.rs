@@ -159,7 +159,7 @@ impl Drop for Attempt<'_> {
 
 impl Engine {
     /// Gives back the memory of a message.
-    fn give_back(&self, held: &Held<'_>, at: usize) {
+    pub(super) fn give_back(&self, held: &Held<'_>, at: usize) {
         leave_lists(held, at);
         MESSAGES.remove(held, at);
         held.subtract(MESSAGES_LENGTH, 1);
@@ -170,6 +170,16 @@ impl Engine {
     #[inline]
     pub(super) fn pin(&self, held: &Held<'_>, at: usize) {
         held.word(at + block::PINS).fetch_add(1, Relaxed);
+    }
+
+    /// Takes away the pin of a process that has died; says whether the block is to be given back.
+    pub(super) fn unpin(&self, held: &Held<'_>, at: usize) -> bool {
+        held.word(at + block::PINS).fetch_sub(1, AcqRel) == DONE + 1
+    }
+
+    /// Whether somebody uses the text of a block.
+    pub(super) fn is_pinned(&self, held: &Held<'_>, at: usize) -> bool {
+        held.get(at + block::PINS) & !DONE != 0
     }
 
     /// Whether it was told that a message is finished.

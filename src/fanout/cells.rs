@@ -8,6 +8,7 @@
 
 use super::layout::{CELL_LIMIT, CELLS_FREE, CELLS_USED};
 use super::lock::Held;
+use super::shared_memory::SharedMemory;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
 /// The most transactions that can be counted: tm takes 2.4 GB for as many.
@@ -75,6 +76,15 @@ impl Cells {
         let cell = Cell(self.0 + index * WORDS);
         let word = held.word(cell.0).load(Acquire);
         (word >> BITS == cookie >> INDEX && word & BITS_MASK != 0).then_some(cell)
+    }
+
+    /// The entries of forks that are being handed to the proxy.
+    pub(super) fn sending(self, memory: &SharedMemory) -> Vec<Cell> {
+        let ever = (memory.get(CELLS_FREE) >> 32) as usize;
+        let cells = (0..ever.min(MOST)).map(|index| Cell(self.0 + index * WORDS));
+        cells
+            .filter(|cell| memory.get(cell.0) & SENDING != 0)
+            .collect()
     }
 
     /// The entry that a cookie of an attempt under way means.

@@ -109,7 +109,8 @@ impl Engine {
     }
 
     /// What is done by the clock, to be called about once a second by the process that tells
-    /// outcomes, and when it is woken: ends what has expired or was cancelled.
+    /// outcomes, and when it is woken: ends what has expired or was cancelled, and takes back what
+    /// a process that died was about to send.
     pub fn tick(&self, now: u64) {
         self.with(|held| measure(held, now));
         self.each_message(|held, at| {
@@ -118,6 +119,7 @@ impl Engine {
             }
             true
         });
+        self.take_back_from_the_dead();
         while self.with(|held| self.close_some(held)) {}
     }
 

@@ -11,6 +11,7 @@ use super::layout::{
     CLOSING, FINISHED, IN_FLIGHT as ALL_IN_FLIGHT, MESSAGES, MESSAGES_LENGTH, OUTCOMES, TURNS,
     TURNS_LENGTH, WAITING, block,
 };
+use super::lists::Queue;
 use super::lock::{Held, is_gone};
 use super::recipient::{self, Ending, Place};
 use std::collections::HashSet;
@@ -75,6 +76,9 @@ impl Engine {
                     recipient::set_place(held, entry, Place::Waiting);
                     recipient::set_repeated(held, entry);
                 }
+                if is_lost {
+                    self.unpin(held, block_of(&self.memory, entry));
+                }
                 cell.take(held, IN_FLIGHT | HELD | SENDING);
                 return 0;
             }
@@ -84,9 +88,40 @@ impl Engine {
         flying
     }
 
+    /// Takes back the forks that a process was about to send when it died, to be called by the clock.
+    pub(super) fn take_back_from_the_dead(&self) {
+        for cell in self.cells.sending(&self.memory) {
+            self.with(|held| {
+                let is_sending = |held: &Held<'_>| held.get(cell.word()) & SENDING != 0;
+                if !is_sending(held) || !is_gone(cell.process(held)) {
+                    return;
+                }
+                let (entry, bits) = (cell.entry(held), cell.take(held, SENDING));
+                let at = block_of(&self.memory, entry);
+                if bits & IN_FLIGHT != 0 {
+                    self.lower(held, at);
+                    recipient::set_place(held, entry, Place::Ready);
+                    recipient::set_repeated(held, entry);
+                    Queue(at + block::READY).push_front(held, entry);
+                    self.enter_turns(held, at);
+                    self.close_again(held, at);
+                }
+                cell.take(held, IN_FLIGHT | HELD);
+                self.cells.free(held, cell);
+                if self.unpin(held, at) {
+                    self.give_back(held, at);
+                }
+            });
+        }
+    }
+
     fn recover_message(&self, held: &Held<'_>, at: usize, flying: &HashSet<usize>) {
         MESSAGES.push(held, at);
         if self.is_done(held, at) {
+            held.set(at + block::FLAGS, flag::STARTED);
+            if !self.is_pinned(held, at) {
+                self.give_back(held, at);
+            }
             return;
         }
         let own = self.block(at);

@@ -140,13 +140,14 @@ impl Engine {
 
     /// Takes a recipient whose target is ours, and gives the turn to the next message.
     fn claim(&self, held: &Held<'_>, at: usize, entry: usize) -> Step {
+        // Before the attempt exists, so that each one that is under way has its pin.
+        self.pin(held, at);
         let (_, cookie) = self.cells.allocate(held, entry);
         recipient::set_place(held, entry, Place::InFlight);
         recipient::count_attempt(held, entry);
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
         held.set_pair(at + block::CURSOR, cursor, in_flight + 1);
         held.add(IN_FLIGHT, 1);
-        self.pin(held, at);
         TURNS.remove(held, at);
         TURNS.push(held, at);
         Step::Claimed(entry, cookie)
@@ -281,6 +282,15 @@ impl Engine {
         held.set_pair(at + block::CURSOR, 0, in_flight);
         CLOSING.push(held, at);
         held.news.set(true);
+    }
+
+    /// Lets a recipient that has come back to a message that sends nothing more be ended.
+    pub(super) fn close_again(&self, held: &Held<'_>, at: usize) {
+        let flags = held.get(at + block::FLAGS);
+        if flags & (flag::CLOSING | flag::IN_CLOSING) == flag::CLOSING {
+            held.set(at + block::FLAGS, flags | flag::IN_CLOSING);
+            CLOSING.push(held, at);
+        }
     }
 
     /// Ends some of the recipients of messages that send nothing more; says whether there are others.
