@@ -1,5 +1,6 @@
 //! What the parameters with words for values choose between.
 
+/// Whether the originator gets his own message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SkipOriginator {
     /// Not from stored groups.
