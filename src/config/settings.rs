@@ -45,6 +45,10 @@ pub struct Settings {
     pub same_number: Option<bool>,
     /// `copy_headers`.
     pub copy_headers: Vec<String>,
+    /// `copy_prefs`.
+    pub copy_prefs: bool,
+    /// `strict_require`.
+    pub strict_require: bool,
     /// `send_action`.
     pub send_action: String,
     /// Whether `nested` is `expand`.

@@ -193,6 +193,18 @@ pub const PARAMETERS: &[Parameter] = &[
         help: "Further headers to copy into outgoing messages.",
     },
     Parameter {
+        name: "copy_prefs",
+        kind: Kind::Flag(|settings| &mut settings.copy_prefs),
+        default: "0",
+        help: "1: outgoing messages keep the sender's other Accept-Contact values, Reject-Contact and Request-Disposition. They narrow down which devices get the message.",
+    },
+    Parameter {
+        name: "strict_require",
+        kind: Kind::Flag(|settings| &mut settings.strict_require),
+        default: "0",
+        help: "1: a message to a service needs `Require: recipient-list-message`, as RFC 5365 asks of clients; without it the answer is 421.",
+    },
+    Parameter {
         name: "send_action",
         kind: Kind::Text(
             "the name of an action, such as allow-initiate-conference",

@@ -2,6 +2,7 @@
 
 use super::expiry::Lifetime;
 use super::passage::Passage;
+use super::preferences;
 use crate::sip::header::full_form;
 use crate::sip::message::Header;
 use crate::sip::number::write_decimal;
@@ -30,6 +31,7 @@ pub(super) fn shared_headers(
     out.extend_from_slice(&passage.policy.route_header);
     passage.write_assertions(request, &mut out)?;
     out.extend_from_slice(accept_contact);
+    preferences::write_others(request, passage.policy, &mut out)?;
     for header in request.headers() {
         if passage.copies(header) && !(content.is_some() && is_of_content(header)) {
             let name = match header.name {

@@ -5,6 +5,7 @@ use super::anonymity::{ANONYMOUS, tells_of_originator, write_privacy};
 use super::copying::is_copied;
 use super::originator::{Originator, Voucher};
 use super::policy::Policy;
+use super::preferences;
 use super::trust::Source;
 use crate::sip::message::Header;
 use crate::sip::{HeaderName, Malformed, NameAddr, Request, credentials};
@@ -65,6 +66,7 @@ impl<'a, 'o> Passage<'a, 'o> {
                 self.takes_credentials(header)
             }
             name if self.anonymous && tells_of_originator(name) => false,
+            HeaderName::Other if preferences::is_copied(header, self.policy) => true,
             _ => is_copied(header, &self.policy.copy_headers),
         }
     }

@@ -10,6 +10,7 @@ use super::expiry::{Lifetime, lifetime};
 use super::failure::{Failure, malformed};
 use super::group::Group;
 use super::nesting::expand;
+use super::notification::is_notification;
 use super::originator::{authenticate, authorise, check_from, own_members, wants_anonymity};
 use super::passage::Passage;
 use super::payload::{Content, Payload, has_list};
@@ -81,6 +82,9 @@ impl Recognised<'_> {
         if essentials.max_forwards == Some(0) {
             return Err(Reason::TooManyHops.into());
         }
+        if essentials.max_breadth == Some(0) {
+            return Err(Reason::NoBreadth.into());
+        }
         if !policy.pager_mode {
             return Err(Reason::PagerMode.into());
         }
@@ -91,7 +95,7 @@ impl Recognised<'_> {
         if !policy.hide_groups {
             check_pager_mode(target.as_ref().ok_or(Reason::UnknownGroup)?)?;
         }
-        check_require(&essentials)?;
+        check_require(&essentials, target.as_ref(), policy)?;
         let sender = authenticate(&self.request, &essentials.from, policy, source)?;
         let own_address = sender.identity.addresses.first();
         let own_address = own_address.ok_or(Reason::NoIdentity)?;
@@ -114,6 +118,9 @@ impl Recognised<'_> {
         let anonymous = check_privacy(&self.request, &essentials.from, policy, &permissions)?;
         let passage = Passage::new(policy, source, &sender, target.uri(), anonymous);
         self.check_lifetime_and_type(world.now)?;
+        if is_notification(&self.request) {
+            return Err(Reason::Notification.into());
+        }
         let Delivery {
             group,
             excluded,
@@ -165,6 +172,7 @@ impl Recognised<'_> {
             from,
             headers,
             charging,
+            max_breadth: essentials.max_breadth,
             body: content.map_or_else(|| self.request.body.to_vec(), |content| content.body),
             receipt,
         };
@@ -254,20 +262,26 @@ fn authorise_for_services(
 /// The option tag of the URI-list service (U-3), the only one that is understood.
 const LIST_MESSAGE: &[u8] = b"recipient-list-message";
 
-/// Row 6: every option that is required is understood.
-fn check_require(essentials: &Essentials<'_>) -> Result<(), Failure> {
-    let required = essentials.required.iter();
-    let unknown: Vec<&[u8]> = required
-        .copied()
-        .filter(|option| !option.eq_ignore_ascii_case(LIST_MESSAGE))
-        .collect();
-    if unknown.is_empty() {
-        return Ok(());
+/// Row 6: every option that is required is understood, and required where the policy insists on it.
+fn check_require(
+    essentials: &Essentials<'_>,
+    target: Option<&Target>,
+    policy: &Policy,
+) -> Result<(), Failure> {
+    let required = essentials.required.iter().copied();
+    let (known, unknown): (Vec<&[u8]>, Vec<&[u8]>) =
+        required.partition(|option| option.eq_ignore_ascii_case(LIST_MESSAGE));
+    if !unknown.is_empty() {
+        return Err(Failure {
+            named: unknown.join(&b", "[..]),
+            ..Reason::Extension.into()
+        });
     }
-    Err(Failure {
-        named: unknown.join(&b", "[..]),
-        ..Reason::Extension.into()
-    })
+    let is_service = matches!(target, Some(Target::Service(_)));
+    if policy.requires_option_tag && is_service && known.is_empty() {
+        return Err(Reason::OptionTagMissing.into());
+    }
+    Ok(())
 }
 
 /// Row 5, second half: the flag of the group or service, with the server's answer.
