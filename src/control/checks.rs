@@ -55,6 +55,8 @@ checks! {
     Repetition: "repetition", "3", None, "H-3, RFC 3261 §8.2.2.2";
     /// May it travel on (Max-Forwards)?
     Hops: "hops", "3", None, "U-5, RFC 7332 §5";
+    /// May it be sent to several (Max-Breadth)?
+    Breadth: "breadth", "3", None, "U-6, RFC 5393 §5.3";
     /// Is pager mode switched on for the server?
     PagerMode: "pager-mode", "4", Some(1), "A-2";
     /// Is the Request-URI a group or a service of this server?
@@ -75,6 +77,8 @@ checks! {
     Lifetime: "lifetime", "10", None, "M-4";
     /// Has the body a type?
     BodyType: "body-type", "10", None, "M-1";
+    /// Is it a message and no notification of what became of one?
+    Notification: "notification", "10", None, "M-9";
     /// Are the body and its list of recipients usable?
     List: "list", "10", None, "A-15, U-1, U-2, U-7, M-6, X-1 to X-5";
     /// Who are the members?

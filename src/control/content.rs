@@ -8,6 +8,7 @@ use super::expiry::Lifetime;
 use super::failure::Failure;
 use super::observer::{Note, Observer};
 use super::passage::Passage;
+use super::preferences;
 use super::refusal::Reason;
 use crate::sip::header::full_form;
 use crate::sip::message::Header;
@@ -80,6 +81,7 @@ impl Copy<'_, '_, '_> {
         observer.note(|| passage.note_of_assertions());
         passage.write_assertions(request, &mut out)?;
         out.extend_from_slice(self.accept_contact);
+        preferences::write_others(request, passage.policy, &mut out)?;
         for header in request.headers() {
             let obstacle = match self.of_body.is_some() && is_of_content(header) {
                 true => Some("tells of the whole body, of which a part was taken out (U-7)"),

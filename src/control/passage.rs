@@ -6,6 +6,7 @@ use super::copying::obstacle;
 use super::observer::Note;
 use super::originator::{Originator, Voucher};
 use super::policy::Policy;
+use super::preferences;
 use super::trust::Source;
 use crate::sip::message::Header;
 use crate::sip::{HeaderName, Malformed, NameAddr, Request, credentials};
@@ -77,6 +78,7 @@ impl<'a, 'o> Passage<'a, 'o> {
             name if self.anonymous && tells_of_originator(name) => {
                 Some("tells who the originator is, who stays anonymous (I-6)")
             }
+            HeaderName::Other if preferences::is_copied(header, self.policy) => None,
             _ => obstacle(header, &self.policy.copy_headers),
         }
     }

@@ -10,6 +10,7 @@ use super::directory::{Directory, Target};
 use super::essentials::Essentials;
 use super::expiry::{Lifetime, lifetime};
 use super::failure::{Failure, malformed};
+use super::notification::is_notification;
 use super::observer::{Note, Observer, Unobserved};
 use super::originator::{
     authenticate, authorise, authorise_for_services, check_from, wants_anonymity,
@@ -97,6 +98,10 @@ impl Recognised<'_> {
             return Err(Reason::TooManyHops.into());
         }
         observer.note(|| note_of_hops(essentials.max_forwards));
+        observer.check(Check::Breadth);
+        if essentials.max_breadth == Some(0) {
+            return Err(Reason::NoBreadth.into());
+        }
         observer.check(Check::PagerMode);
         if !policy.pager_mode {
             return Err(Failure::new(Reason::PagerMode, "pager_mode=0"));
@@ -110,7 +115,7 @@ impl Recognised<'_> {
         if !policy.hide_groups {
             check_pager_mode(target.as_ref().ok_or(Reason::UnknownGroup)?, observer)?;
         }
-        check_require(&essentials, observer)?;
+        check_require(&essentials, target.as_ref(), policy, observer)?;
         let sender = authenticate(&self.request, &essentials.from, policy, source, observer)?;
         let own_address = sender.identity.addresses.first();
         let own_address = own_address.ok_or(Reason::NoIdentity)?;
@@ -135,6 +140,10 @@ impl Recognised<'_> {
         let anonymous = check_privacy(&self.request, from, policy, &permissions, observer)?;
         let lifetime = self.check_lifetime(world.now, observer)?;
         self.check_body_type(observer)?;
+        observer.check(Check::Notification);
+        if is_notification(&self.request) {
+            return Err(Reason::Notification.into());
+        }
         let request = &self.request;
         let (groups, identity) = (&mut *world.groups, &sender.identity);
         let delivery = match &target {
@@ -167,6 +176,7 @@ impl Recognised<'_> {
             from,
             headers,
             charging,
+            max_breadth: essentials.max_breadth,
             body: body.unwrap_or_else(|| request.body.to_vec()),
             receipt,
         };
@@ -221,8 +231,13 @@ impl Recognised<'_> {
 /// The option tag of the URI-list service (U-3), the only one that is understood.
 const LIST_MESSAGE: &[u8] = b"recipient-list-message";
 
-/// Row 6: every option that is required is understood.
-fn check_require(essentials: &Essentials<'_>, observer: &mut impl Observer) -> Result<(), Failure> {
+/// Row 6: every option that is required is understood, and required where the policy insists on it.
+fn check_require(
+    essentials: &Essentials<'_>,
+    target: Option<&Target>,
+    policy: &Policy,
+    observer: &mut impl Observer,
+) -> Result<(), Failure> {
     observer.check(Check::Require);
     let is_known = |option: &[u8]| option.eq_ignore_ascii_case(LIST_MESSAGE);
     let required = essentials.required.iter().copied();
@@ -232,14 +247,18 @@ fn check_require(essentials: &Essentials<'_>, observer: &mut impl Observer) -> R
             false => Note::left(option, "not understood"),
         })
     });
-    let unknown: Vec<&[u8]> = required.filter(|option| !is_known(option)).collect();
-    if unknown.is_empty() {
-        return Ok(());
+    let (known, unknown): (Vec<&[u8]>, Vec<&[u8]>) = required.partition(|option| is_known(option));
+    if !unknown.is_empty() {
+        return Err(Failure {
+            named: unknown.join(&b", "[..]),
+            ..Reason::Extension.into()
+        });
     }
-    Err(Failure {
-        named: unknown.join(&b", "[..]),
-        ..Reason::Extension.into()
-    })
+    let is_service = matches!(target, Some(Target::Service(_)));
+    if policy.requires_option_tag && is_service && known.is_empty() {
+        return Err(Reason::OptionTagMissing.into());
+    }
+    Ok(())
 }
 
 /// Row 5, second half: the flag of the group or service, with the server's answer.

@@ -343,6 +343,52 @@ fn what_h_1_names_is_copied_and_nothing_else() {
 }
 
 #[test]
+fn preferences_are_copied_where_the_setting_says_so() {
+    // F-6; the IM tag never twice.
+    let mut case = Case::new()
+        .with("Accept-Contact: *;audio;require, *;+g.oma.sip-im;video, sip:x;automata")
+        .with("a: *;methods=\"MESSAGE\",\r\n *;+g.oma.sip-im=\"FALSE\"")
+        .with("j: *;automata")
+        .with("Request-Disposition: no-fork");
+    let are_preferences = |line: &String| {
+        let names = ["Accept-Contact", "Reject-Contact", "Request-Disposition"];
+        names.iter().any(|name| line.starts_with(name))
+    };
+    let preferences = |case: &Case| -> Vec<String> {
+        let shared = case.shared().into_iter();
+        shared.filter(are_preferences).collect()
+    };
+    let own = "Accept-Contact: *;+g.oma.sip-im;require;explicit";
+    assert_eq!(preferences(&case), [own]);
+    case.policy.copies_preferences = true;
+    let copied = [
+        own,
+        "Accept-Contact: *;audio;require",
+        "Accept-Contact: *;methods=\"MESSAGE\"",
+        "Reject-Contact: *;automata",
+        "Request-Disposition: no-fork",
+    ];
+    assert_eq!(preferences(&case), copied);
+}
+
+#[test]
+fn max_breadth_is_read_and_kept_for_the_fan_out() {
+    // U-6, A.1 row 3.
+    for (value, breadth) in [("1", 1), ("500", 500), ("4294967295", u32::MAX)] {
+        let case = Case::new().with(&format!("Max-Breadth: {value}"));
+        assert_eq!(case.accepted().max_breadth, Some(breadth));
+        assert!(!case.shared().iter().any(|line| line.contains("Breadth")));
+    }
+    assert_eq!(Case::new().accepted().max_breadth, None);
+    let zero = Case::new().with("Max-Breadth: 0").with("Privacy: id");
+    assert_eq!(zero.refused(), Reason::NoBreadth);
+    for lines in ["a", "", "-1", "4294967296", "1, 2", "1\r\nMax-Breadth: 1"] {
+        let case = Case::new().with(&format!("Max-Breadth: {lines}"));
+        assert_eq!(case.refused(), Reason::Malformed, "{lines}");
+    }
+}
+
+#[test]
 fn from_keeps_all_but_its_tag() {
     // U-4.
     let case = Case::new().set("From: \"Ann\" <sip:ann@home1.net;x=1>;a=\"b;c\";tag=9f2c;epid=7");

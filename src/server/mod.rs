@@ -7,6 +7,7 @@ mod policy;
 mod random_pool;
 mod start_error;
 
+pub use policy::policy;
 pub use random_pool::RandomPool;
 pub use start_error::StartError;
 
@@ -36,7 +37,7 @@ pub struct Server {
 impl Server {
     /// Checks the settings and the database, and makes the memory that workers share.
     pub fn open(settings: &Settings) -> Result<Self, StartError> {
-        let policy = policy::policy(settings)?;
+        let policy = policy(settings)?;
         for warning in policy::warnings(settings, &policy) {
             log::warn!("{warning}");
         }

@@ -31,6 +31,7 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
     };
     Ok(Policy {
         server_name: settings.server_name().to_owned(),
+        requires_option_tag: settings.strict_require,
         access: access(settings, &addressing)?,
         addressing,
         pager_mode: settings.pager_mode,
@@ -53,6 +54,7 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
         route_header: route.as_ref().map(route_header).unwrap_or_default(),
         route_is_originating: route.as_ref().is_some_and(is_originating),
         copy_headers: copy_headers(settings)?,
+        copies_preferences: settings.copy_prefs,
     })
 }
 

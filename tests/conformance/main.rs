@@ -9,6 +9,7 @@ mod support;
 mod checks;
 
 mod answers;
+mod breadth;
 mod charging;
 mod database;
 mod digest;
@@ -21,6 +22,8 @@ mod ims_as;
 mod lists;
 mod members;
 mod next_hop;
+mod notifications;
+mod preferences;
 mod repetition;
 mod rules;
 mod script;
@@ -174,6 +177,15 @@ both {
         t73_a_payload_is_opaque,
         a_service_is_for_its_own_subscribers,
         t106_a_recipient_without_consent_is_named,
+    }
+    breadth::{ t90_without_breadth_nothing_is_sent }
+    notifications::{
+        t104_a_message_that_asks_for_a_notification_is_unchanged,
+        t105_a_disposition_notification_is_not_exploded,
+    }
+    preferences::{
+        preferences_are_copied_on_request,
+        t63_the_option_tag_is_insisted_on_where_it_is_configured,
     }
     hostile::{
         broken_messages_do_no_harm,
