@@ -19,14 +19,17 @@ mod hostile;
 mod identity;
 mod identity_modes;
 mod ims_as;
+mod list_parts;
 mod lists;
 mod members;
 mod next_hop;
 mod notifications;
+mod outcomes;
 mod preferences;
 mod repetition;
 mod rules;
 mod script;
+mod service_rules;
 mod start;
 mod steps;
 mod workers;
@@ -204,6 +207,32 @@ both {
     preferences::{
         preferences_are_copied_on_request,
         t63_the_option_tag_is_insisted_on_where_it_is_configured,
+    }
+    list_parts::{
+        a_list_is_found_however_it_is_written,
+        a_list_that_may_not_be_taken_out_is_refused,
+        parts_that_are_no_list_stay_byte_for_byte,
+        who_may_not_use_a_service_is_refused_before_his_list_is_read,
+    }
+    service_rules::{
+        a_service_that_takes_no_messages_refuses_them,
+        service_acl_lets_others_use_a_service,
+        foreign_recipients_may_be_denied_or_have_to_consent,
+        members_of_a_group_have_consented,
+        t82_a_hundred_recipients_are_served_and_one_more_is_not,
+        the_limits_of_lists_are_settings,
+        a_duplicate_that_is_to_be_anonymous_makes_them_all_so,
+        method_and_body_of_an_entry_do_not_count,
+        a_one_to_many_message_of_rcs_is_served,
+    }
+    outcomes::{
+        whatever_a_member_answers_is_final,
+        whether_the_sender_gets_a_copy_is_a_setting,
+        without_the_tag_a_message_elsewhere_is_routed_on,
+        further_headers_are_copied_where_the_configuration_names_them,
+        the_log_tells_who_sent_to_whom_and_not_what,
+        a_message_of_three_bodies_goes_to_a_group_whole,
+        a_participant_count_does_not_limit_messages,
     }
     hostile::{
         broken_messages_do_no_harm,
