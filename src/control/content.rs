@@ -11,7 +11,7 @@ use crate::sip::{HeaderName, Malformed, Request};
 use std::time::SystemTime;
 
 /// Max-Forwards of a fork whose request had none (RFC 3261 §8.1.1.6).
-const DEFAULT_MAX_FORWARDS: u8 = 70;
+pub(super) const DEFAULT_MAX_FORWARDS: u8 = 70;
 
 /// Writes the header fields that all forks share, each with its CRLF.
 pub(super) fn shared_headers(

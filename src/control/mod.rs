@@ -46,7 +46,7 @@ pub use identifiers::{Identifiers, Token};
 pub use policy::{Believed, Feature, FromMismatch, Policy};
 pub use procedure::World;
 pub use reach::Reach;
-pub use recent::{Arrival, Receipt, RecentRequests, RequestKey};
+pub use recent::{Arrival, Circulating, Receipt, RecentRequests, RequestKey};
 pub use recognition::{NotOurs, Recognised, recognise};
 pub use refusal::{Reason, Refusal};
 pub use rules::{Asker, Permissions, Rules, Ruleset};

@@ -2,7 +2,7 @@
 
 use super::anonymity::check_privacy;
 use super::charging::{self, ForkCharging};
-use super::content::shared_headers;
+use super::content::{DEFAULT_MAX_FORWARDS, shared_headers};
 use super::decision::{Accepted, Answer, Decision};
 use super::directory::{Directory, Target};
 use super::essentials::Essentials;
@@ -15,7 +15,7 @@ use super::originator::{authenticate, authorise, check_from, own_members, wants_
 use super::passage::Passage;
 use super::payload::{Content, Payload, has_list};
 use super::policy::Policy;
-use super::recent::{Arrival, RecentRequests};
+use super::recent::{Arrival, Circulating, RecentRequests};
 use super::recipients::{history, recipients};
 use super::recognition::Recognised;
 use super::refusal::{Reason, Refusal};
@@ -178,6 +178,17 @@ impl Recognised<'_> {
         };
         if accepted.count() == 0 {
             return Err(Reason::NoRecipients.into());
+        }
+        if policy.detects_loops {
+            let circulating = Circulating {
+                originator: &accepted.originator,
+                target: target.uri().as_bytes(),
+                payload: self.request.body,
+                max_forwards: essentials.max_forwards.unwrap_or(DEFAULT_MAX_FORWARDS),
+            };
+            if world.recent.has_come_back(&circulating, world.now) {
+                return Err(Reason::Loop.into());
+            }
         }
         Ok(Decision::Accepted(accepted))
     }
