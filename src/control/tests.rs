@@ -1,5 +1,7 @@
 //! Decisions about whole messages: the order of table A.1, and the content of forks.
 
+mod observed;
+
 use super::*;
 use crate::sip::SipUri;
 use std::sync::Arc;
@@ -95,6 +97,10 @@ impl Case {
     }
 
     fn decide(&self) -> Result<Decision, NotOurs> {
+        self.decide_observed(&mut Unobserved)
+    }
+
+    fn decide_observed(&self, observer: &mut impl Observer) -> Result<Decision, NotOurs> {
         let message = format!(
             "{}\r\n\r\nTrail closed. Meet at the gate.",
             self.lines.join("\r\n")
@@ -112,8 +118,8 @@ impl Case {
             recent: &Forgetful,
             now: self.now,
         };
-        let recognised = recognise(&self.policy, message.as_bytes())?;
-        Ok(recognised.decide(&self.policy, &self.source, &mut world))
+        let recognised = recognise_observed(&self.policy, message.as_bytes(), observer)?;
+        Ok(recognised.decide_observed(&self.policy, &self.source, &mut world, observer))
     }
 
     #[track_caller]
