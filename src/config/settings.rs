@@ -43,12 +43,18 @@ pub struct Settings {
     pub skip_originator: SkipOriginator,
     /// `same_number`; empty means by `identity_mode`.
     pub same_number: Option<bool>,
+    /// Whether `tel_mode` is `convert`.
+    pub converts_tel: bool,
+    /// `tel_domain`.
+    pub tel_domain: String,
     /// `copy_headers`.
     pub copy_headers: Vec<String>,
     /// `copy_prefs`.
     pub copy_prefs: bool,
     /// `strict_require`.
     pub strict_require: bool,
+    /// `loop_cache`.
+    pub loop_cache: bool,
     /// `send_action`.
     pub send_action: String,
     /// Whether `nested` is `expand`.

@@ -187,6 +187,24 @@ pub const PARAMETERS: &[Parameter] = &[
         help: "1: `sip:+N@DOMAIN;user=phone` in a served domain is the same address as `tel:+N`. Empty means 1 with `identity_mode=pai`, else 0.",
     },
     Parameter {
+        name: "tel_mode",
+        kind: Kind::Text("keep or convert", |settings, value| {
+            let choices = [("keep", false), ("convert", true)];
+            choose(&choices, value, &mut settings.converts_tel)
+        }),
+        default: "keep",
+        help: "What tel addresses are sent to as: tel URIs (`keep`), or `sip:+N@TEL_DOMAIN;user=phone` (`convert`) for a next hop that does not route tel URIs.",
+    },
+    Parameter {
+        name: "tel_domain",
+        kind: Kind::Text("a domain", |settings, value| {
+            value.clone_into(&mut settings.tel_domain);
+            is_host_text(value)
+        }),
+        default: "",
+        help: "The domain of telephone numbers with `tel_mode=convert`. `sip:+N@` this domain with `;user=phone` is then the same address as `tel:+N`.",
+    },
+    Parameter {
         name: "copy_headers",
         kind: Kind::List("a header name", |settings| &mut settings.copy_headers),
         default: "",
@@ -203,6 +221,12 @@ pub const PARAMETERS: &[Parameter] = &[
         kind: Kind::Flag(|settings| &mut settings.strict_require),
         default: "0",
         help: "1: a message to a service needs `Require: recipient-list-message`, as RFC 5365 asks of clients; without it the answer is 421.",
+    },
+    Parameter {
+        name: "loop_cache",
+        kind: Kind::Flag(|settings| &mut settings.loop_cache),
+        default: "0",
+        help: "1: a message that comes back within 30 seconds from another server, which has it from us, is answered 482: same sender, group and body, and a lower Max-Forwards than at first. Each message then takes a second place of `recent_requests`.",
     },
     Parameter {
         name: "send_action",

@@ -55,15 +55,15 @@ checks! {
     Repetition: "repetition", "3", None, "H-3, RFC 3261 §8.2.2.2";
     /// May it travel on (Max-Forwards)?
     Hops: "hops", "3", None, "U-5, RFC 7332 §5";
-    /// May it be sent to several (Max-Breadth)?
-    Breadth: "breadth", "3", None, "U-6, RFC 5393 §5.3";
+    /// May it be spread at all (Max-Breadth)?
+    Breadth: "breadth", "3", None, "U-6, RFC 5393 §5.3.3";
     /// Is pager mode switched on for the server?
     PagerMode: "pager-mode", "4", Some(1), "A-2";
     /// Is the Request-URI a group or a service of this server?
     Target: "target", "5", Some(2), "A-3, A-5, A-6";
     /// Is pager mode switched on for this group or service?
     TargetPagerMode: "target-pager-mode", "5", Some(1), "A-2";
-    /// Is every option that Require names understood?
+    /// Is every option that Require names understood, and the one of services named where `strict_require` asks for it?
     Require: "require", "6", None, "U-3, RFC 3261 §8.2.2.3";
     /// Who is the originator, and who says so?
     Identity: "identity", "7", Some(3), "A-7, I-1, I-2";
@@ -77,8 +77,8 @@ checks! {
     Lifetime: "lifetime", "10", None, "M-4";
     /// Has the body a type?
     BodyType: "body-type", "10", None, "M-1";
-    /// Is it a message and no notification of what became of one?
-    Notification: "notification", "10", None, "M-9";
+    /// Is it no disposition notification?
+    Notification: "notification", "10", None, "M-9, RFC 5438 §8.3";
     /// Are the body and its list of recipients usable?
     List: "list", "10", None, "A-15, U-1, U-2, U-7, M-6, X-1 to X-5";
     /// Who are the members?
@@ -91,6 +91,8 @@ checks! {
     Content: "content", "10", None, "H-1, H-2, S-7, I-3, N-4 to N-7";
     /// Is there at least one recipient?
     AnyRecipient: "any-recipient", "11", Some(5), "A-9";
+    /// Has it not come back from another server, where `loop_cache` asks for it?
+    Loop: "loop", "3", None, "H-5";
 }
 
 impl Check {

@@ -18,7 +18,7 @@ use crate::sip::{HeaderName, Malformed, Request};
 use std::time::SystemTime;
 
 /// Max-Forwards of a fork whose request had none (RFC 3261 §8.1.1.6).
-const DEFAULT_MAX_FORWARDS: u8 = 70;
+pub(super) const DEFAULT_MAX_FORWARDS: u8 = 70;
 
 /// What goes from a message into its forks.
 pub(super) struct Copy<'c, 'm, 'o> {

@@ -51,7 +51,7 @@ pub use observer::{Note, Observer, Record, Unobserved, Use};
 pub use policy::{Believed, Feature, FromMismatch, Policy};
 pub use procedure::World;
 pub use reach::Reach;
-pub use recent::{Arrival, Receipt, RecentRequests, RequestKey};
+pub use recent::{Arrival, Circulating, Receipt, RecentRequests, RequestKey};
 pub use recognition::{NotOurs, Recognised, recognise, recognise_observed};
 pub use refusal::{Reason, Refusal};
 pub use rules::{Asker, Permissions, Rules, Ruleset};

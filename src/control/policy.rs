@@ -47,6 +47,8 @@ pub struct Policy {
     pub route_header: Vec<u8>,
     /// Whether the Route asks for originating treatment, by `orig` (N-2).
     pub route_is_originating: bool,
+    /// Whether a message that comes back from another server is refused (H-5).
+    pub detects_loops: bool,
     /// Names of further header fields to copy (H-1).
     pub copy_headers: Vec<String>,
     /// Whether what the sender prefers of the recipients' devices goes into the forks (F-6).
@@ -104,6 +106,7 @@ impl Policy {
             addressing: Addressing {
                 reach: super::Reach::Core { tls: false },
                 same_number: true,
+                tel_domain: None,
                 domains: vec!["im.home1.net".to_owned(), "home1.net".to_owned()],
             },
             pager_mode: true,
@@ -134,6 +137,7 @@ impl Policy {
             trusted_next_hop: true,
             route_header: Vec::new(),
             route_is_originating: false,
+            detects_loops: false,
             copy_headers: Vec::new(),
             copies_preferences: false,
             access: Access::default(),

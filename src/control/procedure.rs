@@ -3,7 +3,7 @@
 use super::anonymity::check_privacy;
 use super::charging;
 use super::checks::Check;
-use super::content::{Copy, Shared, hops_of_forks};
+use super::content::{Copy, DEFAULT_MAX_FORWARDS, Shared, hops_of_forks};
 use super::decision::{Accepted, Answer, Decision};
 use super::delivery::Delivery;
 use super::directory::{Directory, Target};
@@ -17,7 +17,7 @@ use super::originator::{
 };
 use super::passage::Passage;
 use super::policy::Policy;
-use super::recent::{Arrival, RecentRequests};
+use super::recent::{Arrival, Circulating, RecentRequests};
 use super::recognition::Recognised;
 use super::refusal::{Reason, Refusal};
 use super::rules::Asker;
@@ -185,6 +185,18 @@ impl Recognised<'_> {
             return Err(Reason::NoRecipients.into());
         }
         observer.note(|| Note::fact("", format!("recipients: {}", accepted.count())));
+        if policy.detects_loops {
+            observer.check(Check::Loop);
+            let circulating = Circulating {
+                originator: &accepted.originator,
+                target: target.uri().as_bytes(),
+                payload: request.body,
+                max_forwards: essentials.max_forwards.unwrap_or(DEFAULT_MAX_FORWARDS),
+            };
+            if world.recent.has_come_back(&circulating, world.now) {
+                return Err(Reason::Loop.into());
+            }
+        }
         Ok(Decision::Accepted(accepted))
     }
 

@@ -46,7 +46,7 @@ pub(super) fn recipients(
     observer.check(Check::ListedRecipients);
     let mut without_consent = Vec::new();
     for number in 0..group.members() as u32 {
-        let Some(text) = group.recipient(number) else {
+        let Some(text) = group.address(number) else {
             continue;
         };
         let Ok(uri) = Uri::parse(text) else {
@@ -137,7 +137,7 @@ pub(super) fn history(entries: &[Entry], group: &Group, policy: &Policy) -> Opti
     }
     let recipients: Vec<_> = (0..group.members() as u32)
         .filter_map(|number| {
-            let uri = Uri::parse(group.recipient(number)?).ok()?;
+            let uri = Uri::parse(group.address(number)?).ok()?;
             Some((uri, seen.get(number as usize).copied()?))
         })
         .collect();

@@ -101,6 +101,8 @@ reasons! {
     ForeignListed: 403, "S-3", "A foreign recipient";
     /// Somebody in the list has not consented.
     NoConsent: 470, "U-12", "Consent missing";
+    /// The message has been here before and comes back from another server.
+    Loop: 482, "H-5", "Message has come back";
     /// The groups cannot be read now.
     Unavailable: 500, "A.1 row 11", "Groups not available";
     /// The group has nobody to send to.

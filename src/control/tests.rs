@@ -37,6 +37,10 @@ impl RecentRequests for Forgetful {
     }
 
     fn accept(&self, _: Receipt) {}
+
+    fn has_come_back(&self, _: &Circulating<'_>, _: SystemTime) -> bool {
+        true
+    }
 }
 
 /// A server, a sender and a message, to be changed before the decision.
@@ -371,6 +375,15 @@ fn preferences_are_copied_where_the_setting_says_so() {
         "Request-Disposition: no-fork",
     ];
     assert_eq!(preferences(&case), copied);
+}
+
+#[test]
+fn messages_that_come_back_are_refused_where_the_setting_says_so() {
+    // H-5: the memory of these tests takes each for one.
+    let mut case = Case::new();
+    case.accepted();
+    case.policy.detects_loops = true;
+    assert_eq!(case.refused(), Reason::Loop);
 }
 
 #[test]

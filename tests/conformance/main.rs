@@ -21,10 +21,12 @@ mod identity_modes;
 mod ims_as;
 mod list_parts;
 mod lists;
+mod loops;
 mod members;
 mod next_hop;
 mod notifications;
 mod outcomes;
+mod numbers;
 mod preferences;
 mod repetition;
 mod rules;
@@ -198,6 +200,15 @@ both {
         t73_a_payload_is_opaque,
         a_service_is_for_its_own_subscribers,
         t106_a_recipient_without_consent_is_named,
+    }
+    loops::{
+        t87_a_message_that_comes_back_is_refused,
+        without_the_setting_messages_may_come_back,
+    }
+    numbers::{
+        t52_a_number_is_sent_to_as_a_sip_address,
+        t52_a_list_names_a_number_once_under_two_addresses,
+        a_sips_member_is_skipped_without_tls,
     }
     breadth::{ t90_without_breadth_nothing_is_sent }
     notifications::{
