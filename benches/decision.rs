@@ -5,8 +5,8 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use cimf::control::{
-    Accepted, Access, Addressing, Believed, Charging, Decision, Directory, Feature, Policy, Reach,
-    Source, Target, Transport, TrustedPeer, Unavailable, World, recognise,
+    Accepted, Access, Addressing, Believed, Charging, Decision, Directory, Feature, Lists, Policy,
+    Reach, Source, Target, Transport, TrustedPeer, Unavailable, World, recognise,
 };
 use cimf::fanout::RecentTable;
 use cimf::server::RandomPool;
@@ -43,6 +43,7 @@ fn policy() -> Policy {
         hide_groups: false,
         skip_originator: true,
         skip_originator_of_lists: false,
+        lists: Lists::default(),
         max_entries: 1000,
         max_recipients: 100,
         trusted_peers: vec![TrustedPeer::parse("tcp:127.0.0.0/8").unwrap()],

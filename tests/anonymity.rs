@@ -6,8 +6,8 @@
 
 use cimf::control::rules::{Rule, Rules, Ruleset};
 use cimf::control::{
-    Accepted, Access, Addressing, Believed, Charging, Decision, Directory, Feature, Group, Policy,
-    Reach, Reason, Source, Target, Transport, TrustedPeer, Unavailable, World, recognise,
+    Accepted, Access, Addressing, Believed, Charging, Decision, Directory, Feature, Group, Lists,
+    Policy, Reach, Reason, Source, Target, Transport, TrustedPeer, Unavailable, World, recognise,
 };
 use cimf::fanout::RecentTable;
 use cimf::server::RandomPool;
@@ -56,6 +56,7 @@ fn policy() -> Policy {
         hide_groups: false,
         skip_originator: true,
         skip_originator_of_lists: false,
+        lists: Lists::default(),
         max_entries: 1000,
         max_recipients: 100,
         trusted_peers: vec![TrustedPeer::parse("127.0.0.1").unwrap()],
@@ -126,7 +127,8 @@ fn refusal(decision: Decision) -> Reason {
 fn fork(accepted: &Accepted) -> String {
     let mut text = Vec::new();
     let recipients: Vec<_> = accepted.recipients().collect();
-    assert_eq!(recipients, [b"sip:bob@home1.net"]);
+    let addresses: Vec<_> = recipients.iter().map(|it| it.address).collect();
+    assert_eq!(addresses, [b"sip:bob@home1.net"]);
     let fork = accepted.fork(recipients[0], &mut RandomPool::new());
     fork.write_headers(&mut text);
     String::from_utf8(text).unwrap()

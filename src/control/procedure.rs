@@ -4,18 +4,18 @@ use super::anonymity::check_privacy;
 use super::charging::{self, ForkCharging};
 use super::content::shared_headers;
 use super::decision::{Accepted, Answer, Decision};
+use super::delivery::{Delivery, Listing, content_id};
 use super::directory::{Directory, Target};
 use super::essentials::Essentials;
 use super::expiry::{Lifetime, lifetime};
 use super::failure::{Failure, malformed};
-use super::group::Group;
 use super::nesting::expand;
-use super::originator::{authenticate, authorise, check_from, own_members, wants_anonymity};
+use super::originator::{authenticate, authorise, check_from, wants_anonymity};
+use super::own_content::OwnContent;
+use super::own_headers::OwnHeaders;
 use super::passage::Passage;
-use super::payload::{Content, Payload, has_list};
 use super::policy::Policy;
 use super::recent::{Arrival, RecentRequests};
-use super::recipients::{history, recipients};
 use super::recognition::Recognised;
 use super::refusal::{Reason, Refusal};
 use super::rules::{Asker, Permissions};
@@ -23,8 +23,6 @@ use super::trust::Source;
 use crate::sip::identity::AssertedIdentity;
 use crate::sip::uri::Form;
 use crate::sip::{HeaderName, NameAddr};
-use smallvec::SmallVec;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What the checks need from outside.
@@ -69,7 +67,10 @@ impl Recognised<'_> {
         originator: &mut Option<Vec<u8>>,
     ) -> Result<Decision, Failure> {
         let essentials = Essentials::of(self)?;
-        let target = self.target.map_err(malformed)?;
+        if self.names_body_part {
+            return Err(Reason::Scheme.into());
+        }
+        let address = self.target.map_err(malformed)?;
         if essentials.in_dialog {
             return Err(Reason::InDialog.into());
         }
@@ -86,7 +87,7 @@ impl Recognised<'_> {
         }
         let target = world
             .groups
-            .find(&target)
+            .find(&address)
             .map_err(|error| Failure::new(Reason::Unavailable, error))?;
         if !policy.hide_groups {
             check_pager_mode(target.as_ref().ok_or(Reason::UnknownGroup)?)?;
@@ -114,38 +115,29 @@ impl Recognised<'_> {
         let anonymous = check_privacy(&self.request, &essentials.from, policy, &permissions)?;
         let passage = Passage::new(policy, source, &sender, target.uri(), anonymous);
         self.check_lifetime_and_type(world.now)?;
+        // The hash is keyed, so that no sender can foresee it.
+        let boundary = format!("cimf-{:016x}{:016x}", receipt.place, receipt.fingerprint);
+        let listing = Listing {
+            request: &self.request,
+            content_id: content_id(&address, policy),
+            boundary,
+            anonymous,
+            policy,
+        };
+        let payload = listing.payload(&target)?;
         let Delivery {
-            group,
+            listed,
             excluded,
             content,
+            with_entry,
         } = match &target {
             Target::Group(group) => {
-                if has_list(&self.request) {
-                    return Err(Reason::GroupWithList.into());
-                }
                 let group = expand(group.clone(), world.groups, &asker, policy)?;
-                let members = own_members(&group, &sender.identity, policy);
-                let excluded = excluded(&group, &members, policy.skip_originator);
-                Delivery {
-                    group,
-                    excluded,
-                    content: None,
-                }
+                listing.to_group(payload.as_ref(), group, &sender.identity, world.groups)?
             }
             Target::Service(service) => {
-                let list = Payload::read(&self.request, policy.max_entries as usize)?;
-                let entries = &list.list.entries;
-                let group = Arc::new(recipients(entries, service, world.groups, policy)?);
-                let history = history(entries, &group, policy);
-                // The hash is keyed, so that no sender can foresee it.
-                let boundary = format!("cimf-{:016x}{:016x}", receipt.place, receipt.fingerprint);
-                let members = own_members(&group, &sender.identity, policy);
-                let excluded = excluded(&group, &members, policy.skip_originator_of_lists);
-                Delivery {
-                    content: Some(list.content(history.as_deref(), &boundary)?),
-                    group,
-                    excluded,
-                }
+                let payload = payload.as_ref().ok_or(Reason::NoList)?;
+                listing.to_service(payload, service, &sender.identity, world.groups)?
             }
         };
         let headers = content.as_ref().map(|content| content.headers.as_slice());
@@ -158,18 +150,27 @@ impl Recognised<'_> {
             }
             ForkCharging::Each(tail) => tail,
         };
+        let own = OwnContent {
+            headers: OwnHeaders::take(&listed, policy, &mut headers),
+            entry_at: content.as_ref().and_then(|content| content.entry_at),
+            with_entry,
+        };
         let accepted = Accepted {
             excluded,
-            group,
+            group: listed.group,
             originator: originator.clone().unwrap_or_default(),
             from,
             headers,
             charging,
             body: content.map_or_else(|| self.request.body.to_vec(), |content| content.body),
+            own,
             receipt,
         };
         if accepted.count() == 0 {
-            return Err(Reason::NoRecipients.into());
+            return Err(match target {
+                Target::Group(_) => Reason::NoRecipients.into(),
+                Target::Service(_) => Reason::NobodyListed.into(),
+            });
         }
         Ok(Decision::Accepted(accepted))
     }
@@ -229,13 +230,6 @@ impl Recognised<'_> {
     }
 }
 
-/// Who gets the message, and with what content where that is not the message's own.
-struct Delivery {
-    group: Arc<Group>,
-    excluded: SmallVec<[u32; 2]>,
-    content: Option<Content>,
-}
-
 /// Row 7, second half, for a service.
 fn authorise_for_services(
     identity: &AssertedIdentity<'_>,
@@ -276,11 +270,4 @@ fn check_pager_mode(target: &Target) -> Result<(), Failure> {
         true => Ok(()),
         false => Err(Failure::new(Reason::PagerMode, "the group's own flag")),
     }
-}
-
-/// Row 11: which members get nothing although they could.
-fn excluded(group: &Group, members: &[u32], skip_originator: bool) -> SmallVec<[u32; 2]> {
-    let own = members.iter().copied().filter(|_| skip_originator);
-    own.filter(|&number| group.recipient(number).is_some())
-        .collect()
 }

@@ -156,6 +156,13 @@ pub fn write_parts(parts: &[&[u8]], boundary: &[u8], out: &mut Vec<u8>) -> Resul
         let expected = "a boundary that stands in no part";
         return Err(Malformed::at(PART, boundary, 0, expected));
     }
+    write_parts_again(parts, boundary, out);
+    Ok(())
+}
+
+/// Appends a body of parts that stood under this very boundary: it may occur in them, but never as
+/// a line that a reader would take for it.
+pub fn write_parts_again(parts: &[&[u8]], boundary: &[u8], out: &mut Vec<u8>) {
     let bytes: usize = parts.iter().map(|part| part.len()).sum();
     out.reserve(bytes + (parts.len() + 1) * (boundary.len() + 8));
     for part in parts {
@@ -168,7 +175,11 @@ pub fn write_parts(parts: &[&[u8]], boundary: &[u8], out: &mut Vec<u8>) -> Resul
     out.extend_from_slice(b"--");
     out.extend_from_slice(boundary);
     out.extend_from_slice(b"--\r\n");
-    Ok(())
+}
+
+/// How many bytes of a written body follow its last part.
+pub fn closing_length(boundary: &[u8]) -> usize {
+    b"\r\n----\r\n".len() + boundary.len()
 }
 
 /// The Content-Type value of a body that [`write_parts`] made. `boundary` must need no backslash.
