@@ -21,6 +21,8 @@ mod failure;
 pub mod group;
 mod history;
 pub mod identifiers;
+#[cfg(test)]
+mod list_properties;
 mod list_search;
 #[cfg(test)]
 mod list_tests;
