@@ -48,3 +48,15 @@ pub enum ForeignRecipients {
     /// Only to those who have consented.
     Consent,
 }
+
+/// What becomes of a list in a message to a stored group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GroupWithList {
+    /// The message is refused.
+    #[default]
+    Reject,
+    /// It goes to the members that the list names.
+    Intersect,
+    /// It goes to the members and to those whom the list names besides.
+    Union,
+}

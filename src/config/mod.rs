@@ -13,7 +13,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use choices::{ForeignRecipients, FromMismatch, IdentityMode, SkipOriginator};
+pub use choices::{ForeignRecipients, FromMismatch, GroupWithList, IdentityMode, SkipOriginator};
 pub use error::SettingError;
 pub use parameter::{Kind, Parameter};
 pub use settings::Settings;

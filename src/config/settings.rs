@@ -1,6 +1,8 @@
 //! The values of all parameters.
 
-use super::choices::{ForeignRecipients, FromMismatch, IdentityMode, SkipOriginator};
+use super::choices::{
+    ForeignRecipients, FromMismatch, GroupWithList, IdentityMode, SkipOriginator,
+};
 use super::error::SettingError;
 use super::table::PARAMETERS;
 
@@ -65,6 +67,20 @@ pub struct Settings {
     pub foreign_recipients: ForeignRecipients,
     /// `consent`.
     pub consent: bool,
+    /// `draft_list_param`.
+    pub draft_list_param: bool,
+    /// `group_with_list`.
+    pub group_with_list: GroupWithList,
+    /// Whether `bcc_mode` is `self`.
+    pub bcc_self: bool,
+    /// `group_history`.
+    pub group_history: bool,
+    /// Whether `bad_entry` is `reject`.
+    pub bad_entry_rejects: bool,
+    /// Whether `literal_targets` is `allow`.
+    pub literal_targets: bool,
+    /// `uri_headers`.
+    pub uri_headers: Vec<String>,
     /// `max_entries`.
     pub max_entries: u32,
     /// `max_recipients`.

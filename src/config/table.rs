@@ -1,6 +1,8 @@
 //! The table of parameters: name, kind, default, help, and where the value goes.
 
-use super::choices::{ForeignRecipients, FromMismatch, IdentityMode, SkipOriginator};
+use super::choices::{
+    ForeignRecipients, FromMismatch, GroupWithList, IdentityMode, SkipOriginator,
+};
 use super::parameter::{Kind, Parameter};
 
 /// Stores the choice that `value` names; says whether it names one.
@@ -280,6 +282,64 @@ pub const PARAMETERS: &[Parameter] = &[
         kind: Kind::Flag(|settings| &mut settings.consent),
         default: "0",
         help: "1: services send only to addresses that `cimfctl consent` lists, in whatever domain; a message that names another is answered 470.",
+    },
+    Parameter {
+        name: "draft_list_param",
+        kind: Kind::Flag(|settings| &mut settings.draft_list_param),
+        default: "0",
+        help: "1: for clients of the drafts before RFC 5365: with `;list=cid:ID` in the Request-URI of a service, the body part whose Content-ID is ID is a list, whatever its Content-Disposition; without such a part the message is answered 400.",
+    },
+    Parameter {
+        name: "group_with_list",
+        kind: Kind::Text("reject, intersect or union", |settings, value| {
+            let choices = [
+                ("reject", GroupWithList::Reject),
+                ("intersect", GroupWithList::Intersect),
+                ("union", GroupWithList::Union),
+            ];
+            choose(&choices, value, &mut settings.group_with_list)
+        }),
+        default: "reject",
+        help: "What becomes of a message to a stored group that carries a list: 403 (`reject`), to those members that the list names (`intersect`), or to all members and to those whom the list names besides (`union`). For the latter the sender must be one who may use services, and they must be recipients to whom a service would send; none of them can have consented.",
+    },
+    Parameter {
+        name: "bcc_mode",
+        kind: Kind::Text("remove or self", |settings, value| {
+            let choices = [("remove", false), ("self", true)];
+            choose(&choices, value, &mut settings.bcc_self)
+        }),
+        default: "remove",
+        help: "Recipients whom the sender marked `bcc`, or not at all, stand in no history (`remove`), or each finds himself, and no other of them, in his own copy (`self`).",
+    },
+    Parameter {
+        name: "group_history",
+        kind: Kind::Flag(|settings| &mut settings.group_history),
+        default: "0",
+        help: "1: messages to stored groups have a history too, with all members as `to`, the sender included; not for groups whose history would be longer than 64 KiB.",
+    },
+    Parameter {
+        name: "bad_entry",
+        kind: Kind::Text("skip or reject", |settings, value| {
+            let choices = [("skip", false), ("reject", true)];
+            choose(&choices, value, &mut settings.bad_entry_rejects)
+        }),
+        default: "skip",
+        help: "What becomes of a list with an entry that cannot be sent to: the others get the message (`skip`), or nobody does and the answer is 400 (`reject`).",
+    },
+    Parameter {
+        name: "literal_targets",
+        kind: Kind::Text("skip or allow", |settings, value| {
+            let choices = [("skip", false), ("allow", true)];
+            choose(&choices, value, &mut settings.literal_targets)
+        }),
+        default: "skip",
+        help: "Whether addresses in lists may name a machine: an IP address, localhost, or `;maddr=`. With `allow` who sends to a service decides to which machine this server or its core sends.",
+    },
+    Parameter {
+        name: "uri_headers",
+        kind: Kind::List("a header name", |settings| &mut settings.uri_headers),
+        default: "",
+        help: "Headers that an entry of a list may set for its recipient, such as `Subject` and `Priority` for `sip:bob@home1.net?Subject=Hello`. They take the place of the message's own.",
     },
     Parameter {
         name: "max_entries",

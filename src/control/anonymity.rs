@@ -100,7 +100,7 @@ pub(super) fn is_anonymous(uri: &Uri<'_>) -> bool {
     }
 }
 
-/// Whether a header field tells who the originator is (I-6).
+/// Whether a header field tells who the originator is (I-6). Content-ID often names his machine.
 pub(super) fn tells_of_originator(name: HeaderName) -> bool {
     use HeaderName as Name;
     matches!(
@@ -111,6 +111,7 @@ pub(super) fn tells_of_originator(name: HeaderName) -> bool {
             | Name::UserAgent
             | Name::ReplyTo
             | Name::InReplyTo
+            | Name::ContentId
     )
 }
 

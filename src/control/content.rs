@@ -116,7 +116,7 @@ pub(super) fn hops_of_forks(received: Option<u8>) -> u8 {
 }
 
 /// Whether a header field tells of the body, so that another body has others.
-fn is_of_content(header: &Header<'_>) -> bool {
+pub(super) fn is_of_content(header: &Header<'_>) -> bool {
     let name = full_form(header.written);
     let is_content = name.get(..8);
     is_content.is_some_and(|start| start.eq_ignore_ascii_case(b"Content-"))

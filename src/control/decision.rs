@@ -3,6 +3,7 @@
 use super::charging::FORK_START;
 use super::group::Group;
 use super::identifiers::{CALL_ID_LENGTH, Identifiers, TAG_LENGTH, Token};
+use super::own_content::OwnContent;
 use super::recent::Receipt;
 use super::refusal::{Refusal, phrase};
 use crate::sip::number::write_decimal;
@@ -65,10 +66,21 @@ pub struct Accepted {
     pub charging: Vec<u8>,
     /// Max-Breadth of the message (U-6).
     pub max_breadth: Option<u32>,
-    /// The body, byte for byte.
+    /// The body that all forks share, byte for byte.
     pub body: Vec<u8>,
+    /// What single forks have besides.
+    pub own: OwnContent,
     /// Where the request is remembered, to be marked once it is answered.
     pub receipt: Receipt,
+}
+
+/// One of those who get the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recipient<'a> {
+    /// His number among the members of the group.
+    pub number: u32,
+    /// His address.
+    pub address: &'a [u8],
 }
 
 /// One new MESSAGE to one recipient.
@@ -80,6 +92,7 @@ pub struct Fork<'a> {
     pub call_id: Token<CALL_ID_LENGTH>,
     /// The tag of From.
     pub from_tag: Token<TAG_LENGTH>,
+    number: u32,
     message: &'a Accepted,
 }
 
@@ -97,26 +110,37 @@ impl Accepted {
         })
     }
 
-    /// The recipients' addresses in the order of the group.
-    pub fn recipients(&self) -> impl Iterator<Item = &[u8]> {
+    /// The recipients in the order of the group.
+    pub fn recipients(&self) -> impl Iterator<Item = Recipient<'_>> {
         let numbers = self.recipient_numbers();
-        numbers.filter_map(|number| self.group.recipient(number))
+        numbers.filter_map(|number| self.recipient(number))
+    }
+
+    /// The recipient with this number, as [`Accepted::recipient_numbers`] gives it.
+    pub fn recipient(&self, number: u32) -> Option<Recipient<'_>> {
+        let address = self.group.recipient(number)?;
+        Some(Recipient { number, address })
     }
 
     /// The new request to one recipient, with identifiers of its own.
-    pub fn fork<'a>(&'a self, recipient: &'a [u8], identifiers: &mut impl Identifiers) -> Fork<'a> {
+    pub fn fork<'a>(
+        &'a self,
+        recipient: Recipient<'a>,
+        identifiers: &mut impl Identifiers,
+    ) -> Fork<'a> {
         self.fork_with(recipient, identifiers.call_id(), identifiers.tag())
     }
 
     /// The new request to one recipient, with these identifiers.
     pub fn fork_with<'a>(
         &'a self,
-        recipient: &'a [u8],
+        recipient: Recipient<'a>,
         call_id: Token<CALL_ID_LENGTH>,
         from_tag: Token<TAG_LENGTH>,
     ) -> Fork<'a> {
         Fork {
-            recipient,
+            recipient: recipient.address,
+            number: recipient.number,
             call_id,
             from_tag,
             message: self,
@@ -133,11 +157,14 @@ impl<'a> Fork<'a> {
     /// The header fields beside From, To, Call-ID, CSeq and Content-Length, each with its CRLF.
     pub fn headers(&self) -> Cow<'a, [u8]> {
         let shared = &self.message.headers;
-        if self.message.charging.is_empty() {
+        let own = self.own_headers();
+        if self.message.charging.is_empty() && own.is_empty() {
             return Cow::Borrowed(shared);
         }
-        let mut headers = Vec::with_capacity(shared.len() + self.message.charging.len() + 64);
+        let length = shared.len() + own.len() + self.message.charging.len() + 64;
+        let mut headers = Vec::with_capacity(length);
         headers.extend_from_slice(shared);
+        headers.extend_from_slice(own);
         self.write_charging(&mut headers);
         Cow::Owned(headers)
     }
@@ -151,9 +178,15 @@ impl<'a> Fork<'a> {
         }
     }
 
-    /// The body.
-    pub fn body(&self) -> &'a [u8] {
-        &self.message.body
+    /// Header fields that only this fork has, or that others have with other values (U-9).
+    fn own_headers(&self) -> &'a [u8] {
+        self.message.own.headers.of(self.number)
+    }
+
+    /// The body: the shared one, but for a recipient who finds an entry of himself in it (K-5).
+    pub fn body(&self) -> Cow<'a, [u8]> {
+        let Accepted { own, body, .. } = self.message;
+        own.body(body, self.number, self.recipient)
     }
 
     /// Appends all header fields but Via, each with its CRLF.
@@ -162,12 +195,12 @@ impl<'a> Fork<'a> {
             from,
             headers,
             charging,
-            body,
             ..
         } = self.message;
+        let body = self.body();
         let shared = from.len() + headers.len() + charging.len();
         out.reserve(shared + 2 * self.recipient.len() + 220);
-        let pieces: [&[u8]; 10] = [
+        let pieces: [&[u8]; 11] = [
             b"From: ",
             from.as_slice(),
             b";tag=",
@@ -178,6 +211,7 @@ impl<'a> Fork<'a> {
             self.call_id.as_bytes(),
             b"\r\nCSeq: 1 MESSAGE\r\n",
             headers,
+            self.own_headers(),
         ];
         for piece in pieces {
             out.extend_from_slice(piece);

@@ -1,94 +1,171 @@
-//! Who gets the message, and with what body: table A.1, rows 10 to 12.
+//! Who gets a message, and with what content where that is not the message's own: table A.1, rows 10
+//! to 12, K-5, K-7.
 
 use super::checks::Check;
-use super::directory::{Directory, Service};
+use super::directory::{Directory, Service, Target};
 use super::failure::Failure;
 use super::group::Group;
-use super::nesting::expand;
+use super::history::{SharedHistory, history};
 use super::observer::{Note, Observer};
 use super::originator::own_members;
-use super::payload::{Content, Payload, has_list};
+use super::own_headers::unescaped;
+use super::payload::{Content, Payload};
 use super::policy::Policy;
 use super::recent::Receipt;
-use super::recipients::{history, notes_of_members, recipients};
-use super::refusal::Reason;
-use super::rules::Asker;
-use crate::sip::Request;
+use super::recipients::{self, Listed, notes_of_members};
 use crate::sip::identity::AssertedIdentity;
+use crate::sip::{Request, SipUri};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// Who gets the message, and with what content where that is not the message's own.
-pub(super) struct Delivery {
-    pub group: Arc<Group>,
-    /// Members that get nothing although they could.
-    pub excluded: SmallVec<[u32; 2]>,
-    pub content: Option<Content>,
+/// A message whose body may have lists.
+pub(super) struct Listing<'m, 'r> {
+    pub request: &'r Request<'m>,
+    /// The Content-ID of a part that is a list, whatever it says.
+    pub content_id: Option<Vec<u8>>,
+    /// Where the request is remembered.
+    pub receipt: Receipt,
+    pub anonymous: bool,
+    pub policy: &'r Policy,
 }
 
-impl Delivery {
-    /// A message to a stored group: its body goes to all members as it is.
-    pub fn to_group<D: Directory>(
-        request: &Request<'_>,
-        group: &Arc<Group>,
-        directory: &mut D,
-        asker: &Asker<'_, '_>,
-        policy: &Policy,
+/// Who gets the message, and with what content where that is not the message's own.
+pub(super) struct Delivery<'e> {
+    pub listed: Listed<'e>,
+    /// Recipients who get nothing all the same: the originator.
+    pub excluded: SmallVec<[u32; 2]>,
+    pub content: Option<Content>,
+    /// The recipients who find an entry of themselves in their copy (K-5).
+    pub with_entry: Vec<u32>,
+}
+
+impl<'m> Listing<'m, '_> {
+    /// Row 10: the body without its lists; `None` where it goes as it is.
+    pub fn payload(
+        &self,
+        target: &Target,
         observer: &mut impl Observer,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Option<Payload<'m>>, Failure> {
         observer.check(Check::List);
-        if has_list(request) {
-            return Err(Reason::GroupWithList.into());
+        let (request, content_id) = (self.request, self.content_id.as_deref());
+        match target {
+            Target::Group(_) => Payload::of_group(request, content_id, self.policy, observer),
+            Target::Service(_) => {
+                Payload::of_service(request, content_id, self.policy, observer).map(Some)
+            }
         }
-        observer.note(|| {
-            let length = request.body.len();
-            Note::taken(
-                "body",
-                format!("goes to every member as it is, bytes: {length}"),
-            )
-        });
-        observer.check(Check::Members);
-        let group = expand(group.clone(), directory, asker, policy, observer)?;
-        observer.notes(|| notes_of_members(&group));
-        let skip = policy.skip_originator;
-        Ok(Self {
-            excluded: excluded(&group, asker.identity, policy, skip, observer),
-            group,
-            content: None,
-        })
     }
 
-    /// A message to a service: it goes to those whom its lists name, without the lists.
-    pub fn by_service<D: Directory>(
-        request: &Request<'_>,
-        service: &Service,
-        directory: &mut D,
-        identity: &AssertedIdentity<'_>,
-        receipt: Receipt,
-        policy: &Policy,
+    /// Rows 11 and 12 for a stored group.
+    pub fn to_group<'e>(
+        &self,
+        payload: Option<&'e Payload<'m>>,
+        group: Arc<Group>,
+        sender: &AssertedIdentity<'_>,
+        directory: &mut impl Directory,
         observer: &mut impl Observer,
-    ) -> Result<Self, Failure> {
-        observer.check(Check::List);
-        let list = Payload::read(request, policy.max_entries as usize, observer)?;
-        let entries = &list.list.entries;
-        let group = Arc::new(recipients(entries, service, directory, policy, observer)?);
-        let history = history(entries, &group, policy);
+    ) -> Result<Delivery<'e>, Failure> {
+        let policy = self.policy;
+        let entries = payload.and_then(|payload| payload.entries.as_ref());
+        let listed = match entries {
+            Some(entries) => {
+                recipients::of_group(&group, entries, sender, directory, policy, observer)?
+            }
+            None => {
+                observer.notes(|| notes_of_members(&group));
+                Listed::nobody(group)
+            }
+        };
+        let has_body = !self.request.body.is_empty();
+        let history = history(&listed, true, &policy.lists).filter(|_| has_body);
+        let content = match (payload, &history) {
+            (None, None) => None,
+            (Some(payload), _) => Some(self.content(payload, history.as_ref())?),
+            (None, Some(_)) => {
+                let whole = Payload::whole(self.request, self.anonymous)?;
+                Some(self.content(&whole, history.as_ref())?)
+            }
+        };
+        let skip = policy.skip_originator;
+        Ok(self.delivery(listed, sender, skip, content, history, observer))
+    }
+
+    /// Rows 11 and 12 for a service.
+    pub fn to_service<'e>(
+        &self,
+        payload: &'e Payload<'m>,
+        service: &Service,
+        sender: &AssertedIdentity<'_>,
+        directory: &mut impl Directory,
+        observer: &mut impl Observer,
+    ) -> Result<Delivery<'e>, Failure> {
+        let policy = self.policy;
+        let entries = payload.entries.as_deref().unwrap_or_default();
+        let listed = recipients::of_service(entries, service, directory, policy, observer)?;
+        let history = history(&listed, false, &policy.lists);
+        let content = Some(self.content(payload, history.as_ref())?);
+        let skip = policy.skip_originator_of_lists;
+        Ok(self.delivery(listed, sender, skip, content, history, observer))
+    }
+
+    fn content(
+        &self,
+        payload: &Payload<'m>,
+        history: Option<&SharedHistory>,
+    ) -> Result<Content, Failure> {
+        let part = history.map(|history| history.part.as_slice());
+        // The hash is keyed, so that no sender can foresee it and have it in a part.
+        let boundary = || {
+            let Receipt { place, fingerprint } = self.receipt;
+            format!("cimf-{place:016x}{fingerprint:016x}")
+        };
+        payload.content(part, boundary, self.anonymous)
+    }
+
+    fn delivery<'e>(
+        &self,
+        listed: Listed<'e>,
+        sender: &AssertedIdentity<'_>,
+        skip_originator: bool,
+        content: Option<Content>,
+        history: Option<SharedHistory>,
+        observer: &mut impl Observer,
+    ) -> Delivery<'e> {
         observer.note(|| match &history {
             Some(_) => Note::taken(
                 "history",
-                "the recipients are told of those to and cc (K-4)",
+                "the recipients are told of each other (K-4, K-7)",
             ),
-            None => Note::fact("history", "none: nobody in the list is to or cc (K-4)"),
+            None => Note::fact(
+                "history",
+                "none: the recipients are told of nobody (K-4, K-7)",
+            ),
         });
-        // The hash is keyed, so that no sender can foresee it.
-        let boundary = format!("cimf-{:016x}{:016x}", receipt.place, receipt.fingerprint);
-        let skip = policy.skip_originator_of_lists;
-        Ok(Self {
-            excluded: excluded(&group, identity, policy, skip, observer),
-            content: Some(list.content(history.as_deref(), &boundary)?),
-            group,
-        })
+        Delivery {
+            excluded: excluded(
+                &listed.group,
+                sender,
+                self.policy,
+                skip_originator,
+                observer,
+            ),
+            listed,
+            content,
+            with_entry: history.map(|history| history.own).unwrap_or_default(),
+        }
     }
+}
+
+/// The Content-ID that the parameter `list` of a Request-URI points at, where the policy wants
+/// that; a value that is no `cid:` URL is one that no part has.
+pub(super) fn content_id(address: &SipUri<'_>, policy: &Policy) -> Option<Vec<u8>> {
+    if !policy.lists.draft_parameter {
+        return None;
+    }
+    let value = unescaped(address.parameter(b"list")?.unwrap_or_default());
+    let (scheme, id) = value.split_at_checked(4).unwrap_or_default();
+    let is_cid = scheme.eq_ignore_ascii_case(b"cid:");
+    Some(if is_cid { id.to_vec() } else { Vec::new() })
 }
 
 /// Row 11: which members get nothing although they could.

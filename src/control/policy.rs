@@ -3,6 +3,7 @@
 use super::access::Access;
 use super::charging::Charging;
 use super::group::Addressing;
+use super::lists::Lists;
 use super::trust::{Source, TrustedPeer};
 use crate::sip::accept_contact::FeatureTag;
 
@@ -23,6 +24,8 @@ pub struct Policy {
     pub skip_originator: bool,
     /// Whether he is left out of the lists that he sends himself, too.
     pub skip_originator_of_lists: bool,
+    /// How lists of recipients are read.
+    pub lists: Lists,
     /// The most entries that the lists of a message may have (S-3).
     pub max_entries: u32,
     /// The most recipients that they may come to (S-3).
@@ -113,6 +116,7 @@ impl Policy {
             hide_groups: false,
             skip_originator: true,
             skip_originator_of_lists: false,
+            lists: Lists::default(),
             max_entries: 1000,
             max_recipients: 100,
             trusted_peers: TrustedPeer::parse("127.0.0.1").into_iter().collect(),

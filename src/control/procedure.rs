@@ -5,16 +5,19 @@ use super::charging;
 use super::checks::Check;
 use super::content::{Copy, DEFAULT_MAX_FORWARDS, Shared, hops_of_forks};
 use super::decision::{Accepted, Answer, Decision};
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Listing, content_id};
 use super::directory::{Directory, Target};
 use super::essentials::Essentials;
 use super::expiry::{Lifetime, lifetime};
 use super::failure::{Failure, malformed};
+use super::nesting::expand;
 use super::notification::is_notification;
 use super::observer::{Note, Observer, Unobserved};
 use super::originator::{
     authenticate, authorise, authorise_for_services, check_from, wants_anonymity,
 };
+use super::own_content::OwnContent;
+use super::own_headers::OwnHeaders;
 use super::passage::Passage;
 use super::policy::Policy;
 use super::recent::{Arrival, Circulating, RecentRequests};
@@ -82,7 +85,10 @@ impl Recognised<'_> {
     ) -> Result<Decision, Failure> {
         observer.check(Check::WellFormed);
         let essentials = Essentials::of(self)?;
-        let target = self.target.map_err(malformed)?;
+        if self.names_body_part {
+            return Err(Reason::Scheme.into());
+        }
+        let address = self.target.map_err(malformed)?;
         observer.check(Check::Dialog);
         if essentials.in_dialog {
             return Err(Reason::InDialog.into());
@@ -109,7 +115,7 @@ impl Recognised<'_> {
         observer.check(Check::Target);
         let target = world
             .groups
-            .find(&target)
+            .find(&address)
             .map_err(|error| Failure::new(Reason::Unavailable, error))?;
         observer.note(|| note_of_target(target.as_ref(), policy));
         if !policy.hide_groups {
@@ -145,14 +151,30 @@ impl Recognised<'_> {
             return Err(Reason::Notification.into());
         }
         let request = &self.request;
+        let listing = Listing {
+            request,
+            content_id: content_id(&address, policy),
+            receipt,
+            anonymous,
+            policy,
+        };
+        let payload = listing.payload(&target, observer)?;
         let (groups, identity) = (&mut *world.groups, &sender.identity);
-        let delivery = match &target {
+        let Delivery {
+            listed,
+            excluded,
+            content,
+            with_entry,
+        } = match &target {
             Target::Group(group) => {
-                Delivery::to_group(request, group, groups, &asker, policy, observer)?
+                observer.check(Check::Members);
+                let group = expand(group.clone(), groups, &asker, policy, observer)?;
+                listing.to_group(payload.as_ref(), group, identity, groups, observer)?
             }
-            Target::Service(service) => Delivery::by_service(
-                request, service, groups, identity, receipt, policy, observer,
-            )?,
+            Target::Service(service) => {
+                let payload = payload.as_ref().ok_or(Reason::NoList)?;
+                listing.to_service(payload, service, identity, groups, observer)?
+            }
         };
         let copy = Copy {
             request,
@@ -161,28 +183,36 @@ impl Recognised<'_> {
             accept_contact: self.accept_contact_of_forks(policy),
             lifetime,
             now: world.now,
-            of_body: delivery.content.as_ref().map(|it| it.headers.as_slice()),
+            of_body: content.as_ref().map(|it| it.headers.as_slice()),
         };
         let Shared {
             from,
-            headers,
+            mut headers,
             charging,
         } = copy.share(observer)?;
-        let body = delivery.content.map(|content| content.body);
+        let own = OwnContent {
+            headers: OwnHeaders::take(&listed, policy, &mut headers),
+            entry_at: content.as_ref().and_then(|content| content.entry_at),
+            with_entry,
+        };
         let accepted = Accepted {
-            excluded: delivery.excluded,
-            group: delivery.group,
+            excluded,
+            group: listed.group,
             originator: originator.clone().unwrap_or_default(),
             from,
             headers,
             charging,
             max_breadth: essentials.max_breadth,
-            body: body.unwrap_or_else(|| request.body.to_vec()),
+            body: content.map_or_else(|| request.body.to_vec(), |content| content.body),
+            own,
             receipt,
         };
         observer.check(Check::AnyRecipient);
         if accepted.count() == 0 {
-            return Err(Reason::NoRecipients.into());
+            return Err(match target {
+                Target::Group(_) => Reason::NoRecipients.into(),
+                Target::Service(_) => Reason::NobodyListed.into(),
+            });
         }
         observer.note(|| Note::fact("", format!("recipients: {}", accepted.count())));
         if policy.detects_loops {

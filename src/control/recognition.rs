@@ -38,6 +38,8 @@ pub struct Recognised<'m> {
     /// Which of the policy's features the message wants.
     pub(super) feature: usize,
     pub(super) target: Result<SipUri<'m>, Malformed>,
+    /// Whether the Request-URI names a body part, `cid:`, and so has no domain.
+    pub(super) names_body_part: bool,
 }
 
 /// Row 2 of table A.1, and what row 1 says of others' requests: is the message ours?
@@ -71,7 +73,11 @@ pub fn recognise_observed<'m>(
     let (feature, accept_contact) = wanted.ok_or(NotOurs::NoImTag)?;
     observer.check(Check::Domain);
     observer.note(|| Note::fact(request.uri, "the Request-URI"));
-    let target = match Uri::parse(request.uri) {
+    let parsed = Uri::parse(request.uri);
+    let names_body_part =
+        matches!(parsed, Ok(Uri::Other { scheme, .. }) if scheme.eq_ignore_ascii_case(b"cid"));
+    let target = match parsed {
+        Ok(_) if names_body_part => Err(Malformed::at("Request-URI", request.uri, 0, "an address")),
         Ok(Uri::Sip(sip)) if policy.addressing.serves(sip.host) => Ok(sip),
         Ok(_) => return Err(NotOurs::ForeignDomain),
         Err(error) if seems_served(request.uri, policy) => Err(error.within("Request-URI")),
@@ -82,6 +88,7 @@ pub fn recognise_observed<'m>(
         accept_contact,
         feature,
         target,
+        names_body_part,
     })
 }
 

@@ -53,6 +53,8 @@ reasons! {
     NoBreadth: 440, "U-6", "Max-Breadth exhausted";
     /// Pager mode is off, for the server or for the group.
     PagerMode: 403, "A-2", "Pager mode not supported";
+    /// The Request-URI is a body part and not an address.
+    Scheme: 416, "A-4", "Request-URI is no address";
     /// No such group.
     UnknownGroup: 404, "A-6", "No such group";
     /// Require names an option that is not supported.
@@ -87,12 +89,14 @@ reasons! {
     Body: 400, "X-5", "Body or recipient list not well formed";
     /// A message to a service has no list of recipients, or nothing besides.
     NoList: 400, "U-7", "No usable recipient list";
-    /// The list of recipients is of another type, compressed or signed.
+    /// The list of recipients is of another type, compressed, or inside a body that must stay as it is.
     ListType: 415, "U-1", "Type of recipient list not supported";
     /// The list of recipients has more bytes than are read.
     ListTooLong: 413, "S-3", "Recipient list too long";
     /// The list names nobody who can be sent to.
     NobodyListed: 400, "A.1 row 11", "No recipient to send to";
+    /// The list has an entry that cannot be sent to, and `bad_entry` is `reject`.
+    BadEntry: 400, "X-5", "An entry of the list cannot be sent to";
     /// The list has more entries or recipients than are allowed.
     TooManyRecipients: 403, "S-3", "Too many recipients";
     /// The list names a group or service of this server.
@@ -144,6 +148,7 @@ pub fn phrase(code: u16) -> &'static str {
         404 => "Not Found",
         413 => "Request Entity Too Large",
         415 => "Unsupported Media Type",
+        416 => "Unsupported URI Scheme",
         420 => "Bad Extension",
         421 => "Extension Required",
         440 => "Max-Breadth Exceeded",
@@ -162,8 +167,8 @@ pub struct Refusal {
     pub reason: Reason,
     /// What exactly, for the log only.
     pub detail: String,
-    /// What the answer names: option tags that are not supported, or recipients who have not
-    /// consented.
+    /// What the answer names: option tags that are not supported, recipients who have not consented,
+    /// or groups in a list.
     pub named: Vec<u8>,
     /// The authenticated originator, if the checks came that far.
     pub originator: Option<Vec<u8>>,
@@ -189,6 +194,8 @@ impl Refusal {
         if !self.named.is_empty() {
             headers.extend_from_slice(match self.reason {
                 Reason::NoConsent => b"Permission-Missing: ",
+                // U-13, RFC 5318 §4.
+                Reason::GroupListed => b"P-Refused-URI-List: ",
                 _ => b"Unsupported: ",
             });
             headers.extend_from_slice(&self.named);

@@ -153,7 +153,7 @@ impl Case {
 fn recipients(accepted: &Accepted) -> Vec<&str> {
     let recipients = accepted.recipients();
     recipients
-        .map(|text| std::str::from_utf8(text).unwrap())
+        .map(|recipient| std::str::from_utf8(recipient.address).unwrap())
         .collect()
 }
 

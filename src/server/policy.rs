@@ -4,9 +4,10 @@ use super::StartError;
 use crate::config::{self, IdentityMode, SettingError, Settings, SkipOriginator};
 use crate::control::access::ServiceAcl;
 use crate::control::copying::may_be_copied;
+use crate::control::lists::may_be_in_uri;
 use crate::control::{
-    Access, Addressing, Believed, Charging, Feature, ForeignRecipients, FromMismatch, Nested,
-    Policy, Reach, TrustedPeer,
+    Access, Addressing, Believed, Charging, Feature, ForeignRecipients, FromMismatch,
+    GroupWithList, Lists, Nested, Policy, Reach, TrustedPeer,
 };
 use crate::sip::accept_contact::FeatureTag;
 use crate::sip::text::parameters;
@@ -39,6 +40,7 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
         hide_groups: settings.hide_groups,
         skip_originator: settings.skip_originator != SkipOriginator::Never,
         skip_originator_of_lists: settings.skip_originator == SkipOriginator::Always,
+        lists: lists(settings)?,
         max_entries: settings.max_entries,
         max_recipients: settings.max_recipients,
         trusted_peers: trusted_peers(settings)?,
@@ -92,6 +94,30 @@ fn believed(mode: IdentityMode) -> Believed {
         proxy: is(&[IdentityMode::Digest, IdentityMode::Either]),
         from: is(&[IdentityMode::None]),
     }
+}
+
+fn lists(settings: &Settings) -> Result<Lists, SettingError> {
+    let uri_headers = settings.uri_headers.iter().map(|name| {
+        if may_be_in_uri(name) {
+            return Ok(name.clone());
+        }
+        let expected =
+            "names of headers that a URI may set, such as Subject (the standard forbids some)";
+        Err(SettingError::new("uri_headers", name, expected))
+    });
+    Ok(Lists {
+        draft_parameter: settings.draft_list_param,
+        shows_own_bcc: settings.bcc_self,
+        group_history: settings.group_history,
+        rejects_bad_entries: settings.bad_entry_rejects,
+        literal_targets: settings.literal_targets,
+        uri_headers: uri_headers.collect::<Result<_, _>>()?,
+        group_with_list: match settings.group_with_list {
+            config::GroupWithList::Reject => GroupWithList::Reject,
+            config::GroupWithList::Intersect => GroupWithList::Intersect,
+            config::GroupWithList::Union => GroupWithList::Union,
+        },
+    })
 }
 
 fn from_mismatch(setting: config::FromMismatch) -> FromMismatch {
@@ -430,6 +456,15 @@ mod tests {
                 &[("direct", "1"), ("feature_tags", "+g.oma.sip-im, a b")],
                 "found \"a b\"",
             ),
+            (
+                &[("direct", "1"), ("uri_headers", "Subject, Route")],
+                "found \"Route\"",
+            ),
+            (
+                &[("direct", "1"), ("uri_headers", "Content-Type")],
+                "found \"Content-Type\"",
+            ),
+            (&[("direct", "1"), ("uri_headers", "s")], "found \"s\""),
             (
                 &[("direct", "1"), ("feature_tags", "")],
                 "parameter feature_tags",

@@ -177,6 +177,11 @@ pub fn join_parts(parts: &[&[u8]], boundary: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"--\r\n");
 }
 
+/// How many bytes of a written body follow its last part.
+pub fn closing_length(boundary: &[u8]) -> usize {
+    b"\r\n----\r\n".len() + boundary.len()
+}
+
 /// The Content-Type value of a body that [`write_parts`] made. `boundary` must need no backslash.
 pub fn content_type(boundary: &[u8]) -> Vec<u8> {
     [b"multipart/mixed;boundary=\"", boundary, b"\""].concat()

@@ -212,8 +212,8 @@ pub fn t66_a_list_for_a_group_is_refused(transport: Transport) {
     refused(&rig, &mut client, &request, 403);
 }
 
-/// U-1, U-7, X-2, X-4, X-5, M-6, S-3, H-4: T 43, 67, 70, 72, 75, 76, 82, 84. A longer list than
-/// 64 KiB (T 83) is more than Kamailio takes.
+/// U-1, U-7, X-2, X-4, X-5, M-6, S-3, H-4: T 43, 67, 70, 72, 75, 76, 82, 84. T 83 stands in
+/// `list_choices`.
 pub fn lists_that_are_no_lists_are_refused(transport: Transport) {
     let rig = rig(transport);
     let mut client = rig.client();

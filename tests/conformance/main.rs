@@ -19,14 +19,15 @@ mod hostile;
 mod identity;
 mod identity_modes;
 mod ims_as;
+mod list_choices;
 mod list_parts;
 mod lists;
 mod loops;
 mod members;
 mod next_hop;
 mod notifications;
-mod outcomes;
 mod numbers;
+mod outcomes;
 mod preferences;
 mod repetition;
 mod rules;
@@ -36,9 +37,10 @@ mod start;
 mod steps;
 mod workers;
 
-/// Makes each case a test over UDP and a test over TCP, but for those that only datagrams can show.
+/// Makes each case a test over UDP and a test over TCP, but for those that only one of them can
+/// show.
 macro_rules! cases {
-    (both { $($file:ident :: { $($case:ident),+ $(,)? })+ } udp { $($only:ident :: { $($single:ident),+ $(,)? })+ }) => {
+    (both { $($file:ident :: { $($case:ident),+ $(,)? })+ } udp { $($only:ident :: { $($single:ident),+ $(,)? })+ } tcp { $($stream:ident :: { $($long:ident),+ $(,)? })+ }) => {
         mod udp {
             use crate::support::client::Transport;
             $($(#[test] fn $case() { crate::$file::$case(Transport::Udp); })+)+
@@ -47,6 +49,7 @@ macro_rules! cases {
         mod tcp {
             use crate::support::client::Transport;
             $($(#[test] fn $case() { crate::$file::$case(Transport::Tcp); })+)+
+            $($(#[test] fn $long() { crate::$stream::$long(Transport::Tcp); })+)+
         }
     };
 }
@@ -245,6 +248,18 @@ both {
         a_message_of_three_bodies_goes_to_a_group_whole,
         a_participant_count_does_not_limit_messages,
     }
+    list_choices::{
+        t23_the_list_parameter_points_at_a_part,
+        t24_a_request_uri_that_names_a_body_part_is_refused,
+        a_bcc_recipient_finds_himself_with_bcc_mode_self,
+        members_learn_of_each_other_with_group_history,
+        one_bad_entry_refuses_all_with_bad_entry_reject,
+        t100_a_machine_is_a_recipient_with_literal_targets_allow,
+        an_entry_sets_the_headers_of_uri_headers,
+        a_list_chooses_among_the_members_with_intersect,
+        a_list_adds_to_the_members_with_union,
+        a_list_inside_an_opaque_body_is_refused,
+    }
     hostile::{
         broken_messages_do_no_harm,
         tortuous_but_legal_messages_are_served,
@@ -257,5 +272,8 @@ udp {
     steps::{ an_answer_of_the_script_is_repeated_for_repetitions }
     repetition::{ t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks }
     workers::{ identifiers_of_four_workers_never_repeat }
+}
+tcp {
+    list_choices::{ t83_a_list_of_more_than_64_kib_is_too_long }
 }
 }

@@ -155,9 +155,8 @@ impl Proxy for Request<'_> {
         to.extend_from_slice(fork.recipient);
         to.push(b'>');
         let mut dialog = dialog(fork, &to, self.next_hop);
-        let headers = fork.headers();
-        let (method, headers, body) =
-            (Str::of(b"MESSAGE"), Str::of(&headers), Str::of(fork.body()));
+        let (headers, body) = (fork.headers(), fork.body());
+        let (method, headers, body) = (Str::of(b"MESSAGE"), Str::of(&headers), Str::of(&body));
         let mut request = UacReq {
             method: &method,
             headers: &headers,

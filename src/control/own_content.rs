@@ -1,0 +1,33 @@
+//! What one fork of a message has beside what all of them share (K-5, U-9): little enough to be made
+//! when the fork is sent.
+
+use super::own_headers::OwnHeaders;
+use crate::sip::history_list::write_own_entry;
+use std::borrow::Cow;
+
+/// What single forks have of their own.
+#[derive(Debug, Default)]
+pub struct OwnContent {
+    /// Header fields from the URIs of entries.
+    pub headers: OwnHeaders,
+    /// Where in the shared body the own entry of a recipient stands, if anybody has one.
+    pub entry_at: Option<usize>,
+    /// The recipients who have one, sorted.
+    pub with_entry: Vec<u32>,
+}
+
+impl OwnContent {
+    /// The body of one recipient's fork: the shared one, or that with his own entry in its history.
+    pub fn body<'b>(&self, shared: &'b [u8], recipient: u32, address: &[u8]) -> Cow<'b, [u8]> {
+        let has_entry = self.with_entry.binary_search(&recipient).is_ok();
+        let split = self.entry_at.filter(|_| has_entry);
+        let Some((before, after)) = split.and_then(|at| shared.split_at_checked(at)) else {
+            return Cow::Borrowed(shared);
+        };
+        let mut body = Vec::with_capacity(shared.len() + address.len() + 64);
+        body.extend_from_slice(before);
+        write_own_entry(address, &mut body);
+        body.extend_from_slice(after);
+        Cow::Owned(body)
+    }
+}
