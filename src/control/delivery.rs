@@ -9,6 +9,7 @@ use super::originator::own_members;
 use super::own_headers::unescaped;
 use super::payload::{Content, Payload};
 use super::policy::Policy;
+use super::recent::Receipt;
 use super::recipients::{self, Listed};
 use crate::sip::identity::AssertedIdentity;
 use crate::sip::{Request, SipUri};
@@ -20,8 +21,8 @@ pub(super) struct Listing<'m, 'r> {
     pub request: &'r Request<'m>,
     /// The Content-ID of a part that is a list, whatever it says.
     pub content_id: Option<Vec<u8>>,
-    /// What no part of the body contains.
-    pub boundary: String,
+    /// A keyed hash of the message, which no sender can foresee.
+    pub receipt: Receipt,
     pub anonymous: bool,
     pub policy: &'r Policy,
 }
@@ -101,7 +102,9 @@ impl<'m> Listing<'m, '_> {
         history: Option<&SharedHistory>,
     ) -> Result<Content, Failure> {
         let part = history.map(|history| history.part.as_slice());
-        payload.content(part, &self.boundary, self.anonymous)
+        let Receipt { place, fingerprint } = self.receipt;
+        let boundary = format!("cimf-{place:016x}{fingerprint:016x}");
+        payload.content(part, &boundary, self.anonymous)
     }
 
     fn delivery<'e>(

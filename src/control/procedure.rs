@@ -115,12 +115,10 @@ impl Recognised<'_> {
         let anonymous = check_privacy(&self.request, &essentials.from, policy, &permissions)?;
         let passage = Passage::new(policy, source, &sender, target.uri(), anonymous);
         self.check_lifetime_and_type(world.now)?;
-        // The hash is keyed, so that no sender can foresee it.
-        let boundary = format!("cimf-{:016x}{:016x}", receipt.place, receipt.fingerprint);
         let listing = Listing {
             request: &self.request,
             content_id: content_id(&address, policy),
-            boundary,
+            receipt,
             anonymous,
             policy,
         };
@@ -151,7 +149,11 @@ impl Recognised<'_> {
             ForkCharging::Each(tail) => tail,
         };
         let own = OwnContent {
-            headers: OwnHeaders::take(&listed, policy, &mut headers),
+            headers: match anonymous {
+                // I-6: what a URI sets is the sender's word, as Subject is.
+                true => OwnHeaders::default(),
+                false => OwnHeaders::take(&listed, policy, &mut headers),
+            },
             entry_at: content.as_ref().and_then(|content| content.entry_at),
             with_entry,
         };

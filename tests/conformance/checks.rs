@@ -205,6 +205,7 @@ pub fn is_refusal(response: &Message, request: &Request, code: u16) {
             "retry-after",
             "unsupported",
             "permission-missing",
+            "p-refused-uri-list",
             "accept",
             "accept-encoding",
             "accept-language",
