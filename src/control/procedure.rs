@@ -191,7 +191,11 @@ impl Recognised<'_> {
             charging,
         } = copy.share(observer)?;
         let own = OwnContent {
-            headers: OwnHeaders::take(&listed, policy, &mut headers),
+            headers: match anonymous {
+                // I-6: what a URI sets is the sender's word, as Subject is.
+                true => OwnHeaders::default(),
+                false => OwnHeaders::take(&listed, policy, &mut headers),
+            },
             entry_at: content.as_ref().and_then(|content| content.entry_at),
             with_entry,
         };

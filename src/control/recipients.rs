@@ -42,7 +42,7 @@ pub(super) fn of_service<'e>(
 ) -> Result<Listed<'e>, Failure> {
     observer.check(Check::Members);
     let entries: Vec<_> = entries.iter().collect();
-    let (good, bad) = sort(&entries, policy)?;
+    let (good, bad) = sort(&entries, None, policy)?;
     let mut group = compiled(&good, &service.uri, policy);
     group.also_skipped(bad.into_iter());
     observer.notes(|| notes_of_members(&group));
@@ -63,7 +63,7 @@ pub(super) fn of_group<'e>(
     observer: &mut impl Observer,
 ) -> Result<Listed<'e>, Failure> {
     let entries: Vec<_> = entries.iter().collect();
-    let (good, bad) = sort(&entries, policy)?;
+    let (good, bad) = sort(&entries, Some(stored), policy)?;
     let (members, others): (Vec<_>, Vec<_>) = good
         .iter()
         .partition(|entry| member(entry, stored, policy).is_some());
@@ -146,14 +146,16 @@ fn member(entry: &Entry, group: &Group, policy: &Policy) -> Option<u32> {
 }
 
 /// Tells the entries that can be sent to from those that cannot, or refuses for the latter.
+/// Members of the `stored` group may be what no other recipient of a list may.
 fn sort<'e>(
     entries: &[&'e Entry],
+    stored: Option<&Group>,
     policy: &Policy,
 ) -> Result<(Vec<&'e Entry>, Vec<Skipped>), Failure> {
     let (mut good, mut bad) = (Vec::with_capacity(entries.len()), Vec::new());
     let mut alike = HashMap::<u64, SmallVec<[&str; 2]>>::new();
     for &entry in entries {
-        let reason = match obstacle(entry, policy) {
+        let reason = match obstacle(entry, stored, policy) {
             Ok(uri) => {
                 let known = alike.entry(uri.bucket()).or_default();
                 let is_known = known.contains(&entry.uri.as_str());
@@ -182,7 +184,11 @@ fn sort<'e>(
 }
 
 /// The address of an entry, or why nothing is sent to it (A-12, S-7, S-8, X-5).
-fn obstacle<'e>(entry: &'e Entry, policy: &Policy) -> Result<Uri<'e>, String> {
+fn obstacle<'e>(
+    entry: &'e Entry,
+    stored: Option<&Group>,
+    policy: &Policy,
+) -> Result<Uri<'e>, String> {
     let uri = Uri::parse(entry.uri.as_bytes()).map_err(|error| error.to_string())?;
     if let Some(obstacle) = policy.addressing.reach.obstacle(&uri.as_address()) {
         return Err(obstacle.to_owned());
@@ -193,7 +199,8 @@ fn obstacle<'e>(entry: &'e Entry, policy: &Policy) -> Result<Uri<'e>, String> {
         return Err("a control character in the display name".to_owned());
     }
     if let Uri::Sip(sip) = &uri {
-        if !policy.lists.literal_targets && is_literal(sip) {
+        let is_member = || stored.is_some_and(|stored| member(entry, stored, policy).is_some());
+        if !policy.lists.literal_targets && is_literal(sip) && !is_member() {
             return Err("an IP address or maddr is no recipient of a list".to_owned());
         }
         for (name, value) in set_by(sip, policy) {

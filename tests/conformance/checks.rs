@@ -45,6 +45,7 @@ const OF_REFUSALS: [&str; 8] = [
     "unsupported",
     "require",
     "permission-missing",
+    "p-refused-uri-list",
     "accept",
     "accept-encoding",
     "accept-language",
