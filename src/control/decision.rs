@@ -63,6 +63,8 @@ pub struct Accepted {
     /// What follows the charging identifier of each fork, with its CRLF; empty if they have none of
     /// their own (N-4).
     pub charging: Vec<u8>,
+    /// Max-Breadth of the message (U-6).
+    pub max_breadth: Option<u32>,
     /// The body, byte for byte.
     pub body: Vec<u8>,
     /// Where the request is remembered, to be marked once it is answered.

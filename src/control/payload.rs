@@ -2,6 +2,7 @@
 //! byte. U-1, U-2, U-7, K-7, M-6; RFC 5365 §7.3, RFC 5363 §4.1.
 
 use super::failure::Failure;
+use super::observer::{Note, Observer, Unobserved};
 use super::refusal::Reason;
 use crate::sip::list_error::{ListError, ListErrorKind};
 use crate::sip::media_type::{Disposition, MediaType};
@@ -48,7 +49,8 @@ pub(super) fn has_list(request: &Request<'_>) -> bool {
     let Some(boundary) = boundary.filter(|_| media.is("multipart", "mixed")) else {
         return false;
     };
-    let mut reading = Reading::new(usize::MAX);
+    let mut nobody = Unobserved;
+    let mut reading = Reading::new(usize::MAX, &mut nobody);
     // What cannot be read is no concern of a group: its members get the body as it is.
     let _ = reading.take_lists(request.body, &boundary, 1);
     reading.found
@@ -56,7 +58,11 @@ pub(super) fn has_list(request: &Request<'_>) -> bool {
 
 impl<'m> Payload<'m> {
     /// Takes the lists out of a body; together they may have `max_entries`.
-    pub fn read(request: &Request<'m>, max_entries: usize) -> Result<Self, Failure> {
+    pub fn read(
+        request: &Request<'m>,
+        max_entries: usize,
+        observer: &mut impl Observer,
+    ) -> Result<Self, Failure> {
         let no_list = || Failure::new(Reason::NoList, "the body is no multipart/mixed");
         let value = request.value(HeaderName::ContentType).ok_or_else(no_list)?;
         let media = MediaType::parse(value).map_err(body)?;
@@ -64,7 +70,7 @@ impl<'m> Payload<'m> {
             return Err(no_list());
         }
         let boundary = media.boundary().map_err(body)?;
-        let mut reading = Reading::new(max_entries);
+        let mut reading = Reading::new(max_entries, observer);
         let (kept, _) = reading.take_lists(request.body, &boundary, 1)?;
         if !reading.found {
             return Err(Failure::new(Reason::NoList, "no part is a recipient-list"));
@@ -129,18 +135,20 @@ impl Kept<'_> {
 }
 
 /// The search for lists.
-struct Reading {
+struct Reading<'o, O> {
     max_entries: usize,
     list: ResourceList,
     found: bool,
+    observer: &'o mut O,
 }
 
-impl Reading {
-    fn new(max_entries: usize) -> Self {
+impl<'o, O: Observer> Reading<'o, O> {
+    fn new(max_entries: usize, observer: &'o mut O) -> Self {
         Self {
             max_entries,
             list: ResourceList::default(),
             found: false,
+            observer,
         }
     }
 
@@ -163,6 +171,8 @@ impl Reading {
                 continue;
             }
             if is(HISTORY) {
+                let text = "a history of recipients: taken out, as only we may tell it (K-7)";
+                self.observer.note(|| Note::left(type_of(&part), text));
                 changed = true;
                 continue;
             }
@@ -171,11 +181,16 @@ impl Reading {
             match inner {
                 Some(None) => {}
                 Some(Some(rebuilt)) => kept.push(rebuilt),
-                None => kept.push(Kept {
-                    bytes: Cow::Borrowed(part.bytes),
-                    head: part.head.len(),
-                    content: part.bytes.len() - part.content.len(),
-                }),
+                None => {
+                    let length = part.content.len();
+                    let text = || format!("a body part: passed on as it is, bytes: {length}");
+                    self.observer.note(|| Note::taken(type_of(&part), text()));
+                    kept.push(Kept {
+                        bytes: Cow::Borrowed(part.bytes),
+                        head: part.head.len(),
+                        content: part.bytes.len() - length,
+                    });
+                }
             }
         }
         Ok((kept, changed))
@@ -237,6 +252,7 @@ impl Reading {
 
     fn read_list(&mut self, part: &Part<'_>) -> Result<(), Failure> {
         self.found = true;
+        let (entries, refs, externals) = self.counts();
         let value = part.headers.content_type.unwrap_or_default();
         let media = MediaType::parse(value).map_err(body)?;
         if !media.is("application", "resource-lists+xml") {
@@ -266,8 +282,36 @@ impl Reading {
                 ListErrorKind::TooLong => Reason::ListTooLong,
             };
             Failure::new(reason, error)
-        })
+        })?;
+        let after = self.counts();
+        let (entries, refs, externals) = (after.0 - entries, after.1 - refs, after.2 - externals);
+        self.observer.note(|| {
+            let text = format!("a list of recipients: taken out, entries: {entries}");
+            Note::taken(type_of(part), text)
+        });
+        let ignored = [("entry-ref", refs), ("external", externals)];
+        self.observer.notes(|| {
+            let ignored = ignored.into_iter().filter(|(_, count)| *count > 0);
+            ignored.map(|(name, count)| {
+                Note::left(
+                    name,
+                    format!("never followed in a message (X-3), found: {count}"),
+                )
+            })
+        });
+        Ok(())
     }
+
+    /// How many entries, `entry-ref` and `external` have been read.
+    fn counts(&self) -> (usize, usize, usize) {
+        let list = &self.list;
+        (list.entries.len(), list.entry_refs, list.externals)
+    }
+}
+
+/// The type of a part as written; that of one that has none.
+fn type_of<'m>(part: &Part<'m>) -> &'m [u8] {
+    part.headers.content_type.unwrap_or(b"text/plain")
 }
 
 fn body(error: Malformed) -> Failure {

@@ -11,6 +11,8 @@ use crate::sip::accept_contact::FeatureTag;
 pub struct Policy {
     /// The name in Warning headers and charging identifiers.
     pub server_name: String,
+    /// Whether a message to a service has to require the option tag (U-3).
+    pub requires_option_tag: bool,
     /// How addresses are told apart and sent to.
     pub addressing: Addressing,
     /// Whether pager mode is supported at all.
@@ -45,8 +47,12 @@ pub struct Policy {
     pub route_header: Vec<u8>,
     /// Whether the Route asks for originating treatment, by `orig` (N-2).
     pub route_is_originating: bool,
+    /// Whether a message that comes back from another server is refused (H-5).
+    pub detects_loops: bool,
     /// Names of further header fields to copy (H-1).
     pub copy_headers: Vec<String>,
+    /// Whether what the sender prefers of the recipients' devices goes into the forks (F-6).
+    pub copies_preferences: bool,
     /// Who may send, and to whom.
     pub access: Access,
 }
@@ -96,9 +102,11 @@ impl Policy {
         let accept_contact = b"Accept-Contact: *;+g.oma.sip-im;require;explicit\r\n";
         Self {
             server_name: "imas.home1.net".to_owned(),
+            requires_option_tag: false,
             addressing: Addressing {
                 reach: super::Reach::Core { tls: false },
                 same_number: true,
+                tel_domain: None,
                 domains: vec!["im.home1.net".to_owned(), "home1.net".to_owned()],
             },
             pager_mode: true,
@@ -129,7 +137,9 @@ impl Policy {
             trusted_next_hop: true,
             route_header: Vec::new(),
             route_is_originating: false,
+            detects_loops: false,
             copy_headers: Vec::new(),
+            copies_preferences: false,
             access: Access::default(),
         }
     }

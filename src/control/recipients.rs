@@ -1,9 +1,11 @@
 //! The recipients of a message to a service: the entries of its lists, filtered and each once, and
 //! what the others may know of them. K-2 to K-5, X-5, S-3, S-8, H-4, U-12.
 
+use super::checks::Check;
 use super::directory::{Directory, Service};
 use super::failure::Failure;
 use super::group::{Group, Skipped};
+use super::observer::{Note, Observer};
 use super::policy::Policy;
 use super::refusal::Reason;
 use crate::control::access::Objection;
@@ -19,7 +21,9 @@ pub(super) fn recipients(
     service: &Service,
     directory: &mut impl Directory,
     policy: &Policy,
+    observer: &mut impl Observer,
 ) -> Result<Group, Failure> {
+    observer.check(Check::Members);
     let (good, bad): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| !is_literal(entry));
     let addressing = &policy.addressing;
     let uris = good.iter().map(|entry| entry.uri.as_str());
@@ -28,17 +32,21 @@ pub(super) fn recipients(
         uri: entry.uri.clone(),
         reason: "an IP address or maddr is no recipient of a service".to_owned(),
     }));
+    observer.notes(|| notes_of_members(&group));
     if group.recipients() == 0 {
         return Err(Reason::NobodyListed.into());
     }
-    if group.recipients() > policy.max_recipients as usize {
-        let (count, limit) = (group.recipients(), policy.max_recipients);
+    observer.check(Check::ListLength);
+    let (count, limit) = (group.recipients(), policy.max_recipients);
+    observer.note(|| Note::fact("max_recipients", format!("{count} of at most {limit}")));
+    if count > limit as usize {
         let detail = format!("{count} recipients, expected at most {limit}");
         return Err(Failure::new(Reason::TooManyRecipients, detail));
     }
+    observer.check(Check::ListedRecipients);
     let mut without_consent = Vec::new();
     for number in 0..group.members() as u32 {
-        let Some(text) = group.recipient(number) else {
+        let Some(text) = group.address(number) else {
             continue;
         };
         let Ok(uri) = Uri::parse(text) else {
@@ -56,6 +64,7 @@ pub(super) fn recipients(
                     without_consent.extend_from_slice(b", ");
                 }
                 without_consent.extend_from_slice(&[b"<", text, b">"].concat());
+                observer.note(|| Note::left(text, "has not consented to get messages"));
             }
             None => {}
         }
@@ -67,6 +76,19 @@ pub(super) fn recipients(
         named: without_consent,
         ..Reason::NoConsent.into()
     })
+}
+
+/// How many can be sent to, and who cannot, and why.
+pub(super) fn notes_of_members(group: &Group) -> Vec<Note> {
+    let text = match (group.members(), group.recipients()) {
+        (members, recipients) if members == recipients => format!("members: {members}"),
+        (members, recipients) => format!("members: {members}, {recipients} can be sent to"),
+    };
+    let skipped = group.skipped().iter();
+    let skipped = skipped.map(|skipped| Note::left(&skipped.uri, &skipped.reason));
+    std::iter::once(Note::fact(group.uri(), text))
+        .chain(skipped)
+        .collect()
 }
 
 /// Whether a recipient is a group or service of this server (H-4).
@@ -115,7 +137,7 @@ pub(super) fn history(entries: &[Entry], group: &Group, policy: &Policy) -> Opti
     }
     let recipients: Vec<_> = (0..group.members() as u32)
         .filter_map(|number| {
-            let uri = Uri::parse(group.recipient(number)?).ok()?;
+            let uri = Uri::parse(group.address(number)?).ok()?;
             Some((uri, seen.get(number as usize).copied()?))
         })
         .collect();

@@ -1,5 +1,7 @@
 //! Which messages are ours: table A.1, row 2, and what row 1 says of others' requests.
 
+use super::checks::Check;
+use super::observer::{Note, Observer, Unobserved};
 use super::policy::Policy;
 use crate::sip::accept_contact::{self, Wish};
 use crate::sip::{HeaderName, Malformed, Request, SipUri, Uri};
@@ -40,10 +42,22 @@ pub struct Recognised<'m> {
 
 /// Row 2 of table A.1, and what row 1 says of others' requests: is the message ours?
 pub fn recognise<'m>(policy: &Policy, bytes: &'m [u8]) -> Result<Recognised<'m>, NotOurs> {
+    recognise_observed(policy, bytes, &mut Unobserved)
+}
+
+/// The same, for somebody who wants to know why.
+pub fn recognise_observed<'m>(
+    policy: &Policy,
+    bytes: &'m [u8],
+    observer: &mut impl Observer,
+) -> Result<Recognised<'m>, NotOurs> {
+    observer.check(Check::Method);
     let request = Request::read(bytes).map_err(NotOurs::Unreadable)?;
     if request.method != b"MESSAGE" {
+        observer.note(|| Note::left(request.method, "expected MESSAGE"));
         return Err(NotOurs::Method);
     }
+    observer.check(Check::FeatureTag);
     let mut features = policy.features.iter().enumerate();
     let wanted = features.find_map(|(index, feature)| {
         let rows = request.rows(HeaderName::AcceptContact);
@@ -53,7 +67,10 @@ pub fn recognise<'m>(policy: &Policy, bytes: &'m [u8]) -> Result<Recognised<'m>,
             Ok(Wish::Absent) | Err(_) => None,
         }
     });
+    observer.notes(|| rows_with_their_wishes(&request, policy));
     let (feature, accept_contact) = wanted.ok_or(NotOurs::NoImTag)?;
+    observer.check(Check::Domain);
+    observer.note(|| Note::fact(request.uri, "the Request-URI"));
     let target = match Uri::parse(request.uri) {
         Ok(Uri::Sip(sip)) if policy.addressing.serves(sip.host) => Ok(sip),
         Ok(_) => return Err(NotOurs::ForeignDomain),
@@ -66,6 +83,28 @@ pub fn recognise<'m>(policy: &Policy, bytes: &'m [u8]) -> Result<Recognised<'m>,
         feature,
         target,
     })
+}
+
+/// What each row of Accept-Contact asks for.
+fn rows_with_their_wishes(request: &Request<'_>, policy: &Policy) -> Vec<Note> {
+    let rows = request.rows(HeaderName::AcceptContact).map(|row| {
+        let wishes = || {
+            let features = policy.features.iter();
+            features.map(|feature| accept_contact::wish(std::iter::once(row), &feature.tag))
+        };
+        if wishes().any(|wish| matches!(wish, Ok(Wish::Wanted | Wish::Broken(_)))) {
+            return Note::taken(row, "this Accept-Contact asks for it");
+        }
+        match wishes().find_map(Result::err) {
+            Some(error) => Note::left(row, format!("this Accept-Contact cannot be read: {error}")),
+            None => Note::left(row, "this Accept-Contact asks for other things only"),
+        }
+    });
+    let mut notes: Vec<_> = rows.collect();
+    if notes.is_empty() {
+        notes.push(Note::left("Accept-Contact", "there is none"));
+    }
+    notes
 }
 
 /// Whether a Request-URI that cannot be read seems to have a served domain: others' odd requests are

@@ -49,12 +49,16 @@ reasons! {
     Merged: 482, "H-3", "Request arrived on two paths";
     /// Max-Forwards is 0.
     TooManyHops: 483, "U-5", "Max-Forwards exhausted";
+    /// Max-Breadth is 0.
+    NoBreadth: 440, "U-6", "Max-Breadth exhausted";
     /// Pager mode is off, for the server or for the group.
     PagerMode: 403, "A-2", "Pager mode not supported";
     /// No such group.
     UnknownGroup: 404, "A-6", "No such group";
     /// Require names an option that is not supported.
     Extension: 420, "A.1 row 6", "Required extension not supported";
+    /// A message to a service has no `Require: recipient-list-message`, and `strict_require` is 1.
+    OptionTagMissing: 421, "U-3", "Required option tag missing";
     /// Nobody whose word counts says who the originator is.
     NoIdentity: 403, "A-7", "Originator not authenticated";
     /// A trusted peer asserts an identity that cannot be read.
@@ -75,6 +79,8 @@ reasons! {
     Expired: 400, "M-4", "Message expired on arrival";
     /// There is a body of no type.
     ContentType: 400, "M-1", "Body without Content-Type";
+    /// The message is a disposition notification, which goes to the sender of the message it is about.
+    Notification: 403, "M-9", "Disposition notification to a group";
     /// A message to a group has a list of recipients besides.
     GroupWithList: 403, "A-15", "Group and list together";
     /// The body or its list of recipients is broken.
@@ -95,6 +101,8 @@ reasons! {
     ForeignListed: 403, "S-3", "A foreign recipient";
     /// Somebody in the list has not consented.
     NoConsent: 470, "U-12", "Consent missing";
+    /// The message has been here before and comes back from another server.
+    Loop: 482, "H-5", "Message has come back";
     /// The groups cannot be read now.
     Unavailable: 500, "A.1 row 11", "Groups not available";
     /// The group has nobody to send to.
@@ -137,6 +145,8 @@ pub fn phrase(code: u16) -> &'static str {
         413 => "Request Entity Too Large",
         415 => "Unsupported Media Type",
         420 => "Bad Extension",
+        421 => "Extension Required",
+        440 => "Max-Breadth Exceeded",
         470 => "Consent Needed",
         481 => "Call/Transaction Does Not Exist",
         482 => "Loop Detected",
@@ -172,6 +182,9 @@ impl Refusal {
                 b"Accept: application/resource-lists+xml\r\nAccept-Encoding: identity\r\n\
                   Accept-Language: *\r\n",
             );
+        }
+        if self.reason == Reason::OptionTagMissing {
+            headers.extend_from_slice(b"Require: recipient-list-message\r\n");
         }
         if !self.named.is_empty() {
             headers.extend_from_slice(match self.reason {

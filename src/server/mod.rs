@@ -7,13 +7,14 @@ mod policy;
 mod random_pool;
 mod start_error;
 
+pub use policy::policy;
 pub use random_pool::RandomPool;
 pub use start_error::StartError;
 
 use crate::config::Settings;
 use crate::control::{
-    Accepted, Answer, Decision, NotOurs, Policy, Reason, RecentRequests, Recognised, Source, World,
-    recognise,
+    Accepted, Answer, Decision, NotOurs, Observer, Policy, Reason, RecentRequests, Recognised,
+    Source, Unobserved, World, recognise,
 };
 use crate::fanout::{Counter, Counters, RecentTable};
 use crate::sip::text::Printable;
@@ -36,7 +37,7 @@ pub struct Server {
 impl Server {
     /// Checks the settings and the database, and makes the memory that workers share.
     pub fn open(settings: &Settings) -> Result<Self, StartError> {
-        let policy = policy::policy(settings)?;
+        let policy = policy(settings)?;
         for warning in policy::warnings(settings, &policy) {
             log::warn!("{warning}");
         }
@@ -152,12 +153,8 @@ impl Worker {
         message: &Recognised<'_>,
         source: &Source<'_>,
     ) -> Decision {
-        let mut world = World {
-            groups: &mut self.groups,
-            recent: &server.recent,
-            now: SystemTime::now(),
-        };
-        let decision = message.decide(&server.policy, source, &mut world);
+        let now = SystemTime::now();
+        let decision = self.decide_observed(server, message, source, now, &mut Unobserved);
         match &decision {
             Decision::Refused(refusal) => {
                 server.counters.add(Counter::Refused);
@@ -173,5 +170,22 @@ impl Worker {
             Decision::Accepted(_) => {}
         }
         decision
+    }
+
+    /// Runs the checks of a message that came at `now`; nothing is counted or logged.
+    pub fn decide_observed(
+        &mut self,
+        server: &Server,
+        message: &Recognised<'_>,
+        source: &Source<'_>,
+        now: SystemTime,
+        observer: &mut impl Observer,
+    ) -> Decision {
+        let mut world = World {
+            groups: &mut self.groups,
+            recent: &server.recent,
+            now,
+        };
+        message.decide_observed(&server.policy, source, &mut world, observer)
     }
 }

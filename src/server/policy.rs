@@ -27,10 +27,12 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
     let addressing = Addressing {
         reach,
         same_number: settings.same_number(),
+        tel_domain: tel_domain(settings)?,
         domains,
     };
     Ok(Policy {
         server_name: settings.server_name().to_owned(),
+        requires_option_tag: settings.strict_require,
         access: access(settings, &addressing)?,
         addressing,
         pager_mode: settings.pager_mode,
@@ -52,7 +54,9 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
         trusted_next_hop: settings.trusted_next_hop,
         route_header: route.as_ref().map(route_header).unwrap_or_default(),
         route_is_originating: route.as_ref().is_some_and(is_originating),
+        detects_loops: settings.loop_cache,
         copy_headers: copy_headers(settings)?,
+        copies_preferences: settings.copy_prefs,
     })
 }
 
@@ -186,6 +190,22 @@ fn domains(settings: &Settings) -> Result<Vec<String>, SettingError> {
         }
     });
     checked.collect()
+}
+
+/// The domain of converted numbers, if they are converted (M-7).
+fn tel_domain(settings: &Settings) -> Result<Option<String>, SettingError> {
+    if !settings.converts_tel {
+        return Ok(None);
+    }
+    let domain = settings.tel_domain.as_str();
+    let text = format!("sip:{domain}");
+    match Uri::parse(text.as_bytes()) {
+        Ok(Uri::Sip(sip)) if sip.host == domain.as_bytes() => Ok(Some(domain.to_ascii_lowercase())),
+        _ => {
+            let expected = "a domain, such as home1.net, as tel_mode=convert needs one";
+            Err(SettingError::new("tel_domain", domain, expected))
+        }
+    }
 }
 
 fn core_route(settings: &Settings) -> Result<Option<SipUri<'_>>, SettingError> {
@@ -401,6 +421,10 @@ mod tests {
             (
                 &[("direct", "1"), ("copy_headers", "X-A, via")],
                 "found \"via\"",
+            ),
+            (
+                &[("direct", "1"), ("tel_mode", "convert")],
+                "parameter tel_domain: expected a domain, such as home1.net, as tel_mode=convert needs one, found \"\"",
             ),
             (
                 &[("direct", "1"), ("feature_tags", "+g.oma.sip-im, a b")],

@@ -4,7 +4,7 @@
 //! themselves, for which [`parts`] only keeps count.
 
 use super::Malformed;
-use super::part_headers::PartHeaders;
+pub use super::part_headers::PartHeaders;
 use memchr::memmem::Finder;
 use std::ops::Range;
 

@@ -9,6 +9,7 @@ mod support;
 mod checks;
 
 mod answers;
+mod breadth;
 mod charging;
 mod database;
 mod digest;
@@ -20,14 +21,19 @@ mod identity_modes;
 mod ims_as;
 mod list_parts;
 mod lists;
+mod loops;
 mod members;
 mod next_hop;
+mod notifications;
 mod outcomes;
+mod numbers;
+mod preferences;
 mod repetition;
 mod rules;
 mod script;
 mod service_rules;
 mod start;
+mod steps;
 mod workers;
 
 /// Makes each case a test over UDP and a test over TCP, but for those that only datagrams can show.
@@ -149,6 +155,23 @@ both {
         the_same_request_on_another_branch_is_merged,
         a_retransmission_after_tm_has_forgotten_is_still_absorbed,
     }
+    steps::{
+        the_three_steps_do_what_cimf_handle_does,
+        a_script_reads_the_verdict_on_an_accepted_message,
+        a_script_reads_the_verdict_on_a_refused_message,
+        a_script_reads_the_verdict_after_cimf_handle,
+        a_script_answers_for_itself,
+        the_script_of_the_readme_works,
+        an_identity_of_the_script_is_checked,
+        nothing_is_sent_before_the_202,
+        each_step_is_taken_once,
+        after_an_answer_of_the_script_nothing_is_sent,
+        a_verdict_ends_with_its_message,
+        a_message_that_is_answered_and_not_sent_is_logged_at_once,
+        the_steps_belong_to_request_route,
+        what_is_not_ours_has_no_verdict,
+        a_repetition_after_tm_has_forgotten_is_answered_by_the_check,
+    }
     script::{
         a_transaction_that_the_script_has_made_is_used,
         elsewhere_than_in_request_route_a_message_is_not_ours,
@@ -177,6 +200,24 @@ both {
         t73_a_payload_is_opaque,
         a_service_is_for_its_own_subscribers,
         t106_a_recipient_without_consent_is_named,
+    }
+    loops::{
+        t87_a_message_that_comes_back_is_refused,
+        without_the_setting_messages_may_come_back,
+    }
+    numbers::{
+        t52_a_number_is_sent_to_as_a_sip_address,
+        t52_a_list_names_a_number_once_under_two_addresses,
+        a_sips_member_is_skipped_without_tls,
+    }
+    breadth::{ t90_without_breadth_nothing_is_sent }
+    notifications::{
+        t104_a_message_that_asks_for_a_notification_is_unchanged,
+        t105_a_disposition_notification_is_not_exploded,
+    }
+    preferences::{
+        preferences_are_copied_on_request,
+        t63_the_option_tag_is_insisted_on_where_it_is_configured,
     }
     list_parts::{
         a_list_is_found_however_it_is_written,
@@ -213,6 +254,7 @@ both {
 udp {
     hostile::{ bytes_before_a_request_change_nothing }
     answers::{ t112_a_content_length_beyond_the_datagram_is_refused }
+    steps::{ an_answer_of_the_script_is_repeated_for_repetitions }
     repetition::{ t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks }
     workers::{ identifiers_of_four_workers_never_repeat }
 }
