@@ -121,3 +121,43 @@ pub fn may_be_copied(name: &str) -> bool {
             .iter()
             .any(|never| never.eq_ignore_ascii_case(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::may_be_copied;
+
+    #[test]
+    fn what_is_never_copied_cannot_be_asked_for() {
+        for name in [
+            // H-2.
+            "Via",
+            "Route",
+            "Record-Route",
+            "Contact",
+            "Require",
+            "Proxy-Require",
+            "P-Access-Network-Info",
+            "P-Visited-Network-ID",
+            "History-Info",
+            "Geolocation",
+            "Session-ID",
+            "P-Served-User",
+            "Identity",
+            // I-7, I-3, I-1, N-7, M-1.
+            "identity-info",
+            "P-Preferred-Identity",
+            "p-asserted-identity",
+            "P-PREFERRED-SERVICE",
+            "Accept",
+            "Alert-Info",
+            // Compact forms, and what is no name.
+            "m",
+            "v",
+            "",
+            "X Y",
+        ] {
+            assert!(!may_be_copied(name), "{name}");
+        }
+        assert!(may_be_copied("X-Ticket") && may_be_copied("Supported"));
+    }
+}
