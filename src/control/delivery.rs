@@ -21,8 +21,6 @@ use std::sync::Arc;
 /// Who gets the message, and with what content where that is not the message's own.
 pub(super) struct Delivery {
     pub group: Arc<Group>,
-    /// Members that get nothing although they could.
-    pub excluded: SmallVec<[u32; 2]>,
     pub content: Option<Content>,
 }
 
@@ -50,9 +48,7 @@ impl Delivery {
         observer.check(Check::Members);
         let group = expand(group.clone(), directory, asker, policy, observer)?;
         observer.notes(|| notes_of_members(&group));
-        let skip = policy.skip_originator;
         Ok(Self {
-            excluded: excluded(&group, asker.identity, policy, skip, observer),
             group,
             content: None,
         })
@@ -63,7 +59,6 @@ impl Delivery {
         request: &Request<'_>,
         service: &Service,
         directory: &mut D,
-        identity: &AssertedIdentity<'_>,
         receipt: Receipt,
         policy: &Policy,
         observer: &mut impl Observer,
@@ -72,6 +67,7 @@ impl Delivery {
         let list = Payload::read(request, policy.max_entries as usize, observer)?;
         let entries = &list.list.entries;
         let group = Arc::new(recipients(entries, service, directory, policy, observer)?);
+        observer.check(Check::Body);
         let history = history(entries, &group, policy);
         observer.note(|| match &history {
             Some(_) => Note::taken(
@@ -82,9 +78,7 @@ impl Delivery {
         });
         // The hash is keyed, so that no sender can foresee it.
         let boundary = format!("cimf-{:016x}{:016x}", receipt.place, receipt.fingerprint);
-        let skip = policy.skip_originator_of_lists;
         Ok(Self {
-            excluded: excluded(&group, identity, policy, skip, observer),
             content: Some(list.content(history.as_deref(), &boundary)?),
             group,
         })
@@ -92,7 +86,7 @@ impl Delivery {
 }
 
 /// Row 11: which members get nothing although they could.
-fn excluded(
+pub(super) fn excluded(
     group: &Group,
     identity: &AssertedIdentity<'_>,
     policy: &Policy,

@@ -5,7 +5,7 @@ use super::charging;
 use super::checks::Check;
 use super::content::{Copy, Shared, hops_of_forks};
 use super::decision::{Accepted, Answer, Decision};
-use super::delivery::Delivery;
+use super::delivery::{Delivery, excluded};
 use super::directory::{Directory, Target};
 use super::essentials::Essentials;
 use super::expiry::{Lifetime, lifetime};
@@ -136,14 +136,14 @@ impl Recognised<'_> {
         let lifetime = self.check_lifetime(world.now, observer)?;
         self.check_body_type(observer)?;
         let request = &self.request;
-        let (groups, identity) = (&mut *world.groups, &sender.identity);
+        let groups = &mut *world.groups;
         let delivery = match &target {
             Target::Group(group) => {
                 Delivery::to_group(request, group, groups, &asker, policy, observer)?
             }
-            Target::Service(service) => Delivery::by_service(
-                request, service, groups, identity, receipt, policy, observer,
-            )?,
+            Target::Service(service) => {
+                Delivery::by_service(request, service, groups, receipt, policy, observer)?
+            }
         };
         let copy = Copy {
             request,
@@ -160,9 +160,15 @@ impl Recognised<'_> {
             charging,
         } = copy.share(observer)?;
         let body = delivery.content.map(|content| content.body);
+        observer.check(Check::AnyRecipient);
+        let skip_originator = match &target {
+            Target::Group(_) => policy.skip_originator,
+            Target::Service(_) => policy.skip_originator_of_lists,
+        };
+        let (group, identity) = (delivery.group, &sender.identity);
         let accepted = Accepted {
-            excluded: delivery.excluded,
-            group: delivery.group,
+            excluded: excluded(&group, identity, policy, skip_originator, observer),
+            group,
             originator: originator.clone().unwrap_or_default(),
             from,
             headers,
@@ -170,7 +176,6 @@ impl Recognised<'_> {
             body: body.unwrap_or_else(|| request.body.to_vec()),
             receipt,
         };
-        observer.check(Check::AnyRecipient);
         if accepted.count() == 0 {
             return Err(Reason::NoRecipients.into());
         }
