@@ -309,6 +309,14 @@ fn every_refusal_is_explained_as_the_proxy_decides() {
                 .count()
         };
         assert_eq!(of("failed"), 1, "{reason:?}");
+        let behind = checks
+            .iter()
+            .skip_while(|check| check["result"] != "failed");
+        let mut behind = behind.skip(1);
+        assert!(
+            behind.all(|check| check["result"] == "not-made"),
+            "{reason:?}"
+        );
         let text = rig.explain(&message, parameters, &[]);
         for part in [
             "REFUSED with",
