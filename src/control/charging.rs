@@ -86,8 +86,8 @@ impl ForkCharging {
         match self {
             Self::Absent => Note::left(
                 name,
-                "the outgoing messages have none: the message has none that is believed, or the \
-                 next hop is not trusted (N-4)",
+                "the outgoing messages have none: this one is not believed, or the next hop not \
+                 trusted (N-4, N-9)",
             ),
             Self::Shared(_) => Note::taken(name, "the identifier is copied: icid_mode=copy (N-4)"),
             Self::Each(_) => Note::taken(name, "every outgoing message has a new one (N-4)"),

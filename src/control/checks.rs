@@ -82,14 +82,16 @@ checks! {
     /// Are the body and its list of recipients usable?
     List: "list", "10", None, "A-15, U-1, U-2, U-7, M-6, X-1 to X-5";
     /// Who are the members?
-    Members: "members", "11", Some(5), "A-9, C-1 to C-3, H-4, S-8";
+    Members: "members", "11", Some(5), "C-1 to C-3, X-5, H-4, S-8";
     /// Does the list of recipients keep within the limits?
     ListLength: "list-length", "12", None, "S-3";
     /// May the service send to everybody whom the list names?
     ListedRecipients: "listed-recipients", "12", None, "H-4, S-3, U-12";
+    /// Can the body go on without its lists, and with a history of those whom all may see?
+    Body: "body", "10", None, "U-7, K-2 to K-7";
     /// Can everything that outgoing messages carry be copied?
     Content: "content", "10", None, "H-1, H-2, S-7, I-3, N-4 to N-7";
-    /// Is there at least one recipient?
+    /// Is there at least one recipient, with or without the originator?
     AnyRecipient: "any-recipient", "11", Some(5), "A-9";
     /// Has it not come back from another server, where `loop_cache` asks for it?
     Loop: "loop", "3", None, "H-5";

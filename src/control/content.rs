@@ -52,7 +52,10 @@ impl Copy<'_, '_, '_> {
         let from = from.map_err(unreadable)?;
         let mut headers = self.headers(observer).map_err(unreadable)?;
         let charging = charging::of_forks(self.request, self.passage);
-        observer.note(|| charging.note());
+        observer.notes(|| {
+            let received = self.request.value(HeaderName::PChargingVector);
+            received.map(|_| charging.note())
+        });
         let charging = match charging {
             ForkCharging::Absent => Vec::new(),
             ForkCharging::Shared(header) => {

@@ -32,8 +32,6 @@ pub(super) struct Listing<'m, 'r> {
 /// Who gets the message, and with what content where that is not the message's own.
 pub(super) struct Delivery<'e> {
     pub listed: Listed<'e>,
-    /// Recipients who get nothing all the same: the originator.
-    pub excluded: SmallVec<[u32; 2]>,
     pub content: Option<Content>,
     /// The recipients who find an entry of themselves in their copy (K-5).
     pub with_entry: Vec<u32>,
@@ -76,6 +74,7 @@ impl<'m> Listing<'m, '_> {
                 Listed::nobody(group)
             }
         };
+        observer.check(Check::Body);
         let has_body = !self.request.body.is_empty();
         let history = history(&listed, true, &policy.lists).filter(|_| has_body);
         let content = match (payload, &history) {
@@ -86,8 +85,7 @@ impl<'m> Listing<'m, '_> {
                 Some(self.content(&whole, history.as_ref())?)
             }
         };
-        let skip = policy.skip_originator;
-        Ok(self.delivery(listed, sender, skip, content, history, observer))
+        Ok(delivery(listed, content, history, observer))
     }
 
     /// Rows 11 and 12 for a service.
@@ -95,17 +93,16 @@ impl<'m> Listing<'m, '_> {
         &self,
         payload: &'e Payload<'m>,
         service: &Service,
-        sender: &AssertedIdentity<'_>,
         directory: &mut impl Directory,
         observer: &mut impl Observer,
     ) -> Result<Delivery<'e>, Failure> {
         let policy = self.policy;
         let entries = payload.entries.as_deref().unwrap_or_default();
         let listed = recipients::of_service(entries, service, directory, policy, observer)?;
+        observer.check(Check::Body);
         let history = history(&listed, false, &policy.lists);
         let content = Some(self.content(payload, history.as_ref())?);
-        let skip = policy.skip_originator_of_lists;
-        Ok(self.delivery(listed, sender, skip, content, history, observer))
+        Ok(delivery(listed, content, history, observer))
     }
 
     fn content(
@@ -121,38 +118,28 @@ impl<'m> Listing<'m, '_> {
         };
         payload.content(part, boundary, self.anonymous)
     }
+}
 
-    fn delivery<'e>(
-        &self,
-        listed: Listed<'e>,
-        sender: &AssertedIdentity<'_>,
-        skip_originator: bool,
-        content: Option<Content>,
-        history: Option<SharedHistory>,
-        observer: &mut impl Observer,
-    ) -> Delivery<'e> {
-        observer.note(|| match &history {
-            Some(_) => Note::taken(
-                "history",
-                "the recipients are told of each other (K-4, K-7)",
-            ),
-            None => Note::fact(
-                "history",
-                "none: the recipients are told of nobody (K-4, K-7)",
-            ),
-        });
-        Delivery {
-            excluded: excluded(
-                &listed.group,
-                sender,
-                self.policy,
-                skip_originator,
-                observer,
-            ),
-            listed,
-            content,
-            with_entry: history.map(|history| history.own).unwrap_or_default(),
-        }
+fn delivery<'e>(
+    listed: Listed<'e>,
+    content: Option<Content>,
+    history: Option<SharedHistory>,
+    observer: &mut impl Observer,
+) -> Delivery<'e> {
+    observer.note(|| match &history {
+        Some(_) => Note::taken(
+            "history",
+            "the recipients are told of each other (K-4, K-7)",
+        ),
+        None => Note::fact(
+            "history",
+            "none: the recipients are told of nobody (K-4, K-7)",
+        ),
+    });
+    Delivery {
+        listed,
+        content,
+        with_entry: history.map(|history| history.own).unwrap_or_default(),
     }
 }
 
@@ -169,7 +156,7 @@ pub(super) fn content_id(address: &SipUri<'_>, policy: &Policy) -> Option<Vec<u8
 }
 
 /// Row 11: which members get nothing although they could.
-fn excluded(
+pub(super) fn excluded(
     group: &Group,
     identity: &AssertedIdentity<'_>,
     policy: &Policy,

@@ -5,7 +5,7 @@ use super::charging;
 use super::checks::Check;
 use super::content::{Copy, DEFAULT_MAX_FORWARDS, Shared, hops_of_forks};
 use super::decision::{Accepted, Answer, Decision};
-use super::delivery::{Delivery, Listing, content_id};
+use super::delivery::{Delivery, Listing, content_id, excluded};
 use super::directory::{Directory, Target};
 use super::essentials::Essentials;
 use super::expiry::{Lifetime, lifetime};
@@ -162,7 +162,6 @@ impl Recognised<'_> {
         let (groups, identity) = (&mut *world.groups, &sender.identity);
         let Delivery {
             listed,
-            excluded,
             content,
             with_entry,
         } = match &target {
@@ -173,7 +172,7 @@ impl Recognised<'_> {
             }
             Target::Service(service) => {
                 let payload = payload.as_ref().ok_or(Reason::NoList)?;
-                listing.to_service(payload, service, identity, groups, observer)?
+                listing.to_service(payload, service, groups, observer)?
             }
         };
         let copy = Copy {
@@ -199,9 +198,15 @@ impl Recognised<'_> {
             entry_at: content.as_ref().and_then(|content| content.entry_at),
             with_entry,
         };
+        observer.check(Check::AnyRecipient);
+        let skip_originator = match &target {
+            Target::Group(_) => policy.skip_originator,
+            Target::Service(_) => policy.skip_originator_of_lists,
+        };
+        let group = listed.group;
         let accepted = Accepted {
-            excluded,
-            group: listed.group,
+            excluded: excluded(&group, identity, policy, skip_originator, observer),
+            group,
             originator: originator.clone().unwrap_or_default(),
             from,
             headers,
@@ -211,7 +216,6 @@ impl Recognised<'_> {
             own,
             receipt,
         };
-        observer.check(Check::AnyRecipient);
         if accepted.count() == 0 {
             return Err(match target {
                 Target::Group(_) => Reason::NoRecipients.into(),

@@ -14,7 +14,7 @@ pub use start_error::StartError;
 use crate::config::Settings;
 use crate::control::{
     Accepted, Answer, Decision, NotOurs, Observer, Policy, Reason, RecentRequests, Recognised,
-    Source, Unobserved, World, recognise,
+    Source, Unobserved, World, recognise, recognise_observed,
 };
 use crate::fanout::{Counter, Counters, RecentTable};
 use crate::sip::text::Printable;
@@ -26,6 +26,7 @@ use std::time::SystemTime;
 #[derive(Debug)]
 pub struct Server {
     policy: Policy,
+    warnings: Vec<&'static str>,
     next_hop: String,
     database: PathBuf,
     max_members: u32,
@@ -38,7 +39,8 @@ impl Server {
     /// Checks the settings and the database, and makes the memory that workers share.
     pub fn open(settings: &Settings) -> Result<Self, StartError> {
         let policy = policy(settings)?;
-        for warning in policy::warnings(settings, &policy) {
+        let warnings = policy::warnings(settings, &policy);
+        for warning in &warnings {
             log::warn!("{warning}");
         }
         let database = Path::new(&settings.database);
@@ -48,6 +50,7 @@ impl Server {
         let recent = RecentTable::new(settings.recent_requests, key);
         Ok(Self {
             policy,
+            warnings,
             next_hop: settings.core_route.clone(),
             database: database.to_owned(),
             max_members: settings.max_members,
@@ -60,6 +63,11 @@ impl Server {
     /// What the administrator has decided.
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// What the administrator should know of his settings; it has been logged.
+    pub fn warnings(&self) -> &[&'static str] {
+        &self.warnings
     }
 
     /// The name in Warning headers.
@@ -80,6 +88,15 @@ impl Server {
     /// Whether a message is for this function at all (A.1, rows 1 and 2).
     pub fn recognise<'m>(&self, bytes: &'m [u8]) -> Result<Recognised<'m>, NotOurs> {
         recognise(&self.policy, bytes)
+    }
+
+    /// The same, for somebody who wants to know why.
+    pub fn recognise_observed<'m>(
+        &self,
+        bytes: &'m [u8],
+        observer: &mut impl Observer,
+    ) -> Result<Recognised<'m>, NotOurs> {
+        recognise_observed(&self.policy, bytes, observer)
     }
 
     /// The answer to a message that a decision asks for.

@@ -39,7 +39,7 @@ const OF_ANSWERS: [&str; 8] = [
 ];
 
 /// What a refusal may have beside that.
-const OF_REFUSALS: [&str; 8] = [
+const OF_REFUSALS: [&str; 9] = [
     "warning",
     "retry-after",
     "unsupported",
