@@ -4,13 +4,12 @@
 // A bench that cannot be set up ends by panicking.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use cimf::config::Settings;
 use cimf::control::{
-    Accepted, Access, Addressing, Believed, Charging, Decision, Directory, Feature, Policy, Reach,
-    Source, Target, Transport, TrustedPeer, Unavailable, World, recognise,
+    Accepted, Decision, Directory, Policy, Source, Target, Transport, Unavailable, World, recognise,
 };
 use cimf::fanout::RecentTable;
 use cimf::server::RandomPool;
-use cimf::sip::accept_contact::FeatureTag;
 use cimf::sip::{SipUri, Uri};
 use cimf::store::Store;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -31,42 +30,20 @@ impl Directory for Warm {
     }
 }
 
+/// The policy of an administrator's settings.
 fn policy() -> Policy {
-    Policy {
-        server_name: "imas.home1.net".to_owned(),
-        addressing: Addressing {
-            reach: Reach::Core { tls: false },
-            same_number: true,
-            domains: vec!["im.home1.net".to_owned(), "home1.net".to_owned()],
-        },
-        pager_mode: true,
-        hide_groups: false,
-        skip_originator: true,
-        skip_originator_of_lists: false,
-        max_entries: 1000,
-        max_recipients: 100,
-        trusted_peers: vec![TrustedPeer::parse("tcp:127.0.0.0/8").unwrap()],
-        believed: Believed {
-            peers: true,
-            ..Believed::default()
-        },
-        from_mismatch: None,
-        groups_may_allow_anonymity: false,
-        asserts_group: false,
-        charging: Charging {
-            ioi: "home1.net".to_owned(),
-            copies_icid: false,
-        },
-        features: vec![Feature {
-            tag: FeatureTag::parse("+g.oma.sip-im").unwrap(),
-            accept_contact: b"Accept-Contact: *;+g.oma.sip-im;require;explicit\r\n".to_vec(),
-        }],
-        trusted_next_hop: true,
-        route_header: b"Route: <sip:icscf.home1.net;transport=tcp;lr>\r\n".to_vec(),
-        route_is_originating: false,
-        copy_headers: Vec::new(),
-        access: Access::default(),
+    let mut settings = Settings::new();
+    for (name, value) in [
+        ("domains", "im.home1.net,home1.net"),
+        ("server_name", "imas.home1.net"),
+        ("ioi", "home1.net"),
+        ("trusted_peers", "tcp:127.0.0.0/8"),
+        ("core_route", "sip:icscf.home1.net;transport=tcp"),
+        ("trusted_next_hop", "1"),
+    ] {
+        settings.set(name, value).unwrap();
     }
+    cimf::server::policy(&settings).unwrap()
 }
 
 /// A store with one group of `members`, ann among them.

@@ -55,8 +55,7 @@ fn lists(criterion: &mut Criterion) {
                 to,
                 ..History::default()
             }
-            .part()
-            .unwrap();
+            .part();
             let mut out = Vec::new();
             write_parts(
                 &[found[0].bytes, &history],

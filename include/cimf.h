@@ -146,7 +146,7 @@ cimf_status cimf_decision_fork_headers(const cimf_decision *decision, size_t ind
 // `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.
 cimf_status cimf_decision_fork_branch(const cimf_decision *decision, size_t index, cimf_str *out);
 
-// The body of the forks, byte for byte that of the message; may be empty.
+// The body of one fork: that of the message, without its lists; may be empty.
 //
 // # Safety
 // `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.

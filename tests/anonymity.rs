@@ -4,15 +4,15 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used)]
 
+use cimf::config::Settings;
 use cimf::control::rules::{Rule, Rules, Ruleset};
 use cimf::control::{
-    Accepted, Access, Addressing, Believed, Charging, Decision, Directory, Feature, Group, Policy,
-    Reach, Reason, Source, Target, Transport, TrustedPeer, Unavailable, World, recognise,
+    Accepted, Decision, Directory, Group, Policy, Reason, Source, Target, Transport, Unavailable,
+    World, recognise,
 };
 use cimf::fanout::RecentTable;
 use cimf::server::RandomPool;
 use cimf::sip::SipUri;
-use cimf::sip::accept_contact::FeatureTag;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -28,45 +28,21 @@ impl Directory for One {
     }
 }
 
+/// The policy of an administrator's settings.
 fn policy() -> Policy {
-    Policy {
-        server_name: "imas.home1.net".to_owned(),
-        addressing: Addressing {
-            reach: Reach::Core { tls: false },
-            same_number: true,
-            domains: vec!["im.home1.net".to_owned()],
-        },
-        believed: Believed {
-            peers: true,
-            ..Believed::default()
-        },
-        from_mismatch: None,
-        groups_may_allow_anonymity: true,
-        asserts_group: false,
-        charging: Charging {
-            ioi: "home1.net".to_owned(),
-            copies_icid: false,
-        },
-        features: vec![Feature {
-            tag: FeatureTag::parse("+g.oma.sip-im").unwrap(),
-            accept_contact: b"Accept-Contact: *;+g.oma.sip-im;require;explicit\r\n".to_vec(),
-        }],
-        trusted_next_hop: true,
-        pager_mode: true,
-        hide_groups: false,
-        skip_originator: true,
-        skip_originator_of_lists: false,
-        max_entries: 1000,
-        max_recipients: 100,
-        trusted_peers: vec![TrustedPeer::parse("127.0.0.1").unwrap()],
-        route_header: b"Route: <sip:icscf.home1.net;lr>\r\n".to_vec(),
-        route_is_originating: false,
-        copy_headers: vec!["User-Agent".to_owned(), "X-Kept".to_owned()],
-        access: Access {
-            send_action: "allow-initiate-conference".to_owned(),
-            ..Access::default()
-        },
+    let mut settings = Settings::new();
+    for (name, value) in [
+        ("domains", "im.home1.net"),
+        ("server_name", "imas.home1.net"),
+        ("trusted_peers", "127.0.0.1"),
+        ("core_route", "sip:icscf.home1.net"),
+        ("trusted_next_hop", "1"),
+        ("anonymity_policy", "group"),
+        ("copy_headers", "User-Agent,X-Kept"),
+    ] {
+        settings.set(name, value).unwrap();
     }
+    cimf::server::policy(&settings).unwrap()
 }
 
 fn decide(policy: &Policy, allowed: bool, headers: &str, body: &str) -> Decision {
@@ -126,7 +102,8 @@ fn refusal(decision: Decision) -> Reason {
 fn fork(accepted: &Accepted) -> String {
     let mut text = Vec::new();
     let recipients: Vec<_> = accepted.recipients().collect();
-    assert_eq!(recipients, [b"sip:bob@home1.net"]);
+    let addresses: Vec<_> = recipients.iter().map(|it| it.address).collect();
+    assert_eq!(addresses, [b"sip:bob@home1.net"]);
     let fork = accepted.fork(recipients[0], &mut RandomPool::new());
     fork.write_headers(&mut text);
     String::from_utf8(text).unwrap()

@@ -88,6 +88,7 @@ impl Rig {
         let addressing = Addressing {
             reach: Reach::Core { tls: false },
             same_number: true,
+            tel_domain: None,
             domains: vec!["im.home1.net".to_owned()],
         };
         Store::new(&self.db, addressing, 100_000, 200_000)

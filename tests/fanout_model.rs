@@ -9,6 +9,7 @@ use cimf::fanout::{
     Attempt, Counters, Ending, Engine, Event, Limits, NotSent, Own, SkipReason, Submission, Tally,
     Ticket,
 };
+use cimf::sip::history_list::write_own_entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -163,7 +164,7 @@ impl<'e> Model<'e> {
             headers: b"Max-Forwards: 69\r\n",
             charging: b"",
             body: &body,
-            insert_at: body.len() as u32 / 2,
+            entry_at: body.len() as u32 / 2,
             max_breadth,
             expires_at,
             seed,
@@ -177,7 +178,7 @@ impl<'e> Model<'e> {
                 } else {
                     b""
                 },
-                body: if has_more(name) { name.as_bytes() } else { b"" },
+                has_entry: has_more(name),
                 ..Own::plain(name.as_bytes())
             })
         };
@@ -264,7 +265,9 @@ impl<'e> Model<'e> {
         let mut body = message.body.clone();
         if has_more {
             let middle = body.len() / 2;
-            body.splice(middle..middle, address.bytes());
+            let mut entry = Vec::new();
+            write_own_entry(address.as_bytes(), &mut entry);
+            body.splice(middle..middle, entry);
         }
         assert_eq!(fork.body().as_ref(), body);
         assert!(headers.contains(&format!("Content-Length: {}\r\n", body.len())));

@@ -44,7 +44,7 @@ fn start(engine: &Engine, recipients: usize) -> bool {
         headers: b"Max-Forwards: 69\r\n",
         charging: b"",
         body: b"hi",
-        insert_at: 0,
+        entry_at: 0,
         max_breadth: None,
         expires_at: 0,
         seed: [9; 16],

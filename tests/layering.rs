@@ -158,7 +158,7 @@ fn every_other_room_forbids_unsafe_code() {
         "sip/mod.rs",
         "control/mod.rs",
         "store/mod.rs",
-        "config.rs",
+        "config/mod.rs",
         "server/mod.rs",
         "fanout/counters.rs",
         "fanout/recent_requests.rs",

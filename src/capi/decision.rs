@@ -6,6 +6,7 @@ use super::{boundary, guarded};
 use crate::control::identifiers::{BRANCH_LENGTH, CALL_ID_LENGTH, TAG_LENGTH};
 use crate::control::{self, Accepted, Answer, Fork, Identifiers, Token};
 use crate::server;
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 /// What is to be done with a message.
@@ -38,6 +39,8 @@ struct ForkText {
     branch: Token<BRANCH_LENGTH>,
     /// Written when somebody asks for it: a large group's headers together are megabytes.
     headers: OnceLock<Vec<u8>>,
+    /// Written likewise, where it is not the body that all share.
+    body: OnceLock<Vec<u8>>,
 }
 
 impl Decision {
@@ -81,7 +84,7 @@ impl Decision {
     fn fork(&self, index: usize) -> Result<(&ForkText, Fork<'_>), Failure> {
         let own = self.forks.get(index);
         let fork = own.zip(self.accepted.as_ref()).and_then(|(own, accepted)| {
-            let recipient = accepted.group.recipient(own.recipient)?;
+            let recipient = accepted.recipient(own.recipient)?;
             Some((
                 own,
                 accepted.fork_with(recipient, own.call_id, own.from_tag),
@@ -100,6 +103,7 @@ impl ForkText {
             from_tag: identifiers.tag(),
             branch: identifiers.branch(),
             headers: OnceLock::new(),
+            body: OnceLock::new(),
         }
     }
 }
@@ -247,7 +251,7 @@ pub unsafe extern "C" fn cimf_decision_fork_branch(
     }
 }
 
-/// The body of the forks, byte for byte that of the message; may be empty.
+/// The body of one fork: that of the message, without its lists; may be empty.
 ///
 /// # Safety
 /// `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.
@@ -260,8 +264,12 @@ pub unsafe extern "C" fn cimf_decision_fork_body(
     // SAFETY: as the caller promises.
     unsafe {
         read(decision, out, |decision| {
-            let (_, fork) = decision.fork(index)?;
-            Ok(Str::of(fork.shared.body))
+            let (own, fork) = decision.fork(index)?;
+            // Most recipients share the body, which the decision keeps.
+            match fork.body() {
+                Cow::Borrowed(shared) => Ok(Str::of(shared)),
+                Cow::Owned(body) => Ok(Str::of(own.body.get_or_init(|| body))),
+            }
         })
     }
 }

@@ -7,7 +7,7 @@ use super::policy::Policy;
 use super::rules::addresses;
 use crate::sip::identity::AssertedIdentity;
 use crate::sip::uri_equality::same_host;
-use crate::sip::{SipUri, Uri};
+use crate::sip::{NameAddr, SipUri, Uri};
 use std::sync::Arc;
 
 /// What becomes of a member that is a group of this server (H-4).
@@ -116,10 +116,13 @@ pub enum Objection {
 }
 
 impl Policy {
-    /// Whether the originator may use services: a local subscriber, or one of `service_acl`.
-    /// One of his addresses suffices (I-2).
-    pub fn may_use_services(&self, identity: &AssertedIdentity<'_>) -> bool {
-        identity.addresses.iter().any(|address| {
+    /// The address by which the originator may use services: that of a local subscriber, or one of
+    /// `service_acl`. One of his addresses suffices (I-2).
+    pub fn address_for_services<'a, 'm>(
+        &self,
+        identity: &'a AssertedIdentity<'m>,
+    ) -> Option<&'a NameAddr<'m>> {
+        identity.addresses.iter().find(|address| {
             let is_local = match &address.uri {
                 Uri::Sip(sip) => self.addressing.serves(sip.host),
                 _ => false,
@@ -199,10 +202,12 @@ pub(crate) mod tests {
             ("<tel:+1556>", false, false),
             ("<sip:eve@home4.net>, <tel:+1555>", false, true),
         ] {
-            assert_eq!(strict.may_use_services(&identity(who)), without, "{who}");
-            assert_eq!(listed.may_use_services(&identity(who)), with, "{who}");
+            let may = |policy: &Policy| policy.address_for_services(&identity(who)).is_some();
+            assert_eq!(may(&strict), without, "{who}");
+            assert_eq!(may(&listed), with, "{who}");
         }
-        assert!(!listed.may_use_services(&AssertedIdentity::default()));
+        let nobody = AssertedIdentity::default();
+        assert!(listed.address_for_services(&nobody).is_none());
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! The wish to stay anonymous, table A.1, row 8, and what is left out of the forks when it is granted:
 //! A-8, I-6, RFC 3323 §4.1 and §5.3.
 
+use super::checks::Check;
 use super::failure::Failure;
+use super::observer::{Note, Observer};
 use super::policy::Policy;
 use super::refusal::Reason;
 use super::rules::Permissions;
 use crate::sip::escape::same_ignoring_case;
 use crate::sip::privacy::Privacy;
 use crate::sip::text::trim;
+use crate::sip::uri::Form;
 use crate::sip::{HeaderName, NameAddr, Request, Uri};
 
 /// The From of whom nobody may know (RFC 3323 §4.1.1.3).
@@ -19,7 +22,10 @@ pub(super) fn check_privacy(
     from: &NameAddr<'_>,
     policy: &Policy,
     permissions: &Permissions,
+    observer: &mut impl Observer,
 ) -> Result<bool, Failure> {
+    observer.check(Check::Anonymity);
+    observer.notes(|| notes_of_wish(request, from));
     let privacy = Privacy::parse(request.rows(HeaderName::Privacy))
         .map_err(|error| Failure::new(Reason::Privacy, error))?;
     let wish = if privacy.wants_anonymity() {
@@ -45,7 +51,40 @@ pub(super) fn check_privacy(
         let detail = "a message/cpim body names its sender and must not be changed";
         return Err(Failure::new(Reason::NotCleanable, detail));
     }
+    observer.note(|| {
+        Note::taken(
+            "",
+            "the group allows it: the outgoing messages are anonymous",
+        )
+    });
     Ok(true)
+}
+
+/// What asks for anonymity, and what does not.
+fn notes_of_wish(request: &Request<'_>, from: &NameAddr<'_>) -> Vec<Note> {
+    let mut notes: Vec<_> = request
+        .rows(HeaderName::Privacy)
+        .map(|row| {
+            let wants = Privacy::parse(std::iter::once(row));
+            let text = match wants.map(|privacy| privacy.wants_anonymity()) {
+                Ok(true) => "Privacy: asks for anonymity",
+                Ok(false) => "Privacy: asks for no anonymity",
+                Err(_) => "Privacy: cannot be read",
+            };
+            Note::fact(row, text)
+        })
+        .collect();
+    if is_anonymous(&from.uri) {
+        let uri = from.uri.print(Form::Whole);
+        notes.push(Note::fact(uri, "From: anonymous"));
+    }
+    if notes.is_empty() {
+        notes.push(Note::fact(
+            "",
+            "there is no Privacy, and From is not anonymous",
+        ));
+    }
+    notes
 }
 
 /// Whether From hides who it is: A-8.
@@ -61,7 +100,7 @@ pub(super) fn is_anonymous(uri: &Uri<'_>) -> bool {
     }
 }
 
-/// Whether a header field tells who the originator is (I-6).
+/// Whether a header field tells who the originator is (I-6). Content-ID often names his machine.
 pub(super) fn tells_of_originator(name: HeaderName) -> bool {
     use HeaderName as Name;
     matches!(
@@ -72,6 +111,7 @@ pub(super) fn tells_of_originator(name: HeaderName) -> bool {
             | Name::UserAgent
             | Name::ReplyTo
             | Name::InReplyTo
+            | Name::ContentId
     )
 }
 

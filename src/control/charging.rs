@@ -2,6 +2,7 @@
 //!
 //! A message without one is answered, and sent on, without one.
 
+use super::observer::Note;
 use super::passage::Passage;
 use super::policy::Policy;
 use super::trust::Source;
@@ -76,4 +77,20 @@ pub(super) fn of_forks(request: &Request<'_>, passage: &Passage<'_, '_>) -> Fork
     }
     header.extend_from_slice(format!(";orig-ioi={ioi}\r\n").as_bytes());
     ForkCharging::Shared(header)
+}
+
+impl ForkCharging {
+    /// What becomes of the charging vector.
+    pub fn note(&self) -> Note {
+        let name = HeaderName::PChargingVector.as_str();
+        match self {
+            Self::Absent => Note::left(
+                name,
+                "the outgoing messages have none: this one is not believed, or the next hop not \
+                 trusted (N-4, N-9)",
+            ),
+            Self::Shared(_) => Note::taken(name, "the identifier is copied: icid_mode=copy (N-4)"),
+            Self::Each(_) => Note::taken(name, "every outgoing message has a new one (N-4)"),
+        }
+    }
 }

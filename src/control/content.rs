@@ -1,7 +1,15 @@
 //! What every fork of a message shares: clause 7.5.2.x, RFC 3428 §4 and §7.
 
+use super::charging::{self, ForkCharging};
+use super::checks::Check;
+use super::copying::note_of_copy;
+use super::essentials::Essentials;
 use super::expiry::Lifetime;
+use super::failure::Failure;
+use super::observer::{Note, Observer};
 use super::passage::Passage;
+use super::preferences;
+use super::refusal::Reason;
 use crate::sip::header::full_form;
 use crate::sip::message::Header;
 use crate::sip::number::write_decimal;
@@ -10,28 +18,82 @@ use crate::sip::{HeaderName, Malformed, Request};
 use std::time::SystemTime;
 
 /// Max-Forwards of a fork whose request had none (RFC 3261 §8.1.1.6).
-const DEFAULT_MAX_FORWARDS: u8 = 70;
+pub(super) const DEFAULT_MAX_FORWARDS: u8 = 70;
 
-/// Writes the header fields that all forks share, each with its CRLF.
-pub(super) fn shared_headers(
-    request: &Request<'_>,
-    passage: &Passage<'_, '_>,
-    accept_contact: &[u8],
-    max_forwards: Option<u8>,
-    lifetime: Lifetime,
-    now: SystemTime,
-    content: Option<&[u8]>,
-) -> Result<Vec<u8>, Malformed> {
-    let mut out = Vec::with_capacity(512);
-    let hops = max_forwards.map_or(DEFAULT_MAX_FORWARDS, |hops| hops.saturating_sub(1));
-    out.extend_from_slice(b"Max-Forwards: ");
-    write_decimal(usize::from(hops), &mut out);
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(&passage.policy.route_header);
-    passage.write_assertions(request, &mut out)?;
-    out.extend_from_slice(accept_contact);
-    for header in request.headers() {
-        if passage.copies(header) && !(content.is_some() && is_of_content(header)) {
+/// What goes from a message into its forks.
+pub(super) struct Copy<'c, 'm, 'o> {
+    pub request: &'c Request<'m>,
+    pub essentials: &'c Essentials<'m>,
+    pub passage: &'c Passage<'c, 'o>,
+    /// What the forks ask for: Accept-Contact with its CRLF.
+    pub accept_contact: &'c [u8],
+    pub lifetime: Lifetime,
+    pub now: SystemTime,
+    /// The header fields of another body, which take the place of those that tell of the message's.
+    pub of_body: Option<&'c [u8]>,
+}
+
+/// What all forks share beside the body.
+pub(super) struct Shared {
+    /// From without its tag.
+    pub from: Vec<u8>,
+    /// The header fields, each with its CRLF.
+    pub headers: Vec<u8>,
+    /// What follows the charging identifier of each fork.
+    pub charging: Vec<u8>,
+}
+
+impl Copy<'_, '_, '_> {
+    /// Makes what all forks share.
+    pub fn share(&self, observer: &mut impl Observer) -> Result<Shared, Failure> {
+        observer.check(Check::Content);
+        let unreadable = |error| Failure::new(Reason::Header, error);
+        let from = self.passage.from(&self.essentials.from);
+        let from = from.map_err(unreadable)?;
+        let mut headers = self.headers(observer).map_err(unreadable)?;
+        let charging = charging::of_forks(self.request, self.passage);
+        observer.notes(|| {
+            let received = self.request.value(HeaderName::PChargingVector);
+            received.map(|_| charging.note())
+        });
+        let charging = match charging {
+            ForkCharging::Absent => Vec::new(),
+            ForkCharging::Shared(header) => {
+                headers.extend_from_slice(&header);
+                Vec::new()
+            }
+            ForkCharging::Each(tail) => tail,
+        };
+        Ok(Shared {
+            from,
+            headers,
+            charging,
+        })
+    }
+
+    fn headers(&self, observer: &mut impl Observer) -> Result<Vec<u8>, Malformed> {
+        let Self {
+            request, passage, ..
+        } = self;
+        let mut out = Vec::with_capacity(512);
+        let hops = hops_of_forks(self.essentials.max_forwards);
+        out.extend_from_slice(b"Max-Forwards: ");
+        write_decimal(usize::from(hops), &mut out);
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(&passage.policy.route_header);
+        observer.note(|| passage.note_of_assertions());
+        passage.write_assertions(request, &mut out)?;
+        out.extend_from_slice(self.accept_contact);
+        preferences::write_others(request, passage.policy, &mut out)?;
+        for header in request.headers() {
+            let obstacle = match self.of_body.is_some() && is_of_content(header) {
+                true => Some("tells of the whole body, of which a part was taken out (U-7)"),
+                false => passage.obstacle(header),
+            };
+            observer.note(|| note_of_copy(header, obstacle));
+            if obstacle.is_some() {
+                continue;
+            }
             let name = match header.name {
                 HeaderName::Other => full_form(header.written),
                 known => known.as_str().as_bytes(),
@@ -41,17 +103,23 @@ pub(super) fn shared_headers(
             unfold(header.name.as_str(), header.value, &mut out)?;
             out.extend_from_slice(b"\r\n");
         }
+        out.extend_from_slice(self.of_body.unwrap_or_default());
+        if matches!(self.lifetime, Lifetime::NeedsDate(_)) {
+            let date = httpdate::fmt_http_date(self.now);
+            out.extend_from_slice(format!("Date: {date}\r\n").as_bytes());
+            observer.note(|| Note::taken("Date", "added, as Expires counts from it (M-4)"));
+        }
+        Ok(out)
     }
-    out.extend_from_slice(content.unwrap_or_default());
-    if lifetime == Lifetime::NeedsDate {
-        let date = httpdate::fmt_http_date(now);
-        out.extend_from_slice(format!("Date: {date}\r\n").as_bytes());
-    }
-    Ok(out)
+}
+
+/// Max-Forwards of the forks (U-5).
+pub(super) fn hops_of_forks(received: Option<u8>) -> u8 {
+    received.map_or(DEFAULT_MAX_FORWARDS, |hops| hops.saturating_sub(1))
 }
 
 /// Whether a header field tells of the body, so that another body has others.
-fn is_of_content(header: &Header<'_>) -> bool {
+pub(super) fn is_of_content(header: &Header<'_>) -> bool {
     let name = full_form(header.written);
     let is_content = name.get(..8);
     is_content.is_some_and(|start| start.eq_ignore_ascii_case(b"Content-"))

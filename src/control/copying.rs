@@ -1,5 +1,6 @@
 //! Which header fields go from the message into its forks: H-1, H-2, M-1.
 
+use super::observer::Note;
 use crate::sip::HeaderName;
 use crate::sip::header::full_form;
 use crate::sip::message::Header;
@@ -48,9 +49,12 @@ const NEVER_COPIED: [&str; 38] = [
     "Warning",
 ];
 
-/// Whether a header field is copied into every fork, whoever is on the other side; `further` names
-/// those that the configuration adds. Those that depend on trust stand in `passage`.
-pub fn is_copied(header: &Header<'_>, further: &[String]) -> bool {
+const NEVER: &str = "not meant for the recipients: never copied (H-2, M-1)";
+
+/// Why a header field is not copied into the forks, or nothing if it is, whoever is on the other
+/// side; `further` names those that the configuration adds. Those that depend on trust stand in
+/// `passage`.
+pub fn obstacle(header: &Header<'_>, further: &[String]) -> Option<&'static str> {
     use HeaderName as Name;
     match header.name {
         Name::CallInfo
@@ -70,16 +74,41 @@ pub fn is_copied(header: &Header<'_>, further: &[String]) -> bool {
         | Name::Organization
         | Name::Priority
         | Name::ReplyTo
-        | Name::Subject => true,
+        | Name::Subject => None,
         Name::Other | Name::UserAgent => {
             let name = full_form(header.written);
             let is_content = name
                 .get(..8)
                 .is_some_and(|start| start.eq_ignore_ascii_case(b"Content-"));
             let mut listed = further.iter();
-            is_content || listed.any(|listed| name.eq_ignore_ascii_case(listed.as_bytes()))
+            match is_content || listed.any(|listed| name.eq_ignore_ascii_case(listed.as_bytes())) {
+                true => None,
+                false => Some("not one of those that are copied, nor in `copy_headers` (H-1)"),
+            }
         }
-        _ => false,
+        Name::From
+        | Name::To
+        | Name::CallId
+        | Name::CSeq
+        | Name::Via
+        | Name::MaxForwards
+        | Name::ContentLength
+        | Name::AcceptContact => Some("every outgoing message has its own (U-4, A-12)"),
+        Name::PAssertedIdentity | Name::Privacy | Name::PChargingVector => {
+            Some("written anew where the next hop gets it (I-3, N-4)")
+        }
+        _ => Some(NEVER),
+    }
+}
+
+/// What becomes of a header field, with the obstacle that `passage` has found, if there is one.
+pub(super) fn note_of_copy(header: &Header<'_>, obstacle: Option<&'static str>) -> Note {
+    let name = full_form(header.written);
+    let is_forbidden = || !may_be_copied(&String::from_utf8_lossy(name));
+    match obstacle {
+        None => Note::taken(name, "copied"),
+        Some(_) if header.name == HeaderName::Other && is_forbidden() => Note::left(name, NEVER),
+        Some(obstacle) => Note::left(name, obstacle),
     }
 }
 
@@ -91,4 +120,44 @@ pub fn may_be_copied(name: &str) -> bool {
         && !NEVER_COPIED
             .iter()
             .any(|never| never.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_be_copied;
+
+    #[test]
+    fn what_is_never_copied_cannot_be_asked_for() {
+        for name in [
+            // H-2.
+            "Via",
+            "Route",
+            "Record-Route",
+            "Contact",
+            "Require",
+            "Proxy-Require",
+            "P-Access-Network-Info",
+            "P-Visited-Network-ID",
+            "History-Info",
+            "Geolocation",
+            "Session-ID",
+            "P-Served-User",
+            "Identity",
+            // I-7, I-3, I-1, N-7, M-1.
+            "identity-info",
+            "P-Preferred-Identity",
+            "p-asserted-identity",
+            "P-PREFERRED-SERVICE",
+            "Accept",
+            "Alert-Info",
+            // Compact forms, and what is no name.
+            "m",
+            "v",
+            "",
+            "X Y",
+        ] {
+            assert!(!may_be_copied(name), "{name}");
+        }
+        assert!(may_be_copied("X-Ticket") && may_be_copied("Supported"));
+    }
 }

@@ -3,12 +3,15 @@
 use super::charging::FORK_START;
 use super::group::Group;
 use super::identifiers::{CALL_ID_LENGTH, Identifiers, TAG_LENGTH, Token};
+use super::own_content::OwnContent;
 use super::recent::Receipt;
 use super::refusal::{Refusal, phrase};
+use crate::sip::history_list::write_own_entry;
 use crate::sip::number::write_decimal;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// The outcome of the checks.
 #[derive(Debug)]
@@ -63,10 +66,25 @@ pub struct Accepted {
     /// What follows the charging identifier of each fork, with its CRLF; empty if they have none of
     /// their own (N-4).
     pub charging: Vec<u8>,
-    /// The body, byte for byte.
+    /// Max-Breadth of the message (U-6).
+    pub max_breadth: Option<u32>,
+    /// When the message is no longer of interest, if ever (M-4).
+    pub expires_at: Option<SystemTime>,
+    /// The body that all forks share, byte for byte.
     pub body: Vec<u8>,
+    /// What single forks have besides.
+    pub own: OwnContent,
     /// Where the request is remembered, to be marked once it is answered.
     pub receipt: Receipt,
+}
+
+/// One of those who get the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recipient<'a> {
+    /// His number among the members of the group.
+    pub number: u32,
+    /// His address.
+    pub address: &'a [u8],
 }
 
 /// What the forks of a message share.
@@ -80,8 +98,8 @@ pub struct Shared<'a> {
     pub charging: &'a [u8],
     /// The body.
     pub body: &'a [u8],
-    /// Where in the body a recipient's own bytes go.
-    pub insert_at: usize,
+    /// Where in the body the own entry of a recipient stands.
+    pub entry_at: usize,
 }
 
 /// One new MESSAGE to one recipient.
@@ -95,10 +113,10 @@ pub struct Fork<'a> {
     pub from_tag: Token<TAG_LENGTH>,
     /// What it shares with the others.
     pub shared: Shared<'a>,
-    /// Header fields of its own, each with its CRLF; mostly none.
+    /// Header fields that only this fork has, or that others have with other values (U-9).
     pub own_headers: &'a [u8],
-    /// Bytes of its own in the body; mostly none.
-    pub own_body: &'a [u8],
+    /// Whether the recipient finds an entry of himself in the body (K-5).
+    pub has_entry: bool,
 }
 
 impl Accepted {
@@ -115,26 +133,36 @@ impl Accepted {
         })
     }
 
-    /// The recipients' addresses in the order of the group.
-    pub fn recipients(&self) -> impl Iterator<Item = &[u8]> {
+    /// The recipients in the order of the group.
+    pub fn recipients(&self) -> impl Iterator<Item = Recipient<'_>> {
         let numbers = self.recipient_numbers();
-        numbers.filter_map(|number| self.group.recipient(number))
+        numbers.filter_map(|number| self.recipient(number))
+    }
+
+    /// The recipient with this number, as [`Accepted::recipient_numbers`] gives it.
+    pub fn recipient(&self, number: u32) -> Option<Recipient<'_>> {
+        let address = self.group.recipient(number)?;
+        Some(Recipient { number, address })
     }
 
     /// The new request to one recipient, with identifiers of its own.
-    pub fn fork<'a>(&'a self, recipient: &'a [u8], identifiers: &mut impl Identifiers) -> Fork<'a> {
+    pub fn fork<'a>(
+        &'a self,
+        recipient: Recipient<'a>,
+        identifiers: &mut impl Identifiers,
+    ) -> Fork<'a> {
         self.fork_with(recipient, identifiers.call_id(), identifiers.tag())
     }
 
     /// The new request to one recipient, with these identifiers.
     pub fn fork_with<'a>(
         &'a self,
-        recipient: &'a [u8],
+        recipient: Recipient<'a>,
         call_id: Token<CALL_ID_LENGTH>,
         from_tag: Token<TAG_LENGTH>,
     ) -> Fork<'a> {
         Fork {
-            recipient,
+            recipient: recipient.address,
             call_id,
             from_tag,
             shared: Shared {
@@ -142,10 +170,10 @@ impl Accepted {
                 headers: &self.headers,
                 charging: &self.charging,
                 body: &self.body,
-                insert_at: 0,
+                entry_at: self.own.entry_at.unwrap_or_default(),
             },
-            own_headers: b"",
-            own_body: b"",
+            own_headers: self.own.headers.of(recipient.number),
+            has_entry: self.own.has_entry(recipient.number),
         }
     }
 }
@@ -164,33 +192,35 @@ impl<'a> Fork<'a> {
         if charging.is_empty() && self.own_headers.is_empty() {
             return Cow::Borrowed(headers);
         }
-        let own = charging.len() + self.own_headers.len();
-        let mut all = Vec::with_capacity(headers.len() + own + 64);
+        let length = headers.len() + self.own_headers.len() + charging.len() + 64;
+        let mut all = Vec::with_capacity(length);
         all.extend_from_slice(headers);
-        self.write_own_headers(&mut all);
+        all.extend_from_slice(self.own_headers);
+        self.write_charging(&mut all);
         Cow::Owned(all)
     }
 
     /// The charging identifier is the Call-ID: as unique, and a charging record leads to its fork.
-    fn write_own_headers(&self, out: &mut Vec<u8>) {
+    fn write_charging(&self, out: &mut Vec<u8>) {
         if !self.shared.charging.is_empty() {
             out.extend_from_slice(FORK_START);
             out.extend_from_slice(self.call_id.as_bytes());
             out.extend_from_slice(self.shared.charging);
         }
-        out.extend_from_slice(self.own_headers);
     }
 
-    /// The body.
+    /// The body: the shared one, but for a recipient who finds an entry of himself in it (K-5).
     pub fn body(&self) -> Cow<'a, [u8]> {
-        let Shared {
-            body, insert_at, ..
-        } = self.shared;
-        if self.own_body.is_empty() {
+        let Shared { body, entry_at, .. } = self.shared;
+        let split = body.split_at_checked(entry_at);
+        let Some((before, after)) = split.filter(|_| self.has_entry) else {
             return Cow::Borrowed(body);
-        }
-        let (before, after) = body.split_at(insert_at.min(body.len()));
-        Cow::Owned([before, self.own_body, after].concat())
+        };
+        let mut own = Vec::with_capacity(body.len() + self.recipient.len() + 64);
+        own.extend_from_slice(before);
+        write_own_entry(self.recipient, &mut own);
+        own.extend_from_slice(after);
+        Cow::Owned(own)
     }
 
     /// Appends all header fields but Via, each with its CRLF.
@@ -199,12 +229,12 @@ impl<'a> Fork<'a> {
             from,
             headers,
             charging,
-            body,
             ..
         } = self.shared;
-        let length = from.len() + headers.len() + charging.len() + self.own_headers.len();
+        let body = self.body();
+        let length = from.len() + headers.len() + self.own_headers.len() + charging.len();
         out.reserve(length + 2 * self.recipient.len() + 220);
-        let pieces: [&[u8]; 10] = [
+        let pieces: [&[u8]; 11] = [
             b"From: ",
             from,
             b";tag=",
@@ -215,13 +245,14 @@ impl<'a> Fork<'a> {
             self.call_id.as_bytes(),
             b"\r\nCSeq: 1 MESSAGE\r\n",
             headers,
+            self.own_headers,
         ];
         for piece in pieces {
             out.extend_from_slice(piece);
         }
-        self.write_own_headers(out);
+        self.write_charging(out);
         out.extend_from_slice(b"Content-Length: ");
-        write_decimal(body.len() + self.own_body.len(), out);
+        write_decimal(body.len(), out);
         out.extend_from_slice(b"\r\n");
     }
 }

@@ -4,7 +4,7 @@ use super::failure::{Failure, malformed};
 use super::recent::RequestKey;
 use super::recognition::Recognised;
 use super::refusal::Reason;
-use crate::sip::number::{cseq, max_forwards};
+use crate::sip::number::{cseq, max_breadth, max_forwards};
 use crate::sip::text::{Nesting, split_first};
 use crate::sip::token_list::tokens;
 use crate::sip::{HeaderName, Malformed, NameAddr, Request};
@@ -15,6 +15,7 @@ pub(super) struct Essentials<'m> {
     pub from: NameAddr<'m>,
     pub key: RequestKey<'m>,
     pub max_forwards: Option<u8>,
+    pub max_breadth: Option<u32>,
     /// The option tags of Require.
     pub required: SmallVec<[&'m [u8]; 4]>,
     pub in_dialog: bool,
@@ -64,6 +65,7 @@ impl<'m> Essentials<'m> {
             return Err(Malformed::at("Via", via, 0, "such a header"));
         }
         let hops = request.single(HeaderName::MaxForwards)?;
+        let breadth = request.single(HeaderName::MaxBreadth)?;
         Ok(Self {
             from,
             key: RequestKey {
@@ -77,6 +79,7 @@ impl<'m> Essentials<'m> {
                 .flat_map(|row| tokens(HeaderName::Require.as_str(), row))
                 .collect::<Result<_, _>>()?,
             max_forwards: hops.map(max_forwards).transpose()?,
+            max_breadth: breadth.map(max_breadth).transpose()?,
             in_dialog,
         })
     }

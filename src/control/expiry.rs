@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 /// What Expires and Date of a message mean on arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
-    /// The message can be passed on as it is.
-    Valid,
-    /// The message can be passed on with a Date added: Expires counts from it.
-    NeedsDate,
+    /// The message can be passed on as it is, until a time if it has an end.
+    Valid(Option<SystemTime>),
+    /// The message can be passed on until a time, with a Date added: Expires counts from it.
+    NeedsDate(Option<SystemTime>),
     /// The message is no longer of interest.
     Expired,
 }
@@ -18,20 +18,31 @@ pub enum Lifetime {
 /// Reads both header fields; without Expires nothing expires and Date does not matter.
 pub fn lifetime(request: &Request<'_>, now: SystemTime) -> Result<Lifetime, Malformed> {
     let Some(expires) = request.single(HeaderName::Expires)? else {
-        return Ok(Lifetime::Valid);
+        return Ok(Lifetime::Valid(None));
     };
     let expires = decimal("Expires", expires, u32::MAX)?;
+    let end = |start: SystemTime| start.checked_add(Duration::from_secs(u64::from(expires)));
     let Some(date) = request.single(HeaderName::Date)? else {
-        return Ok(Lifetime::NeedsDate);
+        return Ok(Lifetime::NeedsDate(end(now)));
     };
     let malformed = Malformed::at("Date", date, 0, "a date as RFC 1123 writes it");
     let text = std::str::from_utf8(date).map_err(|_| malformed)?;
     let date = httpdate::parse_http_date(text).map_err(|_| malformed)?;
-    let end = date.checked_add(Duration::from_secs(u64::from(expires)));
+    let end = end(date);
     if end.is_some_and(|end| end < now) {
         return Ok(Lifetime::Expired);
     }
-    Ok(Lifetime::Valid)
+    Ok(Lifetime::Valid(end))
+}
+
+impl Lifetime {
+    /// When the message is no longer of interest, if ever.
+    pub fn end(self) -> Option<SystemTime> {
+        match self {
+            Self::Valid(end) | Self::NeedsDate(end) => end,
+            Self::Expired => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -47,13 +58,14 @@ mod tests {
     #[test]
     fn a_message_expires_when_its_date_and_expires_have_passed() {
         // M-4.
+        let now = httpdate::parse_http_date("Sun, 22 Nov 2026 16:00:00 GMT").unwrap();
         for (headers, wanted) in [
-            ("", Lifetime::Valid),
-            ("Date: nonsense\r\n", Lifetime::Valid),
-            ("Expires: 0\r\n", Lifetime::NeedsDate),
+            ("", Lifetime::Valid(None)),
+            ("Date: nonsense\r\n", Lifetime::Valid(None)),
+            ("Expires: 0\r\n", Lifetime::NeedsDate(Some(now))),
             (
                 "Expires: 60\r\nDate: Sun, 22 Nov 2026 15:59:00 GMT\r\n",
-                Lifetime::Valid,
+                Lifetime::Valid(Some(now)),
             ),
             (
                 "Expires: 59\r\nDate: Sun, 22 Nov 2026 15:59:00 GMT\r\n",

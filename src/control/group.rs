@@ -2,6 +2,7 @@
 
 use super::Reach;
 use super::rules::Rules;
+use crate::sip::tel::TelUri;
 use crate::sip::uri::{Form, SipUri, Uri};
 use crate::sip::uri_equality::same_host;
 
@@ -12,6 +13,9 @@ pub struct Addressing {
     pub reach: Reach,
     /// Whether `sip:+N@HOST;user=phone` is `tel:+N` where HOST is one of ours (C-3).
     pub same_number: bool,
+    /// The domain at which telephone numbers are sent to as SIP addresses; `None` where they are
+    /// sent to as tel addresses (M-7).
+    pub tel_domain: Option<String>,
     /// The served domains, in lower case.
     pub domains: Vec<String>,
 }
@@ -32,15 +36,39 @@ impl Addressing {
             }
     }
 
-    /// The global number that an address stands for, if it is one of ours or a tel URI.
+    /// The number that an address stands for, if it is one of ours or a tel URI: a global one with
+    /// `same_number`, and any at the domain where numbers are sent to, since both then reach the same.
     fn number<'a>(&self, uri: &Uri<'a>) -> Option<Uri<'a>> {
-        match uri {
-            Uri::Tel(tel) if self.same_number && tel.is_global() => Some(*uri),
-            Uri::Sip(sip) if self.same_number && sip.is_phone() && self.serves(sip.host) => {
-                let user = sip.user.filter(|user| user.first() == Some(&b'+'))?;
-                crate::sip::tel::TelUri::parse(user).ok().map(Uri::Tel)
+        let number = match uri {
+            Uri::Tel(tel) => *tel,
+            Uri::Sip(sip) if sip.is_phone() && !sip.secure => {
+                let at_tel_domain = self.is_tel_domain(sip.host);
+                if !at_tel_domain && !self.serves(sip.host) {
+                    return None;
+                }
+                let number = TelUri::parse(sip.user?).ok()?;
+                if at_tel_domain {
+                    return Some(Uri::Tel(number));
+                }
+                number
             }
-            _ => None,
+            _ => return None,
+        };
+        let is_one = number.is_global() && self.same_number;
+        let is_converted = matches!(uri, Uri::Tel(_)) && self.tel_domain.is_some();
+        (is_one || is_converted).then_some(Uri::Tel(number))
+    }
+
+    fn is_tel_domain(&self, host: &[u8]) -> bool {
+        let mut domain = self.tel_domain.iter();
+        domain.any(|domain| same_host(domain.as_bytes(), host))
+    }
+
+    /// Why `uri` cannot be sent to, or nothing (A-12, M-7).
+    fn obstacle(&self, uri: &Uri<'_>) -> Option<&'static str> {
+        match uri {
+            Uri::Tel(_) if self.tel_domain.is_some() => None,
+            _ => self.reach.obstacle(uri),
         }
     }
 
@@ -66,7 +94,8 @@ pub struct Skipped {
 pub struct Group {
     uri: String,
     pager_mode: bool,
-    /// The members' Request-URIs, one behind the other.
+    /// The members' addresses, one behind the other, each with its Request-URI behind it where that
+    /// is another.
     text: Vec<u8>,
     members: Vec<Member>,
     /// Buckets with the member filed there, sorted.
@@ -84,7 +113,11 @@ const NESTED: &str = "it is a group or service of this server, and those are no 
 #[derive(Clone, Copy, Debug)]
 struct Member {
     start: u32,
+    /// Where the address ends.
     end: u32,
+    /// Where the Request-URI ends that starts there; the address is the Request-URI where this is
+    /// the same.
+    request_end: u32,
     is_recipient: bool,
 }
 
@@ -136,11 +169,11 @@ impl Group {
                 group.nested.push(parsed.print(Form::Provisioned));
             }
             let obstacle = nested.then_some(NESTED);
-            let obstacle = obstacle.or(addressing.reach.obstacle(&parsed));
+            let obstacle = obstacle.or(addressing.obstacle(&parsed));
             if let Some(reason) = obstacle {
                 group.skip(stored, reason.to_owned());
             }
-            let Some(number) = group.add(&parsed, obstacle.is_none()) else {
+            let Some(number) = group.add(&parsed, obstacle.is_none(), addressing) else {
                 group.skip(
                     stored,
                     "the addresses of the group are longer than 4 GiB".to_owned(),
@@ -168,13 +201,18 @@ impl Group {
         });
     }
 
-    fn add(&mut self, uri: &Uri<'_>, is_recipient: bool) -> Option<u32> {
+    fn add(&mut self, uri: &Uri<'_>, is_recipient: bool, addressing: &Addressing) -> Option<u32> {
         let number = u32::try_from(self.members.len()).ok()?;
         let start = u32::try_from(self.text.len()).ok()?;
         uri.write(Form::RequestUri, &mut self.text);
+        let end = u32::try_from(self.text.len()).ok()?;
+        if let (Uri::Tel(tel), Some(domain)) = (uri, &addressing.tel_domain) {
+            tel.write_as_sip(domain, &mut self.text);
+        }
         self.members.push(Member {
             start,
-            end: u32::try_from(self.text.len()).ok()?,
+            end,
+            request_end: u32::try_from(self.text.len()).ok()?,
             is_recipient,
         });
         self.recipients += usize::from(is_recipient);
@@ -285,7 +323,20 @@ impl Group {
     /// The Request-URI of a member that can be sent to.
     pub fn recipient(&self, number: u32) -> Option<&[u8]> {
         let member = self.members.get(number as usize)?;
+        member.is_recipient.then(|| self.request_uri_of(member))
+    }
+
+    /// The address of a member that can be sent to, as somebody has listed it.
+    pub fn address(&self, number: u32) -> Option<&[u8]> {
+        let member = self.members.get(number as usize)?;
         member.is_recipient.then(|| self.text_of(member))
+    }
+
+    fn request_uri_of(&self, member: &Member) -> &[u8] {
+        match &self.text[member.end as usize..member.request_end as usize] {
+            [] => self.text_of(member),
+            other => other,
+        }
     }
 
     fn text_of(&self, member: &Member) -> &[u8] {
@@ -301,6 +352,7 @@ mod tests {
         Addressing {
             reach: Reach::Core { tls: false },
             same_number: true,
+            tel_domain: None,
             domains: vec!["home1.net".to_owned()],
         }
     }
@@ -344,6 +396,50 @@ mod tests {
         ];
         assert_eq!(recipients(&group), kept);
         assert_eq!(group.skipped().len(), 4);
+    }
+
+    #[test]
+    fn numbers_are_sent_to_as_sip_addresses_and_compared_as_numbers() {
+        // M-7, C-3; T 52.
+        let converting = Addressing {
+            reach: Reach::Direct,
+            same_number: false,
+            tel_domain: Some("gw.home1.net".to_owned()),
+            ..addressing()
+        };
+        let members = [
+            "tel:+1-555;EXT=7",
+            "tel:+1555;ext=7",
+            "sip:+1(555);ext=7@GW.home1.net;user=phone",
+            "sip:+1-555;ext=7@home1.net;user=phone",
+            "tel:7042;phone-context=Home1.net",
+            "sip:7042;phone-context=home1.net@gw.home1.net;user=phone",
+            "sip:bob@gw.home1.net",
+        ];
+        let compile = |members: &[&str]| {
+            let uri = "sip:g@home1.net".to_owned();
+            Group::compile(uri, true, members.iter().copied(), &converting, |_| false)
+        };
+        let group = compile(&members);
+        let wanted = [
+            "sip:+1-555;ext=7@gw.home1.net;user=phone",
+            "sip:+1-555;ext=7@home1.net;user=phone",
+            "sip:7042;phone-context=home1.net@gw.home1.net;user=phone",
+            "sip:bob@gw.home1.net",
+        ];
+        assert_eq!(recipients(&group), wanted);
+        assert_eq!(group.address(0), Some(&b"tel:+1-555;EXT=7"[..]));
+        let union = Group::union(&[std::sync::Arc::new(group)], &converting);
+        assert_eq!(recipients(&union), wanted);
+        for uri in [
+            "tel:+1(555);ext=7",
+            "sip:+1555;ext=7@gw.home1.net;user=phone",
+        ] {
+            let uri = Uri::parse(uri.as_bytes()).unwrap();
+            assert!(union.has(&uri, &converting));
+        }
+        let other = Uri::parse(b"sip:+1555;ext=7@gw.home1.net").unwrap();
+        assert!(!union.has(&other, &converting));
     }
 
     #[test]

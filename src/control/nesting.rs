@@ -9,6 +9,7 @@ use super::access::Nested;
 use super::directory::{Directory, Target};
 use super::failure::Failure;
 use super::group::Group;
+use super::observer::{Note, Observer};
 use super::policy::Policy;
 use super::refusal::Reason;
 use super::rules::Asker;
@@ -29,6 +30,7 @@ pub(super) fn expand<D: Directory>(
     directory: &mut D,
     asker: &Asker<'_, '_>,
     policy: &Policy,
+    observer: &mut impl Observer,
 ) -> Result<Arc<Group>, Failure> {
     let Nested::Expand { max_members } = policy.access.nested else {
         return Ok(group);
@@ -46,6 +48,7 @@ pub(super) fn expand<D: Directory>(
             for uri in part.nested() {
                 // Before it is looked up: a group that is met a thousand times costs one look-up.
                 if !visited.insert(uri.clone()) {
+                    observer.note(|| Note::left(uri, "a group within: met before"));
                     continue;
                 }
                 let Ok(Uri::Sip(sip)) = Uri::parse(uri.as_bytes()) else {
@@ -55,11 +58,23 @@ pub(super) fn expand<D: Directory>(
                 let found = found.map_err(|error| Failure::new(Reason::Unavailable, error))?;
                 // A service is no group, and a group may have gone since.
                 let Some(Target::Group(nested)) = found else {
+                    observer.note(|| Note::left(uri, "a member that is no group, or no longer"));
                     continue;
                 };
-                if !nested.pager_mode() || !nested.permissions(asker, policy).send {
+                if !nested.pager_mode() {
+                    observer.note(|| Note::left(uri, "a group within: its pager mode is off"));
                     continue;
                 }
+                if !nested.permissions(asker, policy).send {
+                    observer.note(|| {
+                        Note::left(uri, "a group within: the originator may not send to it")
+                    });
+                    continue;
+                }
+                observer.note(|| {
+                    let count = nested.members();
+                    Note::taken(uri, format!("a group within, members: {count}"))
+                });
                 members += nested.members();
                 if members > max_members as usize {
                     let uri = parts[0].uri();
@@ -82,6 +97,7 @@ mod tests {
     use super::super::access::tests::{addressing, identity, policy};
     use super::*;
     use crate::control::directory::Unavailable;
+    use crate::control::observer::Unobserved;
     use crate::sip::SipUri;
     use crate::sip::uri::Form;
     use std::collections::HashMap;
@@ -133,7 +149,8 @@ mod tests {
             now: SystemTime::now(),
         };
         let group = directory.groups[&address("a")].clone();
-        let group = expand(group, directory, &asker, &policy).map_err(|failure| failure.detail)?;
+        let group = expand(group, directory, &asker, &policy, &mut Unobserved)
+            .map_err(|failure| failure.detail)?;
         assert_eq!(group.uri(), address("a"));
         let recipients = (0..group.members() as u32).filter_map(|number| group.recipient(number));
         let users = recipients.map(|uri| match Uri::parse(uri).unwrap() {

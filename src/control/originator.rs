@@ -1,15 +1,18 @@
 //! Who sent the message, and may he: table A.1, row 7; and which member he is.
 
 use super::anonymity::is_anonymous;
+use super::checks::Check;
 use super::failure::Failure;
 use super::group::Group;
+use super::observer::{Note, Observer};
 use super::policy::{FromMismatch, Policy};
 use super::refusal::Reason;
 use super::rules::{Asker, Permissions};
 use super::trust::Source;
 use crate::sip::identity::AssertedIdentity;
 use crate::sip::privacy::Privacy;
-use crate::sip::{HeaderName, Malformed, NameAddr, Request};
+use crate::sip::uri::Form;
+use crate::sip::{HeaderName, Malformed, NameAddr, Request, name_addr};
 use smallvec::SmallVec;
 
 /// Who says who the originator is (A-7).
@@ -35,20 +38,52 @@ pub(super) fn authenticate<'a>(
     from: &NameAddr<'a>,
     policy: &Policy,
     source: &Source<'a>,
+    observer: &mut impl Observer,
 ) -> Result<Originator<'a>, Failure> {
+    observer.check(Check::Identity);
     let believed = &policy.believed;
     let is_trusted = policy.trusts(source);
+    observer.note(|| note_of_peer(source, is_trusted, policy));
     if believed.peers && is_trusted {
         let part = HeaderName::PAssertedIdentity;
         let rows = request.rows(part).map(|row| -> &'a [u8] { row });
         let identity = AssertedIdentity::parse(part.as_str(), rows)
             .map_err(|error| Failure::new(Reason::BadIdentity, error))?;
+        observer.notes(|| notes_of_asserted(request, &identity));
         if !identity.addresses.is_empty() {
+            observer.notes(|| {
+                let unused = source.identity.filter(|given| !given.is_empty());
+                unused.map(|given| {
+                    Note::left(
+                        given,
+                        "given by the script, but a trusted peer has named the originator",
+                    )
+                })
+            });
             let voucher = Voucher::Peer;
             return Ok(Originator { identity, voucher });
         }
     }
+    if !(believed.peers && is_trusted) {
+        observer.notes(|| {
+            let rows = request.rows(HeaderName::PAssertedIdentity);
+            rows.map(|row| {
+                Note::left(
+                    row,
+                    "the P-Asserted-Identity of a peer that is not believed",
+                )
+            })
+        });
+    }
     let given = source.identity.filter(|identity| !identity.is_empty());
+    if let (Some(given), false) = (given, believed.proxy) {
+        observer.note(|| {
+            Note::left(
+                given,
+                "given by the script, which identity_mode does not ask",
+            )
+        });
+    }
     if let Some(given) = given.filter(|_| believed.proxy) {
         let identity = AssertedIdentity::parse("identity", std::iter::once(given))
             .map_err(|error| Failure::new(Reason::NoIdentity, of_script(error, given)))?;
@@ -56,10 +91,12 @@ pub(super) fn authenticate<'a>(
             let detail = "the script's identity is no sip, sips or tel address";
             return Err(Failure::new(Reason::NoIdentity, detail));
         }
+        observer.note(|| Note::taken(given, "given by the script"));
         let voucher = Voucher::Proxy;
         return Ok(Originator { identity, voucher });
     }
     if believed.from {
+        observer.note(|| Note::taken(from.uri.print(Form::Whole), "From, as identity_mode=none"));
         let addresses = std::iter::once(*from).collect();
         let voucher = Voucher::Nobody;
         let identity = AssertedIdentity { addresses };
@@ -77,6 +114,52 @@ pub(super) fn authenticate<'a>(
     Err(Failure::new(Reason::NoIdentity, missing.join(", and ")))
 }
 
+fn note_of_peer(source: &Source<'_>, is_trusted: bool, policy: &Policy) -> Note {
+    let source = source.to_string();
+    match (is_trusted, policy.believed.peers) {
+        (true, true) => Note::taken(
+            source,
+            "one of `trusted_peers`: what it asserts is believed",
+        ),
+        (false, true) => Note::left(
+            source,
+            "none of `trusted_peers`: what it asserts is ignored",
+        ),
+        (true, false) => Note::fact(
+            source,
+            "one of `trusted_peers`, but identity_mode does not ask peers who the originator is",
+        ),
+        (false, false) => Note::fact(source, "none of `trusted_peers`"),
+    }
+}
+
+/// Every address that a trusted peer asserts, and whether it counts (I-2).
+fn notes_of_asserted(request: &Request<'_>, taken: &AssertedIdentity<'_>) -> Vec<Note> {
+    const PART: &str = "P-Asserted-Identity";
+    let mut taken = taken.addresses.iter().peekable();
+    let rows = request.rows(HeaderName::PAssertedIdentity);
+    let addresses = rows.flat_map(|row| name_addr::list(PART, row));
+    let mut notes: Vec<_> = addresses
+        .map(|address| {
+            let address = match address {
+                Ok(address) => address.uri.print(Form::Whole),
+                Err(error) => return Note::left(PART, format!("cannot be read: {error}")),
+            };
+            let is_next = |own: &&NameAddr<'_>| own.uri.print(Form::Whole) == address;
+            if taken.next_if(is_next).is_some() {
+                return Note::taken(address, "P-Asserted-Identity: an address of the originator");
+            }
+            let text = "P-Asserted-Identity: only the first sip or sips and the first tel address \
+                        count";
+            Note::left(address, text)
+        })
+        .collect();
+    if notes.is_empty() {
+        notes.push(Note::left(PART, "there is none"));
+    }
+    notes
+}
+
 /// A pseudo-variable without a value gives an identity such as `sip:<null>@<null>`.
 fn of_script(error: Malformed, given: &[u8]) -> String {
     let given = crate::sip::text::Printable(given);
@@ -90,15 +173,42 @@ pub(super) fn check_from(
     from: &NameAddr<'_>,
     originator: &Originator<'_>,
     policy: &Policy,
+    observer: &mut impl Observer,
 ) -> Result<(), Failure> {
+    observer.check(Check::From);
+    observer.note(|| note_of_from(from, originator, policy));
     let refuses = mismatch(originator, policy) == FromMismatch::Reject;
     if !refuses || is_anonymous(&from.uri) || originator.is(from, policy) {
         return Ok(());
     }
-    let uri = from.uri.print(crate::sip::uri::Form::Whole);
+    let uri = from.uri.print(Form::Whole);
     let uri = crate::sip::text::Printable(uri.as_bytes());
     let detail = format!("From names <{uri}>");
     Err(Failure::new(Reason::FromMismatch, detail))
+}
+
+fn note_of_from(from: &NameAddr<'_>, originator: &Originator<'_>, policy: &Policy) -> Note {
+    let uri = from.uri.print(Form::Whole);
+    if originator.is(from, policy) {
+        return Note::fact(uri, "From: the originator's address");
+    }
+    if is_anonymous(&from.uri) {
+        return Note::fact(uri, "From: anonymous, which is looked at below");
+    }
+    match mismatch(originator, policy) {
+        FromMismatch::Copy => Note::fact(
+            uri,
+            "From: not the originator's address; it is copied (from_mismatch)",
+        ),
+        FromMismatch::Rewrite => Note::left(
+            uri,
+            "From: not the originator's address, which takes its place (from_mismatch)",
+        ),
+        FromMismatch::Reject => Note::left(
+            uri,
+            "From: not the originator's address, which is asked for (from_mismatch)",
+        ),
+    }
 }
 
 fn mismatch(originator: &Originator<'_>, policy: &Policy) -> FromMismatch {
@@ -137,7 +247,9 @@ pub(super) fn authorise(
     group: &Group,
     asker: &Asker<'_, '_>,
     policy: &Policy,
+    observer: &mut impl Observer,
 ) -> Result<Permissions, Failure> {
+    observer.notes(|| group.notes_of_permissions(asker, policy));
     let permissions = group.permissions(asker, policy);
     if permissions.send {
         return Ok(permissions);
@@ -146,6 +258,26 @@ pub(super) fn authorise(
         Some(_) => "no rule of the group lets him send",
         None => "he is no member, and the group has no rules",
     };
+    Err(Failure::new(Reason::NotAuthorised, detail))
+}
+
+/// Row 7, second half, for a service (A-7).
+pub(super) fn authorise_for_services(
+    identity: &AssertedIdentity<'_>,
+    policy: &Policy,
+    observer: &mut impl Observer,
+) -> Result<Permissions, Failure> {
+    if let Some(address) = policy.address_for_services(identity) {
+        observer.note(|| {
+            let text = "a local subscriber, or in `service_acl`: may use services";
+            Note::taken(address.uri.print(Form::Whole), text)
+        });
+        return Ok(Permissions {
+            send: true,
+            anonymity: false,
+        });
+    }
+    let detail = "he is no local subscriber and not in `service_acl`";
     Err(Failure::new(Reason::NotAuthorised, detail))
 }
 

@@ -2,9 +2,11 @@
 //! N-2, N-3, N-5 to N-7, N-9, U-10.
 
 use super::anonymity::{ANONYMOUS, tells_of_originator, write_privacy};
-use super::copying::is_copied;
+use super::copying::obstacle;
+use super::observer::Note;
 use super::originator::{Originator, Voucher};
 use super::policy::Policy;
+use super::preferences;
 use super::trust::Source;
 use crate::sip::message::Header;
 use crate::sip::{HeaderName, Malformed, NameAddr, Request, credentials};
@@ -55,17 +57,29 @@ impl<'a, 'o> Passage<'a, 'o> {
         Ok(out)
     }
 
-    /// Whether a header field goes from the message into its forks as it is.
-    pub fn copies(&self, header: &Header<'_>) -> bool {
+    /// Why a header field does not go from the message into its forks, or nothing if it goes there as
+    /// it is.
+    pub fn obstacle(&self, header: &Header<'_>) -> Option<&'static str> {
         match header.name {
             HeaderName::PAssertedService
             | HeaderName::PChargingFunctionAddresses
-            | HeaderName::ResourcePriority => self.is_inside(),
+            | HeaderName::ResourcePriority => match self.is_inside() {
+                true => None,
+                false => {
+                    Some("stays in the trust domain, and the peer or the next hop is outside (N-9)")
+                }
+            },
             HeaderName::Authorization | HeaderName::ProxyAuthorization => {
-                self.takes_credentials(header)
+                match self.takes_credentials(header) {
+                    true => None,
+                    false => Some("credentials for us, or for a core that is not trusted (U-10)"),
+                }
             }
-            name if self.anonymous && tells_of_originator(name) => false,
-            _ => is_copied(header, &self.policy.copy_headers),
+            name if self.anonymous && tells_of_originator(name) => {
+                Some("tells who the originator is, who stays anonymous (I-6)")
+            }
+            HeaderName::Other if preferences::is_copied(header, self.policy) => None,
+            _ => obstacle(header, &self.policy.copy_headers),
         }
     }
 
@@ -76,6 +90,22 @@ impl<'a, 'o> Passage<'a, 'o> {
         to_core
             && credentials::realm(header.value)
                 .is_ok_and(|realm| !self.policy.addressing.serves(&realm))
+    }
+
+    /// What a next hop gets of the originator, and why.
+    pub fn note_of_assertions(&self) -> Note {
+        let policy = self.policy;
+        let name = HeaderName::PAssertedIdentity.as_str();
+        if !policy.trusted_next_hop {
+            return Note::left(name, "the next hop gets none: trusted_next_hop=0 (I-3)");
+        }
+        if policy.asserts_group {
+            return Note::taken(name, "names the group: fork_pai=group (N-3)");
+        }
+        match self.originator.voucher {
+            Voucher::Nobody => Note::left(name, "nobody vouches for the originator"),
+            Voucher::Peer | Voucher::Proxy => Note::taken(name, "names the originator (I-3)"),
+        }
     }
 
     /// Writes what a trusted next hop gets of us, each with its CRLF; nothing for another.

@@ -1,122 +1,211 @@
-//! The body of a message to a service: its lists are taken out, all else stays as it is, byte for
-//! byte. U-1, U-2, U-7, K-7, M-6; RFC 5365 §7.3, RFC 5363 §4.1.
+//! The body of a message without its lists; all else stays as it is, byte for byte. U-7, K-7, M-10;
+//! RFC 5365 §7.3.
 
+use super::content::is_of_content;
 use super::failure::Failure;
+use super::list_search::{HISTORY, LIST, Search, check_encoding, names_list};
+use super::lists::GroupWithList;
+use super::observer::{Note, Observer};
+use super::policy::Policy;
 use super::refusal::Reason;
-use crate::sip::list_error::{ListError, ListErrorKind};
+use crate::sip::header::full_form;
+use crate::sip::history_list;
 use crate::sip::media_type::{Disposition, MediaType};
-use crate::sip::multipart::{Part, content_type, parts, write_parts};
-use crate::sip::resource_list::{MAX_BYTES, ResourceList};
+use crate::sip::message::Header;
+use crate::sip::multipart::{closing_length, content_type, write_parts};
+use crate::sip::resource_list::Entry;
 use crate::sip::text::unfold;
-use crate::sip::transfer::{TransferError, decoded};
 use crate::sip::{HeaderName, Malformed, Request};
 use std::borrow::Cow;
 
-const LIST: &str = "recipient-list";
-const HISTORY: &str = "recipient-list-history";
-
 /// A body without its lists.
 pub(super) struct Payload<'m> {
-    /// All lists as one (U-2).
-    pub list: ResourceList,
+    /// The entries of all lists (U-2); `None` where there was no list.
+    pub entries: Option<Vec<Entry>>,
     kept: Vec<Kept<'m>>,
 }
 
 /// A part that stays.
-struct Kept<'m> {
-    bytes: Cow<'m, [u8]>,
+pub(super) struct Kept<'m> {
+    pub bytes: Cow<'m, [u8]>,
     /// How long its header fields are.
-    head: usize,
+    pub head: usize,
     /// Where its content starts.
-    content: usize,
+    pub content: usize,
 }
 
 /// What the forks carry: header fields, each with its CRLF, and the body.
 pub(super) struct Content {
     pub headers: Vec<u8>,
     pub body: Vec<u8>,
-}
-
-/// Whether a body has a list of recipients, broken or not.
-pub(super) fn has_list(request: &Request<'_>) -> bool {
-    let may_have = memchr::memmem::find(request.body, LIST.as_bytes()).is_some();
-    let media = request.value(HeaderName::ContentType).map(MediaType::parse);
-    let (true, Some(Ok(media))) = (may_have, media) else {
-        return false;
-    };
-    let boundary = media.boundary().ok();
-    let Some(boundary) = boundary.filter(|_| media.is("multipart", "mixed")) else {
-        return false;
-    };
-    let mut reading = Reading::new(usize::MAX);
-    // What cannot be read is no concern of a group: its members get the body as it is.
-    let _ = reading.take_lists(request.body, &boundary, 1);
-    reading.found
+    /// Where in the body the history takes one entry more (K-5).
+    pub entry_at: Option<usize>,
 }
 
 impl<'m> Payload<'m> {
-    /// Takes the lists out of a body; together they may have `max_entries`.
-    pub fn read(request: &Request<'m>, max_entries: usize) -> Result<Self, Failure> {
-        let no_list = || Failure::new(Reason::NoList, "the body is no multipart/mixed");
-        let value = request.value(HeaderName::ContentType).ok_or_else(no_list)?;
-        let media = MediaType::parse(value).map_err(body)?;
-        if !media.is("multipart", "mixed") {
-            return Err(no_list());
+    /// Takes the lists out of the body of a message to a service. `content_id` names a part that is
+    /// a list whatever it says.
+    pub fn of_service(
+        request: &Request<'m>,
+        content_id: Option<&[u8]>,
+        policy: &Policy,
+        observer: &mut impl Observer,
+    ) -> Result<Self, Failure> {
+        let no_list = |detail| Failure::new(Reason::NoList, detail);
+        let mut search = Search::new(policy.max_entries as usize, content_id, observer);
+        let kept = search_body(request, &mut search)?;
+        let kept = kept.ok_or_else(|| no_list("the body is no multipart/mixed"))?;
+        if !search.found {
+            return Err(no_list("no part is a recipient-list"));
         }
-        let boundary = media.boundary().map_err(body)?;
-        let mut reading = Reading::new(max_entries);
-        let (kept, _) = reading.take_lists(request.body, &boundary, 1)?;
-        if !reading.found {
-            return Err(Failure::new(Reason::NoList, "no part is a recipient-list"));
-        }
-        if kept.is_empty() {
-            return Err(Failure::new(
-                Reason::NoList,
-                "there is nothing but the list",
+        if content_id.is_some() && !search.found_by_id {
+            return Err(no_list(
+                "no part has the Content-ID of the parameter `list`",
             ));
         }
+        if kept.is_empty() {
+            return Err(no_list("there is nothing but the list"));
+        }
         Ok(Self {
-            list: reading.list,
+            entries: Some(search.list.entries),
             kept,
+        })
+    }
+
+    /// Takes the lists and the forged histories (K-7) out of the body of a message to a stored
+    /// group; `None` where it has neither, and goes to the members as it is.
+    pub fn of_group(
+        request: &Request<'m>,
+        content_id: Option<&[u8]>,
+        policy: &Policy,
+        observer: &mut impl Observer,
+    ) -> Result<Option<Self>, Failure> {
+        let whole = disposition(request);
+        if whole.is_some_and(|whole| whole.is(LIST)) {
+            return Err(Reason::GroupWithList.into());
+        }
+        if whole.is_some_and(|whole| whole.is(HISTORY)) {
+            let detail = "the body is nothing but a history of recipients";
+            return Err(Failure::new(Reason::Body, detail));
+        }
+        if content_id.is_none() && !names_list(request.body) {
+            observer.note(|| goes_as_it_is(request));
+            return Ok(None);
+        }
+        let mut search = Search::new(policy.max_entries as usize, content_id, observer);
+        let kept = search_body(request, &mut search);
+        if search.found && policy.lists.group_with_list == GroupWithList::Reject {
+            return Err(Reason::GroupWithList.into());
+        }
+        let kept = match kept {
+            Ok(Some(kept)) if search.changed => kept,
+            Err(failure) if search.found => return Err(failure),
+            // What cannot be read is no concern of a group: its members get the body as it is.
+            Ok(_) | Err(_) => {
+                search.observer.note(|| goes_as_it_is(request));
+                return Ok(None);
+            }
+        };
+        if kept.is_empty() {
+            let detail = "there is nothing but lists and histories of recipients";
+            return Err(Failure::new(Reason::Body, detail));
+        }
+        Ok(Some(Self {
+            entries: search.found.then_some(search.list.entries),
+            kept,
+        }))
+    }
+
+    /// The whole body as one part, to stand beside a history (K-7).
+    pub fn whole(request: &Request<'m>, anonymous: bool) -> Result<Self, Failure> {
+        let mut bytes = Vec::with_capacity(request.body.len() + 128);
+        for header in request.headers() {
+            write_mime(header, anonymous, &mut bytes)?;
+        }
+        let head = bytes.len();
+        bytes.extend_from_slice(b"\r\n");
+        let content = bytes.len();
+        bytes.extend_from_slice(request.body);
+        Ok(Self {
+            entries: None,
+            kept: vec![Kept {
+                bytes: Cow::Owned(bytes),
+                head,
+                content,
+            }],
         })
     }
 
     /// The content of the forks: a single part without its wrapper (U-7), several, or those with the
     /// history behind them, under a new boundary.
-    pub fn content(&self, history: Option<&[u8]>, boundary: &str) -> Result<Content, Failure> {
+    pub fn content(
+        &self,
+        history: Option<&[u8]>,
+        boundary: impl FnOnce() -> String,
+        anonymous: bool,
+    ) -> Result<Content, Failure> {
         if let ([only], None) = (self.kept.as_slice(), history) {
-            return only.promoted();
+            return only.promoted(anonymous);
         }
+        let boundary = boundary();
         let kept = self.kept.iter().map(|kept| kept.bytes.as_ref());
         let whole: Vec<&[u8]> = kept.chain(history).collect();
         let mut out = Content {
             headers: b"Content-Type: ".to_vec(),
             body: Vec::new(),
+            entry_at: None,
         };
         write_parts(&whole, boundary.as_bytes(), &mut out.body).map_err(body)?;
         out.headers.extend(content_type(boundary.as_bytes()));
         out.headers.extend_from_slice(b"\r\n");
+        out.entry_at = history.map(|_| {
+            out.body.len() - closing_length(boundary.as_bytes()) - history_list::END.len()
+        });
         Ok(out)
     }
 }
 
+/// The parts of a body that stay; `None` where it is no multipart/mixed.
+fn search_body<'m, O: Observer>(
+    request: &Request<'m>,
+    search: &mut Search<'_, O>,
+) -> Result<Option<Vec<Kept<'m>>>, Failure> {
+    let Some(value) = request.value(HeaderName::ContentType) else {
+        return Ok(None);
+    };
+    let media = MediaType::parse(value).map_err(body)?;
+    if !media.main.eq_ignore_ascii_case(b"multipart") {
+        return Ok(None);
+    }
+    check_encoding(request.value(HeaderName::ContentEncoding))?;
+    if !media.is("multipart", "mixed") {
+        search.refuse_enclosed(request.body, &media, 1)?;
+        return Ok(None);
+    }
+    search.take_lists(request.body, &media, 1).map(Some)
+}
+
+fn goes_as_it_is(request: &Request<'_>) -> Note {
+    let length = request.body.len();
+    let text = format!("goes to every member as it is, bytes: {length}");
+    Note::taken("body", text)
+}
+
+/// What the body as a whole is for.
+fn disposition<'m>(request: &Request<'m>) -> Option<Disposition<'m>> {
+    let value = request.value(HeaderName::ContentDisposition)?;
+    Disposition::parse(value).ok()
+}
+
 impl Kept<'_> {
     /// The part as the whole body: its MIME header fields become the message's.
-    fn promoted(&self) -> Result<Content, Failure> {
+    fn promoted(&self, anonymous: bool) -> Result<Content, Failure> {
         // The header of a part has the form of a message's.
         let head = [b"M sip:x SIP/2.0\r\n", &self.bytes[..self.head], b"\r\n"].concat();
         let fields = Request::read(&head).map_err(body)?;
         let mut headers = Vec::new();
         for field in fields.headers() {
-            let is_mime = field.written.get(..8);
-            if is_mime.is_some_and(|start| start.eq_ignore_ascii_case(b"Content-"))
-                && field.name != HeaderName::ContentLength
-            {
-                headers.extend_from_slice(field.written);
-                headers.extend_from_slice(b": ");
-                unfold("body part header", field.value, &mut headers).map_err(body)?;
-                headers.extend_from_slice(b"\r\n");
-            }
+            write_mime(field, anonymous, &mut headers)?;
         }
         if fields.value(HeaderName::ContentType).is_none() {
             headers.extend_from_slice(b"Content-Type: text/plain\r\n");
@@ -124,152 +213,26 @@ impl Kept<'_> {
         Ok(Content {
             headers,
             body: self.bytes[self.content..].to_vec(),
+            entry_at: None,
         })
     }
 }
 
-/// The search for lists.
-struct Reading {
-    max_entries: usize,
-    list: ResourceList,
-    found: bool,
+/// Writes a header field that tells of a body, with its CRLF; nothing for others. Content-ID may
+/// name the machine of one who stays anonymous (I-6).
+fn write_mime(field: &Header<'_>, anonymous: bool, out: &mut Vec<u8>) -> Result<(), Failure> {
+    let is_left_out = field.name == HeaderName::ContentLength
+        || (anonymous && field.name == HeaderName::ContentId);
+    if is_left_out || !is_of_content(field) {
+        return Ok(());
+    }
+    out.extend_from_slice(full_form(field.written));
+    out.extend_from_slice(b": ");
+    unfold("body part header", field.value, out).map_err(body)?;
+    out.extend_from_slice(b"\r\n");
+    Ok(())
 }
 
-impl Reading {
-    fn new(max_entries: usize) -> Self {
-        Self {
-            max_entries,
-            list: ResourceList::default(),
-            found: false,
-        }
-    }
-
-    /// The parts that stay, and whether any went.
-    fn take_lists<'m>(
-        &mut self,
-        text: &'m [u8],
-        boundary: &[u8],
-        depth: usize,
-    ) -> Result<(Vec<Kept<'m>>, bool), Failure> {
-        let mut kept = Vec::new();
-        let mut changed = false;
-        for part in parts(text, boundary, depth).map_err(body)? {
-            let disposition = part.headers.disposition.map(Disposition::parse);
-            let disposition = disposition.transpose().map_err(body)?;
-            let is = |kind| disposition.is_some_and(|disposition| disposition.is(kind));
-            if is(LIST) {
-                self.read_list(&part)?;
-                changed = true;
-                continue;
-            }
-            if is(HISTORY) {
-                changed = true;
-                continue;
-            }
-            let inner = self.inside(&part, depth)?;
-            changed |= inner.is_some();
-            match inner {
-                Some(None) => {}
-                Some(Some(rebuilt)) => kept.push(rebuilt),
-                None => kept.push(Kept {
-                    bytes: Cow::Borrowed(part.bytes),
-                    head: part.head.len(),
-                    content: part.bytes.len() - part.content.len(),
-                }),
-            }
-        }
-        Ok((kept, changed))
-    }
-
-    /// What becomes of a multipart part from which lists were taken: nothing of it, or what is left.
-    /// `None` where it stays as it is.
-    fn inside<'m>(
-        &mut self,
-        part: &Part<'m>,
-        depth: usize,
-    ) -> Result<Option<Option<Kept<'m>>>, Failure> {
-        let Some(Ok(media)) = part.headers.content_type.map(MediaType::parse) else {
-            return Ok(None);
-        };
-        if media.is("multipart", "signed") {
-            return self.refuse_signed(part, &media, depth);
-        }
-        if !media.is("multipart", "mixed") {
-            return Ok(None);
-        }
-        let boundary = media.boundary().map_err(body)?;
-        let (kept, changed) = self.take_lists(part.content, &boundary, depth + 1)?;
-        if !changed {
-            return Ok(None);
-        }
-        if kept.is_empty() {
-            return Ok(Some(None));
-        }
-        let content = part.bytes.len() - part.content.len();
-        let mut bytes = part.bytes[..content].to_vec();
-        let whole: Vec<&[u8]> = kept.iter().map(|kept| kept.bytes.as_ref()).collect();
-        write_parts(&whole, &boundary, &mut bytes).map_err(body)?;
-        Ok(Some(Some(Kept {
-            bytes: Cow::Owned(bytes),
-            head: part.head.len(),
-            content,
-        })))
-    }
-
-    /// A list that is signed cannot be taken out without breaking the signature (M-6).
-    fn refuse_signed<'m>(
-        &self,
-        part: &Part<'m>,
-        media: &MediaType<'_>,
-        depth: usize,
-    ) -> Result<Option<Option<Kept<'m>>>, Failure> {
-        let boundary = media.boundary().map_err(body)?;
-        let inner = parts(part.content, &boundary, depth + 1).map_err(body)?;
-        let is_list = |part: &Part<'_>| {
-            let disposition = part.headers.disposition.map(Disposition::parse);
-            disposition.is_some_and(|it| it.is_ok_and(|disposition| disposition.is(LIST)))
-        };
-        if inner.iter().any(is_list) {
-            return Err(Failure::new(Reason::ListType, "the list is signed"));
-        }
-        Ok(None)
-    }
-
-    fn read_list(&mut self, part: &Part<'_>) -> Result<(), Failure> {
-        self.found = true;
-        let value = part.headers.content_type.unwrap_or_default();
-        let media = MediaType::parse(value).map_err(body)?;
-        if !media.is("application", "resource-lists+xml") {
-            return Err(Failure::new(
-                Reason::ListType,
-                "the list is no resource list",
-            ));
-        }
-        let encoding = part.headers.encoding.unwrap_or(b"identity");
-        if !encoding.eq_ignore_ascii_case(b"identity") {
-            return Err(Failure::new(Reason::ListType, "the list is compressed"));
-        }
-        let document = decoded(part.headers.transfer_encoding, part.content, MAX_BYTES);
-        let document = document.map_err(|error| {
-            let reason = match &error {
-                TransferError::Unknown => Reason::ListType,
-                TransferError::TooLong => Reason::ListTooLong,
-                TransferError::Malformed(_) => Reason::Body,
-            };
-            Failure::new(reason, error)
-        })?;
-        let read = self.list.append(&document, self.max_entries);
-        read.map_err(|error: ListError| {
-            let reason = match error.kind {
-                ListErrorKind::Malformed => Reason::Body,
-                ListErrorKind::TooManyEntries => Reason::TooManyRecipients,
-                ListErrorKind::TooLong => Reason::ListTooLong,
-            };
-            Failure::new(reason, error)
-        })
-    }
-}
-
-fn body(error: Malformed) -> Failure {
+pub(super) fn body(error: Malformed) -> Failure {
     Failure::new(Reason::Body, error)
 }

@@ -3,6 +3,7 @@
 use super::access::Access;
 use super::charging::Charging;
 use super::group::Addressing;
+use super::lists::Lists;
 use super::trust::{Source, TrustedPeer};
 use crate::sip::accept_contact::FeatureTag;
 
@@ -11,6 +12,8 @@ use crate::sip::accept_contact::FeatureTag;
 pub struct Policy {
     /// The name in Warning headers and charging identifiers.
     pub server_name: String,
+    /// Whether a message to a service has to require the option tag (U-3).
+    pub requires_option_tag: bool,
     /// How addresses are told apart and sent to.
     pub addressing: Addressing,
     /// Whether pager mode is supported at all.
@@ -21,6 +24,8 @@ pub struct Policy {
     pub skip_originator: bool,
     /// Whether he is left out of the lists that he sends himself, too.
     pub skip_originator_of_lists: bool,
+    /// How lists of recipients are read.
+    pub lists: Lists,
     /// The most entries that the lists of a message may have (S-3).
     pub max_entries: u32,
     /// The most recipients that they may come to (S-3).
@@ -45,8 +50,12 @@ pub struct Policy {
     pub route_header: Vec<u8>,
     /// Whether the Route asks for originating treatment, by `orig` (N-2).
     pub route_is_originating: bool,
+    /// Whether a message that comes back from another server is refused (H-5).
+    pub detects_loops: bool,
     /// Names of further header fields to copy (H-1).
     pub copy_headers: Vec<String>,
+    /// Whether what the sender prefers of the recipients' devices goes into the forks (F-6).
+    pub copies_preferences: bool,
     /// Who may send, and to whom.
     pub access: Access,
 }
@@ -96,15 +105,18 @@ impl Policy {
         let accept_contact = b"Accept-Contact: *;+g.oma.sip-im;require;explicit\r\n";
         Self {
             server_name: "imas.home1.net".to_owned(),
+            requires_option_tag: false,
             addressing: Addressing {
                 reach: super::Reach::Core { tls: false },
                 same_number: true,
+                tel_domain: None,
                 domains: vec!["im.home1.net".to_owned(), "home1.net".to_owned()],
             },
             pager_mode: true,
             hide_groups: false,
             skip_originator: true,
             skip_originator_of_lists: false,
+            lists: Lists::default(),
             max_entries: 1000,
             max_recipients: 100,
             trusted_peers: TrustedPeer::parse("127.0.0.1").into_iter().collect(),
@@ -129,7 +141,9 @@ impl Policy {
             trusted_next_hop: true,
             route_header: Vec::new(),
             route_is_originating: false,
+            detects_loops: false,
             copy_headers: Vec::new(),
+            copies_preferences: false,
             access: Access::default(),
         }
     }

@@ -1,30 +1,32 @@
 //! Receiving a SIP MESSAGE, clause 7.5.1.x: the checks of table A.1 in their order.
 
 use super::anonymity::check_privacy;
-use super::charging::{self, ForkCharging};
-use super::content::shared_headers;
+use super::charging;
+use super::checks::Check;
+use super::content::{Copy, DEFAULT_MAX_FORWARDS, Shared, hops_of_forks};
 use super::decision::{Accepted, Answer, Decision};
+use super::delivery::{Delivery, Listing, content_id, excluded};
 use super::directory::{Directory, Target};
 use super::essentials::Essentials;
 use super::expiry::{Lifetime, lifetime};
 use super::failure::{Failure, malformed};
-use super::group::Group;
 use super::nesting::expand;
-use super::originator::{authenticate, authorise, check_from, own_members, wants_anonymity};
+use super::notification::is_notification;
+use super::observer::{Note, Observer, Unobserved};
+use super::originator::{
+    authenticate, authorise, authorise_for_services, check_from, wants_anonymity,
+};
+use super::own_content::OwnContent;
+use super::own_headers::OwnHeaders;
 use super::passage::Passage;
-use super::payload::{Content, Payload, has_list};
 use super::policy::Policy;
-use super::recent::{Arrival, RecentRequests};
-use super::recipients::{history, recipients};
+use super::recent::{Arrival, Circulating, RecentRequests};
 use super::recognition::Recognised;
-use super::refusal::{Reason, Refusal};
-use super::rules::{Asker, Permissions};
+use super::refusal::{RETRY_AFTER, Reason, Refusal};
+use super::rules::Asker;
 use super::trust::Source;
-use crate::sip::identity::AssertedIdentity;
 use crate::sip::uri::Form;
 use crate::sip::{HeaderName, NameAddr};
-use smallvec::SmallVec;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What the checks need from outside.
@@ -45,12 +47,27 @@ impl Recognised<'_> {
         source: &Source<'_>,
         world: &mut World<'_, D, R>,
     ) -> Decision {
+        self.decide_observed(policy, source, world, &mut Unobserved)
+    }
+
+    /// The same, for somebody who wants to know why.
+    pub fn decide_observed<D: Directory, R: RecentRequests>(
+        &self,
+        policy: &Policy,
+        source: &Source<'_>,
+        world: &mut World<'_, D, R>,
+        observer: &mut impl Observer,
+    ) -> Decision {
         let mut originator = None;
-        let outcome = self.check(policy, source, world, &mut originator);
+        let outcome = self.check(policy, source, world, &mut originator, observer);
         outcome.unwrap_or_else(|failure| {
             let claimed = self.request.value(HeaderName::From).unwrap_or_default();
             let claimed = NameAddr::parse("From", claimed).map(|from| from.uri.print(Form::Whole));
             Decision::Refused(Refusal {
+                retry_after: match failure.reason {
+                    Reason::Unavailable => RETRY_AFTER,
+                    _ => 0,
+                },
                 reason: failure.reason,
                 detail: failure.detail,
                 named: failure.named,
@@ -61,115 +78,167 @@ impl Recognised<'_> {
         })
     }
 
+    /// A refusal belongs to the check that was told to the observer last.
     fn check<D: Directory, R: RecentRequests>(
         &self,
         policy: &Policy,
         source: &Source<'_>,
         world: &mut World<'_, D, R>,
         originator: &mut Option<Vec<u8>>,
+        observer: &mut impl Observer,
     ) -> Result<Decision, Failure> {
+        observer.check(Check::WellFormed);
         let essentials = Essentials::of(self)?;
-        let target = self.target.map_err(malformed)?;
+        if self.names_body_part {
+            return Err(Reason::Scheme.into());
+        }
+        let address = self.target.map_err(malformed)?;
+        observer.check(Check::Dialog);
         if essentials.in_dialog {
             return Err(Reason::InDialog.into());
         }
+        observer.check(Check::Repetition);
         let receipt = match world.recent.arrive(&essentials.key, world.now) {
             Arrival::New(receipt) => receipt,
             Arrival::Repeated => return Ok(Decision::Repeated),
             Arrival::Merged => return Err(Reason::Merged.into()),
         };
+        observer.check(Check::Hops);
         if essentials.max_forwards == Some(0) {
             return Err(Reason::TooManyHops.into());
         }
-        if !policy.pager_mode {
-            return Err(Reason::PagerMode.into());
+        observer.note(|| note_of_hops(essentials.max_forwards));
+        observer.check(Check::Breadth);
+        if essentials.max_breadth == Some(0) {
+            return Err(Reason::NoBreadth.into());
         }
+        observer.check(Check::PagerMode);
+        if !policy.pager_mode {
+            return Err(Failure::new(Reason::PagerMode, "pager_mode=0"));
+        }
+        observer.check(Check::Target);
         let target = world
             .groups
-            .find(&target)
+            .find(&address)
             .map_err(|error| Failure::new(Reason::Unavailable, error))?;
+        observer.note(|| note_of_target(target.as_ref(), policy));
         if !policy.hide_groups {
-            check_pager_mode(target.as_ref().ok_or(Reason::UnknownGroup)?)?;
+            check_pager_mode(target.as_ref().ok_or(Reason::UnknownGroup)?, observer)?;
         }
-        check_require(&essentials)?;
-        let sender = authenticate(&self.request, &essentials.from, policy, source)?;
+        check_require(&essentials, target.as_ref(), policy, observer)?;
+        let sender = authenticate(&self.request, &essentials.from, policy, source, observer)?;
         let own_address = sender.identity.addresses.first();
         let own_address = own_address.ok_or(Reason::NoIdentity)?;
         *originator = Some(own_address.uri.print(Form::Whole).into_bytes());
-        check_from(&essentials.from, &sender, policy)?;
+        check_from(&essentials.from, &sender, policy, observer)?;
         let asker = Asker {
             identity: &sender.identity,
             anonymous: wants_anonymity(&self.request, &essentials.from),
             now: world.now,
         };
+        observer.check(Check::Authorisation);
         // An unknown group that is hidden is refused here, as one that the originator is not in.
         let target = target.ok_or(Reason::NotAuthorised)?;
         let permissions = match &target {
-            Target::Group(group) => authorise(group, &asker, policy)?,
-            Target::Service(_) => authorise_for_services(&sender.identity, policy)?,
+            Target::Group(group) => authorise(group, &asker, policy, observer)?,
+            Target::Service(_) => authorise_for_services(&sender.identity, policy, observer)?,
         };
         if policy.hide_groups {
-            check_pager_mode(&target)?;
+            check_pager_mode(&target, observer)?;
         }
-        let anonymous = check_privacy(&self.request, &essentials.from, policy, &permissions)?;
-        let passage = Passage::new(policy, source, &sender, target.uri(), anonymous);
-        self.check_lifetime_and_type(world.now)?;
+        let from = &essentials.from;
+        let anonymous = check_privacy(&self.request, from, policy, &permissions, observer)?;
+        let lifetime = self.check_lifetime(world.now, observer)?;
+        self.check_body_type(observer)?;
+        observer.check(Check::Notification);
+        if is_notification(&self.request) {
+            return Err(Reason::Notification.into());
+        }
+        let request = &self.request;
+        let listing = Listing {
+            request,
+            content_id: content_id(&address, policy),
+            receipt,
+            anonymous,
+            policy,
+        };
+        let payload = listing.payload(&target, observer)?;
+        let (groups, identity) = (&mut *world.groups, &sender.identity);
         let Delivery {
-            group,
-            excluded,
+            listed,
             content,
+            with_entry,
         } = match &target {
             Target::Group(group) => {
-                if has_list(&self.request) {
-                    return Err(Reason::GroupWithList.into());
-                }
-                let group = expand(group.clone(), world.groups, &asker, policy)?;
-                let members = own_members(&group, &sender.identity, policy);
-                let excluded = excluded(&group, &members, policy.skip_originator);
-                Delivery {
-                    group,
-                    excluded,
-                    content: None,
-                }
+                observer.check(Check::Members);
+                let group = expand(group.clone(), groups, &asker, policy, observer)?;
+                listing.to_group(payload.as_ref(), group, identity, groups, observer)?
             }
             Target::Service(service) => {
-                let list = Payload::read(&self.request, policy.max_entries as usize)?;
-                let entries = &list.list.entries;
-                let group = Arc::new(recipients(entries, service, world.groups, policy)?);
-                let history = history(entries, &group, policy);
-                // The hash is keyed, so that no sender can foresee it.
-                let boundary = format!("cimf-{:016x}{:016x}", receipt.place, receipt.fingerprint);
-                let members = own_members(&group, &sender.identity, policy);
-                let excluded = excluded(&group, &members, policy.skip_originator_of_lists);
-                Delivery {
-                    content: Some(list.content(history.as_deref(), &boundary)?),
-                    group,
-                    excluded,
-                }
+                let payload = payload.as_ref().ok_or(Reason::NoList)?;
+                listing.to_service(payload, service, groups, observer)?
             }
         };
-        let headers = content.as_ref().map(|content| content.headers.as_slice());
-        let (from, mut headers) = self.content(&essentials, &passage, world.now, headers)?;
-        let charging = match charging::of_forks(&self.request, &passage) {
-            ForkCharging::Absent => Vec::new(),
-            ForkCharging::Shared(header) => {
-                headers.extend_from_slice(&header);
-                Vec::new()
-            }
-            ForkCharging::Each(tail) => tail,
+        let copy = Copy {
+            request,
+            essentials: &essentials,
+            passage: &Passage::new(policy, source, &sender, target.uri(), anonymous),
+            accept_contact: self.accept_contact_of_forks(policy),
+            lifetime,
+            now: world.now,
+            of_body: content.as_ref().map(|it| it.headers.as_slice()),
         };
+        let Shared {
+            from,
+            mut headers,
+            charging,
+        } = copy.share(observer)?;
+        let own = OwnContent {
+            headers: match anonymous {
+                // I-6: what a URI sets is the sender's word, as Subject is.
+                true => OwnHeaders::default(),
+                false => OwnHeaders::take(&listed, policy, &mut headers),
+            },
+            entry_at: content.as_ref().and_then(|content| content.entry_at),
+            with_entry,
+        };
+        observer.check(Check::AnyRecipient);
+        let skip_originator = match &target {
+            Target::Group(_) => policy.skip_originator,
+            Target::Service(_) => policy.skip_originator_of_lists,
+        };
+        let group = listed.group;
         let accepted = Accepted {
-            excluded,
+            excluded: excluded(&group, identity, policy, skip_originator, observer),
             group,
             originator: originator.clone().unwrap_or_default(),
             from,
             headers,
             charging,
-            body: content.map_or_else(|| self.request.body.to_vec(), |content| content.body),
+            max_breadth: essentials.max_breadth,
+            expires_at: lifetime.end(),
+            body: content.map_or_else(|| request.body.to_vec(), |content| content.body),
+            own,
             receipt,
         };
         if accepted.count() == 0 {
-            return Err(Reason::NoRecipients.into());
+            return Err(match target {
+                Target::Group(_) => Reason::NoRecipients.into(),
+                Target::Service(_) => Reason::NobodyListed.into(),
+            });
+        }
+        observer.note(|| Note::fact("", format!("recipients: {}", accepted.count())));
+        if policy.detects_loops {
+            observer.check(Check::Loop);
+            let circulating = Circulating {
+                originator: &accepted.originator,
+                target: target.uri().as_bytes(),
+                payload: request.body,
+                max_forwards: essentials.max_forwards.unwrap_or(DEFAULT_MAX_FORWARDS),
+            };
+            if world.recent.has_come_back(&circulating, world.now) {
+                return Err(Reason::Loop.into());
+            }
         }
         Ok(Decision::Accepted(accepted))
     }
@@ -188,99 +257,101 @@ impl Recognised<'_> {
         answer
     }
 
-    /// Row 10, first half: the message is of interest still, and its body is of some type.
-    fn check_lifetime_and_type(&self, now: SystemTime) -> Result<(), Failure> {
-        let header = |error| Failure::new(Reason::Header, error);
-        if lifetime(&self.request, now).map_err(header)? == Lifetime::Expired {
-            return Err(Reason::Expired.into());
+    /// Row 10, first of all: the message is of interest still.
+    fn check_lifetime(
+        &self,
+        now: SystemTime,
+        observer: &mut impl Observer,
+    ) -> Result<Lifetime, Failure> {
+        observer.check(Check::Lifetime);
+        match lifetime(&self.request, now) {
+            Ok(Lifetime::Expired) => Err(Reason::Expired.into()),
+            Ok(lifetime) => Ok(lifetime),
+            Err(error) => Err(Failure::new(Reason::Header, error)),
         }
+    }
+
+    /// Row 10, then: a body is of some type.
+    fn check_body_type(&self, observer: &mut impl Observer) -> Result<(), Failure> {
+        observer.check(Check::BodyType);
         let content_type = self.request.single(HeaderName::ContentType);
-        if content_type.map_err(header)?.is_none() && !self.request.body.is_empty() {
+        let content_type = content_type.map_err(|error| Failure::new(Reason::Header, error))?;
+        if content_type.is_none() && !self.request.body.is_empty() {
             return Err(Reason::ContentType.into());
         }
         Ok(())
     }
-
-    /// Row 10, still: the From and the header fields that the forks share; `content` takes the place
-    /// of those that tell of the body.
-    fn content(
-        &self,
-        essentials: &Essentials<'_>,
-        passage: &Passage<'_, '_>,
-        now: SystemTime,
-        content: Option<&[u8]>,
-    ) -> Result<(Vec<u8>, Vec<u8>), Failure> {
-        let header = |error| Failure::new(Reason::Header, error);
-        let request = &self.request;
-        let lifetime = lifetime(request, now).map_err(header)?;
-        let from = passage.from(&essentials.from).map_err(header)?;
-        let hops = essentials.max_forwards;
-        let accept_contact = self.accept_contact_of_forks(passage.policy);
-        let shared = shared_headers(
-            request,
-            passage,
-            accept_contact,
-            hops,
-            lifetime,
-            now,
-            content,
-        );
-        Ok((from, shared.map_err(header)?))
-    }
-}
-
-/// Who gets the message, and with what content where that is not the message's own.
-struct Delivery {
-    group: Arc<Group>,
-    excluded: SmallVec<[u32; 2]>,
-    content: Option<Content>,
-}
-
-/// Row 7, second half, for a service.
-fn authorise_for_services(
-    identity: &AssertedIdentity<'_>,
-    policy: &Policy,
-) -> Result<Permissions, Failure> {
-    if policy.may_use_services(identity) {
-        return Ok(Permissions {
-            send: true,
-            anonymity: false,
-        });
-    }
-    let detail = "he is no local subscriber and not in `service_acl`";
-    Err(Failure::new(Reason::NotAuthorised, detail))
 }
 
 /// The option tag of the URI-list service (U-3), the only one that is understood.
 const LIST_MESSAGE: &[u8] = b"recipient-list-message";
 
-/// Row 6: every option that is required is understood.
-fn check_require(essentials: &Essentials<'_>) -> Result<(), Failure> {
-    let required = essentials.required.iter();
-    let unknown: Vec<&[u8]> = required
-        .copied()
-        .filter(|option| !option.eq_ignore_ascii_case(LIST_MESSAGE))
-        .collect();
-    if unknown.is_empty() {
-        return Ok(());
+/// Row 6: every option that is required is understood, and required where the policy insists on it.
+fn check_require(
+    essentials: &Essentials<'_>,
+    target: Option<&Target>,
+    policy: &Policy,
+    observer: &mut impl Observer,
+) -> Result<(), Failure> {
+    observer.check(Check::Require);
+    let is_known = |option: &[u8]| option.eq_ignore_ascii_case(LIST_MESSAGE);
+    let required = essentials.required.iter().copied();
+    observer.notes(|| {
+        required.clone().map(|option| match is_known(option) {
+            true => Note::taken(option, "understood"),
+            false => Note::left(option, "not understood"),
+        })
+    });
+    let (known, unknown): (Vec<&[u8]>, Vec<&[u8]>) = required.partition(|option| is_known(option));
+    if !unknown.is_empty() {
+        return Err(Failure {
+            named: unknown.join(&b", "[..]),
+            ..Reason::Extension.into()
+        });
     }
-    Err(Failure {
-        named: unknown.join(&b", "[..]),
-        ..Reason::Extension.into()
-    })
+    let is_service = matches!(target, Some(Target::Service(_)));
+    if policy.requires_option_tag && is_service && known.is_empty() {
+        return Err(Reason::OptionTagMissing.into());
+    }
+    Ok(())
 }
 
 /// Row 5, second half: the flag of the group or service, with the server's answer.
-fn check_pager_mode(target: &Target) -> Result<(), Failure> {
+fn check_pager_mode(target: &Target, observer: &mut impl Observer) -> Result<(), Failure> {
+    observer.check(Check::TargetPagerMode);
     match target.pager_mode() {
         true => Ok(()),
         false => Err(Failure::new(Reason::PagerMode, "the group's own flag")),
     }
 }
 
-/// Row 11: which members get nothing although they could.
-fn excluded(group: &Group, members: &[u32], skip_originator: bool) -> SmallVec<[u32; 2]> {
-    let own = members.iter().copied().filter(|_| skip_originator);
-    own.filter(|&number| group.recipient(number).is_some())
-        .collect()
+fn note_of_hops(received: Option<u8>) -> Note {
+    let sent = hops_of_forks(received);
+    let text = match received {
+        Some(hops) => format!("{hops}; the outgoing messages get {sent}"),
+        None => format!("there is none; the outgoing messages get {sent}"),
+    };
+    Note::fact("Max-Forwards", text)
+}
+
+fn note_of_target(target: Option<&Target>, policy: &Policy) -> Note {
+    match target {
+        Some(Target::Group(group)) => {
+            let rules = match group.rules() {
+                Some(_) => "with rules",
+                None => "without rules",
+            };
+            let members = group.members();
+            Note::taken(
+                group.uri(),
+                format!("a stored group {rules}, members: {members}"),
+            )
+        }
+        Some(Target::Service(service)) => Note::taken(&service.uri, "a service for lists"),
+        None if policy.hide_groups => Note::left(
+            "",
+            "neither; hide_groups=1 lets the originator not see that, so the checks go on",
+        ),
+        None => Note::left("", "neither a group nor a service of this server"),
+    }
 }

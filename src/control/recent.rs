@@ -38,6 +38,23 @@ pub struct Receipt {
     pub fingerprint: u64,
 }
 
+/// How long a message is known that may come back: more than it takes through a few servers.
+pub const LOOP_MEMORY: Duration = Duration::from_secs(30);
+
+/// What makes two messages the same although every server on the way has sent a new request (H-5).
+/// The Message-ID of a message/cpim is in the payload, which nobody changes (M-8).
+#[derive(Clone, Copy, Debug)]
+pub struct Circulating<'m> {
+    /// The originator's first address.
+    pub originator: &'m [u8],
+    /// The group or service.
+    pub target: &'m [u8],
+    /// The body.
+    pub payload: &'m [u8],
+    /// Max-Forwards as it came.
+    pub max_forwards: u8,
+}
+
 /// The memory of recent requests. It is bounded and may forget before its time.
 pub trait RecentRequests {
     /// Notes a request and says whether it was here before.
@@ -45,4 +62,8 @@ pub trait RecentRequests {
 
     /// Notes that a request has been answered 202.
     fn accept(&self, receipt: Receipt);
+
+    /// Whether a message has come back: the same one was here in the last 30 seconds, with a higher
+    /// Max-Forwards. Somebody who says the same twice starts anew with it. Notes the first one.
+    fn has_come_back(&self, message: &Circulating<'_>, now: SystemTime) -> bool;
 }

@@ -1,42 +1,259 @@
-//! The recipients of a message to a service: the entries of its lists, filtered and each once, and
-//! what the others may know of them. K-2 to K-5, X-5, S-3, S-8, H-4, U-12.
+//! The recipients of a message that carries a list: its entries, filtered and each once, and whom of
+//! them nobody may send to. A-15, H-4, S-3, S-7, S-8, U-12, X-5.
 
+use super::checks::Check;
 use super::directory::{Directory, Service};
 use super::failure::Failure;
 use super::group::{Group, Skipped};
+use super::lists::{GroupWithList, is_header_value};
+use super::observer::{Note, Observer};
+use super::own_headers::set_by;
 use super::policy::Policy;
 use super::refusal::Reason;
 use crate::control::access::Objection;
-use crate::sip::history_list::{History, Visible};
-use crate::sip::resource_list::{CopyControl, Entry};
-use crate::sip::uri::Form;
+use crate::sip::identity::AssertedIdentity;
+use crate::sip::resource_list::Entry;
 use crate::sip::{SipUri, Uri};
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-/// Compiles the entries of a list to a group without duplicates, and refuses those that no service
-/// may send to.
-pub(super) fn recipients(
-    entries: &[Entry],
+/// Recipients named in an answer take no more bytes than this: longer answers get lost over UDP.
+const MAX_NAMED: usize = 4096;
+
+/// More addresses than any list has that differ in port or parameters alone: each is compared with all
+/// those before it.
+const MAX_ALIKE: usize = 16;
+
+/// Who gets a message, and what its list says of them.
+pub(super) struct Listed<'e> {
+    pub group: Arc<Group>,
+    /// The entries that count in their order, each with the number of its recipient.
+    pub entries: Vec<(&'e Entry, u32)>,
+}
+
+/// The recipients of a message to a service: all that its lists name, each once.
+pub(super) fn of_service<'e>(
+    entries: &'e [Entry],
     service: &Service,
     directory: &mut impl Directory,
     policy: &Policy,
-) -> Result<Group, Failure> {
-    let (good, bad): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| !is_literal(entry));
-    let addressing = &policy.addressing;
-    let uris = good.iter().map(|entry| entry.uri.as_str());
-    let mut group = Group::compile(service.uri.clone(), true, uris, addressing, |_| false);
-    group.also_skipped(bad.into_iter().map(|entry| Skipped {
-        uri: entry.uri.clone(),
-        reason: "an IP address or maddr is no recipient of a service".to_owned(),
-    }));
+    observer: &mut impl Observer,
+) -> Result<Listed<'e>, Failure> {
+    observer.check(Check::Members);
+    let entries: Vec<_> = entries.iter().collect();
+    let (good, bad) = sort(&entries, None, policy)?;
+    let mut group = compiled(&good, &service.uri, policy);
+    group.also_skipped(bad.into_iter());
+    observer.notes(|| notes_of_members(&group));
+    check(&group, service, directory, policy, observer)?;
+    Ok(Listed::new(Arc::new(group), &good, policy))
+}
+
+/// The recipients of a message to a stored group that carries a list as well.
+///
+/// A member is one with the group's authority, whatever the list says of him. Whoever else is to get
+/// the message must be one to whom a service would send, and the sender one who may use services.
+pub(super) fn of_group<'e>(
+    stored: &Arc<Group>,
+    entries: &'e [Entry],
+    sender: &AssertedIdentity<'_>,
+    directory: &mut impl Directory,
+    policy: &Policy,
+    observer: &mut impl Observer,
+) -> Result<Listed<'e>, Failure> {
+    let entries: Vec<_> = entries.iter().collect();
+    let (good, bad) = sort(&entries, Some(stored), policy)?;
+    let (members, others): (Vec<_>, Vec<_>) = good
+        .iter()
+        .partition(|entry| member(entry, stored, policy).is_some());
+    let mut group = match policy.lists.group_with_list {
+        GroupWithList::Union if others.is_empty() => {
+            observer.notes(|| notes_of_members(stored));
+            return Ok(Listed::new(stored.clone(), &good, policy));
+        }
+        GroupWithList::Union => {
+            if policy.address_for_services(sender).is_none() {
+                let detail = "the list names others than members, and he may not use services";
+                return Err(Failure::new(Reason::NotAuthorised, detail));
+            }
+            // Nobody but the members has consented to the group.
+            let service = Service {
+                uri: stored.uri().to_owned(),
+                pager_mode: true,
+                consenting: Group::compile(
+                    String::new(),
+                    true,
+                    std::iter::empty(),
+                    &policy.addressing,
+                    |_| false,
+                ),
+            };
+            let added = compiled(&others, stored.uri(), policy);
+            if added.recipients() > 0 {
+                check(&added, &service, directory, policy, observer)?;
+            }
+            Group::union(&[stored.clone(), Arc::new(added)], &policy.addressing)
+        }
+        GroupWithList::Intersect | GroupWithList::Reject => {
+            let numbers = members
+                .iter()
+                .filter_map(|entry| member(entry, stored, policy));
+            let uris = numbers.filter_map(|number| stored.recipient(number));
+            let uris = uris.filter_map(|uri| std::str::from_utf8(uri).ok());
+            let uri = stored.uri().to_owned();
+            let mut group = Group::compile(uri, true, uris, &policy.addressing, |_| false);
+            group.also_skipped(others.iter().map(|entry| Skipped {
+                uri: entry.uri.clone(),
+                reason: "the group has no such member".to_owned(),
+            }));
+            if group.recipients() == 0 {
+                let detail = "the list names no member of the group";
+                return Err(Failure::new(Reason::NobodyListed, detail));
+            }
+            group
+        }
+    };
+    group.also_skipped(bad.into_iter());
+    observer.notes(|| notes_of_members(&group));
+    Ok(Listed::new(Arc::new(group), &good, policy))
+}
+
+impl<'e> Listed<'e> {
+    fn new(group: Arc<Group>, entries: &[&'e Entry], policy: &Policy) -> Self {
+        let numbered = entries
+            .iter()
+            .filter_map(|&entry| Some((entry, member(entry, &group, policy)?)));
+        let entries = numbered.collect();
+        Self { group, entries }
+    }
+
+    /// The recipients of a message to a group that carries no list.
+    pub fn nobody(group: Arc<Group>) -> Self {
+        Self {
+            group,
+            entries: Vec::new(),
+        }
+    }
+}
+
+/// The number of the recipient that an entry names: the first of those that equal it, as in the
+/// group itself.
+fn member(entry: &Entry, group: &Group, policy: &Policy) -> Option<u32> {
+    let uri = Uri::parse(entry.uri.as_bytes()).ok()?;
+    let mut equal = group.members_equal_to(&uri, &policy.addressing);
+    equal.find(|&number| group.recipient(number).is_some())
+}
+
+/// Tells the entries that can be sent to from those that cannot, or refuses for the latter.
+/// Members of the `stored` group may be what no other recipient of a list may.
+fn sort<'e>(
+    entries: &[&'e Entry],
+    stored: Option<&Group>,
+    policy: &Policy,
+) -> Result<(Vec<&'e Entry>, Vec<Skipped>), Failure> {
+    let (mut good, mut bad) = (Vec::with_capacity(entries.len()), Vec::new());
+    let mut alike = HashMap::<u64, SmallVec<[&str; 2]>>::new();
+    for &entry in entries {
+        let reason = match obstacle(entry, stored, policy) {
+            Ok(uri) => {
+                let known = alike.entry(uri.bucket()).or_default();
+                let is_known = known.contains(&entry.uri.as_str());
+                if is_known || known.len() < MAX_ALIKE {
+                    if !is_known {
+                        known.push(&entry.uri);
+                    }
+                    good.push(entry);
+                    continue;
+                }
+                format!("the list has {MAX_ALIKE} addresses with its user and host already")
+            }
+            Err(reason) => reason,
+        };
+        if policy.lists.rejects_bad_entries {
+            let uri = crate::sip::text::Printable(entry.uri.as_bytes());
+            let detail = format!("the list names <{uri}>: {reason}");
+            return Err(Failure::new(Reason::BadEntry, detail));
+        }
+        bad.push(Skipped {
+            uri: entry.uri.clone(),
+            reason,
+        });
+    }
+    Ok((good, bad))
+}
+
+/// The address of an entry, or why nothing is sent to it (A-12, S-7, S-8, X-5).
+fn obstacle<'e>(
+    entry: &'e Entry,
+    stored: Option<&Group>,
+    policy: &Policy,
+) -> Result<Uri<'e>, String> {
+    let uri = Uri::parse(entry.uri.as_bytes()).map_err(|error| error.to_string())?;
+    if let Some(obstacle) = policy.addressing.reach.obstacle(&uri.as_address()) {
+        return Err(obstacle.to_owned());
+    }
+    // Blanks around a name are only how the document is laid out.
+    let name = entry.display_name.as_deref().unwrap_or_default().trim();
+    if name.chars().any(char::is_control) {
+        return Err("a control character in the display name".to_owned());
+    }
+    if let Uri::Sip(sip) = &uri {
+        let is_member = || stored.is_some_and(|stored| member(entry, stored, policy).is_some());
+        if !policy.lists.literal_targets && is_literal(sip) && !is_member() {
+            return Err("an IP address or maddr is no recipient of a list".to_owned());
+        }
+        for (name, value) in set_by(sip, policy) {
+            if !value.is_some_and(|value| is_header_value(name, &value)) {
+                return Err(format!("its {name} is no value of such a header"));
+            }
+        }
+    }
+    Ok(uri)
+}
+
+/// Whether an address names a machine and not a user's domain (S-8). What some resolvers take for a
+/// number is one too.
+fn is_literal(sip: &SipUri<'_>) -> bool {
+    let host = sip.host.strip_suffix(b".").unwrap_or(sip.host);
+    let last = host.rsplit(|&byte| byte == b'.').next().unwrap_or(host);
+    let is_number = |label: &[u8]| match label {
+        [b'0', b'x' | b'X', digits @ ..] => digits.iter().all(u8::is_ascii_hexdigit),
+        digits => digits.iter().all(u8::is_ascii_digit),
+    };
+    host.first() == Some(&b'[')
+        || is_number(last)
+        || last.eq_ignore_ascii_case(b"localhost")
+        || host.eq_ignore_ascii_case(b"localhost.localdomain")
+        || sip.parameter(b"maddr").is_some()
+}
+
+fn compiled(entries: &[&Entry], uri: &str, policy: &Policy) -> Group {
+    let uris = entries.iter().map(|entry| entry.uri.as_str());
+    Group::compile(uri.to_owned(), true, uris, &policy.addressing, |_| false)
+}
+
+/// Refuses recipients to whom a service may not send.
+fn check(
+    group: &Group,
+    service: &Service,
+    directory: &mut impl Directory,
+    policy: &Policy,
+    observer: &mut impl Observer,
+) -> Result<(), Failure> {
     if group.recipients() == 0 {
         return Err(Reason::NobodyListed.into());
     }
-    if group.recipients() > policy.max_recipients as usize {
-        let (count, limit) = (group.recipients(), policy.max_recipients);
+    observer.check(Check::ListLength);
+    let (count, limit) = (group.recipients(), policy.max_recipients);
+    observer.note(|| Note::fact("max_recipients", format!("{count} of at most {limit}")));
+    if count > limit as usize {
         let detail = format!("{count} recipients, expected at most {limit}");
         return Err(Failure::new(Reason::TooManyRecipients, detail));
     }
-    let mut without_consent = Vec::new();
+    observer.check(Check::ListedRecipients);
+    let (mut groups, mut without_consent) = (Vec::new(), Vec::new());
+    let mut foreign = None;
     for number in 0..group.members() as u32 {
         let Some(text) = group.recipient(number) else {
             continue;
@@ -45,28 +262,64 @@ pub(super) fn recipients(
             continue;
         };
         if is_ours(&uri, directory, policy)? {
-            return Err(Failure::new(Reason::GroupListed, uri.print(Form::Whole)));
+            name(text, &mut groups);
+            continue;
         }
         match policy.objection(service, &uri) {
             Some(Objection::Foreign) => {
-                return Err(Failure::new(Reason::ForeignListed, uri.print(Form::Whole)));
+                foreign.get_or_insert(text);
             }
             Some(Objection::NoConsent) => {
-                if !without_consent.is_empty() {
-                    without_consent.extend_from_slice(b", ");
-                }
-                without_consent.extend_from_slice(&[b"<", text, b">"].concat());
+                observer.note(|| Note::left(text, "has not consented to get messages"));
+                name(text, &mut without_consent);
             }
             None => {}
         }
     }
-    if without_consent.is_empty() {
-        return Ok(group);
+    if !groups.is_empty() {
+        let detail = crate::sip::text::Printable(&groups).to_string();
+        return Err(Failure {
+            named: groups,
+            ..Failure::new(Reason::GroupListed, detail)
+        });
     }
-    Err(Failure {
-        named: without_consent,
-        ..Reason::NoConsent.into()
-    })
+    if let Some(uri) = foreign {
+        let uri = crate::sip::text::Printable(uri);
+        return Err(Failure::new(Reason::ForeignListed, uri));
+    }
+    if !without_consent.is_empty() {
+        return Err(Failure {
+            named: without_consent,
+            ..Reason::NoConsent.into()
+        });
+    }
+    Ok(())
+}
+
+/// Adds a recipient to those that the answer names.
+fn name(uri: &[u8], named: &mut Vec<u8>) {
+    if named.len() + uri.len() + 4 > MAX_NAMED {
+        return;
+    }
+    if !named.is_empty() {
+        named.extend_from_slice(b", ");
+    }
+    named.push(b'<');
+    named.extend_from_slice(uri);
+    named.push(b'>');
+}
+
+/// How many can be sent to, and who cannot, and why.
+pub(super) fn notes_of_members(group: &Group) -> Vec<Note> {
+    let text = match (group.members(), group.recipients()) {
+        (members, recipients) if members == recipients => format!("members: {members}"),
+        (members, recipients) => format!("members: {members}, {recipients} can be sent to"),
+    };
+    let skipped = group.skipped().iter();
+    let skipped = skipped.map(|skipped| Note::left(&skipped.uri, &skipped.reason));
+    std::iter::once(Note::fact(group.uri(), text))
+        .chain(skipped)
+        .collect()
 }
 
 /// Whether a recipient is a group or service of this server (H-4).
@@ -83,65 +336,4 @@ fn is_ours(
         }
         _ => Ok(false),
     }
-}
-
-/// Whether an entry names a machine and not a user's domain (S-8).
-fn is_literal(entry: &Entry) -> bool {
-    let is_address = |sip: &SipUri<'_>| {
-        let host = std::str::from_utf8(sip.host).unwrap_or_default();
-        host.starts_with('[')
-            || host.parse::<std::net::Ipv4Addr>().is_ok()
-            || host.eq_ignore_ascii_case("localhost")
-            || sip.parameter(b"maddr").is_some()
-    };
-    matches!(Uri::parse(entry.uri.as_bytes()), Ok(Uri::Sip(sip)) if is_address(&sip))
-}
-
-/// The history part that all forks carry, if anybody is visible in it (K-3, K-4).
-pub(super) fn history(entries: &[Entry], group: &Group, policy: &Policy) -> Option<Vec<u8>> {
-    let mut seen = vec![(CopyControl::Bcc, false); group.members()];
-    for entry in entries {
-        let Ok(uri) = Uri::parse(entry.uri.as_bytes()) else {
-            continue;
-        };
-        let mut equal = group.members_equal_to(&uri, &policy.addressing);
-        let of_entry = equal
-            .next()
-            .and_then(|number| seen.get_mut(number as usize));
-        if let Some((copy, anonymize)) = of_entry {
-            *copy = (*copy).min(entry.copy);
-            *anonymize |= entry.anonymize;
-        }
-    }
-    let recipients: Vec<_> = (0..group.members() as u32)
-        .filter_map(|number| {
-            let uri = Uri::parse(group.recipient(number)?).ok()?;
-            Some((uri, seen.get(number as usize).copied()?))
-        })
-        .collect();
-    let named = |wanted| -> Vec<Uri<'_>> {
-        let of_copy = recipients
-            .iter()
-            .filter(|(_, seen)| *seen == (wanted, false));
-        of_copy.map(|(uri, _)| *uri).collect()
-    };
-    let anonymous = |wanted| {
-        let of_copy = recipients
-            .iter()
-            .filter(|(_, seen)| *seen == (wanted, true));
-        of_copy.count()
-    };
-    let (to, cc) = (named(CopyControl::To), named(CopyControl::Cc));
-    History {
-        to: Visible {
-            named: &to,
-            anonymous: anonymous(CopyControl::To),
-        },
-        cc: Visible {
-            named: &cc,
-            anonymous: anonymous(CopyControl::Cc),
-        },
-        own_bcc: None,
-    }
-    .part()
 }

@@ -1,5 +1,7 @@
 //! Which messages are ours: table A.1, row 2, and what row 1 says of others' requests.
 
+use super::checks::Check;
+use super::observer::{Note, Observer, Unobserved};
 use super::policy::Policy;
 use crate::sip::accept_contact::{self, Wish};
 use crate::sip::{HeaderName, Malformed, Request, SipUri, Uri};
@@ -36,14 +38,28 @@ pub struct Recognised<'m> {
     /// Which of the policy's features the message wants.
     pub(super) feature: usize,
     pub(super) target: Result<SipUri<'m>, Malformed>,
+    /// Whether the Request-URI names a body part, `cid:`, and so has no domain.
+    pub(super) names_body_part: bool,
 }
 
 /// Row 2 of table A.1, and what row 1 says of others' requests: is the message ours?
 pub fn recognise<'m>(policy: &Policy, bytes: &'m [u8]) -> Result<Recognised<'m>, NotOurs> {
+    recognise_observed(policy, bytes, &mut Unobserved)
+}
+
+/// The same, for somebody who wants to know why.
+pub fn recognise_observed<'m>(
+    policy: &Policy,
+    bytes: &'m [u8],
+    observer: &mut impl Observer,
+) -> Result<Recognised<'m>, NotOurs> {
+    observer.check(Check::Method);
     let request = Request::read(bytes).map_err(NotOurs::Unreadable)?;
     if request.method != b"MESSAGE" {
+        observer.note(|| Note::left(request.method, "expected MESSAGE"));
         return Err(NotOurs::Method);
     }
+    observer.check(Check::FeatureTag);
     let mut features = policy.features.iter().enumerate();
     let wanted = features.find_map(|(index, feature)| {
         let rows = request.rows(HeaderName::AcceptContact);
@@ -53,8 +69,15 @@ pub fn recognise<'m>(policy: &Policy, bytes: &'m [u8]) -> Result<Recognised<'m>,
             Ok(Wish::Absent) | Err(_) => None,
         }
     });
+    observer.notes(|| rows_with_their_wishes(&request, policy));
     let (feature, accept_contact) = wanted.ok_or(NotOurs::NoImTag)?;
-    let target = match Uri::parse(request.uri) {
+    observer.check(Check::Domain);
+    observer.note(|| Note::fact(request.uri, "the Request-URI"));
+    let parsed = Uri::parse(request.uri);
+    let names_body_part =
+        matches!(parsed, Ok(Uri::Other { scheme, .. }) if scheme.eq_ignore_ascii_case(b"cid"));
+    let target = match parsed {
+        Ok(_) if names_body_part => Err(Malformed::at("Request-URI", request.uri, 0, "an address")),
         Ok(Uri::Sip(sip)) if policy.addressing.serves(sip.host) => Ok(sip),
         Ok(_) => return Err(NotOurs::ForeignDomain),
         Err(error) if seems_served(request.uri, policy) => Err(error.within("Request-URI")),
@@ -65,7 +88,30 @@ pub fn recognise<'m>(policy: &Policy, bytes: &'m [u8]) -> Result<Recognised<'m>,
         accept_contact,
         feature,
         target,
+        names_body_part,
     })
+}
+
+/// What each row of Accept-Contact asks for.
+fn rows_with_their_wishes(request: &Request<'_>, policy: &Policy) -> Vec<Note> {
+    let rows = request.rows(HeaderName::AcceptContact).map(|row| {
+        let wishes = || {
+            let features = policy.features.iter();
+            features.map(|feature| accept_contact::wish(std::iter::once(row), &feature.tag))
+        };
+        if wishes().any(|wish| matches!(wish, Ok(Wish::Wanted | Wish::Broken(_)))) {
+            return Note::taken(row, "this Accept-Contact asks for it");
+        }
+        match wishes().find_map(Result::err) {
+            Some(error) => Note::left(row, format!("this Accept-Contact cannot be read: {error}")),
+            None => Note::left(row, "this Accept-Contact asks for other things only"),
+        }
+    });
+    let mut notes: Vec<_> = rows.collect();
+    if notes.is_empty() {
+        notes.push(Note::left("Accept-Contact", "there is none"));
+    }
+    notes
 }
 
 /// Whether a Request-URI that cannot be read seems to have a served domain: others' odd requests are

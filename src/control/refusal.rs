@@ -49,12 +49,18 @@ reasons! {
     Merged: 482, "H-3", "Request arrived on two paths";
     /// Max-Forwards is 0.
     TooManyHops: 483, "U-5", "Max-Forwards exhausted";
+    /// Max-Breadth is 0.
+    NoBreadth: 440, "U-6", "Max-Breadth exhausted";
     /// Pager mode is off, for the server or for the group.
     PagerMode: 403, "A-2", "Pager mode not supported";
+    /// The Request-URI is a body part and not an address.
+    Scheme: 416, "A-4", "Request-URI is no address";
     /// No such group.
     UnknownGroup: 404, "A-6", "No such group";
     /// Require names an option that is not supported.
     Extension: 420, "A.1 row 6", "Required extension not supported";
+    /// A message to a service has no `Require: recipient-list-message`, and `strict_require` is 1.
+    OptionTagMissing: 421, "U-3", "Required option tag missing";
     /// Nobody whose word counts says who the originator is.
     NoIdentity: 403, "A-7", "Originator not authenticated";
     /// A trusted peer asserts an identity that cannot be read.
@@ -75,18 +81,22 @@ reasons! {
     Expired: 400, "M-4", "Message expired on arrival";
     /// There is a body of no type.
     ContentType: 400, "M-1", "Body without Content-Type";
+    /// The message is a disposition notification, which goes to the sender of the message it is about.
+    Notification: 403, "M-9", "Disposition notification to a group";
     /// A message to a group has a list of recipients besides.
     GroupWithList: 403, "A-15", "Group and list together";
     /// The body or its list of recipients is broken.
     Body: 400, "X-5", "Body or recipient list not well formed";
     /// A message to a service has no list of recipients, or nothing besides.
     NoList: 400, "U-7", "No usable recipient list";
-    /// The list of recipients is of another type, compressed or signed.
+    /// The list of recipients is of another type, compressed, or inside a body that must stay as it is.
     ListType: 415, "U-1", "Type of recipient list not supported";
     /// The list of recipients has more bytes than are read.
     ListTooLong: 413, "S-3", "Recipient list too long";
     /// The list names nobody who can be sent to.
     NobodyListed: 400, "A.1 row 11", "No recipient to send to";
+    /// The list has an entry that cannot be sent to, and `bad_entry` is `reject`.
+    BadEntry: 400, "X-5", "An entry of the list cannot be sent to";
     /// The list has more entries or recipients than are allowed.
     TooManyRecipients: 403, "S-3", "Too many recipients";
     /// The list names a group or service of this server.
@@ -95,6 +105,8 @@ reasons! {
     ForeignListed: 403, "S-3", "A foreign recipient";
     /// Somebody in the list has not consented.
     NoConsent: 470, "U-12", "Consent missing";
+    /// The message has been here before and comes back from another server.
+    Loop: 482, "H-5", "Message has come back";
     /// The groups cannot be read now.
     Unavailable: 500, "A.1 row 11", "Groups not available";
     /// The group has nobody to send to.
@@ -113,7 +125,7 @@ reasons! {
 
 /// Seconds after which a client may try again when the groups could not be read: longer than an
 /// administrator's copy of a file takes, shorter than a person waits.
-const RETRY_AFTER: u32 = 10;
+pub(super) const RETRY_AFTER: u32 = 10;
 
 impl Reason {
     /// The status code.
@@ -146,7 +158,10 @@ pub fn phrase(code: u16) -> &'static str {
         404 => "Not Found",
         413 => "Request Entity Too Large",
         415 => "Unsupported Media Type",
+        416 => "Unsupported URI Scheme",
         420 => "Bad Extension",
+        421 => "Extension Required",
+        440 => "Max-Breadth Exceeded",
         470 => "Consent Needed",
         481 => "Call/Transaction Does Not Exist",
         480 => "Temporarily Unavailable",
@@ -164,8 +179,8 @@ pub struct Refusal {
     pub reason: Reason,
     /// What exactly, for the log only.
     pub detail: String,
-    /// What the answer names: option tags that are not supported, or recipients who have not
-    /// consented.
+    /// What the answer names: option tags that are not supported, recipients who have not consented,
+    /// or groups in a list.
     pub named: Vec<u8>,
     /// The authenticated originator, if the checks came that far.
     pub originator: Option<Vec<u8>>,
@@ -173,6 +188,8 @@ pub struct Refusal {
     pub claimed: Vec<u8>,
     /// The Request-URI.
     pub group: Vec<u8>,
+    /// Seconds after which the client may try again; 0 if that makes no difference.
+    pub retry_after: u32,
 }
 
 impl Refusal {
@@ -185,16 +202,22 @@ impl Refusal {
                   Accept-Language: *\r\n",
             );
         }
+        if self.reason == Reason::OptionTagMissing {
+            headers.extend_from_slice(b"Require: recipient-list-message\r\n");
+        }
         if !self.named.is_empty() {
             headers.extend_from_slice(match self.reason {
                 Reason::NoConsent => b"Permission-Missing: ",
+                // U-13, RFC 5318 §4.
+                Reason::GroupListed => b"P-Refused-URI-List: ",
                 _ => b"Unsupported: ",
             });
             headers.extend_from_slice(&self.named);
             headers.extend_from_slice(b"\r\n");
         }
-        if self.reason == Reason::Unavailable {
-            headers.extend_from_slice(format!("Retry-After: {RETRY_AFTER}\r\n").as_bytes());
+        if self.retry_after > 0 {
+            let seconds = self.retry_after;
+            headers.extend_from_slice(format!("Retry-After: {seconds}\r\n").as_bytes());
         }
         let warning = self.reason.warning();
         headers
@@ -239,6 +262,7 @@ mod tests {
             originator: None,
             claimed: b"sip:a\r\nb@h\x1b".to_vec(),
             group: vec![b'g'; 300],
+            retry_after: 0,
         };
         let line = refusal.to_string();
         assert!(line.starts_with(

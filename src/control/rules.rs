@@ -4,6 +4,8 @@
 //! condition that is not known, or that asks for what is not known here (a sphere), never holds.
 //! Transformations are not read: there is nothing here that they could change.
 
+mod notes;
+
 use super::date_time;
 use super::group::{Addressing, Group};
 use super::policy::Policy;
@@ -133,6 +135,7 @@ pub struct Rules {
 
 #[derive(Debug)]
 struct Compiled {
+    id: String,
     checks: Vec<Check>,
     /// The actions that are allowed.
     allowed: Vec<String>,
@@ -169,6 +172,7 @@ impl Rules {
             let checks = checks.map(|it| Check::compile(it, addressing, &mut list, &mut weight));
             let allowed = rule.actions.iter().filter(|(_, allows)| *allows);
             Compiled {
+                id: rule.id.clone(),
                 checks: checks.collect(),
                 allowed: allowed.map(|(name, _)| name.clone()).collect(),
             }
@@ -202,24 +206,37 @@ impl Rules {
         addressing: &Addressing,
     ) -> [bool; COUNT] {
         let mut allowed = [false; COUNT];
+        self.apply(group, asker, addressing, |rule, obstacle| {
+            if obstacle.is_none() {
+                for (allowed, action) in allowed.iter_mut().zip(actions) {
+                    *allowed |= rule.allows(action);
+                }
+            }
+        });
+        allowed
+    }
+
+    /// Tells of every rule the condition that keeps it from applying, or that there is none.
+    fn apply(
+        &self,
+        group: &Group,
+        asker: &Asker<'_, '_>,
+        addressing: &Addressing,
+        mut tell: impl FnMut(&Compiled, Option<&'static str>),
+    ) {
         let mut any_applies = false;
         // Whether a rule with other-identity applies hangs on all others: those come first.
         for others in [false, true] {
-            if others && any_applies {
-                break;
-            }
             let rules = self.rules.iter();
             for rule in rules.filter(|rule| rule.asks_others() == others) {
-                let mut checks = rule.checks.iter();
-                if checks.all(|check| check.holds(group, asker, addressing)) {
-                    any_applies |= !others;
-                    for (allowed, action) in allowed.iter_mut().zip(actions) {
-                        *allowed |= rule.allows(action);
-                    }
-                }
+                let obstacle = match others && any_applies {
+                    true => Some("other-identity (another rule applies)"),
+                    false => rule.obstacle(group, asker, addressing),
+                };
+                any_applies |= !others && obstacle.is_none();
+                tell(rule, obstacle);
             }
         }
-        allowed
     }
 }
 
@@ -232,6 +249,18 @@ impl Compiled {
 
     fn allows(&self, action: &str) -> bool {
         self.allowed.iter().any(|allowed| allowed == action)
+    }
+
+    /// The first condition that does not hold; none if the rule applies.
+    fn obstacle(
+        &self,
+        group: &Group,
+        asker: &Asker<'_, '_>,
+        addressing: &Addressing,
+    ) -> Option<&'static str> {
+        let mut checks = self.checks.iter();
+        let failed = checks.find(|check| !check.holds(group, asker, addressing));
+        failed.map(Check::name)
     }
 }
 
@@ -277,6 +306,19 @@ impl Check {
             Condition::OtherIdentity => Self::Other,
             Condition::AnonymousRequest => Self::Anonymous,
             Condition::Sphere(_) | Condition::Unknown(..) => Self::Never,
+        }
+    }
+
+    /// The condition's name in a ruleset.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::AnyOf(..) => "identity",
+            Self::During(_) => "validity",
+            Self::Member => "is-list-member",
+            Self::InLists(_) => "external-list",
+            Self::Other => "other-identity",
+            Self::Anonymous => "anonymous-request",
+            Self::Never => "sphere, or one that is not known here",
         }
     }
 

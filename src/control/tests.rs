@@ -1,5 +1,8 @@
 //! Decisions about whole messages: the order of table A.1, and the content of forks.
 
+mod observed;
+mod rows;
+
 use super::*;
 use crate::sip::SipUri;
 use std::sync::Arc;
@@ -34,6 +37,10 @@ impl RecentRequests for Forgetful {
     }
 
     fn accept(&self, _: Receipt) {}
+
+    fn has_come_back(&self, _: &Circulating<'_>, _: SystemTime) -> bool {
+        true
+    }
 }
 
 /// A server, a sender and a message, to be changed before the decision.
@@ -91,6 +98,10 @@ impl Case {
     }
 
     fn decide(&self) -> Result<Decision, NotOurs> {
+        self.decide_observed(&mut Unobserved)
+    }
+
+    fn decide_observed(&self, observer: &mut impl Observer) -> Result<Decision, NotOurs> {
         let message = format!(
             "{}\r\n\r\nTrail closed. Meet at the gate.",
             self.lines.join("\r\n")
@@ -108,8 +119,8 @@ impl Case {
             recent: &Forgetful,
             now: self.now,
         };
-        let recognised = recognise(&self.policy, message.as_bytes())?;
-        Ok(recognised.decide(&self.policy, &self.source, &mut world))
+        let recognised = recognise_observed(&self.policy, message.as_bytes(), observer)?;
+        Ok(recognised.decide_observed(&self.policy, &self.source, &mut world, observer))
     }
 
     #[track_caller]
@@ -142,7 +153,7 @@ impl Case {
 fn recipients(accepted: &Accepted) -> Vec<&str> {
     let recipients = accepted.recipients();
     recipients
-        .map(|text| std::str::from_utf8(text).unwrap())
+        .map(|recipient| std::str::from_utf8(recipient.address).unwrap())
         .collect()
 }
 
@@ -306,6 +317,7 @@ fn what_h_1_names_is_copied_and_nothing_else() {
         "Request-Disposition: no-fork",
         "P-Preferred-Identity: <sip:ann@home1.net>",
         "P-Access-Network-Info: x",
+        "P-Access-Network-Info: 3GPP2-1X-HRPD;ci-3gpp2=1",
         "P-Visited-Network-ID: x",
         "P-Served-User: <sip:ann@home1.net>",
         "History-Info: <sip:x@h>",
@@ -334,6 +346,61 @@ fn what_h_1_names_is_copied_and_nothing_else() {
     shared.sort();
     wanted.sort_unstable();
     assert_eq!(shared, wanted);
+}
+
+#[test]
+fn preferences_are_copied_where_the_setting_says_so() {
+    // F-6; the IM tag never twice.
+    let mut case = Case::new()
+        .with("Accept-Contact: *;audio;require, *;+g.oma.sip-im;video, sip:x;automata")
+        .with("a: *;methods=\"MESSAGE\",\r\n *;+g.oma.sip-im=\"FALSE\"")
+        .with("j: *;automata")
+        .with("Request-Disposition: no-fork");
+    let are_preferences = |line: &String| {
+        let names = ["Accept-Contact", "Reject-Contact", "Request-Disposition"];
+        names.iter().any(|name| line.starts_with(name))
+    };
+    let preferences = |case: &Case| -> Vec<String> {
+        let shared = case.shared().into_iter();
+        shared.filter(are_preferences).collect()
+    };
+    let own = "Accept-Contact: *;+g.oma.sip-im;require;explicit";
+    assert_eq!(preferences(&case), [own]);
+    case.policy.copies_preferences = true;
+    let copied = [
+        own,
+        "Accept-Contact: *;audio;require",
+        "Accept-Contact: *;methods=\"MESSAGE\"",
+        "Reject-Contact: *;automata",
+        "Request-Disposition: no-fork",
+    ];
+    assert_eq!(preferences(&case), copied);
+}
+
+#[test]
+fn messages_that_come_back_are_refused_where_the_setting_says_so() {
+    // H-5: the memory of these tests takes each for one.
+    let mut case = Case::new();
+    case.accepted();
+    case.policy.detects_loops = true;
+    assert_eq!(case.refused(), Reason::Loop);
+}
+
+#[test]
+fn max_breadth_is_read_and_kept_for_the_fan_out() {
+    // U-6, A.1 row 3.
+    for (value, breadth) in [("1", 1), ("500", 500), ("4294967295", u32::MAX)] {
+        let case = Case::new().with(&format!("Max-Breadth: {value}"));
+        assert_eq!(case.accepted().max_breadth, Some(breadth));
+        assert!(!case.shared().iter().any(|line| line.contains("Breadth")));
+    }
+    assert_eq!(Case::new().accepted().max_breadth, None);
+    let zero = Case::new().with("Max-Breadth: 0").with("Privacy: id");
+    assert_eq!(zero.refused(), Reason::NoBreadth);
+    for lines in ["a", "", "-1", "4294967296", "1, 2", "1\r\nMax-Breadth: 1"] {
+        let case = Case::new().with(&format!("Max-Breadth: {lines}"));
+        assert_eq!(case.refused(), Reason::Malformed, "{lines}");
+    }
 }
 
 #[test]

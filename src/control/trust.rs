@@ -75,6 +75,15 @@ impl TrustedPeer {
         Some(Self { transport, network })
     }
 
+    /// A source that is such a peer, as an example.
+    pub fn example(&self) -> Source<'static> {
+        Source {
+            address: self.network.hosts().next().unwrap_or(self.network.addr()),
+            transport: self.transport.unwrap_or(Transport::Udp),
+            identity: None,
+        }
+    }
+
     /// Whether `source` is such a peer.
     pub fn includes(&self, source: &Source<'_>) -> bool {
         self.transport
@@ -108,6 +117,20 @@ mod tests {
             transport,
             identity: None,
         })
+    }
+
+    #[test]
+    fn the_example_of_a_peer_is_one() {
+        for peer in [
+            "10.1.2.3",
+            "tls:10.0.0.0/8",
+            "tcp:2001:db8::/64",
+            "::1",
+            "::ffff:10.0.0.0/104",
+        ] {
+            let peer = TrustedPeer::parse(peer).unwrap();
+            assert!(peer.includes(&peer.example()), "{peer:?}");
+        }
     }
 
     #[test]

@@ -64,10 +64,10 @@ impl<'e> Pinned<'e> {
                 headers,
                 charging,
                 body,
-                insert_at: block.insert_at(),
+                entry_at: block.entry_at(),
             },
             own_headers: own.headers,
-            own_body: own.body,
+            has_entry: own.has_entry,
         }
     }
 }

@@ -17,10 +17,14 @@ const BYTES: usize = 8;
 const VERSION: u32 = 1;
 /// The texts that a block has once: originator, group, from, headers, charging, body.
 const TEXTS: usize = 6;
-/// Marks a recipient with bytes of its own besides its address. The other 31 bits are its number.
-const HAS_MORE: u32 = 1 << 31;
-/// The lengths of a recipient's own header fields and body bytes, where it has them.
-const MORE: usize = 8;
+/// Marks a recipient with header fields of his own: their length, and they, stand before his address.
+const HAS_HEADERS: u32 = 1 << 31;
+/// Marks a recipient who finds an entry of himself in the body.
+const HAS_ENTRY: u32 = 1 << 30;
+/// The other bits are his number.
+const NUMBER_MASK: u32 = HAS_ENTRY - 1;
+/// Bytes of the length of a recipient's own header fields.
+const LENGTH: usize = 4;
 
 /// How large a block becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +48,7 @@ impl Size {
             size.recipients += 1;
             size.text += own.address.len() + more(&own);
         }
-        let fits = size.recipients < HAS_MORE as usize && u32::try_from(size.text).is_ok();
+        let fits = size.recipients <= NUMBER_MASK as usize && u32::try_from(size.text).is_ok();
         fits.then_some(size)
     }
 
@@ -55,9 +59,9 @@ impl Size {
 }
 
 fn more(own: &Own<'_>) -> usize {
-    match own.headers.len() + own.body.len() {
+    match own.headers.len() {
         0 => 0,
-        bytes => MORE + bytes,
+        bytes => LENGTH + bytes,
     }
 }
 
@@ -99,7 +103,7 @@ impl<'a> Block<'a> {
         memory.set(at + EXPIRES_AT, submission.expires_at);
         memory.set(
             at + WINDOW,
-            u64::from(facts.window) | u64::from(submission.insert_at) << 32,
+            u64::from(facts.window) | u64::from(submission.entry_at) << 32,
         );
         let texts = submission.texts();
         for (word, pair) in texts.chunks(2).enumerate() {
@@ -120,15 +124,14 @@ impl<'a> Block<'a> {
         let mut entry = at + HEADER;
         for (number, own) in recipients.take(size.recipients).enumerate() {
             let has_more = more(&own) > 0;
-            let flag = if has_more { HAS_MORE } else { 0 };
-            let number = number as u32 | flag;
+            let headers = if has_more { HAS_HEADERS } else { 0 };
+            let has_entry = if own.has_entry { HAS_ENTRY } else { 0 };
+            let number = number as u32 | headers | has_entry;
             memory.set(entry, start as u64 | u64::from(number) << 32);
             memory.set(entry + 1, 0);
             if has_more {
                 put(&(own.headers.len() as u32).to_le_bytes());
-                put(&(own.body.len() as u32).to_le_bytes());
                 put(own.headers);
-                put(own.body);
             }
             start = put(own.address);
             entry += recipient::WORDS;
@@ -165,8 +168,8 @@ impl<'a> Block<'a> {
         seed
     }
 
-    /// Where in the body a recipient's own bytes go.
-    pub(super) fn insert_at(self) -> usize {
+    /// Where in the body the own entry of a recipient stands.
+    pub(super) fn entry_at(self) -> usize {
         self.pair(WINDOW).1 as usize
     }
 
@@ -198,29 +201,15 @@ impl<'a> Block<'a> {
         let end = self.memory.get(entry + recipient::WORDS) as u32 as usize;
         let text = self.text(start..end);
         let number = (self.memory.get(entry) >> 32) as u32;
-        let none = Own {
-            address: text,
-            headers: b"",
-            body: b"",
-        };
-        if number & HAS_MORE == 0 {
-            return none;
-        }
-        let Some((lengths, text)) = text.split_at_checked(MORE) else {
-            return none;
-        };
-        let length = |half: &[u8]| u32::from_le_bytes(half.try_into().unwrap_or_default()) as usize;
-        let (headers, body) = (length(&lengths[..4]), length(&lengths[4..]));
-        let Some((headers, text)) = text.split_at_checked(headers) else {
-            return none;
-        };
-        let Some((body, address)) = text.split_at_checked(body) else {
-            return none;
+        let has_entry = number & HAS_ENTRY != 0;
+        let (headers, address) = match number & HAS_HEADERS {
+            0 => (&text[..0], text),
+            _ => split_headers(text).unwrap_or((&text[..0], text)),
         };
         Own {
             address,
             headers,
-            body,
+            has_entry,
         }
     }
 
@@ -269,10 +258,16 @@ impl<'a> Block<'a> {
     }
 }
 
+/// The header fields of a recipient's own, and his address.
+fn split_headers(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = text.split_at_checked(LENGTH)?;
+    rest.split_at_checked(u32::from_le_bytes(length.try_into().ok()?) as usize)
+}
+
 /// The number of a recipient among those of its message.
 #[inline]
 pub(super) fn number_of(memory: &SharedMemory, entry: usize) -> usize {
-    ((memory.get(entry) >> 32) as u32 & !HAS_MORE) as usize
+    ((memory.get(entry) >> 32) as u32 & NUMBER_MASK) as usize
 }
 
 /// The block of a recipient.

@@ -23,7 +23,7 @@ use super::silent::Silent;
 use super::submission::{Own, Submission};
 use super::targets::Targets;
 use super::wake::Waker;
-use crate::control::Reason;
+use crate::control::{Accepted, Reason, Refusal};
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use std::io;
@@ -71,6 +71,21 @@ pub struct NoRoom {
     pub reason: Reason,
     /// Seconds after which the client may try again.
     pub retry_after: u32,
+}
+
+impl NoRoom {
+    /// The refusal of a message that was accepted but for this.
+    pub fn refusal(self, accepted: &Accepted) -> Refusal {
+        Refusal {
+            reason: self.reason,
+            detail: format!("{} recipients", accepted.count()),
+            named: Vec::new(),
+            originator: Some(accepted.originator.clone()),
+            claimed: Vec::new(),
+            group: accepted.group.uri().as_bytes().to_vec(),
+            retry_after: self.retry_after,
+        }
+    }
 }
 
 /// Milliseconds of Unix time, as the engine counts.

@@ -6,7 +6,9 @@
 #![forbid(unsafe_code)]
 
 use super::shared_memory::SharedMemory;
-use crate::control::recent::{Arrival, MEMORY, Receipt, RecentRequests, RequestKey};
+use crate::control::recent::{
+    Arrival, Circulating, LOOP_MEMORY, MEMORY, Receipt, RecentRequests, RequestKey,
+};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
 use std::io;
@@ -76,21 +78,19 @@ impl RecentTable {
 
 impl RecentRequests for RecentTable {
     fn arrive(&self, key: &RequestKey<'_>, now: SystemTime) -> Arrival {
-        let now = now
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs() as u32);
+        let now = seconds(now);
         let transaction = self.hash(&[key.via]).0 as u32 >> 1;
         let receipt = self.receipt(key);
         self.with_bucket(receipt, |bucket| {
             let known = bucket.find(receipt.fingerprint);
             match known.filter(|(_, entry)| entry.until > now) {
-                Some((_, entry)) if entry.transaction != transaction => Arrival::Merged,
+                Some((_, entry)) if entry.mark != transaction => Arrival::Merged,
                 Some((_, entry)) if entry.accepted => Arrival::Repeated,
                 Some(_) => Arrival::New(receipt),
                 None => {
                     let entry = Entry {
                         until: now.saturating_add(MEMORY.as_secs() as u32),
-                        transaction,
+                        mark: transaction,
                         accepted: false,
                     };
                     let place = known.map_or_else(|| bucket.oldest(), |(place, _)| place);
@@ -112,6 +112,37 @@ impl RecentRequests for RecentTable {
             }
         });
     }
+
+    fn has_come_back(&self, message: &Circulating<'_>, now: SystemTime) -> bool {
+        let now = seconds(now);
+        let mark = u32::from(message.max_forwards);
+        // A fourth part: no request has the fingerprint of a message.
+        let parts = [b"", message.originator, message.target, message.payload];
+        let (place, fingerprint) = self.hash(&parts);
+        let receipt = Receipt {
+            place,
+            fingerprint: fingerprint | 1,
+        };
+        self.with_bucket(receipt, |bucket| {
+            let known = bucket.find(receipt.fingerprint);
+            if let Some((_, entry)) = known.filter(|(_, entry)| entry.until > now) {
+                return mark < entry.mark;
+            }
+            let entry = Entry {
+                until: now.saturating_add(LOOP_MEMORY.as_secs() as u32),
+                mark,
+                accepted: false,
+            };
+            let place = known.map_or_else(|| bucket.oldest(), |(place, _)| place);
+            bucket.put(place, receipt.fingerprint, entry);
+            false
+        })
+    }
+}
+
+fn seconds(time: SystemTime) -> u32 {
+    let since = time.duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs() as u32)
 }
 
 /// What is known of a request besides its fingerprint.
@@ -119,8 +150,9 @@ impl RecentRequests for RecentTable {
 struct Entry {
     /// The second of Unix time up to which it is remembered.
     until: u32,
-    /// A hash of the topmost Via, 31 bits.
-    transaction: u32,
+    /// Of a request a hash of the topmost Via, of a message that may come back its Max-Forwards;
+    /// 31 bits.
+    mark: u32,
     accepted: bool,
 }
 
@@ -128,13 +160,13 @@ impl Entry {
     fn unpack(word: u64) -> Self {
         Self {
             until: (word >> 32) as u32,
-            transaction: word as u32 >> 1,
+            mark: word as u32 >> 1,
             accepted: word & 1 == 1,
         }
     }
 
     fn pack(self) -> u64 {
-        u64::from(self.until) << 32 | u64::from(self.transaction << 1) | u64::from(self.accepted)
+        u64::from(self.until) << 32 | u64::from(self.mark << 1) | u64::from(self.accepted)
     }
 }
 
@@ -241,6 +273,45 @@ mod tests {
         assert!(is_new(table.arrive(&key("a", "v1"), at(0))));
         assert!(is_new(table.arrive(&key("a", "v2"), at(32))));
         assert_eq!(table.arrive(&key("a", "v1"), at(33)), Arrival::Merged);
+    }
+
+    #[test]
+    fn a_message_comes_back_with_fewer_hops_left() {
+        // H-5.
+        let table = table(64);
+        let first = Circulating {
+            originator: b"sip:ann@home1.net",
+            target: b"sip:hikers@im.home1.net",
+            payload: b"ok",
+            max_forwards: 68,
+        };
+        let comes_back = |change: Circulating<'_>, second| table.has_come_back(&change, at(second));
+        let with_hops = |max_forwards| Circulating {
+            max_forwards,
+            ..first
+        };
+        assert!(!comes_back(first, 0));
+        assert!(!comes_back(first, 1) && !comes_back(with_hops(70), 1));
+        assert!(comes_back(with_hops(67), 29));
+        for other in [
+            Circulating {
+                originator: b"x",
+                ..with_hops(1)
+            },
+            Circulating {
+                target: b"x",
+                ..with_hops(1)
+            },
+            Circulating {
+                payload: b"x",
+                ..with_hops(1)
+            },
+        ] {
+            assert!(!comes_back(other, 1));
+        }
+        // Forgotten; and what is noted then is the new one.
+        assert!(!comes_back(with_hops(60), 30));
+        assert!(!comes_back(with_hops(60), 31) && comes_back(with_hops(59), 31));
     }
 
     #[test]

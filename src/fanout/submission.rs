@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::engine::milliseconds;
 use crate::control::Accepted;
 
 /// What all forks of a message share, and where it comes from.
@@ -19,8 +20,8 @@ pub struct Submission<'a> {
     pub charging: &'a [u8],
     /// The body.
     pub body: &'a [u8],
-    /// Where in the body the recipients' own bytes go.
-    pub insert_at: u32,
+    /// Where in the body the own entry of a recipient stands.
+    pub entry_at: u32,
     /// Max-Breadth of the message, if it had one (U-6).
     pub max_breadth: Option<u32>,
     /// The millisecond of Unix time at which it expires; 0 for never.
@@ -36,8 +37,8 @@ pub struct Own<'a> {
     pub address: &'a [u8],
     /// Header fields, each with its CRLF; mostly none.
     pub headers: &'a [u8],
-    /// Bytes that are inserted into the body; mostly none.
-    pub body: &'a [u8],
+    /// Whether he finds an entry of himself in the body (K-5).
+    pub has_entry: bool,
 }
 
 impl<'a> Own<'a> {
@@ -46,7 +47,7 @@ impl<'a> Own<'a> {
         Self {
             address,
             headers: b"",
-            body: b"",
+            has_entry: false,
         }
     }
 }
@@ -61,11 +62,20 @@ impl<'a> Submission<'a> {
             headers: &accepted.headers,
             charging: &accepted.charging,
             body: &accepted.body,
-            insert_at: 0,
-            max_breadth: None,
-            expires_at: 0,
+            entry_at: accepted.own.entry_at.unwrap_or_default() as u32,
+            max_breadth: accepted.max_breadth,
+            expires_at: accepted.expires_at.map_or(0, milliseconds),
             seed,
         }
+    }
+
+    /// Those who get an accepted message.
+    pub fn recipients(accepted: &'a Accepted) -> impl Iterator<Item = Own<'a>> {
+        accepted.recipients().map(|recipient| Own {
+            address: recipient.address,
+            headers: accepted.own.headers.of(recipient.number),
+            has_entry: accepted.own.has_entry(recipient.number),
+        })
     }
 
     pub(super) fn texts(&self) -> [&'a [u8]; 6] {

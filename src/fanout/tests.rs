@@ -43,7 +43,7 @@ pub(super) fn submission() -> Submission<'static> {
         headers: b"Max-Forwards: 69\r\n",
         charging: b"",
         body: b"hi",
-        insert_at: 0,
+        entry_at: 0,
         max_breadth: None,
         expires_at: 0,
         seed: [9; 16],
@@ -324,7 +324,7 @@ fn a_message_taken_up_again_has_the_same_forks() {
             Own {
                 address: b"sip:b@h",
                 headers: b"Subject: b\r\n",
-                body: b"!",
+                has_entry: true,
             },
             Own::plain(b"sip:c@h"),
         ]

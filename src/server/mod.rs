@@ -7,13 +7,14 @@ mod policy;
 mod random_pool;
 mod start_error;
 
+pub use policy::policy;
 pub use random_pool::RandomPool;
 pub use start_error::StartError;
 
 use crate::config::Settings;
 use crate::control::{
-    Accepted, Answer, Decision, NotOurs, Policy, Reason, RecentRequests, Recognised, Source, World,
-    recognise,
+    Accepted, Answer, Decision, NotOurs, Observer, Policy, Reason, RecentRequests, Recognised,
+    Source, Unobserved, World, recognise, recognise_observed,
 };
 use crate::fanout::{Counter, Counters, RecentTable};
 use crate::sip::text::Printable;
@@ -25,6 +26,7 @@ use std::time::SystemTime;
 #[derive(Debug)]
 pub struct Server {
     policy: Policy,
+    warnings: Vec<&'static str>,
     next_hop: String,
     database: PathBuf,
     max_members: u32,
@@ -36,8 +38,9 @@ pub struct Server {
 impl Server {
     /// Checks the settings and the database, and makes the memory that workers share.
     pub fn open(settings: &Settings) -> Result<Self, StartError> {
-        let policy = policy::policy(settings)?;
-        for warning in policy::warnings(settings, &policy) {
+        let policy = policy(settings)?;
+        let warnings = policy::warnings(settings, &policy);
+        for warning in &warnings {
             log::warn!("{warning}");
         }
         let database = Path::new(&settings.database);
@@ -47,6 +50,7 @@ impl Server {
         let recent = RecentTable::new(settings.recent_requests, key);
         Ok(Self {
             policy,
+            warnings,
             next_hop: settings.core_route.clone(),
             database: database.to_owned(),
             max_members: settings.max_members,
@@ -59,6 +63,11 @@ impl Server {
     /// What the administrator has decided.
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// What the administrator should know of his settings; it has been logged.
+    pub fn warnings(&self) -> &[&'static str] {
+        &self.warnings
     }
 
     /// The name in Warning headers.
@@ -79,6 +88,15 @@ impl Server {
     /// Whether a message is for this function at all (A.1, rows 1 and 2).
     pub fn recognise<'m>(&self, bytes: &'m [u8]) -> Result<Recognised<'m>, NotOurs> {
         recognise(&self.policy, bytes)
+    }
+
+    /// The same, for somebody who wants to know why.
+    pub fn recognise_observed<'m>(
+        &self,
+        bytes: &'m [u8],
+        observer: &mut impl Observer,
+    ) -> Result<Recognised<'m>, NotOurs> {
+        recognise_observed(&self.policy, bytes, observer)
     }
 
     /// The answer to a message that a decision asks for.
@@ -152,12 +170,8 @@ impl Worker {
         message: &Recognised<'_>,
         source: &Source<'_>,
     ) -> Decision {
-        let mut world = World {
-            groups: &mut self.groups,
-            recent: &server.recent,
-            now: SystemTime::now(),
-        };
-        let decision = message.decide(&server.policy, source, &mut world);
+        let now = SystemTime::now();
+        let decision = self.decide_observed(server, message, source, now, &mut Unobserved);
         match &decision {
             Decision::Refused(refusal) => {
                 server.counters.add(Counter::Refused);
@@ -173,5 +187,22 @@ impl Worker {
             Decision::Accepted(_) => {}
         }
         decision
+    }
+
+    /// Runs the checks of a message that came at `now`; nothing is counted or logged.
+    pub fn decide_observed(
+        &mut self,
+        server: &Server,
+        message: &Recognised<'_>,
+        source: &Source<'_>,
+        now: SystemTime,
+        observer: &mut impl Observer,
+    ) -> Decision {
+        let mut world = World {
+            groups: &mut self.groups,
+            recent: &server.recent,
+            now,
+        };
+        message.decide_observed(&server.policy, source, &mut world, observer)
     }
 }

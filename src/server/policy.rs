@@ -4,9 +4,10 @@ use super::StartError;
 use crate::config::{self, IdentityMode, SettingError, Settings, SkipOriginator};
 use crate::control::access::ServiceAcl;
 use crate::control::copying::may_be_copied;
+use crate::control::lists::may_be_in_uri;
 use crate::control::{
-    Access, Addressing, Believed, Charging, Feature, ForeignRecipients, FromMismatch, Nested,
-    Policy, Reach, TrustedPeer,
+    Access, Addressing, Believed, Charging, Feature, ForeignRecipients, FromMismatch,
+    GroupWithList, Lists, Nested, Policy, Reach, TrustedPeer,
 };
 use crate::sip::accept_contact::FeatureTag;
 use crate::sip::text::parameters;
@@ -27,16 +28,19 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
     let addressing = Addressing {
         reach,
         same_number: settings.same_number(),
+        tel_domain: tel_domain(settings)?,
         domains,
     };
     Ok(Policy {
         server_name: settings.server_name().to_owned(),
+        requires_option_tag: settings.strict_require,
         access: access(settings, &addressing)?,
         addressing,
         pager_mode: settings.pager_mode,
         hide_groups: settings.hide_groups,
         skip_originator: settings.skip_originator != SkipOriginator::Never,
         skip_originator_of_lists: settings.skip_originator == SkipOriginator::Always,
+        lists: lists(settings)?,
         max_entries: settings.max_entries,
         max_recipients: settings.max_recipients,
         trusted_peers: trusted_peers(settings)?,
@@ -52,7 +56,9 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
         trusted_next_hop: settings.trusted_next_hop,
         route_header: route.as_ref().map(route_header).unwrap_or_default(),
         route_is_originating: route.as_ref().is_some_and(is_originating),
+        detects_loops: settings.loop_cache,
         copy_headers: copy_headers(settings)?,
+        copies_preferences: settings.copy_prefs,
     })
 }
 
@@ -88,6 +94,30 @@ fn believed(mode: IdentityMode) -> Believed {
         proxy: is(&[IdentityMode::Digest, IdentityMode::Either]),
         from: is(&[IdentityMode::None]),
     }
+}
+
+fn lists(settings: &Settings) -> Result<Lists, SettingError> {
+    let uri_headers = settings.uri_headers.iter().map(|name| {
+        if may_be_in_uri(name) {
+            return Ok(name.clone());
+        }
+        let expected =
+            "names of headers that a URI may set, such as Subject (the standard forbids some)";
+        Err(SettingError::new("uri_headers", name, expected))
+    });
+    Ok(Lists {
+        draft_parameter: settings.draft_list_param,
+        shows_own_bcc: settings.bcc_self,
+        group_history: settings.group_history,
+        rejects_bad_entries: settings.bad_entry_rejects,
+        literal_targets: settings.literal_targets,
+        uri_headers: uri_headers.collect::<Result<_, _>>()?,
+        group_with_list: match settings.group_with_list {
+            config::GroupWithList::Reject => GroupWithList::Reject,
+            config::GroupWithList::Intersect => GroupWithList::Intersect,
+            config::GroupWithList::Union => GroupWithList::Union,
+        },
+    })
 }
 
 fn from_mismatch(setting: config::FromMismatch) -> FromMismatch {
@@ -186,6 +216,22 @@ fn domains(settings: &Settings) -> Result<Vec<String>, SettingError> {
         }
     });
     checked.collect()
+}
+
+/// The domain of converted numbers, if they are converted (M-7).
+fn tel_domain(settings: &Settings) -> Result<Option<String>, SettingError> {
+    if !settings.converts_tel {
+        return Ok(None);
+    }
+    let domain = settings.tel_domain.as_str();
+    let text = format!("sip:{domain}");
+    match Uri::parse(text.as_bytes()) {
+        Ok(Uri::Sip(sip)) if sip.host == domain.as_bytes() => Ok(Some(domain.to_ascii_lowercase())),
+        _ => {
+            let expected = "a domain, such as home1.net, as tel_mode=convert needs one";
+            Err(SettingError::new("tel_domain", domain, expected))
+        }
+    }
 }
 
 fn core_route(settings: &Settings) -> Result<Option<SipUri<'_>>, SettingError> {
@@ -403,9 +449,22 @@ mod tests {
                 "found \"via\"",
             ),
             (
+                &[("direct", "1"), ("tel_mode", "convert")],
+                "parameter tel_domain: expected a domain, such as home1.net, as tel_mode=convert needs one, found \"\"",
+            ),
+            (
                 &[("direct", "1"), ("feature_tags", "+g.oma.sip-im, a b")],
                 "found \"a b\"",
             ),
+            (
+                &[("direct", "1"), ("uri_headers", "Subject, Route")],
+                "found \"Route\"",
+            ),
+            (
+                &[("direct", "1"), ("uri_headers", "Content-Type")],
+                "found \"Content-Type\"",
+            ),
+            (&[("direct", "1"), ("uri_headers", "s")], "found \"s\""),
             (
                 &[("direct", "1"), ("feature_tags", "")],
                 "parameter feature_tags",

@@ -35,6 +35,13 @@ impl FeatureTag {
         Some(Self { name, value })
     }
 
+    /// Whether a parameter speaks of this feature, whatever it says: of one that is true by its
+    /// name, of one with a value by that.
+    fn is_named(&self, name: &[u8], value: Option<&[u8]>) -> bool {
+        let same = self.name.eq_ignore_ascii_case(name);
+        same && (self.value.is_none() || self.matches(value))
+    }
+
     /// Whether a tag of this name with `value` is the wanted one: a value that is a quoted list
     /// matches if some member does (RFC 3840 §9). The unquoted form is no grammar, but clients send
     /// it.
@@ -66,6 +73,23 @@ fn unescaped(text: &[u8]) -> impl Iterator<Item = u8> {
         at += if escaped.is_some() { 3 } else { 1 };
         Some(escaped.unwrap_or(byte))
     })
+}
+
+/// Whether a value is about any contact (F-2) and names none of `tags`, so that it may stand beside
+/// one that does.
+pub fn is_other(value: &[u8], tags: &[&FeatureTag]) -> bool {
+    let Ok((star, rest)) = split_first(PART, value, b';', Nesting::Quotes) else {
+        return false;
+    };
+    let read = rest.map(|rest| parameters(PART, rest));
+    let mut read = read.into_iter().flatten();
+    trim(star) == b"*"
+        && read.all(|parameter| {
+            parameter.is_ok_and(|parameter| {
+                let mut tags = tags.iter();
+                !tags.any(|tag| tag.is_named(parameter.name, parameter.value))
+            })
+        })
 }
 
 /// What Accept-Contact says of one feature tag.
@@ -241,6 +265,26 @@ mod tests {
         }
         assert_eq!(of(&many[1..]), Ok(Wish::Wanted));
         assert_eq!(of(&["*;require;require"]), Ok(Wish::Absent));
+    }
+
+    #[test]
+    fn another_value_says_nothing_of_the_tags() {
+        // F-6.
+        let parse = |text| FeatureTag::parse(text).unwrap();
+        let (im, icsi) = (parse("+g.oma.sip-im"), parse("+g.3gpp.icsi-ref=urn%3Ax"));
+        for (value, other) in [
+            ("*;audio", true),
+            ("*", true),
+            ("*;+g.3gpp.icsi-ref=\"urn%3Ay\"", true),
+            ("*;+g.3gpp.icsi-ref=\"urn%3Ay,urn%3Ax\"", false),
+            ("*;+g.oma.sip-im.large-message", true),
+            ("*;audio;+G.OMA.SIP-IM", false),
+            ("*;+g.oma.sip-im=\"FALSE\"", false),
+            ("sip:x;audio", false),
+            ("*;x=\"a", false),
+        ] {
+            assert_eq!(is_other(value.as_bytes(), &[&im, &icsi]), other, "{value}");
+        }
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub enum HeaderName {
     InReplyTo,
     /// InReplyTo-Contribution-ID, of CPM.
     InReplyToContributionId,
+    /// Max-Breadth, RFC 5393.
+    MaxBreadth,
     /// Max-Forwards.
     MaxForwards,
     /// MIME-Version.
@@ -111,6 +113,7 @@ const NAMES: [(&str, Option<u8>, Name); Name::Other as usize] = [
         None,
         Name::InReplyToContributionId,
     ),
+    ("Max-Breadth", None, Name::MaxBreadth),
     ("Max-Forwards", None, Name::MaxForwards),
     ("MIME-Version", None, Name::MimeVersion),
     ("Organization", None, Name::Organization),

@@ -1,7 +1,8 @@
 //! The list of visible recipients that a fork carries: RFC 5364 §4, RFC 5365 §7.3.
 //!
 //! Built from parsed URIs, without their headers, `method` and display names (K-6): nothing of a
-//! sender's document goes through as it came.
+//! sender's document goes through as it came. The entry that a `bcc` recipient finds of himself is
+//! not part of the list that all forks share: it is put before [`END`] of his own copy.
 
 use super::Uri;
 use super::number::write_decimal;
@@ -11,6 +12,9 @@ use super::uri::Form;
 /// The header fields of the part (K-6), each with its line end.
 pub const PART_HEADERS: &[u8] = b"Content-Type: application/resource-lists+xml\r\n\
     Content-Disposition: recipient-list-history; handling=optional\r\n";
+
+/// The end of the document, before which a recipient's own entry stands (K-5).
+pub const END: &[u8] = b"</list></resource-lists>";
 
 /// What stands for recipients who are not named.
 const ANONYMOUS: &[u8] = b"sip:anonymous@anonymous.invalid";
@@ -50,23 +54,22 @@ pub struct History<'a> {
     pub to: Visible<'a>,
     /// Those addressed with `cc`.
     pub cc: Visible<'a>,
-    /// The receiver of this very fork, where he is a `bcc` and shall see that (K-5, `self`).
-    pub own_bcc: Option<Uri<'a>>,
 }
 
 impl History<'_> {
-    /// The whole body part with its header fields, or `None` where nobody is visible: then there
-    /// is no history part (K-4).
-    pub fn part(&self) -> Option<Vec<u8>> {
-        if self.to.is_empty() && self.cc.is_empty() {
-            return None;
-        }
+    /// Whether nobody is visible: then there is no history part (K-4).
+    pub fn is_empty(&self) -> bool {
+        self.to.is_empty() && self.cc.is_empty()
+    }
+
+    /// The whole body part with its header fields.
+    pub fn part(&self) -> Vec<u8> {
         let entries = self.to.named.len() + self.cc.named.len() + 3;
         let mut out = Vec::with_capacity(512 + 64 * entries);
         out.extend_from_slice(PART_HEADERS);
         out.extend_from_slice(b"\r\n");
         self.write_document(&mut out);
-        Some(out)
+        out
     }
 
     /// Appends the document, the content of the part.
@@ -78,12 +81,14 @@ impl History<'_> {
         );
         self.to.write(CopyControl::To, out);
         self.cc.write(CopyControl::Cc, out);
-        if let Some(uri) = &self.own_bcc {
-            write_uri(uri, CopyControl::Bcc, out);
-            out.extend_from_slice(b"/>\r\n");
-        }
-        out.extend_from_slice(b"</list></resource-lists>");
+        out.extend_from_slice(END);
     }
+}
+
+/// Appends the entry that a `bcc` recipient finds of himself (K-5); `uri` is his Request-URI.
+pub fn write_own_entry(uri: &[u8], out: &mut Vec<u8>) {
+    write_entry(uri, CopyControl::Bcc, out);
+    out.extend_from_slice(b"/>\r\n");
 }
 
 fn write_uri(uri: &Uri<'_>, copy: CopyControl, out: &mut Vec<u8>) {
@@ -134,23 +139,23 @@ mod tests {
                 named: &[],
                 anonymous: 1,
             },
-            own_bcc: None,
         };
         let text = b"Content-Type: text/plain;charset=UTF-8\r\n\r\nDraft is ready.";
         let mut body = Vec::new();
-        write_parts(&[text, &history.part().unwrap()], b"b2", &mut body).unwrap();
+        write_parts(&[text, &history.part()], b"b2", &mut body).unwrap();
         assert_eq!(body, fork.body);
     }
 
     #[test]
     fn nobody_visible_means_no_history() {
         // K-4; T 56.
-        assert_eq!(History::default().part(), None);
-        let only_own = History {
-            own_bcc: Some(uri("sip:dee@h")),
-            ..History::default()
+        assert!(History::default().is_empty());
+        let cc = Visible {
+            named: &[],
+            anonymous: 1,
         };
-        assert_eq!(only_own.part(), None);
+        let to = Visible::default();
+        assert!(!History { to, cc }.is_empty());
     }
 
     #[test]
@@ -164,14 +169,13 @@ mod tests {
             named: &named,
             anonymous: 0,
         };
-        let own_bcc = Some(uri("sip:dee@h"));
         let mut out = Vec::new();
         let history = History {
             to,
-            own_bcc,
             ..History::default()
         };
         history.write_document(&mut out);
+        write_own_entry(b"sip:dee@h", &mut out);
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains("<entry uri=\"sip:a&amp;b'c@h;x=y\" cp:copyControl=\"to\"/>\r\n"));
         assert!(text.contains("<entry uri=\"tel:+1-2\" cp:copyControl=\"to\"/>\r\n"));
@@ -197,8 +201,7 @@ mod tests {
             let history = History {
                 to: Visible { named: &to, anonymous },
                 cc: Visible { named: &cc, anonymous: 0 },
-                own_bcc: None,
-            };
+                };
             let mut document = Vec::new();
             history.write_document(&mut document);
             let list = ResourceList::read(&document, 20).unwrap();

@@ -23,6 +23,7 @@ pub mod part_headers;
 pub mod privacy;
 pub mod resource_list;
 pub mod tel;
+pub mod tel_conversion;
 pub mod text;
 pub mod token_list;
 pub mod transfer;

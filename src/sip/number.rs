@@ -1,4 +1,4 @@
-//! Numbers in header fields: Max-Forwards, Expires, Content-Length, CSeq.
+//! Numbers in header fields: Max-Forwards, Max-Breadth, Expires, Content-Length, CSeq.
 
 use super::Malformed;
 use super::text::{trim, trim_start};
@@ -21,6 +21,11 @@ pub fn decimal(part: &'static str, value: &[u8], max: u32) -> Result<u32, Malfor
 /// Max-Forwards, RFC 3261 §20.22: 0 to 255.
 pub fn max_forwards(value: &[u8]) -> Result<u8, Malformed> {
     decimal("Max-Forwards", value, 255).map(|number| number as u8)
+}
+
+/// Max-Breadth, RFC 5393 §5.3.3.
+pub fn max_breadth(value: &[u8]) -> Result<u32, Malformed> {
+    decimal("Max-Breadth", value, u32::MAX)
 }
 
 /// CSeq, RFC 3261 §20.16: a number below 2³¹ and a method.

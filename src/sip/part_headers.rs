@@ -31,7 +31,7 @@ impl<'a> PartHeaders<'a> {
     ///
     /// Fails on a line that is no header field, and on one of the fields above that stands twice:
     /// two readers could take the part for two things.
-    pub(super) fn read(part: &'a [u8]) -> Result<(&'a [u8], &'a [u8], Self), Malformed> {
+    pub fn read(part: &'a [u8]) -> Result<(&'a [u8], &'a [u8], Self), Malformed> {
         let mut headers = Self::default();
         let mut at = 0;
         for _ in 0..=MAX_HEADERS {

@@ -26,6 +26,31 @@ const COPIED: [&str; 12] = [
     "inreplyto-contribution-id",
 ];
 
+/// What every answer may have.
+const OF_ANSWERS: [&str; 8] = [
+    "via",
+    "from",
+    "to",
+    "call-id",
+    "cseq",
+    "content-length",
+    "server",
+    "p-charging-vector",
+];
+
+/// What a refusal may have beside that.
+const OF_REFUSALS: [&str; 9] = [
+    "warning",
+    "retry-after",
+    "unsupported",
+    "require",
+    "permission-missing",
+    "p-refused-uri-list",
+    "accept",
+    "accept-encoding",
+    "accept-language",
+];
+
 /// What stays inside the trust domain (N-6, N-7).
 const INSIDE: [&str; 5] = [
     "privacy",
@@ -170,19 +195,7 @@ pub fn nothing_was_sent(rig: &Rig, client: &mut Client, before: &Before) {
 pub fn is_202(response: &Message, request: &Request) {
     assert_eq!(response.start, "SIP/2.0 202 Accepted", "\n{response}");
     answers(response, request);
-    only_these(
-        response,
-        &[
-            "via",
-            "from",
-            "to",
-            "call-id",
-            "cseq",
-            "content-length",
-            "server",
-            "p-charging-vector",
-        ],
-    );
+    only_these(response, &OF_ANSWERS);
 }
 
 /// An error answer: fixed Warning of ours (S-9), no body (S-10).
@@ -191,26 +204,7 @@ pub fn is_refusal(response: &Message, request: &Request, code: u16) {
     assert_eq!(response.status(), code, "\n{response}");
     answers(response, request);
     warning(response);
-    only_these(
-        response,
-        &[
-            "via",
-            "from",
-            "to",
-            "call-id",
-            "cseq",
-            "content-length",
-            "server",
-            "warning",
-            "retry-after",
-            "unsupported",
-            "permission-missing",
-            "accept",
-            "accept-encoding",
-            "accept-language",
-            "p-charging-vector",
-        ],
-    );
+    only_these(response, &[&OF_ANSWERS[..], &OF_REFUSALS].concat());
 }
 
 /// The text of the Warning header, which has to be there once and be ours.

@@ -7,37 +7,37 @@ use crate::support::flow::{Request, file};
 use crate::support::rig::{Rig, Setup};
 use crate::support::sip::{Message, find};
 
-const SERVICE: &str = "sip:listsvc@im.home1.net";
-const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<resource-lists \
+pub const SERVICE: &str = "sip:listsvc@im.home1.net";
+pub const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<resource-lists \
     xmlns=\"urn:ietf:params:xml:ns:resource-lists\" \
     xmlns:cp=\"urn:ietf:params:xml:ns:copycontrol\"><list>\r\n";
-const TAIL: &str = "</list></resource-lists>";
-const TEXT: &str = "Content-Type: text/plain;charset=UTF-8\r\n\r\nDraft is ready.";
+pub const TAIL: &str = "</list></resource-lists>";
+pub const TEXT: &str = "Content-Type: text/plain;charset=UTF-8\r\n\r\nDraft is ready.";
 
-fn start(setup: Setup) -> Rig {
+pub fn start(setup: Setup) -> Rig {
     let rig = setup.start();
     rig.cimfctl(&["service", "add", SERVICE]);
     rig
 }
 
-fn rig(transport: Transport) -> Rig {
+pub fn rig(transport: Transport) -> Rig {
     start(Setup::new(transport).number("TRUSTED_NEXT_HOP", 1))
 }
 
 /// A list part of these entries.
-fn list(entries: &str) -> String {
+pub fn list(entries: &str) -> String {
     let part = "Content-Type: application/resource-lists+xml\r\n\
         Content-Disposition: recipient-list\r\n\r\n";
     format!("{part}{HEAD}{entries}{TAIL}")
 }
 
-fn entries(uris: &[&str]) -> String {
+pub fn entries(uris: &[&str]) -> String {
     let entries = uris.iter().map(|uri| format!("<entry uri=\"{uri}\"/>\r\n"));
     entries.collect()
 }
 
 /// Flow 2 with these parts for a body.
-fn message(client: &Client, parts: &[&str]) -> Request {
+pub fn message(client: &Client, parts: &[&str]) -> Request {
     let mut body = String::new();
     for part in parts {
         body += &format!("--b1\r\n{part}\r\n");
@@ -46,7 +46,7 @@ fn message(client: &Client, parts: &[&str]) -> Request {
     with_body(client, body.as_bytes())
 }
 
-fn with_body(client: &Client, body: &[u8]) -> Request {
+pub fn with_body(client: &Client, body: &[u8]) -> Request {
     let another = Request::another(client);
     let mut request = Request::from_file("2-F1-message-in.sip")
         .set("Via", another.value("Via"))
@@ -58,7 +58,7 @@ fn with_body(client: &Client, body: &[u8]) -> Request {
 
 /// Sends a message that has to be answered 202; the forks by their Request-URIs.
 #[track_caller]
-fn sent(rig: &Rig, client: &mut Client, request: &Request, recipients: &[&str]) -> Vec<Fork> {
+pub fn sent(rig: &Rig, client: &mut Client, request: &Request, recipients: &[&str]) -> Vec<Fork> {
     let before = Before::of(rig);
     client.send(&request.bytes());
     is_202(&client.receive(), request);
@@ -212,8 +212,8 @@ pub fn t66_a_list_for_a_group_is_refused(transport: Transport) {
     refused(&rig, &mut client, &request, 403);
 }
 
-/// U-1, U-7, X-2, X-4, X-5, M-6, S-3, H-4: T 43, 67, 70, 72, 75, 76, 82, 84. A longer list than
-/// 64 KiB (T 83) is more than Kamailio takes.
+/// U-1, U-7, X-2, X-4, X-5, M-6, S-3, H-4: T 43, 67, 70, 72, 75, 76, 82, 84. T 83 stands in
+/// `list_choices`.
 pub fn lists_that_are_no_lists_are_refused(transport: Transport) {
     let rig = rig(transport);
     let mut client = rig.client();

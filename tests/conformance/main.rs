@@ -9,6 +9,7 @@ mod support;
 mod checks;
 
 mod answers;
+mod breadth;
 mod charging;
 mod database;
 mod digest;
@@ -18,18 +19,28 @@ mod hostile;
 mod identity;
 mod identity_modes;
 mod ims_as;
+mod list_choices;
+mod list_parts;
 mod lists;
+mod loops;
 mod members;
 mod next_hop;
+mod notifications;
+mod numbers;
+mod outcomes;
+mod preferences;
 mod repetition;
 mod rules;
 mod script;
+mod service_rules;
 mod start;
+mod steps;
 mod workers;
 
-/// Makes each case a test over UDP and a test over TCP, but for those that only datagrams can show.
+/// Makes each case a test over UDP and a test over TCP, but for those that only one of them can
+/// show.
 macro_rules! cases {
-    (both { $($file:ident :: { $($case:ident),+ $(,)? })+ } udp { $($only:ident :: { $($single:ident),+ $(,)? })+ }) => {
+    (both { $($file:ident :: { $($case:ident),+ $(,)? })+ } udp { $($only:ident :: { $($single:ident),+ $(,)? })+ } tcp { $($stream:ident :: { $($long:ident),+ $(,)? })+ }) => {
         mod udp {
             use crate::support::client::Transport;
             $($(#[test] fn $case() { crate::$file::$case(Transport::Udp); })+)+
@@ -38,6 +49,7 @@ macro_rules! cases {
         mod tcp {
             use crate::support::client::Transport;
             $($(#[test] fn $case() { crate::$file::$case(Transport::Tcp); })+)+
+            $($(#[test] fn $long() { crate::$stream::$long(Transport::Tcp); })+)+
         }
     };
 }
@@ -146,6 +158,23 @@ both {
         the_same_request_on_another_branch_is_merged,
         a_retransmission_after_tm_has_forgotten_is_still_absorbed,
     }
+    steps::{
+        the_three_steps_do_what_cimf_handle_does,
+        a_script_reads_the_verdict_on_an_accepted_message,
+        a_script_reads_the_verdict_on_a_refused_message,
+        a_script_reads_the_verdict_after_cimf_handle,
+        a_script_answers_for_itself,
+        the_script_of_the_readme_works,
+        an_identity_of_the_script_is_checked,
+        nothing_is_sent_before_the_202,
+        each_step_is_taken_once,
+        after_an_answer_of_the_script_nothing_is_sent,
+        a_verdict_ends_with_its_message,
+        a_message_that_is_answered_and_not_sent_is_logged_at_once,
+        the_steps_belong_to_request_route,
+        what_is_not_ours_has_no_verdict,
+        a_repetition_after_tm_has_forgotten_is_answered_by_the_check,
+    }
     script::{
         a_transaction_that_the_script_has_made_is_used,
         elsewhere_than_in_request_route_a_message_is_not_ours,
@@ -175,6 +204,62 @@ both {
         a_service_is_for_its_own_subscribers,
         t106_a_recipient_without_consent_is_named,
     }
+    loops::{
+        t87_a_message_that_comes_back_is_refused,
+        without_the_setting_messages_may_come_back,
+    }
+    numbers::{
+        t52_a_number_is_sent_to_as_a_sip_address,
+        t52_a_list_names_a_number_once_under_two_addresses,
+        a_sips_member_is_skipped_without_tls,
+    }
+    breadth::{ t90_without_breadth_nothing_is_sent }
+    notifications::{
+        t104_a_message_that_asks_for_a_notification_is_unchanged,
+        t105_a_disposition_notification_is_not_exploded,
+    }
+    preferences::{
+        preferences_are_copied_on_request,
+        t63_the_option_tag_is_insisted_on_where_it_is_configured,
+    }
+    list_parts::{
+        a_list_is_found_however_it_is_written,
+        a_list_that_may_not_be_taken_out_is_refused,
+        parts_that_are_no_list_stay_byte_for_byte,
+        who_may_not_use_a_service_is_refused_before_his_list_is_read,
+    }
+    service_rules::{
+        a_service_that_takes_no_messages_refuses_them,
+        service_acl_lets_others_use_a_service,
+        foreign_recipients_may_be_denied_or_have_to_consent,
+        members_of_a_group_have_consented,
+        t82_a_hundred_recipients_are_served_and_one_more_is_not,
+        the_limits_of_lists_are_settings,
+        a_duplicate_that_is_to_be_anonymous_makes_them_all_so,
+        method_and_body_of_an_entry_do_not_count,
+        a_one_to_many_message_of_rcs_is_served,
+    }
+    outcomes::{
+        whatever_a_member_answers_is_final,
+        whether_the_sender_gets_a_copy_is_a_setting,
+        without_the_tag_a_message_elsewhere_is_routed_on,
+        further_headers_are_copied_where_the_configuration_names_them,
+        the_log_tells_who_sent_to_whom_and_not_what,
+        a_message_of_three_bodies_goes_to_a_group_whole,
+        a_participant_count_does_not_limit_messages,
+    }
+    list_choices::{
+        t23_the_list_parameter_points_at_a_part,
+        t24_a_request_uri_that_names_a_body_part_is_refused,
+        a_bcc_recipient_finds_himself_with_bcc_mode_self,
+        members_learn_of_each_other_with_group_history,
+        one_bad_entry_refuses_all_with_bad_entry_reject,
+        t100_a_machine_is_a_recipient_with_literal_targets_allow,
+        an_entry_sets_the_headers_of_uri_headers,
+        a_list_chooses_among_the_members_with_intersect,
+        a_list_adds_to_the_members_with_union,
+        a_list_inside_an_opaque_body_is_refused,
+    }
     hostile::{
         broken_messages_do_no_harm,
         tortuous_but_legal_messages_are_served,
@@ -184,7 +269,11 @@ both {
 udp {
     hostile::{ bytes_before_a_request_change_nothing }
     answers::{ t112_a_content_length_beyond_the_datagram_is_refused }
+    steps::{ an_answer_of_the_script_is_repeated_for_repetitions }
     repetition::{ t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks }
     workers::{ identifiers_of_four_workers_never_repeat }
+}
+tcp {
+    list_choices::{ t83_a_list_of_more_than_64_kib_is_too_long }
 }
 }

@@ -44,6 +44,7 @@ pub fn run(db: &Path, max_members: u32, options: Options) -> Result<(), Failure>
             Route::Direct => Reach::Direct,
         },
         same_number: true,
+        tel_domain: None,
         domains: options.domains,
     };
     let mut written: io::Result<()> = Ok(());

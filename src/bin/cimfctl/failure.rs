@@ -5,10 +5,13 @@ use cimf::store::edit::EditError;
 use std::fmt;
 use std::io;
 
+#[derive(Debug)]
 pub enum Failure {
     Edit(EditError),
     /// A document cannot be read or used; the text names it.
     Document(String),
+    /// A message cannot be explained; the text says why.
+    Unexplained(String),
     /// Standard input cannot be read.
     Input(io::Error),
     /// Standard output was closed by its reader.
@@ -24,6 +27,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Edit(error) => error.fmt(f),
             Self::Document(text) => write!(f, "{text}; nothing was changed"),
+            Self::Unexplained(text) => f.write_str(text),
             Self::Input(error) => write!(f, "standard input: {error}; nothing was changed"),
             Self::OutputClosed => f.write_str("standard output was closed"),
             Self::Output(error) => write!(f, "standard output: {error}"),

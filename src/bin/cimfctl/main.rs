@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod check;
+mod explain;
 mod export;
 mod failure;
 mod group;
@@ -16,7 +17,8 @@ mod output;
 mod service;
 
 use cimf::config::{PARAMETERS, Settings};
-use clap::{Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use failure::Failure;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -71,6 +73,7 @@ enum Command {
     Import(import::Options),
     Export(export::Options),
     Check(check::Options),
+    Explain(explain::Options),
 }
 
 fn default_database() -> &'static str {
@@ -88,7 +91,9 @@ fn max_members(value: &str) -> Result<u32, String> {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let given = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
     let done = match cli.command {
         Command::Init => init::run(&cli.db),
         Command::Group(command) => group::run(&cli.db, cli.max_members, command),
@@ -98,6 +103,14 @@ fn main() -> ExitCode {
         Command::Import(options) => import::run(&cli.db, cli.max_members, options),
         Command::Export(options) => export::run(&cli.db, cli.max_members, options),
         Command::Check(options) => check::run(&cli.db, cli.max_members, options),
+        Command::Explain(options) => {
+            let db = given("db").then_some(cli.db.as_path());
+            explain::run(
+                db,
+                given("max_members").then_some(cli.max_members),
+                &options,
+            )
+        }
     };
     match done {
         // Whoever read the output has seen enough, as `head` does.

@@ -88,6 +88,7 @@ fn addressing() -> Addressing {
     Addressing {
         reach: Reach::Core { tls: false },
         same_number: true,
+        tel_domain: None,
         domains: vec!["im.home1.net".to_owned(), "home1.net".to_owned()],
     }
 }

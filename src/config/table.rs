@@ -1,147 +1,9 @@
-//! Every parameter once: name, kind, default, help, and where its value goes.
-//!
-//! The module parameters of the proxies, the parameters of the C interface and the table in the
-//! README all come from [`PARAMETERS`].
+//! The table of parameters: name, kind, default, help, and where the value goes.
 
-#![forbid(unsafe_code)]
-
-use std::fmt;
-
-/// Whether the originator gets his own message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SkipOriginator {
-    /// Not from stored groups.
-    #[default]
-    Group,
-    /// Never.
-    Always,
-    /// Whenever he is a member.
-    Never,
-}
-
-/// Whose word counts for who the originator is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum IdentityMode {
-    /// P-Asserted-Identity of a trusted peer.
-    #[default]
-    Pai,
-    /// The script, which has checked credentials.
-    Digest,
-    /// P-Asserted-Identity of a trusted peer, else the script.
-    Either,
-    /// From: for labs.
-    None,
-}
-
-/// What happens to a From that is not the originator's (I-4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FromMismatch {
-    /// It is copied.
-    Copy,
-    /// The message is refused.
-    Reject,
-    /// The originator's address takes its place.
-    Rewrite,
-}
-
-/// Whether services send to addresses outside of the served domains (S-3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ForeignRecipients {
-    /// Yes.
-    #[default]
-    Allow,
-    /// No: the message is refused.
-    Deny,
-    /// Only to those who have consented.
-    Consent,
-}
-
-/// The values of all parameters.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    /// `db_url`, as a path.
-    pub database: String,
-    /// `domains`, in lower case.
-    pub domains: Vec<String>,
-    /// `server_name`; empty means the first domain.
-    pub server_name: String,
-    /// `trusted_peers`.
-    pub trusted_peers: Vec<String>,
-    /// `core_route`; empty means none.
-    pub core_route: String,
-    /// `direct`.
-    pub direct: bool,
-    /// `trusted_next_hop`.
-    pub trusted_next_hop: bool,
-    /// `identity_mode`.
-    pub identity_mode: IdentityMode,
-    /// `from_mismatch`; empty means by whom the originator was named.
-    pub from_mismatch: Option<FromMismatch>,
-    /// Whether `anonymity_policy` is `group`.
-    pub anonymity_by_group: bool,
-    /// Whether `fork_pai` is `group`.
-    pub fork_pai_group: bool,
-    /// `ioi`; empty means the server's name.
-    pub ioi: String,
-    /// Whether `icid_mode` is `copy`.
-    pub icid_copied: bool,
-    /// `feature_tags`.
-    pub feature_tags: Vec<String>,
-    /// `pager_mode`.
-    pub pager_mode: bool,
-    /// `hide_groups`.
-    pub hide_groups: bool,
-    /// `skip_originator`.
-    pub skip_originator: SkipOriginator,
-    /// `same_number`; empty means by `identity_mode`.
-    pub same_number: Option<bool>,
-    /// `copy_headers`.
-    pub copy_headers: Vec<String>,
-    /// `send_action`.
-    pub send_action: String,
-    /// Whether `nested` is `expand`.
-    pub expand_nested: bool,
-    /// `service_acl`.
-    pub service_acl: Vec<String>,
-    /// `foreign_recipients`.
-    pub foreign_recipients: ForeignRecipients,
-    /// `consent`.
-    pub consent: bool,
-    /// `max_entries`.
-    pub max_entries: u32,
-    /// `max_recipients`.
-    pub max_recipients: u32,
-    /// `max_members`.
-    pub max_members: u32,
-    /// `cache_members`.
-    pub cache_members: u32,
-    /// `recent_requests`.
-    pub recent_requests: u32,
-}
-
-/// One parameter.
-pub struct Parameter {
-    /// The name.
-    pub name: &'static str,
-    /// What its value may be.
-    pub kind: Kind,
-    /// The default, spelt as a value.
-    pub default: &'static str,
-    /// One line of help.
-    pub help: &'static str,
-}
-
-/// The kind of a parameter, with the place of its value.
-pub enum Kind {
-    /// Text, checked by the function, which says what it expected.
-    Text(&'static str, fn(&mut Settings, &str) -> bool),
-    /// 0 or 1.
-    Flag(fn(&mut Settings) -> &mut bool),
-    /// A number in a range.
-    Number(u32, u32, fn(&mut Settings) -> &mut u32),
-    /// Words separated by commas; the text says what each is.
-    List(&'static str, fn(&mut Settings) -> &mut Vec<String>),
-}
+use super::choices::{
+    ForeignRecipients, FromMismatch, GroupWithList, IdentityMode, SkipOriginator,
+};
+use super::parameter::{Kind, Parameter};
 
 /// Stores the choice that `value` names; says whether it names one.
 fn choose<T: Copy>(choices: &[(&str, T)], value: &str, place: &mut T) -> bool {
@@ -327,10 +189,46 @@ pub const PARAMETERS: &[Parameter] = &[
         help: "1: `sip:+N@DOMAIN;user=phone` in a served domain is the same address as `tel:+N`. Empty means 1 with `identity_mode=pai`, else 0.",
     },
     Parameter {
+        name: "tel_mode",
+        kind: Kind::Text("keep or convert", |settings, value| {
+            let choices = [("keep", false), ("convert", true)];
+            choose(&choices, value, &mut settings.converts_tel)
+        }),
+        default: "keep",
+        help: "What tel addresses are sent to as: tel URIs (`keep`), or `sip:+N@TEL_DOMAIN;user=phone` (`convert`) for a next hop that does not route tel URIs.",
+    },
+    Parameter {
+        name: "tel_domain",
+        kind: Kind::Text("a domain", |settings, value| {
+            value.clone_into(&mut settings.tel_domain);
+            is_host_text(value)
+        }),
+        default: "",
+        help: "The domain of telephone numbers with `tel_mode=convert`. `sip:+N@` this domain with `;user=phone` is then the same address as `tel:+N`.",
+    },
+    Parameter {
         name: "copy_headers",
         kind: Kind::List("a header name", |settings| &mut settings.copy_headers),
         default: "",
         help: "Further headers to copy into outgoing messages.",
+    },
+    Parameter {
+        name: "copy_prefs",
+        kind: Kind::Flag(|settings| &mut settings.copy_prefs),
+        default: "0",
+        help: "1: outgoing messages keep the sender's other Accept-Contact values, Reject-Contact and Request-Disposition. They narrow down which devices get the message.",
+    },
+    Parameter {
+        name: "strict_require",
+        kind: Kind::Flag(|settings| &mut settings.strict_require),
+        default: "0",
+        help: "1: a message to a service needs `Require: recipient-list-message`, as RFC 5365 asks of clients; without it the answer is 421.",
+    },
+    Parameter {
+        name: "loop_cache",
+        kind: Kind::Flag(|settings| &mut settings.loop_cache),
+        default: "0",
+        help: "1: a message that comes back within 30 seconds from another server, which has it from us, is answered 482: same sender, group and body, and a lower Max-Forwards than at first. Each message then takes a second place of `recent_requests`.",
     },
     Parameter {
         name: "send_action",
@@ -386,6 +284,64 @@ pub const PARAMETERS: &[Parameter] = &[
         help: "1: services send only to addresses that `cimfctl consent` lists, in whatever domain; a message that names another is answered 470.",
     },
     Parameter {
+        name: "draft_list_param",
+        kind: Kind::Flag(|settings| &mut settings.draft_list_param),
+        default: "0",
+        help: "1: for clients of the drafts before RFC 5365: with `;list=cid:ID` in the Request-URI of a service, the body part whose Content-ID is ID is a list, whatever its Content-Disposition; without such a part the message is answered 400.",
+    },
+    Parameter {
+        name: "group_with_list",
+        kind: Kind::Text("reject, intersect or union", |settings, value| {
+            let choices = [
+                ("reject", GroupWithList::Reject),
+                ("intersect", GroupWithList::Intersect),
+                ("union", GroupWithList::Union),
+            ];
+            choose(&choices, value, &mut settings.group_with_list)
+        }),
+        default: "reject",
+        help: "What becomes of a message to a stored group that carries a list: 403 (`reject`), to those members that the list names (`intersect`), or to all members and to those whom the list names besides (`union`). For the latter the sender must be one who may use services, and they must be recipients to whom a service would send; none of them can have consented.",
+    },
+    Parameter {
+        name: "bcc_mode",
+        kind: Kind::Text("remove or self", |settings, value| {
+            let choices = [("remove", false), ("self", true)];
+            choose(&choices, value, &mut settings.bcc_self)
+        }),
+        default: "remove",
+        help: "Recipients whom the sender marked `bcc`, or not at all, stand in no history (`remove`), or each finds himself, and no other of them, in his own copy (`self`).",
+    },
+    Parameter {
+        name: "group_history",
+        kind: Kind::Flag(|settings| &mut settings.group_history),
+        default: "0",
+        help: "1: messages to stored groups have a history too, with all members as `to`, the sender included; not for groups whose history would be longer than 64 KiB.",
+    },
+    Parameter {
+        name: "bad_entry",
+        kind: Kind::Text("skip or reject", |settings, value| {
+            let choices = [("skip", false), ("reject", true)];
+            choose(&choices, value, &mut settings.bad_entry_rejects)
+        }),
+        default: "skip",
+        help: "What becomes of a list with an entry that cannot be sent to: the others get the message (`skip`), or nobody does and the answer is 400 (`reject`).",
+    },
+    Parameter {
+        name: "literal_targets",
+        kind: Kind::Text("skip or allow", |settings, value| {
+            let choices = [("skip", false), ("allow", true)];
+            choose(&choices, value, &mut settings.literal_targets)
+        }),
+        default: "skip",
+        help: "Whether addresses in lists may name a machine: an IP address, localhost, or `;maddr=`. With `allow` who sends to a service decides to which machine this server or its core sends.",
+    },
+    Parameter {
+        name: "uri_headers",
+        kind: Kind::List("a header name", |settings| &mut settings.uri_headers),
+        default: "",
+        help: "Headers that an entry of a list may set for its recipient, such as `Subject` and `Priority` for `sip:bob@home1.net?Subject=Hello`. They take the place of the message's own.",
+    },
+    Parameter {
         name: "max_entries",
         kind: Kind::Number(1, 1000, |settings| &mut settings.max_entries),
         default: "1000",
@@ -417,122 +373,6 @@ pub const PARAMETERS: &[Parameter] = &[
     },
 ];
 
-/// A parameter that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettingError {
-    /// The parameter, or the name that is none.
-    pub parameter: String,
-    /// The value as given.
-    pub value: String,
-    /// What was expected.
-    pub expected: String,
-}
-
-impl SettingError {
-    /// The error of a known parameter.
-    pub fn new(parameter: &str, value: &str, expected: impl Into<String>) -> Self {
-        Self {
-            parameter: parameter.to_owned(),
-            value: value.to_owned(),
-            expected: expected.into(),
-        }
-    }
-}
-
-impl fmt::Display for SettingError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            parameter,
-            value,
-            expected,
-        } = self;
-        let value = value.escape_debug();
-        write!(
-            f,
-            "parameter {parameter}: expected {expected}, found \"{value}\""
-        )
-    }
-}
-
-impl std::error::Error for SettingError {}
-
-impl Settings {
-    /// All defaults.
-    pub fn new() -> Self {
-        let mut settings = Self::default();
-        for parameter in PARAMETERS {
-            // A test holds that every default is a value of its kind.
-            let _ = parameter.store(&mut settings, parameter.default);
-        }
-        settings
-    }
-
-    /// Sets the parameter `name`.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<(), SettingError> {
-        let found = PARAMETERS.iter().find(|parameter| parameter.name == name);
-        match found {
-            Some(parameter) => parameter.store(self, value),
-            None => Err(SettingError::new(name, value, "a known parameter name")),
-        }
-    }
-
-    /// `server_name`, or the first domain where none is set.
-    pub fn server_name(&self) -> &str {
-        match (self.server_name.as_str(), self.domains.first()) {
-            ("", Some(domain)) => domain,
-            (name, _) => name,
-        }
-    }
-
-    /// `ioi`, or the server's name where none is set.
-    pub fn ioi(&self) -> &str {
-        match self.ioi.as_str() {
-            "" => self.server_name(),
-            ioi => ioi,
-        }
-    }
-
-    /// `same_number`, or what `identity_mode` makes of it (C-3).
-    pub fn same_number(&self) -> bool {
-        let ims = self.identity_mode == IdentityMode::Pai;
-        self.same_number.unwrap_or(ims)
-    }
-}
-
-impl Parameter {
-    /// Puts `value` in its place if it is of the parameter's kind.
-    pub fn store(&self, settings: &mut Settings, value: &str) -> Result<(), SettingError> {
-        let wrong = |expected: &str| Err(SettingError::new(self.name, value, expected));
-        match &self.kind {
-            Kind::Text(expected, store) => {
-                if !store(settings, value) {
-                    return wrong(expected);
-                }
-            }
-            Kind::Flag(place) => {
-                *place(settings) = match value {
-                    "0" => false,
-                    "1" => true,
-                    _ => return wrong("0 or 1"),
-                }
-            }
-            Kind::Number(least, most, place) => match value.parse() {
-                Ok(number) if (*least..=*most).contains(&number) => *place(settings) = number,
-                _ => return wrong(&format!("a number from {least} to {most}")),
-            },
-            Kind::List(item, place) => {
-                let words: Vec<_> = value.split(',').map(str::trim).collect();
-                if !value.trim().is_empty() && words.iter().any(|word| word.is_empty()) {
-                    return wrong(&format!("a comma-separated list, each item {item}"));
-                }
-                let kept = words.into_iter().filter(|word| !word.is_empty());
-                *place(settings) = kept.map(str::to_owned).collect();
-            }
-        }
-        Ok(())
-    }
-}
-
 /// The parameters as rows of a Markdown table.
 pub fn markdown_table() -> String {
     let mut table =
@@ -558,66 +398,4 @@ pub fn markdown_table() -> String {
         table += &format!("| `{name}` | {kind} | {default} | {help} |\n");
     }
     table
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_default_is_a_value_of_its_parameter() {
-        for parameter in PARAMETERS {
-            let stored = parameter.store(&mut Settings::default(), parameter.default);
-            assert_eq!(stored, Ok(()), "{}", parameter.name);
-        }
-    }
-
-    #[test]
-    fn a_wrong_value_names_parameter_value_and_what_was_expected() {
-        for (name, value, text) in [
-            (
-                "direct",
-                "yes",
-                "parameter direct: expected 0 or 1, found \"yes\"",
-            ),
-            (
-                "db_url",
-                "mysql://x",
-                "parameter db_url: expected sqlite:/// and an absolute path, such as sqlite:///var/lib/cimf/cimf.db, found \"mysql://x\"",
-            ),
-            (
-                "max_members",
-                "0",
-                "parameter max_members: expected a number from 1 to 10000000, found \"0\"",
-            ),
-            (
-                "skip_originator",
-                "Group",
-                "parameter skip_originator: expected group, always or never, found \"Group\"",
-            ),
-            (
-                "domains",
-                "a,,b",
-                "parameter domains: expected a comma-separated list, each item a domain, found \"a,,b\"",
-            ),
-            (
-                "nosuch",
-                "1\n",
-                "parameter nosuch: expected a known parameter name, found \"1\\n\"",
-            ),
-        ] {
-            let error = Settings::new().set(name, value).unwrap_err();
-            assert_eq!(error.to_string(), text);
-        }
-    }
-
-    #[test]
-    fn lists_are_split_at_commas_and_trimmed() {
-        let mut settings = Settings::new();
-        settings
-            .set("domains", " im.home1.net , home1.net")
-            .unwrap();
-        assert_eq!(settings.domains, ["im.home1.net", "home1.net"]);
-        assert_eq!(settings.server_name(), "im.home1.net");
-    }
 }

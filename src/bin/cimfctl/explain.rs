@@ -1,0 +1,138 @@
+//! `cimfctl explain`: what the proxy would do with a message, and why.
+//!
+//! The checks are those of the proxy, with somebody who writes down what they see. Nothing here
+//! judges a message.
+
+mod advice;
+mod capture;
+mod json;
+mod outcome;
+mod peer;
+mod script;
+mod text;
+
+use crate::failure::Failure;
+use crate::output::standard;
+use capture::Capture;
+use cimf::config::Settings;
+use cimf::control::date_time;
+use cimf::server::Server;
+use clap::Args;
+use outcome::Explanation;
+use peer::Peer;
+use script::Script;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// Say what the proxy does with a message, step by step, and why
+///
+/// Runs a captured MESSAGE through the proxy's own checks and prints each with what it saw, the
+/// answer, and the messages that would go out. Nothing is sent, counted or changed. What only a
+/// running proxy knows is not looked at: repetitions of earlier messages, and whether it has room.
+/// Exit status 0 if the message was explained, whatever the answer to it is.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  cimfctl explain refused.sip --config /etc/kamailio/kamailio.cfg --from tcp:10.0.0.7
+  cimfctl --db cimf.db explain refused.sip --set domains=im.home1.net --set trusted_peers=10.0.0.7 \\
+      --set core_route=sip:icscf.home1.net --json
+
+The fields of --json, which stay: message, settings, source, outcome (accepted, refused, not-ours,
+repeated), checks (each check, row, step, requirement, question, result: passed, failed, not-made;
+and notes: use, subject, text), reason, answer (code, phrase, headers), forks (count, recipients,
+texts).")]
+pub struct Options {
+    /// A file with the message as it came, byte for byte; - is standard input
+    #[arg(value_name = "FILE")]
+    message: PathBuf,
+    /// Read the parameters from a configuration of Kamailio, with what it includes
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Define a name for --config first, as `kamailio -A` does
+    #[arg(short = 'A', long, value_name = "NAME=VALUE", requires = "config")]
+    define: Vec<String>,
+    /// Set a parameter of the module; comes after --config
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// Where the message came from: [udp:|tcp:|tls:]ADDRESS[:PORT]; without it, from one of
+    /// trusted_peers
+    #[arg(long, value_name = "PEER", value_parser = Peer::parse)]
+    from: Option<Peer>,
+    /// The identity that the script hands over to cimf_handle()
+    #[arg(long, value_name = "URI")]
+    identity: Option<String>,
+    /// When the message came, such as 2026-11-22T16:00:00Z; without it, now
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    at: Option<SystemTime>,
+    /// How many of the messages that would go out are printed in full: a number, or all
+    #[arg(long, value_name = "N", default_value = "1", value_parser = count)]
+    forks: usize,
+    /// Print JSON, for machines
+    #[arg(long)]
+    json: bool,
+}
+
+fn time(text: &str) -> Result<SystemTime, String> {
+    let time = date_time::parse(text);
+    time.ok_or_else(|| "expected a time with its zone, such as 2026-11-22T16:00:00Z".to_owned())
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    match text {
+        "all" => Ok(usize::MAX),
+        number => number
+            .parse()
+            .map_err(|_| "expected a number, or all".to_owned()),
+    }
+}
+
+pub fn run(db: Option<&Path>, max_members: Option<u32>, options: &Options) -> Result<(), Failure> {
+    let capture = Capture::read(&options.message)?;
+    let script = match &options.config {
+        Some(file) => Script::read(file, &options.define)?,
+        None => Script::default(),
+    };
+    let settings = settings(&script, db, max_members, &options.set)?;
+    let server = Server::open(&settings).map_err(|error| {
+        let hint = match options.config {
+            Some(_) => "",
+            None => "; --config FILE or --set NAME=VALUE tells what the proxy's parameters are",
+        };
+        Failure::Unexplained(format!("{error}{hint}"))
+    })?;
+    let explanation = Explanation::of(&server, &capture, options);
+    let mut out = standard();
+    match options.json {
+        true => json::write(&explanation, &server, &settings, &script, &mut out)?,
+        false => text::write(&explanation, &server, &settings, &script, &mut out)?,
+    }
+    Ok(out.flush()?)
+}
+
+/// The parameters: defaults, then those of the script, then those of the command line.
+fn settings(
+    script: &Script,
+    db: Option<&Path>,
+    max_members: Option<u32>,
+    set: &[String],
+) -> Result<Settings, Failure> {
+    let mut settings = Settings::new();
+    for parameter in &script.parameters {
+        let stored = settings.set(&parameter.name, &parameter.value);
+        stored.map_err(|error| Failure::Unexplained(format!("{}: {error}", parameter.place)))?;
+    }
+    for item in set {
+        let (name, value) = item.split_once('=').ok_or_else(|| {
+            Failure::Unexplained(format!("--set: expected NAME=VALUE, found \"{item}\""))
+        })?;
+        let stored = settings.set(name.trim(), value);
+        stored.map_err(|error| Failure::Unexplained(format!("--set: {error}")))?;
+    }
+    if let Some(db) = db {
+        settings.database = db.to_string_lossy().into_owned();
+    }
+    if let Some(max_members) = max_members {
+        settings.max_members = max_members;
+    }
+    Ok(settings)
+}

@@ -1,0 +1,166 @@
+//! What an administrator can do about a message that was refused or left to the script.
+
+use cimf::control::{NotOurs, Reason};
+
+/// What to do about a refusal. Whoever adds a reason is asked for its advice by the compiler.
+pub fn of_refusal(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Malformed => {
+            "The sending client or a proxy before this one writes broken messages, or the capture \
+             was cut or edited (Content-Length counts every byte behind the empty line)."
+        }
+        Reason::AcceptContact => {
+            "The client repeats a parameter within one value of Accept-Contact, or sends more than \
+             20 values. It has to be mended there."
+        }
+        Reason::InDialog => {
+            "A group message opens no dialog and belongs to none: the client has to leave the tag \
+             of To away."
+        }
+        Reason::Merged => {
+            "The same message came on two ways. Look for a proxy that forks to this server twice, \
+             or for a second DNS record that leads here."
+        }
+        Reason::TooManyHops => {
+            "The message was on its way too long, most often in a circle: look at its Via headers."
+        }
+        Reason::NoBreadth => {
+            "The client or a proxy before this one forbids that the message is sent to several \
+             (Max-Breadth: 0); a group message needs at least 1."
+        }
+        Reason::PagerMode => {
+            "If it should be on: pager_mode=1 for the server; for one group or service, add it again \
+             without --no-pager-mode (`cimfctl group list` shows the flag)."
+        }
+        Reason::Scheme => {
+            "The client sends to one of its own body parts (cid:): it has to send to the service's \
+             address; with draft_list_param=1 the part may stand in the parameter `list` of it."
+        }
+        Reason::UnknownGroup => {
+            "`cimfctl group list` and `cimfctl service list` show what there is, in the file of \
+             db_url. User, port and transport of the address count, and upper and lower case of \
+             the user."
+        }
+        Reason::Extension => {
+            "The client requires an extension that this server has not: it has to be switched off \
+             there."
+        }
+        Reason::OptionTagMissing => {
+            "The client leaves away `Require: recipient-list-message`. strict_require=0 lets it."
+        }
+        Reason::NoIdentity => {
+            "With identity_mode=pai, the peer that sends here has to be in trusted_peers, with its \
+             transport if one is written there, and has to send P-Asserted-Identity. With digest, \
+             the script has to check credentials and hand the identity over to cimf_handle()."
+        }
+        Reason::BadIdentity => {
+            "The trusted peer writes a P-Asserted-Identity that breaks RFC 3325. It has to be mended \
+             there."
+        }
+        Reason::FromMismatch => {
+            "The client writes another address into From than its user has. Mend the client, or set \
+             from_mismatch to copy or rewrite."
+        }
+        Reason::NotAuthorised => {
+            "If he should: make him a member (`cimfctl member add GROUP ADDRESS`), change the \
+             group's rules (`cimfctl export`, `cimfctl import`), or for a service add him to \
+             service_acl. It is P-Asserted-Identity that counts, not From."
+        }
+        Reason::Privacy => "The client writes a Privacy header that contradicts itself.",
+        Reason::Anonymity => {
+            "The standard forbids it. anonymity_policy=group lets a group allow it, by the action \
+             allow-anonymity of its rules."
+        }
+        Reason::NotCleanable => {
+            "A message/cpim body has a From of its own and must not be changed: send without \
+             anonymity, or without message/cpim."
+        }
+        Reason::Header => "The client or a proxy writes a broken header field, named above.",
+        Reason::Expired => {
+            "The message was late, or the clocks of sender and server differ. For an old capture \
+             give the time at which it came with --at."
+        }
+        Reason::ContentType => "The client has to say what its body is, in Content-Type.",
+        Reason::Notification => {
+            "Notifications of what became of a message go to its sender alone, never to a group: \
+             the client has to send it there."
+        }
+        Reason::Loop => {
+            "A member of the group is a group of another server, and that one sends back here. Take \
+             one of them out of the other, or set loop_cache=0 and let Max-Forwards end the circle."
+        }
+        Reason::BadEntry => {
+            "Mend the entry that is named above, or let such entries be left out with bad_entry=skip."
+        }
+        Reason::GroupWithList => {
+            "A message goes to a group, or to a list at a service, not both. To send to a list, \
+             address a service (`cimfctl service list`)."
+        }
+        Reason::Body => "The client writes a broken body or list; what exactly stands above.",
+        Reason::NoList => {
+            "A message to a service has a multipart/mixed body with the text in one part and the \
+             recipients in another, whose Content-Disposition is recipient-list."
+        }
+        Reason::ListType => {
+            "The list has to be application/resource-lists+xml, neither compressed nor within \
+             multipart/signed."
+        }
+        Reason::ListTooLong => "The list has more than 64 KiB: send several messages.",
+        Reason::NobodyListed => {
+            "Every entry of the list was left out; why stands beside each, above."
+        }
+        Reason::TooManyRecipients => {
+            "Send several messages, or raise max_entries or max_recipients."
+        }
+        Reason::GroupListed => {
+            "A list must not name groups or services of this server: send to the group itself."
+        }
+        Reason::ForeignListed => "foreign_recipients=allow or consent lets services send there.",
+        Reason::NoConsent => {
+            "When they have consented: `cimfctl consent add SERVICE ADDRESS`, for each that \
+             Permission-Missing names."
+        }
+        Reason::Unavailable => {
+            "`cimfctl check` looks the database over; Kamailio's user has to be able to read and \
+             write it and its folder."
+        }
+        Reason::NoRecipients => {
+            "Add members that can be sent to (`cimfctl group show GROUP`); the originator himself \
+             counts only with skip_originator=never."
+        }
+    }
+}
+
+/// What to do about a message that is left to the script.
+pub fn of_not_ours(reason: NotOurs) -> &'static str {
+    match reason {
+        NotOurs::Unreadable(_) => "Is the file a whole SIP request, from its first line on?",
+        NotOurs::Method => "Only the method MESSAGE is handled.",
+        NotOurs::NoImTag => {
+            "A client marks a group message with `Accept-Contact: *;+g.oma.sip-im`. If it marks it \
+             with another tag, add that to feature_tags."
+        }
+        NotOurs::ForeignDomain => {
+            "If this server is to serve that domain, add it to domains. It is the Request-URI that \
+             counts, not To."
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_an_advice_of_its_own() {
+        let mut seen = std::collections::HashSet::new();
+        for &reason in Reason::ALL {
+            let advice = of_refusal(reason);
+            assert!(
+                advice.ends_with('.') && seen.insert(advice),
+                "{reason:?}: {advice}"
+            );
+        }
+        assert!(seen.len() > 20);
+    }
+}

@@ -1,0 +1,137 @@
+//! What became of one message, before it is printed.
+
+use super::Options;
+use super::capture::Capture;
+use cimf::control::{
+    Accepted, Answer, Check, Decision, NotOurs, Note, Policy, Record, Refusal, Source, Transport,
+};
+use cimf::server::{RandomPool, Server};
+use std::net::Ipv4Addr;
+use std::time::SystemTime;
+
+/// One message, and what the proxy would do with it.
+pub struct Explanation<'e> {
+    pub capture: &'e Capture,
+    pub source: Source<'e>,
+    /// Whether the source is a guess, as the command line did not name one.
+    pub source_is_assumed: bool,
+    pub source_is_trusted: bool,
+    /// All checks in the order in which they were made, then those that were not.
+    pub checks: Vec<(Check, Verdict, Vec<Note>)>,
+    pub outcome: Outcome,
+    /// Messages that would go out, in full but for Via, as many as were asked for.
+    pub forks: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Passed,
+    Failed,
+    NotMade,
+}
+
+pub enum Outcome {
+    NotOurs(NotOurs),
+    Refused(Box<Refusal>, Answer),
+    Accepted(Box<Accepted>, Answer),
+    /// Only an earlier message could make it so, and here there is none.
+    Repeated(Answer),
+}
+
+impl<'e> Explanation<'e> {
+    /// Runs the checks as a worker of the proxy does.
+    pub fn of(server: &Server, capture: &'e Capture, options: &'e Options) -> Self {
+        let source = Source {
+            identity: options.identity.as_deref().map(str::as_bytes),
+            ..match options.from {
+                Some(peer) => Source {
+                    address: peer.address,
+                    transport: peer.transport,
+                    identity: None,
+                },
+                None => assumed_source(server.policy()),
+            }
+        };
+        let now = options.at.unwrap_or_else(SystemTime::now);
+        let mut record = Record::default();
+        let outcome = outcome(server, &capture.bytes, &source, now, &mut record);
+        let has_failed = matches!(outcome, Outcome::NotOurs(_) | Outcome::Refused(..));
+        let forks = match &outcome {
+            Outcome::Accepted(accepted, _) => forks(accepted, options.forks),
+            _ => Vec::new(),
+        };
+        Self {
+            capture,
+            source,
+            source_is_assumed: options.from.is_none(),
+            source_is_trusted: server.policy().trusts(&source),
+            checks: with_verdicts(record, has_failed),
+            outcome,
+            forks,
+        }
+    }
+}
+
+/// Somebody of `trusted_peers`, as messages come from there; this machine if there are none.
+fn assumed_source(policy: &Policy) -> Source<'static> {
+    let peer = policy.trusted_peers.first();
+    peer.map_or(
+        Source {
+            address: Ipv4Addr::LOCALHOST.into(),
+            transport: Transport::Udp,
+            identity: None,
+        },
+        |peer| peer.example(),
+    )
+}
+
+fn outcome(
+    server: &Server,
+    bytes: &[u8],
+    source: &Source<'_>,
+    now: SystemTime,
+    record: &mut Record,
+) -> Outcome {
+    let message = match server.recognise_observed(bytes, record) {
+        Ok(message) => message,
+        Err(reason) => return Outcome::NotOurs(reason),
+    };
+    let mut worker = server.worker();
+    let decision = worker.decide_observed(server, &message, source, now, record);
+    let answer = server.answer(&message, &decision, source);
+    match decision {
+        Decision::Refused(refusal) => Outcome::Refused(Box::new(refusal), answer),
+        Decision::Accepted(accepted) => Outcome::Accepted(Box::new(accepted), answer),
+        Decision::Repeated => Outcome::Repeated(answer),
+    }
+}
+
+/// A failure belongs to the check that started last.
+fn with_verdicts(record: Record, has_failed: bool) -> Vec<(Check, Verdict, Vec<Note>)> {
+    let count = record.checks.len();
+    let made: Vec<_> = record.checks.iter().map(|(check, _)| *check).collect();
+    let seen = record.checks.into_iter().enumerate();
+    let seen = seen.map(
+        |(index, (check, notes))| match has_failed && index + 1 == count {
+            true => (check, Verdict::Failed, notes),
+            false => (check, Verdict::Passed, notes),
+        },
+    );
+    let others = Check::ALL.iter().filter(|check| !made.contains(check));
+    let others = others.map(|&check| (check, Verdict::NotMade, Vec::new()));
+    seen.chain(others).collect()
+}
+
+fn forks(accepted: &Accepted, most: usize) -> Vec<Vec<u8>> {
+    let mut identifiers = RandomPool::new();
+    let recipients = accepted.recipients().take(most);
+    let forks = recipients.map(|recipient| {
+        let mut text = [b"MESSAGE ", recipient.address, b" SIP/2.0\r\n"].concat();
+        let fork = accepted.fork(recipient, &mut identifiers);
+        fork.write_headers(&mut text);
+        text.extend_from_slice(b"\r\n");
+        text.extend_from_slice(&fork.body());
+        text
+    });
+    forks.collect()
+}

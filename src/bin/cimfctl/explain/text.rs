@@ -1,0 +1,235 @@
+//! An explanation for people, who may never have read the standard.
+
+use super::advice;
+use super::outcome::{Explanation, Outcome, Verdict};
+use super::script::Script;
+use crate::output::counted;
+use cimf::config::Settings;
+use cimf::control::{Accepted, Answer, Check, Note, Use};
+use cimf::server::Server;
+use std::io::{self, Write};
+
+/// More than anybody reads of one kind: a group may have 100,000 members.
+const MOST: usize = 30;
+
+pub fn write(
+    explanation: &Explanation<'_>,
+    server: &Server,
+    settings: &Settings,
+    script: &Script,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    write_input(explanation, server, settings, script, out)?;
+    writeln!(out, "\n  step  row  result  check")?;
+    for (check, verdict, notes) in &explanation.checks {
+        if *verdict != Verdict::NotMade {
+            write_check(*check, *verdict, notes, out)?;
+        }
+    }
+    writeln!(out)?;
+    match &explanation.outcome {
+        Outcome::NotOurs(reason) => {
+            writeln!(
+                out,
+                "LEFT TO THE SCRIPT, nothing is answered: {}",
+                shown(&reason.to_string())
+            )?;
+            write_paragraph("What to do", advice::of_not_ours(*reason), out)
+        }
+        Outcome::Refused(refusal, answer) => {
+            let reason = refusal.reason;
+            let (code, phrase) = (answer.code, answer.phrase);
+            writeln!(
+                out,
+                "REFUSED with {code} {phrase}, nothing is sent ({})",
+                reason.requirement()
+            )?;
+            write_paragraph("Meaning", reason.meaning(), out)?;
+            if !refusal.detail.is_empty() {
+                write_paragraph("Found", &shown(&refusal.detail), out)?;
+            }
+            write_paragraph("What to do", advice::of_refusal(reason), out)?;
+            write!(out, "\nOn the wire ")?;
+            write_answer(answer, out)
+        }
+        Outcome::Accepted(accepted, answer) => {
+            write_forks(accepted, &explanation.forks, out)?;
+            write!(out, "\nStep 7: ")?;
+            write_answer(answer, out)?;
+            writeln!(
+                out,
+                "Not looked at here: whether the proxy has room for all of them (row 13), and whether\n\
+                 the same message came before (H-3)."
+            )
+        }
+        Outcome::Repeated(answer) => write_answer(answer, out),
+    }
+}
+
+/// What was explained, and with which settings.
+fn write_input(
+    explanation: &Explanation<'_>,
+    server: &Server,
+    settings: &Settings,
+    script: &Script,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let capture = explanation.capture;
+    let bytes = capture.bytes.len();
+    writeln!(out, "message   {}, {bytes} bytes", shown(&capture.file))?;
+    if capture.had_bare_lf {
+        writeln!(
+            out,
+            "          its lines end with LF only; they were read as CRLF"
+        )?;
+    }
+    let trust = match explanation.source_is_trusted {
+        true => "one of trusted_peers",
+        false => "none of trusted_peers",
+    };
+    let assumed = match explanation.source_is_assumed {
+        true => " (assumed: say where it came from with --from)",
+        false => "",
+    };
+    writeln!(out, "from      {}, {trust}{assumed}", explanation.source)?;
+    if let Some(identity) = explanation.source.identity {
+        let identity = shown(&String::from_utf8_lossy(identity));
+        writeln!(
+            out,
+            "          with the identity {identity} from the script"
+        )?;
+    } else if script.hands_identity && server.believes_script() {
+        writeln!(
+            out,
+            "          the script hands an identity over; say which with --identity"
+        )?;
+    }
+    writeln!(out, "groups    {}", settings.database)?;
+    for warning in server.warnings() {
+        writeln!(out, "warning   {warning}")?;
+    }
+    for unread in &script.unread {
+        writeln!(out, "not read  {}", shown(unread))?;
+    }
+    Ok(())
+}
+
+fn write_check(
+    check: Check,
+    verdict: Verdict,
+    notes: &[Note],
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let step = check.step().map(|step| step.to_string());
+    let result = match verdict {
+        Verdict::Failed => "FAILED",
+        Verdict::Passed | Verdict::NotMade => "ok",
+    };
+    let (step, row) = (step.as_deref().unwrap_or("–"), check.row());
+    let (question, requirement) = (check.question(), check.requirement());
+    writeln!(
+        out,
+        "  {step:>4}  {row:>3}  {result:<6}  {question} ({requirement})"
+    )?;
+    let lines = lines(notes);
+    for (used, subjects, text) in lines.iter().take(MOST) {
+        let mark = match used {
+            Use::Fact => '·',
+            Use::Taken => '+',
+            Use::Left => '-',
+        };
+        match subjects.as_str() {
+            "" => writeln!(out, "{:21}{mark} {text}", "")?,
+            subjects => writeln!(out, "{:21}{mark} {subjects}: {text}", "")?,
+        }
+    }
+    if let Some(more) = lines.len().checked_sub(MOST).filter(|more| *more > 0) {
+        writeln!(out, "{:21}… and {more} more, which --json tells", "")?;
+    }
+    Ok(())
+}
+
+/// The notes as lines: several header fields of one fate are told in one.
+fn lines(notes: &[Note]) -> Vec<(Use, String, String)> {
+    let mut lines: Vec<(Use, String, String)> = Vec::new();
+    for note in notes {
+        let (subject, text) = (shown(&note.subject), shown(&note.text));
+        let is_header = !subject.contains([':', ' ']);
+        let of_same_fate = lines.iter_mut().find(|(used, subjects, earlier)| {
+            is_header && *used == note.used && *earlier == text && !subjects.contains(':')
+        });
+        match of_same_fate {
+            Some((_, subjects, _)) => {
+                subjects.push_str(", ");
+                subjects.push_str(&subject);
+            }
+            None => lines.push((note.used, subject, text)),
+        }
+    }
+    lines
+}
+
+fn write_forks(accepted: &Accepted, forks: &[Vec<u8>], out: &mut impl Write) -> io::Result<()> {
+    let count = counted(accepted.count() as u64, "new message");
+    writeln!(out, "ACCEPTED\n\nStep 6: {count} to")?;
+    for recipient in accepted.recipients().take(MOST) {
+        writeln!(
+            out,
+            "  {}",
+            shown(&String::from_utf8_lossy(recipient.address))
+        )?;
+    }
+    if let Some(more) = accepted.count().checked_sub(MOST).filter(|more| *more > 0) {
+        writeln!(out, "  … and {more} more, which --json names")?;
+    }
+    for (index, fork) in forks.iter().enumerate() {
+        let note = match index {
+            0 => " (tags, Call-ID and charging identifier are new in each; the proxy adds Via)",
+            _ => "",
+        };
+        writeln!(out, "\nMessage {} in full{note}:", index + 1)?;
+        for line in String::from_utf8_lossy(fork).split_inclusive('\n') {
+            let line = line.strip_suffix('\n').unwrap_or(line);
+            writeln!(out, "  {}", shown(line.strip_suffix('\r').unwrap_or(line)))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_answer(answer: &Answer, out: &mut impl Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "the answer is\n  SIP/2.0 {} {}",
+        answer.code, answer.phrase
+    )?;
+    for line in String::from_utf8_lossy(&answer.headers).split_terminator("\r\n") {
+        writeln!(out, "  {}", shown(line))?;
+    }
+    Ok(())
+}
+
+/// A text in lines of at most 100 characters behind its title.
+fn write_paragraph(title: &str, text: &str, out: &mut impl Write) -> io::Result<()> {
+    let mut line = format!("  {title}:");
+    for word in text.split_whitespace() {
+        if line.chars().count() + 1 + word.chars().count() > 100 {
+            writeln!(out, "{line}")?;
+            line = "   ".to_owned();
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    writeln!(out, "{line}")
+}
+
+/// Text from outside, without what a terminal would obey.
+fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '"' | '\'' | '\\' => shown.push(character),
+            _ => shown.extend(character.escape_debug()),
+        }
+    }
+    shown
+}

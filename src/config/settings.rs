@@ -1,0 +1,137 @@
+//! The values of all parameters.
+
+use super::choices::{
+    ForeignRecipients, FromMismatch, GroupWithList, IdentityMode, SkipOriginator,
+};
+use super::error::SettingError;
+use super::table::PARAMETERS;
+
+/// The values of all parameters.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// `db_url`, as a path.
+    pub database: String,
+    /// `domains`, in lower case.
+    pub domains: Vec<String>,
+    /// `server_name`; empty means the first domain.
+    pub server_name: String,
+    /// `trusted_peers`.
+    pub trusted_peers: Vec<String>,
+    /// `core_route`; empty means none.
+    pub core_route: String,
+    /// `direct`.
+    pub direct: bool,
+    /// `trusted_next_hop`.
+    pub trusted_next_hop: bool,
+    /// `identity_mode`.
+    pub identity_mode: IdentityMode,
+    /// `from_mismatch`; empty means by whom the originator was named.
+    pub from_mismatch: Option<FromMismatch>,
+    /// Whether `anonymity_policy` is `group`.
+    pub anonymity_by_group: bool,
+    /// Whether `fork_pai` is `group`.
+    pub fork_pai_group: bool,
+    /// `ioi`; empty means the server's name.
+    pub ioi: String,
+    /// Whether `icid_mode` is `copy`.
+    pub icid_copied: bool,
+    /// `feature_tags`.
+    pub feature_tags: Vec<String>,
+    /// `pager_mode`.
+    pub pager_mode: bool,
+    /// `hide_groups`.
+    pub hide_groups: bool,
+    /// `skip_originator`.
+    pub skip_originator: SkipOriginator,
+    /// `same_number`; empty means by `identity_mode`.
+    pub same_number: Option<bool>,
+    /// Whether `tel_mode` is `convert`.
+    pub converts_tel: bool,
+    /// `tel_domain`.
+    pub tel_domain: String,
+    /// `copy_headers`.
+    pub copy_headers: Vec<String>,
+    /// `copy_prefs`.
+    pub copy_prefs: bool,
+    /// `strict_require`.
+    pub strict_require: bool,
+    /// `loop_cache`.
+    pub loop_cache: bool,
+    /// `send_action`.
+    pub send_action: String,
+    /// Whether `nested` is `expand`.
+    pub expand_nested: bool,
+    /// `service_acl`.
+    pub service_acl: Vec<String>,
+    /// `foreign_recipients`.
+    pub foreign_recipients: ForeignRecipients,
+    /// `consent`.
+    pub consent: bool,
+    /// `draft_list_param`.
+    pub draft_list_param: bool,
+    /// `group_with_list`.
+    pub group_with_list: GroupWithList,
+    /// Whether `bcc_mode` is `self`.
+    pub bcc_self: bool,
+    /// `group_history`.
+    pub group_history: bool,
+    /// Whether `bad_entry` is `reject`.
+    pub bad_entry_rejects: bool,
+    /// Whether `literal_targets` is `allow`.
+    pub literal_targets: bool,
+    /// `uri_headers`.
+    pub uri_headers: Vec<String>,
+    /// `max_entries`.
+    pub max_entries: u32,
+    /// `max_recipients`.
+    pub max_recipients: u32,
+    /// `max_members`.
+    pub max_members: u32,
+    /// `cache_members`.
+    pub cache_members: u32,
+    /// `recent_requests`.
+    pub recent_requests: u32,
+}
+
+impl Settings {
+    /// All defaults.
+    pub fn new() -> Self {
+        let mut settings = Self::default();
+        for parameter in PARAMETERS {
+            // A test holds that every default is a value of its kind.
+            let _ = parameter.store(&mut settings, parameter.default);
+        }
+        settings
+    }
+
+    /// Sets the parameter `name`.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), SettingError> {
+        let found = PARAMETERS.iter().find(|parameter| parameter.name == name);
+        match found {
+            Some(parameter) => parameter.store(self, value),
+            None => Err(SettingError::new(name, value, "a known parameter name")),
+        }
+    }
+
+    /// `server_name`, or the first domain where none is set.
+    pub fn server_name(&self) -> &str {
+        match (self.server_name.as_str(), self.domains.first()) {
+            ("", Some(domain)) => domain,
+            (name, _) => name,
+        }
+    }
+
+    /// `ioi`, or the server's name where none is set.
+    pub fn ioi(&self) -> &str {
+        match self.ioi.as_str() {
+            "" => self.server_name(),
+            ioi => ioi,
+        }
+    }
+
+    /// `same_number`, or what `identity_mode` makes of it (C-3).
+    pub fn same_number(&self) -> bool {
+        let ims = self.identity_mode == IdentityMode::Pai;
+        self.same_number.unwrap_or(ims)
+    }
+}

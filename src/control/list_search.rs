@@ -1,0 +1,257 @@
+//! The search for lists of recipients in a body: U-1, U-2, A-4, K-7, M-6; RFC 5363 §4.1,
+//! RFC 5621 §7 and §8.
+
+use super::failure::Failure;
+use super::observer::{Note, Observer};
+use super::payload::{Kept, body};
+use super::refusal::Reason;
+use crate::sip::list_error::{ListError, ListErrorKind};
+use crate::sip::media_type::{Disposition, MediaType};
+use crate::sip::multipart::{Part, join_parts, parts};
+use crate::sip::resource_list::{MAX_BYTES, ResourceList};
+use crate::sip::transfer::{TransferError, decoded};
+use std::borrow::Cow;
+
+/// The disposition of a list of recipients.
+pub(super) const LIST: &str = "recipient-list";
+/// The disposition of a list of those who were visible.
+pub(super) const HISTORY: &str = "recipient-list-history";
+
+/// The search for lists.
+pub(super) struct Search<'s, O> {
+    max_entries: usize,
+    /// The Content-ID, without its angle brackets, of a part that is a list whatever else it says
+    ///
+    content_id: Option<&'s [u8]>,
+    /// All lists as one (U-2).
+    pub list: ResourceList,
+    /// Whether there is any list, broken or not.
+    pub found: bool,
+    /// Whether any of them is the part that Content-ID names.
+    pub found_by_id: bool,
+    /// Whether anything was taken out.
+    pub changed: bool,
+    pub observer: &'s mut O,
+}
+
+/// What becomes of a part that is no list.
+enum Fate<'m> {
+    /// It stays as it is.
+    Stays,
+    /// It stays without the lists that stood in it.
+    Rebuilt(Kept<'m>),
+    /// There was nothing in it but lists.
+    Goes,
+}
+
+impl<'s, O: Observer> Search<'s, O> {
+    pub fn new(max_entries: usize, content_id: Option<&'s [u8]>, observer: &'s mut O) -> Self {
+        Self {
+            max_entries,
+            content_id,
+            list: ResourceList::default(),
+            found: false,
+            found_by_id: false,
+            changed: false,
+            observer,
+        }
+    }
+
+    /// Takes the lists out of a body of the type `media`; the parts that stay.
+    pub fn take_lists<'m>(
+        &mut self,
+        text: &'m [u8],
+        media: &MediaType<'_>,
+        depth: usize,
+    ) -> Result<Vec<Kept<'m>>, Failure> {
+        let boundary = media.boundary().map_err(body)?;
+        let mut kept = Vec::new();
+        for part in parts(text, &boundary, depth).map_err(body)? {
+            let disposition = part.headers.disposition.map(Disposition::parse);
+            let disposition = disposition.transpose().map_err(body)?;
+            let is = |kind| disposition.is_some_and(|disposition| disposition.is(kind));
+            if is(LIST) || self.is_named(&part) {
+                self.read_list(&part)?;
+                self.changed = true;
+                continue;
+            }
+            if is(HISTORY) {
+                let text = "a history of recipients: taken out, as only we may tell it (K-7)";
+                self.observer.note(|| Note::left(type_of(&part), text));
+                self.changed = true;
+                continue;
+            }
+            match self.inside(&part, depth)? {
+                Fate::Goes => {}
+                Fate::Rebuilt(rebuilt) => kept.push(rebuilt),
+                Fate::Stays => {
+                    let length = part.content.len();
+                    let text = || format!("a body part: passed on as it is, bytes: {length}");
+                    self.observer.note(|| Note::taken(type_of(&part), text()));
+                    kept.push(Kept {
+                        bytes: Cow::Borrowed(part.bytes),
+                        head: part.head.len(),
+                        content: part.bytes.len() - length,
+                    });
+                }
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Whether Content-ID names this part, so that it is a list.
+    fn is_named(&self, part: &Part<'_>) -> bool {
+        let id = part.headers.content_id.unwrap_or_default();
+        let id = id.strip_prefix(b"<").and_then(|id| id.strip_suffix(b">"));
+        id.is_some_and(|id| !id.is_empty() && self.content_id == Some(id))
+    }
+
+    fn inside<'m>(&mut self, part: &Part<'m>, depth: usize) -> Result<Fate<'m>, Failure> {
+        let Some(Ok(media)) = part.headers.content_type.map(MediaType::parse) else {
+            return Ok(Fate::Stays);
+        };
+        if !media.is("multipart", "mixed") {
+            self.refuse_enclosed(part.content, &media, depth + 1)?;
+            return Ok(Fate::Stays);
+        }
+        let before = std::mem::replace(&mut self.changed, false);
+        let kept = self.take_lists(part.content, &media, depth + 1)?;
+        let changed = std::mem::replace(&mut self.changed, true);
+        if !changed {
+            self.changed = before;
+            return Ok(Fate::Stays);
+        }
+        if kept.is_empty() {
+            return Ok(Fate::Goes);
+        }
+        let content = part.bytes.len() - part.content.len();
+        let mut bytes = part.bytes[..content].to_vec();
+        let whole: Vec<&[u8]> = kept.iter().map(|kept| kept.bytes.as_ref()).collect();
+        let boundary = media.boundary().map_err(body)?;
+        join_parts(&whole, &boundary, &mut bytes);
+        Ok(Fate::Rebuilt(Kept {
+            bytes: Cow::Owned(bytes),
+            head: part.head.len(),
+            content,
+        }))
+    }
+
+    /// Refuses a list inside a body that is opaque: from a signed one it could not be taken without
+    /// breaking the signature, and left in any it would go to all recipients, bcc and all (M-6, K-5).
+    pub fn refuse_enclosed(
+        &mut self,
+        text: &[u8],
+        media: &MediaType<'_>,
+        depth: usize,
+    ) -> Result<(), Failure> {
+        if !self.holds_list(text, media, depth) {
+            return Ok(());
+        }
+        self.found = true;
+        let subtype = crate::sip::text::Printable(media.subtype);
+        let detail = format!("the list is inside a multipart/{subtype}, expected multipart/mixed");
+        Err(Failure::new(Reason::ListType, detail))
+    }
+
+    /// What cannot be read as a multipart has no parts, whatever it says.
+    fn holds_list(&self, text: &[u8], media: &MediaType<'_>, depth: usize) -> bool {
+        let is_multipart = media.main.eq_ignore_ascii_case(b"multipart");
+        if !is_multipart || !(self.content_id.is_some() || names_list(text)) {
+            return false;
+        }
+        let boundary = media.boundary();
+        let inner = boundary.and_then(|boundary| parts(text, &boundary, depth));
+        inner.unwrap_or_default().iter().any(|part| {
+            let disposition = part.headers.disposition.map(Disposition::parse);
+            let media = part.headers.content_type.map(MediaType::parse);
+            disposition.is_some_and(|it| it.is_ok_and(|disposition| disposition.is(LIST)))
+                || self.is_named(part)
+                || media.is_some_and(|media| {
+                    media.is_ok_and(|media| self.holds_list(part.content, &media, depth + 1))
+                })
+        })
+    }
+
+    fn read_list(&mut self, part: &Part<'_>) -> Result<(), Failure> {
+        self.found = true;
+        self.found_by_id |= self.is_named(part);
+        let before = self.counts();
+        let value = part.headers.content_type.unwrap_or(b"text/plain");
+        let media = MediaType::parse(value).map_err(body)?;
+        if !media.is("application", "resource-lists+xml") {
+            return Err(Failure::new(
+                Reason::ListType,
+                "the list is no resource list",
+            ));
+        }
+        check_encoding(part.headers.encoding)?;
+        let document = decoded(part.headers.transfer_encoding, part.content, MAX_BYTES);
+        let document = document.map_err(|error| {
+            let reason = match &error {
+                TransferError::Unknown => Reason::ListType,
+                TransferError::TooLong => Reason::ListTooLong,
+                TransferError::Malformed(_) => Reason::Body,
+            };
+            Failure::new(reason, error)
+        })?;
+        let read = self.list.append(&document, self.max_entries);
+        read.map_err(|error: ListError| {
+            let reason = match error.kind {
+                ListErrorKind::Malformed => Reason::Body,
+                ListErrorKind::TooManyEntries => Reason::TooManyRecipients,
+                ListErrorKind::TooLong => Reason::ListTooLong,
+            };
+            Failure::new(reason, error)
+        })?;
+        let after = self.counts();
+        let [entries, refs, externals] = std::array::from_fn(|at| after[at] - before[at]);
+        self.observer.note(|| {
+            let text = format!("a list of recipients: taken out, entries: {entries}");
+            Note::taken(type_of(part), text)
+        });
+        let ignored = [("entry-ref", refs), ("external", externals)];
+        self.observer.notes(|| {
+            let ignored = ignored.into_iter().filter(|(_, count)| *count > 0);
+            ignored.map(|(name, count)| {
+                Note::left(
+                    name,
+                    format!("never followed in a message (X-3), found: {count}"),
+                )
+            })
+        });
+        Ok(())
+    }
+
+    /// How many entries, `entry-ref` and `external` have been read.
+    fn counts(&self) -> [usize; 3] {
+        let list = &self.list;
+        [list.entries.len(), list.entry_refs, list.externals]
+    }
+}
+
+/// The type of a part as written; that of one that has none.
+fn type_of<'m>(part: &Part<'m>) -> &'m [u8] {
+    part.headers.content_type.unwrap_or(b"text/plain")
+}
+
+/// Refuses what is compressed (M-6): the Content-Encoding of a body or of a list.
+pub(super) fn check_encoding(encoding: Option<&[u8]>) -> Result<(), Failure> {
+    match encoding {
+        Some(encoding) if !encoding.eq_ignore_ascii_case(b"identity") => {
+            let encoding = crate::sip::text::Printable(encoding);
+            let detail = format!("the list is compressed (Content-Encoding: {encoding})");
+            Err(Failure::new(Reason::ListType, detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a text may have a part that is a list or a history: it has the word, in any case.
+pub(super) fn names_list(text: &[u8]) -> bool {
+    const HYPHEN: usize = 9;
+    memchr::memchr_iter(b'-', text).any(|at| {
+        let start = at.checked_sub(HYPHEN);
+        let word = start.and_then(|start| text.get(start..start + LIST.len()));
+        word.is_some_and(|word| word.eq_ignore_ascii_case(LIST.as_bytes()))
+    })
+}

@@ -1,0 +1,723 @@
+//! Messages that carry lists, from their bytes to the forks, without a proxy.
+
+use super::decision::Fork;
+use super::*;
+use crate::sip::SipUri;
+use crate::sip::Uri;
+use crate::sip::uri::Form;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<resource-lists \
+    xmlns=\"urn:ietf:params:xml:ns:resource-lists\" \
+    xmlns:cp=\"urn:ietf:params:xml:ns:copycontrol\"><list>\r\n";
+const TAIL: &str = "</list></resource-lists>";
+const TEXT: &str = "Content-Type: text/plain\r\n\r\nDraft is ready.";
+
+/// The group hikers, the service listsvc, and nothing else.
+pub(super) struct Stored(HashMap<String, Target>);
+
+impl Directory for Stored {
+    fn find(&mut self, uri: &SipUri<'_>) -> Result<Option<Target>, Unavailable> {
+        let uri = Uri::Sip(*uri).print(Form::Provisioned);
+        Ok(self.0.get(&uri).cloned())
+    }
+}
+
+struct Forgetful;
+
+impl RecentRequests for Forgetful {
+    fn arrive(&self, _: &RequestKey<'_>, _: SystemTime) -> Arrival {
+        Arrival::New(Receipt {
+            place: 0,
+            fingerprint: 1,
+        })
+    }
+
+    fn accept(&self, _: Receipt) {}
+
+    fn has_come_back(&self, _: &Circulating<'_>, _: SystemTime) -> bool {
+        false
+    }
+}
+
+/// Identifiers that count.
+struct Counting(u8);
+
+impl Identifiers for Counting {
+    fn random<const LENGTH: usize>(&mut self) -> [u8; LENGTH] {
+        self.0 = self.0.wrapping_add(1);
+        [self.0; LENGTH]
+    }
+}
+
+/// A message from ann to listsvc, to be changed before the decision.
+pub(super) struct Case {
+    pub policy: Policy,
+    pub members: Vec<&'static str>,
+    pub uri: String,
+    pub headers: String,
+    pub content_type: String,
+    pub body: Vec<u8>,
+}
+
+impl Case {
+    /// A message whose body has these parts.
+    pub fn new(parts: &[&str]) -> Self {
+        Self {
+            policy: Policy::example(),
+            members: vec![
+                "sip:ann@home1.net",
+                "sip:bob@home1.net",
+                "sip:cho@home1.net",
+                "tel:+15551230003",
+            ],
+            uri: "sip:listsvc@im.home1.net".to_owned(),
+            headers: String::new(),
+            content_type: "multipart/mixed;boundary=b1".to_owned(),
+            body: body("b1", parts).into_bytes(),
+        }
+    }
+
+    pub fn for_group(mut self) -> Self {
+        self.uri = "sip:hikers@im.home1.net".to_owned();
+        self
+    }
+
+    pub fn lists(mut self, change: impl FnOnce(&mut Lists)) -> Self {
+        change(&mut self.policy.lists);
+        self
+    }
+
+    fn message(&self) -> Vec<u8> {
+        let head = format!(
+            "MESSAGE {} SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK1\r\nMax-Forwards: 68\r\n\
+             From: <sip:ann@home1.net>;tag=1\r\nTo: <sip:listsvc@im.home1.net>\r\nCall-ID: 1\r\n\
+             CSeq: 1 MESSAGE\r\nP-Asserted-Identity: <sip:ann@home1.net>\r\n\
+             Accept-Contact: *;+g.oma.sip-im\r\n{}Content-Type: {}\r\n\
+             Content-Length: {}\r\n\r\n",
+            self.uri,
+            self.headers,
+            self.content_type,
+            self.body.len()
+        );
+        [head.as_bytes(), &self.body].concat()
+    }
+
+    pub fn decide(&self) -> Decision {
+        let addressing = &self.policy.addressing;
+        let compile = |uri: &str, members: &[&str]| {
+            let members = members.iter().copied();
+            Group::compile(uri.to_owned(), true, members, addressing, |_| false)
+        };
+        let (group, service) = ("sip:hikers@im.home1.net", "sip:listsvc@im.home1.net");
+        let consenting = compile("", &["sip:bob@home1.net"]);
+        let hikers = Target::Group(Arc::new(compile(group, &self.members)));
+        let listsvc = Target::Service(Arc::new(Service {
+            uri: service.to_owned(),
+            pager_mode: true,
+            consenting,
+        }));
+        let targets = [(group.to_owned(), hikers), (service.to_owned(), listsvc)];
+        let mut stored = Stored(HashMap::from(targets));
+        let mut world = World {
+            groups: &mut stored,
+            recent: &Forgetful,
+            now: SystemTime::now(),
+        };
+        let source = Source {
+            address: [127, 0, 0, 1].into(),
+            transport: Transport::Tcp,
+            identity: None,
+        };
+        let message = self.message();
+        let recognised = recognise(&self.policy, &message).unwrap();
+        recognised.decide(&self.policy, &source, &mut world)
+    }
+
+    #[track_caller]
+    pub fn accepted(&self) -> Accepted {
+        match self.decide() {
+            Decision::Accepted(accepted) => accepted,
+            other => panic!("expected forks, found {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub fn refused(&self) -> Reason {
+        self.refusal().reason
+    }
+
+    #[track_caller]
+    fn refusal(&self) -> Refusal {
+        match self.decide() {
+            Decision::Refused(refusal) => refusal,
+            other => panic!("expected a refusal, found {other:?}"),
+        }
+    }
+}
+
+/// A multipart body of these parts.
+pub(super) fn body(boundary: &str, parts: &[&str]) -> String {
+    let parts = parts
+        .iter()
+        .map(|part| format!("--{boundary}\r\n{part}\r\n"));
+    parts.collect::<String>() + &format!("--{boundary}--\r\n")
+}
+
+/// A list part with these entries.
+pub(super) fn list(entries: &str) -> String {
+    format!(
+        "Content-Type: application/resource-lists+xml\r\nContent-Disposition: recipient-list\r\n\
+         \r\n{HEAD}{entries}{TAIL}"
+    )
+}
+
+fn entry(uri: &str, attributes: &str) -> String {
+    format!("<entry uri=\"{uri}\" {attributes}/>")
+}
+
+/// A list part with these addresses and no copy control.
+fn plain(uris: &[&str]) -> String {
+    list(&uris.iter().map(|uri| entry(uri, "")).collect::<String>())
+}
+
+fn multipart(subtype: &str, boundary: &str, parts: &[&str]) -> String {
+    let body = body(boundary, parts);
+    format!("Content-Type: multipart/{subtype};boundary=\"{boundary}\"\r\n\r\n{body}")
+}
+
+pub(super) fn forks(accepted: &Accepted) -> Vec<Fork<'_>> {
+    let mut identifiers = Counting(0);
+    let recipients = accepted.recipients();
+    recipients
+        .map(|recipient| accepted.fork(recipient, &mut identifiers))
+        .collect()
+}
+
+fn addresses(accepted: &Accepted) -> Vec<String> {
+    let recipients = accepted.recipients();
+    recipients
+        .map(|it| String::from_utf8(it.address.to_vec()).unwrap())
+        .collect()
+}
+
+/// All of a fork but its Via.
+pub(super) fn whole(fork: &Fork<'_>) -> String {
+    let mut text = format!(
+        "MESSAGE {} SIP/2.0\r\n",
+        String::from_utf8_lossy(fork.recipient)
+    );
+    let mut headers = Vec::new();
+    fork.write_headers(&mut headers);
+    text += &String::from_utf8_lossy(&headers);
+    text + "\r\n" + &String::from_utf8_lossy(&fork.body())
+}
+
+#[track_caller]
+fn text_of(accepted: &Accepted) -> String {
+    String::from_utf8(accepted.body.clone()).unwrap()
+}
+
+#[test]
+fn a_list_inside_an_opaque_body_is_refused_at_any_depth() {
+    // M-6, K-5: left where it is, it would tell everybody of all bcc recipients.
+    let list = plain(&["sip:dee@home1.net"]);
+    for subtype in ["signed", "alternative", "related", "x-other"] {
+        let inner = multipart(subtype, "in", &[TEXT, &list]);
+        let deeper = multipart("mixed", "mid", &[&inner]);
+        let other = plain(&["sip:bob@home1.net"]);
+        for part in [&inner, &deeper] {
+            assert_eq!(Case::new(&[part]).refused(), Reason::ListType, "{subtype}");
+            let case = Case::new(&[part, &other]);
+            assert_eq!(case.refused(), Reason::ListType, "{subtype}");
+        }
+        let nested = multipart(subtype, "x", &[&multipart("mixed", "y", &[&list])]);
+        assert_eq!(Case::new(&[&nested, &other]).refused(), Reason::ListType);
+        let mut whole = Case::new(&[TEXT, &list]);
+        whole.content_type = format!("multipart/{subtype};boundary=b1");
+        assert_eq!(whole.refused(), Reason::ListType, "{subtype}");
+        // Without a list inside it is opaque, broken or not.
+        let opaque = multipart(subtype, "in", &["X: recipient-list\r\n\r\nrecipient-list"]);
+        let broken = opaque.replace("--in--", "");
+        for part in [opaque, broken] {
+            let accepted = Case::new(&[&part, &other]).accepted();
+            let content = part.split_once("\r\n\r\n").unwrap().1;
+            assert_eq!(text_of(&accepted), content);
+        }
+    }
+}
+
+#[test]
+fn a_compressed_body_is_refused_by_its_encoding() {
+    // M-6: 415 with Accept-Encoding, not 400.
+    let mut case = Case::new(&[TEXT, &plain(&["sip:bob@home1.net"])]);
+    case.headers = "Content-Encoding: gzip\r\n".to_owned();
+    assert_eq!(case.refused(), Reason::ListType);
+    case.headers = "e: Identity\r\n".to_owned();
+    assert_eq!(case.accepted().count(), 1);
+}
+
+#[test]
+fn a_list_part_without_a_type_is_text_and_no_list() {
+    // U-1, RFC 2045 §5.2.
+    let part = plain(&["sip:bob@home1.net"]);
+    let untyped = part.replace("Content-Type: application/resource-lists+xml\r\n", "");
+    assert_eq!(Case::new(&[TEXT, &untyped]).refused(), Reason::ListType);
+}
+
+#[test]
+fn a_boundary_that_occurs_in_the_payload_is_no_obstacle() {
+    // U-7, M-6: the inner boundary stands in a line of the text, as it may.
+    let payload = "Content-Type: text/plain\r\n\r\n a --in line, in\r\n--inner too";
+    let list = plain(&["sip:bob@home1.net"]);
+    let inner = multipart("mixed", "in", &[payload, &list, TEXT]);
+    let accepted = Case::new(&[&inner]).accepted();
+    assert_eq!(text_of(&accepted), body("in", &[payload, TEXT]));
+}
+
+#[test]
+fn the_compact_type_of_a_part_is_the_type_of_the_message() {
+    // U-7: no fork has a body without a type.
+    let part = "c: text/html\r\nl: 9\r\nX: y\r\nContent-ID:\r\n <a@b>\r\n\r\nhi";
+    let case = Case::new(&[part, &plain(&["sip:bob@home1.net"])]);
+    let accepted = case.accepted();
+    let headers = String::from_utf8(accepted.headers.clone()).unwrap();
+    assert!(headers.contains("\r\nContent-Type: text/html\r\nContent-ID: <a@b>\r\n"));
+    assert!(!headers.contains("X: y") && !headers.contains("Content-Length"));
+    assert_eq!(accepted.body, b"hi");
+}
+
+#[test]
+fn a_list_for_a_group_is_found_in_any_case() {
+    // A-15, U-2; T 66.
+    let part = plain(&["sip:bob@home1.net"]);
+    let odd = part.replace(
+        ": recipient-list",
+        ":\r\n Recipient-LIST ; handling=required",
+    );
+    for part in [&part, &odd] {
+        let case = Case::new(&[TEXT, part]).for_group();
+        assert_eq!(case.refused(), Reason::GroupWithList);
+        let enclosed = multipart("alternative", "in", &[TEXT, part]);
+        let case = Case::new(&[&enclosed]).for_group();
+        assert_eq!(case.refused(), Reason::GroupWithList);
+    }
+    let mut alone = Case::new(&[]).for_group();
+    alone.content_type = "application/resource-lists+xml".to_owned();
+    alone.headers = "Content-Disposition: recipient-list\r\n".to_owned();
+    assert_eq!(alone.refused(), Reason::GroupWithList);
+}
+
+#[test]
+fn a_forged_history_goes_to_no_group_either() {
+    // K-7; T 61.
+    let forged = plain(&["sip:forged@h"]).replace("recipient-list", "Recipient-List-History");
+    let case = Case::new(&[TEXT, &forged]).for_group();
+    let accepted = case.accepted();
+    assert_eq!(accepted.body, b"Draft is ready.");
+    let headers = String::from_utf8(accepted.headers).unwrap();
+    assert!(headers.contains("\r\nContent-Type: text/plain\r\n"));
+    assert_eq!(Case::new(&[&forged]).for_group().refused(), Reason::Body);
+    // Whoever only writes of lists is left alone.
+    let mut text = Case::new(&["\r\nrecipient-list-history"]).for_group();
+    assert_eq!(text.accepted().body, text.body);
+    text.content_type = "text/plain".to_owned();
+    assert_eq!(text.accepted().body, text.body);
+}
+
+#[test]
+fn a_list_that_only_names_the_originator_yields_nobody() {
+    // A-9, A.1 row 11: of a list 400, not the 403 of a group.
+    let mut case = Case::new(&[TEXT, &plain(&["sip:ann@home1.net"])]);
+    assert_eq!(addresses(&case.accepted()), ["sip:ann@home1.net"]);
+    case.policy.skip_originator_of_lists = true;
+    assert_eq!(case.refused(), Reason::NobodyListed);
+}
+
+#[test]
+fn entries_that_name_a_machine_or_hide_control_characters_are_skipped() {
+    // S-7, S-8; T 100.
+    let bad = [
+        "sip:x@127.0.0.1",
+        "sip:x@[::1]",
+        "sip:x@LOCALHOST",
+        "sip:x@localhost.",
+        "sip:x@a.localhost",
+        "sip:x@localhost.localdomain",
+        "sip:x@0x7f000001",
+        "sip:x@127.0.0.0x1",
+        "sip:x@h;maddr=10.0.0.1",
+    ];
+    let mut uris = bad.to_vec();
+    uris.push("sip:bob@home1.net");
+    let case = Case::new(&[TEXT, &plain(&uris)]);
+    assert_eq!(addresses(&case.accepted()), ["sip:bob@home1.net"]);
+    assert_eq!(case.accepted().group.skipped().len(), bad.len());
+    let case = case.lists(|lists| lists.literal_targets = true);
+    assert_eq!(case.accepted().count(), uris.len());
+    let named = |name: &str| {
+        let dee = "<entry uri=\"sip:dee@home1.net\"><display-name>NAME</display-name></entry>";
+        let list = list(&(dee.replace("NAME", name) + &entry("sip:bob@home1.net", "")));
+        Case::new(&[TEXT, &list]).accepted().count()
+    };
+    assert_eq!(named("\r\n  Dee \u{e9}\r\n"), 2);
+    for name in ["D&#13;ee", "D\r\nee", "D&#x9;ee", "D&#127;ee", "D&#x85;ee"] {
+        assert_eq!(named(name), 1, "{name}");
+    }
+}
+
+#[test]
+fn one_bad_entry_refuses_the_message_if_the_setting_says_so() {
+    // X-5.
+    for bad in [
+        "mailto:x@h",
+        "sip:a b@h",
+        "tel:5551",
+        "sips:x@h",
+        "sip:x@10.0.0.1",
+    ] {
+        let list = plain(&["sip:bob@home1.net", bad]);
+        let case = Case::new(&[TEXT, &list]);
+        assert_eq!(addresses(&case.accepted()), ["sip:bob@home1.net"], "{bad}");
+        let case = case.lists(|lists| lists.rejects_bad_entries = true);
+        assert_eq!(case.refused(), Reason::BadEntry, "{bad}");
+    }
+    let twice = plain(&["sip:bob@home1.net", "SIP:bob@HOME1.net"]);
+    let case = Case::new(&[TEXT, &twice]).lists(|lists| lists.rejects_bad_entries = true);
+    assert_eq!(case.accepted().count(), 1);
+}
+
+#[test]
+fn a_skipped_entry_says_nothing_of_the_one_that_it_equals() {
+    // S-7, K-3: it might make a bcc recipient visible.
+    let hidden = "<entry uri=\"sip:bob@home1.net\" cp:copyControl=\"to\">\
+        <display-name>&#1;</display-name></entry>";
+    let case = Case::new(&[
+        TEXT,
+        &list(&(hidden.to_owned() + &entry("sip:bob@home1.net", ""))),
+    ]);
+    assert_eq!(case.accepted().body, b"Draft is ready.");
+}
+
+#[test]
+fn the_groups_of_a_list_are_named_in_the_answer() {
+    // H-4, U-13; T 84. RFC 5318.
+    let list = plain(&[
+        "sip:bob@home1.net",
+        "sip:%68ikers@IM.home1.net;x=y?Subject=z",
+        "sip:listsvc@im.home1.net",
+    ]);
+    let refusal = Case::new(&[TEXT, &list]).refusal();
+    assert_eq!(refusal.reason, Reason::GroupListed);
+    let headers = String::from_utf8(refusal.headers("h")).unwrap();
+    let line =
+        "P-Refused-URI-List: <sip:%68ikers@IM.home1.net;x=y>, <sip:listsvc@im.home1.net>\r\n";
+    assert!(headers.starts_with(line), "{headers}");
+}
+
+#[test]
+fn an_answer_that_names_recipients_still_fits_a_datagram() {
+    // U-12: a hundred long addresses are more than UDP takes.
+    let users: Vec<String> = (0..100)
+        .map(|n| format!("sip:{n}{}@home1.net", "u".repeat(500)))
+        .collect();
+    let uris: Vec<&str> = users.iter().map(String::as_str).collect();
+    let mut case = Case::new(&[TEXT, &plain(&uris)]);
+    case.policy.access.consent = true;
+    let refusal = case.refusal();
+    assert_eq!(refusal.reason, Reason::NoConsent);
+    assert!((3500..4100).contains(&refusal.named.len()));
+}
+
+#[test]
+fn a_list_of_64_kib_is_read_and_one_byte_more_is_too_long() {
+    // S-3, X-4; T 83.
+    let entry = entry("sip:bob@home1.net", "");
+    let length = (HEAD.to_owned() + &entry + TAIL).len();
+    let filled = |total: usize| list(&(entry.clone() + &" ".repeat(total - length)));
+    assert_eq!(Case::new(&[TEXT, &filled(65536)]).accepted().count(), 1);
+    let case = Case::new(&[TEXT, &filled(65537)]);
+    assert_eq!(case.refused(), Reason::ListTooLong);
+    assert_eq!(case.refused().code(), 413);
+}
+
+#[test]
+fn the_limits_of_entries_and_recipients_count_what_they_say() {
+    // S-3; T 82.
+    let many = |count: usize, distinct: usize| {
+        let uris: Vec<String> = (0..count)
+            .map(|n| format!("sip:m{}@h", n % distinct))
+            .collect();
+        let uris: Vec<&str> = uris.iter().map(String::as_str).collect();
+        Case::new(&[TEXT, &plain(&uris)])
+    };
+    assert_eq!(many(100, 100).accepted().count(), 100);
+    assert_eq!(many(101, 101).refused(), Reason::TooManyRecipients);
+    assert_eq!(many(1000, 100).accepted().count(), 100);
+    assert_eq!(many(1001, 1).refused(), Reason::TooManyRecipients);
+}
+
+#[test]
+fn a_thousand_addresses_that_look_alike_take_no_time() {
+    // X-4, C-2: all in one bucket, each compared with those before it.
+    let uris: Vec<String> = (0..1000)
+        .map(|n| format!("sip:a@h;b=1;c=1;d=1;e=1;f=1;x={n}"))
+        .collect();
+    let uris: Vec<&str> = uris.iter().map(String::as_str).collect();
+    let case = Case::new(&[TEXT, &plain(&uris)]);
+    let start = Instant::now();
+    let accepted = case.accepted();
+    assert!(
+        start.elapsed() < Duration::from_millis(50),
+        "{:?}",
+        start.elapsed()
+    );
+    // What is left out is told.
+    assert_eq!(accepted.count(), 16);
+    assert_eq!(accepted.group.skipped().len(), 984);
+}
+
+#[test]
+fn one_address_a_thousand_times_is_one() {
+    let case = Case::new(&[TEXT, &plain(&["sip:a@h"; 1000])]);
+    assert_eq!(case.accepted().count(), 1);
+}
+
+#[test]
+fn a_request_uri_that_names_a_body_part_is_refused() {
+    // A-4; T 24.
+    let mut case = Case::new(&[TEXT]);
+    for uri in ["cid:x", "CID:x@y"] {
+        case.uri = uri.to_owned();
+        assert_eq!(case.refused(), Reason::Scheme);
+        assert_eq!(Reason::Scheme.code(), 416);
+    }
+    for (uri, method) in [("mid:x", "MESSAGE"), ("cid:x", "OPTIONS")] {
+        case.uri = uri.to_owned();
+        let message = String::from_utf8(case.message()).unwrap();
+        let message = message.replace("MESSAGE", method);
+        assert!(recognise(&case.policy, message.as_bytes()).is_err());
+    }
+    case.uri = "cid:x".to_owned();
+    let message = String::from_utf8(case.message()).unwrap();
+    let others = message.replace("+g.oma.sip-im", "audio");
+    let left = recognise(&case.policy, others.as_bytes());
+    assert!(matches!(left, Err(NotOurs::NoImTag)));
+}
+
+#[test]
+fn the_list_parameter_points_at_a_part_whatever_its_disposition() {
+    // A-4; T 23.
+    let named = plain(&["sip:dee@home1.net"])
+        .replace("Content-Disposition: recipient-list", "Content-ID: <l1@h>");
+    let other = plain(&["sip:bob@home1.net"]);
+    for (parameter, recipients) in [
+        (";list=cid:l1%40h", Some(2)),
+        (";x=y;LIST=CID:l1%40h", Some(2)),
+        (";list=cid:l2%40h", None),
+        (";list=cid:", None),
+        (";list=l1%40h", None),
+        (";list", None),
+        ("", Some(1)),
+    ] {
+        let case = Case::new(&[TEXT, &named, &other]);
+        let mut case = case.lists(|lists| lists.draft_parameter = true);
+        case.uri += parameter;
+        match recipients {
+            Some(count) => assert_eq!(case.accepted().count(), count, "{parameter}"),
+            None => assert_eq!(case.refused(), Reason::NoList, "{parameter}"),
+        }
+        let case = case.lists(|lists| lists.draft_parameter = false);
+        assert_eq!(case.accepted().count(), 1, "{parameter}");
+    }
+    // Without any other list, in a nested body, and for a group.
+    let inner = multipart("mixed", "in", &[&named]);
+    let mut case = Case::new(&[TEXT, &inner]).lists(|lists| lists.draft_parameter = true);
+    case.uri += ";list=cid:l1%40h";
+    assert_eq!(addresses(&case.accepted()), ["sip:dee@home1.net"]);
+    case.uri = "sip:hikers@im.home1.net;list=cid:l1%40h".to_owned();
+    assert_eq!(case.refused(), Reason::GroupWithList);
+}
+
+#[test]
+fn a_bcc_recipient_finds_himself_and_no_other_of_them() {
+    // K-5.
+    let entries = [
+        entry("sip:bob@home1.net", "cp:copyControl=\"to\""),
+        entry(
+            "sip:d&amp;e@home1.net",
+            "cp:copyControl=\"bcc\" cp:anonymize=\"true\"",
+        ),
+        entry("sip:fay@home1.net", ""),
+    ];
+    let case = Case::new(&[TEXT, &list(&entries.concat())]);
+    let case = case.lists(|lists| lists.shows_own_bcc = true);
+    let accepted = case.accepted();
+    let bcc = "<entry uri=\"sip:d&amp;e@home1.net\" cp:copyControl=\"bcc\"/>\r\n</list>";
+    for fork in forks(&accepted) {
+        let text = whole(&fork);
+        let own = String::from_utf8_lossy(fork.recipient).into_owned();
+        let body = text.split_once("\r\n\r\n").unwrap().1;
+        let length = format!("\r\nContent-Length: {}\r\n", body.len());
+        assert!(text.contains(&length), "{text}");
+        assert_eq!(text.contains(bcc), own.contains("d&e"), "{text}");
+        assert_eq!(body.contains("fay"), own.contains("fay"), "{text}");
+        assert!(
+            body.contains("bob@home1.net\" cp:copyControl=\"to\""),
+            "{text}"
+        );
+        assert!(body.contains("</list></resource-lists>\r\n--cimf-"));
+    }
+    // Nobody but bcc: each has a history of his own entry alone.
+    let case = Case::new(&[TEXT, &plain(&["sip:bob@home1.net", "sip:fay@home1.net"])]);
+    assert_eq!(case.accepted().body, b"Draft is ready.");
+    let case = case.lists(|lists| lists.shows_own_bcc = true);
+    let accepted = case.accepted();
+    for fork in forks(&accepted) {
+        let own = String::from_utf8_lossy(fork.recipient);
+        let entry = format!("<list>\r\n<entry uri=\"{own}\" cp:copyControl=\"bcc\"/>\r\n</list>");
+        let body = String::from_utf8(fork.body().into_owned()).unwrap();
+        assert!(body.contains(&entry), "{body}");
+    }
+}
+
+#[test]
+fn a_group_tells_its_members_of_each_other_if_the_setting_says_so() {
+    // K-7.
+    let mut case = Case::new(&[]).for_group();
+    case.content_type = "text/plain".to_owned();
+    case.headers = "Content-Language: en\r\n".to_owned();
+    case.body = b"Trail closed.\0".to_vec();
+    assert_eq!(case.accepted().body, case.body);
+    let mut case = case.lists(|lists| lists.group_history = true);
+    let accepted = case.accepted();
+    let text = text_of(&accepted);
+    let part = "\r\nContent-Language: en\r\nContent-Type: text/plain\r\n\r\nTrail closed.\0\r\n--";
+    assert!(text.contains(part), "{text}");
+    for uri in &case.members {
+        assert!(
+            text.contains(&format!("\"{uri}\" cp:copyControl=\"to\"/>")),
+            "{text}"
+        );
+    }
+    let headers = String::from_utf8(accepted.headers).unwrap();
+    assert!(!headers.contains("Content-Language") && headers.contains("multipart/mixed"));
+    case.body.clear();
+    assert_eq!(case.accepted().body, b"");
+}
+
+#[test]
+fn a_list_may_choose_among_the_members() {
+    // A-15.
+    let entries = [
+        entry("sip:stranger@home2.net", "cp:copyControl=\"to\""),
+        entry("tel:+1-555-123-0003", "cp:copyControl=\"to\""),
+        entry("sip:%62ob@home1.net", ""),
+    ];
+    let case = Case::new(&[TEXT, &list(&entries.concat())]).for_group();
+    let case = case.lists(|lists| lists.group_with_list = GroupWithList::Intersect);
+    let accepted = case.accepted();
+    assert_eq!(
+        addresses(&accepted),
+        ["tel:+15551230003", "sip:bob@home1.net"]
+    );
+    let text = text_of(&accepted);
+    assert!(text.contains("\"tel:+15551230003\" cp:copyControl=\"to\""));
+    assert!(!text.contains("stranger") && !text.contains("bob") && !text.contains("cho"));
+    // Whom the administrator has made a member may be a machine, S-8.
+    let mut case = Case::new(&[TEXT, &plain(&["sip:gate@192.0.2.1"])]).for_group();
+    case.members.push("sip:gate@192.0.2.1");
+    let case = case.lists(|lists| lists.group_with_list = GroupWithList::Intersect);
+    assert_eq!(addresses(&case.accepted()), ["sip:gate@192.0.2.1"]);
+    let nobody = Case::new(&[TEXT, &plain(&["sip:stranger@home2.net"])]).for_group();
+    let nobody = nobody.lists(|lists| lists.group_with_list = GroupWithList::Intersect);
+    assert_eq!(nobody.refused(), Reason::NobodyListed);
+    let alone = Case::new(&[TEXT, &plain(&["sip:ann@home1.net"])]).for_group();
+    let alone = alone.lists(|lists| lists.group_with_list = GroupWithList::Intersect);
+    assert_eq!(alone.refused(), Reason::NoRecipients);
+}
+
+#[test]
+fn a_list_may_add_to_the_members_whom_a_service_would_send_to() {
+    // A-15, H-4, U-12, A-7.
+    let union = |uris: &[&str]| {
+        let case = Case::new(&[TEXT, &plain(uris)]).for_group();
+        case.lists(|lists| lists.group_with_list = GroupWithList::Union)
+    };
+    let members = ["sip:bob@home1.net", "sip:cho@home1.net", "tel:+15551230003"];
+    let case = union(&["sip:dee@home1.net", "SIP:bob@HOME1.net", "sip:x@10.0.0.1"]);
+    let accepted = case.accepted();
+    assert_eq!(addresses(&accepted)[..3], members);
+    assert_eq!(addresses(&accepted)[3..], ["sip:dee@home1.net"]);
+    assert_eq!(accepted.group.skipped().len(), 1);
+    let case = union(&["sip:bob@home1.net", "mailto:x@h"]);
+    assert_eq!(addresses(&case.accepted()), members);
+    let case = union(&["sip:listsvc@im.home1.net"]);
+    assert_eq!(case.refused(), Reason::GroupListed);
+    let mut case = union(&["sip:dee@home1.net", "sip:bob@home1.net"]);
+    case.policy.access.consent = true;
+    let refusal = case.refusal();
+    assert_eq!(refusal.reason, Reason::NoConsent);
+    assert_eq!(refusal.named, b"<sip:dee@home1.net>");
+    let mut case = union(&["sip:dee@home1.net"]);
+    case.policy.addressing.domains = vec!["im.home1.net".to_owned()];
+    assert_eq!(case.refused(), Reason::NotAuthorised);
+    let mut case = union(&["sip:bob@home1.net"]);
+    case.policy.addressing.domains = vec!["im.home1.net".to_owned()];
+    assert_eq!(addresses(&case.accepted()), members);
+}
+
+#[test]
+fn an_entry_may_set_the_headers_that_the_administrator_names() {
+    // U-9, S-7: its own take the place of the message's, for that recipient alone.
+    let entries = [
+        entry(
+            "sip:bob@home1.net?s=F%C3%BCr%20Bob&amp;Route=x&amp;Priority=urgent",
+            "",
+        ),
+        entry("sip:bob@home1.net?Subject=twice", ""),
+        entry("sip:cho@home1.net", ""),
+        entry("sip:dee@home1.net?Priority=a%20b", ""),
+        entry("sip:eve@home1.net?Subject=%ff", ""),
+        entry("sip:fay@home1.net?Subject=%0d%0aRoute:x", ""),
+        entry("sip:gus@home1.net?Body=x&amp;To=sip:x%40y", ""),
+    ];
+    let mut case = Case::new(&[TEXT, &list(&entries.concat())]);
+    case.headers = "Subject: all\r\nPriority: normal\r\nOrganization: o\r\n".to_owned();
+    let none = case.accepted();
+    assert!(
+        forks(&none)
+            .iter()
+            .all(|fork| whole(fork).contains("\r\nSubject: all\r\n"))
+    );
+    let case = case.lists(|lists| {
+        lists.uri_headers = vec!["Subject".to_owned(), "Priority".to_owned()];
+    });
+    let accepted = case.accepted();
+    let texts: Vec<_> = forks(&accepted).iter().map(whole).collect();
+    assert_eq!(texts.len(), 3);
+
+    for (text, subject, priority) in [
+        (&texts[0], "F\u{fc}r Bob", "urgent"),
+        (&texts[1], "all", "normal"),
+        (&texts[2], "all", "normal"),
+    ] {
+        let rows = |name: &str| text.matches(&format!("\r\n{name}: ")).count();
+        assert_eq!(
+            (rows("Subject"), rows("Priority"), rows("Route")),
+            (1, 1, 0),
+            "{text}"
+        );
+        assert!(
+            text.contains(&format!("\r\nSubject: {subject}\r\n")),
+            "{text}"
+        );
+        assert!(
+            text.contains(&format!("\r\nPriority: {priority}\r\n")),
+            "{text}"
+        );
+        assert!(text.contains("\r\nOrganization: o\r\n"));
+    }
+}

@@ -1,0 +1,231 @@
+//! Reading URIs: the grammar of RFC 3261 §25.1, as strict as it is written.
+
+use super::{MAX_PARAMETERS, SipUri, Uri};
+use crate::sip::Malformed;
+use crate::sip::escape::first_bad;
+use crate::sip::tel::TelUri;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+const PART: &str = "URI";
+
+impl<'a> Uri<'a> {
+    /// Reads the whole of `text` as one URI.
+    pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
+        let colon = memchr::memchr(b':', text)
+            .ok_or_else(|| Malformed::at(PART, text, text.len(), "a scheme and a colon"))?;
+        let (scheme, rest) = (&text[..colon], &text[colon + 1..]);
+        let shifted = |error: Malformed| Malformed {
+            offset: error.offset + colon + 1,
+            ..error
+        };
+        if scheme.eq_ignore_ascii_case(b"sip") || scheme.eq_ignore_ascii_case(b"sips") {
+            return SipUri::parse_rest(scheme.len() == 4, rest)
+                .map(Self::Sip)
+                .map_err(shifted);
+        }
+        if scheme.eq_ignore_ascii_case(b"tel") {
+            return TelUri::parse(rest).map(Self::Tel).map_err(shifted);
+        }
+        let good = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+        if !scheme.first().is_some_and(u8::is_ascii_alphabetic) || !scheme.iter().all(good) {
+            return Err(Malformed::at(PART, text, 0, "a scheme"));
+        }
+        let allowed = |byte: u8| b"/?#[]@!$&'()*+,;=:".contains(&byte);
+        if let Some(bad) = first_bad(rest, allowed) {
+            return Err(shifted(Malformed::at(PART, rest, bad, "a URI character")));
+        }
+        if scheme.eq_ignore_ascii_case(b"urn") {
+            return Ok(Self::Urn(rest));
+        }
+        Ok(Self::Other { scheme, rest })
+    }
+}
+
+impl<'a> SipUri<'a> {
+    fn parse_rest(secure: bool, text: &'a [u8]) -> Result<Self, Malformed> {
+        let (userinfo, host_start) = match memchr::memchr(b'@', text) {
+            Some(at) => (Some(&text[..at]), at + 1),
+            None => (None, 0),
+        };
+        let (user, password) = match userinfo {
+            Some(userinfo) => {
+                let (user, password) = parse_userinfo(text, userinfo)?;
+                (Some(user), password)
+            }
+            None => (None, None),
+        };
+        let hostport_end = text[host_start..]
+            .iter()
+            .position(|byte| matches!(byte, b';' | b'?'))
+            .map_or(text.len(), |at| host_start + at);
+        let (host, port) = parse_hostport(text, host_start, hostport_end)?;
+        let headers_start =
+            memchr::memchr(b'?', &text[hostport_end..]).map(|at| hostport_end + at + 1);
+        let parameters_end = headers_start.map_or(text.len(), |start| start - 1);
+        let parameters = text
+            .get(hostport_end + 1..parameters_end)
+            .unwrap_or_default();
+        if hostport_end < parameters_end {
+            check_parameters(text, hostport_end + 1, parameters)?;
+        }
+        let headers = &text[headers_start.unwrap_or(text.len())..];
+        if headers_start.is_some() {
+            check_headers(text, headers)?;
+        }
+        Ok(Self {
+            secure,
+            user,
+            password,
+            host,
+            port,
+            parameters,
+            headers,
+            is_address: false,
+        })
+    }
+}
+
+pub(super) fn split_value(piece: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match memchr::memchr(b'=', piece) {
+        Some(at) => (&piece[..at], Some(&piece[at + 1..])),
+        None => (piece, None),
+    }
+}
+
+fn parse_userinfo<'a>(
+    text: &'a [u8],
+    userinfo: &'a [u8],
+) -> Result<(&'a [u8], Option<&'a [u8]>), Malformed> {
+    let colon = memchr::memchr(b':', userinfo);
+    let user = &userinfo[..colon.unwrap_or(userinfo.len())];
+    let password = colon.map(|at| &userinfo[at + 1..]);
+    if user.is_empty() {
+        return Err(Malformed::at(PART, text, 0, "a user before the '@'"));
+    }
+    if let Some(bad) = first_bad(user, |byte| b"&=+$,;?/".contains(&byte)) {
+        return Err(Malformed::at(PART, text, bad, "a character of a user"));
+    }
+    let bad = password.and_then(|it| first_bad(it, |byte| b"&=+$,".contains(&byte)));
+    if let Some(bad) = bad {
+        let offset = user.len() + 1 + bad;
+        return Err(Malformed::at(PART, text, offset, "a password character"));
+    }
+    Ok((user, password))
+}
+
+fn parse_hostport(
+    text: &[u8],
+    start: usize,
+    end: usize,
+) -> Result<(&[u8], Option<u16>), Malformed> {
+    let hostport = &text[start..end];
+    let host_len = match hostport.first() {
+        Some(b'[') => memchr::memchr(b']', hostport).map_or(hostport.len(), |at| at + 1),
+        _ => memchr::memchr(b':', hostport).unwrap_or(hostport.len()),
+    };
+    let (host, port) = hostport.split_at(host_len);
+    check_host(text, start, host)?;
+    if port.is_empty() {
+        return Ok((host, None));
+    }
+    let number = port
+        .strip_prefix(b":")
+        .filter(|digits| digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit))
+        .and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u16>().ok())
+        .filter(|&number| number > 0);
+    match number {
+        Some(number) => Ok((host, Some(number))),
+        None => {
+            let offset = start + host_len;
+            Err(Malformed::at(PART, text, offset, "a port from 1 to 65535"))
+        }
+    }
+}
+
+fn check_host(text: &[u8], start: usize, host: &[u8]) -> Result<(), Malformed> {
+    let good = if host.first() == Some(&b'[') {
+        ipv6_address(host).is_some()
+    } else {
+        // An underscore is no hostname character, but deployed names have it.
+        let good = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte);
+        !host.is_empty()
+            && host.iter().all(good)
+            && !matches!(host.first(), Some(b'.' | b'-'))
+            && !host.windows(2).any(|pair| pair == b"..")
+            && (!looks_like_ipv4(host) || ipv4_address(host).is_some())
+    };
+    if good {
+        Ok(())
+    } else {
+        Err(Malformed::at(PART, text, start, "a host name or address"))
+    }
+}
+
+fn looks_like_ipv4(host: &[u8]) -> bool {
+    host.iter()
+        .all(|byte| byte.is_ascii_digit() || *byte == b'.')
+}
+
+fn ipv4_address(host: &[u8]) -> Option<Ipv4Addr> {
+    std::str::from_utf8(host).ok()?.parse().ok()
+}
+
+/// The address in an IPv6 reference, `[2001:db8::1]`.
+pub(in crate::sip) fn ipv6_address(host: &[u8]) -> Option<Ipv6Addr> {
+    let inner = host.strip_prefix(b"[")?.strip_suffix(b"]")?;
+    std::str::from_utf8(inner).ok()?.parse().ok()
+}
+
+fn check_parameters(text: &[u8], start: usize, parameters: &[u8]) -> Result<(), Malformed> {
+    let mut at = start;
+    for (index, piece) in parameters.split(|&byte| byte == b';').enumerate() {
+        if index == MAX_PARAMETERS {
+            return Err(Malformed::at(PART, text, at, "at most 32 parameters"));
+        }
+        let (name, value) = split_value(piece);
+        let allowed = |byte: u8| b"[]/:&+$".contains(&byte);
+        let bad_name = first_bad(name, allowed).or(name.is_empty().then_some(0));
+        if let Some(bad) = bad_name {
+            return Err(Malformed::at(PART, text, at + bad, "a parameter name"));
+        }
+        let bad_value = value.and_then(|it| first_bad(it, allowed).or(it.is_empty().then_some(0)));
+        if let Some(bad) = bad_value {
+            let offset = at + name.len() + 1 + bad;
+            return Err(Malformed::at(PART, text, offset, "a parameter value"));
+        }
+        let earlier = parameters.split(|&byte| byte == b';').take(index);
+        if earlier
+            .map(split_value)
+            .any(|(other, _)| other.eq_ignore_ascii_case(name))
+        {
+            return Err(Malformed::at(PART, text, at, "each parameter only once"));
+        }
+        at += piece.len() + 1;
+    }
+    Ok(())
+}
+
+fn check_headers(text: &[u8], headers: &[u8]) -> Result<(), Malformed> {
+    let start = text.len() - headers.len();
+    let mut at = start;
+    for (index, piece) in headers.split(|&byte| byte == b'&').enumerate() {
+        if index == MAX_PARAMETERS {
+            return Err(Malformed::at(PART, text, at, "at most 32 headers"));
+        }
+        let (name, value) = split_value(piece);
+        let allowed = |byte: u8| b"[]/?:+$".contains(&byte);
+        let bad = first_bad(name, allowed)
+            .or((name.is_empty() || value.is_none()).then_some(0))
+            .or_else(|| Some(name.len() + 1 + first_bad(value?, allowed)?));
+        if let Some(bad) = bad {
+            return Err(Malformed::at(
+                PART,
+                text,
+                at + bad,
+                "a header and its value",
+            ));
+        }
+        at += piece.len() + 1;
+    }
+    Ok(())
+}
