@@ -24,6 +24,8 @@ pub(super) struct Delivery {
     /// Members that get nothing although they could.
     pub excluded: SmallVec<[u32; 2]>,
     pub content: Option<Content>,
+    /// The content without the history of recipients, where there is one.
+    pub without_history: Option<Content>,
 }
 
 impl Delivery {
@@ -55,6 +57,7 @@ impl Delivery {
             excluded: excluded(&group, asker.identity, policy, skip, observer),
             group,
             content: None,
+            without_history: None,
         })
     }
 
@@ -83,7 +86,12 @@ impl Delivery {
         // The hash is keyed, so that no sender can foresee it.
         let boundary = format!("cimf-{:016x}{:016x}", receipt.place, receipt.fingerprint);
         let skip = policy.skip_originator_of_lists;
+        let without_history = history
+            .as_ref()
+            .map(|_| list.content(None, &boundary))
+            .transpose()?;
         Ok(Self {
+            without_history,
             excluded: excluded(&group, identity, policy, skip, observer),
             content: Some(list.content(history.as_deref(), &boundary)?),
             group,

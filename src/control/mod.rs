@@ -8,6 +8,7 @@
 
 pub mod access;
 mod anonymity;
+pub mod capabilities;
 pub mod charging;
 pub mod checks;
 mod content;
@@ -36,11 +37,13 @@ mod recipients;
 pub mod recognition;
 pub mod refusal;
 pub mod rules;
+pub mod size;
 #[cfg(test)]
 mod tests;
 pub mod trust;
 
 pub use access::{Access, ForeignRecipients, Nested, Objection};
+pub use capabilities::Inquiry;
 pub use charging::Charging;
 pub use checks::Check;
 pub use decision::{Accepted, Answer, Decision, Fork};

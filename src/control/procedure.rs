@@ -21,6 +21,7 @@ use super::recent::{Arrival, Circulating, RecentRequests};
 use super::recognition::Recognised;
 use super::refusal::{Reason, Refusal};
 use super::rules::Asker;
+use super::size::fit;
 use super::trust::Source;
 use crate::sip::uri::Form;
 use crate::sip::{HeaderName, NameAddr};
@@ -168,8 +169,12 @@ impl Recognised<'_> {
             headers,
             charging,
         } = copy.share(observer)?;
-        let body = delivery.content.map(|content| content.body);
-        let accepted = Accepted {
+        let body = delivery
+            .content
+            .as_ref()
+            .map(|content| content.body.clone());
+        let without_history = delivery.without_history;
+        let mut accepted = Accepted {
             excluded: delivery.excluded,
             group: delivery.group,
             originator: originator.clone().unwrap_or_default(),
@@ -177,6 +182,7 @@ impl Recognised<'_> {
             headers,
             charging,
             max_breadth: essentials.max_breadth,
+            needs_stream: false,
             body: body.unwrap_or_else(|| request.body.to_vec()),
             receipt,
         };
@@ -185,8 +191,9 @@ impl Recognised<'_> {
             return Err(Reason::NoRecipients.into());
         }
         observer.note(|| Note::fact("", format!("recipients: {}", accepted.count())));
+        fit(&mut accepted, without_history, copy, policy, observer)?;
+        observer.check(Check::Loop);
         if policy.detects_loops {
-            observer.check(Check::Loop);
             let circulating = Circulating {
                 originator: &accepted.originator,
                 target: target.uri().as_bytes(),
@@ -241,7 +248,7 @@ impl Recognised<'_> {
 }
 
 /// The option tag of the URI-list service (U-3), the only one that is understood.
-const LIST_MESSAGE: &[u8] = b"recipient-list-message";
+pub(super) const LIST_MESSAGE: &[u8] = b"recipient-list-message";
 
 /// Row 6: every option that is required is understood, and required where the policy insists on it.
 fn check_require(

@@ -2,7 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use crate::control::{Accepted, Answer, Decision, Fork, Source};
+use super::describe::describe;
+use crate::control::{Accepted, Answer, Decision, Fork, NotOurs, Source};
 use crate::fanout::Counter;
 use crate::server::{Server, Worker};
 
@@ -14,6 +15,8 @@ pub enum ScriptResult {
     Accepted = 1,
     /// Refused, and answered.
     Refused = 2,
+    /// No message, but an OPTIONS about a group or service, and answered.
+    Described = 3,
     /// A retransmission: the proxy has answered it again, and the script ends.
     Stop = 0,
     /// Not ours: nothing was answered.
@@ -55,6 +58,7 @@ pub fn handle(
 ) -> ScriptResult {
     let message = match server.recognise(bytes) {
         Ok(message) => message,
+        Err(NotOurs::Method) => return describe(server, worker, proxy, bytes),
         Err(reason) => {
             log::debug!("left to the script: {reason}");
             return ScriptResult::NotOurs;

@@ -204,6 +204,7 @@ unsafe fn handle_message(message: *mut SipMsg, identity: *mut c_void) -> ScriptR
         transactions: &module.transactions,
         message,
         next_hop: module.server.next_hop(),
+        stream_next_hop: module.server.stream_next_hop(),
     };
     handle(module.server, worker, &mut request, bytes, &source)
 }
