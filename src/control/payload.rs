@@ -6,7 +6,7 @@ use super::observer::{Note, Observer, Unobserved};
 use super::refusal::Reason;
 use crate::sip::list_error::{ListError, ListErrorKind};
 use crate::sip::media_type::{Disposition, MediaType};
-use crate::sip::multipart::{Part, content_type, parts, write_parts};
+use crate::sip::multipart::{Part, content_type, join_parts, parts, write_parts};
 use crate::sip::resource_list::{MAX_BYTES, ResourceList};
 use crate::sip::text::unfold;
 use crate::sip::transfer::{TransferError, decoded};
@@ -223,7 +223,7 @@ impl<'o, O: Observer> Reading<'o, O> {
         let content = part.bytes.len() - part.content.len();
         let mut bytes = part.bytes[..content].to_vec();
         let whole: Vec<&[u8]> = kept.iter().map(|kept| kept.bytes.as_ref()).collect();
-        write_parts(&whole, &boundary, &mut bytes).map_err(body)?;
+        join_parts(&whole, &boundary, &mut bytes);
         Ok(Some(Some(Kept {
             bytes: Cow::Owned(bytes),
             head: part.head.len(),

@@ -1,6 +1,7 @@
 //! Decisions about whole messages: the order of table A.1, and the content of forks.
 
 mod observed;
+mod rows;
 
 use super::*;
 use crate::sip::SipUri;
@@ -316,6 +317,7 @@ fn what_h_1_names_is_copied_and_nothing_else() {
         "Request-Disposition: no-fork",
         "P-Preferred-Identity: <sip:ann@home1.net>",
         "P-Access-Network-Info: x",
+        "P-Access-Network-Info: 3GPP2-1X-HRPD;ci-3gpp2=1",
         "P-Visited-Network-ID: x",
         "P-Served-User: <sip:ann@home1.net>",
         "History-Info: <sip:x@h>",

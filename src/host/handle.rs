@@ -1,19 +1,21 @@
-//! `cimf_handle()`: one message from its bytes to the forks, the same in every proxy.
+//! One message from its bytes to the forks in three steps, the same in every proxy: `cimf_check()`,
+//! `cimf_reply()`, `cimf_fork()`; `cimf_handle()` is the three in a row.
 
 #![forbid(unsafe_code)]
 
 use super::describe::describe;
+use super::verdict::{Progress, Verdict};
 use crate::control::{Accepted, Answer, Decision, Fork, NotOurs, Source};
 use crate::fanout::Counter;
 use crate::server::{Server, Worker};
 
-/// What a script gets from `cimf_handle()`.
+/// What a script gets from `cimf_handle()` and from each of its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum ScriptResult {
-    /// Answered 202, and sent to the members.
+    /// Answered 202, and sent to the members; from a check: to be accepted.
     Accepted = 1,
-    /// Refused, and answered.
+    /// Refused, and answered; from a check: to be refused.
     Refused = 2,
     /// No message, but an OPTIONS about a group or service, and answered.
     Described = 3,
@@ -21,7 +23,7 @@ pub enum ScriptResult {
     Stop = 0,
     /// Not ours: nothing was answered.
     NotOurs = -1,
-    /// An internal error: nothing was answered.
+    /// An internal error, or a step that is not the next one: nothing was answered or sent.
     InternalError = -2,
 }
 
@@ -48,36 +50,82 @@ pub trait Proxy {
     fn send(&mut self, fork: &Fork<'_>, message: u64) -> bool;
 }
 
-/// Checks the request in `bytes`, answers it, and sends it to the members.
+/// Checks the request in `bytes`, answers it, and sends it to the members. The verdict is there to be
+/// read.
 pub fn handle(
     server: &Server,
     worker: &mut Worker,
     proxy: &mut impl Proxy,
     bytes: &[u8],
     source: &Source<'_>,
-) -> ScriptResult {
+) -> (ScriptResult, Option<Verdict>) {
+    let mut verdict = match check(server, worker, proxy, bytes, source) {
+        Ok(verdict) => verdict,
+        Err(result) => return (result, None),
+    };
+    let mut result = reply(server, proxy, &mut verdict);
+    if result == ScriptResult::Accepted {
+        result = fork(server, worker, proxy, &mut verdict);
+    }
+    (result, Some(verdict))
+}
+
+/// Checks the request in `bytes` and answers nothing, but for the repetition of a request that was
+/// accepted and an OPTIONS about a group or service: there is nothing to decide about them.
+///
+/// The request has a transaction then, so that repetitions that come before the script has decided
+/// are told apart, and whatever the script answers in it is repeated for them.
+pub fn check(
+    server: &Server,
+    worker: &mut Worker,
+    proxy: &mut impl Proxy,
+    bytes: &[u8],
+    source: &Source<'_>,
+) -> Result<Verdict, ScriptResult> {
     let message = match server.recognise(bytes) {
         Ok(message) => message,
-        Err(NotOurs::Method) => return describe(server, worker, proxy, bytes),
+        Err(NotOurs::Method) => return Err(describe(server, worker, proxy, bytes)),
         Err(reason) => {
             log::debug!("left to the script: {reason}");
-            return ScriptResult::NotOurs;
+            return Err(ScriptResult::NotOurs);
         }
     };
     let transaction = proxy.transaction();
     if transaction == Transaction::Retransmission {
         server.counters().add(Counter::Retransmissions);
-        return ScriptResult::Stop;
+        return Err(ScriptResult::Stop);
     }
     let decision = worker.decide(server, &message, source);
     if transaction == Transaction::Impossible && !matches!(decision, Decision::Refused(_)) {
         log::error!(
             "the proxy made no transaction for a message that is well formed, nothing is sent"
         );
-        return ScriptResult::InternalError;
+        return Err(ScriptResult::InternalError);
     }
     let answer = server.answer(&message, &decision, source);
-    if !proxy.reply(&answer, transaction) {
+    let mut verdict = Verdict {
+        decision,
+        answer,
+        transaction,
+        progress: Progress::Checked,
+    };
+    match verdict.result() {
+        ScriptResult::Stop => Err(reply(server, proxy, &mut verdict)),
+        _ => Ok(verdict),
+    }
+}
+
+/// Answers a request as its verdict says.
+pub fn reply(server: &Server, proxy: &mut impl Proxy, verdict: &mut Verdict) -> ScriptResult {
+    if verdict.progress != Progress::Checked {
+        log::error!("cimf_reply(): the message has been answered already");
+        return ScriptResult::InternalError;
+    }
+    verdict.progress = Progress::Ended;
+    let Verdict {
+        decision, answer, ..
+    } = &*verdict;
+    if !proxy.reply(answer, verdict.transaction) {
         // A refusal that a broken request lets nobody answer is nobody's loss.
         let level = match decision {
             Decision::Refused(_) => log::Level::Info,
@@ -90,19 +138,43 @@ pub fn handle(
         );
         return ScriptResult::InternalError;
     }
-    match decision {
-        Decision::Accepted(accepted) => {
-            send_all(server, worker, proxy, &accepted);
-            ScriptResult::Accepted
-        }
-        Decision::Repeated => ScriptResult::Stop,
-        Decision::Refused(_) => ScriptResult::Refused,
+    if let Decision::Accepted(accepted) = decision {
+        verdict.progress = Progress::Answered(server.answered(accepted));
     }
+    verdict.result()
 }
 
-/// Sends the forks of a message that has been answered, and counts what the proxy did not take.
-fn send_all(server: &Server, worker: &mut Worker, proxy: &mut impl Proxy, accepted: &Accepted) {
-    let message = server.answered(accepted);
+/// Sends an accepted message that has been answered 202 to its recipients, never before.
+pub fn fork(
+    server: &Server,
+    worker: &mut Worker,
+    proxy: &mut impl Proxy,
+    verdict: &mut Verdict,
+) -> ScriptResult {
+    let Progress::Answered(number) = verdict.progress else {
+        let state = match (verdict.progress, &verdict.decision) {
+            (Progress::Ended, Decision::Refused(_)) => return ScriptResult::Refused,
+            (Progress::Checked, _) => "has not been answered: cimf_reply() comes first",
+            _ => "has been sent already, or could not be answered",
+        };
+        log::error!("cimf_fork(): the message {state}; nothing is sent");
+        return ScriptResult::InternalError;
+    };
+    verdict.progress = Progress::Ended;
+    if let Decision::Accepted(accepted) = &verdict.decision {
+        send_all(server, worker, proxy, accepted, number);
+    }
+    verdict.result()
+}
+
+/// Sends the forks of the message with this number, and counts what the proxy did not take.
+fn send_all(
+    server: &Server,
+    worker: &mut Worker,
+    proxy: &mut impl Proxy,
+    accepted: &Accepted,
+    message: u64,
+) {
     let mut refused = 0;
     for recipient in accepted.recipients() {
         let fork = accepted.fork(recipient, &mut worker.identifiers);

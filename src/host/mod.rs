@@ -8,5 +8,7 @@ pub mod describe;
 pub mod handle;
 pub mod kamailio;
 mod symbol;
+pub mod verdict;
 
-pub use handle::{Proxy, ScriptResult, Transaction, handle};
+pub use handle::{Proxy, ScriptResult, Transaction, check, fork, handle, reply};
+pub use verdict::{Fact, Value, Verdict};

@@ -156,6 +156,13 @@ pub fn write_parts(parts: &[&[u8]], boundary: &[u8], out: &mut Vec<u8>) -> Resul
         let expected = "a boundary that stands in no part";
         return Err(Malformed::at(PART, boundary, 0, expected));
     }
+    join_parts(parts, boundary, out);
+    Ok(())
+}
+
+/// Appends a body of whole parts under the boundary that has divided them before: no part has a line
+/// of it, though the word itself, if it is short, may well occur.
+pub fn join_parts(parts: &[&[u8]], boundary: &[u8], out: &mut Vec<u8>) {
     let bytes: usize = parts.iter().map(|part| part.len()).sum();
     out.reserve(bytes + (parts.len() + 1) * (boundary.len() + 8));
     for part in parts {
@@ -168,7 +175,6 @@ pub fn write_parts(parts: &[&[u8]], boundary: &[u8], out: &mut Vec<u8>) -> Resul
     out.extend_from_slice(b"--");
     out.extend_from_slice(boundary);
     out.extend_from_slice(b"--\r\n");
-    Ok(())
 }
 
 /// The Content-Type value of a body that [`write_parts`] made. `boundary` must need no backslash.
@@ -269,6 +275,18 @@ mod tests {
         let mut out = b"before".to_vec();
         assert!(write_parts(&[b"\r\nx", b"\r\nabb1c"], b"b1", &mut out).is_err());
         assert_eq!(out, b"before");
+    }
+
+    #[test]
+    fn parts_are_joined_again_under_their_own_boundary_even_if_the_word_occurs() {
+        // U-7.
+        let body =
+            "--in\r\nContent-Type: text/plain\r\n\r\nin\r\n--inx\r\n--in\r\n\r\n2\r\n--in--\r\n";
+        let parts = read(body, "in").unwrap();
+        let whole: Vec<&[u8]> = parts.iter().map(|part| part.bytes).collect();
+        let mut out = Vec::new();
+        join_parts(&whole, b"in", &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), body);
     }
 
     #[test]

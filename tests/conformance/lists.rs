@@ -8,10 +8,10 @@ use crate::support::rig::{Rig, Setup};
 use crate::support::sip::{Message, find};
 
 pub const SERVICE: &str = "sip:listsvc@im.home1.net";
-const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<resource-lists \
+pub const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<resource-lists \
     xmlns=\"urn:ietf:params:xml:ns:resource-lists\" \
     xmlns:cp=\"urn:ietf:params:xml:ns:copycontrol\"><list>\r\n";
-const TAIL: &str = "</list></resource-lists>";
+pub const TAIL: &str = "</list></resource-lists>";
 pub const TEXT: &str = "Content-Type: text/plain;charset=UTF-8\r\n\r\nDraft is ready.";
 
 pub fn start(setup: Setup) -> Rig {
@@ -46,7 +46,7 @@ pub fn message(client: &Client, parts: &[&str]) -> Request {
     with_body(client, body.as_bytes())
 }
 
-fn with_body(client: &Client, body: &[u8]) -> Request {
+pub fn with_body(client: &Client, body: &[u8]) -> Request {
     let another = Request::another(client);
     let mut request = Request::from_file("2-F1-message-in.sip")
         .set("Via", another.value("Via"))

@@ -19,6 +19,7 @@ mod hostile;
 mod identity;
 mod identity_modes;
 mod ims_as;
+mod list_parts;
 mod lists;
 mod loops;
 mod members;
@@ -26,12 +27,15 @@ mod next_hop;
 mod notifications;
 mod numbers;
 mod options;
+mod outcomes;
 mod preferences;
 mod repetition;
 mod rules;
 mod script;
+mod service_rules;
 mod size;
 mod start;
+mod steps;
 mod workers;
 
 /// Makes each case a test over UDP and a test over TCP, but for those that only datagrams can show.
@@ -154,6 +158,23 @@ both {
         the_same_request_on_another_branch_is_merged,
         a_retransmission_after_tm_has_forgotten_is_still_absorbed,
     }
+    steps::{
+        the_three_steps_do_what_cimf_handle_does,
+        a_script_reads_the_verdict_on_an_accepted_message,
+        a_script_reads_the_verdict_on_a_refused_message,
+        a_script_reads_the_verdict_after_cimf_handle,
+        a_script_answers_for_itself,
+        the_script_of_the_readme_works,
+        an_identity_of_the_script_is_checked,
+        nothing_is_sent_before_the_202,
+        each_step_is_taken_once,
+        after_an_answer_of_the_script_nothing_is_sent,
+        a_verdict_ends_with_its_message,
+        a_message_that_is_answered_and_not_sent_is_logged_at_once,
+        the_steps_belong_to_request_route,
+        what_is_not_ours_has_no_verdict,
+        a_repetition_after_tm_has_forgotten_is_answered_by_the_check,
+    }
     script::{
         a_transaction_that_the_script_has_made_is_used,
         elsewhere_than_in_request_route_a_message_is_not_ours,
@@ -212,6 +233,32 @@ both {
         preferences_are_copied_on_request,
         t63_the_option_tag_is_insisted_on_where_it_is_configured,
     }
+    list_parts::{
+        a_list_is_found_however_it_is_written,
+        a_list_that_may_not_be_taken_out_is_refused,
+        parts_that_are_no_list_stay_byte_for_byte,
+        who_may_not_use_a_service_is_refused_before_his_list_is_read,
+    }
+    service_rules::{
+        a_service_that_takes_no_messages_refuses_them,
+        service_acl_lets_others_use_a_service,
+        foreign_recipients_may_be_denied_or_have_to_consent,
+        members_of_a_group_have_consented,
+        t82_a_hundred_recipients_are_served_and_one_more_is_not,
+        the_limits_of_lists_are_settings,
+        a_duplicate_that_is_to_be_anonymous_makes_them_all_so,
+        method_and_body_of_an_entry_do_not_count,
+        a_one_to_many_message_of_rcs_is_served,
+    }
+    outcomes::{
+        whatever_a_member_answers_is_final,
+        whether_the_sender_gets_a_copy_is_a_setting,
+        without_the_tag_a_message_elsewhere_is_routed_on,
+        further_headers_are_copied_where_the_configuration_names_them,
+        the_log_tells_who_sent_to_whom_and_not_what,
+        a_message_of_three_bodies_goes_to_a_group_whole,
+        a_participant_count_does_not_limit_messages,
+    }
     hostile::{
         broken_messages_do_no_harm,
         tortuous_but_legal_messages_are_served,
@@ -221,6 +268,7 @@ both {
 udp {
     hostile::{ bytes_before_a_request_change_nothing }
     answers::{ t112_a_content_length_beyond_the_datagram_is_refused }
+    steps::{ an_answer_of_the_script_is_repeated_for_repetitions }
     repetition::{ t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks }
     workers::{ identifiers_of_four_workers_never_repeat }
 }

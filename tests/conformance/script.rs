@@ -5,8 +5,8 @@ use crate::support::client::Transport;
 use crate::support::flow::Request;
 use crate::support::rig::{BOB, Setup, TEL};
 
-/// A script of the test's own around `cimf_handle()`.
-fn setup(transport: Transport, script: &str) -> Setup {
+/// A script of the test's own, from the end of the head of `request_route` on.
+pub fn setup(transport: Transport, script: &str) -> Setup {
     let head = r#"#!KAMAILIO
 debug=2
 children=1
@@ -19,16 +19,22 @@ loadmodule "pv.so"
 loadmodule "ctl.so"
 loadmodule "counters.so"
 loadmodule "kex.so"
+loadmodule "xlog.so"
 modparam("ctl", "binrpc", @CTL_SOCKET@)
 loadmodule @CIMF_MODULE@
 modparam("cimf", "db_url", @DB_URL@)
 modparam("cimf", "domains", @DOMAINS@)
 modparam("cimf", "trusted_peers", @TRUSTED_PEERS@)
+modparam("cimf", "server_name", @SERVER_NAME@)
 modparam("cimf", "core_route", @CORE_ROUTE@)
+modparam("cimf", "identity_mode", @IDENTITY_MODE@)
+modparam("tm", "wt_timer", @TM_WT_TIMER@)
 request_route {
     if ($rm == "OPTIONS") { sl_send_reply("200", "OK"); exit; }
 "#;
-    Setup::new(transport).configuration(&format!("{head}{script}"))
+    Setup::new(transport)
+        .text("IDENTITY_MODE", "pai")
+        .configuration(&format!("{head}{script}"))
 }
 
 /// `t_newtran()` before `cimf_handle()` is no error.

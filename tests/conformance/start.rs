@@ -188,6 +188,20 @@ fn a_missing_tm_is_named() {
     stops(&setup, &["cimf: ", "module tm is not loaded"]);
 }
 
+/// A misspelt word between the brackets is named with those there are.
+#[test]
+fn an_unknown_pseudo_variable_is_named() {
+    let script = WITHOUT_TM
+        .replace(
+            "loadmodule \"sl.so\"",
+            "loadmodule \"tm.so\"\nloadmodule \"sl.so\"\nloadmodule \"xlog.so\"",
+        )
+        .replace("cimf_handle();", "xlog(\"$cimf(status)\\n\");");
+    let setup = setup().configuration(&script);
+    setup.provision();
+    stops(&setup, &["$cimf(status)", "expected one of code, reason"]);
+}
+
 /// The sample configuration knows every parameter there is.
 #[test]
 fn the_sample_configuration_sets_every_parameter() {

@@ -26,13 +26,16 @@ impl Str {
     }
 }
 
-/// `struct sip_msg`, of which only two words are looked at.
+/// `struct sip_msg`, of which only a few words are looked at.
 #[repr(C)]
 pub struct SipMsg {
     _opaque: [u8; 0],
 }
 
-/// Where `struct sip_msg` has the method of a request, its bytes and their number.
+/// Where `struct sip_msg` has its number and its process, the method of a request, its bytes and
+/// their number.
+pub const SIP_MSG_ID: usize = 0;
+pub const SIP_MSG_PID: usize = 4;
 pub const SIP_MSG_METHOD: usize = 40;
 pub const SIP_MSG_BUF: usize = 720;
 pub const SIP_MSG_LEN: usize = 728;
@@ -90,6 +93,63 @@ pub const PARAM_INT: c_uint = 2;
 /// The pointer of the row is a function to call.
 pub const PARAM_USE_FUNC: c_uint = 1 << 31;
 
+/// `pv_param_t`: what stands between the brackets of a pseudo-variable, as its parser left it.
+#[repr(C)]
+pub struct PvParam {
+    pub name_kind: c_int,
+    pub free_name: *mut c_void,
+    pub inner_kind: c_int,
+    pub inner: [usize; 2],
+    pub index_kind: c_int,
+    pub index: *mut c_void,
+}
+
+/// `PV_NAME_INTSTR`, and `PV_IDX_NONE`, which Kamailio writes before it asks for the name.
+pub const PV_NAME_INTSTR: c_int = 0;
+pub const PV_IDX_NONE: c_int = 4;
+
+/// `pv_spec_t`.
+#[repr(C)]
+pub struct PvSpec {
+    pub kind: c_int,
+    pub get: *mut c_void,
+    pub set: *mut c_void,
+    pub param: PvParam,
+    pub transformations: *mut c_void,
+}
+
+/// `pv_value_t` is only passed on.
+#[repr(C)]
+pub struct PvValue {
+    _opaque: [u8; 0],
+}
+
+/// `pv_getf_t`.
+pub type GetVariable = unsafe extern "C" fn(*mut SipMsg, *mut PvParam, *mut PvValue) -> c_int;
+/// `pv_parse_name_f`.
+pub type ParseVariableName = unsafe extern "C" fn(*mut PvSpec, *const Str) -> c_int;
+
+/// `pv_export_t`.
+#[repr(C)]
+pub struct PvExport {
+    pub name: Str,
+    pub kind: c_int,
+    pub get: Option<GetVariable>,
+    pub set: *const c_void,
+    pub parse_name: Option<ParseVariableName>,
+    pub parse_index: *const c_void,
+    pub init_param: *const c_void,
+    pub iparam: c_int,
+}
+
+/// `PVT_OTHER`.
+pub const PVT_OTHER: c_int = 22;
+
+/// `cb_function` of the script callbacks.
+pub type ScriptCallback = unsafe extern "C" fn(*mut SipMsg, c_uint, *mut c_void) -> c_int;
+/// `POST_SCRIPT_CB | REQUEST_CB`: called when `request_route` has ended.
+pub const AFTER_REQUEST_ROUTE: c_uint = 1 << 31 | 1;
+
 /// `module_exports_t`.
 #[repr(C)]
 pub struct ModuleExports {
@@ -98,7 +158,7 @@ pub struct ModuleExports {
     pub cmds: *const CmdExport,
     pub params: *const ParamExport,
     pub rpc_methods: *const c_void,
-    pub pv_items: *const c_void,
+    pub pv_items: *const PvExport,
     pub response_f: Option<unsafe extern "C" fn(*mut SipMsg) -> c_int>,
     pub init_mod_f: Option<unsafe extern "C" fn() -> c_int>,
     pub init_child_f: Option<unsafe extern "C" fn(c_int) -> c_int>,
@@ -211,6 +271,11 @@ const _: () = {
     assert!(size_of::<ModuleExports>() == 80);
     assert!(size_of::<CmdExport>() == 48);
     assert!(size_of::<ParamExport>() == 24);
+    assert!(size_of::<PvExport>() == 72);
+    assert!(std::mem::offset_of!(PvSpec, param) == 24);
+    assert!(std::mem::offset_of!(PvParam, inner) == 24);
+    assert!(std::mem::offset_of!(PvParam, index_kind) == 40);
+    assert!(size_of::<PvSpec>() == 88);
     assert!(std::mem::offset_of!(Dlg, loc_uri) == 64);
     assert!(std::mem::offset_of!(Dlg, route_set) == 168);
     assert!(std::mem::offset_of!(Dlg, send_sock) == 240);

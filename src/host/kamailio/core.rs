@@ -1,8 +1,10 @@
 //! Functions and variables of Kamailio's core, found by name once.
 
-use super::abi::{HdrField, LumpRpl, SipMsg, SrModule, Str};
+use super::abi::{
+    GetVariable, HdrField, LumpRpl, PvParam, PvValue, ScriptCallback, SipMsg, SrModule, Str,
+};
 use crate::host::symbol::find;
-use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 
 /// A core symbol that is missing.
 pub struct Missing(pub &'static CStr);
@@ -14,6 +16,13 @@ pub struct Core {
     pub find_export: unsafe extern "C" fn(*const c_char, c_int, c_int) -> *mut c_void,
     pub pv_parse_format: unsafe extern "C" fn(*const Str, *mut *mut c_void) -> c_int,
     pub pv_printf: unsafe extern "C" fn(*mut SipMsg, *mut c_void, *mut c_char, *mut c_int) -> c_int,
+    pub pv_get_null: GetVariable,
+    /// The number is an `int` until 5.6 and a `long` since 5.7; either takes its part of a `long`.
+    pub pv_get_sintval:
+        unsafe extern "C" fn(*mut SipMsg, *mut PvParam, *mut PvValue, c_long) -> c_int,
+    pub pv_get_strval:
+        unsafe extern "C" fn(*mut SipMsg, *mut PvParam, *mut PvValue, *const Str) -> c_int,
+    pub register_script_cb: unsafe extern "C" fn(ScriptCallback, c_uint, *mut c_void) -> c_int,
     pub get_str_fparam: unsafe extern "C" fn(*mut Str, *mut SipMsg, *mut c_void) -> c_int,
     pub add_lump_rpl2:
         unsafe extern "C" fn(*mut SipMsg, *const c_char, c_int, c_int) -> *mut *mut LumpRpl,
@@ -81,6 +90,10 @@ impl Core {
                 find_export: function(c"find_export")?,
                 pv_parse_format: function(c"pv_parse_format")?,
                 pv_printf: function(c"pv_printf")?,
+                pv_get_null: function(c"pv_get_null")?,
+                pv_get_sintval: function(c"pv_get_sintval")?,
+                pv_get_strval: function(c"pv_get_strval")?,
+                register_script_cb: function(c"register_script_cb")?,
                 get_str_fparam: function(c"get_str_fparam")?,
                 add_lump_rpl2: function(c"add_lump_rpl2")?,
                 faked_msg_next: function(c"faked_msg_next")?,

@@ -1,12 +1,13 @@
 //! What Kamailio's module loader reads: the version it compares, and the table of exports.
 
-use super::abi::{CmdExport, ModuleExports, REQUEST_ROUTE, SrModule, Table};
+use super::abi::{CmdExport, Fixup, ModuleExports, REQUEST_ROUTE, ScriptFunction, SrModule, Table};
 use super::core::{function, text};
 use super::guard::guarded;
-use super::module;
 use super::parameters::PARAMETERS;
+use super::variables::VARIABLES;
+use super::{module, script};
 use crate::host::symbol::find_in;
-use std::ffi::{CStr, CString, c_char, c_uint};
+use std::ffi::{CStr, CString, c_char, c_int, c_uint};
 use std::ptr::null;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
@@ -33,30 +34,20 @@ static exports: Table<ModuleExports> = Table(ModuleExports {
     cmds: COMMANDS.0.as_ptr(),
     params: PARAMETERS.0.as_ptr(),
     rpc_methods: null(),
-    pv_items: null(),
+    pv_items: VARIABLES.0.as_ptr(),
     response_f: None,
     init_mod_f: Some(module::start),
     init_child_f: Some(module::start_process),
     destroy_mod_f: Some(module::stop),
 });
 
-static COMMANDS: Table<[CmdExport; 3]> = Table([
-    CmdExport {
-        name: c"cimf_handle".as_ptr(),
-        function: Some(module::cimf_handle),
-        param_no: 0,
-        fixup: None,
-        free_fixup: None,
-        flags: REQUEST_ROUTE,
-    },
-    CmdExport {
-        name: c"cimf_handle".as_ptr(),
-        function: Some(module::cimf_handle),
-        param_no: 1,
-        fixup: Some(module::fix_identity),
-        free_fixup: Some(module::free_identity),
-        flags: REQUEST_ROUTE,
-    },
+static COMMANDS: Table<[CmdExport; 7]> = Table([
+    command(c"cimf_handle", script::cimf_handle, false),
+    command(c"cimf_handle", script::cimf_handle, true),
+    command(c"cimf_check", script::cimf_check, false),
+    command(c"cimf_check", script::cimf_check, true),
+    command(c"cimf_reply", script::cimf_reply, false),
+    command(c"cimf_fork", script::cimf_fork, false),
     CmdExport {
         name: null(),
         function: None,
@@ -66,6 +57,23 @@ static COMMANDS: Table<[CmdExport; 3]> = Table([
         flags: 0,
     },
 ]);
+
+/// A script function, with an identity as its parameter or without one.
+const fn command(name: &'static CStr, function: ScriptFunction, identity: bool) -> CmdExport {
+    let (fixup, free_fixup): (Option<Fixup>, Option<Fixup>) = if identity {
+        (Some(script::fix_identity), Some(script::free_identity))
+    } else {
+        (None, None)
+    };
+    CmdExport {
+        name: name.as_ptr(),
+        function: Some(function),
+        param_no: identity as c_int,
+        fixup,
+        free_fixup,
+        flags: REQUEST_ROUTE,
+    }
+}
 
 /// Runs when the file is loaded, before the loader looks at the version.
 #[unsafe(link_section = ".init_array")]

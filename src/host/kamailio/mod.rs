@@ -11,7 +11,9 @@ mod log;
 mod message;
 mod module;
 mod parameters;
+mod script;
 mod statistics;
 mod tm;
+mod variables;
 
 pub use exports::identify;

@@ -1,29 +1,27 @@
-//! The life of the module: its start before Kamailio forks, and its script functions after.
+//! The life of the module: its start before Kamailio forks, and its end.
 
-use super::abi::{PROC_INIT, REQUEST_ROUTE, SipMsg};
-use super::core::{Core, function, version};
+use super::abi::PROC_INIT;
+use super::core::{Core, version};
 use super::guard::guarded;
 use super::log::{install, start_error};
-use super::message::{SourceReader, bytes, parameter_text};
+use super::message::{MessageId, SourceReader, bytes};
 use super::parameters::SETTINGS;
-use super::statistics;
-use super::tm::{Request, Transactions};
-use crate::control::Source;
-use crate::host::handle::{ScriptResult, handle};
-use crate::server::{Server, Worker};
-use std::ffi::{c_int, c_void};
+use super::tm::Transactions;
+use super::{script, statistics};
+use crate::server::Server;
+use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
+use std::sync::{OnceLock, PoisonError};
 
 /// The versions that have been tested; others get a warning.
 const TESTED: std::ops::RangeInclusive<(u32, u32)> = (5, 6)..=(6, 1);
 
 /// Everything that is the same in all workers, made before they are forked.
-struct Module {
-    core: Core,
-    transactions: Transactions,
-    source: SourceReader,
-    server: &'static Server,
+pub struct Module {
+    pub core: Core,
+    pub transactions: Transactions,
+    pub source: SourceReader,
+    pub server: &'static Server,
 }
 
 static MODULE: OnceLock<Module> = OnceLock::new();
@@ -31,8 +29,10 @@ static MODULE: OnceLock<Module> = OnceLock::new();
 /// Whether the workers were to be started, so that there is something to stop.
 static STARTED: AtomicBool = AtomicBool::new(false);
 
-/// What this process has of its own, made at its first message.
-static WORKER: Mutex<Option<Worker>> = Mutex::new(None);
+/// The module, once it has started.
+pub fn module() -> Option<&'static Module> {
+    MODULE.get()
+}
 
 /// `init_mod_f`: checks host, parameters and database. It runs once, before Kamailio forks.
 ///
@@ -102,6 +102,7 @@ fn prepare() -> Result<Module, String> {
     let server: &'static Server = Box::leak(Box::new(server));
     let registered = statistics::register(&core, server.counters());
     registered.map_err(|name| format!("Kamailio refused the counter {name}"))?;
+    script::watch_end(&core)?;
     Ok(Module {
         core,
         transactions,
@@ -129,103 +130,15 @@ fn check_layout(core: &Core) -> Result<(), String> {
         if (core.faked_msg_init)() < 0 {
             return Err("Kamailio cannot make a request to check its layout with".to_owned());
         }
+        // The second is in the memory of the first, with the next number.
+        let first = (core.faked_msg_next)();
+        let number = (!first.is_null()).then(|| MessageId::of(first).number);
         let request = (core.faked_msg_next)();
-        !request.is_null() && bytes(request).is_some_and(|bytes| bytes.starts_with(b"OPTIONS "))
+        number.is_some_and(|number| MessageId::of(request).number == number.wrapping_add(1))
+            && bytes(request).is_some_and(|bytes| bytes.starts_with(b"OPTIONS "))
     };
     if holds {
         return Ok(());
     }
     Err("the layout of Kamailio's requests is unknown: cimf is tested with 5.6 to 6.1".to_owned())
-}
-
-/// `cimf_handle()` and `cimf_handle(identity)`.
-///
-/// # Safety
-/// Kamailio calls it with the request it is handling and the parameter that [`fix_identity`] made,
-/// or null.
-pub unsafe extern "C" fn cimf_handle(
-    message: *mut SipMsg,
-    identity: *mut c_void,
-    _: *mut c_void,
-) -> c_int {
-    let result = guarded(ScriptResult::InternalError, || {
-        // SAFETY: as Kamailio promises.
-        unsafe { handle_message(message, identity) }
-    });
-    result as c_int
-}
-
-/// # Safety
-/// As for [`cimf_handle`].
-unsafe fn handle_message(message: *mut SipMsg, identity: *mut c_void) -> ScriptResult {
-    let Some(module) = MODULE.get() else {
-        return ScriptResult::InternalError;
-    };
-    // Elsewhere the message is not the one that came, and its transaction not ours to answer: in
-    // event_route[tm:local-request] it is one of our own forks.
-    if module.core.route() != REQUEST_ROUTE {
-        log::error!("cimf_handle() works in request_route only, and was called in another route");
-        return ScriptResult::NotOurs;
-    }
-    // SAFETY: `message` is the request that Kamailio is handling.
-    let (bytes, source) = unsafe { (bytes(message), module.source.read(message)) };
-    let (Some(bytes), Some(source)) = (bytes, source) else {
-        log::error!("the request or its source cannot be read from Kamailio");
-        return ScriptResult::InternalError;
-    };
-    let mut given = None;
-    if !identity.is_null() {
-        // SAFETY: `message` is the request that Kamailio is handling, and the parameter has been
-        // prepared by `fix_identity`.
-        given = unsafe { parameter_text(&module.core, message, identity) };
-        if given.is_none() {
-            log::error!("the identity given to cimf_handle() cannot be read from Kamailio");
-            return ScriptResult::InternalError;
-        }
-        if !module.server.believes_script() {
-            log::debug!("the identity given to cimf_handle() does not count: see identity_mode");
-        }
-    }
-    let source = Source {
-        identity: given.as_deref(),
-        ..source
-    };
-    let mut worker = match WORKER.try_lock() {
-        Ok(worker) => worker,
-        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-        Err(TryLockError::WouldBlock) => {
-            log::error!("cimf_handle() was called from within itself");
-            return ScriptResult::InternalError;
-        }
-    };
-    let worker = worker.get_or_insert_with(|| module.server.worker());
-    let mut request = Request {
-        core: &module.core,
-        transactions: &module.transactions,
-        message,
-        next_hop: module.server.next_hop(),
-        stream_next_hop: module.server.stream_next_hop(),
-    };
-    handle(module.server, worker, &mut request, bytes, &source)
-}
-
-/// A function that prepares a parameter of a script function, or frees it.
-type Fix = unsafe extern "C" fn(*mut *mut c_void, c_int) -> c_int;
-
-/// Prepares the identity, text with pseudo-variables, by Kamailio's own function for such text.
-///
-/// # Safety
-/// Kamailio calls it with a parameter of the script.
-pub unsafe extern "C" fn fix_identity(parameter: *mut *mut c_void, number: c_int) -> c_int {
-    // SAFETY: as Kamailio promises; the function has this signature in all versions.
-    unsafe { function::<Fix>(c"fixup_spve_null").map_or(-1, |fix| fix(parameter, number)) }
-}
-
-/// Frees what [`fix_identity`] has made.
-///
-/// # Safety
-/// Kamailio calls it with a parameter that [`fix_identity`] has prepared.
-pub unsafe extern "C" fn free_identity(parameter: *mut *mut c_void, number: c_int) -> c_int {
-    // SAFETY: as Kamailio promises; the function has this signature in all versions.
-    unsafe { function::<Fix>(c"fixup_free_spve_null").map_or(-1, |free| free(parameter, number)) }
 }

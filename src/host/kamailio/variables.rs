@@ -1,0 +1,114 @@
+//! The pseudo-variable `$cimf(NAME)`: what the verdict on a message says.
+
+use super::abi::{
+    PV_IDX_NONE, PV_NAME_INTSTR, PVT_OTHER, PvExport, PvParam, PvSpec, PvValue, SipMsg, Str, Table,
+};
+use super::guard::guarded;
+use super::log::start_error;
+use super::module::module;
+use super::script::with_verdict;
+use crate::host::verdict::{Fact, Value};
+use std::ffi::{CStr, c_int, c_long};
+use std::ptr::null;
+
+const NAME: &CStr = c"cimf";
+
+/// The table of pseudo-variables; a row of zeros ends it.
+pub static VARIABLES: Table<[PvExport; 2]> = Table([
+    PvExport {
+        name: Str {
+            s: NAME.as_ptr(),
+            len: NAME.count_bytes() as c_int,
+        },
+        kind: PVT_OTHER,
+        get: Some(get),
+        set: null(),
+        parse_name: Some(parse_name),
+        parse_index: null(),
+        init_param: null(),
+        iparam: 0,
+    },
+    PvExport {
+        name: Str::NONE,
+        kind: 0,
+        get: None,
+        set: null(),
+        parse_name: None,
+        parse_index: null(),
+        init_param: null(),
+        iparam: 0,
+    },
+]);
+
+/// Takes the word between the brackets, when Kamailio reads the script.
+///
+/// # Safety
+/// Kamailio calls it with the new variable and the word.
+unsafe extern "C" fn parse_name(variable: *mut PvSpec, word: *const Str) -> c_int {
+    guarded(-1, || {
+        // SAFETY: both are valid during the call.
+        let (Some(variable), Some(word)) = (unsafe { variable.as_mut() }, unsafe { word.as_ref() })
+        else {
+            return -1;
+        };
+        if variable.param.index_kind != PV_IDX_NONE {
+            start_error(
+                &"the layout of Kamailio's pseudo-variables is unknown: cimf is tested with 5.6 to 6.1",
+            );
+            return -1;
+        }
+        let length = usize::try_from(word.len).unwrap_or(0);
+        // SAFETY: Kamailio gives text of this length, never empty.
+        let word = unsafe { std::slice::from_raw_parts(word.s.cast::<u8>(), length) };
+        let index = Fact::ALL
+            .iter()
+            .position(|(_, name)| name.as_bytes() == word);
+        let Some(index) = index else {
+            let names: Vec<_> = Fact::ALL.iter().map(|(_, name)| *name).collect();
+            let (names, word) = (names.join(", "), String::from_utf8_lossy(word));
+            start_error(&format!("$cimf({word}): expected one of {names}"));
+            return -1;
+        };
+        variable.param.name_kind = PV_NAME_INTSTR;
+        variable.param.inner_kind = 0;
+        variable.param.inner = [index, 0];
+        0
+    })
+}
+
+/// The value of a variable for a message.
+///
+/// # Safety
+/// Kamailio calls it with a message, what [`parse_name`] has left, and where the value goes.
+unsafe extern "C" fn get(
+    message: *mut SipMsg,
+    parameter: *mut PvParam,
+    value: *mut PvValue,
+) -> c_int {
+    guarded(-1, || {
+        let Some(core) = module().map(|module| &module.core) else {
+            return -1;
+        };
+        // SAFETY: as Kamailio promises.
+        let index = unsafe { parameter.as_ref() }.map(|parameter| parameter.inner[0]);
+        let fact = index.and_then(|index| Fact::ALL.get(index));
+        // SAFETY: Kamailio's functions write into `value`. They keep a pointer to text, which
+        // belongs to the verdict and so lives until the script ends or judges again; Kamailio
+        // copies it before it goes on to the next statement.
+        unsafe {
+            let found = fact.and_then(|(fact, _)| {
+                with_verdict(message, |verdict| match verdict.fact(*fact)? {
+                    Value::Number(number) => {
+                        let number = number as c_long;
+                        Some((core.pv_get_sintval)(message, parameter, value, number))
+                    }
+                    Value::Text(text) => {
+                        let text = Str::of(text);
+                        Some((core.pv_get_strval)(message, parameter, value, &text))
+                    }
+                })?
+            });
+            found.unwrap_or_else(|| (core.pv_get_null)(message, parameter, value))
+        }
+    })
+}
