@@ -64,6 +64,8 @@ pub struct Accepted {
     /// What follows the charging identifier of each fork, with its CRLF; empty if they have none of
     /// their own (N-4).
     pub charging: Vec<u8>,
+    /// Whether some fork has more than 1300 bytes, so that all go by TCP or TLS (M-2).
+    pub needs_stream: bool,
     /// Max-Breadth of the message (U-6).
     pub max_breadth: Option<u32>,
     /// The body that all forks share, byte for byte.
@@ -187,6 +189,11 @@ impl<'a> Fork<'a> {
     pub fn body(&self) -> Cow<'a, [u8]> {
         let Accepted { own, body, .. } = self.message;
         own.body(body, self.number, self.recipient)
+    }
+
+    /// Whether the fork has to go by a transport that avoids congestion (M-2).
+    pub fn needs_stream(&self) -> bool {
+        self.message.needs_stream
     }
 
     /// Appends all header fields but Via, each with its CRLF.

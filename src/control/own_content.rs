@@ -17,6 +17,15 @@ pub struct OwnContent {
 }
 
 impl OwnContent {
+    /// The most bytes that a fork to `address` may have of its own.
+    pub(super) fn longest(&self, address: &[u8]) -> usize {
+        let mut entry = Vec::new();
+        if !self.with_entry.is_empty() {
+            write_own_entry(address, &mut entry);
+        }
+        self.headers.longest() + entry.len()
+    }
+
     /// The body of one recipient's fork: the shared one, or that with his own entry in its history.
     pub fn body<'b>(&self, shared: &'b [u8], recipient: u32, address: &[u8]) -> Cow<'b, [u8]> {
         let has_entry = self.with_entry.binary_search(&recipient).is_ok();

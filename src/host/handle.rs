@@ -3,8 +3,9 @@
 
 #![forbid(unsafe_code)]
 
+use super::describe::describe;
 use super::verdict::{Progress, Verdict};
-use crate::control::{Accepted, Answer, Decision, Fork, Source};
+use crate::control::{Accepted, Answer, Decision, Fork, NotOurs, Source};
 use crate::fanout::Counter;
 use crate::server::{Server, Worker};
 
@@ -16,6 +17,8 @@ pub enum ScriptResult {
     Accepted = 1,
     /// Refused, and answered; from a check: to be refused.
     Refused = 2,
+    /// No message, but an OPTIONS about a group or service, and answered.
+    Described = 3,
     /// A retransmission: the proxy has answered it again, and the script ends.
     Stop = 0,
     /// Not ours: nothing was answered.
@@ -68,7 +71,7 @@ pub fn handle(
 }
 
 /// Checks the request in `bytes` and answers nothing, but for the repetition of a request that was
-/// accepted: there is nothing to decide about it.
+/// accepted and an OPTIONS about a group or service: there is nothing to decide about them.
 ///
 /// The request has a transaction then, so that repetitions that come before the script has decided
 /// are told apart, and whatever the script answers in it is repeated for them.
@@ -79,10 +82,14 @@ pub fn check(
     bytes: &[u8],
     source: &Source<'_>,
 ) -> Result<Verdict, ScriptResult> {
-    let message = server.recognise(bytes).map_err(|reason| {
-        log::debug!("left to the script: {reason}");
-        ScriptResult::NotOurs
-    })?;
+    let message = match server.recognise(bytes) {
+        Ok(message) => message,
+        Err(NotOurs::Method) => return Err(describe(server, worker, proxy, bytes)),
+        Err(reason) => {
+            log::debug!("left to the script: {reason}");
+            return Err(ScriptResult::NotOurs);
+        }
+    };
     let transaction = proxy.transaction();
     if transaction == Transaction::Retransmission {
         server.counters().add(Counter::Retransmissions);

@@ -150,3 +150,18 @@ pub fn a_fork_that_tm_cannot_send_is_counted_at_once(transport: Transport) {
     nothing_was_sent(&rig, &mut client, &before);
     assert_eq!(rig.counter("forks_failed"), 0);
 }
+
+/// A-6, T 21: a conference factory of our domain is for INVITE, which is not ours, and has no messages.
+pub fn t21_a_factory_for_conferences_takes_no_messages(transport: Transport) {
+    let rig = Setup::new(transport).start();
+    let mut client = rig.client();
+    let factory = "sip:conference-factory@im.home1.net";
+    let request = Request::another(&client).group(factory);
+    let response = refused(&rig, &mut client, &request, 404);
+    assert_eq!(response.reason(), "Not Found");
+    let mut invite = Request::another(&client)
+        .group(factory)
+        .set("CSeq", "41 INVITE");
+    invite.start = format!("INVITE {factory} SIP/2.0");
+    crate::checks::not_ours(&rig, &mut client, &invite, 404, "Not Routed Here");
+}

@@ -8,10 +8,13 @@ use super::abi::{
 use super::core::{Core, Missing, as_function};
 use super::guard::guarded;
 use super::statistics;
+use crate::control::size::by_stream;
 use crate::control::{Answer, Fork};
 use crate::fanout::Counter;
 use crate::host::handle::{Proxy, Transaction};
 use crate::host::symbol::find_in;
+use crate::sip::Uri;
+use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
 
@@ -108,6 +111,8 @@ pub struct Request<'a> {
     pub message: *mut SipMsg,
     /// Where forks go: the core, or nothing for each member's own address.
     pub next_hop: &'a str,
+    /// Where forks go that are too large for UDP.
+    pub stream_next_hop: &'a str,
 }
 
 impl Proxy for Request<'_> {
@@ -154,7 +159,8 @@ impl Proxy for Request<'_> {
         to.push(b'<');
         to.extend_from_slice(fork.recipient);
         to.push(b'>');
-        let mut dialog = dialog(fork, &to, self.next_hop);
+        let next_hop = self.next_hop_of(fork);
+        let mut dialog = dialog(fork, &to, &next_hop);
         let (headers, body) = (fork.headers(), fork.body());
         let (method, headers, body) = (Str::of(b"MESSAGE"), Str::of(&headers), Str::of(&body));
         let mut request = UacReq {
@@ -172,6 +178,21 @@ impl Proxy for Request<'_> {
         };
         // SAFETY: all texts live until the call returns, and tm keeps copies.
         unsafe { (self.transactions.uac)(&mut request) > 0 }
+    }
+}
+
+impl Request<'_> {
+    /// Where a fork goes; empty for its own Request-URI.
+    fn next_hop_of(&self, fork: &Fork<'_>) -> Cow<'_, str> {
+        if !fork.needs_stream() {
+            return Cow::Borrowed(self.next_hop);
+        }
+        match Uri::parse(fork.recipient) {
+            Ok(Uri::Sip(recipient)) if self.next_hop.is_empty() => {
+                Cow::Owned(by_stream(&recipient))
+            }
+            _ => Cow::Borrowed(self.stream_next_hop),
+        }
     }
 }
 
