@@ -233,6 +233,10 @@ pub struct TmcbParams {
 pub type TransactionCallback = unsafe extern "C" fn(*mut c_void, c_int, *mut TmcbParams);
 /// `TMCB_LOCAL_COMPLETED`: a request of ours has its final response, or none in time.
 pub const TMCB_LOCAL_COMPLETED: c_uint = 1 << 10;
+/// `TMCB_DESTROY`: the memory of a transaction is given back.
+pub const TMCB_DESTROY: c_uint = 1 << 17;
+/// `FAKED_REPLY`: in place of a response that tm has not received but made up.
+pub const FAKED_REPLY: usize = usize::MAX;
 
 /// `struct lump_rpl` is only passed on.
 pub type LumpRpl = c_void;
