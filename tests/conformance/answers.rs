@@ -135,6 +135,28 @@ pub fn a_silent_member_fails_by_timeout(transport: Transport) {
     rig.wait_for_log("a fork was not answered (408)");
 }
 
+/// Issue 4, item 7: all counters in one answer, whatever the transport of the question.
+pub fn the_statistics_are_one_command(transport: Transport) {
+    let rig = Setup::new(transport).start();
+    let mut client = rig.client();
+    let request = Request::b0(&client);
+    accepted(&rig, &mut client, &request, &[BOB, TEL]);
+    rig.wait_for_counter("forks_delivered", 2);
+    let answer = rig.kamcmd(&["cimf.stats"]);
+    for (_, name, _) in cimf::fanout::Counter::ALL {
+        // tm frees transactions at its own time.
+        if name == "transactions" {
+            continue;
+        }
+        let line = format!("{name}: {}", rig.counter(name));
+        assert!(
+            answer.lines().any(|found| found.trim() == line),
+            "no {line} in\n{answer}"
+        );
+    }
+    assert!(answer.lines().any(|line| line.trim() == "forks_sent: 2"));
+}
+
 /// Issue 4: tm keeps each transaction for `wt_timer` after its end, here a second.
 pub fn transactions_are_counted_until_tm_gives_back_their_memory(transport: Transport) {
     let rig = Setup::new(transport).number("TM_FR_TIMER", 4000).start();
