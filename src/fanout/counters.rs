@@ -24,11 +24,13 @@ pub enum Counter {
     ForksDelivered,
     /// Forks answered with 300 or more, or not at all (408).
     ForksFailed,
+    /// Transactions of forks that the transaction layer keeps in memory now.
+    Transactions,
 }
 
 impl Counter {
     /// All counters with their names and what they count.
-    pub const ALL: [(Self, &'static str, &'static str); 7] = [
+    pub const ALL: [(Self, &'static str, &'static str); 8] = [
         (Self::Accepted, "accepted", "messages answered 202"),
         (Self::Refused, "refused", "messages refused"),
         (
@@ -48,6 +50,11 @@ impl Counter {
             "forks_failed",
             "forks answered 300 or more, or not at all",
         ),
+        (
+            Self::Transactions,
+            "transactions",
+            "transactions of forks that tm keeps in memory now",
+        ),
     ];
 }
 
@@ -65,6 +72,13 @@ impl Counters {
     pub fn add(&self, counter: Counter) -> u64 {
         let word = self.0.words().get(counter as usize);
         word.map_or(0, |word| word.fetch_add(1, Relaxed) + 1)
+    }
+
+    /// Counts one less.
+    pub fn subtract(&self, counter: Counter) {
+        if let Some(word) = self.0.words().get(counter as usize) {
+            word.fetch_sub(1, Relaxed);
+        }
     }
 
     /// The count.

@@ -83,6 +83,8 @@ both {
         t93_a_to_tag_belongs_to_no_dialog_of_ours,
         t94_a_from_without_tag_is_refused,
         a_silent_member_fails_by_timeout,
+        the_statistics_are_one_command,
+        transactions_are_counted_until_tm_gives_back_their_memory,
         a_fork_that_tm_cannot_send_is_counted_at_once,
     }
     feature_tag::{
