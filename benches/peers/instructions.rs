@@ -16,6 +16,8 @@ use std::time::Duration;
 const FIRST: usize = 2;
 /// Longer than valgrind makes anything last: a retransmission would count twice.
 const NO_RETRANSMISSION: u32 = 25_000;
+/// A message may have to wait until a thousand answers before it are read.
+const STANDSTILL: Duration = Duration::from_secs(300);
 /// One worker sends to a whole group before it reads an answer, and under valgrind that takes long.
 const KAMAILIO_RECEIVE_BUFFER: &str = "8388608";
 
@@ -109,6 +111,7 @@ fn count(
             groups: options.groups,
             messages,
             pace: Pace::Outstanding(0),
+            standstill: STANDSTILL,
         };
         load.receiver.reset();
         let outcome = load.sender.send(proxy.address(), &batch, &load.receiver);

@@ -4,7 +4,7 @@ use crate::contender::{Contender, Start};
 use crate::measure::T1;
 use crate::options::Options;
 use crate::proxy::{Memory, Proxy};
-use crate::sender::{Batch, Pace};
+use crate::sender::{Batch, Pace, STANDSTILL};
 use crate::table::{head, row};
 use crate::turn::Load;
 use std::time::{Duration, Instant};
@@ -53,6 +53,7 @@ fn measure(options: &Options, contender: &Contender, allocator: &str, load: &mut
         groups: options.groups,
         messages: RECIPIENTS.div_ceil(size),
         pace: Pace::Outstanding(usize::MAX),
+        standstill: STANDSTILL,
     };
     // What a worker makes at its first message stays and is no fork's.
     let one = Batch {

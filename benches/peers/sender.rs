@@ -7,10 +7,10 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// How long to wait where nothing moves any more: longer than tm's longest retransmission interval.
-const STANDSTILL: Duration = Duration::from_secs(5);
-/// The same where only answers are missing: nobody retransmits what was lost on the way to Kamailio.
-const NO_ANSWER: Duration = Duration::from_secs(1);
+/// How long to wait for forks where nothing moves any more: longer than tm's longest retransmission interval.
+pub const STANDSTILL: Duration = Duration::from_secs(5);
+/// By how much shorter that is where only answers to messages are missing, which nobody retransmits.
+const ANSWERS_SOONER: u32 = 5;
 
 /// When the next message goes out.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,8 @@ pub struct Batch {
     pub groups: usize,
     pub messages: usize,
     pub pace: Pace,
+    /// After how long without any progress the rest is given up.
+    pub standstill: Duration,
 }
 
 /// What became of a batch.
@@ -212,8 +214,8 @@ impl Answers {
     fn patience(&self, batch: &Batch, receiver: &Receiver) -> Duration {
         let accepted = (self.accepted.load(Relaxed) * batch.size) as u64;
         match receiver.received() < accepted {
-            true => STANDSTILL,
-            false => NO_ANSWER,
+            true => batch.standstill,
+            false => batch.standstill / ANSWERS_SOONER,
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::options::Options;
 use crate::proxy::Proxy;
 use crate::receiver::Receiver;
-use crate::sender::{Batch, Pace, Sender};
+use crate::sender::{Batch, Pace, STANDSTILL, Sender};
 use std::time::Duration;
 
 /// How long tm may need to forget what is over, `wt_timer` not counted.
@@ -98,6 +98,7 @@ impl Load {
             groups: options.groups,
             messages,
             pace,
+            standstill: STANDSTILL,
         };
         self.receiver.reset();
         let before = proxy.processor_time();
