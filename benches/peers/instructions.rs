@@ -30,10 +30,15 @@ struct Count {
 }
 
 pub fn run(options: &Options, contenders: &[Contender], load: &mut Load) {
+    // One group of each size: each would be read from the database once, which is no recipient's.
+    let options = &Options {
+        groups: 1,
+        ..options.clone()
+    };
     let allocators = options.allocators.join(", ");
     println!("\n## Instructions for each recipient, allocators {allocators}");
     println!(
-        "\nIn user space, answer and end of the transaction included. One worker, whatever is said above."
+        "\nIn user space, answer and end of the transaction included. One worker and one group of each size, whatever is said above."
     );
     head(&[
         "allocator",
