@@ -150,11 +150,13 @@ impl Contender {
 /// cimf's groups: Ann, who sends, and as many others as the group's size says.
 fn with_groups(mut setup: Setup, options: &Options) -> Setup {
     for &size in &options.sizes {
-        let others: Vec<String> = (0..size).map(|n| format!("sip:m{n}@home1.net")).collect();
-        let mut members = vec!["sip:ann@home1.net"];
-        members.extend(others.iter().map(String::as_str));
-        for number in 0..options.groups {
-            let uri = format!("sip:{}@im.home1.net", group(size, number));
+        for number in 0..options.groups_of(size) {
+            let group = group(size, number);
+            let uri = format!("sip:{group}@im.home1.net");
+            let others = (0..size).map(|n| format!("sip:m{n}-{group}@home1.net"));
+            let others: Vec<String> = others.collect();
+            let mut members = vec!["sip:ann@home1.net"];
+            members.extend(others.iter().map(String::as_str));
             setup = setup.group(&uri, &members);
         }
     }
@@ -170,11 +172,11 @@ fn write_rooms(folder: &Path, options: &Options) {
         "id(int,auto) username(string) domain(string) room(string) flag(int) \n".to_owned();
     let (mut room_id, mut member_id) = (0, 0);
     for &size in &options.sizes {
-        for number in 0..options.groups {
+        for number in 0..options.groups_of(size) {
             let room = group(size, number);
             room_id += 1;
             writeln!(rooms, "{room_id}:{room}:im.home1.net:0").unwrap();
-            let names = (0..size).map(|n| (format!("m{n}"), 0));
+            let names = (0..size).map(|n| (format!("m{n}-{room}"), 0));
             for (name, flag) in std::iter::once(("ann".to_owned(), OWNER)).chain(names) {
                 member_id += 1;
                 let row = format!("{member_id}:{name}:home1.net:sip\\:{room}@im.home1.net:{flag}");

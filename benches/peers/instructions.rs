@@ -30,7 +30,7 @@ struct Count {
 }
 
 pub fn run(options: &Options, contenders: &[Contender], load: &mut Load) {
-    // One group of each size: each would be read from the database once, which is no recipient's.
+    // One group of each size gets messages: each would be read from the database once, which is no recipient's.
     let options = &Options {
         groups: 1,
         ..options.clone()
@@ -113,7 +113,7 @@ fn count(
     for (size, messages) in first.chain([(size, messages)]) {
         let batch = Batch {
             size,
-            groups: options.groups,
+            groups: 1,
             messages,
             pace: Pace::Outstanding(0),
             standstill: STANDSTILL,

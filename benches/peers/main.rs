@@ -74,14 +74,14 @@ fn describe(options: &Options, load: &Load) {
     );
     println!(
         "- for everybody: {} UDP workers, -m {}, fr_timer {} ms, wt_timer {} ms, T1 {} ms, UDP on loopback, one next \
-         hop that answers 200 at once (receive buffer {} KiB), {} groups of each size, {} rounds",
+         hop that answers 200 at once (receive buffer {} KiB), groups {}, {} rounds",
         options.children,
         options.shared_memory,
         options.fr_timer,
         options.wt_timer,
         measure::T1,
         load.receiver.buffer / 1024,
-        options.groups,
+        groups(options),
         options.rounds,
     );
     println!(
@@ -112,4 +112,10 @@ fn list(parameters: &[String]) -> String {
         [] => "the defaults".to_owned(),
         parameters => parameters.join(", "),
     }
+}
+
+fn groups(options: &Options) -> String {
+    let groups = options.sizes.iter();
+    let groups = groups.map(|&size| format!("{} of {size}", options.groups_of(size)));
+    groups.collect::<Vec<_>>().join(", ")
 }

@@ -59,7 +59,7 @@ pub fn run(options: &Options, contenders: &[Contender], allocator: &str, load: &
 fn warm_up(one: &Running<'_>, options: &Options, load: &mut Load) {
     for &size in &options.sizes {
         let few = Options {
-            recipients: (size * options.groups * 4).min(options.recipients),
+            recipients: (size * options.groups_of(size) * 4).min(options.recipients),
             ..options.clone()
         };
         load.flat_out(&one.proxy, &few, size);

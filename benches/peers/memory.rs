@@ -50,7 +50,7 @@ fn measure(options: &Options, contender: &Contender, allocator: &str, load: &mut
     let size = *options.sizes.iter().max().expect("a size");
     let batch = Batch {
         size,
-        groups: options.groups,
+        groups: options.groups_of(size),
         messages: RECIPIENTS.div_ceil(size),
         pace: Pace::Outstanding(usize::MAX),
         standstill: STANDSTILL,

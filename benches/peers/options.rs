@@ -71,7 +71,7 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     pub rate_seconds: f64,
 
-    /// Groups of each size, which get the messages in turns.
+    /// Groups of a thousand, which get the messages in turns; of smaller ones there are up to twelve times as many.
     #[arg(long, value_name = "NUMBER", default_value_t = 8)]
     pub groups: usize,
 
@@ -135,5 +135,10 @@ impl Options {
             self.allocators = vec!["tlsf".to_owned()];
         }
         self
+    }
+
+    /// How many groups of this size there are: enough that messages under way at one time are to different members.
+    pub fn groups_of(&self, size: usize) -> usize {
+        (self.groups * 1000 / size).clamp(self.groups, self.groups * 12)
     }
 }

@@ -95,7 +95,7 @@ impl Load {
     ) -> Turn {
         let batch = Batch {
             size,
-            groups: options.groups,
+            groups: options.groups_of(size),
             messages,
             pace,
             standstill: STANDSTILL,
