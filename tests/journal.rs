@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use cimf::control::recent::RequestKey;
-use cimf::fanout::journal::{Accepted, Journal, Outcome, Recovered};
+use cimf::fanout::journal::{Accepted, Journal, Outcome, Recovered, SEGMENT_BYTES};
 use cimf::fanout::shared_memory::SharedMemory;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -168,6 +168,13 @@ fn of_100_proxies_killed_at_any_moment_none_forgets_what_was_safe() {
         let directory = tempfile::tempdir().unwrap();
         let (journal, _) = open(directory.path());
         let memory = SharedMemory::new((WORKERS * WORDS) as usize).unwrap();
+        if dice.roll(2) == 0 {
+            // So that the segment is soon full.
+            let large = vec![0; SEGMENT_BYTES as usize - 10_000];
+            let mut writer = journal.writer().unwrap();
+            writer.accept(&message(0, &large)).unwrap();
+            writer.finished(0).unwrap();
+        }
         let workers = (0..WORKERS).map(|worker| fork(|| work(&journal, &memory, worker)));
         let mut children: Vec<i32> = workers.collect();
         // Deletes what is finished as if each call came 40 seconds after the last.
