@@ -3,6 +3,7 @@
 //! Unsafe code is in `shared_memory` alone; everything else sees atomic words.
 
 pub mod counters;
+pub mod journal;
 pub mod recent_requests;
 pub mod shared_memory;
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// A run of zeroed words that a process shares with all processes it forks afterwards.
 #[derive(Debug)]
@@ -41,6 +41,14 @@ impl SharedMemory {
         // SAFETY: the mapping is zeroed, page-aligned, `words` words long, and is unmapped only
         // when `self`, which the result borrows, is dropped.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.words) }
+    }
+
+    /// Half of a word, for the kernel to wait on (futex). That word is to be used for nothing else.
+    pub fn half_word(&self, word: usize) -> &AtomicU32 {
+        let word: *const AtomicU64 = &self.words()[word];
+        // SAFETY: the word is inside the mapping, is aligned for its half and lives as long as
+        // `self`; both are atomic and hold any bytes.
+        unsafe { &*word.cast() }
     }
 }
 
