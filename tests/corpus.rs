@@ -57,3 +57,8 @@ fn resource_lists_are_replayed() {
 fn group_documents_are_replayed() {
     replay("group_document", bodies::group_document);
 }
+
+#[test]
+fn journals_are_replayed() {
+    replay("journal", bodies::journal);
+}

@@ -165,6 +165,7 @@ impl<'e> Model<'e> {
             charging: b"",
             body: &body,
             entry_at: body.len() as u32 / 2,
+            needs_stream: body.len() % 2 == 1,
             max_breadth,
             expires_at,
             seed,
@@ -269,6 +270,7 @@ impl<'e> Model<'e> {
             write_own_entry(address.as_bytes(), &mut entry);
             body.splice(middle..middle, entry);
         }
+        assert_eq!(fork.needs_stream(), message.body.len() % 2 == 1);
         assert_eq!(fork.body().as_ref(), body);
         assert!(headers.contains(&format!("Content-Length: {}\r\n", body.len())));
         let of = self

@@ -45,6 +45,7 @@ fn start(engine: &Engine, recipients: usize) -> bool {
         charging: b"",
         body: b"hi",
         entry_at: 0,
+        needs_stream: false,
         max_breadth: None,
         expires_at: 0,
         seed: [9; 16],

@@ -55,6 +55,8 @@ pub struct Settings {
     pub copy_prefs: bool,
     /// `strict_require`.
     pub strict_require: bool,
+    /// `large_ok`.
+    pub large_ok: bool,
     /// `loop_cache`.
     pub loop_cache: bool,
     /// `send_action`.

@@ -225,6 +225,12 @@ pub const PARAMETERS: &[Parameter] = &[
         help: "1: a message to a service needs `Require: recipient-list-message`, as RFC 5365 asks of clients; without it the answer is 421.",
     },
     Parameter {
+        name: "large_ok",
+        kind: Kind::Flag(|settings| &mut settings.large_ok),
+        default: "0",
+        help: "0: a message is refused with 413 if an outgoing message would have more than 1300 bytes; one with a list of recipients goes without its history first, if that suffices. 1: such messages go to the next hop by TCP, or by what `core_route` says if that is not UDP. RFC 3428 wants 1 only where no hop to the members uses UDP.",
+    },
+    Parameter {
         name: "loop_cache",
         kind: Kind::Flag(|settings| &mut settings.loop_cache),
         default: "0",

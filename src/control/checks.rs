@@ -93,6 +93,8 @@ checks! {
     Content: "content", "10", None, "H-1, H-2, S-7, I-3, N-4 to N-7";
     /// Is there at least one recipient, with or without the originator?
     AnyRecipient: "any-recipient", "11", Some(5), "A-9";
+    /// Is the largest outgoing message no longer than 1300 bytes, or may it be (`large_ok`)?
+    Size: "size", "9", None, "M-2, RFC 3428 §8";
     /// Has it not come back from another server, where `loop_cache` asks for it?
     Loop: "loop", "3", None, "H-5";
 }

@@ -29,8 +29,6 @@ pub(super) struct Copy<'c, 'm, 'o> {
     pub accept_contact: &'c [u8],
     pub lifetime: Lifetime,
     pub now: SystemTime,
-    /// The header fields of another body, which take the place of those that tell of the message's.
-    pub of_body: Option<&'c [u8]>,
 }
 
 /// What all forks share beside the body.
@@ -44,13 +42,18 @@ pub(super) struct Shared {
 }
 
 impl Copy<'_, '_, '_> {
-    /// Makes what all forks share.
-    pub fn share(&self, observer: &mut impl Observer) -> Result<Shared, Failure> {
+    /// Makes what all forks share. `of_body` are the header fields of another body, which take the
+    /// place of those that tell of the message's.
+    pub fn share(
+        &self,
+        of_body: Option<&[u8]>,
+        observer: &mut impl Observer,
+    ) -> Result<Shared, Failure> {
         observer.check(Check::Content);
         let unreadable = |error| Failure::new(Reason::Header, error);
         let from = self.passage.from(&self.essentials.from);
         let from = from.map_err(unreadable)?;
-        let mut headers = self.headers(observer).map_err(unreadable)?;
+        let mut headers = self.headers(of_body, observer).map_err(unreadable)?;
         let charging = charging::of_forks(self.request, self.passage);
         observer.notes(|| {
             let received = self.request.value(HeaderName::PChargingVector);
@@ -71,7 +74,11 @@ impl Copy<'_, '_, '_> {
         })
     }
 
-    fn headers(&self, observer: &mut impl Observer) -> Result<Vec<u8>, Malformed> {
+    fn headers(
+        &self,
+        of_body: Option<&[u8]>,
+        observer: &mut impl Observer,
+    ) -> Result<Vec<u8>, Malformed> {
         let Self {
             request, passage, ..
         } = self;
@@ -86,7 +93,7 @@ impl Copy<'_, '_, '_> {
         out.extend_from_slice(self.accept_contact);
         preferences::write_others(request, passage.policy, &mut out)?;
         for header in request.headers() {
-            let obstacle = match self.of_body.is_some() && is_of_content(header) {
+            let obstacle = match of_body.is_some() && is_of_content(header) {
                 true => Some("tells of the whole body, of which a part was taken out (U-7)"),
                 false => passage.obstacle(header),
             };
@@ -103,7 +110,7 @@ impl Copy<'_, '_, '_> {
             unfold(header.name.as_str(), header.value, &mut out)?;
             out.extend_from_slice(b"\r\n");
         }
-        out.extend_from_slice(self.of_body.unwrap_or_default());
+        out.extend_from_slice(of_body.unwrap_or_default());
         if matches!(self.lifetime, Lifetime::NeedsDate(_)) {
             let date = httpdate::fmt_http_date(self.now);
             out.extend_from_slice(format!("Date: {date}\r\n").as_bytes());

@@ -66,6 +66,8 @@ pub struct Accepted {
     /// What follows the charging identifier of each fork, with its CRLF; empty if they have none of
     /// their own (N-4).
     pub charging: Vec<u8>,
+    /// Whether some fork has more than 1300 bytes, so that all go by TCP or TLS (M-2).
+    pub needs_stream: bool,
     /// Max-Breadth of the message (U-6).
     pub max_breadth: Option<u32>,
     /// When the message is no longer of interest, if ever (M-4).
@@ -100,6 +102,8 @@ pub struct Shared<'a> {
     pub body: &'a [u8],
     /// Where in the body the own entry of a recipient stands.
     pub entry_at: usize,
+    /// Whether the forks have to go by a transport that avoids congestion (M-2).
+    pub needs_stream: bool,
 }
 
 /// One new MESSAGE to one recipient.
@@ -171,6 +175,7 @@ impl Accepted {
                 charging: &self.charging,
                 body: &self.body,
                 entry_at: self.own.entry_at.unwrap_or_default(),
+                needs_stream: self.needs_stream,
             },
             own_headers: self.own.headers.of(recipient.number),
             has_entry: self.own.has_entry(recipient.number),
@@ -221,6 +226,11 @@ impl<'a> Fork<'a> {
         write_own_entry(self.recipient, &mut own);
         own.extend_from_slice(after);
         Cow::Owned(own)
+    }
+
+    /// Whether the fork has to go by a transport that avoids congestion (M-2).
+    pub fn needs_stream(&self) -> bool {
+        self.shared.needs_stream
     }
 
     /// Appends all header fields but Via, each with its CRLF.

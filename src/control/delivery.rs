@@ -33,6 +33,8 @@ pub(super) struct Listing<'m, 'r> {
 pub(super) struct Delivery<'e> {
     pub listed: Listed<'e>,
     pub content: Option<Content>,
+    /// Whether the content has a history of recipients.
+    pub has_history: bool,
     /// The recipients who find an entry of themselves in their copy (K-5).
     pub with_entry: Vec<u32>,
 }
@@ -105,6 +107,15 @@ impl<'m> Listing<'m, '_> {
         Ok(delivery(listed, content, history, observer))
     }
 
+    /// The content as it is without a history (M-2): `None` for the message's own.
+    pub fn without_history(
+        &self,
+        payload: Option<&Payload<'m>>,
+    ) -> Result<Option<Content>, Failure> {
+        let content = payload.map(|payload| self.content(payload, None));
+        content.transpose()
+    }
+
     fn content(
         &self,
         payload: &Payload<'m>,
@@ -139,6 +150,7 @@ fn delivery<'e>(
     Delivery {
         listed,
         content,
+        has_history: history.is_some(),
         with_entry: history.map(|history| history.own).unwrap_or_default(),
     }
 }

@@ -101,6 +101,8 @@ pub struct Group {
     /// Buckets with the member filed there, sorted.
     index: Vec<(u64, u32)>,
     recipients: usize,
+    /// The recipient with the longest Request-URI.
+    longest: Option<u32>,
     skipped: Vec<Skipped>,
     /// Members that are groups or services of this server, in their one spelling (H-4).
     nested: Vec<String>,
@@ -141,6 +143,7 @@ impl Group {
             members: Vec::new(),
             index: Vec::new(),
             recipients: 0,
+            longest: None,
             skipped: Vec::new(),
             nested: Vec::new(),
             rules: None,
@@ -216,6 +219,14 @@ impl Group {
             is_recipient,
         });
         self.recipients += usize::from(is_recipient);
+        let length = |number| self.recipient(number).map_or(0, <[u8]>::len);
+        if is_recipient
+            && self
+                .longest
+                .is_none_or(|longest| length(longest) < length(number))
+        {
+            self.longest = Some(number);
+        }
         Some(number)
     }
 
@@ -326,6 +337,11 @@ impl Group {
         member.is_recipient.then(|| self.request_uri_of(member))
     }
 
+    /// The number of the member with the longest Request-URI, among those that can be sent to.
+    pub fn longest_recipient(&self) -> Option<u32> {
+        self.longest
+    }
+
     /// The address of a member that can be sent to, as somebody has listed it.
     pub fn address(&self, number: u32) -> Option<&[u8]> {
         let member = self.members.get(number as usize)?;
@@ -428,6 +444,7 @@ mod tests {
             "sip:bob@gw.home1.net",
         ];
         assert_eq!(recipients(&group), wanted);
+        assert_eq!(group.longest_recipient(), Some(2));
         assert_eq!(group.address(0), Some(&b"tel:+1-555;EXT=7"[..]));
         let union = Group::union(&[std::sync::Arc::new(group)], &converting);
         assert_eq!(recipients(&union), wanted);

@@ -56,7 +56,7 @@ pub(super) fn history(listed: &Listed<'_>, is_group: bool, lists: &Lists) -> Opt
     });
     let recipients: Vec<(u32, Uri<'_>, Seen)> = (0..group.members() as u32)
         .filter_map(|number| {
-            let uri = Uri::parse(group.recipient(number)?).ok()?;
+            let uri = Uri::parse(group.address(number)?).ok()?;
             let seen = seen.get(number as usize).copied().flatten().or(unnamed)?;
             Some((number, uri, seen))
         })

@@ -8,6 +8,7 @@
 
 pub mod access;
 mod anonymity;
+pub mod capabilities;
 pub mod charging;
 pub mod checks;
 mod content;
@@ -16,6 +17,7 @@ pub mod date_time;
 pub mod decision;
 mod delivery;
 pub mod directory;
+mod draft;
 mod essentials;
 mod expiry;
 mod failure;
@@ -45,11 +47,13 @@ mod recipients;
 pub mod recognition;
 pub mod refusal;
 pub mod rules;
+pub mod size;
 #[cfg(test)]
 mod tests;
 pub mod trust;
 
 pub use access::{Access, ForeignRecipients, Nested, Objection};
+pub use capabilities::Inquiry;
 pub use charging::Charging;
 pub use checks::Check;
 pub use decision::{Accepted, Answer, Decision, Fork, Recipient, Shared};

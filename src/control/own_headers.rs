@@ -26,6 +26,11 @@ impl OwnHeaders {
         self.texts.get(text).map_or(&[], Vec::as_slice)
     }
 
+    /// The length of the longest.
+    pub fn longest(&self) -> usize {
+        self.texts.iter().map(Vec::len).max().unwrap_or_default()
+    }
+
     /// Takes from the list what its URIs set. A header field that any of them sets is taken out of
     /// `shared`, and stays with the recipients whose own URI does not set it.
     pub(super) fn take(listed: &Listed<'_>, policy: &Policy, shared: &mut Vec<u8>) -> Self {

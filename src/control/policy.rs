@@ -50,6 +50,8 @@ pub struct Policy {
     pub route_header: Vec<u8>,
     /// Whether the Route asks for originating treatment, by `orig` (N-2).
     pub route_is_originating: bool,
+    /// Whether forks may have more than 1300 bytes (M-2).
+    pub large_ok: bool,
     /// Whether a message that comes back from another server is refused (H-5).
     pub detects_loops: bool,
     /// Names of further header fields to copy (H-1).
@@ -141,6 +143,7 @@ impl Policy {
             trusted_next_hop: true,
             route_header: Vec::new(),
             route_is_originating: false,
+            large_ok: false,
             detects_loops: false,
             copy_headers: Vec::new(),
             copies_preferences: false,

@@ -3,10 +3,11 @@
 use super::anonymity::check_privacy;
 use super::charging;
 use super::checks::Check;
-use super::content::{Copy, DEFAULT_MAX_FORWARDS, Shared, hops_of_forks};
-use super::decision::{Accepted, Answer, Decision};
+use super::content::{Copy, DEFAULT_MAX_FORWARDS, hops_of_forks};
+use super::decision::{Answer, Decision};
 use super::delivery::{Delivery, Listing, content_id, excluded};
 use super::directory::{Directory, Target};
+use super::draft::Draft;
 use super::essentials::Essentials;
 use super::expiry::{Lifetime, lifetime};
 use super::failure::{Failure, malformed};
@@ -16,14 +17,13 @@ use super::observer::{Note, Observer, Unobserved};
 use super::originator::{
     authenticate, authorise, authorise_for_services, check_from, wants_anonymity,
 };
-use super::own_content::OwnContent;
-use super::own_headers::OwnHeaders;
 use super::passage::Passage;
 use super::policy::Policy;
 use super::recent::{Arrival, Circulating, RecentRequests};
 use super::recognition::Recognised;
 use super::refusal::{RETRY_AFTER, Reason, Refusal};
 use super::rules::Asker;
+use super::size::fit;
 use super::trust::Source;
 use crate::sip::uri::Form;
 use crate::sip::{HeaderName, NameAddr};
@@ -167,6 +167,7 @@ impl Recognised<'_> {
         let Delivery {
             listed,
             content,
+            has_history,
             with_entry,
         } = match &target {
             Target::Group(group) => {
@@ -179,48 +180,27 @@ impl Recognised<'_> {
                 listing.to_service(payload, service, groups, observer)?
             }
         };
-        let copy = Copy {
-            request,
-            essentials: &essentials,
-            passage: &Passage::new(policy, source, &sender, target.uri(), anonymous),
-            accept_contact: self.accept_contact_of_forks(policy),
-            lifetime,
-            now: world.now,
-            of_body: content.as_ref().map(|it| it.headers.as_slice()),
-        };
-        let Shared {
-            from,
-            mut headers,
-            charging,
-        } = copy.share(observer)?;
-        let own = OwnContent {
-            headers: match anonymous {
-                // I-6: what a URI sets is the sender's word, as Subject is.
-                true => OwnHeaders::default(),
-                false => OwnHeaders::take(&listed, policy, &mut headers),
+        let draft = Draft {
+            copy: Copy {
+                request,
+                essentials: &essentials,
+                passage: &Passage::new(policy, source, &sender, target.uri(), anonymous),
+                accept_contact: self.accept_contact_of_forks(policy),
+                lifetime,
+                now: world.now,
             },
-            entry_at: content.as_ref().and_then(|content| content.entry_at),
-            with_entry,
+            listed: &listed,
+            originator: originator.as_deref().unwrap_or_default(),
+            receipt,
         };
+        let mut accepted = draft.with(content, with_entry, observer)?;
         observer.check(Check::AnyRecipient);
         let skip_originator = match &target {
             Target::Group(_) => policy.skip_originator,
             Target::Service(_) => policy.skip_originator_of_lists,
         };
-        let group = listed.group;
-        let accepted = Accepted {
-            excluded: excluded(&group, identity, policy, skip_originator, observer),
-            group,
-            originator: originator.clone().unwrap_or_default(),
-            from,
-            headers,
-            charging,
-            max_breadth: essentials.max_breadth,
-            expires_at: lifetime.end(),
-            body: content.map_or_else(|| request.body.to_vec(), |content| content.body),
-            own,
-            receipt,
-        };
+        let group = &listed.group;
+        accepted.excluded = excluded(group, identity, policy, skip_originator, observer);
         if accepted.count() == 0 {
             return Err(match target {
                 Target::Group(_) => Reason::NoRecipients.into(),
@@ -228,8 +208,18 @@ impl Recognised<'_> {
             });
         }
         observer.note(|| Note::fact("", format!("recipients: {}", accepted.count())));
+        let smaller = || {
+            let content = listing.without_history(payload.as_ref())?;
+            draft.with(content, Vec::new(), &mut Unobserved)
+        };
+        fit(
+            &mut accepted,
+            has_history.then_some(smaller),
+            policy,
+            observer,
+        )?;
+        observer.check(Check::Loop);
         if policy.detects_loops {
-            observer.check(Check::Loop);
             let circulating = Circulating {
                 originator: &accepted.originator,
                 target: target.uri().as_bytes(),
@@ -284,7 +274,7 @@ impl Recognised<'_> {
 }
 
 /// The option tag of the URI-list service (U-3), the only one that is understood.
-const LIST_MESSAGE: &[u8] = b"recipient-list-message";
+pub(super) const LIST_MESSAGE: &[u8] = b"recipient-list-message";
 
 /// Row 6: every option that is required is understood, and required where the policy insists on it.
 fn check_require(

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 pub const MEMORY: Duration = Duration::from_secs(32);
 
 /// What makes two requests the same, and what makes them one transaction.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestKey<'m> {
     /// The tag of From.
     pub from_tag: &'m [u8],

@@ -99,7 +99,7 @@ pub(super) fn of_group<'e>(
             let numbers = members
                 .iter()
                 .filter_map(|entry| member(entry, stored, policy));
-            let uris = numbers.filter_map(|number| stored.recipient(number));
+            let uris = numbers.filter_map(|number| stored.address(number));
             let uris = uris.filter_map(|uri| std::str::from_utf8(uri).ok());
             let uri = stored.uri().to_owned();
             let mut group = Group::compile(uri, true, uris, &policy.addressing, |_| false);
@@ -255,7 +255,7 @@ fn check(
     let (mut groups, mut without_consent) = (Vec::new(), Vec::new());
     let mut foreign = None;
     for number in 0..group.members() as u32 {
-        let Some(text) = group.recipient(number) else {
+        let Some(text) = group.address(number) else {
             continue;
         };
         let Ok(uri) = Uri::parse(text) else {

@@ -105,6 +105,8 @@ reasons! {
     ForeignListed: 403, "S-3", "A foreign recipient";
     /// Somebody in the list has not consented.
     NoConsent: 470, "U-12", "Consent missing";
+    /// An outgoing message would have more than 1300 bytes, and `large_ok` is 0.
+    TooLarge: 413, "M-2", "Message too large";
     /// The message has been here before and comes back from another server.
     Loop: 482, "H-5", "Message has come back";
     /// The groups cannot be read now.
@@ -152,6 +154,7 @@ impl Reason {
 /// The reason phrase of a status code that this function answers with (RFC 3261 §21).
 pub fn phrase(code: u16) -> &'static str {
     match code {
+        200 => "OK",
         202 => "Accepted",
         400 => "Bad Request",
         403 => "Forbidden",

@@ -387,6 +387,30 @@ fn messages_that_come_back_are_refused_where_the_setting_says_so() {
 }
 
 #[test]
+fn a_fork_of_more_than_1300_bytes_is_not_sent_over_udp() {
+    // M-2, T 101.
+    let mut case = Case::new();
+    let (mut fits, mut too_large) = (0, 2000);
+    while too_large - fits > 1 {
+        let size = (fits + too_large) / 2;
+        let case = Case::new().with(&format!("Subject: {}", "x".repeat(size)));
+        match case.decide() {
+            Ok(Decision::Accepted(accepted)) => {
+                assert!(accepted.largest_fork() <= 1300 && !accepted.needs_stream);
+                fits = size;
+            }
+            _ => too_large = size,
+        }
+    }
+    case = case.with(&format!("Subject: {}", "x".repeat(too_large)));
+    assert_eq!(case.refused(), Reason::TooLarge);
+    case.policy.large_ok = true;
+    let accepted = case.accepted();
+    assert!(accepted.needs_stream);
+    assert_eq!(accepted.largest_fork(), 1301);
+}
+
+#[test]
 fn max_breadth_is_read_and_kept_for_the_fan_out() {
     // U-6, A.1 row 3.
     for (value, breadth) in [("1", 1), ("500", 500), ("4294967295", u32::MAX)] {

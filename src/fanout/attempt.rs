@@ -65,6 +65,7 @@ impl<'e> Pinned<'e> {
                 charging,
                 body,
                 entry_at: block.entry_at(),
+                needs_stream: block.needs_stream(),
             },
             own_headers: own.headers,
             has_entry: own.has_entry,

@@ -23,6 +23,8 @@ const HAS_HEADERS: u32 = 1 << 31;
 const HAS_ENTRY: u32 = 1 << 30;
 /// The other bits are his number.
 const NUMBER_MASK: u32 = HAS_ENTRY - 1;
+/// Where in the body an own entry stands; the bit above says whether the forks need a stream.
+const ENTRY_AT_MASK: u32 = u32::MAX >> 1;
 /// Bytes of the length of a recipient's own header fields.
 const LENGTH: usize = 4;
 
@@ -103,7 +105,9 @@ impl<'a> Block<'a> {
         memory.set(at + EXPIRES_AT, submission.expires_at);
         memory.set(
             at + WINDOW,
-            u64::from(facts.window) | u64::from(submission.entry_at) << 32,
+            u64::from(facts.window)
+                | u64::from(submission.entry_at & ENTRY_AT_MASK) << 32
+                | u64::from(submission.needs_stream) << 63,
         );
         let texts = submission.texts();
         for (word, pair) in texts.chunks(2).enumerate() {
@@ -170,7 +174,12 @@ impl<'a> Block<'a> {
 
     /// Where in the body the own entry of a recipient stands.
     pub(super) fn entry_at(self) -> usize {
-        self.pair(WINDOW).1 as usize
+        (self.pair(WINDOW).1 & ENTRY_AT_MASK) as usize
+    }
+
+    /// Whether the forks have to go by a transport that avoids congestion.
+    pub(super) fn needs_stream(self) -> bool {
+        self.pair(WINDOW).1 & !ENTRY_AT_MASK != 0
     }
 
     /// The recipient with this number.

@@ -28,11 +28,13 @@ pub enum Counter {
     ForksExpired,
     /// Recipients that got no fork for another reason.
     ForksSkipped,
+    /// Transactions of forks that the transaction layer keeps in memory now.
+    Transactions,
 }
 
 impl Counter {
     /// All counters with their names and what they count.
-    pub const ALL: [(Self, &'static str, &'static str); 9] = [
+    pub const ALL: [(Self, &'static str, &'static str); 10] = [
         (Self::Accepted, "accepted", "messages answered 202"),
         (Self::Refused, "refused", "messages refused"),
         (
@@ -61,6 +63,11 @@ impl Counter {
             Self::ForksSkipped,
             "forks_skipped",
             "members not sent to, as too much waits for them or the message was cancelled",
+        ),
+        (
+            Self::Transactions,
+            "transactions",
+            "transactions of forks that tm keeps in memory now",
         ),
     ];
 }

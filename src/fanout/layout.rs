@@ -91,7 +91,8 @@ pub(super) mod block {
     pub(in super::super) const ACCEPTED_AT: usize = 16;
     /// The millisecond of Unix time at which it expires; 0 for never.
     pub(in super::super) const EXPIRES_AT: usize = 17;
-    /// The window, and where in the body the own entry of a recipient stands.
+    /// The window, where in the body the own entry of a recipient stands, and whether a stream is
+    /// needed.
     pub(in super::super) const WINDOW: usize = 18;
     /// Lengths: originator, group.
     pub(in super::super) const LENGTHS: usize = 19;

@@ -10,6 +10,7 @@ mod cells;
 pub mod counters;
 mod engine;
 mod identifiers;
+pub mod journal;
 mod layout;
 mod lists;
 mod lock;

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// A run of zeroed words that a process shares with all processes it forks afterwards.
 #[derive(Debug)]
@@ -86,6 +86,14 @@ impl SharedMemory {
             end.is_some_and(|end| end <= size),
             "bytes {from} and {length} more of {size}"
         );
+    }
+
+    /// Half of a word, for the kernel to wait on (futex). That word is to be used for nothing else.
+    pub fn half_word(&self, word: usize) -> &AtomicU32 {
+        let word: *const AtomicU64 = &self.words()[word];
+        // SAFETY: the word is inside the mapping, is aligned for its half and lives as long as
+        // `self`; both are atomic and hold any bytes.
+        unsafe { &*word.cast() }
     }
 }
 

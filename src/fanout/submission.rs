@@ -22,6 +22,8 @@ pub struct Submission<'a> {
     pub body: &'a [u8],
     /// Where in the body the own entry of a recipient stands.
     pub entry_at: u32,
+    /// Whether the forks have to go by a transport that avoids congestion (M-2).
+    pub needs_stream: bool,
     /// Max-Breadth of the message, if it had one (U-6).
     pub max_breadth: Option<u32>,
     /// The millisecond of Unix time at which it expires; 0 for never.
@@ -63,6 +65,7 @@ impl<'a> Submission<'a> {
             charging: &accepted.charging,
             body: &accepted.body,
             entry_at: accepted.own.entry_at.unwrap_or_default() as u32,
+            needs_stream: accepted.needs_stream,
             max_breadth: accepted.max_breadth,
             expires_at: accepted.expires_at.map_or(0, milliseconds),
             seed,

@@ -44,6 +44,7 @@ pub(super) fn submission() -> Submission<'static> {
         charging: b"",
         body: b"hi",
         entry_at: 0,
+        needs_stream: false,
         max_breadth: None,
         expires_at: 0,
         seed: [9; 16],

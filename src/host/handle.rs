@@ -3,8 +3,9 @@
 
 #![forbid(unsafe_code)]
 
+use super::describe::describe;
 use super::verdict::{Progress, Verdict};
-use crate::control::{Accepted, Answer, Decision, Fork, Source};
+use crate::control::{Accepted, Answer, Decision, Fork, NotOurs, Source};
 use crate::fanout::Counter;
 use crate::server::{Server, Worker};
 
@@ -16,6 +17,8 @@ pub enum ScriptResult {
     Accepted = 1,
     /// Refused, and answered; from a check: to be refused.
     Refused = 2,
+    /// No message, but an OPTIONS about a group or service, and answered.
+    Described = 3,
     /// A retransmission: the proxy has answered it again, and the script ends.
     Stop = 0,
     /// Not ours: nothing was answered.
@@ -35,6 +38,24 @@ pub enum Transaction {
     Impossible,
 }
 
+/// How a fork that the proxy has taken ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Final {
+    /// It was answered with this code.
+    Received(u16),
+    /// It was not answered in time or could not be delivered, and the proxy says this code.
+    Made(u16),
+}
+
+impl std::fmt::Display for Final {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Received(code) => write!(f, "answered {code}"),
+            Self::Made(code) => write!(f, "not answered ({code})"),
+        }
+    }
+}
+
 /// What the controlling function needs of a proxy while it handles one request.
 pub trait Proxy {
     /// Makes a server transaction of the request, if it has none.
@@ -43,8 +64,10 @@ pub trait Proxy {
     /// Answers the request, within its transaction if it has one; says whether that worked.
     fn reply(&mut self, answer: &Answer, transaction: Transaction) -> bool;
 
-    /// Sends one fork of the message with this number; says whether the proxy took it.
-    fn send(&mut self, fork: &Fork<'_>, message: u64) -> bool;
+    /// Sends one fork; says whether the proxy took it. Of one that it took, the proxy tells
+    /// [`completed`] and [`released`] with its cookie, in whichever process, perhaps before this
+    /// returns; of others, neither.
+    fn send(&mut self, fork: &Fork<'_>, cookie: u64) -> bool;
 }
 
 /// Checks the request in `bytes`, answers it, and sends it to the members. The verdict is there to be
@@ -68,7 +91,7 @@ pub fn handle(
 }
 
 /// Checks the request in `bytes` and answers nothing, but for the repetition of a request that was
-/// accepted: there is nothing to decide about it.
+/// accepted and an OPTIONS about a group or service: there is nothing to decide about them.
 ///
 /// The request has a transaction then, so that repetitions that come before the script has decided
 /// are told apart, and whatever the script answers in it is repeated for them.
@@ -79,10 +102,14 @@ pub fn check(
     bytes: &[u8],
     source: &Source<'_>,
 ) -> Result<Verdict, ScriptResult> {
-    let message = server.recognise(bytes).map_err(|reason| {
-        log::debug!("left to the script: {reason}");
-        ScriptResult::NotOurs
-    })?;
+    let message = match server.recognise(bytes) {
+        Ok(message) => message,
+        Err(NotOurs::Method) => return Err(describe(server, worker, proxy, bytes)),
+        Err(reason) => {
+            log::debug!("left to the script: {reason}");
+            return Err(ScriptResult::NotOurs);
+        }
+    };
     let transaction = proxy.transaction();
     if transaction == Transaction::Retransmission {
         server.counters().add(Counter::Retransmissions);
@@ -160,7 +187,8 @@ pub fn fork(
     verdict.result()
 }
 
-/// Sends the forks of the message with this number, and counts what the proxy did not take.
+/// Sends the forks of the message with this number, which is their cookie, and counts what the
+/// proxy did not take.
 fn send_all(
     server: &Server,
     worker: &mut Worker,
@@ -168,13 +196,16 @@ fn send_all(
     accepted: &Accepted,
     message: u64,
 ) {
+    let counters = server.counters();
     let mut refused = 0;
     for recipient in accepted.recipients() {
         let fork = accepted.fork(recipient, &mut worker.identifiers);
+        counters.add(Counter::Transactions);
         if proxy.send(&fork, message) {
-            server.counters().add(Counter::ForksSent);
+            counters.add(Counter::ForksSent);
         } else {
-            server.counters().add(Counter::ForksRefused);
+            counters.subtract(Counter::Transactions);
+            counters.add(Counter::ForksRefused);
             refused += 1;
         }
     }
@@ -182,4 +213,19 @@ fn send_all(
         let count = accepted.count();
         log::error!("message {message}: the proxy refused to send {refused} of {count} forks");
     }
+}
+
+/// The fork with this cookie has ended.
+pub fn completed(server: &Server, cookie: u64, outcome: Final) {
+    if matches!(outcome, Final::Received(200..300)) {
+        server.counters().add(Counter::ForksDelivered);
+    } else {
+        server.counters().add(Counter::ForksFailed);
+        log::info!("message {cookie}: a fork was {outcome}");
+    }
+}
+
+/// The proxy has given back the memory of a fork's transaction, some seconds after its end.
+pub fn released(server: &Server, _cookie: u64) {
+    server.counters().subtract(Counter::Transactions);
 }

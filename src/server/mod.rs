@@ -12,11 +12,13 @@ pub use random_pool::RandomPool;
 pub use start_error::StartError;
 
 use crate::config::Settings;
+use crate::control::size::by_stream;
 use crate::control::{
-    Accepted, Answer, Decision, NotOurs, Observer, Policy, Reason, RecentRequests, Recognised,
-    Source, Unobserved, World, recognise, recognise_observed,
+    Accepted, Answer, Decision, Inquiry, NotOurs, Observer, Policy, Reason, RecentRequests,
+    Recognised, Source, Unobserved, World, recognise, recognise_observed,
 };
 use crate::fanout::{Counter, Counters, RecentTable};
+use crate::sip::Uri;
 use crate::sip::text::Printable;
 use crate::store::{Store, StoreError};
 use std::path::{Path, PathBuf};
@@ -28,6 +30,7 @@ pub struct Server {
     policy: Policy,
     warnings: Vec<&'static str>,
     next_hop: String,
+    stream_next_hop: String,
     database: PathBuf,
     max_members: u32,
     cache_members: u32,
@@ -52,6 +55,7 @@ impl Server {
             policy,
             warnings,
             next_hop: settings.core_route.clone(),
+            stream_next_hop: stream_next_hop(&settings.core_route),
             database: database.to_owned(),
             max_members: settings.max_members,
             cache_members: settings.cache_members,
@@ -78,6 +82,12 @@ impl Server {
     /// The URI of the next hop, or empty where each member is sent to directly.
     pub fn next_hop(&self) -> &str {
         &self.next_hop
+    }
+
+    /// The URI of the next hop for messages that have to go by TCP or TLS (M-2), or empty where each
+    /// member is sent to directly.
+    pub fn stream_next_hop(&self) -> &str {
+        &self.stream_next_hop
     }
 
     /// The counts of all workers.
@@ -155,6 +165,14 @@ impl Server {
     }
 }
 
+/// The next hop by a transport that avoids congestion.
+fn stream_next_hop(core_route: &str) -> String {
+    match Uri::parse(core_route.as_bytes()) {
+        Ok(Uri::Sip(route)) => by_stream(&route),
+        _ => String::new(),
+    }
+}
+
 /// What one process has of its own: its view of the groups, and its random identifiers.
 pub struct Worker {
     groups: Store,
@@ -187,6 +205,16 @@ impl Worker {
             Decision::Accepted(_) => {}
         }
         decision
+    }
+
+    /// The answer to an OPTIONS about a group or service; `None` leaves the request to the script.
+    pub fn describe(&mut self, server: &Server, bytes: &[u8]) -> Option<Answer> {
+        let inquiry = Inquiry::read(&server.policy, bytes)?;
+        let answer = inquiry.answer(&server.policy, &mut self.groups);
+        answer.unwrap_or_else(|error| {
+            log::error!("an OPTIONS is left to the script, as the groups cannot be read: {error}");
+            None
+        })
     }
 
     /// Runs the checks of a message that came at `now`; nothing is counted or logged.

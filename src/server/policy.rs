@@ -56,6 +56,7 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
         trusted_next_hop: settings.trusted_next_hop,
         route_header: route.as_ref().map(route_header).unwrap_or_default(),
         route_is_originating: route.as_ref().is_some_and(is_originating),
+        large_ok: settings.large_ok,
         detects_loops: settings.loop_cache,
         copy_headers: copy_headers(settings)?,
         copies_preferences: settings.copy_prefs,

@@ -4,7 +4,7 @@ use crate::checks::{Before, accepted, not_ours, nothing_was_sent, refused, warni
 use crate::support::client::Transport;
 use crate::support::core::Answer;
 use crate::support::flow::Request;
-use crate::support::rig::{ANN, BOB, Setup, TEL};
+use crate::support::rig::{ANN, BOB, Setup, TEL, until};
 
 /// A-10, M-11: bob answers 404, tel never answers.
 pub fn t05_failing_members_change_nothing_for_the_sender(transport: Transport) {
@@ -132,6 +132,48 @@ pub fn a_silent_member_fails_by_timeout(transport: Transport) {
     rig.wait_for_counter("forks_delivered", 1);
     rig.wait_for_counter("forks_failed", 1);
     assert_eq!(rig.core.count(), 2);
+    rig.wait_for_log("a fork was not answered (408)");
+}
+
+/// Issue 4, item 7: all counters in one answer, whatever the transport of the question.
+pub fn the_statistics_are_one_command(transport: Transport) {
+    let rig = Setup::new(transport).start();
+    let mut client = rig.client();
+    let request = Request::b0(&client);
+    accepted(&rig, &mut client, &request, &[BOB, TEL]);
+    rig.wait_for_counter("forks_delivered", 2);
+    let answer = rig.kamcmd(&["cimf.stats"]);
+    for (_, name, _) in cimf::fanout::Counter::ALL {
+        // tm frees transactions at its own time.
+        if name == "transactions" {
+            continue;
+        }
+        let line = format!("{name}: {}", rig.counter(name));
+        assert!(
+            answer.lines().any(|found| found.trim() == line),
+            "no {line} in\n{answer}"
+        );
+    }
+    assert!(answer.lines().any(|line| line.trim() == "forks_sent: 2"));
+}
+
+/// Issue 4: tm keeps each transaction for `wt_timer` after its end, here a second.
+pub fn transactions_are_counted_until_tm_gives_back_their_memory(transport: Transport) {
+    let rig = Setup::new(transport).number("TM_FR_TIMER", 4000).start();
+    rig.core.answer("bob", Answer::Silence);
+    rig.core.answer("15551230003", Answer::Code(408));
+    let mut client = rig.client();
+    let request = Request::b0(&client);
+    accepted(&rig, &mut client, &request, &[BOB, TEL]);
+    rig.wait_for_log("a fork was answered 408");
+    let wait_for = |count| {
+        let reached = until(|| (rig.counter("transactions") == count).then_some(()));
+        reached.unwrap_or_else(|| panic!("{} transactions", rig.counter("transactions")));
+    };
+    wait_for(1);
+    assert_eq!(rig.counter("forks_failed"), 1, "bob's is still waiting");
+    wait_for(0);
+    assert_eq!(rig.counter("forks_failed"), 2);
 }
 
 /// Issue 2: a fork that tm refuses is counted at once. `.invalid` resolves nowhere (RFC 6761).
@@ -149,4 +191,20 @@ pub fn a_fork_that_tm_cannot_send_is_counted_at_once(transport: Transport) {
     rig.wait_for_counter("forks_refused", 1);
     nothing_was_sent(&rig, &mut client, &before);
     assert_eq!(rig.counter("forks_failed"), 0);
+    assert_eq!(rig.counter("transactions"), 0);
+}
+
+/// A-6, T 21: a conference factory of our domain is for INVITE, which is not ours, and has no messages.
+pub fn t21_a_factory_for_conferences_takes_no_messages(transport: Transport) {
+    let rig = Setup::new(transport).start();
+    let mut client = rig.client();
+    let factory = "sip:conference-factory@im.home1.net";
+    let request = Request::another(&client).group(factory);
+    let response = refused(&rig, &mut client, &request, 404);
+    assert_eq!(response.reason(), "Not Found");
+    let mut invite = Request::another(&client)
+        .group(factory)
+        .set("CSeq", "41 INVITE");
+    invite.start = format!("INVITE {factory} SIP/2.0");
+    crate::checks::not_ours(&rig, &mut client, &invite, 404, "Not Routed Here");
 }

@@ -27,12 +27,14 @@ mod members;
 mod next_hop;
 mod notifications;
 mod numbers;
+mod options;
 mod outcomes;
 mod preferences;
 mod repetition;
 mod rules;
 mod script;
 mod service_rules;
+mod size;
 mod start;
 mod steps;
 mod workers;
@@ -75,11 +77,14 @@ both {
         t07_pager_mode_off_refuses_every_message,
         t17_an_unknown_group_of_our_domain_is_not_found,
         t18_a_foreign_domain_is_not_ours,
+        t21_a_factory_for_conferences_takes_no_messages,
         t22_an_unknown_group_is_told_from_a_foreign_one_unless_groups_are_hidden,
         t64_an_unknown_require_is_refused_by_name,
         t93_a_to_tag_belongs_to_no_dialog_of_ours,
         t94_a_from_without_tag_is_refused,
         a_silent_member_fails_by_timeout,
+        the_statistics_are_one_command,
+        transactions_are_counted_until_tm_gives_back_their_memory,
         a_fork_that_tm_cannot_send_is_counted_at_once,
     }
     feature_tag::{
@@ -212,6 +217,17 @@ both {
         t52_a_number_is_sent_to_as_a_sip_address,
         t52_a_list_names_a_number_once_under_two_addresses,
         a_sips_member_is_skipped_without_tls,
+    }
+    options::{
+        t111_a_service_tells_what_it_takes,
+        a_group_tells_what_it_takes,
+        other_options_are_left_to_the_script,
+    }
+    size::{
+        t101_no_fork_has_more_than_1300_bytes,
+        t101_a_history_that_makes_a_message_too_large_is_left_out,
+        t101_large_messages_go_by_tcp,
+        t101_large_messages_go_by_tcp_to_members_as_well,
     }
     breadth::{ t90_without_breadth_nothing_is_sent }
     notifications::{

@@ -35,6 +35,10 @@ pub struct Setup {
     /// What `-A` defines on Kamailio's command line.
     defines: BTreeMap<String, String>,
     arguments: Vec<String>,
+    /// Kamailio's arguments about its memory.
+    memory: Vec<String>,
+    /// A program, with its arguments, that runs Kamailio; empty for none.
+    run_by: Vec<String>,
     groups: Vec<(String, Vec<String>)>,
     /// A whole configuration instead of the sample one; `@NAME@` stands for a define.
     configuration: Option<String>,
@@ -56,6 +60,8 @@ impl Setup {
             transport,
             defines: BTreeMap::new(),
             arguments: Vec::new(),
+            memory: words(&["-x", "tlsf", "-m", "128"]),
+            run_by: Vec::new(),
             groups: vec![
                 (
                     HIKERS.to_owned(),
@@ -106,6 +112,18 @@ impl Setup {
     /// More arguments for Kamailio.
     pub fn argument(mut self, argument: &str) -> Setup {
         self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// Other arguments about memory than `-x tlsf -m 128`.
+    pub fn memory(mut self, arguments: &[&str]) -> Setup {
+        self.memory = words(arguments);
+        self
+    }
+
+    /// Has a program run Kamailio, such as valgrind.
+    pub fn run_by(mut self, program: &[&str]) -> Setup {
+        self.run_by = words(program);
         self
     }
 
@@ -242,8 +260,15 @@ impl Setup {
             }
         };
         let log = File::create(self.folder.path().join("kamailio.log")).expect("a log file");
-        let mut command = Command::new(kamailio());
-        command.args(["-DD", "-E", "-x", "tlsf", "-m", "128"]);
+        let mut command = match self.run_by.split_first() {
+            None => Command::new(kamailio()),
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(kamailio());
+                command
+            }
+        };
+        command.args(["-DD", "-E"]).args(&self.memory);
         command.arg("-f").arg(configuration);
         command
             .arg("-w")
@@ -490,6 +515,10 @@ impl Port {
     }
 }
 
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("random bytes");
@@ -556,7 +585,7 @@ fn stop(kamailio: &mut Child) {
     unsafe {
         if matches!(kamailio.try_wait(), Ok(None)) {
             libc::kill(kamailio.id() as libc::pid_t, libc::SIGTERM);
-            if wait(kamailio, Duration::from_secs(5)).is_none() {
+            if wait(kamailio, PATIENCE).is_none() {
                 libc::kill(group, libc::SIGKILL);
             }
         } else {

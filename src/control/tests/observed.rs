@@ -40,10 +40,12 @@ fn a_refusal_belongs_to_the_check_that_started_last() {
     let mut strict = Case::new();
     strict.policy.from_mismatch = Some(FromMismatch::Reject);
     let old = "Expires: 1\r\nDate: Sun, 22 Nov 2026 15:00:00 GMT";
+    let large = Case::new().with(&format!("Subject: {}", "x".repeat(1300)));
     let cases = [
         (Case::new().without_tag_of_from(), Check::WellFormed),
         (Case::new().set("To: <sip:h@h>;tag=1"), Check::Dialog),
         (Case::new().set("Max-Forwards: 0"), Check::Hops),
+        (Case::new().with("Max-Breadth: 0"), Check::Breadth),
         (off, Check::PagerMode),
         (down, Check::Target),
         (Case::new().to("sip:x@im.home1.net"), Check::Target),
@@ -58,6 +60,11 @@ fn a_refusal_belongs_to_the_check_that_started_last() {
         (Case::new().with("Privacy: id"), Check::Anonymity),
         (Case::new().with(old), Check::Lifetime),
         (Case::new().without("Content-Type"), Check::BodyType),
+        (
+            Case::new().set("Content-Type: message/imdn+xml"),
+            Check::Notification,
+        ),
+        (large, Check::Size),
         (Case::new().with("Subject: a\u{1}b"), Check::Content),
         (alone, Check::AnyRecipient),
     ];

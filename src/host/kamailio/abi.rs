@@ -150,6 +150,15 @@ pub type ScriptCallback = unsafe extern "C" fn(*mut SipMsg, c_uint, *mut c_void)
 /// `POST_SCRIPT_CB | REQUEST_CB`: called when `request_route` has ended.
 pub const AFTER_REQUEST_ROUTE: c_uint = 1 << 31 | 1;
 
+/// `rpc_export_t`.
+#[repr(C)]
+pub struct RpcExport {
+    pub name: *const c_char,
+    pub function: Option<unsafe extern "C" fn(*const super::rpc::Rpc, *mut c_void)>,
+    pub documentation: *const *const c_char,
+    pub flags: c_uint,
+}
+
 /// `module_exports_t`.
 #[repr(C)]
 pub struct ModuleExports {
@@ -157,7 +166,7 @@ pub struct ModuleExports {
     pub dlflags: c_uint,
     pub cmds: *const CmdExport,
     pub params: *const ParamExport,
-    pub rpc_methods: *const c_void,
+    pub rpc_methods: *const RpcExport,
     pub pv_items: *const PvExport,
     pub response_f: Option<unsafe extern "C" fn(*mut SipMsg) -> c_int>,
     pub init_mod_f: Option<unsafe extern "C" fn() -> c_int>,
@@ -233,6 +242,10 @@ pub struct TmcbParams {
 pub type TransactionCallback = unsafe extern "C" fn(*mut c_void, c_int, *mut TmcbParams);
 /// `TMCB_LOCAL_COMPLETED`: a request of ours has its final response, or none in time.
 pub const TMCB_LOCAL_COMPLETED: c_uint = 1 << 10;
+/// `TMCB_DESTROY`: the memory of a transaction is given back.
+pub const TMCB_DESTROY: c_uint = 1 << 17;
+/// `FAKED_REPLY`: in place of a response that tm has not received but made up.
+pub const FAKED_REPLY: usize = usize::MAX;
 
 /// `struct lump_rpl` is only passed on.
 pub type LumpRpl = c_void;
@@ -272,6 +285,7 @@ const _: () = {
     assert!(size_of::<CmdExport>() == 48);
     assert!(size_of::<ParamExport>() == 24);
     assert!(size_of::<PvExport>() == 72);
+    assert!(size_of::<RpcExport>() == 32);
     assert!(std::mem::offset_of!(PvSpec, param) == 24);
     assert!(std::mem::offset_of!(PvParam, inner) == 24);
     assert!(std::mem::offset_of!(PvParam, index_kind) == 40);

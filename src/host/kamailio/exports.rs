@@ -5,7 +5,7 @@ use super::core::{function, text};
 use super::guard::guarded;
 use super::parameters::PARAMETERS;
 use super::variables::VARIABLES;
-use super::{module, script};
+use super::{module, rpc, script};
 use crate::host::symbol::find_in;
 use std::ffi::{CStr, CString, c_char, c_int, c_uint};
 use std::ptr::null;
@@ -33,7 +33,7 @@ static exports: Table<ModuleExports> = Table(ModuleExports {
     dlflags: 0,
     cmds: COMMANDS.0.as_ptr(),
     params: PARAMETERS.0.as_ptr(),
-    rpc_methods: null(),
+    rpc_methods: rpc::COMMANDS.0.as_ptr(),
     pv_items: VARIABLES.0.as_ptr(),
     response_f: None,
     init_mod_f: Some(module::start),

@@ -11,6 +11,7 @@ mod log;
 mod message;
 mod module;
 mod parameters;
+mod rpc;
 mod script;
 mod statistics;
 mod tm;

@@ -214,6 +214,7 @@ fn request(module: &Module, message: *mut SipMsg) -> Request<'_> {
         transactions: &module.transactions,
         message,
         next_hop: module.server.next_hop(),
+        stream_next_hop: module.server.stream_next_hop(),
     }
 }
 

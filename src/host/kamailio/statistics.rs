@@ -38,13 +38,6 @@ pub fn register(core: &Core, counters: &'static Counters) -> Result<(), &'static
     Ok(())
 }
 
-/// Counts one of what happens outside a request.
-pub fn add(counter: Counter) {
-    if let Some(counters) = COUNTERS.get() {
-        counters.add(counter);
-    }
-}
-
 /// Reads the counter whose index is the parameter.
 extern "C" fn read(_handle: u16, counter: *mut c_void) -> c_long {
     guarded(0, || {

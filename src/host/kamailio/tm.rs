@@ -2,16 +2,18 @@
 //! transaction its sl module answers.
 
 use super::abi::{
-    DLG_SEQ_VALSET, Dlg, DlgSeq, E_SCRIPT, HDR_OTHER, HDR_RECORD_ROUTE, HdrField, LUMP_RPL_HDR,
-    SipMsg, Str, TMCB_LOCAL_COMPLETED, TmcbParams, UacReq,
+    DLG_SEQ_VALSET, Dlg, DlgSeq, E_SCRIPT, FAKED_REPLY, HDR_OTHER, HDR_RECORD_ROUTE, HdrField,
+    LUMP_RPL_HDR, SipMsg, Str, TMCB_DESTROY, TMCB_LOCAL_COMPLETED, TmcbParams, UacReq,
 };
 use super::core::{Core, Missing, as_function};
 use super::guard::guarded;
-use super::statistics;
+use super::module::module;
+use crate::control::size::by_stream;
 use crate::control::{Answer, Fork};
-use crate::fanout::Counter;
-use crate::host::handle::{Proxy, Transaction};
+use crate::host::handle::{Final, Proxy, Transaction, completed, released};
 use crate::host::symbol::find_in;
+use crate::sip::Uri;
+use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
 
@@ -108,6 +110,8 @@ pub struct Request<'a> {
     pub message: *mut SipMsg,
     /// Where forks go: the core, or nothing for each member's own address.
     pub next_hop: &'a str,
+    /// Where forks go that are too large for UDP.
+    pub stream_next_hop: &'a str,
 }
 
 impl Proxy for Request<'_> {
@@ -149,12 +153,13 @@ impl Proxy for Request<'_> {
         result >= 0
     }
 
-    fn send(&mut self, fork: &Fork<'_>, message: u64) -> bool {
+    fn send(&mut self, fork: &Fork<'_>, cookie: u64) -> bool {
         let mut to = Vec::with_capacity(fork.recipient.len() + 2);
         to.push(b'<');
         to.extend_from_slice(fork.recipient);
         to.push(b'>');
-        let mut dialog = dialog(fork, &to, self.next_hop);
+        let next_hop = self.next_hop_of(fork);
+        let mut dialog = dialog(fork, &to, &next_hop);
         let (headers, body) = (fork.headers(), fork.body());
         let (method, headers, body) = (Str::of(b"MESSAGE"), Str::of(&headers), Str::of(&body));
         let mut request = UacReq {
@@ -164,14 +169,30 @@ impl Proxy for Request<'_> {
             ssock: null(),
             ssockname: null(),
             dialog: &mut dialog,
-            cb_flags: TMCB_LOCAL_COMPLETED,
-            cb: Some(completed),
-            cbp: message as usize as *mut c_void,
+            cb_flags: TMCB_LOCAL_COMPLETED | TMCB_DESTROY,
+            cb: Some(progressed),
+            cbp: cookie as usize as *mut c_void,
             callid: null(),
             later: [0; 22],
         };
+        // tm registers the callback last of all, so that it is not called for what is refused.
         // SAFETY: all texts live until the call returns, and tm keeps copies.
         unsafe { (self.transactions.uac)(&mut request) > 0 }
+    }
+}
+
+impl Request<'_> {
+    /// Where a fork goes; empty for its own Request-URI.
+    fn next_hop_of(&self, fork: &Fork<'_>) -> Cow<'_, str> {
+        if !fork.needs_stream() {
+            return Cow::Borrowed(self.next_hop);
+        }
+        match Uri::parse(fork.recipient) {
+            Ok(Uri::Sip(recipient)) if self.next_hop.is_empty() => {
+                Cow::Owned(by_stream(&recipient))
+            }
+            _ => Cow::Borrowed(self.stream_next_hop),
+        }
     }
 }
 
@@ -231,26 +252,35 @@ fn dialog(fork: &Fork<'_>, to: &[u8], next_hop: &str) -> Dlg {
     }
 }
 
-/// Called by tm, in whichever process it likes, when a fork has its final response or none in time.
+/// Called by tm, in whichever process it likes: when a fork has its final response or none in time,
+/// and once more when tm gives back the memory of its transaction.
 ///
 /// # Safety
-/// tm calls it with its own parameters; the parameter is the number of the message.
-unsafe extern "C" fn completed(_cell: *mut c_void, _kind: c_int, params: *mut TmcbParams) {
+/// tm calls it with its own parameters; the parameter is the cookie of the fork.
+unsafe extern "C" fn progressed(_cell: *mut c_void, kind: c_int, params: *mut TmcbParams) {
     guarded((), || {
+        let Some(server) = module().map(|module| module.server) else {
+            return;
+        };
         // SAFETY: tm passes its parameters, valid during the call.
         let Some(params) = (unsafe { params.as_ref() }) else {
             return;
         };
         // SAFETY: the parameter points to the word that `send` gave, if to anything.
-        let Some(&message) = (unsafe { params.param.as_ref() }) else {
+        let Some(&cookie) = (unsafe { params.param.as_ref() }) else {
             return;
         };
-        if (200..300).contains(&params.code) {
-            statistics::add(Counter::ForksDelivered);
-        } else {
-            statistics::add(Counter::ForksFailed);
-            let (message, code) = (message as usize, params.code);
-            log::info!("message {message}: a fork failed with {code}");
+        let cookie = cookie as usize as u64;
+        if kind.cast_unsigned() & TMCB_DESTROY != 0 {
+            released(server, cookie);
+            return;
         }
+        let code = u16::try_from(params.code).unwrap_or_default();
+        let outcome = if params.rpl as usize == FAKED_REPLY {
+            Final::Made(code)
+        } else {
+            Final::Received(code)
+        };
+        completed(server, cookie, outcome);
     });
 }

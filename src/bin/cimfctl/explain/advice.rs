@@ -106,6 +106,10 @@ pub fn of_refusal(reason: Reason) -> &'static str {
              multipart/signed."
         }
         Reason::ListTooLong => "The list has more than 64 KiB: send several messages.",
+        Reason::TooLarge => {
+            "Messages outside of a session are short (RFC 3428 §8). If no hop of your network uses \
+             UDP, large_ok=1 sends longer ones by TCP or TLS."
+        }
         Reason::NobodyListed => {
             "Every entry of the list was left out; why stands beside each, above."
         }

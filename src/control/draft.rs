@@ -1,0 +1,62 @@
+//! The message that goes out, made from the one that came in: clause 7.5.2.x.
+
+use super::content::{Copy, Shared};
+use super::decision::Accepted;
+use super::failure::Failure;
+use super::observer::Observer;
+use super::own_content::OwnContent;
+use super::own_headers::OwnHeaders;
+use super::payload::Content;
+use super::recent::Receipt;
+use super::recipients::Listed;
+use smallvec::SmallVec;
+
+/// What an outgoing message is made from, whatever its body will be.
+pub(super) struct Draft<'d, 'm, 'o, 'e> {
+    pub copy: Copy<'d, 'm, 'o>,
+    pub listed: &'d Listed<'e>,
+    pub originator: &'d [u8],
+    pub receipt: Receipt,
+}
+
+impl Draft<'_, '_, '_, '_> {
+    /// The message with this content, or with that of the message as it came. `with_entry` are the
+    /// recipients who find an entry of themselves in it (K-5). Nobody is excluded yet.
+    pub fn with(
+        &self,
+        content: Option<Content>,
+        with_entry: Vec<u32>,
+        observer: &mut impl Observer,
+    ) -> Result<Accepted, Failure> {
+        let copy = &self.copy;
+        let of_body = content.as_ref().map(|content| content.headers.as_slice());
+        let Shared {
+            from,
+            mut headers,
+            charging,
+        } = copy.share(of_body, observer)?;
+        let own = OwnContent {
+            headers: match copy.passage.anonymous {
+                // I-6: what a URI sets is the sender's word, as Subject is.
+                true => OwnHeaders::default(),
+                false => OwnHeaders::take(self.listed, copy.passage.policy, &mut headers),
+            },
+            entry_at: content.as_ref().and_then(|content| content.entry_at),
+            with_entry,
+        };
+        Ok(Accepted {
+            excluded: SmallVec::new(),
+            group: self.listed.group.clone(),
+            originator: self.originator.to_vec(),
+            from,
+            headers,
+            charging,
+            max_breadth: copy.essentials.max_breadth,
+            expires_at: copy.lifetime.end(),
+            needs_stream: false,
+            body: content.map_or_else(|| copy.request.body.to_vec(), |content| content.body),
+            own,
+            receipt: self.receipt,
+        })
+    }
+}
