@@ -4,9 +4,11 @@
 //! the file. None of its own functions is linked: they are found by name when the module starts,
 //! so that one file fits every version, and a program that is no proxy can load it too.
 
+pub mod background;
 pub mod describe;
 pub mod handle;
 pub mod kamailio;
+pub mod overview;
 mod symbol;
 pub mod verdict;
 

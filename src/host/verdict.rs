@@ -41,6 +41,10 @@ pub enum Fact {
     Originator,
     /// How many recipients an accepted message has.
     Count,
+    /// The recipient whose outcome is told.
+    Recipient,
+    /// The number of the message whose outcome is told, as in the log.
+    Id,
 }
 
 /// The value of a fact.
@@ -54,13 +58,15 @@ pub enum Value<'v> {
 
 impl Fact {
     /// All facts with the names that scripts use.
-    pub const ALL: [(Self, &'static str); 6] = [
+    pub const ALL: [(Self, &'static str); 8] = [
         (Self::Code, "code"),
         (Self::Reason, "reason"),
         (Self::Requirement, "requirement"),
         (Self::Group, "group"),
         (Self::Originator, "originator"),
         (Self::Count, "count"),
+        (Self::Recipient, "recipient"),
+        (Self::Id, "id"),
     ];
 }
 

@@ -39,6 +39,8 @@ pub const SIP_MSG_PID: usize = 4;
 pub const SIP_MSG_METHOD: usize = 40;
 pub const SIP_MSG_BUF: usize = 720;
 pub const SIP_MSG_LEN: usize = 728;
+/// More than any known `struct sip_msg` has.
+pub const SIP_MSG_ROOM: usize = 8192;
 
 /// `struct hdr_field`.
 #[repr(C)]
@@ -76,6 +78,18 @@ pub const PROC_INIT: c_int = -127;
 
 /// `REQUEST_ROUTE`: the function may be used there.
 pub const REQUEST_ROUTE: c_uint = 1;
+
+/// `EVENT_ROUTE`: functions for requests may be used there too.
+pub const EVENT_ROUTE: c_uint = REQUEST_ROUTE | 1 << 9;
+
+/// `struct route_list`, which starts with its routes; the rest is not looked at.
+#[repr(C)]
+pub struct RouteList {
+    pub routes: *const *mut c_void,
+}
+
+/// `PROC_MAIN`: the main process when it forks the others.
+pub const PROC_MAIN: c_int = 0;
 
 /// `param_func_t`: called with each value that the script sets.
 pub type SetParameter = unsafe extern "C" fn(c_uint, *mut c_void) -> c_int;

@@ -1,7 +1,8 @@
 //! Functions and variables of Kamailio's core, found by name once.
 
 use super::abi::{
-    GetVariable, HdrField, LumpRpl, PvParam, PvValue, ScriptCallback, SipMsg, SrModule, Str,
+    GetVariable, HdrField, LumpRpl, PvParam, PvValue, RouteList, ScriptCallback, SipMsg, SrModule,
+    Str,
 };
 use crate::host::symbol::find;
 use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
@@ -30,8 +31,19 @@ pub struct Core {
     pub faked_msg_init: unsafe extern "C" fn() -> c_int,
     pub counter_register: CounterRegister,
     pub get_hdr_by_name: unsafe extern "C" fn(*const SipMsg, *const c_char, c_int) -> *mut HdrField,
+    pub register_procs: unsafe extern "C" fn(c_int) -> c_int,
+    pub fork_process: unsafe extern "C" fn(c_int, *const c_char, c_int) -> c_int,
+    pub cfg_child_init: unsafe extern "C" fn() -> c_int,
+    pub route_lookup: unsafe extern "C" fn(*const RouteList, *const c_char) -> c_int,
+    /// The event routes of the script.
+    pub event_routes: *const RouteList,
+    pub inc_msg_no: unsafe extern "C" fn() -> c_uint,
+    pub build_sip_msg_from_buf:
+        unsafe extern "C" fn(*mut SipMsg, *mut c_char, c_int, c_uint) -> c_int,
+    pub free_sip_msg: unsafe extern "C" fn(*mut SipMsg),
+    pub run_top_route: unsafe extern "C" fn(*mut c_void, *mut SipMsg, *mut c_void) -> c_int,
     /// The variable that says which route is running.
-    pub route_type: *const c_uint,
+    pub route_type: *mut c_uint,
 }
 
 // SAFETY: the pointer is to a variable of the core, which its own processes only read and write
@@ -80,6 +92,15 @@ impl Core {
         unsafe { *self.route_type }
     }
 
+    /// Says which route is about to run.
+    ///
+    /// # Safety
+    /// No other route may be running in this process.
+    pub unsafe fn set_route(&self, route: c_uint) {
+        // SAFETY: the variable is an int of this process.
+        unsafe { *self.route_type = route };
+    }
+
     /// Finds everything, or names what is missing.
     pub fn find() -> Result<Self, Missing> {
         // SAFETY: each field has the signature of the function of its name, which has not changed
@@ -100,6 +121,15 @@ impl Core {
                 faked_msg_init: function(c"faked_msg_init")?,
                 counter_register: function(c"counter_register")?,
                 get_hdr_by_name: function(c"get_hdr_by_name")?,
+                register_procs: function(c"register_procs")?,
+                fork_process: function(c"fork_process")?,
+                cfg_child_init: function(c"cfg_child_init")?,
+                route_lookup: function(c"route_lookup")?,
+                event_routes: function(c"event_rt")?,
+                inc_msg_no: function(c"inc_msg_no")?,
+                build_sip_msg_from_buf: function(c"build_sip_msg_from_buf")?,
+                free_sip_msg: function(c"free_sip_msg")?,
+                run_top_route: function(c"run_top_route")?,
                 route_type: function(c"route_type")?,
             })
         }

@@ -5,12 +5,14 @@
 
 mod abi;
 mod core;
+mod events;
 mod exports;
 mod guard;
 mod log;
 mod message;
 mod module;
 mod parameters;
+mod process;
 mod rpc;
 mod script;
 mod statistics;

@@ -1,13 +1,16 @@
 //! The life of the module: its start before Kamailio forks, and its end.
 
-use super::abi::PROC_INIT;
+use super::abi::{PROC_INIT, PROC_MAIN};
 use super::core::{Core, version};
+use super::events::Events;
 use super::guard::guarded;
 use super::log::{install, start_error};
 use super::message::{MessageId, SourceReader, bytes};
 use super::parameters::SETTINGS;
 use super::tm::Transactions;
-use super::{script, statistics};
+use super::{process, script, statistics};
+use crate::host::background::Background;
+use crate::host::overview::Overview;
 use crate::server::Server;
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -21,6 +24,7 @@ pub struct Module {
     pub core: Core,
     pub transactions: Transactions,
     pub source: SourceReader,
+    pub events: Events,
     pub server: &'static Server,
 }
 
@@ -28,6 +32,20 @@ static MODULE: OnceLock<Module> = OnceLock::new();
 
 /// Whether the workers were to be started, so that there is something to stop.
 static STARTED: AtomicBool = AtomicBool::new(false);
+
+/// What the process of the module's own and the commands for administrators work with.
+pub struct Engine {
+    pub background: &'static dyn Background,
+    pub overview: &'static dyn Overview,
+}
+
+/// The engine, once there is one; to be set in `prepare`, before the process is announced.
+static ENGINE: OnceLock<Engine> = OnceLock::new();
+
+/// The engine.
+pub fn engine() -> Option<&'static Engine> {
+    ENGINE.get()
+}
 
 /// The module, once it has started.
 pub fn module() -> Option<&'static Module> {
@@ -58,9 +76,19 @@ pub unsafe extern "C" fn start() -> c_int {
 /// Kamailio calls it in each process, with the rank of that process.
 pub unsafe extern "C" fn start_process(rank: c_int) -> c_int {
     guarded(-1, || {
-        let Some(module) = MODULE.get().filter(|_| rank == PROC_INIT) else {
+        let Some(module) = MODULE.get() else {
             return 0;
         };
+        if let (PROC_MAIN, Some(engine)) = (rank, ENGINE.get()) {
+            return if process::start(module, engine.background) {
+                0
+            } else {
+                -1
+            };
+        }
+        if rank != PROC_INIT {
+            return 0;
+        }
         match module.server.check_database() {
             Ok(()) => {
                 STARTED.store(true, Relaxed);
@@ -103,7 +131,11 @@ fn prepare() -> Result<Module, String> {
     let registered = statistics::register(&core, server.counters());
     registered.map_err(|name| format!("Kamailio refused the counter {name}"))?;
     script::watch_end(&core)?;
+    if ENGINE.get().is_some() {
+        process::announce(&core)?;
+    }
     Ok(Module {
+        events: Events::find(&core),
         core,
         transactions,
         source,

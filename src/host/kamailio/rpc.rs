@@ -1,30 +1,43 @@
-//! Commands for `kamcmd` and Kamailio's other RPC transports: `cimf.stats`.
+//! Commands for `kamcmd` and Kamailio's other RPC transports: `cimf.stats`, `cimf.fanouts` and
+//! `cimf.cancel ID`.
 
-use super::abi::{RpcExport, Table};
+use super::abi::{RpcExport, Str, Table};
 use super::guard::guarded;
-use super::module::module;
+use super::module::{engine, module};
 use crate::fanout::Counter;
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::ptr::null_mut;
 
-/// `rpc_t`, as far as we use it: how a command answers. The function for structures takes what `add`
-/// has made, the other the context of the call.
+/// `rpc_t`, as far as we use it: how a command reads its parameters and answers. The functions for
+/// structures take what `add` has made, the others the context of the call.
 #[repr(C)]
 pub struct Rpc {
-    fault: *const c_void,
+    fault: unsafe extern "C" fn(*mut c_void, c_int, *const c_char, ...),
     send: *const c_void,
     add: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
-    scan: *const c_void,
+    scan: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
     printf: *const c_void,
     struct_add: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
 }
 
 /// The commands; a row of zeros ends the table.
-pub static COMMANDS: Table<[RpcExport; 2]> = Table([
+pub static COMMANDS: Table<[RpcExport; 4]> = Table([
     RpcExport {
         name: c"cimf.stats".as_ptr(),
         function: Some(stats),
         documentation: STATS.0.as_ptr(),
+        flags: 0,
+    },
+    RpcExport {
+        name: c"cimf.fanouts".as_ptr(),
+        function: Some(fanouts),
+        documentation: FANOUTS.0.as_ptr(),
+        flags: RET_ARRAY,
+    },
+    RpcExport {
+        name: c"cimf.cancel".as_ptr(),
+        function: Some(cancel),
+        documentation: CANCEL.0.as_ptr(),
         flags: 0,
     },
     RpcExport {
@@ -38,9 +51,16 @@ pub static COMMANDS: Table<[RpcExport; 2]> = Table([
 type Documentation = Table<[*const c_char; 2]>;
 
 static STATS: Documentation = document(c"All counts of cimf.");
+static FANOUTS: Documentation = document(c"The group messages that are under way.");
+static CANCEL: Documentation =
+    document(c"Sends no more copies of the message with this number: cimf.cancel ID");
+
 const fn document(text: &'static CStr) -> Documentation {
     Table([text.as_ptr(), std::ptr::null()])
 }
+
+/// `RPC_RET_ARRAY`: the command may answer with several values.
+const RET_ARRAY: c_uint = 1;
 
 /// A structure of an answer.
 struct Struct<'r> {
@@ -66,6 +86,13 @@ impl<'r> Struct<'r> {
         unsafe { (self.rpc.struct_add)(self.handle, c"u".as_ptr(), name.as_ptr(), number) };
     }
 
+    /// Adds text.
+    fn text(&self, name: &CStr, text: &[u8]) {
+        let mut text = Str::of(text);
+        // SAFETY: the format takes a name and one text, which Kamailio copies.
+        unsafe { (self.rpc.struct_add)(self.handle, c"S".as_ptr(), name.as_ptr(), &raw mut text) };
+    }
+
     fn numbers<'n>(&self, numbers: impl IntoIterator<Item = (&'n str, u64)>) {
         for (name, number) in numbers {
             if let Ok(name) = CString::new(name) {
@@ -73,6 +100,15 @@ impl<'r> Struct<'r> {
             }
         }
     }
+}
+
+/// Answers a command with an error.
+///
+/// # Safety
+/// `rpc` and `context` must be those of a command under way.
+unsafe fn fault(rpc: &Rpc, context: *mut c_void, code: c_int, text: &CStr) {
+    // SAFETY: the format takes one text that ends with NUL.
+    unsafe { (rpc.fault)(context, code, c"%s".as_ptr(), text.as_ptr()) };
 }
 
 /// `cimf.stats`.
@@ -90,6 +126,54 @@ unsafe extern "C" fn stats(rpc: *const Rpc, context: *mut c_void) {
             let counters = module.server.counters();
             let all = Counter::ALL.iter();
             answer.numbers(all.map(|(counter, name, _)| (*name, counters.get(*counter))));
+        }
+    });
+}
+
+/// `cimf.fanouts`.
+///
+/// # Safety
+/// Kamailio calls it with a command under way.
+unsafe extern "C" fn fanouts(rpc: *const Rpc, context: *mut c_void) {
+    guarded((), || {
+        // SAFETY: as Kamailio promises.
+        let (Some(engine), Some(rpc)) = (engine(), unsafe { rpc.as_ref() }) else {
+            return;
+        };
+        for fanout in engine.overview.fanouts() {
+            // SAFETY: as Kamailio promises.
+            let Some(answer) = (unsafe { Struct::add(rpc, context) }) else {
+                return;
+            };
+            answer.number(c"id", fanout.message);
+            answer.text(c"group", &fanout.group);
+            answer.text(c"originator", &fanout.originator);
+            answer.number(c"seconds", fanout.seconds);
+            answer.numbers(fanout.counts);
+        }
+    });
+}
+
+/// `cimf.cancel ID`.
+///
+/// # Safety
+/// Kamailio calls it with a command under way.
+unsafe extern "C" fn cancel(rpc: *const Rpc, context: *mut c_void) {
+    guarded((), || {
+        // SAFETY: as Kamailio promises.
+        let (Some(engine), Some(rpc)) = (engine(), unsafe { rpc.as_ref() }) else {
+            return;
+        };
+        let mut id: c_uint = 0;
+        // SAFETY: the format asks for one unsigned int, which goes where the pointer says. Where
+        // there is none, Kamailio's own error is the answer.
+        if unsafe { (rpc.scan)(context, c"u".as_ptr(), &raw mut id) } < 1 {
+            return;
+        }
+        if !engine.overview.cancel(u64::from(id)) {
+            let text = c"no such message is under way: cimf.fanouts lists those that are";
+            // SAFETY: as Kamailio promises.
+            unsafe { fault(rpc, context, 404, text) };
         }
     });
 }

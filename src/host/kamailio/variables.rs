@@ -1,8 +1,10 @@
-//! The pseudo-variable `$cimf(NAME)`: what the verdict on a message says.
+//! The pseudo-variable `$cimf(NAME)`: what the verdict on a message says, and in event routes what
+//! became of it.
 
 use super::abi::{
     PV_IDX_NONE, PV_NAME_INTSTR, PVT_OTHER, PvExport, PvParam, PvSpec, PvValue, SipMsg, Str, Table,
 };
+use super::events::with_news;
 use super::guard::guarded;
 use super::log::start_error;
 use super::module::module;
@@ -96,17 +98,17 @@ unsafe extern "C" fn get(
         // belongs to the verdict and so lives until the script ends or judges again; Kamailio
         // copies it before it goes on to the next statement.
         unsafe {
-            let found = fact.and_then(|(fact, _)| {
-                with_verdict(message, |verdict| match verdict.fact(*fact)? {
-                    Value::Number(number) => {
-                        let number = number as c_long;
-                        Some((core.pv_get_sintval)(message, parameter, value, number))
-                    }
-                    Value::Text(text) => {
-                        let text = Str::of(text);
-                        Some((core.pv_get_strval)(message, parameter, value, &text))
-                    }
-                })?
+            let write = |found: Value<'_>| match found {
+                Value::Number(number) => {
+                    (core.pv_get_sintval)(message, parameter, value, number as c_long)
+                }
+                Value::Text(text) => {
+                    (core.pv_get_strval)(message, parameter, value, &Str::of(text))
+                }
+            };
+            let found = fact.and_then(|&(fact, _)| {
+                let of_verdict = with_verdict(message, |verdict| verdict.fact(fact).map(write));
+                of_verdict.unwrap_or_else(|| with_news(message, fact, write))
             });
             found.unwrap_or_else(|| (core.pv_get_null)(message, parameter, value))
         }

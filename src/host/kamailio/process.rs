@@ -1,0 +1,56 @@
+//! The process of the module's own, `cimf` in `kamcmd core.psx`: it tells outcomes, runs event
+//! routes, and does what is done by the clock.
+
+use super::core::Core;
+use super::guard::guarded;
+use super::module::Module;
+use crate::host::background::{Background, Teller};
+use std::ffi::c_int;
+use std::time::Duration;
+
+/// `PROC_RPC`: modules that have to do with databases get their connection in such a process.
+const RANK: c_int = -2;
+
+/// Asks Kamailio for room for the process; to be done before it forks any.
+pub fn announce(core: &Core) -> Result<(), String> {
+    // SAFETY: the function takes a number.
+    if unsafe { (core.register_procs)(1) } < 0 {
+        return Err("Kamailio refused a process for cimf (register_procs)".to_owned());
+    }
+    Ok(())
+}
+
+/// Starts the process from Kamailio's main process; says whether that worked. It ends with
+/// Kamailio, by the signals that end all its processes.
+pub fn start(module: &'static Module, background: &'static dyn Background) -> bool {
+    // SAFETY: the name ends with NUL and is copied; with the last argument the process can send
+    // over TCP.
+    let child = unsafe { (module.core.fork_process)(RANK, c"cimf".as_ptr(), 1) };
+    if child != 0 {
+        return child > 0;
+    }
+    // SAFETY: each process of Kamailio calls it once, to hear of changed settings.
+    if unsafe { (module.core.cfg_child_init)() } != 0 {
+        log::error!("the process of cimf cannot be set up (cfg_child_init)");
+        std::process::exit(1);
+    }
+    work(module, background)
+}
+
+/// The life of the process. To return from it would mean to go on as a second main process.
+fn work(module: &Module, background: &dyn Background) -> ! {
+    let mut teller = Teller::default();
+    loop {
+        let went_well = guarded(false, || {
+            teller.round(background, |news| {
+                let name = module.server.server_name();
+                module.events.run(&module.core, name, news);
+            });
+            true
+        });
+        if !went_well {
+            // The log has the reason; what is told once more each second can be read.
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    }
+}
