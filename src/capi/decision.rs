@@ -67,7 +67,7 @@ impl Decision {
             control::Decision::Repeated => (Outcome::Repeated, None),
         };
         let forks = accepted.as_ref().map(|accepted| {
-            server.answered(accepted);
+            server.answered(accepted, None);
             let numbers = accepted.recipient_numbers();
             numbers
                 .map(|recipient| ForkText::new(recipient, identifiers))

@@ -93,6 +93,34 @@ pub struct Settings {
     pub cache_members: u32,
     /// `recent_requests`.
     pub recent_requests: u32,
+    /// `concurrency`.
+    pub concurrency: u32,
+    /// `max_breadth`.
+    pub max_breadth: u32,
+    /// `forks_in_flight`.
+    pub forks_in_flight: u32,
+    /// `target_order`.
+    pub target_order: bool,
+    /// `target_queue`.
+    pub target_queue: u32,
+    /// `queue_memory`.
+    pub queue_memory: u32,
+    /// `queue_messages`.
+    pub queue_messages: u32,
+    /// `queue_lifetime`.
+    pub queue_lifetime: u32,
+    /// `tm_memory`; 0 means half of what the proxy has.
+    pub tm_memory: u32,
+    /// `quota_originator`: messages and seconds.
+    pub quota_originator: Option<(u32, u32)>,
+    /// `quota_group`: messages and seconds.
+    pub quota_group: Option<(u32, u32)>,
+    /// `rate`.
+    pub rate: u32,
+    /// Whether `durability` is `journal`.
+    pub durable: bool,
+    /// `journal_dir`.
+    pub journal_dir: String,
 }
 
 impl Settings {

@@ -377,7 +377,110 @@ pub const PARAMETERS: &[Parameter] = &[
         default: "65536",
         help: "How many requests of the last 32 seconds all workers together remember (up to 37 bytes each).",
     },
+    Parameter {
+        name: "concurrency",
+        kind: Kind::Number(1, 100_000, |settings| &mut settings.concurrency),
+        default: "60",
+        help: "The most copies of one message that wait for their final responses at once; each response sends the next copy.",
+    },
+    Parameter {
+        name: "max_breadth",
+        kind: Kind::Number(0, 1_000_000, |settings| &mut settings.max_breadth),
+        default: "60",
+        help: "The most Max-Breadth (RFC 5393) of a message that is used: the copies in flight share it. 0 uses what the message has, and sends no Max-Breadth where it has none; for those who trust their core.",
+    },
+    Parameter {
+        name: "forks_in_flight",
+        kind: Kind::Number(1, 200_000, |settings| &mut settings.forks_in_flight),
+        default: "2000",
+        help: "The most copies of all messages together that wait for their final responses at once.",
+    },
+    Parameter {
+        name: "target_order",
+        kind: Kind::Flag(|settings| &mut settings.target_order),
+        default: "1",
+        help: "1: a member gets one message at a time, in order; the next one waits for the final response to the one before, as RFC 3428 §8 demands. 0: as they come.",
+    },
+    Parameter {
+        name: "target_queue",
+        kind: Kind::Number(0, 10_000, |settings| &mut settings.target_queue),
+        default: "100",
+        help: "The most messages that wait for one member. One more is not sent to him, and counts as undelivered.",
+    },
+    Parameter {
+        name: "queue_memory",
+        kind: Kind::Number(1, 16_384, |settings| &mut settings.queue_memory),
+        default: "64",
+        help: "Mebibytes of memory for messages on their way to their members, beside the proxy's own. A message that does not fit is answered 503.",
+    },
+    Parameter {
+        name: "queue_messages",
+        kind: Kind::Number(1, MILLION, |settings| &mut settings.queue_messages),
+        default: "10000",
+        help: "The most messages on their way at once. One more is answered 503.",
+    },
+    Parameter {
+        name: "queue_lifetime",
+        kind: Kind::Number(1, 86_400, |settings| &mut settings.queue_lifetime),
+        default: "600",
+        help: "For how many seconds a copy that the proxy has no memory for is tried again.",
+    },
+    Parameter {
+        name: "tm_memory",
+        kind: Kind::Number(0, 1_048_576, |settings| &mut settings.tm_memory),
+        default: "0",
+        help: "Mebibytes of the proxy's shared memory (`kamailio -m`) that the transactions of copies may use, about 10 KiB each, until some seconds after their ends. 0 is half of it. Copies that find no room wait.",
+    },
+    Parameter {
+        name: "quota_originator",
+        kind: Kind::Text("MESSAGES/SECONDS or nothing", |settings, value| {
+            store_quota(value, &mut settings.quota_originator)
+        }),
+        default: "",
+        help: "How many messages one sender may send in how many seconds, such as `20/60`. One more is answered 480 with Retry-After. Empty is no limit.",
+    },
+    Parameter {
+        name: "quota_group",
+        kind: Kind::Text("MESSAGES/SECONDS or nothing", |settings, value| {
+            store_quota(value, &mut settings.quota_group)
+        }),
+        default: "",
+        help: "How many messages may be sent to one group or service in how many seconds. One more is answered 480 with Retry-After. Empty is no limit.",
+    },
+    Parameter {
+        name: "rate",
+        kind: Kind::Number(0, MILLION, |settings| &mut settings.rate),
+        default: "0",
+        help: "How many messages are accepted in a second, from all senders together; one more is answered 503 with Retry-After. 0 is no limit.",
+    },
+    Parameter {
+        name: "durability",
+        kind: Kind::Text("none or journal", |settings, value| {
+            let choices = [("none", false), ("journal", true)];
+            choose(&choices, value, &mut settings.durable)
+        }),
+        default: "none",
+        help: "With `journal` an accepted message is on disk before its 202, and after a crash the next start sends it to those who have not got it. With `none` a crash loses what is on its way.",
+    },
+    Parameter {
+        name: "journal_dir",
+        kind: Kind::Text("a directory", |settings, value| {
+            value.clone_into(&mut settings.journal_dir);
+            !value.is_empty()
+        }),
+        default: "/var/lib/cimf/journal",
+        help: "The directory of the journal; it is made if it is missing. One proxy at a time can use it.",
+    },
 ];
+
+/// Reads MESSAGES/SECONDS; says whether that is what the text is.
+fn store_quota(value: &str, place: &mut Option<(u32, u32)>) -> bool {
+    let number = |text: &str| text.trim().parse().ok().filter(|&number: &u32| number > 0);
+    *place = value
+        .split_once('/')
+        .and_then(|(messages, seconds)| Some((number(messages)?, number(seconds)?)));
+    place.is_some() || value.trim().is_empty()
+}
 
 /// The parameters as rows of a Markdown table.
 pub fn markdown_table() -> String {

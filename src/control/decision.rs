@@ -38,15 +38,29 @@ pub struct Answer {
 impl Decision {
     /// The answer that the decision asks for, whatever the message was.
     pub(super) fn answer(&self, server_name: &str) -> Answer {
-        let (code, headers) = match self {
-            Self::Refused(refusal) => (refusal.reason.code(), refusal.headers(server_name)),
-            Self::Accepted(_) | Self::Repeated => (202, Vec::new()),
-        };
-        Answer {
+        match self {
+            Self::Refused(refusal) => Answer::new(refusal.reason.code(), refusal.headers(server_name)),
+            Self::Accepted(_) | Self::Repeated => Answer::new(202, Vec::new()),
+        }
+    }
+}
+
+impl Answer {
+    /// With the reason phrase of its code.
+    fn new(code: u16, headers: Vec<u8>) -> Self {
+        Self {
             code,
             phrase: phrase(code),
             headers,
         }
+    }
+
+    /// Makes the answer to an accepted message one that refuses it after all. What it says of the
+    /// request stays.
+    pub fn refuse(&mut self, refusal: &Refusal, server_name: &str) {
+        let mut headers = refusal.headers(server_name);
+        headers.append(&mut self.headers);
+        *self = Self::new(refusal.reason.code(), headers);
     }
 }
 

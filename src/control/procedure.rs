@@ -19,7 +19,7 @@ use super::originator::{
 };
 use super::passage::Passage;
 use super::policy::Policy;
-use super::recent::{Arrival, Circulating, RecentRequests};
+use super::recent::{Arrival, Circulating, RecentRequests, RequestKey};
 use super::recognition::Recognised;
 use super::refusal::{RETRY_AFTER, Reason, Refusal};
 use super::rules::Asker;
@@ -237,6 +237,12 @@ impl Recognised<'_> {
     fn accept_contact_of_forks<'p>(&self, policy: &'p Policy) -> &'p [u8] {
         let feature = policy.features.get(self.feature);
         feature.map_or(b"", |feature| &feature.accept_contact)
+    }
+
+    /// What makes the request the same as another; nothing if it is broken.
+    pub fn key(&self) -> Option<RequestKey<'_>> {
+        let essentials = Essentials::of(self).ok();
+        essentials.map(|essentials| essentials.key)
     }
 
     /// The answer that a decision about this message asks for.

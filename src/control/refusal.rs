@@ -16,6 +16,13 @@ macro_rules! reasons {
             /// All reasons.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
+            /// The name of the reason, in the words of this table.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                }
+            }
+
             const fn row(self) -> Row {
                 match self {
                     $(Self::$name => Row {
@@ -123,6 +130,8 @@ reasons! {
     QueueFull: 503, "S-5", "Too many messages wait";
     /// There is no memory for the forks of the message.
     QueueMemory: 503, "A.1 row 13", "No memory for this message now";
+    /// The message could not be written to the journal.
+    Journal: 503, "A.1 row 13", "Message cannot be stored now";
 }
 
 /// Seconds after which a client may try again when the groups could not be read: longer than an

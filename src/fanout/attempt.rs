@@ -7,7 +7,7 @@ use super::block::{Block, block_of, number_of};
 use super::cells::{self, HELD, IN_FLIGHT, SENDING};
 use super::engine::Engine;
 use super::identifiers::identifiers;
-use super::layout::{MESSAGES, MESSAGES_LENGTH, PAUSED_UNTIL, block};
+use super::layout::{MESSAGES, MESSAGES_LENGTH, PAUSED_UNTIL, TURNS_LENGTH, block};
 use super::lists::Queue;
 use super::lock::Held;
 use super::recipient::{self, Ending, Place};
@@ -221,6 +221,10 @@ impl Engine {
                 return;
             };
             held.set(PAUSED_UNTIL, 0);
+            // Nobody else goes on if all that was in flight has landed meanwhile.
+            if !self.cells.has_room(held) && held.get(TURNS_LENGTH) > 0 {
+                held.news.set(true);
+            }
             match cell.take(held, HELD) {
                 HELD => self.cells.free(held, cell),
                 bits if bits & SENDING == 0 => self.forget(held, cookie),

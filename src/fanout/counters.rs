@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::shared_memory::SharedMemory;
+use crate::control::Reason;
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -28,13 +29,11 @@ pub enum Counter {
     ForksExpired,
     /// Recipients that got no fork for another reason.
     ForksSkipped,
-    /// Transactions of forks that the transaction layer keeps in memory now.
-    Transactions,
 }
 
 impl Counter {
     /// All counters with their names and what they count.
-    pub const ALL: [(Self, &'static str, &'static str); 10] = [
+    pub const ALL: [(Self, &'static str, &'static str); 9] = [
         (Self::Accepted, "accepted", "messages answered 202"),
         (Self::Refused, "refused", "messages refused"),
         (
@@ -64,11 +63,6 @@ impl Counter {
             "forks_skipped",
             "members not sent to, as too much waits for them or the message was cancelled",
         ),
-        (
-            Self::Transactions,
-            "transactions",
-            "transactions of forks that tm keeps in memory now",
-        ),
     ];
 }
 
@@ -79,13 +73,28 @@ pub struct Counters(SharedMemory);
 impl Counters {
     /// All counts at 0. To be made before the workers are forked.
     pub fn new() -> io::Result<Self> {
-        SharedMemory::new(Counter::ALL.len()).map(Self)
+        SharedMemory::new(Counter::ALL.len() + Reason::ALL.len()).map(Self)
     }
 
     /// Counts one, and gives the count.
     pub fn add(&self, counter: Counter) -> u64 {
         let word = self.0.words().get(counter as usize);
         word.map_or(0, |word| word.fetch_add(1, Relaxed) + 1)
+    }
+
+    /// Counts a refused message.
+    pub fn add_refused(&self, reason: Reason) {
+        self.add(Counter::Refused);
+        let word = self.0.words().get(Counter::ALL.len() + reason as usize);
+        if let Some(word) = word {
+            word.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// How many messages were refused for this reason.
+    pub fn refused(&self, reason: Reason) -> u64 {
+        let word = self.0.words().get(Counter::ALL.len() + reason as usize);
+        word.map_or(0, |word| word.load(Relaxed))
     }
 
     /// The count.

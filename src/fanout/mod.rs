@@ -19,6 +19,7 @@ mod overview;
 pub mod recent_requests;
 mod recipient;
 mod recovery;
+mod remaining;
 mod restore;
 pub mod shared_memory;
 mod silent;

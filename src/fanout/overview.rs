@@ -124,7 +124,7 @@ impl Engine {
     }
 
     /// Looks at all messages until `work` says that it is enough. Others get the lock in between.
-    fn each_message(&self, mut work: impl FnMut(&Held<'_>, usize) -> bool) {
+    pub(super) fn each_message(&self, mut work: impl FnMut(&Held<'_>, usize) -> bool) {
         let mut last: Option<Pinned<'_>> = None;
         loop {
             let reached = self.with(|held| {

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::lock::Held;
+use std::fmt;
 
 /// Words of a recipient.
 pub(super) const WORDS: usize = 2;
@@ -64,6 +65,22 @@ pub enum SkipReason {
     Cancelled,
 }
 
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Delivered(code) => write!(f, "answered {code}"),
+            Self::Refused(code) => write!(f, "answered {code}"),
+            Self::Unreachable(408) => f.write_str("not answered in time (408)"),
+            Self::Unreachable(code) => write!(f, "could not be sent ({code})"),
+            Self::Expired => f.write_str("the message was out of time before the copy was sent"),
+            Self::Skipped(SkipReason::TargetQueueFull) => {
+                f.write_str("not sent: target_queue messages wait for this member already")
+            }
+            Self::Skipped(SkipReason::Cancelled) => f.write_str("not sent: cancelled"),
+        }
+    }
+}
+
 /// How a recipient ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -81,6 +98,38 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// The ending as a journal keeps it: what it was, and the code.
+    pub fn to_bytes(self) -> (u8, u16) {
+        let (place, code) = self.pack();
+        (place as u8, code)
+    }
+
+    /// Reads what [`Ending::to_bytes`] gave; nothing for what no ending is.
+    pub fn from_bytes(place: u8, code: u16) -> Option<Self> {
+        let place = Place::ALL.get(usize::from(place))?;
+        Self::unpack(*place, code)
+    }
+
+    /// The status code, if the fork was sent.
+    pub fn code(self) -> Option<u16> {
+        match self {
+            Self::Delivered(code) | Self::Refused(code) | Self::Unreachable(code) => Some(code),
+            Self::Expired | Self::Skipped(_) => None,
+        }
+    }
+
+    fn unpack(place: Place, code: u16) -> Option<Self> {
+        Some(match place {
+            Place::Delivered => Self::Delivered(code),
+            Place::Refused => Self::Refused(code),
+            Place::Unreachable => Self::Unreachable(code),
+            Place::Expired => Self::Expired,
+            Place::Skipped if code == 0 => Self::Skipped(SkipReason::TargetQueueFull),
+            Place::Skipped => Self::Skipped(SkipReason::Cancelled),
+            Place::Waiting | Place::AtTarget | Place::Ready | Place::InFlight => return None,
+        })
+    }
+
     fn pack(self) -> (Place, u16) {
         match self {
             Self::Delivered(code) => (Place::Delivered, code),
@@ -180,13 +229,5 @@ pub(super) fn end(held: &Held<'_>, entry: usize, ending: Ending) {
 /// How the recipient ended; nothing if it has not.
 pub(super) fn ending(held: &Held<'_>, entry: usize) -> Option<Ending> {
     let code = (state(held, entry) >> CODE & CODE_MASK) as u16;
-    Some(match place(held, entry) {
-        Place::Delivered => Ending::Delivered(code),
-        Place::Refused => Ending::Refused(code),
-        Place::Unreachable => Ending::Unreachable(code),
-        Place::Expired => Ending::Expired,
-        Place::Skipped if code == 0 => Ending::Skipped(SkipReason::TargetQueueFull),
-        Place::Skipped => Ending::Skipped(SkipReason::Cancelled),
-        Place::Waiting | Place::AtTarget | Place::Ready | Place::InFlight => return None,
-    })
+    Ending::unpack(place(held, entry), code)
 }

@@ -6,6 +6,7 @@ use super::block::Block;
 use super::engine::Engine;
 use super::layout::{MESSAGES_LENGTH, NUMBER};
 use super::recipient::{self, Ending};
+use std::fmt;
 
 /// Why a message was not taken up again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,16 +17,26 @@ pub enum NotRestored {
     NoMemory,
 }
 
+impl fmt::Display for NotRestored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Damaged => "its record is damaged, or of another version of cimf",
+            Self::NoMemory => "queue_memory is too small for it",
+        })
+    }
+}
+
 impl Engine {
     /// Takes up a message again from [`Ticket::record`](super::Ticket::record). `ended` are the
     /// recipients, by number, whose outcomes were told before. All others may have got the message
     /// already: they get it with the same Call-ID, and a 482 means that they had it. Gives the number
-    /// of the message, or nothing if nobody is left. To be done before anything is accepted.
+    /// of the message and how many are left, or nothing if nobody is. To be done before anything is
+    /// accepted.
     pub fn restore(
         &self,
         record: &[u8],
         ended: impl IntoIterator<Item = (u32, Ending)>,
-    ) -> Result<Option<u64>, NotRestored> {
+    ) -> Result<Option<(u64, usize)>, NotRestored> {
         let words = Block::words_of(record).ok_or(NotRestored::Damaged)?;
         let at = self.with(|held| {
             let at = self.arena.allocate(held, words);
@@ -65,7 +76,7 @@ impl Engine {
                 };
             }
             self.publish(held, at, left as u32);
-            Ok(Some(own.number()))
+            Ok(Some((own.number(), left)))
         })
     }
 }

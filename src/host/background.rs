@@ -6,9 +6,13 @@
 
 #![forbid(unsafe_code)]
 
+use super::handle::{Sender, pump};
 use crate::control::Fork;
+use crate::fanout::journal::{JournalError, Maintainer, Outcome, Writer};
+use crate::fanout::{Ending, Event, Finished, Outcome as Told, Tally, milliseconds};
+use crate::server::{Server, outcome};
 use crate::sip::text::Printable;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long the process waits for news before it looks at the clock again.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -16,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The most lines about failed recipients in a second: a group of ten thousand that is out of reach
 /// must not fill the disk.
 const LINES_A_SECOND: u32 = 20;
+
+/// The most outcomes that go to the journal in one record.
+const TOGETHER: usize = 256;
 
 /// What a piece of news is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +42,8 @@ pub struct News<'a> {
     pub kind: Kind,
     /// The number of the message.
     pub message: u64,
-    /// The final code, if the recipient's fork was sent.
-    pub code: Option<u16>,
-    /// Why the recipient has not got the message, for the log.
-    pub why: &'a str,
+    /// How it ended with the recipient.
+    pub ending: Option<Ending>,
     /// The address of the group or service.
     pub group: &'a [u8],
     /// The originator's address.
@@ -47,43 +52,108 @@ pub struct News<'a> {
     pub fork: Option<Fork<'a>>,
 }
 
-/// What the process works for.
-pub trait Background: Sync {
-    /// Waits until there is news, or for as long as `patience`.
-    fn wait(&self, patience: Duration);
-
-    /// Does what is done by the clock.
-    fn tick(&self);
-
-    /// Gives the next piece of news to `tell`; says whether there was one.
-    fn next(&self, tell: &mut dyn FnMut(&News<'_>)) -> bool;
-}
-
 /// The state of the process between two rounds.
 #[derive(Debug)]
-pub struct Teller {
+pub struct Teller<'s> {
+    server: &'s Server,
+    writer: Option<Writer>,
+    maintainer: Option<Maintainer>,
+    /// Outcomes of one message that are not in the journal yet.
+    untold: Untold,
     second: Instant,
     lines: u32,
 }
 
-impl Default for Teller {
-    fn default() -> Self {
-        Self {
-            second: Instant::now(),
-            lines: 0,
-        }
-    }
+/// Outcomes that go to the journal together.
+#[derive(Debug, Default)]
+struct Untold {
+    message: u64,
+    outcomes: Vec<Outcome>,
 }
 
-impl Teller {
-    /// One round: the clock, all news there are, and a rest.
-    pub fn round(&mut self, background: &dyn Background, mut run: impl FnMut(&News<'_>)) {
-        background.tick();
-        while background.next(&mut |news| {
-            self.log(news);
-            run(news);
-        }) {}
-        background.wait(PATIENCE);
+impl<'s> Teller<'s> {
+    /// For the one process that tells outcomes, after it was forked.
+    pub fn new(server: &'s Server) -> Result<Self, JournalError> {
+        let outbox = server.outbox();
+        Ok(Self {
+            server,
+            writer: outbox.writer()?,
+            maintainer: outbox.maintainer()?,
+            untold: Untold::default(),
+            second: Instant::now(),
+            lines: 0,
+        })
+    }
+
+    /// One round: the clock, what may be sent, all news there are, and a rest.
+    pub fn round(&mut self, sender: &mut impl Sender, mut run: impl FnMut(&News<'_>)) {
+        let engine = self.server.outbox().engine();
+        engine.tick(milliseconds(SystemTime::now()));
+        pump(self.server, sender);
+        while let Some(event) = engine.next_event() {
+            match &event {
+                Event::Ended(outcome) => {
+                    self.keep(outcome.message(), outcome.recipient(), outcome.ending);
+                    let news = news_of_outcome(outcome);
+                    self.log(&news);
+                    run(&news);
+                }
+                Event::Finished(finished) => {
+                    self.finish(finished.message());
+                    log_end(finished);
+                    run(&News {
+                        kind: Kind::Finished,
+                        message: finished.message(),
+                        ending: None,
+                        group: finished.group(),
+                        originator: finished.originator(),
+                        fork: None,
+                    });
+                }
+            }
+        }
+        self.write();
+        if let Some(maintainer) = &mut self.maintainer
+            && let Err(error) = maintainer.maintain(Instant::now())
+        {
+            log::error!("journal: {error}");
+        }
+        engine.wait(PATIENCE);
+    }
+
+    /// Keeps an outcome for the journal.
+    fn keep(&mut self, message: u64, recipient: u32, ending: Ending) {
+        if self.writer.is_none() {
+            return;
+        }
+        if self.untold.message != message || self.untold.outcomes.len() >= TOGETHER {
+            self.write();
+        }
+        self.untold.message = message;
+        self.untold.outcomes.push(outcome(recipient, ending));
+    }
+
+    /// Writes what was kept.
+    fn write(&mut self) {
+        let Some(writer) = self.writer.as_mut() else {
+            return;
+        };
+        if self.untold.outcomes.is_empty() {
+            return;
+        }
+        let id = self.server.outbox().journal_id(self.untold.message);
+        if let Err(error) = writer.outcomes(id, &self.untold.outcomes) {
+            log::error!("journal: {error}");
+        }
+        self.untold.outcomes.clear();
+    }
+
+    fn finish(&mut self, message: u64) {
+        self.write();
+        let id = self.server.outbox().journal_id(message);
+        if let Some(Err(error)) = self.writer.as_mut().map(|writer| writer.finished(id)) {
+            log::error!("journal: {error}");
+        }
     }
 
     /// One line for each failed recipient, and for the others how many they are.
@@ -96,16 +166,50 @@ impl Teller {
             if left_out > 0 {
                 log::info!("{left_out} more recipients have not got their message");
             }
-            *self = Self::default();
+            self.second = Instant::now();
+            self.lines = 0;
         }
         self.lines += 1;
         if self.lines <= LINES_A_SECOND {
             let recipient = news.fork.map_or(&b""[..], |fork| fork.recipient);
-            let (message, why) = (news.message, news.why);
+            let message = news.message;
+            let why = news.ending.map(|ending| ending.to_string());
+            let why = why.unwrap_or_default();
             let (recipient, group) = (Printable(recipient), Printable(news.group));
             log::info!("message {message}: <{recipient}> of <{group}> has not got it: {why}");
         }
     }
+}
+
+fn news_of_outcome<'o>(outcome: &'o Told<'_>) -> News<'o> {
+    News {
+        kind: match outcome.ending {
+            Ending::Delivered(_) => Kind::Delivered,
+            _ => Kind::Undelivered,
+        },
+        message: outcome.message(),
+        ending: Some(outcome.ending),
+        group: outcome.group(),
+        originator: outcome.originator(),
+        fork: Some(outcome.fork()),
+    }
+}
+
+/// One line for each message that is finished.
+fn log_end(finished: &Finished<'_>) {
+    let Tally {
+        delivered,
+        refused,
+        unreachable,
+        expired,
+        skipped,
+    } = finished.tally;
+    log::info!(
+        "message {} to <{}> is finished: delivered={delivered} refused={refused} \
+         unreachable={unreachable} expired={expired} skipped={skipped}",
+        finished.message(),
+        Printable(finished.group()),
+    );
 }
 
 /// The fork as a whole request, for a proxy that wants to look at it: with a Via, as each request
@@ -127,6 +231,6 @@ pub fn request(fork: &Fork<'_>, server_name: &str) -> Vec<u8> {
     }
     fork.write_headers(&mut bytes);
     bytes.extend_from_slice(b"\r\n");
-    bytes.extend_from_slice(fork.body());
+    bytes.extend_from_slice(&fork.body());
     bytes
 }

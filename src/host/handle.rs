@@ -4,10 +4,13 @@
 #![forbid(unsafe_code)]
 
 use super::describe::describe;
-use super::verdict::{Progress, Verdict};
-use crate::control::{Accepted, Answer, Decision, Fork, NotOurs, Source};
-use crate::fanout::Counter;
+use super::verdict::{Progress, Room, Verdict};
+use crate::control::{Answer, Decision, Fork, NotOurs, Source};
+use crate::fanout::journal::TransactionKey;
+use crate::fanout::{Counter, NotSent, milliseconds};
 use crate::server::{Server, Worker};
+use std::cell::Cell;
+use std::time::SystemTime;
 
 /// What a script gets from `cimf_handle()` and from each of its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,70 +41,56 @@ pub enum Transaction {
     Impossible,
 }
 
-/// How a fork that the proxy has taken ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Final {
-    /// It was answered with this code.
-    Received(u16),
-    /// It was not answered in time or could not be delivered, and the proxy says this code.
-    Made(u16),
-}
-
-impl std::fmt::Display for Final {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Received(code) => write!(f, "answered {code}"),
-            Self::Made(code) => write!(f, "not answered ({code})"),
-        }
-    }
+/// What sends forks, in whichever process.
+pub trait Sender {
+    /// Sends one fork, or says why not. Of one that it took, the proxy tells [`completed`] and
+    /// [`released`] with its cookie, in whichever process, perhaps before this returns; of others,
+    /// neither.
+    fn send(&mut self, fork: &Fork<'_>, cookie: u64) -> Result<(), NotSent>;
 }
 
 /// What the controlling function needs of a proxy while it handles one request.
-pub trait Proxy {
+pub trait Proxy: Sender {
     /// Makes a server transaction of the request, if it has none.
     fn transaction(&mut self) -> Transaction;
 
     /// Answers the request, within its transaction if it has one; says whether that worked.
     fn reply(&mut self, answer: &Answer, transaction: Transaction) -> bool;
-
-    /// Sends one fork; says whether the proxy took it. Of one that it took, the proxy tells
-    /// [`completed`] and [`released`] with its cookie, in whichever process, perhaps before this
-    /// returns; of others, neither.
-    fn send(&mut self, fork: &Fork<'_>, cookie: u64) -> bool;
 }
 
 /// Checks the request in `bytes`, answers it, and sends it to the members. The verdict is there to be
 /// read.
-pub fn handle(
-    server: &Server,
+pub fn handle<'s>(
+    server: &'s Server,
     worker: &mut Worker,
     proxy: &mut impl Proxy,
     bytes: &[u8],
     source: &Source<'_>,
-) -> (ScriptResult, Option<Verdict>) {
+) -> (ScriptResult, Option<Verdict<'s>>) {
     let mut verdict = match check(server, worker, proxy, bytes, source) {
         Ok(verdict) => verdict,
         Err(result) => return (result, None),
     };
-    let mut result = reply(server, proxy, &mut verdict);
+    let mut result = reply(server, worker, proxy, &mut verdict);
     if result == ScriptResult::Accepted {
-        result = fork(server, worker, proxy, &mut verdict);
+        result = fork(server, proxy, &mut verdict);
     }
     (result, Some(verdict))
 }
 
 /// Checks the request in `bytes` and answers nothing, but for the repetition of a request that was
-/// accepted and an OPTIONS about a group or service: there is nothing to decide about them.
+/// accepted and an OPTIONS about a group or service: there is nothing to decide about them. Room for
+/// an accepted message is taken.
 ///
 /// The request has a transaction then, so that repetitions that come before the script has decided
 /// are told apart, and whatever the script answers in it is repeated for them.
-pub fn check(
-    server: &Server,
+pub fn check<'s>(
+    server: &'s Server,
     worker: &mut Worker,
     proxy: &mut impl Proxy,
     bytes: &[u8],
     source: &Source<'_>,
-) -> Result<Verdict, ScriptResult> {
+) -> Result<Verdict<'s>, ScriptResult> {
     let message = match server.recognise(bytes) {
         Ok(message) => message,
         Err(NotOurs::Method) => return Err(describe(server, worker, proxy, bytes)),
@@ -115,33 +104,54 @@ pub fn check(
         server.counters().add(Counter::Retransmissions);
         return Err(ScriptResult::Stop);
     }
-    let decision = worker.decide(server, &message, source);
+    let mut decision = worker.decide(server, &message, source);
     if transaction == Transaction::Impossible && !matches!(decision, Decision::Refused(_)) {
         log::error!(
             "the proxy made no transaction for a message that is well formed, nothing is sent"
         );
         return Err(ScriptResult::InternalError);
     }
-    let answer = server.answer(&message, &decision, source);
+    let mut room = None;
+    if let Decision::Accepted(accepted) = &decision {
+        match worker.reserve(server, accepted) {
+            Ok(ticket) => {
+                let is_durable = server.outbox().is_durable();
+                let key = message.key().filter(|_| is_durable);
+                room = Some(Room {
+                    server,
+                    ticket,
+                    key: key.as_ref().map(TransactionKey::from),
+                });
+            }
+            Err(refusal) => decision = Decision::Refused(refusal),
+        }
+    }
     let mut verdict = Verdict {
+        answer: server.answer(&message, &decision, source),
         decision,
-        answer,
         transaction,
         progress: Progress::Checked,
+        room,
     };
     match verdict.result() {
-        ScriptResult::Stop => Err(reply(server, proxy, &mut verdict)),
+        ScriptResult::Stop => Err(reply(server, worker, proxy, &mut verdict)),
         _ => Ok(verdict),
     }
 }
 
-/// Answers a request as its verdict says.
-pub fn reply(server: &Server, proxy: &mut impl Proxy, verdict: &mut Verdict) -> ScriptResult {
+/// Answers a request as its verdict says. An accepted message is on disk before, where that is wanted.
+pub fn reply(
+    server: &Server,
+    worker: &mut Worker,
+    proxy: &mut impl Proxy,
+    verdict: &mut Verdict<'_>,
+) -> ScriptResult {
     if verdict.progress != Progress::Checked {
         log::error!("cimf_reply(): the message has been answered already");
         return ScriptResult::InternalError;
     }
     verdict.progress = Progress::Ended;
+    let stored = verdict.store(server, worker);
     let Verdict {
         decision, answer, ..
     } = &*verdict;
@@ -156,22 +166,27 @@ pub fn reply(server: &Server, proxy: &mut impl Proxy, verdict: &mut Verdict) -> 
             level,
             "the proxy did not send the answer {code}, nothing is sent"
         );
+        if let Some(number) = stored {
+            worker.forget(server, number);
+        }
         return ScriptResult::InternalError;
     }
-    if let Decision::Accepted(accepted) = decision {
-        verdict.progress = Progress::Answered(server.answered(accepted));
+    if let (Decision::Accepted(accepted), Some(room)) = (decision, &verdict.room) {
+        let number = room.ticket.number();
+        server.answered(accepted, Some(number));
+        verdict.progress = Progress::Answered(number);
     }
     verdict.result()
 }
 
-/// Sends an accepted message that has been answered 202 to its recipients, never before.
+/// Starts to send an accepted message that has been answered 202 to its recipients, never before
+/// the first of them here, all others as responses come.
 pub fn fork(
     server: &Server,
-    worker: &mut Worker,
-    proxy: &mut impl Proxy,
-    verdict: &mut Verdict,
+    sender: &mut impl Sender,
+    verdict: &mut Verdict<'_>,
 ) -> ScriptResult {
-    let Progress::Answered(number) = verdict.progress else {
+    let (Progress::Answered(_), Some(room)) = (verdict.progress, verdict.room.take()) else {
         let state = match (verdict.progress, &verdict.decision) {
             (Progress::Ended, Decision::Refused(_)) => return ScriptResult::Refused,
             (Progress::Checked, _) => "has not been answered: cimf_reply() comes first",
@@ -181,51 +196,55 @@ pub fn fork(
         return ScriptResult::InternalError;
     };
     verdict.progress = Progress::Ended;
-    if let Decision::Accepted(accepted) = &verdict.decision {
-        send_all(server, worker, proxy, accepted, number);
-    }
+    server.outbox().engine().start(room.ticket);
+    pump(server, sender);
     verdict.result()
 }
 
-/// Sends the forks of the message with this number, which is their cookie, and counts what the
-/// proxy did not take.
-fn send_all(
-    server: &Server,
-    worker: &mut Worker,
-    proxy: &mut impl Proxy,
-    accepted: &Accepted,
-    message: u64,
-) {
-    let counters = server.counters();
-    let mut refused = 0;
-    for recipient in accepted.recipients() {
-        let fork = accepted.fork(recipient, &mut worker.identifiers);
-        counters.add(Counter::Transactions);
-        if proxy.send(&fork, message) {
-            counters.add(Counter::ForksSent);
-        } else {
-            counters.subtract(Counter::Transactions);
-            counters.add(Counter::ForksRefused);
-            refused += 1;
-        }
+thread_local! {
+    /// Whether this process is sending: what ends while it does is noticed by the loop that sends.
+    static PUMPING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Sends what may be sent now, of whichever message. To be called when something was started, has
+/// ended, or was given back; it never calls itself, though the proxy may end a fork while it takes it.
+pub fn pump(server: &Server, sender: &mut impl Sender) {
+    if PUMPING.replace(true) {
+        return;
     }
-    if refused > 0 {
-        let count = accepted.count();
-        log::error!("message {message}: the proxy refused to send {refused} of {count} forks");
+    let _pumping = Pumping;
+    let engine = server.outbox().engine();
+    while let Some(attempt) = engine.next(milliseconds(SystemTime::now())) {
+        let sent = sender.send(&attempt.fork(), attempt.cookie());
+        match sent {
+            Ok(()) => {
+                server.counters().add(Counter::ForksSent);
+            }
+            Err(why) => {
+                server.counters().add(Counter::ForksRefused);
+                attempt.not_sent(why, milliseconds(SystemTime::now()));
+            }
+        }
     }
 }
 
-/// The fork with this cookie has ended.
-pub fn completed(server: &Server, cookie: u64, outcome: Final) {
-    if matches!(outcome, Final::Received(200..300)) {
-        server.counters().add(Counter::ForksDelivered);
-    } else {
-        server.counters().add(Counter::ForksFailed);
-        log::info!("message {cookie}: a fork was {outcome}");
+/// Ends the sending of this process, even by a panic.
+struct Pumping;
+
+impl Drop for Pumping {
+    fn drop(&mut self) {
+        PUMPING.set(false);
     }
+}
+
+/// The fork with this cookie has its final response, or 408 for none in time; what that lets go is
+/// sent.
+pub fn completed(server: &Server, sender: &mut impl Sender, cookie: u64, code: u16) {
+    server.outbox().engine().completed(cookie, code);
+    pump(server, sender);
 }
 
 /// The proxy has given back the memory of a fork's transaction, some seconds after its end.
-pub fn released(server: &Server, _cookie: u64) {
-    server.counters().subtract(Counter::Transactions);
+pub fn released(server: &Server, cookie: u64) {
+    server.outbox().engine().released(cookie);
 }

@@ -2,26 +2,125 @@
 
 #![forbid(unsafe_code)]
 
-/// A message that is under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fanout {
-    /// Its number, as in the log.
-    pub message: u64,
-    /// The address of the group or service.
-    pub group: Vec<u8>,
-    /// The originator's address.
-    pub originator: Vec<u8>,
-    /// Seconds since it was accepted.
-    pub seconds: u64,
-    /// How many recipients are in which state, by the names of the states.
-    pub counts: Vec<(&'static str, u64)>,
+use crate::control::Reason;
+use crate::fanout::{Counter, Fanout, Load};
+use crate::server::Server;
+use std::time::SystemTime;
+
+/// The seconds since a message was accepted.
+pub fn age(fanout: &Fanout) -> u64 {
+    let now = crate::fanout::milliseconds(SystemTime::now());
+    now.saturating_sub(fanout.accepted_at) / 1000
 }
 
-/// Who knows what is under way.
-pub trait Overview: Sync {
-    /// All messages that are under way, oldest first.
-    fn fanouts(&self) -> Vec<Fanout>;
+/// How many recipients of a message are in which state, by the names of the states.
+pub fn states(fanout: &Fanout) -> [(&'static str, u64); 7] {
+    let tally = fanout.tally;
+    let waiting = fanout.recipients - tally.ended() - fanout.in_flight;
+    [
+        ("recipients", u64::from(fanout.recipients)),
+        ("in_flight", u64::from(fanout.in_flight)),
+        ("waiting", u64::from(waiting)),
+        ("delivered", u64::from(tally.delivered)),
+        (
+            "failed",
+            u64::from(tally.refused) + u64::from(tally.unreachable),
+        ),
+        ("expired", u64::from(tally.expired)),
+        ("skipped", u64::from(tally.skipped)),
+    ]
+}
 
-    /// Sends no more forks of a message; says whether there is such a message.
-    fn cancel(&self, message: u64) -> bool;
+/// One number for statistics.
+#[derive(Clone, Copy, Debug)]
+pub enum Figure {
+    /// A count since the start.
+    Count(Counter),
+    /// How many messages were refused for a reason.
+    Refused(Reason),
+    /// How much there is now.
+    Now(fn(&Load) -> u64),
+}
+
+/// What there is now, by name and meaning.
+const NOW: [(&str, &str, fn(&Load) -> u64); 5] = [
+    ("messages", "messages on their way", |load| load.messages),
+    ("waiting", "recipients that have not ended", |load| load.waiting),
+    ("in_flight", "forks without a final response", |load| load.in_flight),
+    (
+        "transactions",
+        "transactions of forks that tm keeps in memory",
+        |load| load.cells,
+    ),
+    (
+        "memory_used",
+        "bytes of queue_memory in use",
+        |load| load.memory_used,
+    ),
+];
+
+/// All figures with their names and what they tell.
+pub fn figures() -> impl Iterator<Item = (Figure, String, String)> {
+    let counts = Counter::ALL.into_iter();
+    let counts = counts.map(|(counter, name, text)| {
+        (Figure::Count(counter), name.to_owned(), text.to_owned())
+    });
+    let refused = Reason::ALL.iter().map(|&reason| {
+        let (code, warning) = (reason.code(), reason.warning());
+        let text = format!("messages refused with {code}: {warning}");
+        (Figure::Refused(reason), refused_name(reason), text)
+    });
+    let now = NOW.into_iter();
+    let now = now.map(|(name, text, read)| (Figure::Now(read), name.to_owned(), text.to_owned()));
+    counts.chain(refused).chain(now)
+}
+
+/// `refused_unknown_group` for `UnknownGroup`.
+fn refused_name(reason: Reason) -> String {
+    let mut name = "refused".to_owned();
+    for letter in reason.name().chars() {
+        if letter.is_ascii_uppercase() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
+}
+
+impl Figure {
+    /// The number.
+    pub fn read(self, server: &Server) -> u64 {
+        match self {
+            Self::Count(counter) => server.counters().get(counter),
+            Self::Refused(reason) => server.counters().refused(reason),
+            Self::Now(read) => read(&server.outbox().engine().load()),
+        }
+    }
+}
+
+/// Logs what a stop leaves undone: each message, and who has not got it.
+pub fn log_unfinished(server: &Server) {
+    let engine = server.outbox().engine();
+    for fanout in engine.fanouts() {
+        let left = engine.remaining(fanout.message);
+        if left.is_empty() {
+            continue;
+        }
+        let names: Vec<String> = left
+            .iter()
+            .map(|uri| format!("<{}>", crate::sip::text::Printable(uri)))
+            .collect();
+        let what = match server.outbox().is_durable() {
+            true => "goes on after the next start",
+            false => "is lost (durability=none)",
+        };
+        let (message, group) = (fanout.message, crate::sip::text::Printable(&fanout.group));
+        // Log lines are cut at about a thousand bytes.
+        for names in names.chunks(8) {
+            log::warn!(
+                "message {message} to <{group}> is not finished and {what}; without outcome: {}",
+                names.join(" ")
+            );
+        }
+    }
 }

@@ -4,15 +4,29 @@
 
 use super::handle::{ScriptResult, Transaction};
 use crate::control::{Answer, Decision};
+use crate::fanout::Ticket;
+use crate::fanout::journal::TransactionKey;
+use crate::server::{Server, Worker};
 
 /// The verdict on one request, and how far it has been carried out. It belongs to that request, and
 /// is dropped when the script ends, wherever the script has left it.
 #[derive(Debug)]
-pub struct Verdict {
+pub struct Verdict<'s> {
     pub(super) decision: Decision,
     pub(super) answer: Answer,
     pub(super) transaction: Transaction,
     pub(super) progress: Progress,
+    /// Room for an accepted message, until it is sent.
+    pub(super) room: Option<Room<'s>>,
+}
+
+/// Room for an accepted message. What is dropped before the message is sent is given back.
+#[derive(Debug)]
+pub(super) struct Room<'s> {
+    pub server: &'s Server,
+    pub ticket: Ticket<'s>,
+    /// The transaction that the message came in, for a journal.
+    pub key: Option<TransactionKey>,
 }
 
 /// How far a verdict has been carried out.
@@ -70,13 +84,31 @@ impl Fact {
     ];
 }
 
-impl Verdict {
+impl Verdict<'_> {
     /// What a script gets from the check.
     pub fn result(&self) -> ScriptResult {
         match self.decision {
             Decision::Accepted(_) => ScriptResult::Accepted,
             Decision::Refused(_) => ScriptResult::Refused,
             Decision::Repeated => ScriptResult::Stop,
+        }
+    }
+
+    /// Brings an accepted message to the disk, where that is wanted, or turns the verdict into a
+    /// refusal. Gives the number of a message that was stored.
+    pub(super) fn store(&mut self, server: &Server, worker: &mut Worker) -> Option<u64> {
+        let Decision::Accepted(accepted) = &self.decision else {
+            return None;
+        };
+        let Room { ticket, key, .. } = self.room.as_ref()?;
+        match worker.store(server, accepted, ticket, key.as_ref()?) {
+            Ok(()) => Some(ticket.number()),
+            Err(refusal) => {
+                self.answer.refuse(&refusal, server.server_name());
+                self.decision = Decision::Refused(refusal);
+                self.room = None;
+                None
+            }
         }
     }
 
@@ -104,16 +136,18 @@ impl Verdict {
     }
 }
 
-impl Drop for Verdict {
+/// What was answered 202 and is not sent ends as cancelled, so that its recipients are told of as all
+/// others are.
+impl Drop for Verdict<'_> {
     fn drop(&mut self) {
-        if let (Progress::Answered(message), Decision::Accepted(accepted)) =
-            (self.progress, &self.decision)
-        {
-            let count = accepted.count();
+        if let (Progress::Answered(message), Some(room)) = (self.progress, self.room.take()) {
             log::warn!(
                 "message {message} was answered 202, but the script ended without cimf_fork(): \
-                 its {count} recipients get nothing"
+                 its recipients get nothing"
             );
+            let engine = room.server.outbox().engine();
+            engine.start(room.ticket);
+            engine.cancel(message);
         }
     }
 }

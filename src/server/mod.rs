@@ -3,10 +3,12 @@
 
 #![forbid(unsafe_code)]
 
+mod outbox;
 mod policy;
 mod random_pool;
 mod start_error;
 
+pub use outbox::{Outbox, outcome};
 pub use policy::policy;
 pub use random_pool::RandomPool;
 pub use start_error::StartError;
@@ -15,13 +17,15 @@ use crate::config::Settings;
 use crate::control::size::by_stream;
 use crate::control::{
     Accepted, Answer, Decision, Inquiry, NotOurs, Observer, Policy, Reason, RecentRequests,
-    Recognised, Source, Unobserved, World, recognise, recognise_observed,
+    Recognised, Refusal, Source, Unobserved, World, recognise, recognise_observed,
 };
-use crate::fanout::{Counter, Counters, RecentTable};
+use crate::fanout::journal::{JournalError, TransactionKey, Writer};
+use crate::fanout::{Counter, Counters, RecentTable, Ticket};
 use crate::sip::Uri;
 use crate::sip::text::Printable;
 use crate::store::{Store, StoreError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What all workers of a server have in common. It is made before they are forked.
@@ -35,7 +39,8 @@ pub struct Server {
     max_members: u32,
     cache_members: u32,
     recent: RecentTable,
-    counters: Counters,
+    counters: Arc<Counters>,
+    outbox: Outbox,
 }
 
 impl Server {
@@ -51,6 +56,8 @@ impl Server {
         let mut key = [0; 16];
         getrandom::fill(&mut key).map_err(|error| StartError::System(error.into()))?;
         let recent = RecentTable::new(settings.recent_requests, key);
+        let counters = Arc::new(Counters::new().map_err(StartError::System)?);
+        let outbox = Outbox::new(settings, key, counters.clone()).map_err(StartError::System)?;
         Ok(Self {
             policy,
             warnings,
@@ -60,7 +67,8 @@ impl Server {
             max_members: settings.max_members,
             cache_members: settings.cache_members,
             recent: recent.map_err(StartError::System)?,
-            counters: Counters::new().map_err(StartError::System)?,
+            counters,
+            outbox,
         })
     }
 
@@ -124,11 +132,35 @@ impl Server {
         self.policy.believed.proxy
     }
 
-    /// Notes that an accepted message has been answered 202, counts and logs it: originator, group
-    /// and count, never the payload (S-2). Returns the number of the message.
-    pub fn answered(&self, accepted: &Accepted) -> u64 {
+    /// The messages on their way.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// Opens the journal, if there is to be one, and takes up what the last run has left. To be done
+    /// with the rights of the workers, before they are forked.
+    pub fn open_journal(&self) -> Result<(), StartError> {
+        self.outbox.open_journal(&self.recent, SystemTime::now())
+    }
+
+    /// Counts and logs a refusal.
+    pub fn refused(&self, refusal: &Refusal) {
+        self.counters.add_refused(refusal.reason);
+        let level = match refusal.reason {
+            Reason::Unavailable | Reason::Journal => log::Level::Error,
+            Reason::QueueMemory | Reason::QueueFull | Reason::Rate => log::Level::Warn,
+            _ => log::Level::Info,
+        };
+        log::log!(level, "{refusal}");
+    }
+
+    /// Notes that the accepted message with this number has been answered 202, counts and logs it:
+    /// originator, group and count, never the payload (S-2). Without a number it is how many there
+    /// were.
+    pub fn answered(&self, accepted: &Accepted, number: Option<u64>) {
         self.recent.accept(accepted.receipt);
-        let number = self.counters.add(Counter::Accepted);
+        let count = self.counters.add(Counter::Accepted);
+        let number = number.unwrap_or(count);
         log::info!(
             "accepted message {number}: originator=<{}> group=<{}> recipients={} skipped={}",
             Printable(&accepted.originator),
@@ -136,7 +168,6 @@ impl Server {
             accepted.count(),
             accepted.group.skipped().len(),
         );
-        number
     }
 
     /// Checks the database as at the start.
@@ -161,6 +192,7 @@ impl Server {
             )
             .with_nested(self.policy.access.nested),
             identifiers: RandomPool::new(),
+            writer: None,
         }
     }
 }
@@ -178,6 +210,8 @@ pub struct Worker {
     groups: Store,
     /// The identifiers of this process.
     pub identifiers: RandomPool,
+    /// Its access to the journal, from its first message on.
+    writer: Option<Writer>,
 }
 
 impl Worker {
@@ -192,12 +226,7 @@ impl Worker {
         let decision = self.decide_observed(server, message, source, now, &mut Unobserved);
         match &decision {
             Decision::Refused(refusal) => {
-                server.counters.add(Counter::Refused);
-                let level = match refusal.reason {
-                    Reason::Unavailable => log::Level::Error,
-                    _ => log::Level::Info,
-                };
-                log::log!(level, "{refusal}");
+                server.refused(refusal);
             }
             Decision::Repeated => {
                 server.counters.add(Counter::Retransmissions);
@@ -205,6 +234,59 @@ impl Worker {
             Decision::Accepted(_) => {}
         }
         decision
+    }
+
+    /// Takes room for an accepted message, before its 202; counts and logs the refusal where there is
+    /// none (A.1, rows 9 and 13).
+    pub fn reserve<'s>(
+        &mut self,
+        server: &'s Server,
+        accepted: &Accepted,
+    ) -> Result<Ticket<'s>, Refusal> {
+        let now = SystemTime::now();
+        let ticket = server.outbox.reserve(accepted, &mut self.identifiers, now);
+        ticket.inspect_err(|refusal| server.refused(refusal))
+    }
+
+    /// Brings a message to the disk, before its 202, where that is wanted; counts and logs the
+    /// refusal where it cannot be.
+    pub fn store(
+        &mut self,
+        server: &Server,
+        accepted: &Accepted,
+        ticket: &Ticket<'_>,
+        key: &TransactionKey,
+    ) -> Result<(), Refusal> {
+        let stored = self.writer(server).and_then(|writer| {
+            let Some(writer) = writer else { return Ok(()) };
+            let (key, now) = (key.borrow(), SystemTime::now());
+            let outbox = &server.outbox;
+            outbox.store(writer, ticket, key, accepted.expires_at, now)
+        });
+        stored.map_err(|error| {
+            let refusal = outbox::not_stored(accepted, &error);
+            server.refused(&refusal);
+            refusal
+        })
+    }
+
+    /// Notes in the journal that nothing is left to do for a message that was stored.
+    pub fn forget(&mut self, server: &Server, number: u64) {
+        let id = server.outbox.journal_id(number);
+        let forgotten = self.writer(server).and_then(|writer| {
+            let forgotten = writer.map(|writer| writer.finished(id));
+            forgotten.unwrap_or(Ok(()))
+        });
+        if let Err(error) = forgotten {
+            log::error!("journal: {error}");
+        }
+    }
+
+    fn writer(&mut self, server: &Server) -> Result<Option<&mut Writer>, JournalError> {
+        if self.writer.is_none() {
+            self.writer = server.outbox.writer()?;
+        }
+        Ok(self.writer.as_mut())
     }
 
     /// The answer to an OPTIONS about a group or service; `None` leaves the request to the script.

@@ -4,6 +4,7 @@
 use super::abi::{EVENT_ROUTE, SIP_MSG_BUF, SIP_MSG_ROOM, SipMsg};
 use super::core::Core;
 use super::message::MessageId;
+use crate::fanout::Ending;
 use crate::host::background::{Kind, News, request};
 use crate::host::verdict::{Fact, Value};
 use std::ffi::{CStr, c_int};
@@ -124,7 +125,7 @@ impl Told {
     fn new(news: &News<'_>) -> Self {
         Self {
             message: news.message,
-            code: news.code,
+            code: news.ending.and_then(Ending::code),
             recipient: news.fork.map(|fork| fork.recipient.to_vec()),
             group: news.group.to_vec(),
             originator: news.originator.to_vec(),

@@ -7,11 +7,11 @@ use super::guard::guarded;
 use super::log::{install, start_error};
 use super::message::{MessageId, SourceReader, bytes};
 use super::parameters::SETTINGS;
-use super::tm::Transactions;
+use super::tm::{Transactions, Uac};
 use super::{process, script, statistics};
-use crate::host::background::Background;
-use crate::host::overview::Overview;
-use crate::server::Server;
+use crate::host::overview::log_unfinished;
+use crate::host::symbol::find;
+use crate::server::{Server, StartError};
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{OnceLock, PoisonError};
@@ -28,24 +28,21 @@ pub struct Module {
     pub server: &'static Server,
 }
 
+impl Module {
+    /// Kamailio as the client that sends forks.
+    pub fn uac(&self) -> Uac<'_> {
+        Uac {
+            transactions: &self.transactions,
+            next_hop: self.server.next_hop(),
+            stream_next_hop: self.server.stream_next_hop(),
+        }
+    }
+}
+
 static MODULE: OnceLock<Module> = OnceLock::new();
 
 /// Whether the workers were to be started, so that there is something to stop.
 static STARTED: AtomicBool = AtomicBool::new(false);
-
-/// What the process of the module's own and the commands for administrators work with.
-pub struct Engine {
-    pub background: &'static dyn Background,
-    pub overview: &'static dyn Overview,
-}
-
-/// The engine, once there is one; to be set in `prepare`, before the process is announced.
-static ENGINE: OnceLock<Engine> = OnceLock::new();
-
-/// The engine.
-pub fn engine() -> Option<&'static Engine> {
-    ENGINE.get()
-}
 
 /// The module, once it has started.
 pub fn module() -> Option<&'static Module> {
@@ -69,8 +66,8 @@ pub unsafe extern "C" fn start() -> c_int {
     })
 }
 
-/// `init_child_f`: checks the database once more when Kamailio has given up the rights of root, as
-/// the workers have to open it without.
+/// `init_child_f`: checks the database once more and opens the journal when Kamailio has given up the
+/// rights of root, as the workers have to do without; and starts the process of the module's own.
 ///
 /// # Safety
 /// Kamailio calls it in each process, with the rank of that process.
@@ -79,25 +76,19 @@ pub unsafe extern "C" fn start_process(rank: c_int) -> c_int {
         let Some(module) = MODULE.get() else {
             return 0;
         };
-        if let (PROC_MAIN, Some(engine)) = (rank, ENGINE.get()) {
-            return if process::start(module, engine.background) {
-                0
-            } else {
-                -1
-            };
-        }
-        if rank != PROC_INIT {
-            return 0;
-        }
-        match module.server.check_database() {
-            Ok(()) => {
-                STARTED.store(true, Relaxed);
-                0
-            }
-            Err(error) => {
-                start_error(&error);
-                -1
-            }
+        match rank {
+            PROC_INIT => match last_checks(module.server) {
+                Ok(()) => {
+                    STARTED.store(true, Relaxed);
+                    0
+                }
+                Err(error) => {
+                    start_error(&error);
+                    -1
+                }
+            },
+            PROC_MAIN if !process::start(module) => -1,
+            _ => 0,
         }
     })
 }
@@ -109,11 +100,20 @@ pub unsafe extern "C" fn start_process(rank: c_int) -> c_int {
 /// Kamailio calls it as the last function of the module.
 pub unsafe extern "C" fn stop() {
     guarded((), || {
-        let started = MODULE.get().filter(|_| STARTED.load(Relaxed));
-        if let Some(Err(error)) = started.map(|module| module.server.tidy_database()) {
+        let Some(module) = MODULE.get().filter(|_| STARTED.load(Relaxed)) else {
+            return;
+        };
+        log_unfinished(module.server);
+        if let Err(error) = module.server.tidy_database() {
             log::warn!("{error}");
         }
     });
+}
+
+/// What needs the rights of the workers: the database can be opened, and so can the journal.
+fn last_checks(server: &Server) -> Result<(), StartError> {
+    server.check_database().map_err(StartError::Store)?;
+    server.open_journal()
 }
 
 fn prepare() -> Result<Module, String> {
@@ -128,12 +128,11 @@ fn prepare() -> Result<Module, String> {
     let server = Server::open(&settings).map_err(|error| error.to_string())?;
     // It lives as long as the process: Kamailio reads its counts to the end.
     let server: &'static Server = Box::leak(Box::new(server));
-    let registered = statistics::register(&core, server.counters());
+    let registered = statistics::register(&core, server);
     registered.map_err(|name| format!("Kamailio refused the counter {name}"))?;
     script::watch_end(&core)?;
-    if ENGINE.get().is_some() {
-        process::announce(&core)?;
-    }
+    process::announce(&core)?;
+    limit_transactions(server, settings.tm_memory);
     Ok(Module {
         events: Events::find(&core),
         core,
@@ -141,6 +140,28 @@ fn prepare() -> Result<Module, String> {
         source,
         server,
     })
+}
+
+/// Bytes of shared memory for the transaction of a copy of usual length: measured as 8,570 to 8,700
+/// and those of the copy.
+const TRANSACTION_BYTES: u64 = 10 << 10;
+
+/// Limits the transactions of copies to `mebibytes` of Kamailio's shared memory, or half of it.
+fn limit_transactions(server: &Server, mebibytes: u32) {
+    let memory = match mebibytes {
+        0 => shared_memory_size().unwrap_or(64 << 20) / 2,
+        mebibytes => u64::from(mebibytes) << 20,
+    };
+    let limit = memory / TRANSACTION_BYTES;
+    let engine = server.outbox().engine();
+    engine.set_cell_limit(usize::try_from(limit).unwrap_or(usize::MAX));
+}
+
+/// The size of Kamailio's shared memory (`-m`).
+fn shared_memory_size() -> Option<u64> {
+    let place = find(c"shm_mem_size")?.cast::<std::ffi::c_ulong>();
+    // SAFETY: the symbol is a variable of this type in all versions.
+    Some(unsafe { *place })
 }
 
 fn check_version() {

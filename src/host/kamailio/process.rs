@@ -4,7 +4,7 @@
 use super::core::Core;
 use super::guard::guarded;
 use super::module::Module;
-use crate::host::background::{Background, Teller};
+use crate::host::background::Teller;
 use std::ffi::c_int;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub fn announce(core: &Core) -> Result<(), String> {
 
 /// Starts the process from Kamailio's main process; says whether that worked. It ends with
 /// Kamailio, by the signals that end all its processes.
-pub fn start(module: &'static Module, background: &'static dyn Background) -> bool {
+pub fn start(module: &'static Module) -> bool {
     // SAFETY: the name ends with NUL and is copied; with the last argument the process can send
     // over TCP.
     let child = unsafe { (module.core.fork_process)(RANK, c"cimf".as_ptr(), 1) };
@@ -34,15 +34,21 @@ pub fn start(module: &'static Module, background: &'static dyn Background) -> bo
         log::error!("the process of cimf cannot be set up (cfg_child_init)");
         std::process::exit(1);
     }
-    work(module, background)
+    work(module)
 }
 
 /// The life of the process. To return from it would mean to go on as a second main process.
-fn work(module: &Module, background: &dyn Background) -> ! {
-    let mut teller = Teller::default();
+fn work(module: &Module) -> ! {
+    let mut teller = match Teller::new(module.server) {
+        Ok(teller) => teller,
+        Err(error) => {
+            log::error!("the process of cimf cannot use the journal: {error}");
+            std::process::exit(1);
+        }
+    };
     loop {
         let went_well = guarded(false, || {
-            teller.round(background, |news| {
+            teller.round(&mut module.uac(), |news| {
                 let name = module.server.server_name();
                 module.events.run(&module.core, name, news);
             });

@@ -3,8 +3,8 @@
 
 use super::abi::{RpcExport, Str, Table};
 use super::guard::guarded;
-use super::module::{engine, module};
-use crate::fanout::Counter;
+use super::module::module;
+use crate::host::overview::{age, figures, states};
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::ptr::null_mut;
 
@@ -123,9 +123,9 @@ unsafe extern "C" fn stats(rpc: *const Rpc, context: *mut c_void) {
         };
         // SAFETY: as Kamailio promises.
         if let Some(answer) = unsafe { Struct::add(rpc, context) } {
-            let counters = module.server.counters();
-            let all = Counter::ALL.iter();
-            answer.numbers(all.map(|(counter, name, _)| (*name, counters.get(*counter))));
+            for (figure, name, _) in figures() {
+                answer.numbers([(name.as_str(), figure.read(module.server))]);
+            }
         }
     });
 }
@@ -137,10 +137,10 @@ unsafe extern "C" fn stats(rpc: *const Rpc, context: *mut c_void) {
 unsafe extern "C" fn fanouts(rpc: *const Rpc, context: *mut c_void) {
     guarded((), || {
         // SAFETY: as Kamailio promises.
-        let (Some(engine), Some(rpc)) = (engine(), unsafe { rpc.as_ref() }) else {
+        let (Some(module), Some(rpc)) = (module(), unsafe { rpc.as_ref() }) else {
             return;
         };
-        for fanout in engine.overview.fanouts() {
+        for fanout in module.server.outbox().engine().fanouts() {
             // SAFETY: as Kamailio promises.
             let Some(answer) = (unsafe { Struct::add(rpc, context) }) else {
                 return;
@@ -148,8 +148,8 @@ unsafe extern "C" fn fanouts(rpc: *const Rpc, context: *mut c_void) {
             answer.number(c"id", fanout.message);
             answer.text(c"group", &fanout.group);
             answer.text(c"originator", &fanout.originator);
-            answer.number(c"seconds", fanout.seconds);
-            answer.numbers(fanout.counts);
+            answer.number(c"seconds", age(&fanout));
+            answer.numbers(states(&fanout));
         }
     });
 }
@@ -161,7 +161,7 @@ unsafe extern "C" fn fanouts(rpc: *const Rpc, context: *mut c_void) {
 unsafe extern "C" fn cancel(rpc: *const Rpc, context: *mut c_void) {
     guarded((), || {
         // SAFETY: as Kamailio promises.
-        let (Some(engine), Some(rpc)) = (engine(), unsafe { rpc.as_ref() }) else {
+        let (Some(module), Some(rpc)) = (module(), unsafe { rpc.as_ref() }) else {
             return;
         };
         let mut id: c_uint = 0;
@@ -170,7 +170,7 @@ unsafe extern "C" fn cancel(rpc: *const Rpc, context: *mut c_void) {
         if unsafe { (rpc.scan)(context, c"u".as_ptr(), &raw mut id) } < 1 {
             return;
         }
-        if !engine.overview.cancel(u64::from(id)) {
+        if !module.server.outbox().engine().cancel(u64::from(id)) {
             let text = c"no such message is under way: cimf.fanouts lists those that are";
             // SAFETY: as Kamailio promises.
             unsafe { fault(rpc, context, 404, text) };

@@ -18,7 +18,7 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 struct Process {
     worker: Worker,
     /// The verdict on the message that is being handled.
-    verdict: Option<(MessageId, Verdict)>,
+    verdict: Option<(MessageId, Verdict<'static>)>,
 }
 
 /// Made at the first message of a process.
@@ -139,7 +139,7 @@ impl Process {
     /// As for [`cimf_handle`].
     unsafe fn judge(
         &mut self,
-        module: &Module,
+        module: &'static Module,
         step: Step,
         message: *mut SipMsg,
         identity: *mut c_void,
@@ -202,8 +202,8 @@ impl Process {
         };
         let mut request = request(module, message);
         match step {
-            Step::Fork => fork(module.server, &mut self.worker, &mut request, verdict),
-            _ => reply(module.server, &mut request, verdict),
+            Step::Fork => fork(module.server, &mut request, verdict),
+            _ => reply(module.server, &mut self.worker, &mut request, verdict),
         }
     }
 }
@@ -211,10 +211,8 @@ impl Process {
 fn request(module: &Module, message: *mut SipMsg) -> Request<'_> {
     Request {
         core: &module.core,
-        transactions: &module.transactions,
         message,
-        next_hop: module.server.next_hop(),
-        stream_next_hop: module.server.stream_next_hop(),
+        uac: module.uac(),
     }
 }
 
@@ -250,7 +248,7 @@ unsafe fn given_identity(
 /// `message` must be a message of the host or null.
 pub unsafe fn with_verdict<T>(
     message: *const SipMsg,
-    read: impl FnOnce(&Verdict) -> T,
+    read: impl FnOnce(&Verdict<'_>) -> T,
 ) -> Option<T> {
     if message.is_null() {
         return None;

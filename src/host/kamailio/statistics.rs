@@ -2,21 +2,25 @@
 
 use super::core::Core;
 use super::guard::guarded;
-use crate::fanout::{Counter, Counters};
+use crate::host::overview::{Figure, figures};
+use crate::server::Server;
 use std::ffi::{CString, c_int, c_long, c_void};
 use std::sync::OnceLock;
 
-/// The counts that Kamailio reads.
-static COUNTERS: OnceLock<&'static Counters> = OnceLock::new();
+/// What Kamailio reads, and of which server.
+static FIGURES: OnceLock<(Vec<Figure>, &'static Server)> = OnceLock::new();
 
-/// Registers all counters; names the one that Kamailio refused.
-pub fn register(core: &Core, counters: &'static Counters) -> Result<(), &'static str> {
-    let _ = COUNTERS.set(counters);
-    for (counter, name, documentation) in Counter::ALL {
+/// Registers all figures; names the one that Kamailio refused.
+pub fn register(core: &Core, server: &'static Server) -> Result<(), String> {
+    let all: Vec<_> = figures().collect();
+    let _ = FIGURES.set((all.iter().map(|(figure, ..)| *figure).collect(), server));
+    for (index, (_, name, documentation)) in all.into_iter().enumerate() {
         let mut handle = 0;
         // Kamailio keeps pointing to both texts.
-        let text = |text: &str| CString::new(text).map(CString::into_raw).map_err(|_| name);
-        let (text_name, text_documentation) = (text(name)?, text(documentation)?);
+        let text = |text: &str| CString::new(text).map(CString::into_raw);
+        let (Ok(text_name), Ok(text_documentation)) = (text(&name), text(&documentation)) else {
+            return Err(name);
+        };
         // SAFETY: the texts end with NUL and are never freed; `read` has the signature of a reader
         // of counters, and its parameter is a number.
         let result: c_int = unsafe {
@@ -26,7 +30,7 @@ pub fn register(core: &Core, counters: &'static Counters) -> Result<(), &'static
                 text_name,
                 0,
                 read,
-                counter as usize as *mut c_void,
+                index as *mut c_void,
                 text_documentation,
                 0,
             )
@@ -38,11 +42,12 @@ pub fn register(core: &Core, counters: &'static Counters) -> Result<(), &'static
     Ok(())
 }
 
-/// Reads the counter whose index is the parameter.
-extern "C" fn read(_handle: u16, counter: *mut c_void) -> c_long {
-    guarded(0, || {
-        let row = Counter::ALL.get(counter as usize).zip(COUNTERS.get());
-        let count = row.map(|((counter, _, _), counters)| counters.get(*counter));
-        count.map_or(0, |count| c_long::try_from(count).unwrap_or(c_long::MAX))
-    })
+/// Reads the figure whose index is the parameter.
+extern "C" fn read(_handle: u16, index: *mut c_void) -> c_long {
+    let number = guarded(None, || {
+        let (figures, server) = FIGURES.get()?;
+        let number = figures.get(index as usize)?.read(server);
+        Some(c_long::try_from(number).unwrap_or(c_long::MAX))
+    });
+    number.unwrap_or(0)
 }

@@ -10,7 +10,8 @@ use super::guard::guarded;
 use super::module::module;
 use crate::control::size::by_stream;
 use crate::control::{Answer, Fork};
-use crate::host::handle::{Final, Proxy, Transaction, completed, released};
+use crate::fanout::NotSent;
+use crate::host::handle::{Proxy, Sender, Transaction, completed, released};
 use crate::host::symbol::find_in;
 use crate::sip::Uri;
 use std::borrow::Cow;
@@ -106,8 +107,13 @@ impl From<Missing> for String {
 /// Kamailio while it handles one request.
 pub struct Request<'a> {
     pub core: &'a Core,
-    pub transactions: &'a Transactions,
     pub message: *mut SipMsg,
+    pub uac: Uac<'a>,
+}
+
+/// Kamailio as the client that sends forks.
+pub struct Uac<'a> {
+    pub transactions: &'a Transactions,
     /// Where forks go: the core, or nothing for each member's own address.
     pub next_hop: &'a str,
     /// Where forks go that are too large for UDP.
@@ -117,7 +123,7 @@ pub struct Request<'a> {
 impl Proxy for Request<'_> {
     fn transaction(&mut self) -> Transaction {
         // SAFETY: `message` is the request that Kamailio is handling.
-        match unsafe { (self.transactions.newtran)(self.message) } {
+        match unsafe { (self.uac.transactions.newtran)(self.message) } {
             0 => Transaction::Retransmission,
             E_SCRIPT | 1.. => Transaction::Present,
             _ => Transaction::Impossible,
@@ -139,8 +145,8 @@ impl Proxy for Request<'_> {
             }
         }
         let reply = match transaction {
-            Transaction::Impossible => self.transactions.stateless_reply,
-            Transaction::Present | Transaction::Retransmission => self.transactions.reply,
+            Transaction::Impossible => self.uac.transactions.stateless_reply,
+            Transaction::Present | Transaction::Retransmission => self.uac.transactions.reply,
         };
         // SAFETY: `message` is the request that Kamailio is handling.
         let hidden = unsafe { hide_record_route(self.core, self.message) };
@@ -153,7 +159,16 @@ impl Proxy for Request<'_> {
         result >= 0
     }
 
-    fn send(&mut self, fork: &Fork<'_>, cookie: u64) -> bool {
+}
+
+impl Sender for Request<'_> {
+    fn send(&mut self, fork: &Fork<'_>, cookie: u64) -> Result<(), NotSent> {
+        self.uac.send(fork, cookie)
+    }
+}
+
+impl Sender for Uac<'_> {
+    fn send(&mut self, fork: &Fork<'_>, cookie: u64) -> Result<(), NotSent> {
         let mut to = Vec::with_capacity(fork.recipient.len() + 2);
         to.push(b'<');
         to.extend_from_slice(fork.recipient);
@@ -177,11 +192,15 @@ impl Proxy for Request<'_> {
         };
         // tm registers the callback last of all, so that it is not called for what is refused.
         // SAFETY: all texts live until the call returns, and tm keeps copies.
-        unsafe { (self.transactions.uac)(&mut request) > 0 }
+        match unsafe { (self.transactions.uac)(&mut request) } {
+            1.. => Ok(()),
+            E_OUT_OF_MEM => Err(NotSent::OutOfMemory),
+            _ => Err(NotSent::Failed),
+        }
     }
 }
 
-impl Request<'_> {
+impl Uac<'_> {
     /// Where a fork goes; empty for its own Request-URI.
     fn next_hop_of(&self, fork: &Fork<'_>) -> Cow<'_, str> {
         if !fork.needs_stream() {
@@ -259,7 +278,7 @@ fn dialog(fork: &Fork<'_>, to: &[u8], next_hop: &str) -> Dlg {
 /// tm calls it with its own parameters; the parameter is the cookie of the fork.
 unsafe extern "C" fn progressed(_cell: *mut c_void, kind: c_int, params: *mut TmcbParams) {
     guarded((), || {
-        let Some(server) = module().map(|module| module.server) else {
+        let Some(module) = module() else {
             return;
         };
         // SAFETY: tm passes its parameters, valid during the call.
@@ -272,15 +291,10 @@ unsafe extern "C" fn progressed(_cell: *mut c_void, kind: c_int, params: *mut Tm
         };
         let cookie = cookie as usize as u64;
         if kind.cast_unsigned() & TMCB_DESTROY != 0 {
-            released(server, cookie);
+            released(module.server, cookie);
             return;
         }
         let code = u16::try_from(params.code).unwrap_or_default();
-        let outcome = if params.rpl as usize == FAKED_REPLY {
-            Final::Made(code)
-        } else {
-            Final::Received(code)
-        };
-        completed(server, cookie, outcome);
+        completed(module.server, &mut module.uac(), cookie, code);
     });
 }

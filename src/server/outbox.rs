@@ -1,0 +1,200 @@
+//! Accepted messages on their way: room for them, their journal, and what a restart takes up again.
+
+use super::StartError;
+use crate::config::Settings;
+use crate::control::recent::{Arrival, RequestKey};
+use crate::control::{Accepted, Identifiers, Reason, RecentRequests, Refusal};
+use crate::fanout::journal::{self, Journal, JournalError, Maintainer, Outcome, Unfinished, Writer};
+use crate::fanout::{
+    Counters, Ending, Engine, Limits, Quota, RecentTable, Submission, Ticket, milliseconds,
+};
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Seconds after which a client may try again when the journal could not be written.
+const RETRY_AFTER: u32 = 30;
+
+/// The messages on their way, in memory that all workers share and, if the administrator wants
+/// that, on disk.
+#[derive(Debug)]
+pub struct Outbox {
+    engine: Engine,
+    journal_dir: Option<PathBuf>,
+    journal: OnceLock<Opened>,
+}
+
+/// The journal of a proxy that has given up the rights of root, before it forks its workers.
+#[derive(Debug)]
+struct Opened {
+    journal: Journal,
+    /// What makes the numbers of this run unique among all runs: the second of its start.
+    run: u64,
+    /// The journal's numbers of the messages that were taken up again.
+    taken_up: HashMap<u64, u64>,
+}
+
+impl Outbox {
+    /// With nothing in it. To be made before the workers are forked.
+    pub fn new(settings: &Settings, key: [u8; 16], counters: Arc<Counters>) -> io::Result<Self> {
+        let quota =
+            |quota: Option<(u32, u32)>| quota.map(|(messages, seconds)| Quota { messages, seconds });
+        let limits = Limits {
+            memory: settings.queue_memory,
+            messages: settings.queue_messages,
+            concurrency: settings.concurrency,
+            max_breadth: settings.max_breadth,
+            forks_in_flight: settings.forks_in_flight,
+            target_order: settings.target_order,
+            target_queue: settings.target_queue,
+            queue_lifetime: settings.queue_lifetime,
+            quota_originator: quota(settings.quota_originator),
+            quota_group: quota(settings.quota_group),
+            rate: settings.rate,
+        };
+        Ok(Self {
+            engine: Engine::new(limits, key, counters)?,
+            journal_dir: settings.durable.then(|| settings.journal_dir.clone().into()),
+            journal: OnceLock::new(),
+        })
+    }
+
+    /// The queue in memory.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Whether messages are kept on disk.
+    pub fn is_durable(&self) -> bool {
+        self.journal_dir.is_some()
+    }
+
+    /// Opens the journal, if there is to be one, and takes up what the last run has left. To be done
+    /// with the rights of the workers, before they are forked.
+    pub fn open_journal(&self, recent: &RecentTable, now: SystemTime) -> Result<(), StartError> {
+        let Some(directory) = &self.journal_dir else {
+            return Ok(());
+        };
+        let (journal, recovered) = Journal::open(directory, now).map_err(StartError::Journal)?;
+        let mut taken_up = HashMap::new();
+        let mut recipients = 0;
+        for message in &recovered.messages {
+            match self.take_up(message) {
+                Ok(Some((number, left))) => {
+                    recipients += left;
+                    taken_up.insert(number, message.id);
+                }
+                Ok(None) => {}
+                Err(why) => log::error!("journal: message {} is lost: {why}", message.id),
+            }
+        }
+        for (time, key) in &recovered.recent {
+            let time = UNIX_EPOCH + Duration::from_millis(*time);
+            if let Arrival::New(receipt) = recent.arrive(&key.borrow(), time) {
+                recent.accept(receipt);
+            }
+        }
+        if !taken_up.is_empty() {
+            let count = taken_up.len();
+            log::warn!(
+                "journal: {count} messages of the last run go on, with {recipients} recipients whose \
+                 outcome is not known"
+            );
+        }
+        let run = milliseconds(now) / 1000;
+        let _ = self.journal.set(Opened {
+            journal,
+            run,
+            taken_up,
+        });
+        Ok(())
+    }
+
+    /// Puts a message of the last run back into the queue; gives its number and how many recipients
+    /// are left, or nothing if none are.
+    fn take_up(&self, message: &Unfinished) -> Result<Option<(u64, usize)>, String> {
+        let ended = message.outcomes.iter().filter_map(|outcome| {
+            let ending = Ending::from_bytes(outcome.outcome, outcome.code)?;
+            Some((outcome.recipient, ending))
+        });
+        let restored = self.engine.restore(&message.block, ended);
+        restored.map_err(|error| error.to_string())
+    }
+
+    /// Takes room for a message, before its 202 (A.1, rows 9 and 13; S-5).
+    pub fn reserve(
+        &self,
+        accepted: &Accepted,
+        identifiers: &mut impl Identifiers,
+        now: SystemTime,
+    ) -> Result<Ticket<'_>, Refusal> {
+        let submission = Submission::of(accepted, identifiers.random());
+        let recipients = || Submission::recipients(accepted);
+        let ticket = self.engine.reserve(&submission, recipients, milliseconds(now));
+        ticket.map_err(|no_room| no_room.refusal(accepted))
+    }
+
+    /// For each process that appends, after the fork; nothing where no journal is kept.
+    pub fn writer(&self) -> Result<Option<Writer>, JournalError> {
+        let opened = self.journal.get();
+        opened.map(|opened| opened.journal.writer()).transpose()
+    }
+
+    /// For the one process that keeps the journal small.
+    pub fn maintainer(&self) -> Result<Option<Maintainer>, JournalError> {
+        let opened = self.journal.get();
+        opened.map(|opened| opened.journal.maintainer()).transpose()
+    }
+
+    /// The journal's number of the message with this number in the queue.
+    pub fn journal_id(&self, number: u64) -> u64 {
+        let Some(opened) = self.journal.get() else {
+            return number;
+        };
+        let taken_up = opened.taken_up.get(&number).copied();
+        taken_up.unwrap_or(opened.run << 32 | number & u64::from(u32::MAX))
+    }
+
+    /// Brings a message to the disk, before its 202.
+    pub fn store(
+        &self,
+        writer: &mut Writer,
+        ticket: &Ticket<'_>,
+        key: RequestKey<'_>,
+        expires_at: Option<SystemTime>,
+        now: SystemTime,
+    ) -> Result<(), JournalError> {
+        writer.accept(&journal::Accepted {
+            id: self.journal_id(ticket.number()),
+            time: milliseconds(now),
+            expiry: expires_at.map_or(0, milliseconds),
+            key,
+            block: ticket.record(),
+        })
+    }
+}
+
+/// The refusal of a message that cannot be stored.
+pub fn not_stored(accepted: &Accepted, error: &JournalError) -> Refusal {
+    Refusal {
+        reason: Reason::Journal,
+        detail: error.to_string(),
+        named: Vec::new(),
+        originator: Some(accepted.originator.clone()),
+        claimed: Vec::new(),
+        group: accepted.group.uri().as_bytes().to_vec(),
+        retry_after: RETRY_AFTER,
+    }
+}
+
+/// An outcome as the journal keeps it.
+pub fn outcome(recipient: u32, ending: Ending) -> Outcome {
+    let (outcome, code) = ending.to_bytes();
+    Outcome {
+        recipient,
+        outcome,
+        code,
+    }
+}
