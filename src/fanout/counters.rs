@@ -88,6 +88,13 @@ impl Counters {
         word.map_or(0, |word| word.fetch_add(1, Relaxed) + 1)
     }
 
+    /// Counts one less.
+    pub fn subtract(&self, counter: Counter) {
+        if let Some(word) = self.0.words().get(counter as usize) {
+            word.fetch_sub(1, Relaxed);
+        }
+    }
+
     /// The count.
     pub fn get(&self, counter: Counter) -> u64 {
         let word = self.0.words().get(counter as usize);
