@@ -93,6 +93,28 @@ pub struct Settings {
     pub cache_members: u32,
     /// `recent_requests`.
     pub recent_requests: u32,
+    /// `queue_memory`, in mebibytes.
+    pub queue_memory: u32,
+    /// `queue_messages`.
+    pub queue_messages: u32,
+    /// `queue_lifetime`, in seconds.
+    pub queue_lifetime: u32,
+    /// `concurrency`.
+    pub concurrency: u32,
+    /// `max_breadth`; 0 means that of the message.
+    pub max_breadth: u32,
+    /// `forks_in_flight`.
+    pub forks_in_flight: u32,
+    /// `target_order`.
+    pub target_order: bool,
+    /// `target_queue`.
+    pub target_queue: u32,
+    /// `quota_originator`: messages, and in how many seconds; empty means no limit.
+    pub quota_originator: Option<(u32, u32)>,
+    /// `quota_group`, likewise.
+    pub quota_group: Option<(u32, u32)>,
+    /// `rate`; 0 means no limit.
+    pub rate: u32,
 }
 
 impl Settings {

@@ -17,6 +17,21 @@ fn is_host_text(text: &str) -> bool {
         .all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
 }
 
+/// What a quota looks like.
+const QUOTA: &str = "MESSAGES/SECONDS, both 1 to 1000000, such as 20/60, or nothing";
+
+/// Stores a quota; says whether `value` is one.
+fn quota(value: &str, place: &mut Option<(u32, u32)>) -> bool {
+    let number = |text: &str| {
+        let number = text.parse().ok();
+        number.filter(|number| (1..=MILLION).contains(number))
+    };
+    let found = value.split_once('/');
+    let found = found.and_then(|(messages, seconds)| Some((number(messages)?, number(seconds)?)));
+    *place = found;
+    found.is_some() || value.is_empty()
+}
+
 const MILLION: u32 = 1_000_000;
 
 /// All parameters, in the order of the documentation.
@@ -376,6 +391,76 @@ pub const PARAMETERS: &[Parameter] = &[
         kind: Kind::Number(64, 64 * MILLION, |settings| &mut settings.recent_requests),
         default: "65536",
         help: "How many requests of the last 32 seconds all workers together remember (up to 37 bytes each).",
+    },
+    Parameter {
+        name: "queue_memory",
+        kind: Kind::Number(1, 16384, |settings| &mut settings.queue_memory),
+        default: "64",
+        help: "Mebibytes for accepted messages that are not sent to everybody yet: each takes its own bytes once and some 45 bytes for each member. A message that does not fit is answered 503. What is not used costs nothing.",
+    },
+    Parameter {
+        name: "queue_messages",
+        kind: Kind::Number(1, MILLION, |settings| &mut settings.queue_messages),
+        default: "10000",
+        help: "The most messages that may be on their way at once; one more is answered 503.",
+    },
+    Parameter {
+        name: "queue_lifetime",
+        kind: Kind::Number(1, 86400, |settings| &mut settings.queue_lifetime),
+        default: "600",
+        help: "How many seconds a message waits when the proxy has no memory for its copies; then it expires for the members that are left.",
+    },
+    Parameter {
+        name: "concurrency",
+        kind: Kind::Number(1, 10_000, |settings| &mut settings.concurrency),
+        default: "60",
+        help: "The most copies of one message that wait for their final responses at once.",
+    },
+    Parameter {
+        name: "max_breadth",
+        kind: Kind::Number(0, 10_000, |settings| &mut settings.max_breadth),
+        default: "60",
+        help: "The most Max-Breadth that is shared among the copies of a message (RFC 5393). 0: as much as the message has, and no limit where it says nothing; for cores that are trusted.",
+    },
+    Parameter {
+        name: "forks_in_flight",
+        kind: Kind::Number(1, 250_000, |settings| &mut settings.forks_in_flight),
+        default: "2000",
+        help: "The most copies of all messages together that wait for their final responses at once.",
+    },
+    Parameter {
+        name: "target_order",
+        kind: Kind::Flag(|settings| &mut settings.target_order),
+        default: "1",
+        help: "1: a member gets the next message when the one before has its final response, as RFC 3428 §8 demands. 0: at once.",
+    },
+    Parameter {
+        name: "target_queue",
+        kind: Kind::Number(1, MILLION, |settings| &mut settings.target_queue),
+        default: "100",
+        help: "The most messages that wait for one member; a further one is not sent to him.",
+    },
+    Parameter {
+        name: "quota_originator",
+        kind: Kind::Text(QUOTA, |settings, value| {
+            quota(value, &mut settings.quota_originator)
+        }),
+        default: "",
+        help: "How many messages one sender may send, such as `20/60` for 20 in 60 seconds. Over it he is answered 480 with Retry-After.",
+    },
+    Parameter {
+        name: "quota_group",
+        kind: Kind::Text(QUOTA, |settings, value| {
+            quota(value, &mut settings.quota_group)
+        }),
+        default: "",
+        help: "How many messages one group or service may get, likewise.",
+    },
+    Parameter {
+        name: "rate",
+        kind: Kind::Number(0, MILLION, |settings| &mut settings.rate),
+        default: "0",
+        help: "How many messages are accepted in a second; a further one is answered 503 with Retry-After. 0: no limit.",
     },
 ];
 

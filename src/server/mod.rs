@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod pace;
 mod policy;
 mod random_pool;
 mod start_error;
@@ -17,11 +18,14 @@ use crate::control::{
     Accepted, Answer, Decision, Inquiry, NotOurs, Observer, Policy, Reason, RecentRequests,
     Recognised, Source, Unobserved, World, recognise, recognise_observed,
 };
-use crate::fanout::{Counter, Counters, RecentTable};
+use crate::fanout::{
+    Counter, Counters, Engine, NoRoom, RecentTable, Submission, Ticket, milliseconds,
+};
 use crate::sip::Uri;
 use crate::sip::text::Printable;
 use crate::store::{Store, StoreError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What all workers of a server have in common. It is made before they are forked.
@@ -35,7 +39,8 @@ pub struct Server {
     max_members: u32,
     cache_members: u32,
     recent: RecentTable,
-    counters: Counters,
+    counters: Arc<Counters>,
+    engine: Engine,
 }
 
 impl Server {
@@ -51,6 +56,8 @@ impl Server {
         let mut key = [0; 16];
         getrandom::fill(&mut key).map_err(|error| StartError::System(error.into()))?;
         let recent = RecentTable::new(settings.recent_requests, key);
+        let counters = Arc::new(Counters::new().map_err(StartError::System)?);
+        let engine = Engine::new(pace::limits(settings), key, counters.clone());
         Ok(Self {
             policy,
             warnings,
@@ -60,7 +67,8 @@ impl Server {
             max_members: settings.max_members,
             cache_members: settings.cache_members,
             recent: recent.map_err(StartError::System)?,
-            counters: Counters::new().map_err(StartError::System)?,
+            counters,
+            engine: engine.map_err(StartError::System)?,
         })
     }
 
@@ -93,6 +101,24 @@ impl Server {
     /// The counts of all workers.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The messages on their way.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Takes room and budgets for an accepted message, before it is answered (S-5). `seed` is random.
+    pub fn reserve(
+        &self,
+        accepted: &Accepted,
+        seed: [u8; 16],
+        now: SystemTime,
+    ) -> Result<Ticket<'_>, NoRoom> {
+        let submission = Submission::of(accepted, seed);
+        let recipients = || Submission::recipients(accepted);
+        self.engine
+            .reserve(&submission, recipients, milliseconds(now))
     }
 
     /// Whether a message is for this function at all (A.1, rows 1 and 2).
