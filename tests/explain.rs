@@ -330,7 +330,17 @@ fn every_refusal_is_explained_as_the_proxy_decides() {
         seen.insert(reason.warning());
     }
     for &reason in Reason::ALL {
-        let takes_more = matches!(reason, Reason::Merged | Reason::NotCleanable);
+        // What depends on other messages cannot be seen from one alone.
+        let takes_more = matches!(
+            reason,
+            Reason::Merged
+                | Reason::NotCleanable
+                | Reason::OriginatorQuota
+                | Reason::GroupQuota
+                | Reason::Rate
+                | Reason::QueueFull
+                | Reason::QueueMemory
+        );
         assert!(
             takes_more || seen.contains(reason.warning()),
             "{reason:?} is not sampled"

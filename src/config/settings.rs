@@ -93,9 +93,15 @@ pub struct Settings {
     pub cache_members: u32,
     /// `recent_requests`.
     pub recent_requests: u32,
+    /// `queue_memory`, in mebibytes.
+    pub queue_memory: u32,
+    /// `queue_messages`.
+    pub queue_messages: u32,
+    /// `queue_lifetime`, in seconds.
+    pub queue_lifetime: u32,
     /// `concurrency`.
     pub concurrency: u32,
-    /// `max_breadth`.
+    /// `max_breadth`; 0 means that of the message.
     pub max_breadth: u32,
     /// `forks_in_flight`.
     pub forks_in_flight: u32,
@@ -103,20 +109,14 @@ pub struct Settings {
     pub target_order: bool,
     /// `target_queue`.
     pub target_queue: u32,
-    /// `queue_memory`.
-    pub queue_memory: u32,
-    /// `queue_messages`.
-    pub queue_messages: u32,
-    /// `queue_lifetime`.
-    pub queue_lifetime: u32,
-    /// `tm_memory`; 0 means half of what the proxy has.
-    pub tm_memory: u32,
-    /// `quota_originator`: messages and seconds.
+    /// `quota_originator`: messages, and in how many seconds; empty means no limit.
     pub quota_originator: Option<(u32, u32)>,
-    /// `quota_group`: messages and seconds.
+    /// `quota_group`, likewise.
     pub quota_group: Option<(u32, u32)>,
-    /// `rate`.
+    /// `rate`; 0 means no limit.
     pub rate: u32,
+    /// `tm_memory`, in mebibytes; 0 means half of what the proxy has.
+    pub tm_memory: u32,
     /// Whether `durability` is `journal`.
     pub durable: bool,
     /// `journal_dir`.

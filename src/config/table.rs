@@ -17,6 +17,21 @@ fn is_host_text(text: &str) -> bool {
         .all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
 }
 
+/// What a quota looks like.
+const QUOTA: &str = "MESSAGES/SECONDS, both 1 to 1000000, such as 20/60, or nothing";
+
+/// Stores a quota; says whether `value` is one.
+fn quota(value: &str, place: &mut Option<(u32, u32)>) -> bool {
+    let number = |text: &str| {
+        let number = text.parse().ok();
+        number.filter(|number| (1..=MILLION).contains(number))
+    };
+    let found = value.split_once('/');
+    let found = found.and_then(|(messages, seconds)| Some((number(messages)?, number(seconds)?)));
+    *place = found;
+    found.is_some() || value.is_empty()
+}
+
 const MILLION: u32 = 1_000_000;
 
 /// All parameters, in the order of the documentation.
@@ -378,20 +393,38 @@ pub const PARAMETERS: &[Parameter] = &[
         help: "How many requests of the last 32 seconds all workers together remember (up to 37 bytes each).",
     },
     Parameter {
+        name: "queue_memory",
+        kind: Kind::Number(1, 16384, |settings| &mut settings.queue_memory),
+        default: "64",
+        help: "Mebibytes for accepted messages that are not sent to everybody yet: each takes its own bytes once and some 45 bytes for each member. A message that does not fit is answered 503. What is not used costs nothing.",
+    },
+    Parameter {
+        name: "queue_messages",
+        kind: Kind::Number(1, MILLION, |settings| &mut settings.queue_messages),
+        default: "10000",
+        help: "The most messages that may be on their way at once; one more is answered 503.",
+    },
+    Parameter {
+        name: "queue_lifetime",
+        kind: Kind::Number(1, 86400, |settings| &mut settings.queue_lifetime),
+        default: "600",
+        help: "How many seconds a message waits when the proxy has no memory for its copies; then it expires for the members that are left.",
+    },
+    Parameter {
         name: "concurrency",
-        kind: Kind::Number(1, 100_000, |settings| &mut settings.concurrency),
+        kind: Kind::Number(1, 10_000, |settings| &mut settings.concurrency),
         default: "60",
-        help: "The most copies of one message that wait for their final responses at once; each response sends the next copy.",
+        help: "The most copies of one message that wait for their final responses at once.",
     },
     Parameter {
         name: "max_breadth",
-        kind: Kind::Number(0, 1_000_000, |settings| &mut settings.max_breadth),
+        kind: Kind::Number(0, 10_000, |settings| &mut settings.max_breadth),
         default: "60",
-        help: "The most Max-Breadth (RFC 5393) of a message that is used: the copies in flight share it. 0 uses what the message has, and sends no Max-Breadth where it has none; for those who trust their core.",
+        help: "The most Max-Breadth that is shared among the copies of a message (RFC 5393). 0: as much as the message has, and no limit where it says nothing; for cores that are trusted.",
     },
     Parameter {
         name: "forks_in_flight",
-        kind: Kind::Number(1, 200_000, |settings| &mut settings.forks_in_flight),
+        kind: Kind::Number(1, 250_000, |settings| &mut settings.forks_in_flight),
         default: "2000",
         help: "The most copies of all messages together that wait for their final responses at once.",
     },
@@ -399,59 +432,41 @@ pub const PARAMETERS: &[Parameter] = &[
         name: "target_order",
         kind: Kind::Flag(|settings| &mut settings.target_order),
         default: "1",
-        help: "1: a member gets one message at a time, in order; the next one waits for the final response to the one before, as RFC 3428 §8 demands. 0: as they come.",
+        help: "1: a member gets the next message when the one before has its final response, as RFC 3428 §8 demands. 0: at once.",
     },
     Parameter {
         name: "target_queue",
-        kind: Kind::Number(0, 10_000, |settings| &mut settings.target_queue),
+        kind: Kind::Number(1, MILLION, |settings| &mut settings.target_queue),
         default: "100",
-        help: "The most messages that wait for one member. One more is not sent to him, and counts as undelivered.",
-    },
-    Parameter {
-        name: "queue_memory",
-        kind: Kind::Number(1, 16_384, |settings| &mut settings.queue_memory),
-        default: "64",
-        help: "Mebibytes of memory for messages on their way to their members, beside the proxy's own. A message that does not fit is answered 503.",
-    },
-    Parameter {
-        name: "queue_messages",
-        kind: Kind::Number(1, MILLION, |settings| &mut settings.queue_messages),
-        default: "10000",
-        help: "The most messages on their way at once. One more is answered 503.",
-    },
-    Parameter {
-        name: "queue_lifetime",
-        kind: Kind::Number(1, 86_400, |settings| &mut settings.queue_lifetime),
-        default: "600",
-        help: "For how many seconds a copy that the proxy has no memory for is tried again.",
-    },
-    Parameter {
-        name: "tm_memory",
-        kind: Kind::Number(0, 1_048_576, |settings| &mut settings.tm_memory),
-        default: "0",
-        help: "Mebibytes of the proxy's shared memory (`kamailio -m`) that the transactions of copies may use, about 10 KiB each, until some seconds after their ends. 0 is half of it. Copies that find no room wait.",
+        help: "The most messages that wait for one member; a further one is not sent to him.",
     },
     Parameter {
         name: "quota_originator",
-        kind: Kind::Text("MESSAGES/SECONDS or nothing", |settings, value| {
-            store_quota(value, &mut settings.quota_originator)
+        kind: Kind::Text(QUOTA, |settings, value| {
+            quota(value, &mut settings.quota_originator)
         }),
         default: "",
-        help: "How many messages one sender may send in how many seconds, such as `20/60`. One more is answered 480 with Retry-After. Empty is no limit.",
+        help: "How many messages one sender may send, such as `20/60` for 20 in 60 seconds. Over it he is answered 480 with Retry-After.",
     },
     Parameter {
         name: "quota_group",
-        kind: Kind::Text("MESSAGES/SECONDS or nothing", |settings, value| {
-            store_quota(value, &mut settings.quota_group)
+        kind: Kind::Text(QUOTA, |settings, value| {
+            quota(value, &mut settings.quota_group)
         }),
         default: "",
-        help: "How many messages may be sent to one group or service in how many seconds. One more is answered 480 with Retry-After. Empty is no limit.",
+        help: "How many messages one group or service may get, likewise.",
     },
     Parameter {
         name: "rate",
         kind: Kind::Number(0, MILLION, |settings| &mut settings.rate),
         default: "0",
-        help: "How many messages are accepted in a second, from all senders together; one more is answered 503 with Retry-After. 0 is no limit.",
+        help: "How many messages are accepted in a second; a further one is answered 503 with Retry-After. 0: no limit.",
+    },
+    Parameter {
+        name: "tm_memory",
+        kind: Kind::Number(0, 1_048_576, |settings| &mut settings.tm_memory),
+        default: "0",
+        help: "Mebibytes of the proxy's shared memory (`kamailio -m`) that the transactions of copies may use: about 10 KiB each, from sending to some seconds after the end (`wt_timer`). Copies that find no room wait. 0: half of it.",
     },
     Parameter {
         name: "durability",
@@ -472,15 +487,6 @@ pub const PARAMETERS: &[Parameter] = &[
         help: "The directory of the journal; it is made if it is missing. One proxy at a time can use it.",
     },
 ];
-
-/// Reads MESSAGES/SECONDS; says whether that is what the text is.
-fn store_quota(value: &str, place: &mut Option<(u32, u32)>) -> bool {
-    let number = |text: &str| text.trim().parse().ok().filter(|&number: &u32| number > 0);
-    *place = value
-        .split_once('/')
-        .and_then(|(messages, seconds)| Some((number(messages)?, number(seconds)?)));
-    place.is_some() || value.trim().is_empty()
-}
 
 /// The parameters as rows of a Markdown table.
 pub fn markdown_table() -> String {

@@ -39,7 +39,9 @@ impl Decision {
     /// The answer that the decision asks for, whatever the message was.
     pub(super) fn answer(&self, server_name: &str) -> Answer {
         match self {
-            Self::Refused(refusal) => Answer::new(refusal.reason.code(), refusal.headers(server_name)),
+            Self::Refused(refusal) => {
+                Answer::new(refusal.reason.code(), refusal.headers(server_name))
+            }
             Self::Accepted(_) | Self::Repeated => Answer::new(202, Vec::new()),
         }
     }

@@ -261,7 +261,7 @@ mod tests {
         for _ in 0..20_000 {
             random = random.wrapping_mul(6364136223846793005).wrapping_add(1);
             let choice = (random >> 33) as usize;
-            if choice % 2 == 0 && !pieces.is_empty() {
+            if choice.is_multiple_of(2) && !pieces.is_empty() {
                 let (at, words) = pieces.swap_remove(choice / 2 % pieces.len());
                 assert!((at..at + words).all(|word| held.get(word) == at as u64));
                 arena.free(&held, at);

@@ -195,12 +195,14 @@ impl<'a> Block<'a> {
 
     /// The texts: originator, group, from, headers, charging, body.
     pub(super) fn texts(self) -> [&'a [u8]; TEXTS] {
-        let mut start = 0;
-        std::array::from_fn(|index| {
-            let (low, high) = self.pair(LENGTHS + index / 2);
-            let length = if index % 2 == 0 { low } else { high } as usize;
-            start += length;
-            self.text(start - length..start)
+        let lengths = [LENGTHS, LENGTHS + 1, LENGTHS + 2].map(|word| self.pair(word));
+        let [(originator, group), (from, headers), (charging, body)] = lengths;
+        let lengths = [originator, group, from, headers, charging, body];
+        let mut rest = self.text(0..lengths.iter().map(|&length| length as usize).sum());
+        lengths.map(|length| {
+            let (text, after) = rest.split_at(length as usize);
+            rest = after;
+            text
         })
     }
 
@@ -225,7 +227,7 @@ impl<'a> Block<'a> {
     /// Words of the block that a record makes, if it may be one.
     pub(super) fn words_of(record: &[u8]) -> Option<usize> {
         let words = record.len() / BYTES + RECORD;
-        let is_whole = record.len() % BYTES == 0 && words > HEADER;
+        let is_whole = record.len().is_multiple_of(BYTES) && words > HEADER;
         let count = record
             .get(..BYTES)?
             .try_into()

@@ -59,7 +59,7 @@ impl Cells {
             index
         };
         let cell = Cell(self.0 + index * WORDS);
-        let number = ((held.get(cell.0) >> BITS) + 1 & USE_MASK).max(1);
+        let number = (((held.get(cell.0) >> BITS) + 1) & USE_MASK).max(1);
         held.set_pair(cell.0 + 1, entry as u32, held.process as u32);
         held.set(cell.0, number << BITS | IN_FLIGHT | HELD | SENDING);
         held.add(CELLS_USED, 1);

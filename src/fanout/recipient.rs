@@ -1,5 +1,5 @@
 //! One recipient of a block: two words. The first has where its text starts and which number it has;
-//! the second all that changes: state, final code, attempts, and the link of the queue it is in.
+//! the second all that changes: where it is, its final code, and the link of the queue it is in.
 
 #![forbid(unsafe_code)]
 
@@ -11,16 +11,15 @@ pub(super) const WORDS: usize = 2;
 /// The second word of a recipient.
 const STATE: usize = 1;
 
-/// Bits of the second word, from the lowest: link, code, state, attempts, whether it is a repetition.
+/// Bits of the second word, from the lowest: link, code, place, whether it may be a repetition, whether
+/// its outcome was told.
 const LINK_MASK: u64 = u32::MAX as u64;
 const CODE: u32 = 32;
 const CODE_MASK: u64 = 0x3ff;
 const PLACE: u32 = 42;
 const PLACE_MASK: u64 = 0xf;
-const ATTEMPTS: u32 = 46;
-const ATTEMPTS_MASK: u64 = 0xf;
-const REPEATED: u64 = 1 << 50;
-const TOLD: u64 = 1 << 51;
+const REPEATED: u64 = 1 << 46;
+const TOLD: u64 = 1 << 47;
 
 /// Where a recipient is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,14 +187,6 @@ pub(super) fn set_place(held: &Held<'_>, entry: usize, place: Place) {
     change(held, entry, PLACE, PLACE_MASK, place as u64);
 }
 
-/// Counts an attempt to send.
-#[inline]
-pub(super) fn count_attempt(held: &Held<'_>, entry: usize) {
-    let attempts = state(held, entry) >> ATTEMPTS & ATTEMPTS_MASK;
-    let more = (attempts + 1).min(ATTEMPTS_MASK);
-    change(held, entry, ATTEMPTS, ATTEMPTS_MASK, more);
-}
-
 /// Whether the recipient may have got the message before the proxy was started again.
 #[inline]
 pub(super) fn is_repeated(held: &Held<'_>, entry: usize) -> bool {
@@ -222,8 +213,9 @@ pub(super) fn set_told(held: &Held<'_>, entry: usize) {
 #[inline]
 pub(super) fn end(held: &Held<'_>, entry: usize, ending: Ending) {
     let (place, code) = ending.pack();
-    change(held, entry, CODE, CODE_MASK, u64::from(code));
-    set_place(held, entry, place);
+    let kept = state(held, entry) & !(CODE_MASK << CODE | PLACE_MASK << PLACE);
+    let ended = u64::from(code) << CODE | (place as u64) << PLACE;
+    held.set(entry + STATE, kept | ended);
 }
 
 /// How the recipient ended; nothing if it has not.

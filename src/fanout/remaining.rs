@@ -23,7 +23,9 @@ impl Engine {
         };
         let block = pin.block();
         let entries = (0..block.count()).map(|number| block.entry(number));
-        let left = entries.filter(|&entry| self.with(|held| recipient::ending(held, entry).is_none()));
-        left.map(|entry| block.own(entry).address.to_vec()).collect()
+        let left =
+            entries.filter(|&entry| self.with(|held| recipient::ending(held, entry).is_none()));
+        left.map(|entry| block.own(entry).address.to_vec())
+            .collect()
     }
 }

@@ -144,12 +144,13 @@ impl Engine {
         self.pin(held, at);
         let (_, cookie) = self.cells.allocate(held, entry);
         recipient::set_place(held, entry, Place::InFlight);
-        recipient::count_attempt(held, entry);
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
         held.set_pair(at + block::CURSOR, cursor, in_flight + 1);
         held.add(IN_FLIGHT, 1);
-        TURNS.remove(held, at);
-        TURNS.push(held, at);
+        if held.get(TURNS_LENGTH) > 1 {
+            TURNS.remove(held, at);
+            TURNS.push(held, at);
+        }
         Step::Claimed(entry, cookie)
     }
 

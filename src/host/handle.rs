@@ -123,7 +123,7 @@ pub fn check<'s>(
                     key: key.as_ref().map(TransactionKey::from),
                 });
             }
-            Err(refusal) => decision = Decision::Refused(refusal),
+            Err(refusal) => decision = Decision::Refused(*refusal),
         }
     }
     let mut verdict = Verdict {
@@ -181,11 +181,7 @@ pub fn reply(
 
 /// Starts to send an accepted message that has been answered 202 to its recipients, never before
 /// the first of them here, all others as responses come.
-pub fn fork(
-    server: &Server,
-    sender: &mut impl Sender,
-    verdict: &mut Verdict<'_>,
-) -> ScriptResult {
+pub fn fork(server: &Server, sender: &mut impl Sender, verdict: &mut Verdict<'_>) -> ScriptResult {
     let (Progress::Answered(_), Some(room)) = (verdict.progress, verdict.room.take()) else {
         let state = match (verdict.progress, &verdict.decision) {
             (Progress::Ended, Decision::Refused(_)) => return ScriptResult::Refused,

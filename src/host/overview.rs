@@ -39,32 +39,36 @@ pub enum Figure {
     /// How many messages were refused for a reason.
     Refused(Reason),
     /// How much there is now.
-    Now(fn(&Load) -> u64),
+    Now(Reading),
 }
 
+/// How a figure is read from what is under way.
+type Reading = fn(&Load) -> u64;
+
 /// What there is now, by name and meaning.
-const NOW: [(&str, &str, fn(&Load) -> u64); 5] = [
+const NOW: [(&str, &str, Reading); 5] = [
     ("messages", "messages on their way", |load| load.messages),
-    ("waiting", "recipients that have not ended", |load| load.waiting),
-    ("in_flight", "forks without a final response", |load| load.in_flight),
+    ("waiting", "recipients that have not ended", |load| {
+        load.waiting
+    }),
+    ("in_flight", "forks without a final response", |load| {
+        load.in_flight
+    }),
     (
         "transactions",
         "transactions of forks that tm keeps in memory",
         |load| load.cells,
     ),
-    (
-        "memory_used",
-        "bytes of queue_memory in use",
-        |load| load.memory_used,
-    ),
+    ("memory_used", "bytes of queue_memory in use", |load| {
+        load.memory_used
+    }),
 ];
 
 /// All figures with their names and what they tell.
 pub fn figures() -> impl Iterator<Item = (Figure, String, String)> {
     let counts = Counter::ALL.into_iter();
-    let counts = counts.map(|(counter, name, text)| {
-        (Figure::Count(counter), name.to_owned(), text.to_owned())
-    });
+    let counts = counts
+        .map(|(counter, name, text)| (Figure::Count(counter), name.to_owned(), text.to_owned()));
     let refused = Reason::ALL.iter().map(|&reason| {
         let (code, warning) = (reason.code(), reason.warning());
         let text = format!("messages refused with {code}: {warning}");

@@ -105,7 +105,7 @@ impl Verdict<'_> {
             Ok(()) => Some(ticket.number()),
             Err(refusal) => {
                 self.answer.refuse(&refusal, server.server_name());
-                self.decision = Decision::Refused(refusal);
+                self.decision = Decision::Refused(*refusal);
                 self.room = None;
                 None
             }

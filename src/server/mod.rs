@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod outbox;
+mod pace;
 mod policy;
 mod random_pool;
 mod start_error;
@@ -242,7 +243,7 @@ impl Worker {
         &mut self,
         server: &'s Server,
         accepted: &Accepted,
-    ) -> Result<Ticket<'s>, Refusal> {
+    ) -> Result<Ticket<'s>, Box<Refusal>> {
         let now = SystemTime::now();
         let ticket = server.outbox.reserve(accepted, &mut self.identifiers, now);
         ticket.inspect_err(|refusal| server.refused(refusal))
@@ -256,7 +257,7 @@ impl Worker {
         accepted: &Accepted,
         ticket: &Ticket<'_>,
         key: &TransactionKey,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Box<Refusal>> {
         let stored = self.writer(server).and_then(|writer| {
             let Some(writer) = writer else { return Ok(()) };
             let (key, now) = (key.borrow(), SystemTime::now());

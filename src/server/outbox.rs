@@ -1,13 +1,13 @@
 //! Accepted messages on their way: room for them, their journal, and what a restart takes up again.
 
-use super::StartError;
+use super::{StartError, pace};
 use crate::config::Settings;
 use crate::control::recent::{Arrival, RequestKey};
 use crate::control::{Accepted, Identifiers, Reason, RecentRequests, Refusal};
-use crate::fanout::journal::{self, Journal, JournalError, Maintainer, Outcome, Unfinished, Writer};
-use crate::fanout::{
-    Counters, Ending, Engine, Limits, Quota, RecentTable, Submission, Ticket, milliseconds,
+use crate::fanout::journal::{
+    self, Journal, JournalError, Maintainer, Outcome, Unfinished, Writer,
 };
+use crate::fanout::{Counters, Ending, Engine, RecentTable, Submission, Ticket, milliseconds};
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
@@ -39,24 +39,11 @@ struct Opened {
 impl Outbox {
     /// With nothing in it. To be made before the workers are forked.
     pub fn new(settings: &Settings, key: [u8; 16], counters: Arc<Counters>) -> io::Result<Self> {
-        let quota =
-            |quota: Option<(u32, u32)>| quota.map(|(messages, seconds)| Quota { messages, seconds });
-        let limits = Limits {
-            memory: settings.queue_memory,
-            messages: settings.queue_messages,
-            concurrency: settings.concurrency,
-            max_breadth: settings.max_breadth,
-            forks_in_flight: settings.forks_in_flight,
-            target_order: settings.target_order,
-            target_queue: settings.target_queue,
-            queue_lifetime: settings.queue_lifetime,
-            quota_originator: quota(settings.quota_originator),
-            quota_group: quota(settings.quota_group),
-            rate: settings.rate,
-        };
         Ok(Self {
-            engine: Engine::new(limits, key, counters)?,
-            journal_dir: settings.durable.then(|| settings.journal_dir.clone().into()),
+            engine: Engine::new(pace::limits(settings), key, counters)?,
+            journal_dir: settings
+                .durable
+                .then(|| settings.journal_dir.clone().into()),
             journal: OnceLock::new(),
         })
     }
@@ -129,11 +116,13 @@ impl Outbox {
         accepted: &Accepted,
         identifiers: &mut impl Identifiers,
         now: SystemTime,
-    ) -> Result<Ticket<'_>, Refusal> {
+    ) -> Result<Ticket<'_>, Box<Refusal>> {
         let submission = Submission::of(accepted, identifiers.random());
         let recipients = || Submission::recipients(accepted);
-        let ticket = self.engine.reserve(&submission, recipients, milliseconds(now));
-        ticket.map_err(|no_room| no_room.refusal(accepted))
+        let ticket = self
+            .engine
+            .reserve(&submission, recipients, milliseconds(now));
+        ticket.map_err(|no_room| Box::new(no_room.refusal(accepted)))
     }
 
     /// For each process that appends, after the fork; nothing where no journal is kept.
@@ -177,8 +166,8 @@ impl Outbox {
 }
 
 /// The refusal of a message that cannot be stored.
-pub fn not_stored(accepted: &Accepted, error: &JournalError) -> Refusal {
-    Refusal {
+pub fn not_stored(accepted: &Accepted, error: &JournalError) -> Box<Refusal> {
+    Box::new(Refusal {
         reason: Reason::Journal,
         detail: error.to_string(),
         named: Vec::new(),
@@ -186,7 +175,7 @@ pub fn not_stored(accepted: &Accepted, error: &JournalError) -> Refusal {
         claimed: Vec::new(),
         group: accepted.group.uri().as_bytes().to_vec(),
         retry_after: RETRY_AFTER,
-    }
+    })
 }
 
 /// An outcome as the journal keeps it.

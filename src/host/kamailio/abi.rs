@@ -258,9 +258,6 @@ pub type TransactionCallback = unsafe extern "C" fn(*mut c_void, c_int, *mut Tmc
 pub const TMCB_LOCAL_COMPLETED: c_uint = 1 << 10;
 /// `TMCB_DESTROY`: the memory of a transaction is given back.
 pub const TMCB_DESTROY: c_uint = 1 << 17;
-/// `FAKED_REPLY`: in place of a response that tm has not received but made up.
-pub const FAKED_REPLY: usize = usize::MAX;
-
 /// `struct lump_rpl` is only passed on.
 pub type LumpRpl = c_void;
 /// `LUMP_RPL_HDR`: a header field of the answer.
@@ -286,6 +283,8 @@ pub struct LogData {
 
 /// The error of `t_newtran` where the script has made the transaction already.
 pub const E_SCRIPT: c_int = -10;
+/// `E_OUT_OF_MEM`.
+pub const E_OUT_OF_MEM: c_int = -2;
 
 /// A table that the host reads: it holds pointers, and nobody writes it after the start.
 #[repr(transparent)]

@@ -2,7 +2,7 @@
 //! transaction its sl module answers.
 
 use super::abi::{
-    DLG_SEQ_VALSET, Dlg, DlgSeq, E_SCRIPT, FAKED_REPLY, HDR_OTHER, HDR_RECORD_ROUTE, HdrField,
+    DLG_SEQ_VALSET, Dlg, DlgSeq, E_OUT_OF_MEM, E_SCRIPT, HDR_OTHER, HDR_RECORD_ROUTE, HdrField,
     LUMP_RPL_HDR, SipMsg, Str, TMCB_DESTROY, TMCB_LOCAL_COMPLETED, TmcbParams, UacReq,
 };
 use super::core::{Core, Missing, as_function};
@@ -158,7 +158,6 @@ impl Proxy for Request<'_> {
         }
         result >= 0
     }
-
 }
 
 impl Sender for Request<'_> {

@@ -24,6 +24,26 @@ pub fn of_refusal(reason: Reason) -> &'static str {
         Reason::TooManyHops => {
             "The message was on its way too long, most often in a circle: look at its Via headers."
         }
+        Reason::OriginatorQuota => {
+            "This sender has used up what quota_originator allows; Retry-After of the answer says when \
+             there is room again. Raise the quota if his messages are wanted."
+        }
+        Reason::GroupQuota => {
+            "This group has got as many messages as quota_group allows; Retry-After of the answer says \
+             when there is room again."
+        }
+        Reason::Rate => {
+            "All senders together send more than `rate` messages in a second. Raise it if the machine \
+             and the core can take more."
+        }
+        Reason::QueueFull => {
+            "As many messages as queue_messages allows are on their way. Look at what does not get \
+             on, most often members that do not answer, or raise the number."
+        }
+        Reason::QueueMemory => {
+            "The memory for messages on their way is used up: raise queue_memory, or look at what does \
+             not get on."
+        }
         Reason::NoBreadth => {
             "The client or a proxy before this one forbids that the message is sent to several \
              (Max-Breadth: 0); a group message needs at least 1."
