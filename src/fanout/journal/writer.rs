@@ -303,6 +303,8 @@ fn write_whole(mut file: &File, slices: &[IoSlice<'_>]) -> io::Result<u64> {
 mod tests {
     use super::super::Journal;
     use super::*;
+    use std::collections::HashMap;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
     use std::time::SystemTime;
 
     fn journal() -> (tempfile::TempDir, Journal) {
@@ -421,5 +423,48 @@ mod tests {
             (numbers[0], numbers[15], numbers[16], numbers[39]),
             (1, 1, 2, 3)
         );
+    }
+
+    #[test]
+    fn a_record_that_comes_too_late_for_its_segment_is_written_to_the_next() {
+        const REPLACEMENTS: usize = 400;
+        let (_directory, journal) = journal();
+        let done = AtomicBool::new(false);
+        let append = || {
+            let mut writer = journal.writer().unwrap();
+            let mut positions = Vec::new();
+            while !done.load(Relaxed) {
+                positions.push(writer.append(3, &[b"record"]).unwrap());
+            }
+            positions
+        };
+        // The length of each segment once it was replaced: what is later is in no sync of it.
+        let replace = || {
+            let mut writer = journal.writer().unwrap();
+            let lengths = (0..REPLACEMENTS).map(|_| {
+                let number = journal.shared.current();
+                writer.file(number).unwrap();
+                writer.lead(Writer::advance).unwrap().unwrap();
+                let length = writer.file(number).unwrap().metadata().unwrap().len();
+                (number, length)
+            });
+            let lengths: HashMap<u32, u64> = lengths.collect();
+            done.store(true, Relaxed);
+            lengths
+        };
+        let (positions, lengths) = std::thread::scope(|scope| {
+            let threads = [(); 3].map(|()| scope.spawn(append));
+            let lengths = replace();
+            let positions = threads.map(|thread| thread.join().unwrap());
+            (positions.concat(), lengths)
+        });
+        for position in &positions {
+            let length = lengths.get(&position.segment());
+            assert!(
+                length.is_none_or(|&length| position.byte() <= length),
+                "{position:?}"
+            );
+        }
+        assert!(positions.len() > REPLACEMENTS);
     }
 }
