@@ -53,6 +53,8 @@ pub(super) const TARGETS_FREE: usize = 27;
 pub(super) const ARENA_FREE: usize = 28;
 /// Which lists of free pieces are not empty.
 pub(super) const ARENA_MAP: usize = 29;
+/// How many targets are known to be silent.
+pub(super) const SILENT: usize = 30;
 /// The lists of free pieces.
 pub(super) const ARENA_BINS: usize = 32;
 /// Words before the tables.

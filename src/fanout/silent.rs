@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::layout::SILENT;
 use super::lock::Held;
 
 /// Buckets of the table.
@@ -25,6 +26,9 @@ impl Silent {
     }
 
     fn find(self, held: &Held<'_>, hash: u64) -> Option<usize> {
+        if held.get(SILENT) == 0 {
+            return None;
+        }
         // 0 is an empty place.
         let mut places = self.places(hash);
         places.find(|&place| held.get(place) == hash | 1)
@@ -40,11 +44,15 @@ impl Silent {
     #[inline]
     pub(super) fn note(self, held: &Held<'_>, hash: u64, answered: bool) {
         match (self.find(held, hash), answered) {
-            (Some(place), true) => held.set(place, 0),
+            (Some(place), true) => {
+                held.set(place, 0);
+                held.subtract(SILENT, 1);
+            }
             (None, false) => {
                 let empty = self.places(hash).find(|&place| held.get(place) == 0);
                 let any = self.places(hash).nth(hash as usize % BUCKET);
                 if let Some(place) = empty.or(any) {
+                    held.add(SILENT, u64::from(empty.is_some()));
                     held.set(place, hash | 1);
                 }
             }
