@@ -353,6 +353,7 @@ fn is_fork(rig: &Rig, fork: &Fork, request: &Request) {
     let own = [
         "via",
         "max-forwards",
+        "max-breadth",
         "route",
         "from",
         "to",

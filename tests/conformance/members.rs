@@ -22,8 +22,7 @@ pub fn t01_b0_is_answered_202_and_forked_to_bob_and_tel(transport: Transport) {
     assert_eq!(rig.counter("forks_refused"), 0);
 }
 
-/// U-4, U-5, H-1, I-3, N-4: flow 1 itself. Identifiers and addresses vary, and the proxy may name itself;
-/// Max-Breadth is not written yet.
+/// U-4, U-5, H-1, I-3, N-4: flow 1 itself. Identifiers and addresses vary, and the proxy may name itself.
 pub fn t01_the_forks_are_those_of_flow_1_header_by_header_and_byte_by_byte(transport: Transport) {
     let rig = Setup::new(transport)
         .number("TRUSTED_NEXT_HOP", 1)

@@ -167,8 +167,7 @@ impl Request {
 }
 
 /// Compares a fork with the one that a flow shows, header by header and the body byte by byte. Identifiers
-/// and addresses vary, charging identifiers too, and the proxy may name itself (User-Agent); Max-Breadth is not
-/// written yet.
+/// and addresses vary, charging identifiers too, and the proxy may name itself (User-Agent).
 pub fn compare_fork(fork: &Message, expected: &Message, route: &str) -> Result<(), String> {
     if fork.start != expected.start {
         return Err(format!(
@@ -198,7 +197,7 @@ pub fn compare_fork(fork: &Message, expected: &Message, route: &str) -> Result<(
 
 /// The headers with what may vary made equal. Their order means nothing across names.
 fn comparable(message: &Message, route: &str) -> Vec<String> {
-    let absent = ["Max-Breadth", "User-Agent"];
+    let absent = ["User-Agent"];
     let kept = message
         .headers
         .iter()
