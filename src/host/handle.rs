@@ -182,7 +182,8 @@ pub fn reply(
 /// Starts to send an accepted message that has been answered 202 to its recipients, never before
 /// the first of them here, all others as responses come.
 pub fn fork(server: &Server, sender: &mut impl Sender, verdict: &mut Verdict<'_>) -> ScriptResult {
-    let (Progress::Answered(_), Some(room)) = (verdict.progress, verdict.room.take()) else {
+    let is_answered = matches!(verdict.progress, Progress::Answered(_));
+    let Some(room) = is_answered.then(|| verdict.room.take()).flatten() else {
         let state = match (verdict.progress, &verdict.decision) {
             (Progress::Ended, Decision::Refused(_)) => return ScriptResult::Refused,
             (Progress::Checked, _) => "has not been answered: cimf_reply() comes first",
