@@ -15,7 +15,8 @@ use super::budget::{Budget, Quota, give_back_rate, take_rate};
 use super::cells::{self, Cells};
 use super::counters::{Counter, Counters};
 use super::layout::{
-    CELL_LIMIT, HEAD, MESSAGES, MESSAGES_LENGTH, NUMBER, SPEED, TURNS, TURNS_LENGTH, WAITING, block,
+    AWAKE, CELL_LIMIT, HEAD, MESSAGES, MESSAGES_LENGTH, NUMBER, SPEED, TURNS, TURNS_LENGTH,
+    WAITING, block,
 };
 use super::lock::Held;
 use super::shared_memory::SharedMemory;
@@ -28,6 +29,7 @@ use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Release};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Words of a mebibyte.
@@ -171,7 +173,8 @@ impl Engine {
         let result = work(&held);
         let news = held.news.get();
         drop(held);
-        if news {
+        // One datagram is enough until the reader has looked.
+        if news && self.memory.words()[AWAKE].swap(1, AcqRel) == 0 {
             self.waker.wake();
         }
         result
@@ -187,6 +190,7 @@ impl Engine {
     /// tells them.
     pub fn wait(&self, patience: Duration) {
         self.waker.wait(patience);
+        self.memory.words()[AWAKE].store(0, Release);
     }
 
     /// The hash under which an address is filed.

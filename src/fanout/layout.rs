@@ -55,6 +55,8 @@ pub(super) const ARENA_FREE: usize = 28;
 pub(super) const ARENA_MAP: usize = 29;
 /// How many targets are known to be silent.
 pub(super) const SILENT: usize = 30;
+/// Whether the process that tells outcomes has been woken, and has not looked yet.
+pub(super) const AWAKE: usize = 31;
 /// The lists of free pieces.
 pub(super) const ARENA_BINS: usize = 32;
 /// Words before the tables.

@@ -17,6 +17,12 @@ use std::time::{Duration, Instant, SystemTime};
 /// How long the process waits for news before it looks at the clock again.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How often it does what is done by the clock.
+const TICK: Duration = Duration::from_millis(500);
+
+/// How long it lets news gather, so that a thousand outcomes are not a thousand rounds.
+const REST: Duration = Duration::from_millis(20);
+
 /// The most lines about failed recipients in a second: a group of ten thousand that is out of reach
 /// must not fill the disk.
 const LINES_A_SECOND: u32 = 20;
@@ -42,14 +48,24 @@ pub struct News<'a> {
     pub kind: Kind,
     /// The number of the message.
     pub message: u64,
-    /// How it ended with the recipient.
-    pub ending: Option<Ending>,
+    /// What became of the recipient.
+    outcome: Option<&'a Told<'a>>,
     /// The address of the group or service.
     pub group: &'a [u8],
     /// The originator's address.
     pub originator: &'a [u8],
-    /// The recipient's fork as it was sent, or would have been.
-    pub fork: Option<Fork<'a>>,
+}
+
+impl<'a> News<'a> {
+    /// How it ended with the recipient.
+    pub fn ending(&self) -> Option<Ending> {
+        self.outcome.map(|outcome| outcome.ending)
+    }
+
+    /// The recipient's fork as it was sent, or would have been; made when it is asked for.
+    pub fn fork(&self) -> Option<Fork<'a>> {
+        self.outcome.map(Told::fork)
+    }
 }
 
 /// The state of the process between two rounds.
@@ -60,6 +76,7 @@ pub struct Teller<'s> {
     maintainer: Option<Maintainer>,
     /// Outcomes of one message that are not in the journal yet.
     untold: Untold,
+    ticked: Option<Instant>,
     second: Instant,
     lines: u32,
 }
@@ -80,6 +97,7 @@ impl<'s> Teller<'s> {
             writer: outbox.writer()?,
             maintainer: outbox.maintainer()?,
             untold: Untold::default(),
+            ticked: None,
             second: Instant::now(),
             lines: 0,
         })
@@ -88,7 +106,10 @@ impl<'s> Teller<'s> {
     /// One round: the clock, what may be sent, all news there are, and a rest.
     pub fn round(&mut self, sender: &mut impl Sender, mut run: impl FnMut(&News<'_>)) {
         let engine = self.server.outbox().engine();
-        engine.tick(milliseconds(SystemTime::now()));
+        if self.ticked.is_none_or(|ticked| ticked.elapsed() >= TICK) {
+            self.ticked = Some(Instant::now());
+            self.tick();
+        }
         pump(self.server, sender);
         while let Some(event) = engine.next_event() {
             match &event {
@@ -104,21 +125,26 @@ impl<'s> Teller<'s> {
                     run(&News {
                         kind: Kind::Finished,
                         message: finished.message(),
-                        ending: None,
+                        outcome: None,
                         group: finished.group(),
                         originator: finished.originator(),
-                        fork: None,
                     });
                 }
             }
         }
         self.write();
+        engine.wait(PATIENCE);
+        std::thread::sleep(REST);
+    }
+
+    fn tick(&mut self) {
+        let engine = self.server.outbox().engine();
+        engine.tick(milliseconds(SystemTime::now()));
         if let Some(maintainer) = &mut self.maintainer
             && let Err(error) = maintainer.maintain(Instant::now())
         {
             log::error!("journal: {error}");
         }
-        engine.wait(PATIENCE);
     }
 
     /// Keeps an outcome for the journal.
@@ -171,9 +197,9 @@ impl<'s> Teller<'s> {
         }
         self.lines += 1;
         if self.lines <= LINES_A_SECOND {
-            let recipient = news.fork.map_or(&b""[..], |fork| fork.recipient);
+            let recipient = news.fork().map_or(&b""[..], |fork| fork.recipient);
             let message = news.message;
-            let why = news.ending.map(|ending| ending.to_string());
+            let why = news.ending().map(|ending| ending.to_string());
             let why = why.unwrap_or_default();
             let (recipient, group) = (Printable(recipient), Printable(news.group));
             log::info!("message {message}: <{recipient}> of <{group}> has not got it: {why}");
@@ -181,17 +207,16 @@ impl<'s> Teller<'s> {
     }
 }
 
-fn news_of_outcome<'o>(outcome: &'o Told<'_>) -> News<'o> {
+fn news_of_outcome<'o>(outcome: &'o Told<'o>) -> News<'o> {
     News {
         kind: match outcome.ending {
             Ending::Delivered(_) => Kind::Delivered,
             _ => Kind::Undelivered,
         },
         message: outcome.message(),
-        ending: Some(outcome.ending),
+        outcome: Some(outcome),
         group: outcome.group(),
         originator: outcome.originator(),
-        fork: Some(outcome.fork()),
     }
 }
 

@@ -52,7 +52,7 @@ impl Events {
         if actions.is_null() {
             return;
         }
-        match &news.fork {
+        match &news.fork() {
             Some(fork) => {
                 let mut bytes = request(fork, server_name);
                 let length = bytes.len();
@@ -125,8 +125,8 @@ impl Told {
     fn new(news: &News<'_>) -> Self {
         Self {
             message: news.message,
-            code: news.ending.and_then(Ending::code),
-            recipient: news.fork.map(|fork| fork.recipient.to_vec()),
+            code: news.ending().and_then(Ending::code),
+            recipient: news.fork().map(|fork| fork.recipient.to_vec()),
             group: news.group.to_vec(),
             originator: news.originator.to_vec(),
         }
