@@ -11,16 +11,23 @@ use std::hash::Hasher;
 
 /// Bits of a character.
 const CHARACTER: u32 = 5;
-/// Characters from one hash.
+/// Characters that a hash has bits for.
 const EACH: usize = (u128::BITS / CHARACTER) as usize;
+/// Characters beside those.
+const MORE: usize = CALL_ID_LENGTH + TAG_LENGTH - EACH;
+/// The golden ratio, which spreads all bits of a hash over the highest ones.
+const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 
-/// Call-ID and From tag of the fork to the recipient with this number.
+/// Call-ID and From tag of the fork to the recipient with this number. The tag says no more than the
+/// Call-ID, which stands beside it in every message.
 pub fn identifiers(seed: [u8; 16], number: u32) -> (Token<CALL_ID_LENGTH>, Token<TAG_LENGTH>) {
-    let mut characters = [0u8; 2 * EACH];
-    for (half, part) in characters.chunks_mut(EACH).enumerate() {
-        let mut hasher = SipHasher13::new_with_key(&seed);
-        hasher.write_u64(u64::from(number) << 1 | half as u64);
-        let mut bits = hasher.finish128().as_u128();
+    let mut hasher = SipHasher13::new_with_key(&seed);
+    hasher.write_u64(u64::from(number));
+    let hash = hasher.finish128().as_u128();
+    let more = hash.wrapping_mul(SPREAD) >> (u128::BITS - CHARACTER * MORE as u32);
+    let mut characters = [0u8; CALL_ID_LENGTH + TAG_LENGTH];
+    let (first, rest) = characters.split_at_mut(EACH);
+    for (part, mut bits) in [(first, hash), (rest, more)] {
         for character in part {
             *character = bits as u8;
             bits >>= CHARACTER;
@@ -30,7 +37,7 @@ pub fn identifiers(seed: [u8; 16], number: u32) -> (Token<CALL_ID_LENGTH>, Token
     let mut tag = [0; TAG_LENGTH];
     let (first, rest) = characters.split_at(CALL_ID_LENGTH);
     call_id.copy_from_slice(first);
-    tag.copy_from_slice(&rest[..TAG_LENGTH]);
+    tag.copy_from_slice(rest);
     (Token::spell(call_id), Token::spell(tag))
 }
 

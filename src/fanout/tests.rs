@@ -347,7 +347,7 @@ fn a_message_taken_up_again_has_the_same_forks() {
     let before = forks(&engine);
     let again = super::tests::engine();
     let told = [(0, Ending::Delivered(200))];
-    assert_eq!(again.restore(&record, told), Ok(Some(number)));
+    assert_eq!(again.restore(&record, told), Ok(Some((number, 2))));
     let after = forks(&again);
     assert_eq!(after.len(), 2);
     assert!(after.iter().zip(&before[1..]).all(|(a, b)| a.0 == b.0));
