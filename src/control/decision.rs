@@ -187,8 +187,15 @@ impl<'a> Fork<'a> {
 
     /// The body: the shared one, but for a recipient who finds an entry of himself in it (K-5).
     pub fn body(&self) -> Cow<'a, [u8]> {
-        let Accepted { own, body, .. } = self.message;
-        own.body(body, self.number, self.recipient)
+        let Accepted {
+            own, body, group, ..
+        } = self.message;
+        own.body(body, self.number, group)
+    }
+
+    /// How long the header fields are that not all forks have.
+    pub(super) fn own_length(&self) -> usize {
+        self.own_headers().len()
     }
 
     /// Whether the fork has to go by a transport that avoids congestion (M-2).

@@ -1,6 +1,7 @@
 //! What one fork of a message has beside what all of them share (K-5, U-9): little enough to be made
 //! when the fork is sent.
 
+use super::group::Group;
 use super::own_headers::OwnHeaders;
 use crate::sip::history_list::write_own_entry;
 use std::borrow::Cow;
@@ -17,20 +18,24 @@ pub struct OwnContent {
 }
 
 impl OwnContent {
-    /// The most bytes that a fork to `address` may have of its own.
-    pub(super) fn longest(&self, address: &[u8]) -> usize {
+    /// The most bytes that any fork has of its own.
+    pub(super) fn longest(&self, group: &Group) -> usize {
         let mut entry = Vec::new();
-        if !self.with_entry.is_empty() {
-            write_own_entry(address, &mut entry);
-        }
-        self.headers.longest() + entry.len()
+        let entries = self.with_entry.iter().map(|&recipient| {
+            entry.clear();
+            write_own_entry(group.address(recipient).unwrap_or_default(), &mut entry);
+            entry.len()
+        });
+        self.headers.longest() + entries.max().unwrap_or_default()
     }
 
-    /// The body of one recipient's fork: the shared one, or that with his own entry in its history.
-    pub fn body<'b>(&self, shared: &'b [u8], recipient: u32, address: &[u8]) -> Cow<'b, [u8]> {
+    /// The body of one recipient's fork: the shared one, or that with his own entry in its history,
+    /// under the address by which the list names him.
+    pub fn body<'b>(&self, shared: &'b [u8], recipient: u32, group: &Group) -> Cow<'b, [u8]> {
         let has_entry = self.with_entry.binary_search(&recipient).is_ok();
-        let split = self.entry_at.filter(|_| has_entry);
-        let Some((before, after)) = split.and_then(|at| shared.split_at_checked(at)) else {
+        let address = group.address(recipient).filter(|_| has_entry);
+        let split = self.entry_at.and_then(|at| shared.split_at_checked(at));
+        let Some((address, (before, after))) = address.zip(split) else {
             return Cow::Borrowed(shared);
         };
         let mut body = Vec::with_capacity(shared.len() + address.len() + 64);

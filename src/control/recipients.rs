@@ -322,18 +322,30 @@ pub(super) fn notes_of_members(group: &Group) -> Vec<Note> {
         .collect()
 }
 
-/// Whether a recipient is a group or service of this server (H-4).
+/// Whether a recipient is a group or service of this server, by whichever address (H-4).
 fn is_ours(
     uri: &Uri<'_>,
     directory: &mut impl Directory,
     policy: &Policy,
 ) -> Result<bool, Failure> {
-    match uri {
-        Uri::Sip(sip) if policy.addressing.serves(sip.host) => {
-            let found = directory.find(sip);
-            let found = found.map_err(|error| Failure::new(Reason::Unavailable, error))?;
-            Ok(found.is_some())
-        }
-        _ => Ok(false),
+    let addressing = &policy.addressing;
+    let mut is_one = |sip: &SipUri<'_>| -> Result<bool, Failure> {
+        let found = directory.find(sip);
+        let found = found.map_err(|error| Failure::new(Reason::Unavailable, error))?;
+        Ok(found.is_some())
+    };
+    if let Uri::Sip(sip) = uri
+        && addressing.serves(sip.host)
+        && is_one(sip)?
+    {
+        return Ok(true);
     }
+    for address in addressing.also_reached_as(uri) {
+        if let Ok(Uri::Sip(sip)) = Uri::parse(&address)
+            && is_one(&sip)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
