@@ -337,6 +337,8 @@ fn every_refusal_is_explained_as_the_proxy_decides() {
             "{reason:?}"
         );
         let text = rig.explain(&message, parameters, &[]);
+        // Paragraphs are broken where the line ends.
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         for part in [
             "REFUSED with",
             "FAILED",
