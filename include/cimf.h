@@ -9,6 +9,7 @@
 #ifndef CIMF_H
 #define CIMF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
