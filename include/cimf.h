@@ -9,6 +9,7 @@
 #ifndef CIMF_H
 #define CIMF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -146,11 +147,21 @@ cimf_status cimf_decision_fork_headers(const cimf_decision *decision, size_t ind
 // `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.
 cimf_status cimf_decision_fork_branch(const cimf_decision *decision, size_t index, cimf_str *out);
 
-// The body of one fork: that of the message, without its lists; may be empty.
+// Whether the forks have to go by TCP or TLS, as at least one of them has more than 1300 bytes;
+// false for NULL.
+//
+// # Safety
+// `decision` is NULL or a handle of `cimf_server_decide`.
+bool cimf_decision_needs_stream(const cimf_decision *decision);
+
+// The body of one fork: that of the message, without its lists; may be empty. Forks may differ: with
+// `bcc_mode=self` a bcc recipient finds an entry of himself in his own.
 //
 // # Safety
 // `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.
-cimf_status cimf_decision_fork_body(const cimf_decision *decision, size_t index, cimf_str *out);
+cimf_status cimf_decision_fork_body(const cimf_decision *decision,
+                                    size_t index,
+                                    cimf_str *out);
 
 // The text of the last failure in this thread: what was wrong, what was expected and what was
 // found. Empty if nothing has failed yet. It ends with NUL and is valid until the next call of a

@@ -36,6 +36,7 @@ fn database(folder: &Path) -> PathBuf {
             "sip:bob@home1.net",
             "tel:+15551230003",
         ],
+        &["service", "add", "sip:listsvc@im.home1.net"],
     ] {
         run(Command::new(env!("CARGO_BIN_EXE_cimfctl"))
             .arg("--db")
@@ -145,6 +146,31 @@ fn a_refusal_reaches_the_c_program_with_its_warning() {
     let wanted =
         "SIP/2.0 403 Forbidden\r\nWarning: 399 imas.home1.net \"Anonymity not allowed\"\r\n";
     assert_eq!(messages, [wanted]);
+}
+
+#[test]
+fn a_large_list_message_reaches_the_c_program_with_each_fork_its_own_body() {
+    // K-5, M-2.
+    let folder = tempfile::tempdir().unwrap();
+    let database = database(folder.path());
+    let mut program = Command::new(compile(&["cc"], folder.path()));
+    let small = flow("2-F1-message-in.sip");
+    let text = "x".repeat(1400);
+    let large = small.replace("Draft is ready.", &text);
+    let large = large.replace("Content-Length: 529", "Content-Length: 1914");
+    let file = folder.path().join("large.sip");
+    std::fs::write(&file, large).unwrap();
+    let file = file.to_string_lossy();
+    let messages = printed(&mut program, folder.path(), &database, &file);
+    assert!(messages[0].contains("by TCP or TLS"), "{}", messages[0]);
+    let entry = "<entry uri=\"sip:dee@home1.net\" cp:copyControl=\"bcc\"/>";
+    for (fork, member) in messages[1..].iter().zip(["bob", "cho", "dee"]) {
+        assert!(fork.starts_with(&format!("MESSAGE sip:{member}@")) && fork.contains(&text));
+        let (head, body) = fork.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("\r\nContent-Length: {}", body.len())));
+        assert_eq!(body.contains(entry), member == "dee", "{fork}");
+    }
+    assert_eq!(messages.len(), 4);
 }
 
 #[test]

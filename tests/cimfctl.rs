@@ -385,6 +385,66 @@ fn check_names_members_that_get_no_message() {
 }
 
 #[test]
+fn the_whole_database_is_looked_over_as_the_proxy_sees_it() {
+    // C-3, H-4, M-7.
+    let rig = Rig::with_hikers();
+    rig.done(&[
+        "member",
+        "add",
+        HIKERS,
+        "sip:+15551230003@home1.net;user=phone",
+    ]);
+    rig.done(&["group", "add", "sip:all@im.home1.net", HIKERS, "tel:+1-555"]);
+    let same = "group sip:hikers@im.home1.net: member tel:+15551230003 gets no message: the group has this address already";
+    let number = "group sip:all@im.home1.net: member tel:+1-555 gets no message: a tel address needs a core_route";
+    let nested = "group sip:all@im.home1.net: member sip:hikers@im.home1.net gets no message: it is a group or service of this server, and those are no members";
+    let domains = "domains=im.home1.net,home1.net";
+    let core = ["core_route=sip:core.home1.net", "trusted_peers=10.0.0.1"];
+    let direct = ["direct=1", "nested=expand"];
+    let converted = [
+        "identity_mode=digest",
+        "core_route=sip:c",
+        "tel_mode=convert",
+        "tel_domain=home1.net",
+    ];
+    for (set, expected) in [
+        (&core[..], &[nested, same][..]),
+        (&converted[..], &[nested, same][..]),
+        (
+            &["core_route=sip:c", "nested=expand", "same_number=0"][..],
+            &[][..],
+        ),
+        (&direct[..], &[number, same][..]),
+    ] {
+        let config = rig.file(
+            "kamailio.cfg",
+            &set.iter().map(|set| set.split_once('=').unwrap()).fold(
+                String::new(),
+                |text, (name, value)| {
+                    text + &format!("modparam(\"cimf\", \"{name}\", \"{value}\")\n")
+                },
+            ),
+        );
+        let mut by_set = vec!["check", "--set", domains];
+        by_set.extend(set.iter().flat_map(|set| ["--set", set]));
+        let by_config = ["check", "--config", &config, "--set", domains];
+        for arguments in [&by_set[..], &by_config] {
+            let found = text(&rig.run(arguments).stdout);
+            let found: Vec<&str> = found
+                .lines()
+                .filter(|line| line.starts_with("group"))
+                .collect();
+            assert_eq!(found, expected, "{arguments:?}");
+        }
+    }
+    let output = rig.run(&["check", "--set", "domains=home1.net"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("core_route"), "{output:?}");
+    let both = rig.run(&["check", "--domain", "home1.net", "--set", "direct=1"]);
+    assert_eq!(both.status.code(), Some(2));
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_panic() {
     let rig = Rig::with_hikers();
     let list = rig.folder.path().join("members.txt");
@@ -647,6 +707,17 @@ const INDEX: &str = r#"<resource-lists xmlns="urn:ietf:params:xml:ns:resource-li
 const WALKERS: &str = "sip:Walkers@im.home1.net";
 
 impl Rig {
+    /// What is stored of the lists that rules name: their addresses and entries.
+    fn listed(&self) -> Vec<(String, String)> {
+        let database = rusqlite::Connection::open(&self.db).unwrap();
+        let sql = "SELECT anchor, uri FROM rule_list ORDER BY 1, 2";
+        let mut select = database.prepare(sql).unwrap();
+        let rows = select
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
     /// Writes a file of the rig and returns its name.
     fn file(&self, name: &str, content: &str) -> String {
         let path = self.folder.path().join(name);
@@ -654,6 +725,46 @@ impl Rig {
         fs::write(&path, content).unwrap();
         path.display().to_string()
     }
+}
+
+#[test]
+fn a_tree_of_documents_is_exported_and_imported_again() {
+    // G-2.
+    let rig = Rig::with_hikers();
+    let friends = "http://h/xcap/resource-lists/users/sip:ann@home1.net/index/~~/resource-lists/list%5b@name=%22f%22%5d";
+    let first = "resource-lists/users/sip:ann@home1.net/index/~~/resource-lists/list[1]";
+    let rule = format!(
+        "<cr:rule id=\"3\"><cr:conditions><ocr:external-list><ocr:entry anc=\"{friends}\"/></ocr:external-list></cr:conditions></cr:rule></cr:ruleset>"
+    );
+    let document = DOCUMENT.replace("</cr:ruleset>", &rule);
+    let file = rig.file("walkers.xml", &document);
+    rig.file("xcap/resource-lists/users/sip:ann@home1.net/index", INDEX);
+    let folder = |name: &str| rig.folder.path().join(name).display().to_string();
+    rig.done(&["import", &file, "--xcap-root", &folder("xcap")]);
+    let exported = rig.run(&["export", "--xcap-root", &folder("tree")]);
+    assert_eq!(text(&exported.stderr), "");
+    assert!(exported.status.success() && exported.stdout.is_empty());
+    let other = Rig::new();
+    let imported = other.run(&["import", "--xcap-root", &folder("tree")]);
+    assert_eq!(
+        text(&imported.stdout),
+        "added sip:Walkers@im.home1.net with 4 members\nadded sip:hikers@im.home1.net with 3 members\n"
+    );
+    assert!(!text(&imported.stderr).contains("list"), "{imported:?}");
+    assert_eq!(other.done(&["export"]), rig.done(&["export"]));
+    assert_eq!(other.listed(), rig.listed());
+    assert_eq!(rig.listed().len(), 3);
+    // What is there would be imported as well.
+    let again = rig.run(&["export", "--xcap-root", &folder("tree")]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again.stderr).contains("not empty"), "{again:?}");
+    // A list that is told by its number cannot be where that leads to; it is named.
+    let file = rig.file("walkers.xml", &document.replace(friends, first));
+    rig.done(&["import", &file, "--xcap-root", &folder("xcap")]);
+    let exported = rig.run(&["export", "--xcap-root", &folder("other")]);
+    let said = text(&exported.stderr);
+    assert!(exported.status.success());
+    assert!(said.contains(first) && said.lines().count() == 1, "{said}");
 }
 
 #[test]
@@ -682,7 +793,7 @@ fn what_was_imported_is_exported_and_imported_again() {
     let exported = rig.run(&["export", WALKERS]);
     assert_eq!(
         text(&exported.stderr),
-        "cimfctl: note: group sip:Walkers@im.home1.net: who is in the lists that its rules name is left out; import with --xcap-root\n"
+        "cimfctl: note: group sip:Walkers@im.home1.net: who is in the lists that its rules name is left out; --xcap-root writes them too\n"
     );
     let first = text(&exported.stdout);
     for piece in [

@@ -251,7 +251,21 @@ pub unsafe extern "C" fn cimf_decision_fork_branch(
     }
 }
 
-/// The body of one fork: that of the message, without its lists; may be empty.
+/// Whether the forks have to go by TCP or TLS, as at least one of them has more than 1300 bytes;
+/// false for NULL.
+///
+/// # Safety
+/// `decision` is NULL or a handle of `cimf_server_decide`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cimf_decision_needs_stream(decision: *const Decision) -> bool {
+    // SAFETY: as the caller promises.
+    let decision = unsafe { decision.as_ref() };
+    let accepted = decision.and_then(|decision| decision.accepted.as_ref());
+    accepted.is_some_and(|accepted| accepted.needs_stream)
+}
+
+/// The body of one fork: that of the message, without its lists; may be empty. Forks may differ: with
+/// `bcc_mode=self` a bcc recipient finds an entry of himself in his own.
 ///
 /// # Safety
 /// `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.

@@ -6,8 +6,8 @@
 use super::decision::Answer;
 use super::directory::{Directory, Target, Unavailable};
 use super::policy::Policy;
-use super::procedure::LIST_MESSAGE;
 use super::refusal::phrase;
+use super::request_checks::LIST_MESSAGE;
 use crate::sip::token_list::tokens;
 use crate::sip::{HeaderName, NameAddr, Request, SipUri, Uri};
 

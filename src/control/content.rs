@@ -97,7 +97,10 @@ impl Copy<'_, '_, '_> {
                 true => Some("tells of the whole body, of which a part was taken out (U-7)"),
                 false => passage.obstacle(header),
             };
-            observer.note(|| note_of_copy(header, obstacle));
+            observer.note(|| {
+                let others = preferences::note(header, passage.policy);
+                others.unwrap_or_else(|| note_of_copy(header, obstacle))
+            });
             if obstacle.is_some() {
                 continue;
             }

@@ -244,6 +244,11 @@ impl<'a> Fork<'a> {
         Cow::Owned(own)
     }
 
+    /// How long the header fields are that not all forks have.
+    pub(super) fn own_length(&self) -> usize {
+        self.own_headers.len()
+    }
+
     /// Whether the fork has to go by a transport that avoids congestion (M-2).
     pub fn needs_stream(&self) -> bool {
         self.shared.needs_stream

@@ -6,6 +6,7 @@ use super::directory::{Directory, Service, Target};
 use super::failure::Failure;
 use super::group::Group;
 use super::history::{SharedHistory, history};
+use super::nesting::expand;
 use super::observer::{Note, Observer};
 use super::originator::own_members;
 use super::own_headers::unescaped;
@@ -13,6 +14,8 @@ use super::payload::{Content, Payload};
 use super::policy::Policy;
 use super::recent::Receipt;
 use super::recipients::{self, Listed, notes_of_members};
+use super::refusal::Reason;
+use super::rules::Asker;
 use crate::sip::identity::AssertedIdentity;
 use crate::sip::{Request, SipUri};
 use smallvec::SmallVec;
@@ -56,8 +59,29 @@ impl<'m> Listing<'m, '_> {
         }
     }
 
-    /// Rows 11 and 12 for a stored group.
-    pub fn to_group<'e>(
+    /// Rows 11 and 12.
+    pub fn delivery<'e>(
+        &self,
+        target: &Target,
+        payload: Option<&'e Payload<'m>>,
+        asker: &Asker<'_, '_>,
+        directory: &mut impl Directory,
+        observer: &mut impl Observer,
+    ) -> Result<Delivery<'e>, Failure> {
+        match target {
+            Target::Group(group) => {
+                observer.check(Check::Members);
+                let group = expand(group.clone(), directory, asker, self.policy, observer)?;
+                self.to_group(payload, group, asker.identity, directory, observer)
+            }
+            Target::Service(service) => {
+                let payload = payload.ok_or(Reason::NoList)?;
+                self.to_service(payload, service, directory, observer)
+            }
+        }
+    }
+
+    fn to_group<'e>(
         &self,
         payload: Option<&'e Payload<'m>>,
         group: Arc<Group>,
@@ -90,8 +114,7 @@ impl<'m> Listing<'m, '_> {
         Ok(delivery(listed, content, history, observer))
     }
 
-    /// Rows 11 and 12 for a service.
-    pub fn to_service<'e>(
+    fn to_service<'e>(
         &self,
         payload: &'e Payload<'m>,
         service: &Service,

@@ -59,6 +59,30 @@ impl Addressing {
         (is_one || is_converted).then_some(Uri::Tel(number))
     }
 
+    /// The addresses at domains of ours under which a recipient is reached as well: those of his
+    /// number, where it is one.
+    pub fn also_reached_as(&self, uri: &Uri<'_>) -> Vec<Vec<u8>> {
+        let Some(Uri::Tel(number)) = self.number(uri) else {
+            return Vec::new();
+        };
+        let domains = self.domains.iter().filter(|domain| {
+            let is_converted = self.is_tel_domain(domain.as_bytes());
+            is_converted || (self.same_number && number.is_global())
+        });
+        // Groups are found by the spelling of their address, and that has no visual separators.
+        let digits: Vec<u8> = number.digits().collect();
+        let plain = TelUri {
+            number: &digits,
+            ..number
+        };
+        let addresses = domains.map(|domain| {
+            let mut address = Vec::new();
+            plain.write_as_sip(domain, &mut address);
+            address
+        });
+        addresses.collect()
+    }
+
     fn is_tel_domain(&self, host: &[u8]) -> bool {
         let mut domain = self.tel_domain.iter();
         domain.any(|domain| same_host(domain.as_bytes(), host))

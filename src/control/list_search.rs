@@ -222,6 +222,19 @@ impl<'s, O: Observer> Search<'s, O> {
         Ok(())
     }
 
+    /// Logs how many references the lists have, which are ignored (X-3): one line, and only where
+    /// there are any.
+    pub fn tell_of_references(&self, target: &[u8]) {
+        let [_, refs, externals] = self.counts();
+        if refs + externals > 0 {
+            log::info!(
+                "the list in a message to <{}> has references, which are never followed: \
+                 entry-ref={refs} external={externals}; expected entries with addresses",
+                crate::sip::text::Printable(target),
+            );
+        }
+    }
+
     /// How many entries, `entry-ref` and `external` have been read.
     fn counts(&self) -> [usize; 3] {
         let list = &self.list;

@@ -13,7 +13,7 @@ const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<resource-list
     xmlns=\"urn:ietf:params:xml:ns:resource-lists\" \
     xmlns:cp=\"urn:ietf:params:xml:ns:copycontrol\"><list>\r\n";
 const TAIL: &str = "</list></resource-lists>";
-const TEXT: &str = "Content-Type: text/plain\r\n\r\nDraft is ready.";
+pub(super) const TEXT: &str = "Content-Type: text/plain\r\n\r\nDraft is ready.";
 
 /// The group hikers, the service listsvc, and nothing else.
 pub(super) struct Stored(HashMap<String, Target>);
@@ -51,6 +51,9 @@ impl Identifiers for Counting {
         [self.0; LENGTH]
     }
 }
+
+/// The second address of listsvc.
+const NUMBER: &str = "sip:+15550000000@im.home1.net;user=phone";
 
 /// A message from ann to listsvc, to be changed before the decision.
 pub(super) struct Case {
@@ -119,7 +122,11 @@ impl Case {
             pager_mode: true,
             consenting,
         }));
-        let targets = [(group.to_owned(), hikers), (service.to_owned(), listsvc)];
+        let targets = [
+            (group.to_owned(), hikers),
+            (NUMBER.to_owned(), listsvc.clone()),
+            (service.to_owned(), listsvc),
+        ];
         let mut stored = Stored(HashMap::from(targets));
         let mut world = World {
             groups: &mut stored,
@@ -150,7 +157,7 @@ impl Case {
     }
 
     #[track_caller]
-    fn refusal(&self) -> Refusal {
+    pub fn refusal(&self) -> Refusal {
         match self.decide() {
             Decision::Refused(refusal) => refusal,
             other => panic!("expected a refusal, found {other:?}"),
@@ -179,7 +186,7 @@ fn entry(uri: &str, attributes: &str) -> String {
 }
 
 /// A list part with these addresses and no copy control.
-fn plain(uris: &[&str]) -> String {
+pub(super) fn plain(uris: &[&str]) -> String {
     list(&uris.iter().map(|uri| entry(uri, "")).collect::<String>())
 }
 
@@ -196,7 +203,7 @@ pub(super) fn forks(accepted: &Accepted) -> Vec<Fork<'_>> {
         .collect()
 }
 
-fn addresses(accepted: &Accepted) -> Vec<String> {
+pub(super) fn addresses(accepted: &Accepted) -> Vec<String> {
     let recipients = accepted.recipients();
     recipients
         .map(|it| String::from_utf8(it.address.to_vec()).unwrap())

@@ -25,6 +25,8 @@ pub mod group;
 mod history;
 pub mod identifiers;
 #[cfg(test)]
+mod list_numbers;
+#[cfg(test)]
 mod list_properties;
 mod list_search;
 #[cfg(test)]
@@ -46,6 +48,7 @@ pub mod recent;
 mod recipients;
 pub mod recognition;
 pub mod refusal;
+mod request_checks;
 pub mod rules;
 pub mod size;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What one fork of a message has beside what all of them share (K-5, U-9): little enough to be made
 //! when the fork is sent.
 
+use super::group::Group;
 use super::own_headers::OwnHeaders;
 use crate::sip::history_list::write_own_entry;
 
@@ -16,13 +17,15 @@ pub struct OwnContent {
 }
 
 impl OwnContent {
-    /// The most bytes that a fork to `address` may have of its own.
-    pub(super) fn longest(&self, address: &[u8]) -> usize {
+    /// The most bytes that any fork has of its own.
+    pub(super) fn longest(&self, group: &Group) -> usize {
         let mut entry = Vec::new();
-        if !self.with_entry.is_empty() {
-            write_own_entry(address, &mut entry);
-        }
-        self.headers.longest() + entry.len()
+        let entries = self.with_entry.iter().map(|&recipient| {
+            entry.clear();
+            write_own_entry(group.address(recipient).unwrap_or_default(), &mut entry);
+            entry.len()
+        });
+        self.headers.longest() + entries.max().unwrap_or_default()
     }
 
     /// Whether a recipient finds an entry of himself in the body.

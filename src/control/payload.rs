@@ -53,8 +53,9 @@ impl<'m> Payload<'m> {
     ) -> Result<Self, Failure> {
         let no_list = |detail| Failure::new(Reason::NoList, detail);
         let mut search = Search::new(policy.max_entries as usize, content_id, observer);
-        let kept = search_body(request, &mut search)?;
-        let kept = kept.ok_or_else(|| no_list("the body is no multipart/mixed"))?;
+        let kept = search_body(request, &mut search);
+        search.tell_of_references(request.uri);
+        let kept = kept?.ok_or_else(|| no_list("the body is no multipart/mixed"))?;
         if !search.found {
             return Err(no_list("no part is a recipient-list"));
         }
@@ -94,6 +95,7 @@ impl<'m> Payload<'m> {
         }
         let mut search = Search::new(policy.max_entries as usize, content_id, observer);
         let kept = search_body(request, &mut search);
+        search.tell_of_references(request.uri);
         if search.found && policy.lists.group_with_list == GroupWithList::Reject {
             return Err(Reason::GroupWithList.into());
         }

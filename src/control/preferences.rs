@@ -1,6 +1,7 @@
 //! What the sender prefers of the recipients' devices, RFC 3841: copied only where the administrator
 //! wants it, since it narrows down who gets the message (F-6).
 
+use super::observer::Note;
 use super::policy::Policy;
 use crate::sip::accept_contact::is_other;
 use crate::sip::header::full_form;
@@ -25,17 +26,32 @@ pub(super) fn write_others(
     if !policy.copies_preferences {
         return Ok(());
     }
-    let part = HeaderName::AcceptContact.as_str();
-    let tags: Vec<_> = policy.features.iter().map(|feature| &feature.tag).collect();
     for row in request.rows(HeaderName::AcceptContact) {
-        for value in split(part, row, b',', Nesting::Quotes) {
-            let value = trim(value?);
-            if is_other(value, &tags) {
-                out.extend_from_slice(b"Accept-Contact: ");
-                unfold(part, value, out)?;
-                out.extend_from_slice(b"\r\n");
-            }
+        for value in others(row, policy) {
+            out.extend_from_slice(b"Accept-Contact: ");
+            unfold(PART, value?, out)?;
+            out.extend_from_slice(b"\r\n");
         }
     }
     Ok(())
+}
+
+const PART: &str = "Accept-Contact";
+
+/// The values of a row of Accept-Contact that speak of none of the tags of the configuration.
+fn others<'m>(row: &'m [u8], policy: &Policy) -> impl Iterator<Item = Result<&'m [u8], Malformed>> {
+    let tags: Vec<_> = policy.features.iter().map(|feature| &feature.tag).collect();
+    split(PART, row, b',', Nesting::Quotes)
+        .map(|value| value.map(trim))
+        .filter(move |value| !value.as_ref().is_ok_and(|value| !is_other(value, &tags)))
+}
+
+/// What is told of a row of Accept-Contact that has such values.
+pub(super) fn note(header: &Header<'_>, policy: &Policy) -> Option<Note> {
+    if !policy.copies_preferences || header.name != HeaderName::AcceptContact {
+        return None;
+    }
+    let text = "copied but for what it says of `feature_tags` (copy_prefs)";
+    let mut others = others(header.value, policy);
+    others.next().map(|_| Note::taken(PART, text))
 }

@@ -3,15 +3,14 @@
 use super::anonymity::check_privacy;
 use super::charging;
 use super::checks::Check;
-use super::content::{Copy, DEFAULT_MAX_FORWARDS, hops_of_forks};
-use super::decision::{Answer, Decision};
-use super::delivery::{Delivery, Listing, content_id, excluded};
+use super::content::{Copy, DEFAULT_MAX_FORWARDS};
+use super::decision::{Accepted, Answer, Decision};
+use super::delivery::{Listing, content_id, excluded};
 use super::directory::{Directory, Target};
 use super::draft::Draft;
 use super::essentials::Essentials;
 use super::expiry::{Lifetime, lifetime};
-use super::failure::{Failure, malformed};
-use super::nesting::expand;
+use super::failure::Failure;
 use super::notification::is_notification;
 use super::observer::{Note, Observer, Unobserved};
 use super::originator::{
@@ -19,14 +18,16 @@ use super::originator::{
 };
 use super::passage::Passage;
 use super::policy::Policy;
-use super::recent::{Arrival, Circulating, RecentRequests, RequestKey};
+use super::recent::{Circulating, RecentRequests, RequestKey};
 use super::recognition::Recognised;
 use super::refusal::{RETRY_AFTER, Reason, Refusal};
-use super::rules::Asker;
+use super::request_checks::{check_pager_mode, check_path, check_require, find_target};
+use super::rules::{Asker, Permissions};
 use super::size::fit;
 use super::trust::Source;
+use crate::sip::identity::AssertedIdentity;
 use crate::sip::uri::Form;
-use crate::sip::{HeaderName, NameAddr};
+use crate::sip::{HeaderName, NameAddr, Request};
 use std::time::SystemTime;
 
 /// What the checks need from outside.
@@ -87,74 +88,27 @@ impl Recognised<'_> {
         originator: &mut Option<Vec<u8>>,
         observer: &mut impl Observer,
     ) -> Result<Decision, Failure> {
-        observer.check(Check::WellFormed);
-        let essentials = Essentials::of(self)?;
-        if self.names_body_part {
-            return Err(Reason::Scheme.into());
-        }
-        let address = self.target.map_err(malformed)?;
-        observer.check(Check::Dialog);
-        if essentials.in_dialog {
-            return Err(Reason::InDialog.into());
-        }
-        observer.check(Check::Repetition);
-        let receipt = match world.recent.arrive(&essentials.key, world.now) {
-            Arrival::New(receipt) => receipt,
-            Arrival::Repeated => return Ok(Decision::Repeated),
-            Arrival::Merged => return Err(Reason::Merged.into()),
+        let (essentials, address) = self.check_form(observer)?;
+        let Some(receipt) = check_path(&essentials, world, observer)? else {
+            return Ok(Decision::Repeated);
         };
-        observer.check(Check::Hops);
-        if essentials.max_forwards == Some(0) {
-            return Err(Reason::TooManyHops.into());
-        }
-        observer.note(|| note_of_hops(essentials.max_forwards));
-        observer.check(Check::Breadth);
-        if essentials.max_breadth == Some(0) {
-            return Err(Reason::NoBreadth.into());
-        }
-        observer.check(Check::PagerMode);
-        if !policy.pager_mode {
-            return Err(Failure::new(Reason::PagerMode, "pager_mode=0"));
-        }
-        observer.check(Check::Target);
-        let target = world
-            .groups
-            .find(&address)
-            .map_err(|error| Failure::new(Reason::Unavailable, error))?;
-        observer.note(|| note_of_target(target.as_ref(), policy));
-        if !policy.hide_groups {
-            check_pager_mode(target.as_ref().ok_or(Reason::UnknownGroup)?, observer)?;
-        }
+        let target = find_target(&address, policy, world.groups, observer)?;
         check_require(&essentials, target.as_ref(), policy, observer)?;
-        let sender = authenticate(&self.request, &essentials.from, policy, source, observer)?;
-        let own_address = sender.identity.addresses.first();
-        let own_address = own_address.ok_or(Reason::NoIdentity)?;
-        *originator = Some(own_address.uri.print(Form::Whole).into_bytes());
-        check_from(&essentials.from, &sender, policy, observer)?;
+        let (request, from) = (&self.request, &essentials.from);
+        let sender = authenticate(request, from, policy, source, observer)?;
+        let identity = &sender.identity;
+        let own_address = identity.addresses.first().ok_or(Reason::NoIdentity)?;
+        let own_address = own_address.uri.print(Form::Whole).into_bytes();
+        *originator = Some(own_address.clone());
+        check_from(from, &sender, policy, observer)?;
         let asker = Asker {
-            identity: &sender.identity,
-            anonymous: wants_anonymity(&self.request, &essentials.from),
+            identity,
+            anonymous: wants_anonymity(request, from),
             now: world.now,
         };
-        observer.check(Check::Authorisation);
-        // An unknown group that is hidden is refused here, as one that the originator is not in.
-        let target = target.ok_or(Reason::NotAuthorised)?;
-        let permissions = match &target {
-            Target::Group(group) => authorise(group, &asker, policy, observer)?,
-            Target::Service(_) => authorise_for_services(&sender.identity, policy, observer)?,
-        };
-        if policy.hide_groups {
-            check_pager_mode(&target, observer)?;
-        }
-        let from = &essentials.from;
-        let anonymous = check_privacy(&self.request, from, policy, &permissions, observer)?;
-        let lifetime = self.check_lifetime(world.now, observer)?;
-        self.check_body_type(observer)?;
-        observer.check(Check::Notification);
-        if is_notification(&self.request) {
-            return Err(Reason::Notification.into());
-        }
-        let request = &self.request;
+        let (target, permissions) = check_authority(target, &asker, policy, observer)?;
+        let anonymous = check_privacy(request, from, policy, &permissions, observer)?;
+        let lifetime = check_content(request, world.now, observer)?;
         let listing = Listing {
             request,
             content_id: content_id(&address, policy),
@@ -163,23 +117,8 @@ impl Recognised<'_> {
             policy,
         };
         let payload = listing.payload(&target, observer)?;
-        let (groups, identity) = (&mut *world.groups, &sender.identity);
-        let Delivery {
-            listed,
-            content,
-            has_history,
-            with_entry,
-        } = match &target {
-            Target::Group(group) => {
-                observer.check(Check::Members);
-                let group = expand(group.clone(), groups, &asker, policy, observer)?;
-                listing.to_group(payload.as_ref(), group, identity, groups, observer)?
-            }
-            Target::Service(service) => {
-                let payload = payload.as_ref().ok_or(Reason::NoList)?;
-                listing.to_service(payload, service, groups, observer)?
-            }
-        };
+        let payload = payload.as_ref();
+        let delivery = listing.delivery(&target, payload, &asker, world.groups, observer)?;
         let draft = Draft {
             copy: Copy {
                 request,
@@ -189,47 +128,27 @@ impl Recognised<'_> {
                 lifetime,
                 now: world.now,
             },
-            listed: &listed,
-            originator: originator.as_deref().unwrap_or_default(),
+            listed: &delivery.listed,
+            originator: &own_address,
             receipt,
         };
-        let mut accepted = draft.with(content, with_entry, observer)?;
-        observer.check(Check::AnyRecipient);
-        let skip_originator = match &target {
-            Target::Group(_) => policy.skip_originator,
-            Target::Service(_) => policy.skip_originator_of_lists,
-        };
-        let group = &listed.group;
-        accepted.excluded = excluded(group, identity, policy, skip_originator, observer);
-        if accepted.count() == 0 {
-            return Err(match target {
-                Target::Group(_) => Reason::NoRecipients.into(),
-                Target::Service(_) => Reason::NobodyListed.into(),
-            });
-        }
-        observer.note(|| Note::fact("", format!("recipients: {}", accepted.count())));
+        let mut accepted = draft.with(delivery.content, delivery.with_entry, observer)?;
+        exclude(&mut accepted, &target, identity, policy, observer)?;
         let smaller = || {
-            let content = listing.without_history(payload.as_ref())?;
+            let content = listing.without_history(payload)?;
             draft.with(content, Vec::new(), &mut Unobserved)
         };
-        fit(
-            &mut accepted,
-            has_history.then_some(smaller),
+        let smaller = delivery.has_history.then_some(smaller);
+        fit(&mut accepted, smaller, policy, observer)?;
+        check_loop(
+            &accepted,
+            &target,
+            &essentials,
+            request.body,
             policy,
+            world,
             observer,
         )?;
-        observer.check(Check::Loop);
-        if policy.detects_loops {
-            let circulating = Circulating {
-                originator: &accepted.originator,
-                target: target.uri().as_bytes(),
-                payload: request.body,
-                max_forwards: essentials.max_forwards.unwrap_or(DEFAULT_MAX_FORWARDS),
-            };
-            if world.recent.has_come_back(&circulating, world.now) {
-                return Err(Reason::Loop.into());
-            }
-        }
         Ok(Decision::Accepted(accepted))
     }
 
@@ -252,102 +171,94 @@ impl Recognised<'_> {
         answer.headers.extend_from_slice(&charging);
         answer
     }
+}
 
-    /// Row 10, first of all: the message is of interest still.
-    fn check_lifetime(
-        &self,
-        now: SystemTime,
-        observer: &mut impl Observer,
-    ) -> Result<Lifetime, Failure> {
-        observer.check(Check::Lifetime);
-        match lifetime(&self.request, now) {
-            Ok(Lifetime::Expired) => Err(Reason::Expired.into()),
-            Ok(lifetime) => Ok(lifetime),
-            Err(error) => Err(Failure::new(Reason::Header, error)),
-        }
+/// Row 7, second half: the group, or the server for a service, lets him send.
+fn check_authority(
+    target: Option<Target>,
+    asker: &Asker<'_, '_>,
+    policy: &Policy,
+    observer: &mut impl Observer,
+) -> Result<(Target, Permissions), Failure> {
+    observer.check(Check::Authorisation);
+    // An unknown group that is hidden is refused here, as one that the originator is not in.
+    let target = target.ok_or(Reason::NotAuthorised)?;
+    let permissions = match &target {
+        Target::Group(group) => authorise(group, asker, policy, observer)?,
+        Target::Service(_) => authorise_for_services(asker.identity, policy, observer)?,
+    };
+    if policy.hide_groups {
+        check_pager_mode(&target, observer)?;
     }
+    Ok((target, permissions))
+}
 
-    /// Row 10, then: a body is of some type.
-    fn check_body_type(&self, observer: &mut impl Observer) -> Result<(), Failure> {
-        observer.check(Check::BodyType);
-        let content_type = self.request.single(HeaderName::ContentType);
-        let content_type = content_type.map_err(|error| Failure::new(Reason::Header, error))?;
-        if content_type.is_none() && !self.request.body.is_empty() {
-            return Err(Reason::ContentType.into());
-        }
-        Ok(())
+/// Row 10, what holds of every body: the message is of interest still, its body is of some type, and
+/// it is no disposition notification.
+fn check_content(
+    request: &Request<'_>,
+    now: SystemTime,
+    observer: &mut impl Observer,
+) -> Result<Lifetime, Failure> {
+    let unreadable = |error| Failure::new(Reason::Header, error);
+    observer.check(Check::Lifetime);
+    let lifetime = match lifetime(request, now).map_err(unreadable)? {
+        Lifetime::Expired => return Err(Reason::Expired.into()),
+        lifetime => lifetime,
+    };
+    observer.check(Check::BodyType);
+    let content_type = request.single(HeaderName::ContentType);
+    if content_type.map_err(unreadable)?.is_none() && !request.body.is_empty() {
+        return Err(Reason::ContentType.into());
+    }
+    observer.check(Check::Notification);
+    match is_notification(request) {
+        true => Err(Reason::Notification.into()),
+        false => Ok(lifetime),
     }
 }
 
-/// The option tag of the URI-list service (U-3), the only one that is understood.
-pub(super) const LIST_MESSAGE: &[u8] = b"recipient-list-message";
-
-/// Row 6: every option that is required is understood, and required where the policy insists on it.
-fn check_require(
-    essentials: &Essentials<'_>,
-    target: Option<&Target>,
+/// Row 11: the originator gets no copy where that is so, and somebody is left.
+fn exclude(
+    accepted: &mut Accepted,
+    target: &Target,
+    identity: &AssertedIdentity<'_>,
     policy: &Policy,
     observer: &mut impl Observer,
 ) -> Result<(), Failure> {
-    observer.check(Check::Require);
-    let is_known = |option: &[u8]| option.eq_ignore_ascii_case(LIST_MESSAGE);
-    let required = essentials.required.iter().copied();
-    observer.notes(|| {
-        required.clone().map(|option| match is_known(option) {
-            true => Note::taken(option, "understood"),
-            false => Note::left(option, "not understood"),
-        })
-    });
-    let (known, unknown): (Vec<&[u8]>, Vec<&[u8]>) = required.partition(|option| is_known(option));
-    if !unknown.is_empty() {
-        return Err(Failure {
-            named: unknown.join(&b", "[..]),
-            ..Reason::Extension.into()
-        });
+    observer.check(Check::AnyRecipient);
+    let (skip_originator, nobody) = match target {
+        Target::Group(_) => (policy.skip_originator, Reason::NoRecipients),
+        Target::Service(_) => (policy.skip_originator_of_lists, Reason::NobodyListed),
+    };
+    let group = &accepted.group;
+    accepted.excluded = excluded(group, identity, policy, skip_originator, observer);
+    if accepted.count() == 0 {
+        return Err(nobody.into());
     }
-    let is_service = matches!(target, Some(Target::Service(_)));
-    if policy.requires_option_tag && is_service && known.is_empty() {
-        return Err(Reason::OptionTagMissing.into());
-    }
+    observer.note(|| Note::fact("", format!("recipients: {}", accepted.count())));
     Ok(())
 }
 
-/// Row 5, second half: the flag of the group or service, with the server's answer.
-fn check_pager_mode(target: &Target, observer: &mut impl Observer) -> Result<(), Failure> {
-    observer.check(Check::TargetPagerMode);
-    match target.pager_mode() {
-        true => Ok(()),
-        false => Err(Failure::new(Reason::PagerMode, "the group's own flag")),
-    }
-}
-
-fn note_of_hops(received: Option<u8>) -> Note {
-    let sent = hops_of_forks(received);
-    let text = match received {
-        Some(hops) => format!("{hops}; the outgoing messages get {sent}"),
-        None => format!("there is none; the outgoing messages get {sent}"),
+/// The message has not been here with more hops left (H-5).
+fn check_loop<D, R: RecentRequests>(
+    accepted: &Accepted,
+    target: &Target,
+    essentials: &Essentials<'_>,
+    payload: &[u8],
+    policy: &Policy,
+    world: &World<'_, D, R>,
+    observer: &mut impl Observer,
+) -> Result<(), Failure> {
+    observer.check(Check::Loop);
+    let circulating = Circulating {
+        originator: &accepted.originator,
+        target: target.uri().as_bytes(),
+        payload,
+        max_forwards: essentials.max_forwards.unwrap_or(DEFAULT_MAX_FORWARDS),
     };
-    Note::fact("Max-Forwards", text)
-}
-
-fn note_of_target(target: Option<&Target>, policy: &Policy) -> Note {
-    match target {
-        Some(Target::Group(group)) => {
-            let rules = match group.rules() {
-                Some(_) => "with rules",
-                None => "without rules",
-            };
-            let members = group.members();
-            Note::taken(
-                group.uri(),
-                format!("a stored group {rules}, members: {members}"),
-            )
-        }
-        Some(Target::Service(service)) => Note::taken(&service.uri, "a service for lists"),
-        None if policy.hide_groups => Note::left(
-            "",
-            "neither; hide_groups=1 lets the originator not see that, so the checks go on",
-        ),
-        None => Note::left("", "neither a group nor a service of this server"),
+    match policy.detects_loops && world.recent.has_come_back(&circulating, world.now) {
+        true => Err(Reason::Loop.into()),
+        false => Ok(()),
     }
 }

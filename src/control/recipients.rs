@@ -41,8 +41,7 @@ pub(super) fn of_service<'e>(
     observer: &mut impl Observer,
 ) -> Result<Listed<'e>, Failure> {
     observer.check(Check::Members);
-    let entries: Vec<_> = entries.iter().collect();
-    let (good, bad) = sort(&entries, None, policy)?;
+    let (good, bad) = sort(entries, None, policy)?;
     let mut group = compiled(&good, &service.uri, policy);
     group.also_skipped(bad.into_iter());
     observer.notes(|| notes_of_members(&group));
@@ -62,9 +61,8 @@ pub(super) fn of_group<'e>(
     policy: &Policy,
     observer: &mut impl Observer,
 ) -> Result<Listed<'e>, Failure> {
-    let entries: Vec<_> = entries.iter().collect();
-    let (good, bad) = sort(&entries, Some(stored), policy)?;
-    let (members, others): (Vec<_>, Vec<_>) = good
+    let (good, bad) = sort(entries, Some(stored), policy)?;
+    let (members, others): (Vec<&Entry>, Vec<&Entry>) = good
         .iter()
         .partition(|entry| member(entry, stored, policy).is_some());
     let mut group = match policy.lists.group_with_list {
@@ -73,50 +71,67 @@ pub(super) fn of_group<'e>(
             return Ok(Listed::new(stored.clone(), &good, policy));
         }
         GroupWithList::Union => {
-            if policy.address_for_services(sender).is_none() {
-                let detail = "the list names others than members, and he may not use services";
-                return Err(Failure::new(Reason::NotAuthorised, detail));
-            }
-            // Nobody but the members has consented to the group.
-            let service = Service {
-                uri: stored.uri().to_owned(),
-                pager_mode: true,
-                consenting: Group::compile(
-                    String::new(),
-                    true,
-                    std::iter::empty(),
-                    &policy.addressing,
-                    |_| false,
-                ),
-            };
-            let added = compiled(&others, stored.uri(), policy);
-            if added.recipients() > 0 {
-                check(&added, &service, directory, policy, observer)?;
-            }
-            Group::union(&[stored.clone(), Arc::new(added)], &policy.addressing)
+            let others = compiled(&others, stored.uri(), policy);
+            union(stored, others, sender, directory, policy, observer)?
         }
         GroupWithList::Intersect | GroupWithList::Reject => {
-            let numbers = members
-                .iter()
-                .filter_map(|entry| member(entry, stored, policy));
-            let uris = numbers.filter_map(|number| stored.address(number));
-            let uris = uris.filter_map(|uri| std::str::from_utf8(uri).ok());
-            let uri = stored.uri().to_owned();
-            let mut group = Group::compile(uri, true, uris, &policy.addressing, |_| false);
-            group.also_skipped(others.iter().map(|entry| Skipped {
-                uri: entry.uri.clone(),
-                reason: "the group has no such member".to_owned(),
-            }));
-            if group.recipients() == 0 {
-                let detail = "the list names no member of the group";
-                return Err(Failure::new(Reason::NobodyListed, detail));
-            }
-            group
+            intersection(stored, &members, &others, policy)?
         }
     };
     group.also_skipped(bad.into_iter());
     observer.notes(|| notes_of_members(&group));
     Ok(Listed::new(Arc::new(group), &good, policy))
+}
+
+/// The members, and others whom the sender may add.
+fn union(
+    stored: &Arc<Group>,
+    others: Group,
+    sender: &AssertedIdentity<'_>,
+    directory: &mut impl Directory,
+    policy: &Policy,
+    observer: &mut impl Observer,
+) -> Result<Group, Failure> {
+    if policy.address_for_services(sender).is_none() {
+        let detail = "the list names others than members, and he may not use services";
+        return Err(Failure::new(Reason::NotAuthorised, detail));
+    }
+    // Nobody but the members has consented to the group.
+    let service = Service {
+        uri: stored.uri().to_owned(),
+        pager_mode: true,
+        consenting: compiled(&[], "", policy),
+    };
+    if others.recipients() > 0 {
+        check(&others, &service, directory, policy, observer)?;
+    }
+    let parts = [stored.clone(), Arc::new(others)];
+    Ok(Group::union(&parts, &policy.addressing))
+}
+
+/// Those members that the list names.
+fn intersection(
+    stored: &Group,
+    members: &[&Entry],
+    others: &[&Entry],
+    policy: &Policy,
+) -> Result<Group, Failure> {
+    let numbers = members
+        .iter()
+        .filter_map(|entry| member(entry, stored, policy));
+    let uris = numbers.filter_map(|number| stored.address(number));
+    let uris = uris.filter_map(|uri| std::str::from_utf8(uri).ok());
+    let uri = stored.uri().to_owned();
+    let mut group = Group::compile(uri, true, uris, &policy.addressing, |_| false);
+    group.also_skipped(others.iter().map(|entry| Skipped {
+        uri: entry.uri.clone(),
+        reason: "the group has no such member".to_owned(),
+    }));
+    if group.recipients() == 0 {
+        let detail = "the list names no member of the group";
+        return Err(Failure::new(Reason::NobodyListed, detail));
+    }
+    Ok(group)
 }
 
 impl<'e> Listed<'e> {
@@ -148,13 +163,13 @@ fn member(entry: &Entry, group: &Group, policy: &Policy) -> Option<u32> {
 /// Tells the entries that can be sent to from those that cannot, or refuses for the latter.
 /// Members of the `stored` group may be what no other recipient of a list may.
 fn sort<'e>(
-    entries: &[&'e Entry],
+    entries: &'e [Entry],
     stored: Option<&Group>,
     policy: &Policy,
 ) -> Result<(Vec<&'e Entry>, Vec<Skipped>), Failure> {
     let (mut good, mut bad) = (Vec::with_capacity(entries.len()), Vec::new());
     let mut alike = HashMap::<u64, SmallVec<[&str; 2]>>::new();
-    for &entry in entries {
+    for entry in entries {
         let reason = match obstacle(entry, stored, policy) {
             Ok(uri) => {
                 let known = alike.entry(uri.bucket()).or_default();
@@ -322,18 +337,30 @@ pub(super) fn notes_of_members(group: &Group) -> Vec<Note> {
         .collect()
 }
 
-/// Whether a recipient is a group or service of this server (H-4).
+/// Whether a recipient is a group or service of this server, by whichever address (H-4).
 fn is_ours(
     uri: &Uri<'_>,
     directory: &mut impl Directory,
     policy: &Policy,
 ) -> Result<bool, Failure> {
-    match uri {
-        Uri::Sip(sip) if policy.addressing.serves(sip.host) => {
-            let found = directory.find(sip);
-            let found = found.map_err(|error| Failure::new(Reason::Unavailable, error))?;
-            Ok(found.is_some())
-        }
-        _ => Ok(false),
+    let addressing = &policy.addressing;
+    let mut is_one = |sip: &SipUri<'_>| -> Result<bool, Failure> {
+        let found = directory.find(sip);
+        let found = found.map_err(|error| Failure::new(Reason::Unavailable, error))?;
+        Ok(found.is_some())
+    };
+    if let Uri::Sip(sip) = uri
+        && addressing.serves(sip.host)
+        && is_one(sip)?
+    {
+        return Ok(true);
     }
+    for address in addressing.also_reached_as(uri) {
+        if let Ok(Uri::Sip(sip)) = Uri::parse(&address)
+            && is_one(&sip)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -35,11 +35,11 @@ impl Accepted {
         fork.write_headers(&mut headers);
         let of_start_line = b"MESSAGE  SIP/2.0\r\n".len() + longest.address.len();
         of_start_line
-            + headers.len()
+            + (headers.len() - fork.own_length())
             + OF_THE_PROXY
             + b"\r\n".len()
-            + fork.body().len()
-            + self.own.longest(longest.address)
+            + self.body.len()
+            + self.own.longest(&self.group)
     }
 }
 

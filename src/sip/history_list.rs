@@ -85,7 +85,7 @@ impl History<'_> {
     }
 }
 
-/// Appends the entry that a `bcc` recipient finds of himself (K-5); `uri` is his Request-URI.
+/// Appends the entry that a `bcc` recipient finds of himself (K-5); `uri` is his address as it was listed.
 pub fn write_own_entry(uri: &[u8], out: &mut Vec<u8>) {
     write_entry(uri, CopyControl::Bcc, out);
     out.extend_from_slice(b"/>\r\n");

@@ -7,8 +7,8 @@ use super::database::{Members, Probe, connect, damage, optional_text, require_cu
 use super::edit::{ADMINISTRATOR_PATIENCE, group_uri};
 use super::error::StoreError;
 use super::schema;
-use crate::control::Group;
 use crate::control::group::Addressing;
+use crate::control::{Group, Nested};
 use crate::sip::text::Printable;
 use rusqlite::Connection;
 use std::collections::BTreeSet;
@@ -29,7 +29,7 @@ pub struct Audit {
 
 /// Looks over the database at `path` and tells `found` of each thing that is wrong: damage, tables
 /// that were altered, owners, addresses of groups and services that no message can match, members
-/// that get no message as far as `addressing` can tell, groups with more than `max_members`
+/// that get no message as far as `addressing` and `nested` can tell, groups with more than `max_members`
 /// members, rulesets that cannot be read or never hold.
 ///
 /// # Errors
@@ -38,6 +38,7 @@ pub struct Audit {
 pub fn audit(
     path: &Path,
     addressing: &Addressing,
+    nested: Nested,
     max_members: u32,
     found: &mut dyn FnMut(String),
 ) -> Result<Audit, StoreError> {
@@ -58,7 +59,8 @@ pub fn audit(
         check_orphans(&snapshot, &mut report)?;
         services::check_orphans(&snapshot, &mut report)?;
         let services = services::check_services(&snapshot, addressing, &mut report)?;
-        let (groups, members) = check_groups(&snapshot, addressing, max_members, &mut report)?;
+        let (groups, members) =
+            check_groups(&snapshot, addressing, nested, max_members, &mut report)?;
         Ok((groups, members, services))
     };
     let counted = look().map_err(|error| StoreError::sqlite(path, &error))?;
@@ -122,6 +124,7 @@ fn check_orphans(connection: &Connection, report: &mut dyn FnMut(String)) -> rus
 fn check_groups(
     connection: &Connection,
     addressing: &Addressing,
+    nested: Nested,
     max_members: u32,
     report: &mut dyn FnMut(String),
 ) -> rusqlite::Result<(u64, u64)> {
@@ -162,6 +165,10 @@ fn check_groups(
         if let Some(ruleset) = optional_text(row, 3)? {
             services::check_ruleset(connection, row.get(0)?, &shown, &ruleset, report)?;
         }
+        let group = match nested {
+            Nested::Skip => group,
+            _ => group.for_expansion(),
+        };
         for member in group.skipped() {
             let (uri, reason) = (Printable(member.uri.as_bytes()), &member.reason);
             report(format!(

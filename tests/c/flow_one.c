@@ -83,6 +83,8 @@ static int print_decision(const cimf_decision *decision)
     print(reason);
     printf("\r\n");
     print(headers);
+    if (cimf_decision_needs_stream(decision))
+        printf("(the forks go by TCP or TLS)\r\n");
     printf("\n--\n");
     for (index = 0; index < cimf_decision_recipient_count(decision); index++)
         if (print_fork(decision, index) != 0)
@@ -125,7 +127,8 @@ static int misuse(cimf_server *server, const cimf_decision *decision, const cimf
                      "an index beyond the end leaves the output alone");
     errors += expect(cimf_decision_reason(decision, NULL) == CIMF_STATUS_INVALID_ARGUMENT,
                      "an output that is NULL is refused");
-    errors += expect(cimf_decision_status(NULL) == 0 && cimf_decision_recipient_count(NULL) == 0,
+    errors += expect(cimf_decision_status(NULL) == 0 && cimf_decision_recipient_count(NULL) == 0 &&
+                         !cimf_decision_needs_stream(NULL),
                      "the readers take NULL");
     errors += expect(cimf_server_decide(server, NULL, 0, source, &untouched) == CIMF_STATUS_OK &&
                          cimf_decision_outcome(untouched) == CIMF_OUTCOME_NOT_OURS,
@@ -197,6 +200,8 @@ int main(int argc, char **argv)
         {"trusted_next_hop", "1"},
         {"ioi", "home1.net"},
         {"core_route", "sip:icscf.home1.net;transport=tcp"},
+        {"large_ok", "1"},
+        {"bcc_mode", "self"},
     };
     cimf_source source = {{"127.0.0.1", 9}, {"TCP", 3}, {NULL, 0}};
     cimf_server *server = NULL;

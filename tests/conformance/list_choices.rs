@@ -115,6 +115,18 @@ pub fn one_bad_entry_refuses_all_with_bad_entry_reject(transport: Transport) {
     sent(&rig, &mut client, &request, &[BOB]);
 }
 
+/// X-3.
+pub fn references_in_a_list_are_ignored_and_logged(transport: Transport) {
+    let rig = start(Setup::new(transport));
+    let mut client = rig.client();
+    let references = "<external anchor=\"http://127.0.0.1/resource-lists/x\"/>\
+        <list><entry-ref ref=\"resource-lists/x\"/><entry-ref ref=\"resource-lists/y\"/></list>";
+    let both = list(&(entries(&[BOB]) + references));
+    let request = message(&client, &[TEXT, &both]);
+    sent(&rig, &mut client, &request, &[BOB]);
+    rig.wait_for_log("never followed: entry-ref=2 external=1");
+}
+
 /// S-8, T 100.
 pub fn t100_a_machine_is_a_recipient_with_literal_targets_allow(transport: Transport) {
     let machines = ["sip:x@192.0.2.1", "sip:x@home1.net;maddr=192.0.2.1"];

@@ -24,6 +24,12 @@ pub fn rig(transport: Transport) -> Rig {
     start(Setup::new(transport).number("TRUSTED_NEXT_HOP", 1))
 }
 
+/// The same, for messages that get larger than a datagram may be (M-2).
+pub fn rig_for_large(transport: Transport) -> Rig {
+    let setup = Setup::new(transport).number("TRUSTED_NEXT_HOP", 1);
+    start(setup.number("LARGE_OK", 1))
+}
+
 /// A list part of these entries.
 pub fn list(entries: &str) -> String {
     let part = "Content-Type: application/resource-lists+xml\r\n\

@@ -270,6 +270,7 @@ both {
         a_bcc_recipient_finds_himself_with_bcc_mode_self,
         members_learn_of_each_other_with_group_history,
         one_bad_entry_refuses_all_with_bad_entry_reject,
+        references_in_a_list_are_ignored_and_logged,
         t100_a_machine_is_a_recipient_with_literal_targets_allow,
         an_entry_sets_the_headers_of_uri_headers,
         a_list_chooses_among_the_members_with_intersect,

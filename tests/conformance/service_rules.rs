@@ -2,7 +2,9 @@
 //! U-8, U-12, K-3 to K-6, N-9, R-1.
 
 use crate::checks::{accepted, refused, warning};
-use crate::lists::{HEAD, SERVICE, TAIL, TEXT, entries, list, message, rig, sent, start};
+use crate::lists::{
+    HEAD, SERVICE, TAIL, TEXT, entries, list, message, rig, rig_for_large, sent, start,
+};
 use crate::support::client::Transport;
 use crate::support::flow::Request;
 use crate::support::rig::{ANN, Setup};
@@ -120,7 +122,7 @@ pub fn the_limits_of_lists_are_settings(transport: Transport) {
 /// K-3, K-4, K-6: among duplicates the most visible copy control and the wish to stay unnamed both count; the
 /// sender's counts and names are his own.
 pub fn a_duplicate_that_is_to_be_anonymous_makes_them_all_so(transport: Transport) {
-    let rig = rig(transport);
+    let rig = rig_for_large(transport);
     let mut client = rig.client();
     let list = list(concat!(
         "<entry uri=\"sip:a@home1.net\" cp:copyControl=\"to\" cp:anonymize=\"true\" cp:count=\"9\"/>",

@@ -2,8 +2,10 @@
 
 use crate::failure::Failure;
 use crate::output::{counted, say};
-use cimf::control::Reach;
+use crate::parameters::Parameters;
 use cimf::control::group::Addressing;
+use cimf::control::{Nested, Reach};
+use cimf::server::policy;
 use cimf::store;
 use clap::{Args, ValueEnum};
 use std::io;
@@ -13,17 +15,21 @@ use std::path::Path;
 ///
 /// Finds damage, altered tables, a wrong owner, addresses of groups and services that no message
 /// can match, members that get no message, consents that count for nothing, and rulesets that
-/// cannot be read or that ask for what is not known here, each with the reason. Says what the proxy
-/// would see more exactly if told its domains and its route. Exit status 1 if anything was found.
+/// cannot be read or that ask for what is not known here, each with the reason. Says exactly what
+/// the proxy would see if told the proxy's parameters. Exit status 1 if anything was found.
 #[derive(Args)]
-#[command(after_help = "Example:\n  cimfctl check --domain im.home1.net,home1.net --route core")]
+#[command(
+    after_help = "Examples:\n  cimfctl check --config /etc/kamailio/kamailio.cfg\n  cimfctl check --domain im.home1.net,home1.net --route core"
+)]
 pub struct Options {
     /// The proxy's domains: there, sip:+N@DOMAIN;user=phone is the same address as tel:+N
-    #[arg(long = "domain", value_name = "DOMAIN", value_delimiter = ',')]
+    #[arg(long = "domain", value_name = "DOMAIN", value_delimiter = ',', conflicts_with_all = ["config", "set"])]
     domains: Vec<String>,
     /// Where the proxy sends to
-    #[arg(long, value_enum, default_value_t = Route::CoreTls)]
+    #[arg(long, value_enum, default_value_t = Route::CoreTls, conflicts_with_all = ["config", "set"])]
     route: Route,
+    #[command(flatten)]
+    parameters: Parameters,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -36,19 +42,20 @@ enum Route {
     Direct,
 }
 
-pub fn run(db: &Path, max_members: u32, options: Options) -> Result<(), Failure> {
-    let addressing = Addressing {
-        reach: match options.route {
-            Route::Core => Reach::Core { tls: false },
-            Route::CoreTls => Reach::Core { tls: true },
-            Route::Direct => Reach::Direct,
-        },
-        same_number: true,
-        tel_domain: None,
-        domains: options.domains,
+pub fn run(db: Option<&Path>, max_members: Option<u32>, options: &Options) -> Result<(), Failure> {
+    let (settings, _) = options.parameters.read(db, max_members)?;
+    let (addressing, nested) = match options.parameters.are_told() {
+        true => {
+            let policy = policy(&settings);
+            let policy = policy.map_err(|error| options.parameters.unusable(&error.to_string()))?;
+            (policy.addressing, policy.access.nested)
+        }
+        false => (options.guessed(settings.same_number()), Nested::Skip),
     };
+    let db = Path::new(&settings.database);
+    let max_members = settings.max_members;
     let mut written: io::Result<()> = Ok(());
-    let found = store::audit(db, &addressing, max_members, &mut |finding| {
+    let found = store::audit(db, &addressing, nested, max_members, &mut |finding| {
         if written.is_ok() {
             written = say(&finding);
         }
@@ -67,4 +74,20 @@ pub fn run(db: &Path, max_members: u32, options: Options) -> Result<(), Failure>
         text += &format!(", {}", counted(found.services, "service"));
     }
     Ok(say(&text)?)
+}
+
+impl Options {
+    /// How the proxy tells addresses apart, as far as the command line says.
+    fn guessed(&self, same_number: bool) -> Addressing {
+        Addressing {
+            reach: match self.route {
+                Route::Core => Reach::Core { tls: false },
+                Route::CoreTls => Reach::Core { tls: true },
+                Route::Direct => Reach::Direct,
+            },
+            same_number,
+            tel_domain: None,
+            domains: self.domains.clone(),
+        }
+    }
 }

@@ -8,19 +8,17 @@ mod capture;
 mod json;
 mod outcome;
 mod peer;
-mod script;
 mod text;
 
 use crate::failure::Failure;
 use crate::output::standard;
+use crate::parameters::Parameters;
 use capture::Capture;
-use cimf::config::Settings;
 use cimf::control::date_time;
 use cimf::server::Server;
 use clap::Args;
 use outcome::Explanation;
 use peer::Peer;
-use script::Script;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -45,15 +43,8 @@ pub struct Options {
     /// A file with the message as it came, byte for byte; - is standard input
     #[arg(value_name = "FILE")]
     message: PathBuf,
-    /// Read the parameters from a configuration of Kamailio, with what it includes
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Define a name for --config first, as `kamailio -A` does
-    #[arg(short = 'A', long, value_name = "NAME=VALUE", requires = "config")]
-    define: Vec<String>,
-    /// Set a parameter of the module; comes after --config
-    #[arg(long, value_name = "NAME=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    parameters: Parameters,
     /// Where the message came from: [udp:|tcp:|tls:]ADDRESS[:PORT]; without it, from one of
     /// trusted_peers
     #[arg(long, value_name = "PEER", value_parser = Peer::parse)]
@@ -88,18 +79,9 @@ fn count(text: &str) -> Result<usize, String> {
 
 pub fn run(db: Option<&Path>, max_members: Option<u32>, options: &Options) -> Result<(), Failure> {
     let capture = Capture::read(&options.message)?;
-    let script = match &options.config {
-        Some(file) => Script::read(file, &options.define)?,
-        None => Script::default(),
-    };
-    let settings = settings(&script, db, max_members, &options.set)?;
-    let server = Server::open(&settings).map_err(|error| {
-        let hint = match options.config {
-            Some(_) => "",
-            None => "; --config FILE or --set NAME=VALUE tells what the proxy's parameters are",
-        };
-        Failure::Unexplained(format!("{error}{hint}"))
-    })?;
+    let (settings, script) = options.parameters.read(db, max_members)?;
+    let server =
+        Server::open(&settings).map_err(|error| options.parameters.unusable(&error.to_string()))?;
     let explanation = Explanation::of(&server, &capture, options);
     let mut out = standard();
     match options.json {
@@ -107,32 +89,4 @@ pub fn run(db: Option<&Path>, max_members: Option<u32>, options: &Options) -> Re
         false => text::write(&explanation, &server, &settings, &script, &mut out)?,
     }
     Ok(out.flush()?)
-}
-
-/// The parameters: defaults, then those of the script, then those of the command line.
-fn settings(
-    script: &Script,
-    db: Option<&Path>,
-    max_members: Option<u32>,
-    set: &[String],
-) -> Result<Settings, Failure> {
-    let mut settings = Settings::new();
-    for parameter in &script.parameters {
-        let stored = settings.set(&parameter.name, &parameter.value);
-        stored.map_err(|error| Failure::Unexplained(format!("{}: {error}", parameter.place)))?;
-    }
-    for item in set {
-        let (name, value) = item.split_once('=').ok_or_else(|| {
-            Failure::Unexplained(format!("--set: expected NAME=VALUE, found \"{item}\""))
-        })?;
-        let stored = settings.set(name.trim(), value);
-        stored.map_err(|error| Failure::Unexplained(format!("--set: {error}")))?;
-    }
-    if let Some(db) = db {
-        settings.database = db.to_string_lossy().into_owned();
-    }
-    if let Some(max_members) = max_members {
-        settings.max_members = max_members;
-    }
-    Ok(settings)
 }

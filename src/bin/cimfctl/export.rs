@@ -2,20 +2,21 @@
 
 use crate::failure::Failure;
 use crate::output::{complain, standard};
-use cimf::store::document::Format;
+use cimf::store::document::{Format, XcapTree};
 use cimf::store::edit::{Editor, Exported};
 use clap::Args;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Write groups as a document
 ///
 /// Writes an OMA group document to standard output, with members, names and rules; with --lists,
-/// resource lists of RFC 4826, each named by the address of its group. Standard error says what a
-/// document has no place for. `cimfctl import` reads both.
+/// resource lists of RFC 4826, each named by the address of its group. With --xcap-root, a folder of
+/// documents, each where XCAP has it: one for each group, and the lists that rules name. Standard
+/// error says what a document has no place for. `cimfctl import` reads all three.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  cimfctl export > groups.xml\n  cimfctl export --lists sip:hikers@im.home1.net > hikers.xml"
+    after_help = "Examples:\n  cimfctl export > groups.xml\n  cimfctl export --lists sip:hikers@im.home1.net > hikers.xml\n  cimfctl export --xcap-root backup"
 )]
 pub struct Options {
     /// The groups' addresses, in any spelling; none means all
@@ -24,10 +25,16 @@ pub struct Options {
     /// Write resource lists of RFC 4826, which have no rules
     #[arg(long)]
     lists: bool,
+    /// Write documents below this folder, which must be empty or missing
+    #[arg(long, value_name = "DIR", conflicts_with = "lists")]
+    xcap_root: Option<PathBuf>,
 }
 
 pub fn run(db: &Path, max_members: u32, options: Options) -> Result<(), Failure> {
     let mut editor = Editor::open(db, max_members)?;
+    if let Some(folder) = &options.xcap_root {
+        return write_tree(&mut editor, &options.groups, folder);
+    }
     let format = match options.lists {
         true => Format::Lists,
         false => Format::Groups,
@@ -35,19 +42,40 @@ pub fn run(db: &Path, max_members: u32, options: Options) -> Result<(), Failure>
     let mut out = standard();
     out.write_all(format.head().as_bytes())?;
     editor.export(&options.groups, |group| -> io::Result<()> {
-        note(group, format);
+        note(group, format, false);
         out.write_all(format.group(&group.written).as_bytes())
     })??;
     out.write_all(format.tail().as_bytes())?;
     Ok(out.flush()?)
 }
 
+/// Writes a tree of documents, with the lists that rules name.
+fn write_tree(editor: &mut Editor, groups: &[String], folder: &Path) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::Unusable(format!("{}: {error}", folder.display()));
+    let mut tree = XcapTree::create(folder).map_err(failed)?;
+    editor
+        .export(groups, |group| -> io::Result<()> {
+            note(group, Format::Groups, true);
+            for (anchor, entries) in &group.lists {
+                tree.add_list(&group.written.uri, anchor, entries);
+            }
+            tree.add_group(&group.written)
+        })?
+        .map_err(failed)?;
+    for (group, anchor) in tree.finish().map_err(failed)? {
+        complain(&format!(
+            "note: group {group}: its rules name the list {anchor}, and no document there can say who is in it: where the group is imported, that list is empty or another"
+        ));
+    }
+    Ok(())
+}
+
 /// Says what the document has no place for.
-fn note(group: &Exported, format: Format) {
+fn note(group: &Exported, format: Format, has_lists: bool) {
     let Exported {
         written,
         pager_mode,
-        listed,
+        lists,
         ruleset,
     } = group;
     let note = |text: &str| complain(&format!("note: group {}: {text}", written.uri));
@@ -74,7 +102,7 @@ fn note(group: &Exported, format: Format) {
             "its ruleset cannot be read and nobody may send to it; an empty one is written: {error}"
         )),
     }
-    if *listed > 0 {
-        note("who is in the lists that its rules name is left out; import with --xcap-root");
+    if !has_lists && lists.values().any(|entries| !entries.is_empty()) {
+        note("who is in the lists that its rules name is left out; --xcap-root writes them too");
     }
 }

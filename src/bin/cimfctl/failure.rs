@@ -10,8 +10,8 @@ pub enum Failure {
     Edit(EditError),
     /// A document cannot be read or used; the text names it.
     Document(String),
-    /// A message cannot be explained; the text says why.
-    Unexplained(String),
+    /// A message, a parameter or a folder cannot be used; the text says why.
+    Unusable(String),
     /// Standard input cannot be read.
     Input(io::Error),
     /// Standard output was closed by its reader.
@@ -27,7 +27,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Edit(error) => error.fmt(f),
             Self::Document(text) => write!(f, "{text}; nothing was changed"),
-            Self::Unexplained(text) => f.write_str(text),
+            Self::Unusable(text) => f.write_str(text),
             Self::Input(error) => write!(f, "standard input: {error}; nothing was changed"),
             Self::OutputClosed => f.write_str("standard output was closed"),
             Self::Output(error) => write!(f, "standard output: {error}"),

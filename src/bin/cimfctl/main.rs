@@ -14,6 +14,8 @@ mod init;
 mod input;
 mod member;
 mod output;
+mod parameters;
+mod script;
 mod service;
 
 use cimf::config::{PARAMETERS, Settings};
@@ -94,6 +96,8 @@ fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let given = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
+    let given_db = given("db").then_some(cli.db.as_path());
+    let given_max_members = given("max_members").then_some(cli.max_members);
     let done = match cli.command {
         Command::Init => init::run(&cli.db),
         Command::Group(command) => group::run(&cli.db, cli.max_members, command),
@@ -102,15 +106,8 @@ fn main() -> ExitCode {
         Command::Consent(command) => service::consent(&cli.db, cli.max_members, command),
         Command::Import(options) => import::run(&cli.db, cli.max_members, options),
         Command::Export(options) => export::run(&cli.db, cli.max_members, options),
-        Command::Check(options) => check::run(&cli.db, cli.max_members, options),
-        Command::Explain(options) => {
-            let db = given("db").then_some(cli.db.as_path());
-            explain::run(
-                db,
-                given("max_members").then_some(cli.max_members),
-                &options,
-            )
-        }
+        Command::Check(options) => check::run(given_db, given_max_members, &options),
+        Command::Explain(options) => explain::run(given_db, given_max_members, &options),
     };
     match done {
         // Whoever read the output has seen enough, as `head` does.

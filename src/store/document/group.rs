@@ -93,7 +93,7 @@ fn lists(walker: &mut Walker<'_>, root: &Start) -> Result<Vec<List>, DocumentErr
     let mut lists = Vec::new();
     while let Some(child) = walker.child()? {
         match child.namespace == RESOURCE_LISTS && child.name == "list" {
-            true => lists.push(list::read(walker, child, 1)?),
+            true => lists.push(list::read(walker, child)?),
             false => walker.leave_out(&child, "resource-lists")?,
         }
     }
@@ -131,7 +131,7 @@ fn list_service(walker: &mut Walker<'_>, mut start: Start) -> Result<GroupDocume
         match name {
             "display-name" => group.display_name = walker.name(&child)?,
             "list" => {
-                let list = list::read(walker, child, 1)?;
+                let list = list::read(walker, child)?;
                 if list.display_name.is_some() {
                     walker
                         .notes

@@ -51,16 +51,27 @@ pub struct List {
     pub line: usize,
 }
 
+/// Lists and references in one list: each of them takes more memory than it has bytes, and of
+/// references no more are followed.
+const MAX_INSIDE: usize = 1000;
+
 /// Whether an element may stand in a list: OMA's documents use either namespace.
 fn is_of_lists(start: &Start) -> bool {
     start.namespace == RESOURCE_LISTS || is_oma(&start.namespace)
 }
 
-/// Reads what is in the element `list`, which is `depth` lists deep.
-pub(super) fn read(
+/// Reads what is in the element `list`, which is in no other list.
+pub(super) fn read(walker: &mut Walker<'_>, start: Start) -> Result<List, DocumentError> {
+    read_at(walker, start, 1, &mut 0)
+}
+
+/// Reads what is in the element `list`, which is `depth` lists deep; `inside` counts what may stand in
+/// the outermost a thousand times.
+fn read_at(
     walker: &mut Walker<'_>,
     mut start: Start,
     depth: usize,
+    inside: &mut usize,
 ) -> Result<List, DocumentError> {
     if depth > MAX_DEPTH {
         return Err(start.unexpected("lists at most 8 deep", shown(&start.name)));
@@ -76,9 +87,16 @@ pub(super) fn read(
             true => child.name.clone(),
             false => String::new(),
         };
+        *inside += usize::from(matches!(name.as_str(), "list" | "entry-ref" | "external"));
+        if *inside > MAX_INSIDE {
+            let expected = "at most 1000 lists and references in a list";
+            return Err(child.unexpected(expected, shown(&child.name)));
+        }
         match name.as_str() {
             "entry" => list.items.push(Item::Entry(entry(walker, child)?)),
-            "list" => list.items.push(Item::List(read(walker, child, depth + 1)?)),
+            "list" => list
+                .items
+                .push(Item::List(read_at(walker, child, depth + 1, inside)?)),
             "entry-ref" | "external" => {
                 let attribute = if name == "external" { "anchor" } else { "ref" };
                 let Some(address) = child.take(attribute).filter(|text| !text.is_empty()) else {

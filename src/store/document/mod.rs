@@ -4,6 +4,7 @@
 //! What is kept is written again with the same meaning. Documents are hostile until read: see
 //! [`crate::sip::xml`] for the guards.
 
+mod address;
 mod error;
 mod group;
 mod list;
@@ -13,6 +14,7 @@ mod tests;
 mod walker;
 mod write;
 mod xcap;
+mod xcap_tree;
 
 pub use error::{DocumentError, Notes};
 pub use group::{Document, GroupDocument};
@@ -20,6 +22,7 @@ pub use list::{Entry, Item, List, Reference};
 pub use ruleset::{read_ruleset, write_ruleset};
 pub use write::{Format, Written};
 pub use xcap::{Flat, XcapRoot, flatten, read_file};
+pub use xcap_tree::XcapTree;
 
 /// The longest document that is read: a group of 100,000 members with their names has 10 MB.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;

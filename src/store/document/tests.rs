@@ -519,9 +519,9 @@ fn references_end_at_four_and_circles_are_walked_once() {
 
 #[test]
 fn hostile_references_are_soon_given_up() {
-    // each document leads to all others, in ten thousand spellings or by ten thousand ways.
+    // each document leads to all others, in a thousand spellings or by a thousand ways.
     for way in ["", "/~~/resource-lists/list[@name='x']/entry"] {
-        let many: String = (0..10_000)
+        let many: String = (0..1_000)
             .map(|at| {
                 let way = way.replace('x', &at.to_string());
                 format!(
@@ -530,7 +530,7 @@ fn hostile_references_are_soon_given_up() {
                 )
             })
             .collect();
-        let named: String = (0..10_000)
+        let named: String = (0..1_000)
             .map(|at| format!("<list name='{at}'><entry uri='sip:a@h'/></list>"))
             .collect();
         let many = lists(&format!("<list>{many}<entry uri='sip:a@h'/></list>{named}"));

@@ -1,11 +1,9 @@
 //! References to other documents, followed below one folder only (G-2, X-3).
 //!
-//! An address such as `http://xcap.example.com/resource-lists/users/sip:ann@example.com/index/~~/
-//! resource-lists/list%5b@name=%22friends%22%5d` leads to the file `resource-lists/users/
-//! sip:ann@example.com/index` below the folder, and in it to a list. Host and whatever stands
-//! before the application's name do not count: nothing is ever fetched.
+//! What an address leads to is a file below the folder, and a list in it: nothing is ever fetched.
 
 use super::MAX_BYTES;
+use super::address::{Address, Name, Step, is_name, select};
 use super::group::read_lists;
 use super::list::{Entry, Item, List, Reference};
 use std::collections::{HashMap, HashSet};
@@ -45,21 +43,6 @@ pub struct Flat {
     pub entries: Vec<Entry>,
     /// What could not be followed: the line of the reference, and why.
     pub notes: Vec<(usize, String)>,
-}
-
-/// One step of the way to a node: `list[@name="friends"]`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Step {
-    name: String,
-    is: Option<Which>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Which {
-    /// The nth, counted from 1.
-    Number(usize),
-    /// The one whose attribute has this value.
-    Attribute(String, String),
 }
 
 impl XcapRoot {
@@ -159,47 +142,13 @@ impl XcapRoot {
 
     /// The file that an address leads to, certainly below the root, and the steps within it.
     fn locate(&self, address: &str) -> Result<(PathBuf, Vec<Step>), String> {
-        let (address, _) = address.split_once('?').unwrap_or((address, ""));
-        let path = match address.split_once("://") {
-            None => address,
-            Some(("http" | "https", rest)) => rest.split_once('/').map_or("", |(_, path)| path),
-            Some((scheme, _)) => {
-                return Err(format!(
-                    "expected an http address or a path, found `{scheme}:`"
-                ));
-            }
-        };
-        let mut segments: Vec<&str> = path.split('/').filter(|it| !it.is_empty()).collect();
-        let is_application = |segment: &&str| {
-            *segment == "resource-lists" || segment.starts_with("org.openmobilealliance.")
-        };
-        let Some(start) = segments.iter().position(is_application) else {
-            return Err("expected resource-lists in the path".to_owned());
-        };
-        segments.drain(..start);
-        let node = segments
-            .iter()
-            .position(|segment| decoded(segment).as_deref() == Some("~~"));
-        let steps = match node {
-            None => Vec::new(),
-            Some(at) => {
-                let steps = segments
-                    .drain(at..)
-                    .skip(1)
-                    .map(step)
-                    .collect::<Option<Vec<_>>>();
-                steps.ok_or("expected steps such as list[@name=\"friends\"] behind ~~")?
-            }
-        };
+        let Address { names, steps } = Address::read(address)?;
         let mut path = self.root.clone();
-        for segment in segments {
-            let decoded = decoded(segment);
-            let name = decoded.as_deref().filter(|name| is_name(name));
-            let name = name.ok_or_else(|| format!("`{segment}` is no name of a file here"))?;
-            let plain = path.join(name);
-            let as_given = path.join(segment);
-            path = match !plain.exists() && is_name(segment) && as_given.exists() {
-                true => as_given,
+        for Name { name, as_given } in names {
+            let plain = path.join(&name);
+            let given = path.join(as_given);
+            path = match !plain.exists() && is_name(as_given) && given.exists() {
+                true => given,
                 false => plain,
             };
         }
@@ -224,96 +173,6 @@ pub fn read_file(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         true => Err(io::Error::other(format!("longer than {limit} bytes"))),
         false => Ok(document),
     }
-}
-
-/// Whether a text can be the name of one file, and of no way to another.
-fn is_name(text: &str) -> bool {
-    !matches!(text, "" | "." | "..") && !text.contains(['/', '\\', '\0'])
-}
-
-/// A segment with its escapes undone, once.
-fn decoded(segment: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(segment.len());
-    let mut rest = segment.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
-        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return None;
-        }
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        rest = &rest[2..];
-    }
-    String::from_utf8(bytes).ok()
-}
-
-fn step(segment: &str) -> Option<Step> {
-    let text = decoded(segment)?;
-    let (name, which) = match text.split_once('[') {
-        None => (text.as_str(), None),
-        Some((name, which)) => (name, Some(which.strip_suffix(']')?)),
-    };
-    let is = match which {
-        None => None,
-        Some(which) => match which.strip_prefix('@') {
-            None => Some(Which::Number(which.parse().ok()?)),
-            Some(attribute) => {
-                let (attribute, value) = attribute.split_once('=')?;
-                let quote = value.chars().next().filter(|it| matches!(it, '"' | '\''))?;
-                let value = value.strip_prefix(quote)?.strip_suffix(quote)?;
-                Some(Which::Attribute(attribute.to_owned(), value.to_owned()))
-            }
-        },
-    };
-    // A prefix stands for a namespace that the address declares; there is only one here.
-    let name = name.rsplit_once(':').map_or(name, |(_, local)| local);
-    Some(Step {
-        name: name.to_owned(),
-        is,
-    })
-}
-
-/// What the steps lead to; without steps, all lists.
-fn select<'d>(document: &'d List, steps: &[Step]) -> Vec<&'d Item> {
-    let mut steps = steps.iter();
-    match steps.next() {
-        None => return document.items.iter().collect(),
-        Some(root) if matches!(root.name.as_str(), "resource-lists" | "*") => {}
-        Some(_) => return Vec::new(),
-    }
-    let mut here: Vec<&Item> = document.items.iter().collect();
-    let mut first = true;
-    for step in steps {
-        if !std::mem::take(&mut first) {
-            let items = here.into_iter().filter_map(|item| match item {
-                Item::List(list) => Some(list.items.iter()),
-                _ => None,
-            });
-            here = items.flatten().collect();
-        }
-        let named = here.into_iter().filter(|item| match item {
-            Item::Entry(_) => matches!(step.name.as_str(), "entry" | "*"),
-            Item::List(_) => matches!(step.name.as_str(), "list" | "*"),
-            Item::Reference(_) => false,
-        });
-        here = match &step.is {
-            None => named.collect(),
-            Some(Which::Number(number)) => named.skip(number.saturating_sub(1)).take(1).collect(),
-            Some(Which::Attribute(name, value)) => {
-                let has = |item: &&Item| match item {
-                    Item::Entry(entry) => name == "uri" && entry.uri == *value,
-                    Item::List(list) => name == "name" && list.name.as_ref() == Some(value),
-                    Item::Reference(_) => false,
-                };
-                named.filter(has).collect()
-            }
-        };
-    }
-    here
 }
 
 /// The entries of a list and of the lists in it, and of what it refers to below `root`; one more

@@ -5,9 +5,9 @@ use super::{EditError, Editor, GroupRecord, group_uri};
 use crate::control::rules::{Condition, Ruleset};
 use crate::sip::Uri;
 use crate::store::StoreError;
-use crate::store::database::{Probe, optional_text, rule_lists, text};
+use crate::store::database::{Members, Probe, optional_text, rule_lists, text};
 use crate::store::document::{DocumentError, Notes, Written, read_ruleset, write_ruleset};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A list that a condition of a ruleset names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +66,8 @@ pub struct Exported {
     pub written: Written,
     /// Whether the group takes pager-mode messages.
     pub pager_mode: bool,
-    /// How many addresses the lists have that its ruleset names.
-    pub listed: usize,
+    /// The lists that its ruleset names: the address of each, and who is in it as far as is known.
+    pub lists: BTreeMap<String, Vec<String>>,
     /// What of the stored ruleset is not written, or why none of it is.
     pub ruleset: Result<Notes, DocumentError>,
 }
@@ -299,6 +299,10 @@ impl Change<'_> {
             let name = names.remove(&member);
             (member, name)
         };
+        let owned = |(anchor, list): (String, Members)| {
+            let entries = list.iter().map(str::to_owned);
+            (anchor, entries.collect::<Vec<_>>())
+        };
         Ok(Exported {
             written: Written {
                 uri: group.uri,
@@ -309,7 +313,7 @@ impl Change<'_> {
                 invite_members,
             },
             pager_mode: group.pager_mode,
-            listed: lists.values().map(|list| list.len()).sum(),
+            lists: lists.into_iter().map(owned).collect(),
             ruleset: notes,
         })
     }

@@ -158,9 +158,13 @@ fn a_member_that_is_a_group_is_stored_and_told_of() {
 
 fn findings(rig: &Rig) -> Vec<String> {
     let mut findings = Vec::new();
-    let audit = audit(&rig.path, &addressing(), 100_000, &mut |finding| {
-        findings.push(finding)
-    });
+    let audit = audit(
+        &rig.path,
+        &addressing(),
+        crate::control::Nested::Skip,
+        100_000,
+        &mut |finding| findings.push(finding),
+    );
     assert_eq!(audit.unwrap().findings, findings.len() as u64);
     findings
 }

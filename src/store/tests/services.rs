@@ -173,7 +173,13 @@ fn a_database_of_version_1_is_refused_until_it_is_migrated() {
     );
     // A migrated database is one that `init` has made, to the letter.
     let mut findings = Vec::new();
-    let found = crate::store::audit(&path, &addressing(), 1000, &mut |it| findings.push(it));
+    let found = crate::store::audit(
+        &path,
+        &addressing(),
+        crate::control::Nested::Skip,
+        1000,
+        &mut |it| findings.push(it),
+    );
     assert_eq!(found.unwrap().findings, 0, "{findings:?}");
 }
 
@@ -292,8 +298,13 @@ fn an_audit_looks_over_services_and_rulesets() {
         .unwrap();
     let findings = || {
         let mut findings = Vec::new();
-        let found =
-            crate::store::audit(&rig.path, &addressing(), 1000, &mut |it| findings.push(it));
+        let found = crate::store::audit(
+            &rig.path,
+            &addressing(),
+            crate::control::Nested::Skip,
+            1000,
+            &mut |it| findings.push(it),
+        );
         assert_eq!(found.unwrap().services, 1);
         findings
     };

@@ -21,7 +21,7 @@ impl Capture {
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let mut bytes = Vec::new();
         let file = path.display().to_string();
-        let unreadable = |error| Failure::Unexplained(format!("{file}: {error}"));
+        let unreadable = |error| Failure::Unusable(format!("{file}: {error}"));
         if path == Path::new("-") {
             let mut input = std::io::stdin().lock().take(MOST + 1);
             input.read_to_end(&mut bytes).map_err(Failure::Input)?;
@@ -32,7 +32,7 @@ impl Capture {
         }
         let wrong = |found: &str| {
             let text = format!("{file}: expected one SIP message as it came, found {found}");
-            Err(Failure::Unexplained(text))
+            Err(Failure::Unusable(text))
         };
         if bytes.len() as u64 > MOST {
             return wrong("more than 1 MiB");

@@ -2,7 +2,7 @@
 
 use super::advice;
 use super::outcome::{Explanation, Outcome, Verdict};
-use super::script::Script;
+use crate::script::Script;
 use cimf::config::Settings;
 use cimf::control::{Answer, Check, Note, Use};
 use cimf::server::Server;

@@ -2,8 +2,8 @@
 
 use super::advice;
 use super::outcome::{Explanation, Outcome, Verdict};
-use super::script::Script;
 use crate::output::counted;
+use crate::script::Script;
 use cimf::config::Settings;
 use cimf::control::{Accepted, Answer, Check, Note, Use};
 use cimf::server::Server;

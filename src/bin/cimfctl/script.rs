@@ -41,7 +41,7 @@ impl Script {
             reader.defines.insert(name.to_owned(), value.to_owned());
         }
         let text = std::fs::read(file)
-            .map_err(|error| Failure::Unexplained(format!("{}: {error}", file.display())))?;
+            .map_err(|error| Failure::Unusable(format!("{}: {error}", file.display())))?;
         reader.read(file, &String::from_utf8_lossy(&text), 0);
         Ok(reader.script)
     }

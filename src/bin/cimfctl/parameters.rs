@@ -1,0 +1,67 @@
+//! The proxy's parameters, as a command line tells them.
+
+use crate::failure::Failure;
+use crate::script::Script;
+use cimf::config::Settings;
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+#[derive(Args)]
+pub struct Parameters {
+    /// Read the parameters from a configuration of Kamailio, with what it includes
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Define a name for --config first, as `kamailio -A` does
+    #[arg(short = 'A', long, value_name = "NAME=VALUE", requires = "config")]
+    define: Vec<String>,
+    /// Set a parameter of the module; comes after --config
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<String>,
+}
+
+impl Parameters {
+    /// Whether the command line tells of any.
+    pub fn are_told(&self) -> bool {
+        self.config.is_some() || !self.set.is_empty()
+    }
+
+    /// The defaults, then what the script sets, then what the command line sets; and the script.
+    pub fn read(
+        &self,
+        db: Option<&Path>,
+        max_members: Option<u32>,
+    ) -> Result<(Settings, Script), Failure> {
+        let script = match &self.config {
+            Some(file) => Script::read(file, &self.define)?,
+            None => Script::default(),
+        };
+        let mut settings = Settings::new();
+        for parameter in &script.parameters {
+            let stored = settings.set(&parameter.name, &parameter.value);
+            stored.map_err(|error| Failure::Unusable(format!("{}: {error}", parameter.place)))?;
+        }
+        for item in &self.set {
+            let (name, value) = item.split_once('=').ok_or_else(|| {
+                Failure::Unusable(format!("--set: expected NAME=VALUE, found \"{item}\""))
+            })?;
+            let stored = settings.set(name.trim(), value);
+            stored.map_err(|error| Failure::Unusable(format!("--set: {error}")))?;
+        }
+        if let Some(db) = db {
+            settings.database = db.to_string_lossy().into_owned();
+        }
+        if let Some(max_members) = max_members {
+            settings.max_members = max_members;
+        }
+        Ok((settings, script))
+    }
+
+    /// Why the parameters together cannot be used, and what to do.
+    pub fn unusable(&self, error: &str) -> Failure {
+        let hint = match self.config {
+            Some(_) => "",
+            None => "; --config FILE or --set NAME=VALUE tells what the proxy's parameters are",
+        };
+        Failure::Unusable(format!("{error}{hint}"))
+    }
+}

@@ -1,0 +1,156 @@
+//! What holds of every request, before it is asked who sent it: table A.1, rows 1 and 3 to 6.
+
+use super::checks::Check;
+use super::content::hops_of_forks;
+use super::directory::{Directory, Target};
+use super::essentials::Essentials;
+use super::failure::{Failure, malformed};
+use super::observer::{Note, Observer};
+use super::policy::Policy;
+use super::procedure::World;
+use super::recent::{Arrival, Receipt, RecentRequests};
+use super::recognition::Recognised;
+use super::refusal::Reason;
+use crate::sip::SipUri;
+
+impl<'m> Recognised<'m> {
+    /// Row 1: the message is well formed, and its Request-URI an address.
+    pub(super) fn check_form(
+        &self,
+        observer: &mut impl Observer,
+    ) -> Result<(Essentials<'m>, SipUri<'m>), Failure> {
+        observer.check(Check::WellFormed);
+        let essentials = Essentials::of(self)?;
+        if self.names_body_part {
+            return Err(Reason::Scheme.into());
+        }
+        Ok((essentials, self.target.map_err(malformed)?))
+    }
+}
+
+/// Row 3: the request is in no dialog, is here for the first time, and may go on. `None` where it is
+/// the repetition of one that was answered.
+pub(super) fn check_path<D, R: RecentRequests>(
+    essentials: &Essentials<'_>,
+    world: &World<'_, D, R>,
+    observer: &mut impl Observer,
+) -> Result<Option<Receipt>, Failure> {
+    observer.check(Check::Dialog);
+    if essentials.in_dialog {
+        return Err(Reason::InDialog.into());
+    }
+    observer.check(Check::Repetition);
+    let receipt = match world.recent.arrive(&essentials.key, world.now) {
+        Arrival::New(receipt) => receipt,
+        Arrival::Repeated => return Ok(None),
+        Arrival::Merged => return Err(Reason::Merged.into()),
+    };
+    observer.check(Check::Hops);
+    if essentials.max_forwards == Some(0) {
+        return Err(Reason::TooManyHops.into());
+    }
+    observer.note(|| note_of_hops(essentials.max_forwards));
+    observer.check(Check::Breadth);
+    if essentials.max_breadth == Some(0) {
+        return Err(Reason::NoBreadth.into());
+    }
+    Ok(Some(receipt))
+}
+
+/// Rows 4 and 5: pager mode is on, and the address is one of ours; `None` where it is not and that is
+/// not to be told yet (`hide_groups`).
+pub(super) fn find_target(
+    address: &SipUri<'_>,
+    policy: &Policy,
+    groups: &mut impl Directory,
+    observer: &mut impl Observer,
+) -> Result<Option<Target>, Failure> {
+    observer.check(Check::PagerMode);
+    if !policy.pager_mode {
+        return Err(Failure::new(Reason::PagerMode, "pager_mode=0"));
+    }
+    observer.check(Check::Target);
+    let target = groups.find(address);
+    let target = target.map_err(|error| Failure::new(Reason::Unavailable, error))?;
+    observer.note(|| note_of_target(target.as_ref(), policy));
+    if !policy.hide_groups {
+        check_pager_mode(target.as_ref().ok_or(Reason::UnknownGroup)?, observer)?;
+    }
+    Ok(target)
+}
+
+/// The option tag of the URI-list service (U-3), the only one that is understood.
+pub(super) const LIST_MESSAGE: &[u8] = b"recipient-list-message";
+
+/// Row 6: every option that is required is understood, and required where the policy insists on it.
+pub(super) fn check_require(
+    essentials: &Essentials<'_>,
+    target: Option<&Target>,
+    policy: &Policy,
+    observer: &mut impl Observer,
+) -> Result<(), Failure> {
+    observer.check(Check::Require);
+    let is_known = |option: &[u8]| option.eq_ignore_ascii_case(LIST_MESSAGE);
+    let required = essentials.required.iter().copied();
+    observer.notes(|| {
+        required.clone().map(|option| match is_known(option) {
+            true => Note::taken(option, "understood"),
+            false => Note::left(option, "not understood"),
+        })
+    });
+    let (known, unknown): (Vec<&[u8]>, Vec<&[u8]>) = required.partition(|option| is_known(option));
+    if !unknown.is_empty() {
+        return Err(Failure {
+            named: unknown.join(&b", "[..]),
+            ..Reason::Extension.into()
+        });
+    }
+    let is_service = matches!(target, Some(Target::Service(_)));
+    if policy.requires_option_tag && is_service && known.is_empty() {
+        return Err(Reason::OptionTagMissing.into());
+    }
+    Ok(())
+}
+
+/// Row 5, second half: the flag of the group or service, with the server's answer.
+pub(super) fn check_pager_mode(
+    target: &Target,
+    observer: &mut impl Observer,
+) -> Result<(), Failure> {
+    observer.check(Check::TargetPagerMode);
+    match target.pager_mode() {
+        true => Ok(()),
+        false => Err(Failure::new(Reason::PagerMode, "the group's own flag")),
+    }
+}
+
+fn note_of_hops(received: Option<u8>) -> Note {
+    let sent = hops_of_forks(received);
+    let text = match received {
+        Some(hops) => format!("{hops}; the outgoing messages get {sent}"),
+        None => format!("there is none; the outgoing messages get {sent}"),
+    };
+    Note::fact("Max-Forwards", text)
+}
+
+fn note_of_target(target: Option<&Target>, policy: &Policy) -> Note {
+    match target {
+        Some(Target::Group(group)) => {
+            let rules = match group.rules() {
+                Some(_) => "with rules",
+                None => "without rules",
+            };
+            let members = group.members();
+            Note::taken(
+                group.uri(),
+                format!("a stored group {rules}, members: {members}"),
+            )
+        }
+        Some(Target::Service(service)) => Note::taken(&service.uri, "a service for lists"),
+        None if policy.hide_groups => Note::left(
+            "",
+            "neither; hide_groups=1 lets the originator not see that, so the checks go on",
+        ),
+        None => Note::left("", "neither a group nor a service of this server"),
+    }
+}
