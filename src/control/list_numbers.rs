@@ -4,8 +4,8 @@ use super::list_tests::{Case, TEXT, addresses, forks, plain};
 use super::{Decision, Reason};
 
 #[test]
-fn a_bcc_recipient_finds_himself_as_he_was_listed() {
-    // K-5, M-7: not under the address that stands for his number.
+fn a_bcc_recipient_finds_himself_under_the_address_that_is_sent_to() {
+    // K-5, M-7: the one that all forks are made from, also where it stands for his number.
     let tel = "tel:+1-555-123-0009";
     let case = Case::new(&[TEXT, &plain(&[tel])]);
     let mut case = case.lists(|lists| lists.shows_own_bcc = true);
@@ -17,7 +17,8 @@ fn a_bcc_recipient_finds_himself_as_he_was_listed() {
     );
     for fork in forks(&accepted) {
         let body = String::from_utf8(fork.body().into_owned()).unwrap();
-        let entry = format!("<entry uri=\"{tel}\" cp:copyControl=\"bcc\"/>");
+        let uri = "sip:+1-555-123-0009@home1.net;user=phone";
+        let entry = format!("<entry uri=\"{uri}\" cp:copyControl=\"bcc\"/>");
         assert!(body.contains(&entry), "{body}");
     }
 }

@@ -22,7 +22,7 @@ impl OwnContent {
         let mut entry = Vec::new();
         let entries = self.with_entry.iter().map(|&recipient| {
             entry.clear();
-            write_own_entry(group.address(recipient).unwrap_or_default(), &mut entry);
+            write_own_entry(group.recipient(recipient).unwrap_or_default(), &mut entry);
             entry.len()
         });
         self.headers.longest() + entries.max().unwrap_or_default()
