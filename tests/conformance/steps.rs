@@ -295,7 +295,7 @@ pub fn a_message_that_is_answered_and_not_sent_is_logged_at_once(transport: Tran
     let response = client.ask(&request);
     is_202(&response, &request);
     let line = rig.wait_for_log("without cimf_fork()");
-    assert!(line.contains("its 2 recipients get nothing"), "{line}");
+    assert!(line.contains("its recipients get nothing"), "{line}");
     // A refusal needs no more than its answer.
     let request = Request::another(&client).sender("sip:dora@home1.net");
     refused(&rig, &mut client, &request, 403);
