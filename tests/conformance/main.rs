@@ -1,7 +1,12 @@
 //! The conformance cases of the requirements that concern stored groups, each named after its number, run
 //! against a real Kamailio; and what else an administrator or an attacker may do to it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::print_stdout
+)]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -327,7 +332,10 @@ udp {
     steps::{ an_answer_of_the_script_is_repeated_for_repetitions }
     repetition::{ t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks }
     workers::{ identifiers_of_four_workers_never_repeat }
-    fanout_memory::{ every_202_is_followed_by_an_attempt_for_every_member }
+    fanout_memory::{
+        every_202_is_followed_by_an_attempt_for_every_member,
+        a_copy_for_which_there_is_no_memory_is_tried_again,
+    }
 }
 tcp {
     list_choices::{ t83_a_list_of_more_than_64_kib_is_too_long }
