@@ -321,6 +321,17 @@ impl Engine {
         number
     }
 
+    /// Starts a message that was answered and is not to be sent: its recipients end as cancelled, and
+    /// no process sends to any of them meanwhile.
+    pub fn start_cancelled(&self, mut ticket: Ticket<'_>) {
+        ticket.started = true;
+        let block = ticket.block;
+        self.with(|held| {
+            self.publish(held, block.at, block.count() as u32);
+            self.close(held, block.at, flag::CANCELLED);
+        });
+    }
+
     /// Lets a message with this many recipients that have not ended take its turns.
     pub(super) fn publish(&self, held: &Held<'_>, at: usize, left: u32) {
         held.set_pair(at + block::LEFT, left, left);
