@@ -98,8 +98,10 @@ pub fn a_member_for_whom_too_much_waits_is_skipped_and_told_of(transport: Transp
     let rig = Setup::new(transport).number("TARGET_QUEUE", 1).start();
     rig.core.answer("bob", Answer::Held);
     let mut client = rig.client();
-    for subject in ["one", "two", "three"] {
+    for (before, subject) in ["one", "two", "three"].into_iter().enumerate() {
         send(&mut client, subject);
+        // Too much is to wait for bob alone.
+        rig.wait_for_counter("forks_delivered", before as u64 + 1);
     }
     let line = rig.wait_for_log(&format!("message 3: <{BOB}> of <{HIKERS}> has not got it"));
     assert!(
