@@ -29,7 +29,8 @@ use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Release};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Words of a mebibyte.
@@ -124,6 +125,8 @@ pub struct Engine {
     pub(super) silent: Silent,
     budget: Budget,
     pub(super) waker: Waker,
+    /// Whether nobody wants to be told who has got a message.
+    pub(super) delivered_untold: AtomicBool,
     pub(super) counters: Arc<Counters>,
 }
 
@@ -154,6 +157,7 @@ impl Engine {
             silent,
             budget,
             waker: Waker::new()?,
+            delivered_untold: AtomicBool::new(false),
             counters,
         };
         engine.with(|held| {
@@ -184,6 +188,12 @@ impl Engine {
     pub fn set_cell_limit(&self, limit: usize) {
         let limit = limit.clamp(1, cells::MOST) as u64;
         self.with(|held| held.set(CELL_LIMIT, limit));
+    }
+
+    /// From now on outcomes of recipients that have got their message are counted, but not told one by
+    /// one; the last of a message may be. To be said before the workers are forked.
+    pub fn tell_failures_only(&self) {
+        self.delivered_untold.store(true, Relaxed);
     }
 
     /// Waits until an outcome can be told, or for as long as `patience`. For the one process that
@@ -323,6 +333,17 @@ impl Engine {
         let number = block.number();
         self.with(|held| self.publish(held, block.at, block.count() as u32));
         number
+    }
+
+    /// Starts a message that was answered and is not to be sent: its recipients end as cancelled, and
+    /// no process sends to any of them meanwhile.
+    pub fn start_cancelled(&self, mut ticket: Ticket<'_>) {
+        ticket.started = true;
+        let block = ticket.block;
+        self.with(|held| {
+            self.publish(held, block.at, block.count() as u32);
+            self.close(held, block.at, flag::CANCELLED);
+        });
     }
 
     /// Lets a message with this many recipients that have not ended take its turns.

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::shared_memory::SharedMemory;
+use super::shared_memory::{SharedMemory, word_of_this_process};
 use std::cell::Cell;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -110,7 +110,18 @@ fn process() -> u64 {
     if let Some(process) = death::process() {
         return process;
     }
-    u64::from(std::process::id())
+    let ask = || u64::from(std::process::id());
+    // The kernel is asked once: the lock is taken several times for each fork.
+    let Some(word) = word_of_this_process() else {
+        return ask();
+    };
+    match word.load(Relaxed) {
+        0 => {
+            word.store(ask(), Relaxed);
+            word.load(Relaxed)
+        }
+        known => known,
+    }
 }
 
 /// Waits for a while; says whether the lock was taken from a dead holder.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::ptr::NonNull;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
@@ -95,6 +96,25 @@ impl SharedMemory {
         // `self`; both are atomic and hold any bytes.
         unsafe { &*word.cast() }
     }
+}
+
+/// A word of each process's own, in which a process that was forked finds 0. Nothing where the kernel
+/// has no such memory (before Linux 4.14).
+pub(super) fn word_of_this_process() -> Option<&'static AtomicU64> {
+    static WORD: OnceLock<Option<&'static AtomicU64>> = OnceLock::new();
+    *WORD.get_or_init(|| {
+        let bytes = size_of::<AtomicU64>();
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing
+        // that exists, and is never unmapped. It is zeroed, aligned to a page, and large enough.
+        unsafe {
+            let page = libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0);
+            let is_there =
+                page != libc::MAP_FAILED && libc::madvise(page, bytes, libc::MADV_WIPEONFORK) == 0;
+            is_there.then(|| &*page.cast::<AtomicU64>())
+        }
+    })
 }
 
 impl Drop for SharedMemory {

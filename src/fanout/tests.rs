@@ -88,6 +88,21 @@ fn messages_take_turns() {
 }
 
 #[test]
+fn what_was_answered_and_is_not_to_be_sent_ends_as_cancelled() {
+    // S-5: nobody sends to some of them between the start and the cancelling.
+    let engine = engine();
+    let own = || ["sip:a@h", "sip:b@h"].map(|name| Own::plain(name.as_bytes()));
+    let ticket = engine.reserve(&submission(), || own().into_iter(), NOW);
+    engine.start_cancelled(ticket.unwrap());
+    assert_eq!(send(&engine), None);
+    engine.tick(NOW);
+    let cancelled = Ending::Skipped(SkipReason::Cancelled);
+    assert_eq!(endings(&engine), [cancelled; 2]);
+    assert_eq!(engine.load().memory_used, 0);
+    assert_eq!(engine.load().messages, 0);
+}
+
+#[test]
 fn a_target_gets_messages_one_by_one_and_in_order() {
     // M-3, T 102.
     let engine = engine();

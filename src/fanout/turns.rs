@@ -14,6 +14,7 @@ use super::lists::Queue;
 use super::lock::Held;
 use super::recipient::{self, Ending, Place, SkipReason};
 use super::targets::Occupied;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Steps for which the lock is held, so that others get it in between.
 const STEPS: usize = 32;
@@ -235,13 +236,24 @@ impl Engine {
         let at = block_of(&self.memory, entry);
         let counter = self.tally_up(held, at, ending);
         self.count(counter);
-        let (left, untold) = held.pair(at + block::LEFT);
-        held.set_pair(at + block::LEFT, left - 1, untold);
         held.subtract(WAITING, 1);
         held.add(ENDED, 1);
+        let (left, untold) = held.pair(at + block::LEFT);
+        // The last one is told in any case, and after it that the message is finished.
+        if self.is_untold(ending) && untold > 1 {
+            recipient::set_told(held, entry);
+            held.set_pair(at + block::LEFT, left - 1, untold - 1);
+            return;
+        }
+        held.set_pair(at + block::LEFT, left - 1, untold);
         if OUTCOMES.push(held, entry) {
             held.news.set(true);
         }
+    }
+
+    /// Whether nobody wants to be told of a recipient that has ended so.
+    fn is_untold(&self, ending: Ending) -> bool {
+        matches!(ending, Ending::Delivered(_)) && self.delivered_untold.load(Relaxed)
     }
 
     /// Counts a recipient that has ended among those of its message.

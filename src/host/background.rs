@@ -111,6 +111,8 @@ impl<'s> Teller<'s> {
             self.tick();
         }
         pump(self.server, sender);
+        // Those that were left out last are told of even if nobody fails any more.
+        self.end_second();
         while let Some(event) = engine.next_event() {
             match &event {
                 Event::Ended(outcome) => {
@@ -182,19 +184,25 @@ impl<'s> Teller<'s> {
         }
     }
 
+    /// Says how many recipients the log has left out, when a second is over.
+    fn end_second(&mut self) {
+        if self.second.elapsed() < Duration::from_secs(1) {
+            return;
+        }
+        let left_out = self.lines.saturating_sub(LINES_A_SECOND);
+        if left_out > 0 {
+            log::info!("{left_out} more recipients have not got their message");
+        }
+        self.second = Instant::now();
+        self.lines = 0;
+    }
+
     /// One line for each failed recipient, and for the others how many they are.
     fn log(&mut self, news: &News<'_>) {
         if news.kind != Kind::Undelivered {
             return;
         }
-        if self.second.elapsed() >= Duration::from_secs(1) {
-            let left_out = self.lines.saturating_sub(LINES_A_SECOND);
-            if left_out > 0 {
-                log::info!("{left_out} more recipients have not got their message");
-            }
-            self.second = Instant::now();
-            self.lines = 0;
-        }
+        self.end_second();
         self.lines += 1;
         if self.lines <= LINES_A_SECOND {
             let recipient = news.fork().map_or(&b""[..], |fork| fork.recipient);

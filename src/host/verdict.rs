@@ -146,8 +146,7 @@ impl Drop for Verdict<'_> {
                  its recipients get nothing"
             );
             let engine = room.server.outbox().engine();
-            engine.start(room.ticket);
-            engine.cancel(message);
+            engine.start_cancelled(room.ticket);
         }
     }
 }

@@ -1,7 +1,12 @@
 //! The conformance cases of the requirements that concern stored groups, each named after its number, run
 //! against a real Kamailio; and what else an administrator or an attacker may do to it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::print_stdout
+)]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -13,6 +18,14 @@ mod breadth;
 mod charging;
 mod database;
 mod digest;
+mod fanout_breadth;
+mod fanout_budgets;
+mod fanout_connection;
+mod fanout_kept;
+mod fanout_memory;
+mod fanout_order;
+mod fanout_outcomes;
+mod fanout_overview;
 mod feature_tag;
 mod features;
 mod hostile;
@@ -230,6 +243,37 @@ both {
         t101_large_messages_go_by_tcp_to_members_as_well,
     }
     breadth::{ t90_without_breadth_nothing_is_sent }
+    fanout_breadth::{
+        t89_with_a_breadth_of_1_members_come_one_after_the_other,
+        t90_the_breadth_of_all_copies_under_way_is_never_more_than_60,
+        concurrency_bounds_the_copies_under_way,
+        max_breadth_0_uses_all_that_the_message_has,
+    }
+    fanout_order::{
+        t102_a_second_message_waits_for_the_first_ones_answer,
+        without_target_order_nothing_waits,
+        a_member_for_whom_too_much_waits_is_skipped_and_told_of,
+        what_expires_in_the_queue_is_not_sent_and_told_of,
+    }
+    fanout_budgets::{
+        t110_who_has_sent_too_much_is_refused,
+        t110_a_group_that_has_got_too_much_gets_no_more,
+        t110_a_full_queue_refuses_and_takes_again,
+        t110_without_memory_a_message_is_refused_before_its_202,
+        a_rate_bounds_what_all_send_together,
+    }
+    fanout_outcomes::{
+        event_routes_are_told_how_each_copy_has_ended,
+        a_slow_event_route_holds_nobody_up,
+        the_log_names_who_has_not_got_it_and_counts_the_rest,
+    }
+    fanout_kept::{ what_a_member_missed_is_handed_over_when_he_registers }
+    fanout_overview::{
+        fanouts_are_listed_and_may_be_cancelled,
+        figures_are_statistics_and_an_rpc,
+        a_stop_names_whom_it_leaves_without_outcome,
+        a_stop_without_messages_under_way_says_nothing,
+    }
     notifications::{
         t104_a_message_that_asks_for_a_notification_is_unchanged,
         t105_a_disposition_notification_is_not_exploded,
@@ -289,8 +333,16 @@ udp {
     steps::{ an_answer_of_the_script_is_repeated_for_repetitions }
     repetition::{ t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks }
     workers::{ identifiers_of_four_workers_never_repeat }
+    fanout_memory::{
+        every_202_is_followed_by_an_attempt_for_every_member,
+        a_copy_for_which_there_is_no_memory_is_tried_again,
+    }
 }
 tcp {
     list_choices::{ t83_a_list_of_more_than_64_kib_is_too_long }
+    fanout_connection::{
+        no_copy_is_lost_while_the_connection_is_made,
+        every_sample_has_room_for_what_waits_for_a_connection,
+    }
 }
 }

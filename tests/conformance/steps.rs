@@ -296,6 +296,16 @@ pub fn a_message_that_is_answered_and_not_sent_is_logged_at_once(transport: Tran
     is_202(&response, &request);
     let line = rig.wait_for_log("without cimf_fork()");
     assert!(line.contains("its recipients get nothing"), "{line}");
+    // They are told of as all others are.
+    let line = rig.wait_for_log("message 1 to <sip:hikers@im.home1.net> is finished");
+    assert!(
+        line.ends_with("delivered=0 refused=0 unreachable=0 expired=0 skipped=2"),
+        "{line}"
+    );
+    logged(&rig, "has not got it: not sent: cancelled", 2);
+    assert_eq!(rig.counter("forks_sent"), 0);
+    assert_eq!(rig.counter("forks_skipped"), 2);
+    assert_eq!(rig.core.count(), 0);
     // A refusal needs no more than its answer.
     let request = Request::another(&client).sender("sip:dora@home1.net");
     refused(&rig, &mut client, &request, 403);

@@ -19,6 +19,42 @@ pub enum Answer {
     /// 302 with this Contact.
     Redirect(String),
     Silence,
+    /// 200 after this time.
+    Late(Duration),
+    /// 200 when the test says so, by [`Core::release`].
+    Held,
+}
+
+/// An answer that the test keeps back.
+struct Kept {
+    request_uri: String,
+    branch: String,
+    response: String,
+    way: Way,
+}
+
+/// Where an answer that does not come at once goes.
+enum Way {
+    Udp(UdpSocket, SocketAddr),
+    Tcp(TcpStream),
+}
+
+impl Way {
+    /// Sends an answer. Kamailio may be gone already; its test will notice.
+    fn send(&mut self, response: &str) {
+        let _ = match self {
+            Way::Udp(socket, to) => socket.send_to(response.as_bytes(), *to).map(|_| ()),
+            Way::Tcp(stream) => stream.write_all(response.as_bytes()),
+        };
+    }
+}
+
+/// The most forks that waited for their answers at one time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Most {
+    pub forks: usize,
+    /// The sum of their Max-Breadth.
+    pub breadth: u64,
 }
 
 /// One MESSAGE as it arrived.
@@ -40,6 +76,21 @@ struct Notes {
     /// A long run keeps only the count, not the messages.
     only_counting: bool,
     count: usize,
+    /// Max-Breadth of those that were not answered, by branch.
+    open: HashMap<String, u64>,
+    most: Most,
+    kept: Vec<Kept>,
+}
+
+impl Notes {
+    fn open(&mut self, message: &Message) {
+        let breadth = message.all("Max-Breadth");
+        let breadth = breadth.first().and_then(|value| value.parse().ok());
+        self.open
+            .insert(message.branch().to_owned(), breadth.unwrap_or(0));
+        self.most.forks = self.most.forks.max(self.open.len());
+        self.most.breadth = self.most.breadth.max(self.open.values().sum());
+    }
 }
 
 struct Shared {
@@ -103,6 +154,25 @@ impl Core {
     /// From now on messages are counted and not kept.
     pub fn only_count(&self) {
         self.notes().only_counting = true;
+    }
+
+    /// Answers 200 to all whose Request-URI contains `user` and whose answers were held; says how many.
+    pub fn release(&self, user: &str) -> usize {
+        let kept: Vec<_> = {
+            let mut notes = self.notes();
+            let is_meant = |kept: &mut Kept| kept.request_uri.contains(user);
+            notes.kept.extract_if(.., is_meant).collect()
+        };
+        let count = kept.len();
+        for kept in kept {
+            self.shared.answer(&kept.branch, &kept.response, kept.way);
+        }
+        count
+    }
+
+    /// The most that was unanswered at one time since this was last asked.
+    pub fn most_open(&self) -> Most {
+        std::mem::take(&mut self.notes().most)
     }
 
     /// How many MESSAGEs came, repetitions not counted.
@@ -205,7 +275,13 @@ fn grow_receive_buffer(socket: &UdpSocket) {
 
 impl Shared {
     /// Notes a message and says what to answer, if anything.
-    fn take(&self, bytes: &[u8], transport: Transport, from: SocketAddr) -> Option<String> {
+    fn take(
+        self: &Arc<Self>,
+        bytes: &[u8],
+        transport: Transport,
+        from: SocketAddr,
+        way: impl FnOnce() -> Way,
+    ) -> Option<String> {
         let message = match Message::read(bytes) {
             Ok(message) if message.method() == "MESSAGE" => message,
             Ok(message) if message.status() != 0 => return None,
@@ -224,11 +300,34 @@ impl Shared {
             .and_then(|user| notes.answers.get(user))
             .cloned()
             .unwrap_or(Answer::Code(200));
-        let response = respond(&message, &answer);
+        let mut response = respond(&message, &answer);
         if notes.only_counting {
             notes.count += 1;
         } else if notes.branches.insert(message.branch().to_owned()) {
             notes.count += 1;
+            notes.open(&message);
+            let branch = message.branch().to_owned();
+            match (&answer, response.take()) {
+                (Answer::Held, Some(response)) => notes.kept.push(Kept {
+                    request_uri: uri.to_owned(),
+                    branch,
+                    response,
+                    way: way(),
+                }),
+                (&Answer::Late(time), Some(response)) => {
+                    let (shared, way) = (Arc::clone(self), way());
+                    std::thread::spawn(move || {
+                        std::thread::sleep(time);
+                        shared.answer(&branch, &response, way);
+                    });
+                }
+                (_, at_once) => {
+                    if at_once.is_some() {
+                        notes.open.remove(&branch);
+                    }
+                    response = at_once;
+                }
+            }
             notes.forks.push(Fork {
                 message,
                 transport,
@@ -237,9 +336,21 @@ impl Shared {
             });
         } else {
             notes.repeats += 1;
+            // The first one's answer is on its way.
+            response = response.filter(|_| !matches!(answer, Answer::Held | Answer::Late(_)));
         }
         self.arrived.notify_all();
         response
+    }
+
+    /// Gives an answer that did not come at once.
+    fn answer(&self, branch: &str, response: &str, mut way: Way) {
+        self.notes
+            .lock()
+            .expect("the core's notes")
+            .open
+            .remove(branch);
+        way.send(response);
     }
 
     fn fault(&self, text: String) -> Option<String> {
@@ -262,6 +373,7 @@ fn respond(message: &Message, answer: &Answer) -> Option<String> {
         Answer::Code(code) => (*code, None),
         Answer::Redirect(contact) => (302, Some(contact)),
         Answer::Silence => return None,
+        Answer::Late(_) | Answer::Held => (200, None),
     };
     let mut response = format!("SIP/2.0 {code} As Asked\r\n");
     for via in message.all("Via") {
@@ -281,7 +393,7 @@ fn respond(message: &Message, answer: &Answer) -> Option<String> {
     Some(response)
 }
 
-fn serve_udp(socket: &UdpSocket, shared: &Shared) {
+fn serve_udp(socket: &UdpSocket, shared: &Arc<Shared>) {
     socket.set_read_timeout(Some(LOOK)).expect("a read timeout");
     let mut buffer = vec![0; 65536];
     while !shared.stopping() {
@@ -289,7 +401,8 @@ fn serve_udp(socket: &UdpSocket, shared: &Shared) {
         let Ok((length, from)) = socket.recv_from(&mut buffer) else {
             continue;
         };
-        if let Some(response) = shared.take(&buffer[..length], Transport::Udp, from) {
+        let way = || Way::Udp(socket.try_clone().expect("a second handle"), from);
+        if let Some(response) = shared.take(&buffer[..length], Transport::Udp, from, way) {
             // Kamailio may be gone already; its test will notice.
             let _ = socket.send_to(response.as_bytes(), from);
         }
@@ -323,7 +436,7 @@ fn serve_tcp(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-fn serve_connection(mut stream: TcpStream, from: SocketAddr, shared: &Shared) {
+fn serve_connection(mut stream: TcpStream, from: SocketAddr, shared: &Arc<Shared>) {
     stream.set_nonblocking(false).expect("a stream that blocks");
     stream.set_nodelay(true).expect("no delay");
     stream.set_read_timeout(Some(LOOK)).expect("a read timeout");
@@ -342,7 +455,9 @@ fn serve_connection(mut stream: TcpStream, from: SocketAddr, shared: &Shared) {
             match Message::length_on_stream(&unread) {
                 Ok(Some(length)) => {
                     let bytes: Vec<u8> = unread.drain(..length).collect();
-                    if let Some(response) = shared.take(&bytes, Transport::Tcp, from)
+                    let way = || Way::Tcp(stream.try_clone().expect("a second handle"));
+                    let response = shared.take(&bytes, Transport::Tcp, from, way);
+                    if let Some(response) = response
                         && stream.write_all(response.as_bytes()).is_err()
                     {
                         return;

@@ -97,7 +97,7 @@ impl Setup {
         self
     }
 
-    /// Defines a text for the configuration.
+    /// Defines a text for the configuration. `@ADDRESS@` in it stands for Kamailio's own address and port.
     pub fn text(mut self, name: &str, value: &str) -> Setup {
         self.defines.insert(name.to_owned(), format!("\"{value}\""));
         self
@@ -244,6 +244,9 @@ impl Setup {
         let port = Port::reserve();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.number));
         let mut defines = self.defines.clone();
+        for value in defines.values_mut() {
+            *value = value.replace("@ADDRESS@", &address.to_string());
+        }
         defines.insert("LISTEN_UDP".to_owned(), format!("udp:{address}"));
         defines.insert("LISTEN_TCP".to_owned(), format!("tcp:{address}"));
         let configuration = match &self.configuration {
@@ -348,6 +351,16 @@ impl Rig {
     /// Asks the running Kamailio by kamcmd.
     #[track_caller]
     pub fn kamcmd(&self, words: &[&str]) -> String {
+        let (is_well, text) = self.kamcmd_output(words);
+        assert!(
+            is_well && !text.starts_with("error"),
+            "kamcmd {words:?}: {text}"
+        );
+        text
+    }
+
+    /// Asks the running Kamailio by kamcmd; says whether kamcmd succeeded, and what it printed.
+    pub fn kamcmd_output(&self, words: &[&str]) -> (bool, String) {
         let socket = format!("unix:{}", self.folder.path().join("ctl").display());
         let output = Command::new(program("CIMF_KAMCMD", "kamcmd"))
             .arg("-s")
@@ -356,12 +369,8 @@ impl Rig {
             .output()
             .expect("kamcmd");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            output.status.success() && !text.starts_with("error"),
-            "kamcmd {words:?}: {text}{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        text
+        let text = text + &String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), text)
     }
 
     /// One of the module's counters.
@@ -387,6 +396,18 @@ impl Rig {
                 self.counter(name)
             ),
         }
+    }
+
+    /// Waits until a counter that goes up and down has a value.
+    #[track_caller]
+    pub fn wait_for_gauge(&self, name: &str, value: u64) {
+        let has_it = until(|| (self.counter(name) == value).then_some(()));
+        has_it.unwrap_or_else(|| {
+            panic!(
+                "{name} is {} and not {value} after {PATIENCE:?}",
+                self.counter(name)
+            )
+        });
     }
 
     /// Waits until the log says something.

@@ -34,6 +34,11 @@ impl Events {
         }
     }
 
+    /// Whether the script wants to know of each recipient that has got a message.
+    pub fn has_delivered(&self) -> bool {
+        self.delivered.is_some()
+    }
+
     fn route(&self, kind: Kind) -> Option<usize> {
         match kind {
             Kind::Delivered => self.delivered,

@@ -133,8 +133,13 @@ fn prepare() -> Result<Module, String> {
     script::watch_end(&core)?;
     process::announce(&core)?;
     limit_transactions(server, settings.tm_memory);
+    let events = Events::find(&core);
+    // The journal has to know of each.
+    if !events.has_delivered() && !server.outbox().is_durable() {
+        server.outbox().engine().tell_failures_only();
+    }
     Ok(Module {
-        events: Events::find(&core),
+        events,
         core,
         transactions,
         source,

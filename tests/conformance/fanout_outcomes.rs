@@ -1,0 +1,110 @@
+//! How the end of each copy is told: by a process of the module's own, in event routes and in the log.
+
+use crate::checks::{accepted, sent};
+use crate::fanout_breadth::{group, with_group};
+use crate::script::setup;
+use crate::support::client::Transport;
+use crate::support::core::Answer;
+use crate::support::flow::Request;
+use crate::support::rig::{BOB, HIKERS, Setup, TEL, until};
+
+/// Routes that say everything there is to say.
+fn telling_routes() -> String {
+    let mut script = "cimf_handle(); exit; }\n".to_owned();
+    for kind in ["delivered", "undelivered", "finished"] {
+        script += &format!(
+            "event_route[cimf:{kind}] {{ xlog(\"L_NOTICE\", \"told {kind}: \
+             $cimf(recipient)|$cimf(code)|$cimf(group)|$cimf(originator)|$cimf(id)|in cimf $pp|\
+             $rm $ru|$ci|$fu|$tu|$ft|$hdr(Accept-Contact)|$hdr(Content-Type)|$rb|\\n\"); }}\n"
+        );
+    }
+    script
+}
+
+/// Issue 4, item 5: what event routes read, and that the message in them is the copy.
+pub fn event_routes_are_told_how_each_copy_has_ended(transport: Transport) {
+    let rig = setup(transport, &telling_routes()).start();
+    rig.core.answer("bob", Answer::Code(486));
+    let mut client = rig.client();
+    let request = Request::another(&client);
+    let (_, forks) = accepted(&rig, &mut client, &request, &[BOB, TEL]);
+    let process = rig.processes().into_iter().find(|(_, what)| what == "cimf");
+    let (process, _) = process.expect("a process that is called cimf in core.psx");
+    for (kind, recipient, code) in [("undelivered", BOB, 486), ("delivered", TEL, 200)] {
+        let line = rig.wait_for_log(&format!("told {kind}:"));
+        let fork = forks
+            .iter()
+            .map(|fork| &fork.message)
+            .find(|message| message.request_uri() == recipient)
+            .expect("a fork");
+        let expected = format!(
+            "{recipient}|{code}|{HIKERS}|sip:ann@home1.net|1|in cimf {process}|MESSAGE {recipient}|{}|\
+             sip:ann@home1.net|{recipient}|{}|{}|{}|{}|",
+            fork.one("Call-ID"),
+            fork.tag("From").expect("a tag"),
+            fork.one("Accept-Contact"),
+            fork.one("Content-Type"),
+            String::from_utf8_lossy(&fork.body).trim_end(),
+        );
+        assert!(line.contains(&expected), "expected {expected}\nin {line}");
+    }
+    let line = rig.wait_for_log("told finished:");
+    let expected = format!("<null>|<null>|{HIKERS}|sip:ann@home1.net|1|in cimf {process}|");
+    assert!(line.contains(&expected), "expected {expected}\nin {line}");
+    let log = rig.log();
+    assert_eq!(log.matches("told ").count(), 3, "{log}");
+}
+
+/// Issue 4, item 5: a route that takes its time holds nobody up.
+pub fn a_slow_event_route_holds_nobody_up(transport: Transport) {
+    let script = r#"cimf_handle(); exit; }
+        loadmodule "cfgutils.so"
+        event_route[cimf:delivered] { sleep(3); xlog("L_NOTICE", "awake again\n"); }"#;
+    let script = format!("{script}\n");
+    let rig = with_group(setup(transport, &script), 100).start();
+    let mut client = rig.client();
+    let request = Request::another(&client).group(&group(100));
+    sent(&rig, &mut client, &request, 100);
+    rig.wait_for_counter("forks_delivered", 100);
+    let request = Request::another(&client);
+    accepted(&rig, &mut client, &request, &[BOB, TEL]);
+    rig.wait_for_counter("forks_delivered", 102);
+    let awake = rig.log().matches("awake again").count();
+    assert!(awake < 10, "the routes of {awake} copies have run already");
+}
+
+/// Issue 4, item 5: a line for each copy that failed, but not for ten thousand in a second.
+pub fn the_log_names_who_has_not_got_it_and_counts_the_rest(transport: Transport) {
+    let rig = with_group(Setup::new(transport), 120).start();
+    rig.core.answer("of120", Answer::Code(486));
+    let mut client = rig.client();
+    let request = Request::another(&client).group(&group(120));
+    sent(&rig, &mut client, &request, 120);
+    let line = rig.wait_for_log("is finished");
+    assert!(
+        line.ends_with(&format!(
+            "message 1 to <{}> is finished: delivered=0 refused=120 unreachable=0 expired=0 skipped=0",
+            group(120)
+        )),
+        "{line}"
+    );
+    let told = || {
+        let log = rig.log();
+        let named = log
+            .lines()
+            .filter(|line| line.contains("has not got it: answered 486"))
+            .count();
+        let counted = log.lines().filter_map(|line| {
+            let (before, _) = line.split_once(" more recipients have not got")?;
+            before.rsplit(' ').next()?.parse::<usize>().ok()
+        });
+        (named, counted.sum::<usize>())
+    };
+    // Those that were left out are counted when the second is over, though nobody fails any more.
+    let all = until(|| Some(told()).filter(|(named, counted)| named + counted >= 120));
+    let (named, counted) = all.unwrap_or_else(told);
+    assert_eq!(named + counted, 120);
+    assert!((20..120).contains(&named), "{named} lines");
+    let line = rig.wait_for_log("has not got it");
+    assert!(line.contains("message 1: <sip:m"), "{line}");
+}

@@ -1,0 +1,160 @@
+//! What an administrator sees of messages under way, what he may do about them, and what a stop leaves undone.
+
+use crate::checks::accepted;
+use crate::fanout_order::{end, send};
+use crate::support::client::Transport;
+use crate::support::core::Answer;
+use crate::support::flow::Request;
+use crate::support::rig::{BOB, HIKERS, Rig, Setup, TEL};
+
+/// The fields of the messages that `cimf.fanouts` lists.
+#[track_caller]
+fn fanouts(rig: &Rig) -> Vec<Vec<(String, String)>> {
+    let text = rig.kamcmd(&["cimf.fanouts"]);
+    let messages = text.split('}').map(|part| {
+        part.lines()
+            .filter_map(|line| line.trim().split_once(": "))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect::<Vec<_>>()
+    });
+    messages.filter(|fields| !fields.is_empty()).collect()
+}
+
+/// Issue 4, item 7: what is under way and how far, and `cimf.cancel`.
+pub fn fanouts_are_listed_and_may_be_cancelled(transport: Transport) {
+    let rig = Setup::new(transport).start();
+    assert!(fanouts(&rig).is_empty());
+    rig.core.answer("bob", Answer::Held);
+    let mut client = rig.client();
+    send(&mut client, "one");
+    send(&mut client, "two");
+    rig.wait_for_counter("forks_delivered", 2);
+    let listed = fanouts(&rig);
+    assert_eq!(listed.len(), 2);
+    for (fields, (id, in_flight, waiting)) in listed.iter().zip([("1", "1", "0"), ("2", "0", "1")])
+    {
+        for (name, value) in [
+            ("id", id),
+            ("group", HIKERS),
+            ("originator", "sip:ann@home1.net"),
+            ("recipients", "2"),
+            ("in_flight", in_flight),
+            ("waiting", waiting),
+            ("delivered", "1"),
+            ("failed", "0"),
+            ("expired", "0"),
+            ("skipped", "0"),
+        ] {
+            let field = (name.to_owned(), value.to_owned());
+            assert!(fields.contains(&field), "no {field:?} in {fields:?}");
+        }
+        assert!(fields.iter().any(|(name, _)| name == "seconds"));
+    }
+
+    // What waits for bob ends when bob's turn would come; what is under way has its answer still.
+    rig.kamcmd(&["cimf.cancel", "2"]);
+    let (_, text) = rig.kamcmd_output(&["cimf.cancel", "7"]);
+    assert!(
+        text.contains("404") && text.contains("no such message is under way"),
+        "{text}"
+    );
+    let (_, text) = rig.kamcmd_output(&["cimf.cancel"]);
+    assert!(text.contains("error"), "{text}");
+    assert_eq!(rig.core.release("bob"), 1);
+    for (message, ending) in [
+        (1, "delivered=2 refused=0 unreachable=0 expired=0 skipped=0"),
+        (2, "delivered=1 refused=0 unreachable=0 expired=0 skipped=1"),
+    ] {
+        let line = end(&rig, message);
+        assert!(line.ends_with(ending), "{line}");
+    }
+    rig.wait_for_log(&format!(
+        "message 2: <{BOB}> of <{HIKERS}> has not got it: not sent: cancelled"
+    ));
+    assert_eq!(rig.core.count(), 3);
+    assert!(fanouts(&rig).is_empty());
+}
+
+/// Issue 4, item 7: all figures, the same by both ways.
+pub fn figures_are_statistics_and_an_rpc(transport: Transport) {
+    let rig = Setup::new(transport).start();
+    rig.core.answer("bob", Answer::Code(404));
+    let mut client = rig.client();
+    let request = Request::another(&client);
+    accepted(&rig, &mut client, &request, &[BOB, TEL]);
+    rig.wait_for_counter("forks_failed", 1);
+    let request = Request::another(&client).with("Privacy: id");
+    crate::checks::refused(&rig, &mut client, &request, 403);
+    rig.wait_for_gauge("messages", 0);
+    rig.wait_for_gauge("transactions", 0);
+    rig.core.answer("bob", Answer::Held);
+    send(&mut client, "waits");
+    rig.wait_for_counter("forks_delivered", 2);
+    let statistics = rig.kamcmd(&["cnt.grp_get_all", "cimf"]);
+    let answer = rig.kamcmd(&["cimf.stats"]);
+    for text in [&statistics, &answer] {
+        for (name, value) in [
+            ("accepted", "2"),
+            ("refused", "1"),
+            ("refused_anonymity", "1"),
+            ("refused_queue_full", "0"),
+            ("forks_sent", "4"),
+            ("forks_delivered", "2"),
+            ("forks_failed", "1"),
+            ("messages", "1"),
+            ("waiting", "1"),
+            ("in_flight", "1"),
+        ] {
+            let line = format!("{name}: {value}");
+            assert!(
+                text.lines().any(|found| found.trim() == line),
+                "no `{line}` in\n{text}"
+            );
+        }
+        assert!(!text.lines().any(|line| line.trim() == "memory_used: 0"));
+        assert!(!text.lines().any(|line| line.trim() == "transactions: 0"));
+    }
+    rig.core.release("bob");
+    for gauge in [
+        "messages",
+        "waiting",
+        "in_flight",
+        "transactions",
+        "memory_used",
+    ] {
+        rig.wait_for_gauge(gauge, 0);
+    }
+}
+
+/// Issue 4, item 6: an orderly stop says what it leaves undone.
+pub fn a_stop_names_whom_it_leaves_without_outcome(transport: Transport) {
+    let mut rig = Setup::new(transport).start();
+    rig.core.answer("bob", Answer::Silence);
+    let mut client = rig.client();
+    send(&mut client, "one");
+    send(&mut client, "two");
+    rig.wait_for_counter("forks_delivered", 2);
+    rig.stop();
+    let log = rig.log();
+    for message in [1, 2] {
+        let line = format!(
+            "message {message} to <{HIKERS}> is not finished and is lost (durability=none); \
+             without outcome: <{BOB}>"
+        );
+        let found: Vec<_> = log.lines().filter(|found| found.ends_with(&line)).collect();
+        assert_eq!(found.len(), 1, "`{line}` in\n{log}");
+        assert!(found[0].contains("WARNING"), "{found:?}");
+    }
+    assert!(!log.contains(&format!("without outcome: <{TEL}>")));
+}
+
+/// What is finished leaves a stop nothing to say.
+pub fn a_stop_without_messages_under_way_says_nothing(transport: Transport) {
+    let mut rig = Setup::new(transport).start();
+    let mut client = rig.client();
+    let request = Request::another(&client);
+    accepted(&rig, &mut client, &request, &[BOB, TEL]);
+    rig.wait_for_gauge("messages", 0);
+    rig.stop();
+    assert!(!rig.log().contains("without outcome"), "{}", rig.log());
+}
