@@ -52,6 +52,8 @@ mod word {
     pub const SYNCS: usize = 8;
     pub const COMMITS: usize = 9;
     pub const LONGEST_WAIT: usize = 10;
+    pub const BYTES: usize = 11;
+    pub const UNFINISHED: usize = 12;
     pub const GIVEN_UP: usize = 16;
     pub const ENDS: usize = GIVEN_UP + super::GIVEN_UP;
     pub const ALL: usize = ENDS + super::ROUNDS;
@@ -250,12 +252,20 @@ impl Shared {
         self.word(word::LONGEST_WAIT).fetch_max(waited, SeqCst);
     }
 
+    /// Notes how large the journal is. For the maintainer only.
+    pub fn note_size(&self, bytes: u64, unfinished: u64) {
+        self.word(word::BYTES).store(bytes, SeqCst);
+        self.word(word::UNFINISHED).store(unfinished, SeqCst);
+    }
+
     pub fn figures(&self) -> Figures {
         Figures {
             commits: self.word(word::COMMITS).load(SeqCst),
             syncs: self.word(word::SYNCS).load(SeqCst),
             longest_wait: self.word(word::LONGEST_WAIT).load(SeqCst),
             synced: self.synced(),
+            bytes: self.word(word::BYTES).load(SeqCst),
+            unfinished: self.word(word::UNFINISHED).load(SeqCst),
         }
     }
 }
@@ -271,4 +281,8 @@ pub struct Figures {
     pub longest_wait: u64,
     /// How far all is on disk.
     pub synced: Position,
+    /// Bytes of all segments, as of the last call of the maintainer.
+    pub bytes: u64,
+    /// Messages that were not finished then.
+    pub unfinished: u64,
 }
