@@ -53,16 +53,24 @@ type JournalReading = fn(&Figures) -> u64;
 
 /// What the journal has done, by name and meaning.
 const JOURNAL: [(&str, &str, JournalReading); 4] = [
-    ("journal_stored", "messages brought to the disk before their 202", |figures| {
-        figures.commits
+    (
+        "journal_stored",
+        "messages brought to the disk before their 202",
+        |figures| figures.commits,
+    ),
+    (
+        "journal_syncs",
+        "syncs of the journal, each for all that waited",
+        |figures| figures.syncs,
+    ),
+    ("journal_bytes", "bytes of the journal's files", |figures| {
+        figures.bytes
     }),
-    ("journal_syncs", "syncs of the journal, each for all that waited", |figures| {
-        figures.syncs
-    }),
-    ("journal_bytes", "bytes of the journal's files", |figures| figures.bytes),
-    ("journal_unfinished", "messages in the journal that are not finished", |figures| {
-        figures.unfinished
-    }),
+    (
+        "journal_unfinished",
+        "messages in the journal that are not finished",
+        |figures| figures.unfinished,
+    ),
 ];
 
 /// What there is now, by name and meaning.
@@ -97,8 +105,8 @@ pub fn figures() -> impl Iterator<Item = (Figure, String, String)> {
     let now = NOW.into_iter();
     let now = now.map(|(name, text, read)| (Figure::Now(read), name.to_owned(), text.to_owned()));
     let journal = JOURNAL.into_iter();
-    let journal = journal
-        .map(|(name, text, read)| (Figure::Journal(read), name.to_owned(), text.to_owned()));
+    let journal =
+        journal.map(|(name, text, read)| (Figure::Journal(read), name.to_owned(), text.to_owned()));
     counts.chain(refused).chain(now).chain(journal)
 }
 

@@ -284,14 +284,7 @@ impl Setup {
             .chain(command.get_args());
         let line: Vec<_> = line.map(OsStr::to_owned).collect();
         let child = launch(&line, self.folder.path());
-        (
-            child,
-            address,
-            Place {
-                line,
-                _port: port,
-            },
-        )
+        (child, address, Place { line, _port: port })
     }
 }
 
