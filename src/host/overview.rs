@@ -56,7 +56,7 @@ const JOURNAL: [(&str, &str, JournalReading); 4] = [
     (
         "journal_stored",
         "messages brought to the disk before their 202",
-        |figures| figures.commits,
+        |figures| figures.stored,
     ),
     (
         "journal_syncs",

@@ -284,13 +284,23 @@ impl Setup {
             .chain(command.get_args());
         let line: Vec<_> = line.map(OsStr::to_owned).collect();
         let child = launch(&line, self.folder.path());
-        (child, address, Place { line, _port: port })
+        (
+            child,
+            address,
+            Place {
+                line,
+                log_from: 0,
+                _port: port,
+            },
+        )
     }
 }
 
 /// What it takes to start the same Kamailio again at the same address.
 struct Place {
     line: Vec<OsString>,
+    /// Where in the log the present run starts.
+    log_from: usize,
     _port: Port,
 }
 
@@ -422,6 +432,11 @@ impl Rig {
         .unwrap_or_else(|| panic!("the log does not say {words:?} within {PATIENCE:?}"))
     }
 
+    /// The log since Kamailio was started again.
+    pub fn log_of_this_run(&self) -> String {
+        self.log()[self.place.log_from..].to_owned()
+    }
+
     /// Waits until tm holds at most `count` transactions. It forgets each `wt_timer` after its end.
     #[track_caller]
     pub fn wait_until_tm_holds_at_most(&self, count: u64) {
@@ -493,6 +508,7 @@ impl Rig {
     #[track_caller]
     pub fn start_again(&mut self) {
         assert!(self.kamailio.is_none(), "it runs");
+        self.place.log_from = self.log().len();
         let mut kamailio = launch(&self.place.line, self.folder.path());
         let ready = ready(&mut kamailio, self.address);
         self.kamailio = Some(kamailio);
@@ -517,7 +533,11 @@ impl Rig {
             "BUG",
             "segfault",
         ] {
-            if let Some(line) = self.log().lines().find(|line| line.contains(sign)) {
+            let log = self.log();
+            if let Some(line) = log[self.place.log_from..]
+                .lines()
+                .find(|line| line.contains(sign))
+            {
                 panic!("the log tells of a failure: {line}");
             }
         }

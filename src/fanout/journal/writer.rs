@@ -54,7 +54,9 @@ impl Writer {
     pub fn accept(&mut self, accepted: &Accepted<'_>) -> Result<(), JournalError> {
         let position = self.write(&Entry::Accepted(*accepted))?;
         let synced = self.sync_to(position);
-        if synced.is_err() {
+        if synced.is_ok() {
+            self.shared.count_stored();
+        } else {
             // It may reach the disk all the same. A failure of this is logged where it happens.
             let _ = self.withdrawn(accepted.id);
         }

@@ -15,8 +15,8 @@ const SENDERS: usize = 4;
 const LOOK: Duration = Duration::from_millis(100);
 
 /// What one sender has seen.
-#[derive(Default)]
 struct Sent {
+    client: Client,
     /// The texts of messages that were answered 202.
     accepted: Vec<String>,
     /// The last message that was answered, and the one that was not.
@@ -39,10 +39,15 @@ fn text(request: &Request) -> String {
 
 /// Sends until the proxy is stopped, and takes what it has answered until then.
 fn send(rig: &Rig, stopped: &AtomicBool) -> Sent {
-    let mut client = rig.client();
-    let mut sent = Sent::default();
+    let mut sent = Sent {
+        client: rig.client(),
+        accepted: Vec::new(),
+        last: None,
+        open: None,
+    };
     loop {
-        let request = request(&client);
+        let client = &mut sent.client;
+        let request = request(client);
         client.send(&request.bytes());
         let answer = loop {
             let is_over = stopped.load(Ordering::SeqCst);
@@ -124,13 +129,15 @@ pub fn of_proxies_killed_at_any_moment_none_forgets_a_recipient(transport: Trans
         let loss = [Loss::Cut, Loss::Zeros, Loss::Garbage][round % 3];
         lost += frozen::lose(&directory, synced, loss);
         rig.start_again();
-        resumed += rig.counter("journal_unfinished");
+        let taken_up = rig.log_of_this_run();
+        let taken_up = taken_up.split_once(" messages of the last run go on");
+        let count = taken_up.and_then(|(before, _)| before.rsplit(' ').next()?.parse::<u64>().ok());
+        resumed += count.unwrap_or(0);
         // The clients repeat themselves, whether they were answered or not.
-        let mut client = rig.client();
-        for sent in sent {
+        for mut sent in sent {
             accepted.extend(sent.accepted);
             for request in [sent.last, sent.open].into_iter().flatten() {
-                let answer = client.ask(&request);
+                let answer = sent.client.ask(&request);
                 assert_eq!(answer.status(), 202, "round {round}: {answer}");
                 accepted.push(text(&request));
                 known += 1;

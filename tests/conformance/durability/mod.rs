@@ -81,10 +81,14 @@ pub fn a_run_without_trouble_leaves_an_empty_journal(transport: Transport) {
         accepted(&rig, &mut client, &request, &[BOB, TEL]);
     }
     rig.wait_for_counter("forks_delivered", 6);
-    let is_empty = || (rig.counter("journal_unfinished") == 0).then_some(());
+    // More bytes than two messages have, so that all three have been looked at.
+    let is_empty = || {
+        let all = rig.counter("journal_bytes") > 2000 && rig.counter("journal_unfinished") == 0;
+        all.then_some(())
+    };
     until(is_empty).expect("an empty journal");
     assert_eq!(rig.counter("journal_stored"), 3);
-    assert!(rig.counter("journal_syncs") >= 3 && rig.counter("journal_bytes") > 500);
+    assert!(rig.counter("journal_syncs") >= 3);
     rig.stop();
     let recovered = left(&directory);
     assert_eq!(recovered.messages, []);
@@ -119,7 +123,10 @@ pub fn a_killed_proxy_goes_on_and_knows_its_client_again(transport: Transport) {
     assert!(to_bob.len() == 2 && to_bob[0] == to_bob[1], "{to_bob:?}");
     assert_eq!(call_ids(&rig, TEL).len(), 1, "this one had ended");
 
-    let mut client = rig.client();
+    // Over UDP the answer goes where Via says; a connection has not outlived the proxy.
+    if transport == Transport::Tcp {
+        client = rig.client();
+    }
     client.send(&request.bytes());
     let again = client.receive();
     assert_eq!((again.status(), again.one("To")), (202, answer.one("To")));
@@ -186,20 +193,18 @@ pub fn a_full_disk_is_answered_503(transport: Transport) {
     let (setup, directory) = durable(transport);
     // A file that may not grow stands for a disk that is full.
     let setup = setup.run_by(&["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"]);
-    let rig = setup.start();
+    let rig = setup.number("LOG_LEVEL", -1).start();
     let mut client = rig.client();
-    let mut large = Request::another(&client);
-    large.body = vec![b'x'; 50_000];
-    if transport == Transport::Tcp {
-        let large = large.set("Content-Length", "50000");
-        accepted(&rig, &mut client, &large, &[BOB, TEL]);
+    for _ in 0..20 {
+        let request = Request::another(&client);
+        accepted(&rig, &mut client, &request, &[BOB, TEL]);
     }
     let length = || {
         let segments = frozen::segments(&directory);
         let (_, path) = segments.values().next_back().expect("a segment");
         path.metadata().expect("its length").len()
     };
-    let settled = || (rig.counter("journal_unfinished") == 0).then_some(length());
+    let settled = || (rig.counter("messages") == 0).then_some(length());
     let full = until(settled).expect("a journal at rest");
     let log = rig.log().len() as u64;
     assert!(log < full, "the log of {log} bytes would be hit first");
@@ -273,7 +278,7 @@ pub fn a_damaged_journal_is_kept_aside_and_costs_only_what_was_hit(transport: Tr
     rig.wait_for_log("that are no record");
     rig.wait_for_log("messages of the last run go on");
     rig.core.wait_for(before + 2);
-    let settled = || (rig.counter("journal_unfinished") == 0).then_some(());
+    let settled = || (rig.counter("messages") == 0).then_some(());
     until(settled).expect("an end of the two that are left");
     let mut to_bob = call_ids(&rig, BOB);
     to_bob.sort();
