@@ -238,6 +238,7 @@ mod tests {
                 Entry::Accepted(Accepted { id, time, expiry, key, block: &texts.3 }),
                 Entry::Outcomes { id, outcomes: outcomes.collect() },
                 Entry::Finished { id },
+                Entry::Withdrawn { id },
                 Entry::Recent { time, key },
             ];
             for entry in entries {

@@ -545,6 +545,28 @@ mod tests {
     }
 
     #[test]
+    fn of_a_withdrawn_message_not_even_its_transaction_is_known() {
+        // Its client was not answered: what it sends again is new.
+        let directory = tempfile::tempdir().unwrap();
+        let (journal, _) = open(directory.path(), 0);
+        let mut writer = journal.writer().unwrap();
+        writer.accept(&message(1, "withdrawn", b"block")).unwrap();
+        writer.accept(&message(2, "finished", b"block")).unwrap();
+        writer.withdrawn(1).unwrap();
+        writer.finished(2).unwrap();
+        writer.sync().unwrap();
+        drop((writer, journal));
+        for _ in 0..2 {
+            let (_journal, recovered) = open(directory.path(), 1);
+            assert_eq!(ids(&recovered), [0; 0]);
+            let [(_, key)] = &recovered.recent[..] else {
+                panic!("{:?}", recovered.recent);
+            };
+            assert_eq!(key.borrow().call_id, b"finished");
+        }
+    }
+
+    #[test]
     fn a_journal_cut_anywhere_keeps_all_records_before_the_cut() {
         let (_directory, path, ends) = five();
         let bytes = std::fs::read(&path).unwrap();
