@@ -152,7 +152,7 @@ pub fn of_proxies_killed_at_any_moment_none_forgets_a_recipient(transport: Trans
     accepted.dedup();
     members.check(&accepted, &uris);
     let totals = members.totals();
-    println!(
+    eprintln!(
         "{kills} kills in {:?}: {} messages, {} recipients of theirs, {totals:?}; {resumed} messages \
          resumed, {lost} bytes lost that were not synced, {known} requests repeated by clients",
         start.elapsed(),
