@@ -27,6 +27,11 @@ impl fmt::Display for NotRestored {
 }
 
 impl Engine {
+    /// Gives no message a number up to this one.
+    pub fn skip_numbers(&self, last: u64) {
+        self.with(|held| held.set(NUMBER, held.get(NUMBER).max(last)));
+    }
+
     /// Takes up a message again from [`Ticket::record`](super::Ticket::record). `ended` are the
     /// recipients, by number, whose outcomes were told before. All others may have got the message
     /// already: they get it with the same Call-ID, and a 482 means that they had it. Gives the number

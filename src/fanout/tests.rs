@@ -373,6 +373,9 @@ fn a_message_taken_up_again_has_the_same_forks() {
     assert_eq!(endings(&again), [Ending::Delivered(482); 2]);
     assert_eq!(again.load().memory_used, 0);
     assert!(start(&again, &["sip:a@h"]) > number);
+    // One that stays in the journal keeps its number, too.
+    again.skip_numbers(number + 50);
+    assert_eq!(start(&again, &["sip:b@h"]), number + 51);
     let all = (0..3).map(|number| (number, Ending::Expired));
     assert_eq!(super::tests::engine().restore(&record, all), Ok(None));
 }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::control::Reason;
+use crate::fanout::journal::Figures;
 use crate::fanout::{Counter, Fanout, Load};
 use crate::server::Server;
 use std::time::SystemTime;
@@ -40,10 +41,37 @@ pub enum Figure {
     Refused(Reason),
     /// How much there is now.
     Now(Reading),
+    /// What the journal has done; 0 where none is kept.
+    Journal(JournalReading),
 }
 
 /// How a figure is read from what is under way.
 type Reading = fn(&Load) -> u64;
+
+/// How a figure is read from what the journal has done.
+type JournalReading = fn(&Figures) -> u64;
+
+/// What the journal has done, by name and meaning.
+const JOURNAL: [(&str, &str, JournalReading); 4] = [
+    (
+        "journal_stored",
+        "messages brought to the disk before their 202",
+        |figures| figures.stored,
+    ),
+    (
+        "journal_syncs",
+        "syncs of the journal, each for all that waited",
+        |figures| figures.syncs,
+    ),
+    ("journal_bytes", "bytes of the journal's files", |figures| {
+        figures.bytes
+    }),
+    (
+        "journal_unfinished",
+        "messages in the journal that are not finished",
+        |figures| figures.unfinished,
+    ),
+];
 
 /// What there is now, by name and meaning.
 const NOW: [(&str, &str, Reading); 5] = [
@@ -76,7 +104,10 @@ pub fn figures() -> impl Iterator<Item = (Figure, String, String)> {
     });
     let now = NOW.into_iter();
     let now = now.map(|(name, text, read)| (Figure::Now(read), name.to_owned(), text.to_owned()));
-    counts.chain(refused).chain(now)
+    let journal = JOURNAL.into_iter();
+    let journal =
+        journal.map(|(name, text, read)| (Figure::Journal(read), name.to_owned(), text.to_owned()));
+    counts.chain(refused).chain(now).chain(journal)
 }
 
 /// `refused_unknown_group` for `UnknownGroup`.
@@ -98,12 +129,17 @@ impl Figure {
             Self::Count(counter) => server.counters().get(counter),
             Self::Refused(reason) => server.counters().refused(reason),
             Self::Now(read) => read(&server.outbox().engine().load()),
+            Self::Journal(read) => server.outbox().journal_figures().map_or(0, |f| read(&f)),
         }
     }
 }
 
-/// Logs what a stop leaves undone: each message, and who has not got it.
+/// Logs what a stop leaves undone: each message, and who has not got it. The journal, if there is one,
+/// is told of all others.
 pub fn log_unfinished(server: &Server) {
+    if let Err(error) = server.outbox().keep_outcomes() {
+        log::error!("journal: {error}; who has got a message may get it once more");
+    }
     let engine = server.outbox().engine();
     for fanout in engine.fanouts() {
         let left = engine.remaining(fanout.message);

@@ -271,11 +271,11 @@ impl Worker {
         })
     }
 
-    /// Notes in the journal that nothing is left to do for a message that was stored.
+    /// Notes in the journal that a message was stored and then not answered.
     pub fn forget(&mut self, server: &Server, number: u64) {
         let id = server.outbox.journal_id(number);
         let forgotten = self.writer(server).and_then(|writer| {
-            let forgotten = writer.map(|writer| writer.finished(id));
+            let forgotten = writer.map(|writer| writer.withdrawn(id));
             forgotten.unwrap_or(Ok(()))
         });
         if let Err(error) = forgotten {

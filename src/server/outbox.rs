@@ -5,7 +5,7 @@ use crate::config::Settings;
 use crate::control::recent::{Arrival, RequestKey};
 use crate::control::{Accepted, Identifiers, Reason, RecentRequests, Refusal};
 use crate::fanout::journal::{
-    self, Journal, JournalError, Maintainer, Outcome, Unfinished, Writer,
+    self, Figures, Journal, JournalError, Maintainer, Outcome, Unfinished, Writer,
 };
 use crate::fanout::{Counters, Ending, Engine, RecentTable, Submission, Ticket, milliseconds};
 use std::collections::HashMap;
@@ -16,6 +16,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Seconds after which a client may try again when the journal could not be written.
 const RETRY_AFTER: u32 = 30;
+
+/// The bits of a journal's number that are the message's number in the queue.
+const LOW: u64 = u32::MAX as u64;
 
 /// The messages on their way, in memory that all workers share and, if the administrator wants
 /// that, on disk.
@@ -30,7 +33,8 @@ pub struct Outbox {
 #[derive(Debug)]
 struct Opened {
     journal: Journal,
-    /// What makes the numbers of this run unique among all runs: the second of its start.
+    /// What makes the numbers of this run unique among all runs whose messages are in the journal:
+    /// the second of its start, or more.
     run: u64,
     /// The journal's numbers of the messages that were taken up again.
     taken_up: HashMap<u64, u64>,
@@ -67,14 +71,26 @@ impl Outbox {
         let (journal, recovered) = Journal::open(directory, now).map_err(StartError::Journal)?;
         let mut taken_up = HashMap::new();
         let mut recipients = 0;
+        let mut run = milliseconds(now) / 1000;
         for message in &recovered.messages {
+            // Not given again as long as the message is in the journal, though it may not be sent.
+            self.engine.skip_numbers(message.id & LOW);
+            run = run.max((message.id >> 32) + 1);
             match self.take_up(message) {
                 Ok(Some((number, left))) => {
                     recipients += left;
                     taken_up.insert(number, message.id);
                 }
-                Ok(None) => {}
-                Err(why) => log::error!("journal: message {} is lost: {why}", message.id),
+                // A crash came between its last outcome and its end.
+                Ok(None) => journal
+                    .writer()
+                    .and_then(|mut writer| writer.finished(message.id))
+                    .map_err(StartError::Journal)?,
+                Err(why) => log::error!(
+                    "journal: message {} stays in {} and is not sent in this run: {why}",
+                    message.id & LOW,
+                    directory.display()
+                ),
             }
         }
         for (time, key) in &recovered.recent {
@@ -90,7 +106,6 @@ impl Outbox {
                  outcome is not known"
             );
         }
-        let run = milliseconds(now) / 1000;
         let _ = self.journal.set(Opened {
             journal,
             run,
@@ -137,13 +152,39 @@ impl Outbox {
         opened.map(|opened| opened.journal.maintainer()).transpose()
     }
 
+    /// Brings to the disk all outcomes that there are, told or not, and the ends of messages without
+    /// any left. To be done when all other processes have ended.
+    pub fn keep_outcomes(&self) -> Result<(), JournalError> {
+        let Some(mut writer) = self.writer()? else {
+            return Ok(());
+        };
+        for fanout in self.engine.fanouts() {
+            let id = self.journal_id(fanout.message);
+            let endings = self.engine.endings(fanout.message);
+            if endings.len() == fanout.recipients as usize {
+                writer.finished(id)?;
+            } else if !endings.is_empty() {
+                let outcomes = endings
+                    .into_iter()
+                    .map(|(number, ending)| outcome(number, ending));
+                writer.outcomes(id, &outcomes.collect::<Vec<_>>())?;
+            }
+        }
+        writer.sync()
+    }
+
+    /// What the journal has done, if there is one.
+    pub fn journal_figures(&self) -> Option<Figures> {
+        self.journal.get().map(|opened| opened.journal.figures())
+    }
+
     /// The journal's number of the message with this number in the queue.
     pub fn journal_id(&self, number: u64) -> u64 {
         let Some(opened) = self.journal.get() else {
             return number;
         };
         let taken_up = opened.taken_up.get(&number).copied();
-        taken_up.unwrap_or(opened.run << 32 | number & u64::from(u32::MAX))
+        taken_up.unwrap_or(opened.run << 32 | number & LOW)
     }
 
     /// Brings a message to the disk, before its 202.

@@ -18,6 +18,7 @@ mod breadth;
 mod charging;
 mod database;
 mod digest;
+mod durability;
 mod fanout_breadth;
 mod fanout_budgets;
 mod fanout_connection;
@@ -321,6 +322,14 @@ both {
         a_list_adds_to_the_members_with_union,
         a_list_inside_an_opaque_body_is_refused,
     }
+    durability::{
+        a_202_comes_when_the_message_is_on_the_disk,
+        a_run_without_trouble_leaves_an_empty_journal,
+        a_killed_proxy_goes_on_and_knows_its_client_again,
+        an_orderly_stop_names_the_rest_and_the_next_start_sends_it,
+        without_a_journal_a_stop_names_what_is_lost,
+        a_damaged_journal_is_kept_aside_and_costs_only_what_was_hit,
+    }
     hostile::{
         broken_messages_do_no_harm,
         tortuous_but_legal_messages_are_served,
@@ -328,6 +337,7 @@ both {
     }
 }
 udp {
+    durability::{ of_proxies_killed_at_any_moment_none_forgets_a_recipient }
     hostile::{ bytes_before_a_request_change_nothing }
     answers::{ t112_a_content_length_beyond_the_datagram_is_refused }
     steps::{ an_answer_of_the_script_is_repeated_for_repetitions }
@@ -339,6 +349,7 @@ udp {
     }
 }
 tcp {
+    durability::{ a_full_disk_is_answered_503 }
     list_choices::{ t83_a_list_of_more_than_64_kib_is_too_long }
     fanout_connection::{
         no_copy_is_lost_while_the_connection_is_made,

@@ -258,7 +258,7 @@ fn pair() -> Option<(UdpSocket, TcpListener)> {
 }
 
 /// A burst of forks must not be lost in the test's own socket: that would be a retransmission to explain.
-fn grow_receive_buffer(socket: &UdpSocket) {
+pub fn grow_receive_buffer(socket: &UdpSocket) {
     use std::os::fd::AsRawFd;
     let size: libc::c_int = 4 << 20;
     // SAFETY: the option's value is read from `size`, which outlives the call.

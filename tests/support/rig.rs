@@ -6,7 +6,7 @@ use super::client::{Client, TRUSTED, Transport};
 use super::core::Core;
 use super::flow;
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::process::CommandExt;
@@ -190,7 +190,7 @@ impl Setup {
     #[track_caller]
     pub fn start_on_what_is_there(self) -> Rig {
         for _ in 0..10 {
-            let (mut kamailio, address, port) = self.spawn();
+            let (mut kamailio, address, place) = self.spawn();
             match ready(&mut kamailio, address) {
                 Ok(()) => {
                     let route = format!("<{};lr>", self.next_hop());
@@ -206,7 +206,7 @@ impl Setup {
                         trusted_next_hop,
                         kamailio: Some(kamailio),
                         folder: self.folder,
-                        _port: port,
+                        place,
                     };
                     rig.wait_until_complete();
                     return rig;
@@ -228,7 +228,7 @@ impl Setup {
     /// Starts Kamailio, which has to give up by itself; returns its exit status and its log.
     #[track_caller]
     pub fn fails_to_start(&self) -> (ExitStatus, String) {
-        let (mut kamailio, _, _port) = self.spawn();
+        let (mut kamailio, _, _place) = self.spawn();
         let status = wait(&mut kamailio, PATIENCE);
         stop(&mut kamailio);
         let log = read_log(self.folder.path());
@@ -240,7 +240,7 @@ impl Setup {
         }
     }
 
-    fn spawn(&self) -> (Child, SocketAddr, Port) {
+    fn spawn(&self) -> (Child, SocketAddr, Place) {
         let port = Port::reserve();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.number));
         let mut defines = self.defines.clone();
@@ -262,7 +262,7 @@ impl Setup {
                 path
             }
         };
-        let log = File::create(self.folder.path().join("kamailio.log")).expect("a log file");
+        File::create(self.folder.path().join("kamailio.log")).expect("a log file");
         let mut command = match self.run_by.split_first() {
             None => Command::new(kamailio()),
             Some((program, arguments)) => {
@@ -282,27 +282,58 @@ impl Setup {
             command.arg("-A").arg(format!("{name}={value}"));
         }
         command.args(&self.arguments);
-        command
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a second handle"))
-            .stderr(log);
-        // A group of its own: Kamailio signals its whole group when it ends, and so do we.
-        command.process_group(0);
-        // SAFETY: prctl is a plain system call, allowed between fork and exec. Should the tests be killed,
-        // Kamailio ends as well.
-        unsafe {
-            command.pre_exec(|| {
-                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
-                Ok(())
-            });
-        }
-        match command.spawn() {
-            Ok(child) => (child, address, port),
-            Err(error) => panic!(
-                "{}: {error}. Install Debian's kamailio package or set CIMF_KAMAILIO.",
-                kamailio().display()
-            ),
-        }
+        let line = [command.get_program()]
+            .into_iter()
+            .chain(command.get_args());
+        let line: Vec<_> = line.map(OsStr::to_owned).collect();
+        let child = launch(&line, self.folder.path());
+        (
+            child,
+            address,
+            Place {
+                line,
+                log_from: 0,
+                _port: port,
+            },
+        )
+    }
+}
+
+/// What it takes to start the same Kamailio again at the same address.
+struct Place {
+    line: Vec<OsString>,
+    /// Where in the log the present run starts.
+    log_from: usize,
+    _port: Port,
+}
+
+/// Starts Kamailio; its log grows.
+fn launch(line: &[OsString], folder: &Path) -> Child {
+    let mut options = File::options();
+    let log = options.append(true).open(folder.join("kamailio.log"));
+    let log = log.expect("the log file");
+    let mut command = Command::new(&line[0]);
+    command
+        .args(&line[1..])
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a second handle"))
+        .stderr(log);
+    // A group of its own: Kamailio signals its whole group when it ends, and so do we.
+    command.process_group(0);
+    // SAFETY: prctl is a plain system call, allowed between fork and exec. Should the tests be killed,
+    // Kamailio ends as well.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+            Ok(())
+        });
+    }
+    match command.spawn() {
+        Ok(child) => child,
+        Err(error) => panic!(
+            "{}: {error}. Install Debian's kamailio package or set CIMF_KAMAILIO.",
+            line[0].display()
+        ),
     }
 }
 
@@ -316,7 +347,7 @@ pub struct Rig {
     pub trusted_next_hop: bool,
     kamailio: Option<Child>,
     folder: TempDir,
-    _port: Port,
+    place: Place,
 }
 
 impl Rig {
@@ -422,6 +453,11 @@ impl Rig {
         .unwrap_or_else(|| panic!("the log does not say {words:?} within {PATIENCE:?}"))
     }
 
+    /// The log since Kamailio was started again.
+    pub fn log_of_this_run(&self) -> String {
+        self.log()[self.place.log_from..].to_owned()
+    }
+
     /// Waits until tm holds at most `count` transactions. It forgets each `wt_timer` after its end.
     #[track_caller]
     pub fn wait_until_tm_holds_at_most(&self, count: u64) {
@@ -474,6 +510,35 @@ impl Rig {
         }
     }
 
+    /// The main process of Kamailio, whose number is that of the whole group.
+    #[track_caller]
+    pub fn main_process(&self) -> i32 {
+        let kamailio = self.kamailio.as_ref().expect("a running Kamailio");
+        kamailio.id().try_into().expect("a process number")
+    }
+
+    /// Waits until Kamailio's main process has ended, however it did.
+    #[track_caller]
+    pub fn has_ended(&mut self) -> ExitStatus {
+        let mut kamailio = self.kamailio.take().expect("a running Kamailio");
+        let status = wait(&mut kamailio, PATIENCE);
+        status.unwrap_or_else(|| panic!("Kamailio runs on for {PATIENCE:?}"))
+    }
+
+    /// Starts the same Kamailio again, at the same address and with the same files.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        assert!(self.kamailio.is_none(), "it runs");
+        self.place.log_from = self.log().len();
+        let mut kamailio = launch(&self.place.line, self.folder.path());
+        let ready = ready(&mut kamailio, self.address);
+        self.kamailio = Some(kamailio);
+        if let Err(reason) = ready {
+            panic!("Kamailio does not answer after it was started again: {reason}");
+        }
+        self.wait_until_complete();
+    }
+
     /// Fails if Kamailio ended by itself or its log tells of a crash.
     #[track_caller]
     pub fn assert_healthy(&mut self) {
@@ -489,7 +554,11 @@ impl Rig {
             "BUG",
             "segfault",
         ] {
-            if let Some(line) = self.log().lines().find(|line| line.contains(sign)) {
+            let log = self.log();
+            if let Some(line) = log[self.place.log_from..]
+                .lines()
+                .find(|line| line.contains(sign))
+            {
                 panic!("the log tells of a failure: {line}");
             }
         }

@@ -51,6 +51,12 @@ pub enum Entry<'a> {
         /// The message.
         id: u64,
     },
+    /// A message was written, but not answered 202 after all: nothing is left to do for it, and its
+    /// retransmissions are new.
+    Withdrawn {
+        /// The message.
+        id: u64,
+    },
     /// The transaction of a message that is finished: its retransmissions are still to be known.
     Recent {
         /// When the message arrived, in milliseconds of Unix time.
@@ -68,6 +74,7 @@ impl Entry<'_> {
             Self::Outcomes { .. } => 2,
             Self::Finished { .. } => 3,
             Self::Recent { .. } => 4,
+            Self::Withdrawn { .. } => 5,
         }
     }
 
@@ -90,7 +97,7 @@ impl Entry<'_> {
                     put(&mut out, &outcome.code.to_le_bytes());
                 }
             }
-            Self::Finished { id } => put(&mut out, &id.to_le_bytes()),
+            Self::Finished { id } | Self::Withdrawn { id } => put(&mut out, &id.to_le_bytes()),
             Self::Recent { time, key } => {
                 put(&mut out, &time.to_le_bytes());
                 put_key(&mut out, key);
@@ -105,7 +112,10 @@ impl<'a> Entry<'a> {
     pub fn block(&self) -> &'a [u8] {
         match self {
             Self::Accepted(accepted) => accepted.block,
-            Self::Outcomes { .. } | Self::Finished { .. } | Self::Recent { .. } => &[],
+            Self::Outcomes { .. }
+            | Self::Finished { .. }
+            | Self::Withdrawn { .. }
+            | Self::Recent { .. } => &[],
         }
     }
 
@@ -128,6 +138,7 @@ impl<'a> Entry<'a> {
                 outcomes: rest.outcomes()?,
             },
             3 => Self::Finished { id: rest.u64()? },
+            5 => Self::Withdrawn { id: rest.u64()? },
             4 => Self::Recent {
                 time: rest.u64()?,
                 key: rest.key()?,
@@ -227,6 +238,7 @@ mod tests {
                 Entry::Accepted(Accepted { id, time, expiry, key, block: &texts.3 }),
                 Entry::Outcomes { id, outcomes: outcomes.collect() },
                 Entry::Finished { id },
+                Entry::Withdrawn { id },
                 Entry::Recent { time, key },
             ];
             for entry in entries {

@@ -103,6 +103,8 @@ impl Maintainer {
             self.delete_finished(now)?;
         }
         self.make_spare()?;
+        let bytes = self.segments.values().map(|segment| segment.read).sum();
+        self.shared.note_size(bytes, self.live.len() as u64);
         synced
     }
 
@@ -213,7 +215,7 @@ impl Maintainer {
                     self.remember(*id, live);
                 }
             }
-            Entry::Finished { id } => {
+            Entry::Finished { id } | Entry::Withdrawn { id } => {
                 if let Some(live) = self.forget(*id)
                     && live.copy != Copying::No
                 {

@@ -82,9 +82,12 @@ struct Ledger {
     /// Transactions from this time on are recent.
     recent_from: u64,
     recent: BTreeSet<(u64, TransactionKey)>,
+    /// The transactions of messages, as those may be withdrawn.
+    arrived: BTreeMap<u64, (u64, TransactionKey)>,
     accepted: BTreeMap<u64, Unfinished>,
     outcomes: BTreeMap<u64, BTreeMap<u32, Outcome>>,
     finished: HashSet<u64>,
+    withdrawn: HashSet<u64>,
 }
 
 impl Ledger {
@@ -96,16 +99,21 @@ impl Ledger {
         Self {
             recent_from,
             recent: BTreeSet::new(),
+            arrived: BTreeMap::new(),
             accepted: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             finished: HashSet::new(),
+            withdrawn: HashSet::new(),
         }
     }
 
     fn note(&mut self, entry: Entry<'_>) {
         match entry {
             Entry::Accepted(accepted) => {
-                self.note_recent(accepted.time, &accepted.key);
+                if self.is_recent(accepted.time) && !self.withdrawn.contains(&accepted.id) {
+                    let arrived = (accepted.time, (&accepted.key).into());
+                    self.arrived.insert(accepted.id, arrived);
+                }
                 if !self.finished.contains(&accepted.id) {
                     self.accepted.insert(accepted.id, (&accepted).into());
                 }
@@ -116,19 +124,28 @@ impl Ledger {
                     known.extend(outcomes.into_iter().map(|one| (one.recipient, one)));
                 }
             }
-            Entry::Finished { id } => {
-                self.finished.insert(id);
-                self.accepted.remove(&id);
-                self.outcomes.remove(&id);
+            Entry::Finished { id } => self.finish(id),
+            Entry::Withdrawn { id } => {
+                self.withdrawn.insert(id);
+                self.arrived.remove(&id);
+                self.finish(id);
             }
-            Entry::Recent { time, key } => self.note_recent(time, &key),
+            Entry::Recent { time, key } => {
+                if self.is_recent(time) {
+                    self.recent.insert((time, (&key).into()));
+                }
+            }
         }
     }
 
-    fn note_recent(&mut self, time: u64, key: &RequestKey<'_>) {
-        if time >= self.recent_from {
-            self.recent.insert((time, key.into()));
-        }
+    fn finish(&mut self, id: u64) {
+        self.finished.insert(id);
+        self.accepted.remove(&id);
+        self.outcomes.remove(&id);
+    }
+
+    fn is_recent(&self, time: u64) -> bool {
+        time >= self.recent_from
     }
 
     fn close(mut self) -> Recovered {
@@ -137,6 +154,7 @@ impl Ledger {
             message.outcomes = outcomes.into_values().collect();
             message
         });
+        self.recent.extend(self.arrived.into_values());
         Recovered {
             messages: messages.collect(),
             recent: self.recent.into_iter().collect(),
@@ -523,6 +541,28 @@ mod tests {
                     code: 200
                 }]
             );
+        }
+    }
+
+    #[test]
+    fn of_a_withdrawn_message_not_even_its_transaction_is_known() {
+        // Its client was not answered: what it sends again is new.
+        let directory = tempfile::tempdir().unwrap();
+        let (journal, _) = open(directory.path(), 0);
+        let mut writer = journal.writer().unwrap();
+        writer.accept(&message(1, "withdrawn", b"block")).unwrap();
+        writer.accept(&message(2, "finished", b"block")).unwrap();
+        writer.withdrawn(1).unwrap();
+        writer.finished(2).unwrap();
+        writer.sync().unwrap();
+        drop((writer, journal));
+        for _ in 0..2 {
+            let (_journal, recovered) = open(directory.path(), 1);
+            assert_eq!(ids(&recovered), [0; 0]);
+            let [(_, key)] = &recovered.recent[..] else {
+                panic!("{:?}", recovered.recent);
+            };
+            assert_eq!(key.borrow().call_id, b"finished");
         }
     }
 

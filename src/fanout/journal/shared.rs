@@ -52,6 +52,9 @@ mod word {
     pub const SYNCS: usize = 8;
     pub const COMMITS: usize = 9;
     pub const LONGEST_WAIT: usize = 10;
+    pub const BYTES: usize = 11;
+    pub const UNFINISHED: usize = 12;
+    pub const STORED: usize = 13;
     pub const GIVEN_UP: usize = 16;
     pub const ENDS: usize = GIVEN_UP + super::GIVEN_UP;
     pub const ALL: usize = ENDS + super::ROUNDS;
@@ -224,6 +227,11 @@ impl Shared {
         self.word(word::SYNCS).fetch_add(1, SeqCst);
     }
 
+    /// Notes that an accepted message is on disk.
+    pub fn count_stored(&self) {
+        self.word(word::STORED).fetch_add(1, SeqCst);
+    }
+
     /// How many rounds of syncing have ended.
     pub fn rounds(&self) -> u64 {
         self.word(word::ROUNDS).load(SeqCst)
@@ -250,12 +258,21 @@ impl Shared {
         self.word(word::LONGEST_WAIT).fetch_max(waited, SeqCst);
     }
 
+    /// Notes how large the journal is. For the maintainer only.
+    pub fn note_size(&self, bytes: u64, unfinished: u64) {
+        self.word(word::BYTES).store(bytes, SeqCst);
+        self.word(word::UNFINISHED).store(unfinished, SeqCst);
+    }
+
     pub fn figures(&self) -> Figures {
         Figures {
+            stored: self.word(word::STORED).load(SeqCst),
             commits: self.word(word::COMMITS).load(SeqCst),
             syncs: self.word(word::SYNCS).load(SeqCst),
             longest_wait: self.word(word::LONGEST_WAIT).load(SeqCst),
             synced: self.synced(),
+            bytes: self.word(word::BYTES).load(SeqCst),
+            unfinished: self.word(word::UNFINISHED).load(SeqCst),
         }
     }
 }
@@ -263,6 +280,8 @@ impl Shared {
 /// What a journal has done since the proxy started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Figures {
+    /// Accepted messages that were brought to the disk.
+    pub stored: u64,
     /// Records of which somebody waited until they were on disk.
     pub commits: u64,
     /// Syncs of a segment.
@@ -271,4 +290,8 @@ pub struct Figures {
     pub longest_wait: u64,
     /// How far all is on disk.
     pub synced: Position,
+    /// Bytes of all segments, as of the last call of the maintainer.
+    pub bytes: u64,
+    /// Messages that were not finished then.
+    pub unfinished: u64,
 }

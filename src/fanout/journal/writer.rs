@@ -54,9 +54,11 @@ impl Writer {
     pub fn accept(&mut self, accepted: &Accepted<'_>) -> Result<(), JournalError> {
         let position = self.write(&Entry::Accepted(*accepted))?;
         let synced = self.sync_to(position);
-        if synced.is_err() {
+        if synced.is_ok() {
+            self.shared.count_stored();
+        } else {
             // It may reach the disk all the same. A failure of this is logged where it happens.
-            let _ = self.finished(accepted.id);
+            let _ = self.withdrawn(accepted.id);
         }
         synced
     }
@@ -70,6 +72,11 @@ impl Writer {
     /// Writes that nothing is left to do for a message; it reaches the disk with the next sync.
     pub fn finished(&mut self, id: u64) -> Result<(), JournalError> {
         self.write(&Entry::Finished { id }).map(drop)
+    }
+
+    /// Writes that a message was not answered 202 after all; it reaches the disk with the next sync.
+    pub fn withdrawn(&mut self, id: u64) -> Result<(), JournalError> {
+        self.write(&Entry::Withdrawn { id }).map(drop)
     }
 
     pub(super) fn write(&mut self, entry: &Entry<'_>) -> Result<Position, JournalError> {

@@ -1,0 +1,175 @@
+//! Proxies that are killed at random moments of running fan-outs, and lose what was not synced.
+
+use super::frozen::{self, Loss};
+use super::members::Members;
+use super::{durable, left};
+use crate::support::client::{Client, Transport};
+use crate::support::flow::{Request, unique};
+use crate::support::rig::{ANN, Rig, until};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const GROUP: &str = "sip:many@im.home1.net";
+const SENDERS: usize = 4;
+/// How often a sender looks whether the proxy has been stopped.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What one sender has seen.
+struct Sent {
+    client: Client,
+    /// The texts of messages that were answered 202.
+    accepted: Vec<String>,
+    /// The last message that was answered, and the one that was not.
+    last: Option<Request>,
+    open: Option<Request>,
+}
+
+fn request(client: &Client) -> Request {
+    let text = unique();
+    let mut request = Request::another(client)
+        .group(GROUP)
+        .set("Content-Length", &text.len().to_string());
+    request.body = text.into_bytes();
+    request
+}
+
+fn text(request: &Request) -> String {
+    String::from_utf8_lossy(&request.body).into_owned()
+}
+
+/// Sends until the proxy is stopped, and takes what it has answered until then.
+fn send(rig: &Rig, stopped: &AtomicBool) -> Sent {
+    let mut sent = Sent {
+        client: rig.client(),
+        accepted: Vec::new(),
+        last: None,
+        open: None,
+    };
+    loop {
+        let client = &mut sent.client;
+        let request = request(client);
+        client.send(&request.bytes());
+        let answer = loop {
+            let is_over = stopped.load(Ordering::SeqCst);
+            match client.receive_within(LOOK) {
+                Some(answer) => break Some(answer),
+                None if is_over => break None,
+                None => {}
+            }
+        };
+        let Some(answer) = answer else {
+            sent.open = Some(request);
+            return sent;
+        };
+        assert_eq!(answer.status(), 202, "{answer}");
+        sent.accepted.push(text(&request));
+        sent.last = Some(request);
+        std::thread::sleep(Duration::from_millis(3));
+    }
+}
+
+/// A small generator, so that a run can be repeated but for the clock.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// Issue 4: however often it is killed, and whatever was not synced is lost: no recipient of any 202 is
+/// missing, and none gets a message under a second Call-ID, From tag or CSeq. Ten times; `CIMF_KILLS` says
+/// how often otherwise.
+pub fn of_proxies_killed_at_any_moment_none_forgets_a_recipient(transport: Transport) {
+    let kills = std::env::var("CIMF_KILLS").map_or(10, |text| text.parse().expect("a number"));
+    let members = Members::start();
+    let names = ["silent1", "silent2", "slow1", "slow2", "slow3", "slow4"];
+    let quick = (0..24).map(|number| format!("m{number}"));
+    let uris: Vec<String> = names.into_iter().map(str::to_owned).chain(quick).collect();
+    let uris: Vec<String> = uris
+        .iter()
+        .map(|user| format!("sip:{user}@home1.net"))
+        .collect();
+    let mut group = vec![ANN];
+    group.extend(uris.iter().map(String::as_str));
+    let (setup, directory) = durable(transport);
+    let next_hop = format!("sip:127.0.0.1:{}", members.port);
+    let mut rig = setup
+        .group(GROUP, &group)
+        .text("CORE_ROUTE", &next_hop)
+        .number("CHILDREN", SENDERS as i64)
+        .number("TM_FR_TIMER", 1000)
+        // A silent member would hold up all that follows to him.
+        .number("TARGET_ORDER", 0)
+        .start();
+    let mut dice = Dice(2026);
+    let mut accepted: Vec<String> = Vec::new();
+    let (mut lost, mut resumed, mut known) = (0, 0, 0);
+    let start = Instant::now();
+    for round in 0..kills {
+        let stopped = AtomicBool::new(false);
+        let sent: Vec<Sent> = std::thread::scope(|scope| {
+            let senders: Vec<_> = (0..SENDERS)
+                .map(|_| scope.spawn(|| send(&rig, &stopped)))
+                .collect();
+            std::thread::sleep(Duration::from_micros(dice.roll(400_000)));
+            frozen::freeze(&rig);
+            stopped.store(true, Ordering::SeqCst);
+            let sent = senders
+                .into_iter()
+                .map(|sender| sender.join().expect("a sender"));
+            sent.collect()
+        });
+        let synced = frozen::synced(&rig, &directory);
+        frozen::kill(&mut rig);
+        let loss = [Loss::Cut, Loss::Zeros, Loss::Garbage][round % 3];
+        lost += frozen::lose(&directory, synced, loss);
+        rig.start_again();
+        let taken_up = rig.log_of_this_run();
+        let taken_up = taken_up.split_once(" messages of the last run go on");
+        let count = taken_up.and_then(|(before, _)| before.rsplit(' ').next()?.parse::<u64>().ok());
+        resumed += count.unwrap_or(0);
+        // The clients repeat themselves, whether they were answered or not.
+        for mut sent in sent {
+            accepted.extend(sent.accepted);
+            for request in [sent.last, sent.open].into_iter().flatten() {
+                let answer = sent.client.ask(&request);
+                assert_eq!(answer.status(), 202, "round {round}: {answer}");
+                accepted.push(text(&request));
+                known += 1;
+            }
+        }
+        if round % 2 == 0 {
+            drain(&rig);
+        }
+    }
+    drain(&rig);
+    accepted.sort();
+    accepted.dedup();
+    members.check(&accepted, &uris);
+    let totals = members.totals();
+    eprintln!(
+        "{kills} kills in {:?}: {} messages, {} recipients of theirs, {totals:?}; {resumed} messages \
+         resumed, {lost} bytes lost that were not synced, {known} requests repeated by clients",
+        start.elapsed(),
+        accepted.len(),
+        accepted.len() * uris.len(),
+    );
+    assert!(resumed > 0 && totals.again > 0, "nothing was under way");
+    rig.stop();
+    assert_eq!(left(&directory).messages, []);
+}
+
+/// Waits until nothing is under way.
+#[track_caller]
+fn drain(rig: &Rig) {
+    let is_done = || {
+        let idle = ["messages", "waiting", "journal_unfinished"];
+        idle.iter().all(|name| rig.counter(name) == 0).then_some(())
+    };
+    until(is_done).expect("an end of what is under way");
+}
