@@ -137,6 +137,20 @@ fn t39_an_allowed_wish_hides_the_sender_and_keeps_his_identity_in_the_domain() {
 }
 
 #[test]
+fn credentials_that_name_the_sender_go_on_only_if_he_is_named() {
+    // I-6 before U-10: cores take P-Asserted-Identity out on the way to a member, not Authorization.
+    const CREDENTIALS: &str = "Digest username=\"ann\", realm=\"home2.net\"";
+    for name in ["Authorization", "Proxy-Authorization"] {
+        let named = format!("{FROM_ANN}{name}: {CREDENTIALS}\r\n");
+        let text = fork(&accepted(decide(&policy(), true, &named, "")));
+        assert!(text.contains(CREDENTIALS), "{text}");
+        let anonymous = format!("{named}Privacy: id\r\n");
+        let text = fork(&accepted(decide(&policy(), true, &anonymous, "")));
+        assert!(!text.contains(name), "{text}");
+    }
+}
+
+#[test]
 fn t39_outside_the_domain_nothing_tells_of_the_sender() {
     let policy = Policy {
         trusted_next_hop: false,

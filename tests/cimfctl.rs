@@ -324,6 +324,17 @@ fn the_files_get_the_folders_owner_and_nobody_else_reads_them() {
 }
 
 #[test]
+fn the_database_may_be_named_as_the_proxys_parameter_names_it() {
+    let rig = Rig::with_hikers();
+    let url = format!("sqlite://{}", rig.db.display());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cimfctl"));
+    let output = command.args(["--db", &url, "group", "list"]).output();
+    let output = output.unwrap();
+    assert_eq!(text(&output.stderr), "");
+    assert!(text(&output.stdout).contains(HIKERS));
+}
+
+#[test]
 fn a_database_that_cannot_be_used_is_named_with_what_to_do() {
     let rig = Rig::empty();
     let db = rig.db.display().to_string();

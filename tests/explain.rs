@@ -397,6 +397,13 @@ fn the_flows_are_explained_with_every_message_that_goes_out() {
             text.contains("Message 1 in full") && !text.contains("Message 2"),
             "{text}"
         );
+        // What a member sees besides is named, as it is not in the text.
+        for added in ["Via", "User-Agent", "Max-Breadth"] {
+            assert!(
+                text.split_once("the proxy").unwrap().1.contains(added),
+                "{text}"
+            );
+        }
     }
     let text = rig.explain(ANONYMOUS_FLOW, &[], &[]);
     assert!(

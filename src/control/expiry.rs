@@ -21,6 +21,10 @@ pub fn lifetime(request: &Request<'_>, now: SystemTime) -> Result<Lifetime, Malf
         return Ok(Lifetime::Valid(None));
     };
     let expires = decimal("Expires", expires, u32::MAX)?;
+    // Who is told 202 relies on an attempt, and nothing is sent once the time has come.
+    if expires == 0 {
+        return Ok(Lifetime::Expired);
+    }
     let end = |start: SystemTime| start.checked_add(Duration::from_secs(u64::from(expires)));
     let Some(date) = request.single(HeaderName::Date)? else {
         return Ok(Lifetime::NeedsDate(end(now)));
@@ -29,7 +33,7 @@ pub fn lifetime(request: &Request<'_>, now: SystemTime) -> Result<Lifetime, Malf
     let text = std::str::from_utf8(date).map_err(|_| malformed)?;
     let date = httpdate::parse_http_date(text).map_err(|_| malformed)?;
     let end = end(date);
-    if end.is_some_and(|end| end < now) {
+    if end.is_some_and(|end| end <= now) {
         return Ok(Lifetime::Expired);
     }
     Ok(Lifetime::Valid(end))
@@ -62,13 +66,21 @@ mod tests {
         for (headers, wanted) in [
             ("", Lifetime::Valid(None)),
             ("Date: nonsense\r\n", Lifetime::Valid(None)),
-            ("Expires: 0\r\n", Lifetime::NeedsDate(Some(now))),
+            ("Expires: 0\r\n", Lifetime::Expired),
             (
-                "Expires: 60\r\nDate: Sun, 22 Nov 2026 15:59:00 GMT\r\n",
-                Lifetime::Valid(Some(now)),
+                "Expires: 0\r\nDate: Sun, 22 Nov 2026 16:01:00 GMT\r\n",
+                Lifetime::Expired,
             ),
             (
-                "Expires: 59\r\nDate: Sun, 22 Nov 2026 15:59:00 GMT\r\n",
+                "Expires: 1\r\n",
+                Lifetime::NeedsDate(Some(now + Duration::from_secs(1))),
+            ),
+            (
+                "Expires: 61\r\nDate: Sun, 22 Nov 2026 15:59:00 GMT\r\n",
+                Lifetime::Valid(Some(now + Duration::from_secs(1))),
+            ),
+            (
+                "Expires: 60\r\nDate: Sun, 22 Nov 2026 15:59:00 GMT\r\n",
                 Lifetime::Expired,
             ),
         ] {

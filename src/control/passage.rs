@@ -11,6 +11,8 @@ use super::trust::Source;
 use crate::sip::message::Header;
 use crate::sip::{HeaderName, Malformed, NameAddr, Request, credentials};
 
+const NAMES_ORIGINATOR: &str = "tells who the originator is, who stays anonymous (I-6)";
+
 /// The way of one message from where it came to the next hop.
 pub(super) struct Passage<'a, 'o> {
     pub policy: &'a Policy,
@@ -71,13 +73,12 @@ impl<'a, 'o> Passage<'a, 'o> {
             },
             HeaderName::Authorization | HeaderName::ProxyAuthorization => {
                 match self.takes_credentials(header) {
+                    true if self.anonymous => Some(NAMES_ORIGINATOR),
                     true => None,
                     false => Some("credentials for us, or for a core that is not trusted (U-10)"),
                 }
             }
-            name if self.anonymous && tells_of_originator(name) => {
-                Some("tells who the originator is, who stays anonymous (I-6)")
-            }
+            name if self.anonymous && tells_of_originator(name) => Some(NAMES_ORIGINATOR),
             HeaderName::Other if preferences::is_copied(header, self.policy) => None,
             _ => obstacle(header, &self.policy.copy_headers),
         }

@@ -93,7 +93,10 @@ impl Recognised<'_> {
             return Ok(Decision::Repeated);
         };
         let target = find_target(&address, policy, world.groups, observer)?;
-        check_require(&essentials, target.as_ref(), policy, observer)?;
+        // Hidden, a service that needs an option tag is told from no other address (A.1).
+        if !policy.hide_groups {
+            check_require(&essentials, target.as_ref(), policy, observer)?;
+        }
         let (request, from) = (&self.request, &essentials.from);
         let sender = authenticate(request, from, policy, source, observer)?;
         let identity = &sender.identity;
@@ -107,6 +110,9 @@ impl Recognised<'_> {
             now: world.now,
         };
         let (target, permissions) = check_authority(target, &asker, policy, observer)?;
+        if policy.hide_groups {
+            check_require(&essentials, Some(&target), policy, observer)?;
+        }
         let anonymous = check_privacy(request, from, policy, &permissions, observer)?;
         let lifetime = check_content(request, world.now, observer)?;
         let listing = Listing {

@@ -280,6 +280,7 @@ both {
         t105_a_disposition_notification_is_not_exploded,
     }
     preferences::{
+        a_hidden_service_asks_strangers_for_no_option_tag,
         preferences_are_copied_on_request,
         t63_the_option_tag_is_insisted_on_where_it_is_configured,
     }

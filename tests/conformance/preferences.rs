@@ -39,3 +39,21 @@ pub fn t63_the_option_tag_is_insisted_on_where_it_is_configured(transport: Trans
     let to_group = Request::another(&client);
     sent(&rig, &mut client, &to_group, 2);
 }
+
+/// A.1, U-3: with `hide_groups=1` a stranger gets the same answer from a service that needs the option
+/// tag as from an address that is nobody's; who may use the service is told what it needs.
+pub fn a_hidden_service_asks_strangers_for_no_option_tag(transport: Transport) {
+    let setup = Setup::new(transport).number("STRICT_REQUIRE", 1);
+    let rig = start(setup.number("HIDE_GROUPS", 1));
+    let mut client = rig.client();
+    let list = list(&entries(&[BOB]));
+    let mine = message(&client, &[TEXT, &list]).without("Require");
+    let response = refused(&rig, &mut client, &mine, 421);
+    assert_eq!(response.one("Require"), "recipient-list-message");
+    let stranger = message(&client, &[TEXT, &list]).sender("sip:eve@home3.net");
+    let known = refused(&rig, &mut client, &stranger.without("Require"), 403);
+    let stranger = message(&client, &[TEXT, &list]).sender("sip:eve@home3.net");
+    let nobodys = stranger.group("sip:nobody@im.home1.net").without("Require");
+    let unknown = refused(&rig, &mut client, &nobodys, 403);
+    assert_eq!(known.one("Warning"), unknown.one("Warning"));
+}

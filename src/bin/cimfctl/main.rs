@@ -41,8 +41,8 @@ use std::process::ExitCode;
   cimfctl check"
 )]
 struct Cli {
-    /// The database, as in the proxy's parameter db_url (without sqlite://)
-    #[arg(long, global = true, value_name = "FILE", default_value = default_database())]
+    /// The database: its file, or what the proxy's parameter db_url says
+    #[arg(long, global = true, value_name = "FILE", default_value = default_database(), value_parser = database)]
     db: PathBuf,
     /// The most members a group may have, as in the proxy's parameter max_members
     #[arg(long, global = true, value_name = "N", default_value_t = Settings::new().max_members, value_parser = max_members)]
@@ -83,6 +83,14 @@ fn default_database() -> &'static str {
     let found = parameters.find(|parameter| parameter.name == "db_url");
     let path = found.and_then(|parameter| parameter.default.strip_prefix("sqlite://"));
     path.unwrap_or_default()
+}
+
+/// A file as it is named, and `db_url` as it stands in the proxy's configuration.
+fn database(value: &str) -> Result<PathBuf, String> {
+    match value.strip_prefix("sqlite://").unwrap_or(value) {
+        "" => Err("expected a file, such as /var/lib/cimf/cimf.db".to_owned()),
+        path => Ok(path.into()),
+    }
 }
 
 fn max_members(value: &str) -> Result<u32, String> {
