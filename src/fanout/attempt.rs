@@ -13,10 +13,11 @@ use super::lock::Held;
 use super::recipient::{self, Ending, Place};
 use super::turns::leave_lists;
 use crate::control::{Fork, Shared};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 /// Milliseconds for which nothing is sent after the proxy had no memory, unless some comes free.
-const PAUSE: u64 = 1_000;
+pub(super) const PAUSE: u64 = 1_000;
 
 /// Marks a block whose last outcome and end have been told: the last pin gives it back.
 const DONE: u64 = 1 << 63;
@@ -121,6 +122,27 @@ impl<'e> Attempt<'e> {
     /// The fork.
     pub fn fork(&self) -> Fork<'_> {
         self.pin.fork(self.entry)
+    }
+
+    /// Hands the fork to the proxy with `send`. Should that panic, the fork was not sent: nobody would
+    /// ever tell of it.
+    pub fn hand_over(
+        self,
+        send: impl FnOnce(&Fork<'_>, u64) -> Result<(), NotSent>,
+        now: impl FnOnce() -> u64,
+    ) -> Result<(), NotSent> {
+        let sent = catch_unwind(AssertUnwindSafe(|| send(&self.fork(), self.cookie)));
+        match sent {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(why)) => {
+                self.not_sent(why, now());
+                Err(why)
+            }
+            Err(panic) => {
+                self.not_sent(NotSent::Failed, now());
+                resume_unwind(panic)
+            }
+        }
     }
 
     /// The proxy did not take the fork; there will be no word of it any more.

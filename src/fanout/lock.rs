@@ -3,7 +3,10 @@
 #![forbid(unsafe_code)]
 
 use super::shared_memory::{SharedMemory, word_of_this_process};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use std::cell::Cell;
+use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -141,13 +144,22 @@ fn wait(word: &AtomicU64, own: u64) -> bool {
 
 /// Whether no process with this id runs: it does not exist, or has ended and nobody has asked how.
 pub(super) fn is_gone(process: u64) -> bool {
-    match std::fs::read_to_string(format!("/proc/{process}/stat")) {
-        // The state stands behind the name, which is in parentheses and may have others in it.
-        Ok(stat) => stat
-            .rsplit_once(')')
-            .is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X'])),
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    has_ended(process, Path::new("/proc"))
+}
+
+/// The kernel is asked first: below a changed root, or where processes are hidden from each other,
+/// `proc` has nothing of a process that runs.
+fn has_ended(process: u64, proc: &Path) -> bool {
+    let id = i32::try_from(process).ok().and_then(Pid::from_raw);
+    if id.is_none_or(|id| test_kill_process(id) == Err(Errno::SRCH)) {
+        return true;
     }
+    let stat = std::fs::read_to_string(proc.join(format!("{process}/stat")));
+    // The state stands behind the name, which is in parentheses and may have others in it.
+    stat.is_ok_and(|stat| {
+        let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start());
+        state.is_some_and(|state| state.starts_with(['Z', 'X']))
+    })
 }
 
 /// Lets a thread of a test be a process that dies while it holds the lock.
@@ -189,5 +201,35 @@ pub(super) mod death {
 
     pub(super) fn process() -> Option<u64> {
         CHANGES_LEFT.get().map(|_| PROCESS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_process_that_runs_is_not_gone_where_there_is_no_proc() {
+        // A proxy with a changed root has no /proc: its processes must not rob each other.
+        let own = u64::from(std::process::id());
+        for proc in ["/proc", "/nowhere"] {
+            assert!(!has_ended(own, Path::new(proc)), "{proc}");
+        }
+    }
+
+    #[test]
+    fn a_process_that_has_ended_is_gone() {
+        let mut child = Command::new("true").spawn().unwrap();
+        let id = u64::from(child.id());
+        // Nobody has asked how it ended.
+        while !has_ended(id, Path::new("/proc")) {
+            std::thread::yield_now();
+        }
+        assert!(!has_ended(id, Path::new("/nowhere")));
+        child.wait().unwrap();
+        for proc in ["/proc", "/nowhere"] {
+            assert!(has_ended(id, Path::new(proc)), "{proc}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use super::{
     Submission,
 };
 use crate::control::Reason;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 /// When the tests are.
@@ -237,6 +238,34 @@ fn memory_that_comes_free_ends_the_pause() {
     assert!(engine.next(NOW).is_none());
     engine.released(cookie);
     assert_eq!(send(&engine).unwrap().0, "sip:b@h");
+}
+
+#[test]
+fn a_pause_ends_though_the_clock_is_set_back() {
+    let engine = engine();
+    start(&engine, &["sip:a@h"]);
+    let attempt = engine.next(NOW).unwrap();
+    attempt.not_sent(NotSent::OutOfMemory, NOW);
+    assert!(engine.next(NOW).is_none());
+    assert!(engine.next(NOW - 3_600_000).is_some());
+}
+
+#[test]
+fn a_panic_while_a_fork_is_handed_over_ends_its_recipient_and_leaks_nothing() {
+    let engine = engine();
+    start(&engine, &["sip:a@h", "sip:b@h"]);
+    let attempt = engine.next(NOW).unwrap();
+    let handed = catch_unwind(AssertUnwindSafe(|| {
+        attempt.hand_over(|_, _| resume_unwind(Box::new("a defect")), || NOW)
+    }));
+    assert!(handed.is_err());
+    let (_, _, cookie) = send(&engine).unwrap();
+    engine.completed(cookie, 200);
+    engine.released(cookie);
+    let expected = [Ending::Unreachable(503), Ending::Delivered(200)];
+    assert_eq!(endings(&engine), expected);
+    let load = engine.load();
+    assert_eq!((load.messages, load.cells, load.in_flight), (0, 0, 0));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, PAUSE};
 use super::block::{Block, block_of};
 use super::counters::Counter;
 use super::engine::{Engine, flag};
@@ -68,7 +68,7 @@ impl Engine {
         }
         if held.get(IN_FLIGHT) >= u64::from(self.limits.forks_in_flight)
             || !self.cells.has_room(held)
-            || held.get(PAUSED_UNTIL) > now
+            || is_paused(held, now)
         {
             return Step::Idle;
         }
@@ -334,6 +334,13 @@ impl Engine {
         }
         true
     }
+}
+
+/// Whether nothing is sent for lack of the proxy's memory. A pause that has longer to go than any has
+/// was begun before the clock was set back, and is over.
+fn is_paused(held: &Held<'_>, now: u64) -> bool {
+    let left = held.get(PAUSED_UNTIL).saturating_sub(now);
+    (1..=PAUSE).contains(&left)
 }
 
 /// Takes a message out of the list of those that are to do something.

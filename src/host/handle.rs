@@ -211,17 +211,13 @@ pub fn pump(server: &Server, sender: &mut impl Sender) {
     }
     let _pumping = Pumping;
     let engine = server.outbox().engine();
-    while let Some(attempt) = engine.next(milliseconds(SystemTime::now())) {
-        let sent = sender.send(&attempt.fork(), attempt.cookie());
-        match sent {
-            Ok(()) => {
-                server.counters().add(Counter::ForksSent);
-            }
-            Err(why) => {
-                server.counters().add(Counter::ForksRefused);
-                attempt.not_sent(why, milliseconds(SystemTime::now()));
-            }
-        }
+    let now = || milliseconds(SystemTime::now());
+    while let Some(attempt) = engine.next(now()) {
+        let sent = attempt.hand_over(|fork, cookie| sender.send(fork, cookie), now);
+        server.counters().add(match sent {
+            Ok(()) => Counter::ForksSent,
+            Err(_) => Counter::ForksRefused,
+        });
     }
 }
 
