@@ -103,7 +103,8 @@ impl<'s> Teller<'s> {
         })
     }
 
-    /// One round: the clock, what may be sent, all news there are, and a rest.
+    /// One round: the clock, what may be sent, the news of half a second at most, and a rest if there is
+    /// no more.
     pub fn round(&mut self, sender: &mut impl Sender, mut run: impl FnMut(&News<'_>)) {
         let engine = self.server.outbox().engine();
         if self.ticked.is_none_or(|ticked| ticked.elapsed() >= TICK) {
