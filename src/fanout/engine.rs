@@ -79,15 +79,8 @@ pub struct NoRoom {
 impl NoRoom {
     /// The refusal of a message that was accepted but for this.
     pub fn refusal(self, accepted: &Accepted) -> Refusal {
-        Refusal {
-            reason: self.reason,
-            detail: format!("{} recipients", accepted.count()),
-            named: Vec::new(),
-            originator: Some(accepted.originator.clone()),
-            claimed: Vec::new(),
-            group: accepted.group.uri().as_bytes().to_vec(),
-            retry_after: self.retry_after,
-        }
+        let detail = format!("{} recipients", accepted.count());
+        Refusal::after_all(self.reason, detail, accepted, self.retry_after)
     }
 }
 

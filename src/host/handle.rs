@@ -115,8 +115,9 @@ pub fn check<'s>(
     if let Decision::Accepted(accepted) = &decision {
         match worker.reserve(server, accepted) {
             Ok(ticket) => {
+                // Read again from the message, so only where a journal asks for it.
                 let is_durable = server.outbox().is_durable();
-                let key = message.key().filter(|_| is_durable);
+                let key = is_durable.then(|| message.key()).flatten();
                 room = Some(Room {
                     server,
                     ticket,

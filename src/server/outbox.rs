@@ -208,15 +208,13 @@ impl Outbox {
 
 /// The refusal of a message that cannot be stored.
 pub fn not_stored(accepted: &Accepted, error: &JournalError) -> Box<Refusal> {
-    Box::new(Refusal {
-        reason: Reason::Journal,
-        detail: error.to_string(),
-        named: Vec::new(),
-        originator: Some(accepted.originator.clone()),
-        claimed: Vec::new(),
-        group: accepted.group.uri().as_bytes().to_vec(),
-        retry_after: RETRY_AFTER,
-    })
+    let detail = error.to_string();
+    Box::new(Refusal::after_all(
+        Reason::Journal,
+        detail,
+        accepted,
+        RETRY_AFTER,
+    ))
 }
 
 /// An outcome as the journal keeps it.

@@ -2,7 +2,7 @@
 
 use crate::support::client::Client;
 use crate::support::core::Fork;
-use crate::support::flow::Request;
+use crate::support::flow::{Request, compare_fork, file};
 use crate::support::rig::{Rig, SERVER_NAME};
 use crate::support::sip::{Message, find};
 use std::collections::BTreeSet;
@@ -77,6 +77,19 @@ impl Before {
             accepted: rig.counter("accepted"),
             refused: rig.counter("refused"),
         }
+    }
+}
+
+/// The forks are those that flow 1 shows, header by header and byte by byte.
+pub fn are_those_of_flow_1(forks: &[Fork], rig: &Rig) {
+    for name in ["1-F3-fork-bob.sip", "1-F4-fork-tel.sip"] {
+        let expected = Message::read(&file(name)).expect(name);
+        let fork = forks
+            .iter()
+            .map(|fork| &fork.message)
+            .find(|fork| fork.start == expected.start)
+            .expect(name);
+        compare_fork(fork, &expected, &rig.route).expect(name);
     }
 }
 

@@ -1,8 +1,8 @@
 //! An application server behind an S-CSCF, run from `kamailio-config/ims-as.cfg`.
 
-use crate::checks::{accepted, not_ours, refused};
+use crate::checks::{accepted, are_those_of_flow_1, not_ours, refused};
 use crate::support::client::{Transport, UNTRUSTED};
-use crate::support::flow::{Request, compare_fork, file};
+use crate::support::flow::{Request, file};
 use crate::support::rig::{BOB, Rig, Setup, TEL};
 use crate::support::sip::Message;
 
@@ -27,15 +27,7 @@ pub fn the_sample_for_ims_plays_flow_1(transport: Transport) {
         response.one("P-Charging-Vector"),
         expected.one("P-Charging-Vector")
     );
-    for name in ["1-F3-fork-bob.sip", "1-F4-fork-tel.sip"] {
-        let expected = Message::read(&file(name)).expect(name);
-        let fork = forks
-            .iter()
-            .map(|fork| &fork.message)
-            .find(|fork| fork.start == expected.start)
-            .expect(name);
-        compare_fork(fork, &expected, &rig.route).expect(name);
-    }
+    are_those_of_flow_1(&forks, &rig);
 }
 
 /// N-2: what the S-CSCF sends by way of us to a member, a fork of ours perhaps, goes back to it by its Route.

@@ -1,8 +1,8 @@
 //! Who gets what: the forks of an accepted message.
 
-use crate::checks::{ACCEPT_CONTACT, accepted, forked, is_202, refused};
+use crate::checks::{ACCEPT_CONTACT, accepted, are_those_of_flow_1, forked, is_202, refused};
 use crate::support::client::Transport;
-use crate::support::flow::{Request, compare_fork, file};
+use crate::support::flow::{Request, file};
 use crate::support::rig::{ANN, BOB, EMPTY, SOLO, Setup, TEL};
 use crate::support::sip::Message;
 
@@ -37,15 +37,7 @@ pub fn t01_the_forks_are_those_of_flow_1_header_by_header_and_byte_by_byte(trans
         response.one("P-Charging-Vector"),
         expected.one("P-Charging-Vector")
     );
-    for name in ["1-F3-fork-bob.sip", "1-F4-fork-tel.sip"] {
-        let expected = Message::read(&file(name)).expect(name);
-        let fork = forks
-            .iter()
-            .map(|fork| &fork.message)
-            .find(|fork| fork.start == expected.start)
-            .expect(name);
-        compare_fork(fork, &expected, &rig.route).expect(name);
-    }
+    are_those_of_flow_1(&forks, &rig);
 }
 
 ///
