@@ -50,7 +50,7 @@ fn drain(engine: &Engine) -> usize {
     let mut sent = 0;
     let mut cookies = Vec::with_capacity(60);
     loop {
-        while let Some(attempt) = engine.next(NOW) {
+        while let Some(attempt) = engine.next(|| NOW) {
             black_box(attempt.fork());
             cookies.push(attempt.cookie());
         }

@@ -235,7 +235,7 @@ impl<'e> Model<'e> {
     }
 
     fn claim(&mut self) -> Option<Attempt<'e>> {
-        let attempt = self.engine.next(self.now)?;
+        let attempt = self.engine.next(|| self.now)?;
         self.attempts += 1;
         let (number, recipient) = (attempt.message(), attempt.recipient() as usize);
         let message = self

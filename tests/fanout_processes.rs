@@ -89,7 +89,7 @@ fn worker(engine: &Engine, seen: &SharedMemory, own: u64) {
     while words[0].load(SeqCst) == 0 {
         assert!(Instant::now() < deadline, "{:?}", engine.load());
         random = random.wrapping_mul(6364136223846793005).wrapping_add(1);
-        match engine.next(NOW) {
+        match engine.next(|| NOW) {
             Some(attempt) if random >> 63 == 0 => {
                 let index = (attempt.message() as usize - 1) * RECIPIENTS;
                 words[1 + index + attempt.recipient() as usize].fetch_add(1, SeqCst);
@@ -158,7 +158,7 @@ fn forked_workers_send_to_each_recipient_once_in_1000_runs() {
 fn busy(engine: &Engine, sent: &SharedMemory) {
     loop {
         start(engine, 3);
-        while let Some(attempt) = engine.next(NOW) {
+        while let Some(attempt) = engine.next(|| NOW) {
             let cookie = attempt.cookie();
             sent.words()[0].store(cookie, SeqCst);
             drop(attempt);
@@ -188,7 +188,7 @@ fn a_killed_process_does_not_stop_the_others() {
         engine.released(cookie);
         engine.tick(NOW);
         assert!(start(&engine, 3), "{:?}", engine.load());
-        while let Some(attempt) = engine.next(NOW) {
+        while let Some(attempt) = engine.next(|| NOW) {
             let cookie = attempt.cookie();
             drop(attempt);
             engine.completed(cookie, 200);

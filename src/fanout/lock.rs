@@ -5,16 +5,25 @@
 use super::shared_memory::{SharedMemory, word_of_this_process};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
+use rustix::thread::Timespec;
+use rustix::thread::futex::{self, Flags};
 use std::cell::Cell;
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
-/// How often the processor is given away before it is asked whether the holder still exists. A
-/// holder needs a microsecond, unless it lost its own processor in between.
-const PATIENCE: u32 = 1_000;
+/// How often the lock is looked at before the kernel is asked to wait: for about as long as a holder
+/// needs, a microsecond.
+const SPINS: u32 = 100;
+/// How long to wait before it is asked whether the holder still exists.
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 10_000_000,
+};
+/// Set beside the holder's process id where somebody waits in the kernel.
+const WANTED: u32 = 1 << 31;
 
-/// The word of the lock: 0, or the process id of its holder.
+/// The word of the lock, of which half is used: 0, or the process id of its holder.
 pub(super) const LOCK: usize = 0;
 
 /// The memory while no other process touches what the lock protects.
@@ -31,18 +40,10 @@ pub(super) struct Held<'a> {
 impl<'a> Held<'a> {
     /// Waits for the lock. It is taken from a holder only if that process does not exist any more.
     pub(super) fn take(memory: &'a SharedMemory) -> Self {
-        let word = &memory.words()[LOCK];
+        let word = memory.half_word(LOCK);
         let own = process();
-        let mut inherited = false;
-        while word
-            .compare_exchange_weak(0, own, Acquire, Relaxed)
-            .is_err()
-        {
-            if wait(word, own) {
-                inherited = true;
-                break;
-            }
-        }
+        let free = word.compare_exchange(0, own as u32, Acquire, Relaxed);
+        let inherited = free.is_err() && wait(word, own as u32);
         Self {
             memory,
             news: Cell::new(false),
@@ -103,7 +104,11 @@ impl Drop for Held<'_> {
         if death::has_come() {
             return;
         }
-        self.memory.words()[LOCK].store(0, Release);
+        let word = self.memory.half_word(LOCK);
+        if word.swap(0, Release) & WANTED != 0 {
+            // One is enough, it will wake the next. Should this process die here, it wakes by itself.
+            let _ = futex::wake(word, Flags::empty(), 1);
+        }
     }
 }
 
@@ -127,19 +132,47 @@ fn process() -> u64 {
     }
 }
 
-/// Waits for a while; says whether the lock was taken from a dead holder.
+/// Waits until the lock is ours; says whether it was taken from a holder that had died.
 #[cold]
-fn wait(word: &AtomicU64, own: u64) -> bool {
-    let mut holder = word.load(Relaxed);
-    for _ in 0..PATIENCE {
-        std::thread::yield_now();
-        let now = word.load(Relaxed);
-        if now == 0 || now != holder {
+fn wait(word: &AtomicU32, own: u32) -> bool {
+    for _ in 0..SPINS {
+        if word.load(Relaxed) == 0 && word.compare_exchange(0, own, Acquire, Relaxed).is_ok() {
             return false;
         }
-        holder = now;
+        std::hint::spin_loop();
     }
-    is_gone(holder) && word.compare_exchange(holder, own, Acquire, Relaxed).is_ok()
+    loop {
+        let holder = word.load(Relaxed);
+        if holder == 0 {
+            // Others may be waiting too.
+            if word
+                .compare_exchange(0, own | WANTED, Acquire, Relaxed)
+                .is_ok()
+            {
+                return false;
+            }
+            continue;
+        }
+        let wanted = holder | WANTED;
+        if holder != wanted
+            && word
+                .compare_exchange(holder, wanted, Relaxed, Relaxed)
+                .is_err()
+        {
+            continue;
+        }
+        let waited = futex::wait(word, Flags::empty(), wanted, Some(&PATIENCE));
+        // A holder needs a microsecond, unless it has lost its processor.
+        if waited == Err(Errno::TIMEDOUT)
+            && word.load(Relaxed) == wanted
+            && is_gone(u64::from(holder & !WANTED))
+            && word
+                .compare_exchange(wanted, own | WANTED, Acquire, Relaxed)
+                .is_ok()
+        {
+            return true;
+        }
+    }
 }
 
 /// Whether no process with this id runs: it does not exist, or has ended and nobody has asked how.
@@ -168,7 +201,7 @@ pub(super) mod death {
     use std::cell::Cell;
 
     /// No process has such an id.
-    const PROCESS: u64 = u32::MAX as u64;
+    const PROCESS: u64 = i32::MAX as u64;
 
     thread_local! {
         static CHANGES_LEFT: Cell<Option<u32>> = const { Cell::new(None) };

@@ -185,7 +185,7 @@ mod tests {
 
     /// Sends what can be sent, and tells what is to be told.
     fn go_on(engine: &Engine, told: &mut HashMap<(u64, u32), u32>, finished: &mut u32) {
-        while let Some(attempt) = engine.next(NOW) {
+        while let Some(attempt) = engine.next(|| NOW) {
             let cookie = attempt.cookie();
             drop(attempt);
             engine.completed(cookie, 200);
@@ -210,13 +210,13 @@ mod tests {
             let engine = engine();
             let first = start(&engine, &["sip:a@h", "sip:b@h", "sip:c@h"]);
             let second = start(&engine, &["sip:c@h", "sip:b@h", "sip:d@h"]);
-            let in_flight = engine.next(NOW).unwrap();
+            let in_flight = engine.next(|| NOW).unwrap();
             let cookie = in_flight.cookie();
             drop(in_flight);
             let (mut told, mut finished) = (HashMap::new(), 0);
             death::after(changes);
             let _ = catch_unwind(AssertUnwindSafe(|| {
-                drop(engine.next(NOW));
+                drop(engine.next(|| NOW));
                 engine.completed(cookie, 408);
                 let third = start(&engine, &["sip:e@h"]);
                 engine.cancel(third);

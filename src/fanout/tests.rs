@@ -64,7 +64,7 @@ fn start_as(engine: &Engine, submission: &Submission<'_>, names: &[&str]) -> u64
 
 /// Sends the next fork; gives whom to, of which message, and its cookie.
 fn send(engine: &Engine) -> Option<(String, u64, u64)> {
-    let attempt = engine.next(NOW)?;
+    let attempt = engine.next(|| NOW)?;
     let recipient = String::from_utf8(attempt.fork().recipient.to_vec()).unwrap();
     Some((recipient, attempt.message(), attempt.cookie()))
 }
@@ -155,10 +155,10 @@ fn a_breadth_of_one_sends_one_after_the_other() {
         ..submission()
     };
     start_as(&engine, &narrow, &["sip:a@h", "sip:b@h"]);
-    let attempt = engine.next(NOW).unwrap();
+    let attempt = engine.next(|| NOW).unwrap();
     let headers = attempt.fork().headers().into_owned();
     assert!(headers.starts_with(b"Max-Breadth: 1\r\n"));
-    assert!(engine.next(NOW).is_none());
+    assert!(engine.next(|| NOW).is_none());
     engine.completed(attempt.cookie(), 404);
     drop(attempt);
     assert_eq!(send(&engine).unwrap().0, "sip:b@h");
@@ -184,7 +184,7 @@ fn breadth_is_shared_among_the_forks() {
             ..submission()
         };
         start_as(&engine, &wide, &names);
-        let attempt = engine.next(NOW).unwrap();
+        let attempt = engine.next(|| NOW).unwrap();
         let headers = String::from_utf8(attempt.fork().headers().into_owned()).unwrap();
         assert_eq!(
             headers.split_once("Max-F").map(|(own, _)| own),
@@ -213,13 +213,13 @@ fn what_the_proxy_has_no_memory_for_is_tried_again_for_a_while() {
     start(&engine, &["sip:a@h"]);
     for second in 0..600 {
         let now = NOW + second * 1000;
-        let attempt = engine.next(now).unwrap();
+        let attempt = engine.next(|| now).unwrap();
         attempt.not_sent(NotSent::OutOfMemory, now);
-        assert!(engine.next(now).is_none());
+        assert!(engine.next(|| now).is_none());
     }
     assert_eq!(endings(&engine), []);
     let now = NOW + 600_000;
-    let attempt = engine.next(now).unwrap();
+    let attempt = engine.next(|| now).unwrap();
     attempt.not_sent(NotSent::OutOfMemory, now);
     assert_eq!(endings(&engine), [Ending::Expired]);
     assert_eq!(engine.load().memory_used, 0);
@@ -231,11 +231,11 @@ fn memory_that_comes_free_ends_the_pause() {
     start(&engine, &["sip:a@h", "sip:b@h"]);
     let (_, _, cookie) = send(&engine).unwrap();
     engine
-        .next(NOW)
+        .next(|| NOW)
         .unwrap()
         .not_sent(NotSent::OutOfMemory, NOW);
     engine.completed(cookie, 200);
-    assert!(engine.next(NOW).is_none());
+    assert!(engine.next(|| NOW).is_none());
     engine.released(cookie);
     assert_eq!(send(&engine).unwrap().0, "sip:b@h");
 }
@@ -244,17 +244,17 @@ fn memory_that_comes_free_ends_the_pause() {
 fn a_pause_ends_though_the_clock_is_set_back() {
     let engine = engine();
     start(&engine, &["sip:a@h"]);
-    let attempt = engine.next(NOW).unwrap();
+    let attempt = engine.next(|| NOW).unwrap();
     attempt.not_sent(NotSent::OutOfMemory, NOW);
-    assert!(engine.next(NOW).is_none());
-    assert!(engine.next(NOW - 3_600_000).is_some());
+    assert!(engine.next(|| NOW).is_none());
+    assert!(engine.next(|| NOW - 3_600_000).is_some());
 }
 
 #[test]
 fn a_panic_while_a_fork_is_handed_over_ends_its_recipient_and_leaks_nothing() {
     let engine = engine();
     start(&engine, &["sip:a@h", "sip:b@h"]);
-    let attempt = engine.next(NOW).unwrap();
+    let attempt = engine.next(|| NOW).unwrap();
     let handed = catch_unwind(AssertUnwindSafe(|| {
         attempt.hand_over(|_, _| resume_unwind(Box::new("a defect")), || NOW)
     }));
@@ -379,7 +379,7 @@ fn a_message_taken_up_again_has_the_same_forks() {
     let record = ticket.record().to_vec();
     let number = engine.start(ticket);
     let forks = |engine: &Engine| {
-        let attempts = std::iter::from_fn(|| engine.next(NOW));
+        let attempts = std::iter::from_fn(|| engine.next(|| NOW));
         let texts = attempts.map(|attempt| {
             let mut text = Vec::new();
             attempt.fork().write_headers(&mut text);
@@ -426,7 +426,7 @@ fn a_damaged_record_is_refused_and_does_no_harm() {
         damaged[place / 8] ^= 1 << (place % 8);
         let engine = super::tests::engine();
         let _ = engine.restore(&damaged, none());
-        while let Some(attempt) = engine.next(NOW) {
+        while let Some(attempt) = engine.next(|| NOW) {
             let _ = (attempt.fork().body(), attempt.fork().headers());
         }
         engine.fanouts();
@@ -456,7 +456,7 @@ fn an_administrator_sees_what_is_under_way_and_may_stop_it() {
     );
     assert!(!engine.cancel(number + 1));
     assert!(engine.cancel(number));
-    assert!(engine.next(NOW).is_none());
+    assert!(engine.next(|| NOW).is_none());
     engine.tick(NOW);
     assert_eq!(
         endings(&engine),

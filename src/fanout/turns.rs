@@ -33,7 +33,13 @@ enum Step {
 
 impl Engine {
     /// The next fork to send, if one may be sent now: of the message whose turn it is.
-    pub fn next(&self, now: u64) -> Option<Attempt<'_>> {
+    pub fn next(&self, now: impl FnOnce() -> u64) -> Option<Attempt<'_>> {
+        // Who lets another message take its turns asks for the next fork himself, so that a look
+        // without the lock is enough.
+        if self.memory.get(TURNS_LENGTH) == 0 {
+            return None;
+        }
+        let now = now();
         let mut stuck = 0;
         loop {
             let found = self.with(|held| {

@@ -213,7 +213,7 @@ pub fn pump(server: &Server, sender: &mut impl Sender) {
     let _pumping = Pumping;
     let engine = server.outbox().engine();
     let now = || milliseconds(SystemTime::now());
-    while let Some(attempt) = engine.next(now()) {
+    while let Some(attempt) = engine.next(now) {
         let sent = attempt.hand_over(|fork, cookie| sender.send(fork, cookie), now);
         server.counters().add(match sent {
             Ok(()) => Counter::ForksSent,

@@ -24,7 +24,7 @@ use crate::fanout::journal::{JournalError, TransactionKey, Writer};
 use crate::fanout::{Counter, Counters, RecentTable, Ticket};
 use crate::sip::Uri;
 use crate::sip::text::Printable;
-use crate::store::{Store, StoreError};
+use crate::store::{SHARED_FOR, Store, StoreError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -191,7 +191,8 @@ impl Server {
                 self.max_members,
                 self.cache_members,
             )
-            .with_nested(self.policy.access.nested),
+            .with_nested(self.policy.access.nested)
+            .with_shared_answers(SHARED_FOR),
             identifiers: RandomPool::new(),
             writer: None,
         }

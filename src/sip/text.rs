@@ -3,9 +3,26 @@
 use super::Malformed;
 use memchr::memchr2;
 
+/// The bytes that may stand in a token: each byte of each header name is looked at.
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"-.!%*_+`'~";
+    let mut index = 0;
+    while index < others.len() {
+        table[others[index] as usize] = true;
+        index += 1;
+    }
+    table
+};
+
 /// Whether `byte` may stand in a token.
 pub fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte)
+    TOKEN[usize::from(byte)]
 }
 
 /// Whether `text` is a token: not empty, and token bytes only.

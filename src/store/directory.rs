@@ -1,7 +1,7 @@
 //! The groups as one worker sees them: read once, kept compiled, read again only when changed.
 //!
-//! Each look-up first asks SQLite whether anybody has written (`PRAGMA data_version`). Only then is
-//! the group's revision asked for, and only if that differs is the group read.
+//! Each look-up first asks SQLite whether anybody has written (`PRAGMA data_version`), unless one has
+//! just asked. Only then is the group's revision asked for, and only if that differs is the group read.
 
 use super::cache::{Cache, Entry, Known};
 use super::database::{Database, Standing, WORKER_PATIENCE, connect, damage, require_current};
@@ -17,6 +17,10 @@ use std::time::{Duration, Instant};
 
 /// How often the path is looked at for another file: a replaced one is to be noticed in a second.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How long an answer of SQLite counts for a proxy: a worker that handles thousands of messages a second
+/// asks for some of them only, and a change counts at most this much later.
+pub const SHARED_FOR: Duration = Duration::from_millis(2);
 
 /// How many skipped members are logged one by one: a broken import would flood the log.
 const MOST_SKIPPED_LINES: usize = 10;
@@ -51,6 +55,10 @@ pub struct Store {
     failed: bool,
     /// When the path was last found to lead to the open file.
     looked: Option<Instant>,
+    /// How long the answer to whether anybody has written counts.
+    shared_for: Duration,
+    /// When the open database was last asked for that.
+    asked: Option<Instant>,
     /// Counts the changes that were seen.
     epoch: u64,
     statistics: Statistics,
@@ -73,6 +81,8 @@ impl Store {
             database: None,
             failed: false,
             looked: None,
+            shared_for: Duration::ZERO,
+            asked: None,
             epoch: 0,
             statistics: Statistics::default(),
             key: Vec::new(),
@@ -83,6 +93,11 @@ impl Store {
     pub fn with_nested(self, nested: Nested) -> Self {
         let expands = nested != Nested::Skip;
         Self { expands, ..self }
+    }
+
+    /// The store of a worker that asks the database once for all that it looks up within `shared_for`.
+    pub fn with_shared_answers(self, shared_for: Duration) -> Self {
+        Self { shared_for, ..self }
     }
 
     /// Opens the database, checks that it is whole, ours and current, and closes it.
@@ -120,13 +135,18 @@ impl Store {
     }
 
     fn look_up(&mut self, key: &[u8]) -> Result<Option<Target>, StoreError> {
-        self.follow_the_path()?;
+        let now = Instant::now();
+        self.follow_the_path(now)?;
         let Some(database) = &mut self.database else {
             return Err(StoreError::new(&self.path, Problem::Missing));
         };
-        self.statistics.version_checks += 1;
-        if database.changed()? {
-            self.epoch += 1;
+        let is_recent = |asked| now.duration_since(asked) < self.shared_for;
+        if !self.asked.is_some_and(is_recent) {
+            self.statistics.version_checks += 1;
+            if database.changed()? {
+                self.epoch += 1;
+            }
+            self.asked = Some(now);
         }
         let known = self.cache.get(key);
         match known.filter(|entry| entry.epoch == self.epoch) {
@@ -155,8 +175,7 @@ impl Store {
     }
 
     /// Opens the file at the path unless it is open already.
-    fn follow_the_path(&mut self) -> Result<(), StoreError> {
-        let now = Instant::now();
+    fn follow_the_path(&mut self, now: Instant) -> Result<(), StoreError> {
         if let Some(database) = &self.database {
             let is_recent = |looked| now.duration_since(looked) < LOOK_INTERVAL;
             if !self.failed && self.looked.is_some_and(is_recent) {
@@ -189,6 +208,7 @@ impl Store {
         self.statistics.opened += 1;
         self.failed = false;
         self.looked = Some(now);
+        self.asked = None;
         self.cache.clear();
         Ok(())
     }

@@ -23,5 +23,5 @@ mod unions;
 
 pub use audit::{Audit, audit};
 pub use create::{ForeignOwner, Initialised, Tables, init};
-pub use directory::{Statistics, Store};
+pub use directory::{SHARED_FOR, Statistics, Store};
 pub use error::{Problem, StoreError};

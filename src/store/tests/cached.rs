@@ -41,6 +41,19 @@ fn an_unchanged_database_costs_no_group_query() {
 }
 
 #[test]
+fn an_answer_is_shared_by_the_look_ups_of_some_milliseconds() {
+    const LONG: Duration = Duration::from_secs(3600);
+    let rig = Rig::with_hikers();
+    let mut store = rig.store().with_shared_answers(LONG);
+    let look = |store: &mut Store| assert_eq!(recipients(store, HIKERS).unwrap().len(), 3);
+    assert_eq!(cost(&mut store, look), READ_ONCE);
+    assert_eq!(cost(&mut store, look), Statistics::default());
+    let mut store = store.with_shared_answers(Duration::from_millis(1));
+    std::thread::sleep(Duration::from_millis(1));
+    assert_eq!(cost(&mut store, look), ONLY_CHECKED);
+}
+
+#[test]
 fn an_address_that_is_no_group_is_remembered_too() {
     let rig = Rig::with_hikers();
     let mut store = rig.store();
