@@ -182,6 +182,10 @@ mod tests {
     use super::*;
     use std::collections::HashMap;
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::time::{Duration, Instant};
+
+    /// Far longer than an attempt takes to end.
+    const MOMENT: Duration = Duration::from_millis(200);
 
     /// Sends what can be sent, and tells what is to be told.
     fn go_on(engine: &Engine, told: &mut HashMap<(u64, u32), u32>, finished: &mut u32) {
@@ -201,6 +205,37 @@ mod tests {
                 Event::Finished(_) => *finished += 1,
             }
         }
+    }
+
+    #[test]
+    fn an_attempt_that_ends_while_all_is_made_anew_gives_its_transaction_back_once() {
+        let engine = engine();
+        start(&engine, &["sip:a@h", "sip:b@h", "sip:c@h"]);
+        let attempt = engine.next(NOW).unwrap();
+        engine.completed(attempt.cookie(), 200);
+        engine.released(attempt.cookie());
+        let cell = engine.cells.of_attempt(attempt.cookie());
+        std::thread::scope(|scope| {
+            engine.with(|held| {
+                scope.spawn(|| drop(attempt));
+                // The attempt is over now, or waits for the lock.
+                let begin = Instant::now();
+                while held.get(cell.word()) & SENDING != 0 && begin.elapsed() < MOMENT {
+                    std::thread::yield_now();
+                }
+                engine.recover(held);
+            });
+        });
+        assert_eq!(engine.load().cells, 0);
+        let attempts: Vec<_> = std::iter::from_fn(|| engine.next(NOW)).collect();
+        let [first, second] = &attempts[..] else {
+            panic!("{attempts:?}");
+        };
+        assert_ne!(
+            engine.cells.of_attempt(first.cookie()).word(),
+            engine.cells.of_attempt(second.cookie()).word()
+        );
+        assert_eq!(engine.load().cells, 2);
     }
 
     #[test]
