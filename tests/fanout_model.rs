@@ -76,6 +76,8 @@ struct Model<'e> {
     seed: u64,
     random: Random,
     now: u64,
+    /// By how much the system's clock differs now from the engine's.
+    wrong: i64,
     limits: Limits,
     cell_limit: usize,
     engine: &'e Engine,
@@ -131,9 +133,16 @@ impl<'e> Model<'e> {
             70..82 => self.release(),
             82..92 => self.tell(),
             92..95 => self.engine.tick(self.now),
-            95..98 => self.now += self.random.below(700) as u64,
+            95..98 => self.pass_time(),
             98 => self.disturb(),
             _ => self.cancel(),
+        }
+    }
+
+    fn pass_time(&mut self) {
+        self.now += self.random.below(700) as u64;
+        if self.random.once_in(20) {
+            self.wrong = self.random.one_of(&[-86_400_000, 0, 86_400_000]);
         }
     }
 
@@ -155,6 +164,7 @@ impl<'e> Model<'e> {
             true => self.now + random.below(3000) as u64,
             false => 0,
         };
+        let time = |now: u64| now.saturating_add_signed(self.wrong);
         let mut seed = [0; 16];
         seed[..8].copy_from_slice(&random.next().to_le_bytes());
         let submission = Submission {
@@ -167,7 +177,11 @@ impl<'e> Model<'e> {
             entry_at: body.len() as u32 / 2,
             needs_stream: body.len() % 2 == 1,
             max_breadth,
-            expires_at,
+            accepted_at: time(self.now),
+            expires_at: match expires_at {
+                0 => 0,
+                expires_at => time(expires_at),
+            },
             seed,
         };
         let has_more = |name: &str| name.contains('7');
@@ -559,6 +573,7 @@ fn run(seed: u64) -> (usize, usize) {
         seed,
         random,
         now: START,
+        wrong: 0,
         limits,
         cell_limit,
         engine: &engine,

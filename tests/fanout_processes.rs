@@ -47,6 +47,7 @@ fn start(engine: &Engine, recipients: usize) -> bool {
         entry_at: 0,
         needs_stream: false,
         max_breadth: None,
+        accepted_at: NOW,
         expires_at: 0,
         seed: [9; 16],
     };

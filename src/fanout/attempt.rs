@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 /// Milliseconds for which nothing is sent after the proxy had no memory, unless some comes free.
-pub(super) const PAUSE: u64 = 1_000;
+const PAUSE: u64 = 1_000;
 
 /// Marks a block whose last outcome and end have been told: the last pin gives it back.
 const DONE: u64 = 1 << 63;

@@ -13,6 +13,7 @@ use super::arena::Arena;
 use super::block::{Block, Facts, Size};
 use super::budget::{Budget, Quota, give_back_rate, take_rate};
 use super::cells::{self, Cells};
+use super::clock::Clock;
 use super::counters::{Counter, Counters};
 use super::layout::{
     AWAKE, CELL_LIMIT, HEAD, MESSAGES, MESSAGES_LENGTH, NUMBER, SPEED, TURNS, TURNS_LENGTH,
@@ -31,7 +32,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Words of a mebibyte.
 const MEBIBYTE: usize = (1 << 20) / size_of::<u64>();
@@ -84,12 +85,6 @@ impl NoRoom {
     }
 }
 
-/// Milliseconds of Unix time, as the engine counts.
-pub fn milliseconds(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as u64)
-}
-
 /// Bits of a block's flags.
 pub(super) mod flag {
     /// The message was answered, and is being sent.
@@ -100,10 +95,12 @@ pub(super) mod flag {
     pub(in super::super) const CLOSING: u64 = 4;
     /// An administrator has cancelled it; otherwise it has expired.
     pub(in super::super) const CANCELLED: u64 = 8;
-    /// It is in the list of those, as some of its recipients have to be ended.
-    pub(in super::super) const IN_CLOSING: u64 = 32;
     /// The recipients that were put off are having their turn.
     pub(in super::super) const SECOND_PASS: u64 = 16;
+    /// It is in the list of those, as some of its recipients have to be ended.
+    pub(in super::super) const IN_CLOSING: u64 = 32;
+    /// It is among those that wait for room in the table of targets.
+    pub(in super::super) const STUCK: u64 = 64;
 }
 
 /// The engine, made before the workers are forked.
@@ -111,6 +108,7 @@ pub(super) mod flag {
 pub struct Engine {
     pub(super) memory: SharedMemory,
     pub(super) limits: Limits,
+    clock: Clock,
     key: [u8; 16],
     pub(super) arena: Arena,
     pub(super) cells: Cells,
@@ -143,6 +141,7 @@ impl Engine {
         let engine = Self {
             memory: SharedMemory::new(start + arena.words)?,
             limits,
+            clock: Clock::new(),
             key,
             arena,
             cells,
@@ -175,6 +174,16 @@ impl Engine {
             self.waker.wake();
         }
         result
+    }
+
+    /// Milliseconds by the engine's clock, which nobody sets.
+    pub fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    /// A time that a message has from the system's clock, by the engine's clock.
+    pub(super) fn by_clock(&self, at: usize, time: u64) -> u64 {
+        time.saturating_add_signed(self.memory.get(at + block::CLOCK_AHEAD) as i64)
     }
 
     /// How many transactions of the proxy may be in use at once.
@@ -215,7 +224,8 @@ impl Engine {
     }
 
     /// Takes room and budgets for a message (S-5), to be done before its 202. `recipients` gives the
-    /// recipients, the same each time. A ticket that is dropped gives everything back.
+    /// recipients, the same each time; `now` is by the engine's clock. A ticket that is dropped gives
+    /// everything back.
     pub fn reserve<'s, I: Iterator<Item = Own<'s>>>(
         &self,
         submission: &Submission<'_>,
@@ -237,8 +247,8 @@ impl Engine {
         let (at, size, number) = self.with(|held| self.take_room(held, size, keys, now))?;
         let facts = Facts {
             number,
-            accepted_at: now,
             window,
+            clock_ahead: now.wrapping_sub(submission.accepted_at),
         };
         let block = Block {
             memory: &self.memory,

@@ -59,8 +59,13 @@ pub(super) const SILENT: usize = 30;
 pub(super) const AWAKE: usize = 31;
 /// The lists of free pieces.
 pub(super) const ARENA_BINS: usize = 32;
+/// Messages that may send, but wait for room in the table of targets. No message is in the turns, too.
+pub(super) const STUCK: BlockList = BlockList {
+    anchor: 64,
+    link: 0,
+};
 /// Words before the tables.
-pub(super) const HEAD: usize = 64;
+pub(super) const HEAD: usize = 72;
 
 /// Words of a block that change, then words that stay as they were written. Links of lists are words
 /// 0 and 1.
@@ -83,6 +88,10 @@ pub(super) mod block {
     pub(in super::super) const SKIPPED: usize = 9;
     /// The millisecond since which the proxy has had no memory for this message; 0 if it has.
     pub(in super::super) const SHORT_SINCE: usize = 10;
+    /// How many milliseconds the engine's clock was ahead of the system's when the message was
+    /// accepted, as a signed number; 0 for one that was taken up again, as the engine's clock has just
+    /// been set by the system's.
+    pub(in super::super) const CLOCK_AHEAD: usize = 11;
     /// From here on the block is its record.
     pub(in super::super) const RECORD: usize = 12;
     /// The version of the record, and the number of recipients.

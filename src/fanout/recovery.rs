@@ -8,8 +8,8 @@ use super::block::block_of;
 use super::cells::{HELD, IN_FLIGHT, SENDING};
 use super::engine::{Engine, flag};
 use super::layout::{
-    CLOSING, FINISHED, IN_FLIGHT as ALL_IN_FLIGHT, MESSAGES, MESSAGES_LENGTH, OUTCOMES, TURNS,
-    TURNS_LENGTH, WAITING, block,
+    CLOSING, FINISHED, IN_FLIGHT as ALL_IN_FLIGHT, MESSAGES, MESSAGES_LENGTH, OUTCOMES, STUCK,
+    TURNS, TURNS_LENGTH, WAITING, block,
 };
 use super::lists::Queue;
 use super::lock::{Held, is_gone};
@@ -25,7 +25,7 @@ impl Engine {
             "a process died while it held the lock of the messages on their way: the other \
              processes go on; a member may get a message twice, with the same Call-ID"
         );
-        for list in [TURNS, CLOSING, MESSAGES] {
+        for list in [TURNS, STUCK, CLOSING, MESSAGES] {
             held.set(list.anchor, 0);
         }
         for word in [

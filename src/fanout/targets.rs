@@ -78,6 +78,12 @@ impl Targets {
         None
     }
 
+    /// Whether another target may be taken.
+    pub(super) fn has_room(self, held: &Held<'_>) -> bool {
+        let (free, ever) = held.pair(TARGETS_FREE);
+        free != 0 || (ever as usize) < self.chains
+    }
+
     /// Takes a target, unless somebody has it.
     #[inline]
     pub(super) fn occupy(self, held: &Held<'_>, hash: u64) -> Occupied {

@@ -3,12 +3,12 @@
 
 #![forbid(unsafe_code)]
 
-use super::attempt::{Attempt, PAUSE};
+use super::attempt::Attempt;
 use super::block::{Block, block_of};
 use super::counters::Counter;
 use super::engine::{Engine, flag};
 use super::layout::{
-    CLOSING, ENDED, IN_FLIGHT, OUTCOMES, PAUSED_UNTIL, TURNS, TURNS_LENGTH, WAITING, block,
+    CLOSING, ENDED, IN_FLIGHT, OUTCOMES, PAUSED_UNTIL, STUCK, TURNS, TURNS_LENGTH, WAITING, block,
 };
 use super::lists::Queue;
 use super::lock::Held;
@@ -25,8 +25,6 @@ enum Step {
     Claimed(usize, u64),
     /// Something else was done.
     More,
-    /// The head of the turns could not go on, and went to the end.
-    Stuck,
     /// Nothing can be sent now.
     Idle,
 }
@@ -34,19 +32,12 @@ enum Step {
 impl Engine {
     /// The next fork to send, if one may be sent now: of the message whose turn it is.
     pub fn next(&self, now: u64) -> Option<Attempt<'_>> {
-        let mut stuck = 0;
         loop {
             let found = self.with(|held| {
                 for _ in 0..STEPS {
                     match self.step(held, now) {
                         Step::Claimed(entry, cookie) => return Some(Some((entry, cookie))),
-                        Step::More => stuck = 0,
-                        Step::Stuck => {
-                            stuck += 1;
-                            if stuck >= held.get(TURNS_LENGTH) {
-                                return Some(None);
-                            }
-                        }
+                        Step::More => {}
                         Step::Idle => return Some(None),
                     }
                 }
@@ -60,7 +51,14 @@ impl Engine {
 
     fn step(&self, held: &Held<'_>, now: u64) -> Step {
         let Some(at) = TURNS.head(held) else {
-            return Step::Idle;
+            // One that was let go on may have found that its next targets are busy.
+            return match STUCK.head(held) {
+                Some(at) if self.targets.has_room(held) => {
+                    self.go_on(held, at);
+                    Step::More
+                }
+                _ => Step::Idle,
+            };
         };
         if self.has_expired(at, now) {
             self.close(held, at, 0);
@@ -68,7 +66,7 @@ impl Engine {
         }
         if held.get(IN_FLIGHT) >= u64::from(self.limits.forks_in_flight)
             || !self.cells.has_room(held)
-            || is_paused(held, now)
+            || now < held.get(PAUSED_UNTIL)
         {
             return Step::Idle;
         }
@@ -129,9 +127,10 @@ impl Engine {
                     return Step::More;
                 }
                 Occupied::NoRoom => {
-                    TURNS.remove(held, at);
-                    TURNS.push(held, at);
-                    return Step::Stuck;
+                    leave_turns(held, at);
+                    held.set(at + block::FLAGS, held.get(at + block::FLAGS) | flag::STUCK);
+                    STUCK.push(held, at);
+                    return Step::More;
                 }
             }
         }
@@ -157,7 +156,7 @@ impl Engine {
 
     pub(super) fn has_expired(&self, at: usize, now: u64) -> bool {
         let expires_at = self.memory.get(at + block::EXPIRES_AT);
-        expires_at != 0 && expires_at <= now
+        expires_at != 0 && self.by_clock(at, expires_at) <= now
     }
 
     /// The block at this place.
@@ -210,13 +209,30 @@ impl Engine {
             }
         }
         self.targets.leave(held, hash);
+        if let Some(at) = STUCK.head(held) {
+            self.go_on(held, at);
+        }
+    }
+
+    /// Lets a message take turns again that has waited for room in the table of targets.
+    fn go_on(&self, held: &Held<'_>, at: usize) {
+        leave_lists(held, at);
+        self.enter_turns(held, at);
     }
 
     /// Puts a message that has something to send, and may, among those that take turns.
     pub(super) fn enter_turns(&self, held: &Held<'_>, at: usize) {
-        let flags = held.get(at + block::FLAGS);
+        let mut flags = held.get(at + block::FLAGS);
         if flags & (flag::IN_TURNS | flag::CLOSING) != 0 {
             return;
+        }
+        if flags & flag::STUCK != 0 {
+            // Only a recipient whose target is kept needs no room.
+            if Queue(at + block::READY).head(held).is_none() {
+                return;
+            }
+            leave_lists(held, at);
+            flags &= !flag::STUCK;
         }
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
         let (_, put_off) = held.pair(at + block::SKIPPED);
@@ -284,9 +300,7 @@ impl Engine {
         if flags & flag::CLOSING != 0 {
             return;
         }
-        if flags & flag::IN_TURNS != 0 {
-            leave_turns(held, at);
-        }
+        leave_lists(held, at);
         held.set(
             at + block::FLAGS,
             held.get(at + block::FLAGS) | flag::CLOSING | flag::IN_CLOSING | why,
@@ -336,18 +350,14 @@ impl Engine {
     }
 }
 
-/// Whether nothing is sent for lack of the proxy's memory. A pause that has longer to go than any has
-/// was begun before the clock was set back, and is over.
-fn is_paused(held: &Held<'_>, now: u64) -> bool {
-    let left = held.get(PAUSED_UNTIL).saturating_sub(now);
-    (1..=PAUSE).contains(&left)
-}
-
 /// Takes a message out of the list of those that are to do something.
 pub(super) fn leave_lists(held: &Held<'_>, at: usize) {
     let flags = held.get(at + block::FLAGS);
     if flags & flag::IN_TURNS != 0 {
         leave_turns(held, at);
+    } else if flags & flag::STUCK != 0 {
+        STUCK.remove(held, at);
+        held.set(at + block::FLAGS, flags & !flag::STUCK);
     } else if flags & flag::IN_CLOSING != 0 {
         CLOSING.remove(held, at);
         held.set(at + block::FLAGS, flags & !flag::IN_CLOSING);
