@@ -16,9 +16,9 @@ use super::cells::{self, Cells};
 use super::clock::Clock;
 use super::counters::{Counter, Counters};
 use super::layout::{
-    AWAKE, CELL_LIMIT, HEAD, MESSAGES, MESSAGES_LENGTH, NUMBER, SPEED, TURNS, TURNS_LENGTH,
-    WAITING, block,
+    AWAKE, CELL_LIMIT, HEAD, LINING, MESSAGES, MESSAGES_LENGTH, NUMBER, SPEED, WAITING, block,
 };
+use super::lines::Lines;
 use super::lock::Held;
 use super::shared_memory::SharedMemory;
 use super::silent::Silent;
@@ -101,6 +101,8 @@ pub(super) mod flag {
     pub(in super::super) const IN_CLOSING: u64 = 32;
     /// It is among those that wait for room in the table of targets.
     pub(in super::super) const STUCK: u64 = 64;
+    /// Its recipients are being put in line.
+    pub(in super::super) const LINING: u64 = 128;
 }
 
 /// The engine, made before the workers are forked.
@@ -113,6 +115,7 @@ pub struct Engine {
     pub(super) arena: Arena,
     pub(super) cells: Cells,
     pub(super) targets: Targets,
+    pub(super) lines: Lines,
     pub(super) silent: Silent,
     budget: Budget,
     pub(super) waker: Waker,
@@ -129,11 +132,11 @@ impl Engine {
         let cells = Cells(silent.0 + Silent::WORDS);
         let at_once = (limits.forks_in_flight as usize).min(cells::MOST);
         let targets = Targets::new(cells.0 + cells::MOST * cells::WORDS, 2 * at_once);
-        let start = cells.0 + cells::MOST * cells::WORDS + targets.words();
-        let arena = Arena {
-            start,
-            words: limits.memory as usize * MEBIBYTE,
-        };
+        let words = limits.memory as usize * MEBIBYTE;
+        let in_line = if limits.target_order { words } else { 0 };
+        let lines = Lines::new(targets.end(), in_line);
+        let start = targets.end() + lines.words();
+        let arena = Arena { start, words };
         // Links have 32 bits.
         if u32::try_from(start + arena.words).is_err() {
             return Err(io::ErrorKind::OutOfMemory.into());
@@ -146,6 +149,7 @@ impl Engine {
             arena,
             cells,
             targets,
+            lines,
             silent,
             budget,
             waker: Waker::new()?,
@@ -352,11 +356,15 @@ impl Engine {
     /// Lets a message with this many recipients that have not ended take its turns.
     pub(super) fn publish(&self, held: &Held<'_>, at: usize, left: u32) {
         held.set_pair(at + block::LEFT, left, left);
-        held.set(at + block::FLAGS, flag::STARTED | flag::IN_TURNS);
         held.add(WAITING, u64::from(left));
         MESSAGES.push(held, at);
-        TURNS.push(held, at);
-        held.add(TURNS_LENGTH, 1);
+        if self.limits.target_order {
+            held.set(at + block::FLAGS, flag::STARTED | flag::LINING);
+            LINING.push(held, at);
+        } else {
+            held.set(at + block::FLAGS, flag::STARTED);
+            self.enter_turns(held, at);
+        }
     }
 
     /// Counts for statistics.

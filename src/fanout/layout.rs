@@ -64,6 +64,11 @@ pub(super) const STUCK: BlockList = BlockList {
     anchor: 64,
     link: 0,
 };
+/// Messages whose recipients are to be put in line before they take turns. They are in no other of these.
+pub(super) const LINING: BlockList = BlockList {
+    anchor: 65,
+    link: 0,
+};
 /// Words before the tables.
 pub(super) const HEAD: usize = 72;
 

@@ -13,6 +13,7 @@ mod engine;
 mod identifiers;
 pub mod journal;
 mod layout;
+mod lines;
 mod lists;
 mod lock;
 mod outcomes;

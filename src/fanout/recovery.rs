@@ -8,8 +8,8 @@ use super::block::block_of;
 use super::cells::{HELD, IN_FLIGHT, SENDING};
 use super::engine::{Engine, flag};
 use super::layout::{
-    CLOSING, FINISHED, IN_FLIGHT as ALL_IN_FLIGHT, MESSAGES, MESSAGES_LENGTH, OUTCOMES, STUCK,
-    TURNS, TURNS_LENGTH, WAITING, block,
+    CLOSING, FINISHED, IN_FLIGHT as ALL_IN_FLIGHT, LINING, MESSAGES, MESSAGES_LENGTH, OUTCOMES,
+    STUCK, TURNS, TURNS_LENGTH, WAITING, block,
 };
 use super::lists::Queue;
 use super::lock::{Held, is_gone};
@@ -25,7 +25,7 @@ impl Engine {
             "a process died while it held the lock of the messages on their way: the other \
              processes go on; a member may get a message twice, with the same Call-ID"
         );
-        for list in [TURNS, STUCK, CLOSING, MESSAGES] {
+        for list in [LINING, TURNS, STUCK, CLOSING, MESSAGES] {
             held.set(list.anchor, 0);
         }
         for word in [
@@ -39,6 +39,7 @@ impl Engine {
             held.set(word, 0);
         }
         self.targets.clear(held);
+        self.lines.clear(held);
         let mut blocks = self.arena.recover(held);
         held.set(MESSAGES_LENGTH, blocks.len() as u64);
         blocks.retain(|&at| held.get(at + block::FLAGS) & flag::STARTED != 0);
@@ -132,7 +133,13 @@ impl Engine {
             recipient::set_link(held, entry, 0);
             match recipient::ending(held, entry) {
                 None if flying.contains(&entry) => in_flight += 1,
-                None => recipient::set_place(held, entry, Place::Waiting),
+                None => {
+                    recipient::set_place(held, entry, Place::Waiting);
+                    if self.limits.target_order {
+                        let hash = self.hash(own.own(entry).address);
+                        self.lines.push(held, hash, entry);
+                    }
+                }
                 Some(ending) => {
                     let kind = match ending {
                         Ending::Delivered(_) => 0,

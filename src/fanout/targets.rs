@@ -43,9 +43,9 @@ impl Targets {
         }
     }
 
-    /// Words of the table.
-    pub(super) fn words(self) -> usize {
-        self.chains * (1 + WORDS)
+    /// The first word behind the table.
+    pub(super) fn end(self) -> usize {
+        self.start + self.chains * (1 + WORDS)
     }
 
     /// Forgets all targets.

@@ -523,3 +523,86 @@ fn what_is_under_way_is_known_by_message_and_recipient() {
         );
     }
 }
+
+#[test]
+fn a_later_message_overtakes_an_earlier_one_at_no_member() {
+    // M-3.
+    let engine = engine_with(Limits {
+        concurrency: 2,
+        ..limits()
+    });
+    let names: Vec<String> = (0..20).map(|n| format!("sip:u{n}@h")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    // Neither of the first two goes to its own originator.
+    let messages = [
+        start(&engine, &names[1..]),
+        start(&engine, &names[..19]),
+        start(&engine, &names),
+    ];
+    let mut sent: Vec<(String, u64)> = Vec::new();
+    let mut open = std::collections::VecDeque::new();
+    loop {
+        while let Some((recipient, message, cookie)) = send(&engine) {
+            sent.push((recipient, message));
+            open.push_back(cookie);
+        }
+        let Some(cookie) = open.pop_front() else {
+            break;
+        };
+        engine.completed(cookie, 200);
+        engine.released(cookie);
+    }
+    for (n, name) in names.iter().enumerate() {
+        let of_his = sent.iter().filter(|(to, _)| to == name);
+        let got: Vec<u64> = of_his.map(|(_, message)| *message).collect();
+        let expected = match n {
+            0 => &messages[1..],
+            19 => &[messages[0], messages[2]][..],
+            _ => &messages[..],
+        };
+        assert_eq!(got, expected, "{name}");
+    }
+    assert_eq!(endings(&engine).len(), sent.len());
+    assert_eq!(engine.load().memory_used, 0);
+}
+
+#[test]
+fn a_message_of_another_group_waits_for_nobodys_turn() {
+    // M-3.
+    let engine = engine_with(Limits {
+        concurrency: 1,
+        ..limits()
+    });
+    start(&engine, &["sip:a@h", "sip:b@h"]);
+    start(&engine, &["sip:b@h"]);
+    let other = Submission {
+        group: b"sip:walkers@im.home1.net",
+        ..submission()
+    };
+    let other = start_as(&engine, &other, &["sip:b@h"]);
+    let sent: Vec<(String, u64)> = std::iter::from_fn(|| send(&engine))
+        .map(|(recipient, message, _)| (recipient, message))
+        .collect();
+    assert_eq!(sent[0].0, "sip:a@h");
+    assert_eq!(sent[1..], [("sip:b@h".to_owned(), other)]);
+}
+
+#[test]
+fn who_follows_a_message_that_is_cancelled_is_sent_to() {
+    // M-3.
+    let engine = engine_with(Limits {
+        concurrency: 1,
+        ..limits()
+    });
+    let first = start(&engine, &["sip:a@h", "sip:b@h", "sip:c@h"]);
+    start(&engine, &["sip:b@h"]);
+    let third = start(&engine, &["sip:c@h"]);
+    assert_eq!(send(&engine).unwrap().0, "sip:a@h");
+    assert_eq!(send(&engine), None);
+    // One that waits behind others' turns ends at once, and lets them go on.
+    assert!(engine.cancel(third) && engine.cancel(first));
+    engine.tick(NOW);
+    let cancelled = Ending::Skipped(SkipReason::Cancelled);
+    assert_eq!(endings(&engine), [cancelled; 3]);
+    assert_eq!(send(&engine).unwrap().0, "sip:b@h");
+}

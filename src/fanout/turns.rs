@@ -8,16 +8,20 @@ use super::block::{Block, block_of};
 use super::counters::Counter;
 use super::engine::{Engine, flag};
 use super::layout::{
-    CLOSING, ENDED, IN_FLIGHT, OUTCOMES, PAUSED_UNTIL, STUCK, TURNS, TURNS_LENGTH, WAITING, block,
+    CLOSING, ENDED, IN_FLIGHT, LINING, OUTCOMES, PAUSED_UNTIL, STUCK, TURNS, TURNS_LENGTH, WAITING,
+    block,
 };
+use super::lines::Stand;
 use super::lists::Queue;
 use super::lock::Held;
 use super::recipient::{self, Ending, Place, SkipReason};
-use super::targets::Occupied;
+use super::targets::{Busy, Occupied};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Steps for which the lock is held, so that others get it in between.
 const STEPS: usize = 32;
+/// Recipients that are put in line in one step.
+const LINED_UP_TOGETHER: usize = 4;
 
 /// What one step came to.
 enum Step {
@@ -50,6 +54,10 @@ impl Engine {
     }
 
     fn step(&self, held: &Held<'_>, now: u64) -> Step {
+        if let Some(at) = LINING.head(held) {
+            self.line_up(held, at);
+            return Step::More;
+        }
         let Some(at) = TURNS.head(held) else {
             // One that was let go on may have found that its next targets are busy.
             return match STUCK.head(held) {
@@ -116,14 +124,22 @@ impl Engine {
             return Step::More;
         }
         if self.limits.target_order {
+            let Some(stand) = self.first_in_line(held, hash, entry) else {
+                // The turn of an earlier message of the group has not come: it lets this one follow.
+                held.set_pair(at + block::CURSOR, cursor + 1, in_flight);
+                recipient::set_place(held, entry, Place::AtTarget);
+                return Step::More;
+            };
             match self.targets.occupy(held, hash) {
-                Occupied::Yours => {}
+                Occupied::Yours => {
+                    stand.leave(held);
+                    self.let_follow(held, hash, entry);
+                }
                 Occupied::Busy(busy) => {
+                    stand.leave(held);
                     held.set_pair(at + block::CURSOR, cursor + 1, in_flight);
-                    recipient::set_place(held, entry, Place::AtTarget);
-                    if !busy.wait(held, entry, self.limits.target_queue) {
-                        self.end(held, entry, Ending::Skipped(SkipReason::TargetQueueFull));
-                    }
+                    self.wait_for_target(held, busy, entry);
+                    self.let_follow(held, hash, entry);
                     return Step::More;
                 }
                 Occupied::NoRoom => {
@@ -136,6 +152,95 @@ impl Engine {
         }
         held.set_pair(at + block::CURSOR, cursor + 1, in_flight);
         self.claim(held, at, entry)
+    }
+
+    /// Puts some recipients in line.
+    fn line_up(&self, held: &Held<'_>, at: usize) {
+        let block = self.block(at);
+        let (cursor, in_flight) = held.pair(at + block::CURSOR);
+        let end = (cursor as usize + LINED_UP_TOGETHER).min(block.count());
+        for entry in (cursor as usize..end).map(|number| block.entry(number)) {
+            if recipient::place(held, entry) == Place::Waiting {
+                let hash = self.hash(block.own(entry).address);
+                self.lines.push(held, hash, entry);
+            }
+        }
+        held.set_pair(at + block::CURSOR, end as u32, in_flight);
+        if end == block.count() {
+            held.set_pair(at + block::CURSOR, 0, in_flight);
+            self.go_on(held, at);
+        }
+    }
+
+    /// Where a recipient stands, if no earlier message of the group has the same target before it.
+    fn first_in_line(&self, held: &Held<'_>, hash: u64, entry: usize) -> Option<Stand> {
+        let first = self.lines.first(held, hash, self.like(entry));
+        first.filter(|stand| stand.entry == entry)
+    }
+
+    /// Whether another recipient is the same member of the same group. Messages of different groups do
+    /// not wait for each other's turn: a small group would wait for all of a large one.
+    fn like(&self, entry: usize) -> impl Fn(usize) -> bool + '_ {
+        let what = |entry| {
+            let block = self.block(block_of(&self.memory, entry));
+            (block.own(entry).address, block.texts()[1])
+        };
+        move |other| other == entry || what(other) == what(entry)
+    }
+
+    /// Lets a recipient wait for its target, if not too many do.
+    fn wait_for_target(&self, held: &Held<'_>, busy: Busy, entry: usize) {
+        recipient::set_place(held, entry, Place::AtTarget);
+        if !busy.wait(held, entry, self.limits.target_queue) {
+            self.end(held, entry, Ending::Skipped(SkipReason::TargetQueueFull));
+        }
+    }
+
+    /// A recipient has left its line: those like it go on, up to the first whose own turn has not come.
+    fn let_follow(&self, held: &Held<'_>, hash: u64, left: usize) {
+        if self.lines.is_empty(held, hash) {
+            return;
+        }
+        while let Some(stand) = self.lines.first(held, hash, self.like(left)) {
+            let entry = stand.entry;
+            if recipient::place(held, entry) != Place::AtTarget {
+                return;
+            }
+            let at = block_of(&self.memory, entry);
+            if let Some(ending) = self.closing(held, at) {
+                stand.leave(held);
+                self.end(held, entry, ending);
+                continue;
+            }
+            match self.targets.occupy(held, hash) {
+                Occupied::Yours => {
+                    stand.leave(held);
+                    self.make_ready(held, entry);
+                }
+                Occupied::Busy(busy) => {
+                    stand.leave(held);
+                    self.wait_for_target(held, busy, entry);
+                }
+                Occupied::NoRoom => {
+                    // It is looked at once more with those that were put off.
+                    recipient::set_place(held, entry, Place::Waiting);
+                    let (skipped, put_off) = held.pair(at + block::SKIPPED);
+                    held.set_pair(at + block::SKIPPED, skipped, put_off + 1);
+                    let flags = held.get(at + block::FLAGS);
+                    held.set(at + block::FLAGS, flags & !flag::SECOND_PASS);
+                    self.enter_turns(held, at);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Lets a recipient whose target is kept for it be sent to.
+    fn make_ready(&self, held: &Held<'_>, entry: usize) {
+        let at = block_of(&self.memory, entry);
+        recipient::set_place(held, entry, Place::Ready);
+        Queue(at + block::READY).push(held, entry);
+        self.enter_turns(held, at);
     }
 
     /// Takes a recipient whose target is ours, and gives the turn to the next message.
@@ -200,12 +305,7 @@ impl Engine {
             let at = block_of(&self.memory, entry);
             match self.closing(held, at) {
                 Some(ending) => self.end(held, entry, ending),
-                None => {
-                    recipient::set_place(held, entry, Place::Ready);
-                    Queue(at + block::READY).push(held, entry);
-                    self.enter_turns(held, at);
-                    return;
-                }
+                None => return self.make_ready(held, entry),
             }
         }
         self.targets.leave(held, hash);
@@ -223,7 +323,7 @@ impl Engine {
     /// Puts a message that has something to send, and may, among those that take turns.
     pub(super) fn enter_turns(&self, held: &Held<'_>, at: usize) {
         let mut flags = held.get(at + block::FLAGS);
-        if flags & (flag::IN_TURNS | flag::CLOSING) != 0 {
+        if flags & (flag::IN_TURNS | flag::CLOSING | flag::LINING) != 0 {
             return;
         }
         if flags & flag::STUCK != 0 {
@@ -320,6 +420,25 @@ impl Engine {
         }
     }
 
+    /// Ends a recipient of a message that sends nothing more, unless it is in flight or waits for one
+    /// that is.
+    fn close_one(&self, held: &Held<'_>, entry: usize, ending: Ending) {
+        let place = recipient::place(held, entry);
+        if !matches!(place, Place::Waiting | Place::AtTarget) {
+            return;
+        }
+        let block = self.block(block_of(&self.memory, entry));
+        let hash = self.hash(block.own(entry).address);
+        let stand = self.lines.first(held, hash, |other| other == entry);
+        if let Some(stand) = stand {
+            stand.leave(held);
+            self.end(held, entry, ending);
+            self.let_follow(held, hash, entry);
+        } else if place == Place::Waiting {
+            self.end(held, entry, ending);
+        }
+    }
+
     /// Ends some of the recipients of messages that send nothing more; says whether there are others.
     pub(super) fn close_some(&self, held: &Held<'_>) -> bool {
         let Some(at) = CLOSING.head(held) else {
@@ -340,11 +459,8 @@ impl Engine {
                 leave_lists(held, at);
                 break;
             }
-            let entry = block.entry(cursor as usize);
-            if recipient::place(held, entry) == Place::Waiting {
-                self.end(held, entry, ending);
-            }
             held.set_pair(at + block::CURSOR, cursor + 1, in_flight);
+            self.close_one(held, block.entry(cursor as usize), ending);
         }
         true
     }
@@ -355,6 +471,9 @@ pub(super) fn leave_lists(held: &Held<'_>, at: usize) {
     let flags = held.get(at + block::FLAGS);
     if flags & flag::IN_TURNS != 0 {
         leave_turns(held, at);
+    } else if flags & flag::LINING != 0 {
+        LINING.remove(held, at);
+        held.set(at + block::FLAGS, flags & !flag::LINING);
     } else if flags & flag::STUCK != 0 {
         STUCK.remove(held, at);
         held.set(at + block::FLAGS, flags & !flag::STUCK);
