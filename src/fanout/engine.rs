@@ -359,6 +359,8 @@ impl Engine {
         held.add(WAITING, u64::from(left));
         MESSAGES.push(held, at);
         if self.limits.target_order {
+            let [_, group, ..] = self.block(at).texts();
+            held.set(at + block::LINE, self.hash(group));
             held.set(at + block::FLAGS, flag::STARTED | flag::LINING);
             LINING.push(held, at);
         } else {

@@ -97,25 +97,27 @@ pub(super) mod block {
     /// accepted, as a signed number; 0 for one that was taken up again, as the engine's clock has just
     /// been set by the system's.
     pub(in super::super) const CLOCK_AHEAD: usize = 11;
+    /// A hash of the group, by which its messages find their lines.
+    pub(in super::super) const LINE: usize = 12;
     /// From here on the block is its record.
-    pub(in super::super) const RECORD: usize = 12;
+    pub(in super::super) const RECORD: usize = 13;
     /// The version of the record, and the number of recipients.
-    pub(in super::super) const COUNT: usize = 12;
+    pub(in super::super) const COUNT: usize = 13;
     /// The number of the message.
-    pub(in super::super) const NUMBER: usize = 13;
+    pub(in super::super) const NUMBER: usize = 14;
     /// Two words of randomness, from which the forks' identifiers are made.
-    pub(in super::super) const SEED: usize = 14;
+    pub(in super::super) const SEED: usize = 15;
     /// The millisecond of Unix time at which it was accepted.
-    pub(in super::super) const ACCEPTED_AT: usize = 16;
+    pub(in super::super) const ACCEPTED_AT: usize = 17;
     /// The millisecond of Unix time at which it expires; 0 for never.
-    pub(in super::super) const EXPIRES_AT: usize = 17;
+    pub(in super::super) const EXPIRES_AT: usize = 18;
     /// The window, where in the body the own entry of a recipient stands, and whether a stream is
     /// needed.
-    pub(in super::super) const WINDOW: usize = 18;
+    pub(in super::super) const WINDOW: usize = 19;
     /// Lengths: originator, group.
-    pub(in super::super) const LENGTHS: usize = 19;
+    pub(in super::super) const LENGTHS: usize = 20;
     /// Lengths: from, headers. Behind them: charging, body.
-    pub(in super::super) const HEADER: usize = 22;
+    pub(in super::super) const HEADER: usize = 23;
     // Then come the recipients, one word that says where the text of the last one ends, and the
     // text: originator, group, from, headers, charging, body, and each recipient's own.
 }

@@ -136,8 +136,7 @@ impl Engine {
                 None => {
                     recipient::set_place(held, entry, Place::Waiting);
                     if self.limits.target_order {
-                        let hash = self.hash(own.own(entry).address);
-                        self.lines.push(held, hash, entry);
+                        self.push_into_line(held, own, entry);
                     }
                 }
                 Some(ending) => {

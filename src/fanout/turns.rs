@@ -11,7 +11,6 @@ use super::layout::{
     CLOSING, ENDED, IN_FLIGHT, LINING, OUTCOMES, PAUSED_UNTIL, STUCK, TURNS, TURNS_LENGTH, WAITING,
     block,
 };
-use super::lines::Stand;
 use super::lists::Queue;
 use super::lock::Held;
 use super::recipient::{self, Ending, Place, SkipReason};
@@ -20,8 +19,6 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// Steps for which the lock is held, so that others get it in between.
 const STEPS: usize = 32;
-/// Recipients that are put in line in one step.
-const LINED_UP_TOGETHER: usize = 4;
 
 /// What one step came to.
 enum Step {
@@ -154,89 +151,16 @@ impl Engine {
         self.claim(held, at, entry)
     }
 
-    /// Puts some recipients in line.
-    fn line_up(&self, held: &Held<'_>, at: usize) {
-        let block = self.block(at);
-        let (cursor, in_flight) = held.pair(at + block::CURSOR);
-        let end = (cursor as usize + LINED_UP_TOGETHER).min(block.count());
-        for entry in (cursor as usize..end).map(|number| block.entry(number)) {
-            if recipient::place(held, entry) == Place::Waiting {
-                let hash = self.hash(block.own(entry).address);
-                self.lines.push(held, hash, entry);
-            }
-        }
-        held.set_pair(at + block::CURSOR, end as u32, in_flight);
-        if end == block.count() {
-            held.set_pair(at + block::CURSOR, 0, in_flight);
-            self.go_on(held, at);
-        }
-    }
-
-    /// Where a recipient stands, if no earlier message of the group has the same target before it.
-    fn first_in_line(&self, held: &Held<'_>, hash: u64, entry: usize) -> Option<Stand> {
-        let first = self.lines.first(held, hash, self.like(entry));
-        first.filter(|stand| stand.entry == entry)
-    }
-
-    /// Whether another recipient is the same member of the same group. Messages of different groups do
-    /// not wait for each other's turn: a small group would wait for all of a large one.
-    fn like(&self, entry: usize) -> impl Fn(usize) -> bool + '_ {
-        let what = |entry| {
-            let block = self.block(block_of(&self.memory, entry));
-            (block.own(entry).address, block.texts()[1])
-        };
-        move |other| other == entry || what(other) == what(entry)
-    }
-
     /// Lets a recipient wait for its target, if not too many do.
-    fn wait_for_target(&self, held: &Held<'_>, busy: Busy, entry: usize) {
+    pub(super) fn wait_for_target(&self, held: &Held<'_>, busy: Busy, entry: usize) {
         recipient::set_place(held, entry, Place::AtTarget);
         if !busy.wait(held, entry, self.limits.target_queue) {
             self.end(held, entry, Ending::Skipped(SkipReason::TargetQueueFull));
         }
     }
 
-    /// A recipient has left its line: those like it go on, up to the first whose own turn has not come.
-    fn let_follow(&self, held: &Held<'_>, hash: u64, left: usize) {
-        if self.lines.is_empty(held, hash) {
-            return;
-        }
-        while let Some(stand) = self.lines.first(held, hash, self.like(left)) {
-            let entry = stand.entry;
-            if recipient::place(held, entry) != Place::AtTarget {
-                return;
-            }
-            let at = block_of(&self.memory, entry);
-            if let Some(ending) = self.closing(held, at) {
-                stand.leave(held);
-                self.end(held, entry, ending);
-                continue;
-            }
-            match self.targets.occupy(held, hash) {
-                Occupied::Yours => {
-                    stand.leave(held);
-                    self.make_ready(held, entry);
-                }
-                Occupied::Busy(busy) => {
-                    stand.leave(held);
-                    self.wait_for_target(held, busy, entry);
-                }
-                Occupied::NoRoom => {
-                    // It is looked at once more with those that were put off.
-                    recipient::set_place(held, entry, Place::Waiting);
-                    let (skipped, put_off) = held.pair(at + block::SKIPPED);
-                    held.set_pair(at + block::SKIPPED, skipped, put_off + 1);
-                    let flags = held.get(at + block::FLAGS);
-                    held.set(at + block::FLAGS, flags & !flag::SECOND_PASS);
-                    self.enter_turns(held, at);
-                    return;
-                }
-            }
-        }
-    }
-
     /// Lets a recipient whose target is kept for it be sent to.
-    fn make_ready(&self, held: &Held<'_>, entry: usize) {
+    pub(super) fn make_ready(&self, held: &Held<'_>, entry: usize) {
         let at = block_of(&self.memory, entry);
         recipient::set_place(held, entry, Place::Ready);
         Queue(at + block::READY).push(held, entry);
@@ -315,7 +239,7 @@ impl Engine {
     }
 
     /// Lets a message take turns again that has waited for room in the table of targets.
-    fn go_on(&self, held: &Held<'_>, at: usize) {
+    pub(super) fn go_on(&self, held: &Held<'_>, at: usize) {
         leave_lists(held, at);
         self.enter_turns(held, at);
     }
@@ -429,8 +353,7 @@ impl Engine {
         }
         let block = self.block(block_of(&self.memory, entry));
         let hash = self.hash(block.own(entry).address);
-        let stand = self.lines.first(held, hash, |other| other == entry);
-        if let Some(stand) = stand {
+        if let Some(stand) = self.stand(held, hash, entry) {
             stand.leave(held);
             self.end(held, entry, ending);
             self.let_follow(held, hash, entry);
