@@ -40,6 +40,7 @@ fn submission() -> Submission<'static> {
         entry_at: 0,
         needs_stream: false,
         max_breadth: None,
+        accepted_at: NOW,
         expires_at: 0,
         seed: [9; 16],
     }

@@ -61,6 +61,9 @@ struct Message {
     body: Vec<u8>,
     finished: bool,
     short_since: u64,
+    /// How many were started before.
+    rank: usize,
+    group: &'static str,
 }
 
 #[derive(Clone, Copy)]
@@ -76,6 +79,8 @@ struct Model<'e> {
     seed: u64,
     random: Random,
     now: u64,
+    /// By how much the system's clock differs now from the engine's.
+    wrong: i64,
     limits: Limits,
     cell_limit: usize,
     engine: &'e Engine,
@@ -85,6 +90,8 @@ struct Model<'e> {
     past: Vec<u64>,
     processes: Vec<Option<Attempt<'e>>>,
     busy: HashSet<String>,
+    /// The last message of each group that each target was sent, by its rank.
+    reached: HashMap<(String, &'static str), usize>,
     call_ids: HashMap<Vec<u8>, (u64, usize)>,
     to_submit: usize,
     told: usize,
@@ -131,9 +138,16 @@ impl<'e> Model<'e> {
             70..82 => self.release(),
             82..92 => self.tell(),
             92..95 => self.engine.tick(self.now),
-            95..98 => self.now += self.random.below(700) as u64,
+            95..98 => self.pass_time(),
             98 => self.disturb(),
             _ => self.cancel(),
+        }
+    }
+
+    fn pass_time(&mut self) {
+        self.now += self.random.below(700) as u64;
+        if self.random.once_in(20) {
+            self.wrong = self.random.one_of(&[-86_400_000, 0, 86_400_000]);
         }
     }
 
@@ -155,11 +169,13 @@ impl<'e> Model<'e> {
             true => self.now + random.below(3000) as u64,
             false => 0,
         };
+        let group = random.one_of(&["sip:hikers@im.home1.net", "sip:walkers@im.home1.net"]);
+        let time = |now: u64| now.saturating_add_signed(self.wrong);
         let mut seed = [0; 16];
         seed[..8].copy_from_slice(&random.next().to_le_bytes());
         let submission = Submission {
             originator: b"sip:ann@home1.net",
-            group: b"sip:hikers@im.home1.net",
+            group: group.as_bytes(),
             from: b"<sip:ann@home1.net>",
             headers: b"Max-Forwards: 69\r\n",
             charging: b"",
@@ -167,7 +183,11 @@ impl<'e> Model<'e> {
             entry_at: body.len() as u32 / 2,
             needs_stream: body.len() % 2 == 1,
             max_breadth,
-            expires_at,
+            accepted_at: time(self.now),
+            expires_at: match expires_at {
+                0 => 0,
+                expires_at => time(expires_at),
+            },
             seed,
         };
         let has_more = |name: &str| name.contains('7');
@@ -209,6 +229,8 @@ impl<'e> Model<'e> {
             body,
             finished: false,
             short_since: 0,
+            rank: 0,
+            group,
         };
         self.tickets.push((ticket, message));
     }
@@ -218,11 +240,12 @@ impl<'e> Model<'e> {
             return;
         }
         let index = self.random.below(self.tickets.len());
-        let (ticket, message) = self.tickets.swap_remove(index);
+        let (ticket, mut message) = self.tickets.swap_remove(index);
         if self.random.once_in(8) {
             return;
         }
         let number = self.engine.start(ticket);
+        message.rank = self.messages.len();
         assert!(self.messages.insert(number, message).is_none());
     }
 
@@ -282,6 +305,9 @@ impl<'e> Model<'e> {
         );
         if self.limits.target_order {
             assert!(self.busy.insert(address.clone()), "M-3: two at one target");
+            let place = (address.clone(), message.group);
+            let last = self.reached.insert(place, message.rank);
+            assert!(last <= Some(message.rank), "M-3: out of order");
         }
         let cell = Cell {
             message: number,
@@ -459,8 +485,8 @@ impl<'e> Model<'e> {
             None => {}
             Some(Event::Ended(outcome)) => {
                 self.told += 1;
-                assert_eq!(outcome.group(), b"sip:hikers@im.home1.net");
                 let message = self.messages.get_mut(&outcome.message()).unwrap();
+                assert_eq!(outcome.group(), message.group.as_bytes());
                 let expired = message.expires_at != 0 && message.expires_at <= self.now;
                 let (address, state) = &mut message.recipients[outcome.recipient() as usize];
                 assert_eq!(outcome.fork().recipient, address.as_bytes());
@@ -559,6 +585,7 @@ fn run(seed: u64) -> (usize, usize) {
         seed,
         random,
         now: START,
+        wrong: 0,
         limits,
         cell_limit,
         engine: &engine,
@@ -568,6 +595,7 @@ fn run(seed: u64) -> (usize, usize) {
         past: Vec::new(),
         processes: (0..processes).map(|_| None).collect(),
         busy: HashSet::new(),
+        reached: HashMap::new(),
         call_ids: HashMap::new(),
         to_submit,
         told: 0,

@@ -47,6 +47,7 @@ fn start(engine: &Engine, recipients: usize) -> bool {
         entry_at: 0,
         needs_stream: false,
         max_breadth: None,
+        accepted_at: NOW,
         expires_at: 0,
         seed: [9; 16],
     };
@@ -199,5 +200,62 @@ fn a_killed_process_does_not_stop_the_others() {
         assert_eq!((load.waiting, load.in_flight, load.cells), (0, 0, 0));
         // Only a message that the dead process was preparing or telling keeps its memory.
         assert!(load.messages <= kill + 1, "{load:?}");
+    }
+}
+
+/// As [`busy`], but each fork has its final response and has been released before the process that
+/// sends it comes back from the proxy; until it is told to stop.
+fn early(engine: &Engine, sent: &SharedMemory, own: usize) {
+    let is_over = || sent.words()[0].load(SeqCst) != 0;
+    while !is_over() {
+        start(engine, 3);
+        while let Some(attempt) = engine.next(|| NOW) {
+            let cookie = attempt.cookie();
+            sent.words()[own].store(cookie, SeqCst);
+            engine.completed(cookie, 200);
+            engine.released(cookie);
+            drop(attempt);
+        }
+    }
+}
+
+#[test]
+fn a_killed_process_spoils_nothing_that_others_are_in_the_middle_of() {
+    const KILLS: u64 = 200;
+    let engine = engine();
+    let begin = Instant::now();
+    for kill in 0..KILLS {
+        let sent = SharedMemory::new(2 + WORKERS).unwrap();
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|own| fork(|| early(&engine, &sent, 2 + own)))
+            .collect();
+        let child = fork(|| early(&engine, &sent, 1));
+        let moment = Instant::now();
+        while moment.elapsed() < Duration::from_micros(500 + kill * 7919 % 1500) {
+            while engine.next_event().is_some() {}
+        }
+        // SAFETY: the child is ours and was not waited for.
+        unsafe { libc::kill(child, libc::SIGKILL) };
+        wait_for(child);
+        let cookie = sent.words()[1].load(SeqCst);
+        engine.completed(cookie, 200);
+        engine.released(cookie);
+        sent.words()[0].store(1, SeqCst);
+        for worker in workers {
+            assert_eq!(wait_for(worker), 0, "a worker failed");
+        }
+        engine.tick(NOW);
+        while let Some(attempt) = engine.next(|| NOW) {
+            let cookie = attempt.cookie();
+            engine.completed(cookie, 200);
+            engine.released(cookie);
+        }
+        while engine.next_event().is_some() {}
+        let load = engine.load();
+        let left = (load.waiting, load.in_flight, load.cells);
+        assert_eq!(left, (0, 0, 0), "kill {kill}");
+        // Only a message that a dead process was preparing keeps its memory.
+        assert!(load.messages <= kill + 1, "{load:?}");
+        assert!(begin.elapsed() < PATIENCE * 4, "{load:?}");
     }
 }

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::block::{Block, block_of, number_of};
-use super::cells::{self, HELD, IN_FLIGHT, SENDING};
+use super::cells::{HELD, IN_FLIGHT, SENDING};
 use super::engine::Engine;
 use super::identifiers::identifiers;
 use super::layout::{MESSAGES, MESSAGES_LENGTH, PAUSED_UNTIL, TURNS_LENGTH, block};
@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 /// Milliseconds for which nothing is sent after the proxy had no memory, unless some comes free.
-pub(super) const PAUSE: u64 = 1_000;
+const PAUSE: u64 = 1_000;
 
 /// Marks a block whose last outcome and end have been told: the last pin gives it back.
 const DONE: u64 = 1 << 63;
@@ -169,14 +169,16 @@ impl Drop for Attempt<'_> {
         }
         let engine = self.pin.engine;
         let cell = engine.cells.of_attempt(self.cookie);
-        let left = cells::take(&engine.memory.words()[cell.word()], SENDING) & !SENDING;
         // Mostly the transaction is under way now, and the lock is not needed.
-        if left & HELD == 0 {
-            engine.with(|held| match left {
-                0 => engine.cells.free(held, cell),
-                _ => engine.forget(held, self.cookie),
-            });
+        if cell.take_sending_if_held(&engine.memory) {
+            return;
         }
+        // An entry loses its last bit under the lock: after the death of another process, all without
+        // any are listed as free.
+        engine.with(|held| match cell.take(held, SENDING) {
+            SENDING => engine.cells.free(held, cell),
+            _ => engine.forget(held, self.cookie),
+        });
     }
 }
 

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::layout::block::{
-    ACCEPTED_AT, COUNT, EXPIRES_AT, HEADER, LENGTHS, NUMBER, RECORD, SEED, WINDOW,
+    ACCEPTED_AT, CLOCK_AHEAD, COUNT, EXPIRES_AT, HEADER, LENGTHS, NUMBER, RECORD, SEED, WINDOW,
 };
 use super::recipient;
 use super::shared_memory::SharedMemory;
@@ -101,7 +101,8 @@ impl<'a> Block<'a> {
             let half = half.try_into().unwrap_or_default();
             memory.set(at + SEED + word, u64::from_le_bytes(half));
         }
-        memory.set(at + ACCEPTED_AT, facts.accepted_at);
+        memory.set(at + CLOCK_AHEAD, facts.clock_ahead);
+        memory.set(at + ACCEPTED_AT, submission.accepted_at);
         memory.set(at + EXPIRES_AT, submission.expires_at);
         memory.set(
             at + WINDOW,
@@ -291,6 +292,6 @@ pub(super) fn block_of(memory: &SharedMemory, entry: usize) -> usize {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts {
     pub(super) number: u64,
-    pub(super) accepted_at: u64,
     pub(super) window: u32,
+    pub(super) clock_ahead: u64,
 }

@@ -13,9 +13,6 @@ const BUCKET: usize = 4;
 /// Words of a key: its hash, and its time.
 const WORDS: usize = 2;
 
-/// Microseconds by which the clocks of two processes may seem to differ, as one of them waited.
-const CLOCK_SLACK: u64 = 10_000_000;
-
 /// How many messages in how many seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
@@ -36,9 +33,7 @@ impl Quota {
     fn take(self, time: u64, now: u64) -> Result<u64, u32> {
         let interval = self.interval();
         let burst = interval * u64::from(self.messages.max(1) - 1);
-        // No message leads further: the clock was set back since, and nobody is to wait for that.
-        let is_of_now = time <= now + burst + interval + CLOCK_SLACK;
-        let start = if is_of_now { time.max(now) } else { now };
+        let start = time.max(now);
         match start - now <= burst {
             true => Ok(start + interval),
             false => Err(((start - now - burst).div_ceil(1_000_000) as u32).max(1)),
@@ -149,30 +144,6 @@ mod tests {
         assert_eq!(budget.take(&held, 7, quota, now + 19_000), Ok(()));
         assert_eq!(budget.take(&held, 7, quota, now + 21_000), Ok(()));
         assert_eq!(budget.take(&held, 7, None, now), Ok(()));
-    }
-
-    #[test]
-    fn a_clock_that_is_set_back_does_not_stop_all_messages() {
-        // S-5.
-        let memory = SharedMemory::new(HEAD + Budget::WORDS).unwrap();
-        let held = Held::take(&memory);
-        let budget = Budget(HEAD);
-        let quota = Some(Quota {
-            messages: 2,
-            seconds: 60,
-        });
-        let (now, hour) = (1_800_000_000_000, 3_600_000);
-        while take_rate(&held, 10, now).is_ok() {}
-        while budget.take(&held, 7, quota, now).is_ok() {}
-        // Another process has looked at its clock a little earlier.
-        assert!(take_rate(&held, 10, now - 50).is_err());
-        assert!(budget.take(&held, 7, quota, now - 50).is_err());
-        for _ in 0..2 {
-            assert_eq!(budget.take(&held, 7, quota, now - hour), Ok(()));
-        }
-        assert_eq!(budget.take(&held, 7, quota, now - hour), Err(30));
-        let accepted = (0..50).filter(|_| take_rate(&held, 10, now - hour).is_ok());
-        assert_eq!(accepted.count(), 10);
     }
 
     #[test]

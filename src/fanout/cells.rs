@@ -131,17 +131,21 @@ impl Cell {
     /// Takes bits away; gives the bits before.
     #[inline]
     pub(super) fn take(self, held: &Held<'_>, bits: u64) -> u64 {
-        take(held.word(self.0), bits)
+        held.word(self.0).fetch_and(!bits, AcqRel) & BITS_MASK
+    }
+
+    /// Says that the fork was handed over, without the lock: only while the transaction has its memory,
+    /// so that this is not the last bit. Says whether that was so.
+    #[inline]
+    pub(super) fn take_sending_if_held(self, memory: &SharedMemory) -> bool {
+        let taken = |word| (word & HELD != 0).then_some(word & !SENDING);
+        memory.words()[self.0]
+            .fetch_update(AcqRel, Acquire, taken)
+            .is_ok()
     }
 
     /// The word with the bits.
     pub(super) fn word(self) -> usize {
         self.0
     }
-}
-
-/// Takes bits away from the word of an entry; gives the bits before.
-#[inline]
-pub(super) fn take(word: &std::sync::atomic::AtomicU64, bits: u64) -> u64 {
-    word.fetch_and(!bits, AcqRel) & BITS_MASK
 }

@@ -13,11 +13,12 @@ use super::arena::Arena;
 use super::block::{Block, Facts, Size};
 use super::budget::{Budget, Quota, give_back_rate, take_rate};
 use super::cells::{self, Cells};
+use super::clock::Clock;
 use super::counters::{Counter, Counters};
 use super::layout::{
-    AWAKE, CELL_LIMIT, HEAD, MESSAGES, MESSAGES_LENGTH, NUMBER, SPEED, TURNS, TURNS_LENGTH,
-    WAITING, block,
+    AWAKE, CELL_LIMIT, HEAD, LINING, MESSAGES, MESSAGES_LENGTH, NUMBER, SPEED, WAITING, block,
 };
+use super::lines::Lines;
 use super::lock::Held;
 use super::shared_memory::SharedMemory;
 use super::silent::Silent;
@@ -31,7 +32,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Words of a mebibyte.
 const MEBIBYTE: usize = (1 << 20) / size_of::<u64>();
@@ -84,12 +85,6 @@ impl NoRoom {
     }
 }
 
-/// Milliseconds of Unix time, as the engine counts.
-pub fn milliseconds(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as u64)
-}
-
 /// Bits of a block's flags.
 pub(super) mod flag {
     /// The message was answered, and is being sent.
@@ -100,10 +95,14 @@ pub(super) mod flag {
     pub(in super::super) const CLOSING: u64 = 4;
     /// An administrator has cancelled it; otherwise it has expired.
     pub(in super::super) const CANCELLED: u64 = 8;
-    /// It is in the list of those, as some of its recipients have to be ended.
-    pub(in super::super) const IN_CLOSING: u64 = 32;
     /// The recipients that were put off are having their turn.
     pub(in super::super) const SECOND_PASS: u64 = 16;
+    /// It is in the list of those, as some of its recipients have to be ended.
+    pub(in super::super) const IN_CLOSING: u64 = 32;
+    /// It is among those that wait for room in the table of targets.
+    pub(in super::super) const STUCK: u64 = 64;
+    /// Its recipients are being put in line.
+    pub(in super::super) const LINING: u64 = 128;
 }
 
 /// The engine, made before the workers are forked.
@@ -111,10 +110,12 @@ pub(super) mod flag {
 pub struct Engine {
     pub(super) memory: SharedMemory,
     pub(super) limits: Limits,
+    clock: Clock,
     key: [u8; 16],
     pub(super) arena: Arena,
     pub(super) cells: Cells,
     pub(super) targets: Targets,
+    pub(super) lines: Lines,
     pub(super) silent: Silent,
     budget: Budget,
     pub(super) waker: Waker,
@@ -131,11 +132,11 @@ impl Engine {
         let cells = Cells(silent.0 + Silent::WORDS);
         let at_once = (limits.forks_in_flight as usize).min(cells::MOST);
         let targets = Targets::new(cells.0 + cells::MOST * cells::WORDS, 2 * at_once);
-        let start = cells.0 + cells::MOST * cells::WORDS + targets.words();
-        let arena = Arena {
-            start,
-            words: limits.memory as usize * MEBIBYTE,
-        };
+        let words = limits.memory as usize * MEBIBYTE;
+        let in_line = if limits.target_order { words } else { 0 };
+        let lines = Lines::new(targets.end(), in_line);
+        let start = targets.end() + lines.words();
+        let arena = Arena { start, words };
         // Links have 32 bits.
         if u32::try_from(start + arena.words).is_err() {
             return Err(io::ErrorKind::OutOfMemory.into());
@@ -143,10 +144,12 @@ impl Engine {
         let engine = Self {
             memory: SharedMemory::new(start + arena.words)?,
             limits,
+            clock: Clock::new(),
             key,
             arena,
             cells,
             targets,
+            lines,
             silent,
             budget,
             waker: Waker::new()?,
@@ -175,6 +178,16 @@ impl Engine {
             self.waker.wake();
         }
         result
+    }
+
+    /// Milliseconds by the engine's clock, which nobody sets.
+    pub fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    /// A time that a message has from the system's clock, by the engine's clock.
+    pub(super) fn by_clock(&self, at: usize, time: u64) -> u64 {
+        time.saturating_add_signed(self.memory.get(at + block::CLOCK_AHEAD) as i64)
     }
 
     /// How many transactions of the proxy may be in use at once.
@@ -215,7 +228,8 @@ impl Engine {
     }
 
     /// Takes room and budgets for a message (S-5), to be done before its 202. `recipients` gives the
-    /// recipients, the same each time. A ticket that is dropped gives everything back.
+    /// recipients, the same each time; `now` is by the engine's clock. A ticket that is dropped gives
+    /// everything back.
     pub fn reserve<'s, I: Iterator<Item = Own<'s>>>(
         &self,
         submission: &Submission<'_>,
@@ -237,8 +251,8 @@ impl Engine {
         let (at, size, number) = self.with(|held| self.take_room(held, size, keys, now))?;
         let facts = Facts {
             number,
-            accepted_at: now,
             window,
+            clock_ahead: now.wrapping_sub(submission.accepted_at),
         };
         let block = Block {
             memory: &self.memory,
@@ -342,11 +356,17 @@ impl Engine {
     /// Lets a message with this many recipients that have not ended take its turns.
     pub(super) fn publish(&self, held: &Held<'_>, at: usize, left: u32) {
         held.set_pair(at + block::LEFT, left, left);
-        held.set(at + block::FLAGS, flag::STARTED | flag::IN_TURNS);
         held.add(WAITING, u64::from(left));
         MESSAGES.push(held, at);
-        TURNS.push(held, at);
-        held.add(TURNS_LENGTH, 1);
+        if self.limits.target_order {
+            let [_, group, ..] = self.block(at).texts();
+            held.set(at + block::LINE, self.hash(group));
+            held.set(at + block::FLAGS, flag::STARTED | flag::LINING);
+            LINING.push(held, at);
+        } else {
+            held.set(at + block::FLAGS, flag::STARTED);
+            self.enter_turns(held, at);
+        }
     }
 
     /// Counts for statistics.

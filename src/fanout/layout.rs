@@ -59,8 +59,18 @@ pub(super) const SILENT: usize = 30;
 pub(super) const AWAKE: usize = 31;
 /// The lists of free pieces.
 pub(super) const ARENA_BINS: usize = 32;
+/// Messages that may send, but wait for room in the table of targets. No message is in the turns, too.
+pub(super) const STUCK: BlockList = BlockList {
+    anchor: 64,
+    link: 0,
+};
+/// Messages whose recipients are to be put in line before they take turns. They are in no other of these.
+pub(super) const LINING: BlockList = BlockList {
+    anchor: 65,
+    link: 0,
+};
 /// Words before the tables.
-pub(super) const HEAD: usize = 64;
+pub(super) const HEAD: usize = 72;
 
 /// Words of a block that change, then words that stay as they were written. Links of lists are words
 /// 0 and 1.
@@ -83,25 +93,31 @@ pub(super) mod block {
     pub(in super::super) const SKIPPED: usize = 9;
     /// The millisecond since which the proxy has had no memory for this message; 0 if it has.
     pub(in super::super) const SHORT_SINCE: usize = 10;
+    /// How many milliseconds the engine's clock was ahead of the system's when the message was
+    /// accepted, as a signed number; 0 for one that was taken up again, as the engine's clock has just
+    /// been set by the system's.
+    pub(in super::super) const CLOCK_AHEAD: usize = 11;
+    /// A hash of the group, by which its messages find their lines.
+    pub(in super::super) const LINE: usize = 12;
     /// From here on the block is its record.
-    pub(in super::super) const RECORD: usize = 12;
+    pub(in super::super) const RECORD: usize = 13;
     /// The version of the record, and the number of recipients.
-    pub(in super::super) const COUNT: usize = 12;
+    pub(in super::super) const COUNT: usize = 13;
     /// The number of the message.
-    pub(in super::super) const NUMBER: usize = 13;
+    pub(in super::super) const NUMBER: usize = 14;
     /// Two words of randomness, from which the forks' identifiers are made.
-    pub(in super::super) const SEED: usize = 14;
+    pub(in super::super) const SEED: usize = 15;
     /// The millisecond of Unix time at which it was accepted.
-    pub(in super::super) const ACCEPTED_AT: usize = 16;
+    pub(in super::super) const ACCEPTED_AT: usize = 17;
     /// The millisecond of Unix time at which it expires; 0 for never.
-    pub(in super::super) const EXPIRES_AT: usize = 17;
+    pub(in super::super) const EXPIRES_AT: usize = 18;
     /// The window, where in the body the own entry of a recipient stands, and whether a stream is
     /// needed.
-    pub(in super::super) const WINDOW: usize = 18;
+    pub(in super::super) const WINDOW: usize = 19;
     /// Lengths: originator, group.
-    pub(in super::super) const LENGTHS: usize = 19;
+    pub(in super::super) const LENGTHS: usize = 20;
     /// Lengths: from, headers. Behind them: charging, body.
-    pub(in super::super) const HEADER: usize = 22;
+    pub(in super::super) const HEADER: usize = 23;
     // Then come the recipients, one word that says where the text of the last one ends, and the
     // text: originator, group, from, headers, charging, body, and each recipient's own.
 }

@@ -100,6 +100,16 @@ impl Queue {
         held.set_pair(self.0, entry as u32, tail);
     }
 
+    /// Takes out a recipient that stands behind another one.
+    pub(super) fn remove_behind(self, held: &Held<'_>, before: usize, entry: usize) {
+        let (head, tail) = held.pair(self.0);
+        recipient::set_link(held, before, recipient::link(held, entry));
+        if tail as usize == entry {
+            held.set_pair(self.0, head, before as u32);
+        }
+        recipient::set_link(held, entry, 0);
+    }
+
     /// Takes the first recipient.
     #[inline]
     pub(super) fn pop(self, held: &Held<'_>) -> Option<usize> {

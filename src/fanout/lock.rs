@@ -219,6 +219,11 @@ pub(super) mod death {
         came
     }
 
+    /// How many words this thread has changed since [`after`] was given the most there are.
+    pub(in super::super) fn changes() -> u32 {
+        u32::MAX - CHANGES_LEFT.get().unwrap_or(u32::MAX)
+    }
+
     pub(super) fn come_nearer() {
         if let Some(left) = CHANGES_LEFT.get() {
             CHANGES_LEFT.set(Some(left.saturating_sub(1)));

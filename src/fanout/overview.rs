@@ -31,7 +31,7 @@ pub struct Fanout {
     pub in_flight: u32,
     /// How those ended that have.
     pub tally: Tally,
-    /// When it was accepted, in milliseconds of Unix time.
+    /// When it was accepted, by the engine's clock.
     pub accepted_at: u64,
 }
 
@@ -88,7 +88,7 @@ impl Engine {
                 recipients: block.count() as u32,
                 in_flight,
                 tally,
-                accepted_at: block.accepted_at(),
+                accepted_at: self.by_clock(block.at, block.accepted_at()),
             }
         });
         fanouts.collect()

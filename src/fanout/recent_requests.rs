@@ -14,7 +14,7 @@ use std::hash::Hasher;
 use std::io;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Words of a bucket: its lock, one unused, and the entries.
 const BUCKET: usize = 16;
@@ -26,6 +26,9 @@ const ENTRIES: usize = (BUCKET - ENTRY) / ENTRY;
 /// How often the processor is given away before a held lock is taken for that of a dead process.
 /// Its holder needs some 50 ns, unless it lost its own processor in between.
 const PATIENCE: u32 = 10_000;
+
+/// By how much the clocks of two processes may seem to differ, as one of them waited.
+const CLOCK_SLACK: Duration = Duration::from_secs(10);
 
 /// The table.
 #[derive(Debug)]
@@ -83,7 +86,7 @@ impl RecentRequests for RecentTable {
         let receipt = self.receipt(key);
         self.with_bucket(receipt, |bucket| {
             let known = bucket.find(receipt.fingerprint);
-            match known.filter(|(_, entry)| entry.until > now) {
+            match known.filter(|(_, entry)| entry.counts(now, MEMORY)) {
                 Some((_, entry)) if entry.mark != transaction => Arrival::Merged,
                 Some((_, entry)) if entry.accepted => Arrival::Repeated,
                 Some(_) => Arrival::New(receipt),
@@ -125,7 +128,7 @@ impl RecentRequests for RecentTable {
         };
         self.with_bucket(receipt, |bucket| {
             let known = bucket.find(receipt.fingerprint);
-            if let Some((_, entry)) = known.filter(|(_, entry)| entry.until > now) {
+            if let Some((_, entry)) = known.filter(|(_, entry)| entry.counts(now, LOOP_MEMORY)) {
                 return mark < entry.mark;
             }
             let entry = Entry {
@@ -157,6 +160,13 @@ struct Entry {
 }
 
 impl Entry {
+    /// Whether what is remembered for so long still counts. What would for longer was noted before the
+    /// clock was set back, and is over.
+    fn counts(self, now: u32, memory: Duration) -> bool {
+        let most = (memory + CLOCK_SLACK).as_secs() as u32;
+        self.until > now && self.until - now <= most
+    }
+
     fn unpack(word: u64) -> Self {
         Self {
             until: (word >> 32) as u32,
@@ -230,7 +240,6 @@ impl Drop for Lock<'_> {
 mod tests {
     use super::*;
     use std::sync::atomic::AtomicUsize;
-    use std::time::Duration;
 
     fn table(entries: u32) -> RecentTable {
         RecentTable::new(entries, [7; 16]).unwrap()
@@ -312,6 +321,25 @@ mod tests {
         // Forgotten; and what is noted then is the new one.
         assert!(!comes_back(with_hops(60), 30));
         assert!(!comes_back(with_hops(60), 31) && comes_back(with_hops(59), 31));
+    }
+
+    #[test]
+    fn what_was_noted_before_the_clock_was_set_back_does_not_count_for_longer() {
+        // H-3, H-5.
+        let table = table(64);
+        let message = |max_forwards| Circulating {
+            originator: b"sip:ann@home1.net",
+            target: b"sip:hikers@im.home1.net",
+            payload: b"ok",
+            max_forwards,
+        };
+        assert!(is_new(table.arrive(&key("a", "v1"), at(7200))));
+        assert!(!table.has_come_back(&message(68), at(7200)));
+        // Another process has looked at its clock a little earlier.
+        assert_eq!(table.arrive(&key("a", "v2"), at(7199)), Arrival::Merged);
+        assert!(table.has_come_back(&message(67), at(7199)));
+        assert!(is_new(table.arrive(&key("a", "v2"), at(3600))));
+        assert!(!table.has_come_back(&message(60), at(3600)));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use super::block::block_of;
 use super::cells::{HELD, IN_FLIGHT, SENDING};
 use super::engine::{Engine, flag};
 use super::layout::{
-    CLOSING, FINISHED, IN_FLIGHT as ALL_IN_FLIGHT, MESSAGES, MESSAGES_LENGTH, OUTCOMES, TURNS,
-    TURNS_LENGTH, WAITING, block,
+    CLOSING, FINISHED, IN_FLIGHT as ALL_IN_FLIGHT, LINING, MESSAGES, MESSAGES_LENGTH, OUTCOMES,
+    STUCK, TURNS, TURNS_LENGTH, WAITING, block,
 };
 use super::lists::Queue;
 use super::lock::{Held, is_gone};
@@ -25,7 +25,7 @@ impl Engine {
             "a process died while it held the lock of the messages on their way: the other \
              processes go on; a member may get a message twice, with the same Call-ID"
         );
-        for list in [TURNS, CLOSING, MESSAGES] {
+        for list in [LINING, TURNS, STUCK, CLOSING, MESSAGES] {
             held.set(list.anchor, 0);
         }
         for word in [
@@ -39,6 +39,7 @@ impl Engine {
             held.set(word, 0);
         }
         self.targets.clear(held);
+        self.lines.clear(held);
         let mut blocks = self.arena.recover(held);
         held.set(MESSAGES_LENGTH, blocks.len() as u64);
         blocks.retain(|&at| held.get(at + block::FLAGS) & flag::STARTED != 0);
@@ -132,7 +133,12 @@ impl Engine {
             recipient::set_link(held, entry, 0);
             match recipient::ending(held, entry) {
                 None if flying.contains(&entry) => in_flight += 1,
-                None => recipient::set_place(held, entry, Place::Waiting),
+                None => {
+                    recipient::set_place(held, entry, Place::Waiting);
+                    if self.limits.target_order {
+                        self.push_into_line(held, own, entry);
+                    }
+                }
                 Some(ending) => {
                     let kind = match ending {
                         Ending::Delivered(_) => 0,
@@ -182,6 +188,10 @@ mod tests {
     use super::*;
     use std::collections::HashMap;
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::time::{Duration, Instant};
+
+    /// Far longer than an attempt takes to end.
+    const MOMENT: Duration = Duration::from_millis(200);
 
     /// Sends what can be sent, and tells what is to be told.
     fn go_on(engine: &Engine, told: &mut HashMap<(u64, u32), u32>, finished: &mut u32) {
@@ -201,6 +211,37 @@ mod tests {
                 Event::Finished(_) => *finished += 1,
             }
         }
+    }
+
+    #[test]
+    fn an_attempt_that_ends_while_all_is_made_anew_gives_its_transaction_back_once() {
+        let engine = engine();
+        start(&engine, &["sip:a@h", "sip:b@h", "sip:c@h"]);
+        let attempt = engine.next(|| NOW).unwrap();
+        engine.completed(attempt.cookie(), 200);
+        engine.released(attempt.cookie());
+        let cell = engine.cells.of_attempt(attempt.cookie());
+        std::thread::scope(|scope| {
+            engine.with(|held| {
+                scope.spawn(|| drop(attempt));
+                // The attempt is over now, or waits for the lock.
+                let begin = Instant::now();
+                while held.get(cell.word()) & SENDING != 0 && begin.elapsed() < MOMENT {
+                    std::thread::yield_now();
+                }
+                engine.recover(held);
+            });
+        });
+        assert_eq!(engine.load().cells, 0);
+        let attempts: Vec<_> = std::iter::from_fn(|| engine.next(|| NOW)).collect();
+        let [first, second] = &attempts[..] else {
+            panic!("{attempts:?}");
+        };
+        assert_ne!(
+            engine.cells.of_attempt(first.cookie()).word(),
+            engine.cells.of_attempt(second.cookie()).word()
+        );
+        assert_eq!(engine.load().cells, 2);
     }
 
     #[test]

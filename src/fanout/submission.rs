@@ -2,8 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-use super::engine::milliseconds;
+use super::clock::milliseconds;
 use crate::control::Accepted;
+use std::time::SystemTime;
 
 /// What all forks of a message share, and where it comes from.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,8 @@ pub struct Submission<'a> {
     pub needs_stream: bool,
     /// Max-Breadth of the message, if it had one (U-6).
     pub max_breadth: Option<u32>,
+    /// The millisecond of Unix time at which it was accepted.
+    pub accepted_at: u64,
     /// The millisecond of Unix time at which it expires; 0 for never.
     pub expires_at: u64,
     /// Random bytes, from which the forks' identifiers are made.
@@ -55,8 +58,8 @@ impl<'a> Own<'a> {
 }
 
 impl<'a> Submission<'a> {
-    /// What an accepted message says.
-    pub fn of(accepted: &'a Accepted, seed: [u8; 16]) -> Self {
+    /// What a message says that is accepted now.
+    pub fn of(accepted: &'a Accepted, now: SystemTime, seed: [u8; 16]) -> Self {
         Self {
             originator: &accepted.originator,
             group: accepted.group.uri().as_bytes(),
@@ -67,6 +70,7 @@ impl<'a> Submission<'a> {
             entry_at: accepted.own.entry_at.unwrap_or_default() as u32,
             needs_stream: accepted.needs_stream,
             max_breadth: accepted.max_breadth,
+            accepted_at: milliseconds(now),
             expires_at: accepted.expires_at.map_or(0, milliseconds),
             seed,
         }

@@ -43,9 +43,9 @@ impl Targets {
         }
     }
 
-    /// Words of the table.
-    pub(super) fn words(self) -> usize {
-        self.chains * (1 + WORDS)
+    /// The first word behind the table.
+    pub(super) fn end(self) -> usize {
+        self.start + self.chains * (1 + WORDS)
     }
 
     /// Forgets all targets.
@@ -76,6 +76,12 @@ impl Targets {
             number = held.pair(entry + LENGTH).1;
         }
         None
+    }
+
+    /// Whether another target may be taken.
+    pub(super) fn has_room(self, held: &Held<'_>) -> bool {
+        let (free, ever) = held.pair(TARGETS_FREE);
+        free != 0 || (ever as usize) < self.chains
     }
 
     /// Takes a target, unless somebody has it.

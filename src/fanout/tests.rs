@@ -1,5 +1,7 @@
 //! The engine's promises one by one.
 
+use super::lock::death;
+use super::targets::Occupied;
 use super::{
     Counters, Ending, Engine, Event, Limits, NotRestored, NotSent, Own, Quota, SkipReason,
     Submission,
@@ -47,6 +49,7 @@ pub(super) fn submission() -> Submission<'static> {
         entry_at: 0,
         needs_stream: false,
         max_breadth: None,
+        accepted_at: NOW,
         expires_at: 0,
         seed: [9; 16],
     }
@@ -238,16 +241,6 @@ fn memory_that_comes_free_ends_the_pause() {
     assert!(engine.next(|| NOW).is_none());
     engine.released(cookie);
     assert_eq!(send(&engine).unwrap().0, "sip:b@h");
-}
-
-#[test]
-fn a_pause_ends_though_the_clock_is_set_back() {
-    let engine = engine();
-    start(&engine, &["sip:a@h"]);
-    let attempt = engine.next(|| NOW).unwrap();
-    attempt.not_sent(NotSent::OutOfMemory, NOW);
-    assert!(engine.next(|| NOW).is_none());
-    assert!(engine.next(|| NOW - 3_600_000).is_some());
 }
 
 #[test]
@@ -465,4 +458,151 @@ fn an_administrator_sees_what_is_under_way_and_may_stop_it() {
     engine.completed(cookie, 200);
     assert_eq!(endings(&engine), [Ending::Delivered(200)]);
     assert!(engine.fanouts().is_empty());
+}
+
+#[test]
+fn messages_that_wait_for_room_in_the_table_of_targets_go_on_in_their_order_and_cost_nothing() {
+    // M-3.
+    let engine = engine();
+    let taken = 0..4 * u64::from(limits().forks_in_flight);
+    let free = engine.with(|held| {
+        taken
+            .into_iter()
+            .take_while(|&hash| !matches!(engine.targets.occupy(held, hash), Occupied::NoRoom))
+            .count() as u64
+    });
+    assert!(free < 4 * u64::from(limits().forks_in_flight));
+    let names: Vec<[String; 2]> = (0..500)
+        .map(|n| ["a", "b"].map(|user| format!("sip:{user}{n}@h")))
+        .collect();
+    for pair in &names {
+        start(&engine, &[&pair[0], &pair[1]]);
+    }
+    assert_eq!(send(&engine), None);
+    death::after(u32::MAX);
+    assert_eq!(send(&engine), None);
+    let changes = death::changes();
+    death::over();
+    assert!(changes < 50, "{changes} changes to find nothing");
+    // One comes free, and serves one after the other: the first of each message, then the second.
+    engine.with(|held| engine.targets.leave(held, 0));
+    for user in [0, 1] {
+        for pair in &names {
+            let (recipient, _, cookie) = send(&engine).unwrap();
+            assert_eq!(recipient, pair[user]);
+            assert_eq!(send(&engine), None);
+            engine.completed(cookie, 200);
+            engine.released(cookie);
+        }
+    }
+    assert_eq!(endings(&engine), [Ending::Delivered(200); 1000]);
+    assert_eq!(engine.load().memory_used, 0);
+}
+
+#[test]
+fn what_is_under_way_is_known_by_message_and_recipient() {
+    // Issue 4.
+    let engine = engine();
+    let messages: Vec<u64> = (0..100)
+        .map(|n| start(&engine, &[&format!("sip:a{n}@h"), &format!("sip:b{n}@h")]))
+        .collect();
+    while let Some((recipient, _, cookie)) = send(&engine) {
+        if recipient.starts_with("sip:a") {
+            engine.completed(cookie, 404);
+        }
+    }
+    let under_way = engine.under_way();
+    let numbers: Vec<u64> = under_way.iter().map(|message| message.number()).collect();
+    assert_eq!(numbers, messages);
+    for (n, message) in under_way.iter().enumerate() {
+        assert_eq!(message.remaining(), [format!("sip:b{n}@h").as_bytes()]);
+        assert_eq!(message.endings(), [(0, Ending::Refused(404))]);
+        assert_eq!(
+            (message.recipients(), message.group()),
+            (2, submission().group)
+        );
+    }
+}
+
+#[test]
+fn a_later_message_overtakes_an_earlier_one_at_no_member() {
+    // M-3.
+    let engine = engine_with(Limits {
+        concurrency: 2,
+        ..limits()
+    });
+    let names: Vec<String> = (0..20).map(|n| format!("sip:u{n}@h")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    // Neither of the first two goes to its own originator.
+    let messages = [
+        start(&engine, &names[1..]),
+        start(&engine, &names[..19]),
+        start(&engine, &names),
+    ];
+    let mut sent: Vec<(String, u64)> = Vec::new();
+    let mut open = std::collections::VecDeque::new();
+    loop {
+        while let Some((recipient, message, cookie)) = send(&engine) {
+            sent.push((recipient, message));
+            open.push_back(cookie);
+        }
+        let Some(cookie) = open.pop_front() else {
+            break;
+        };
+        engine.completed(cookie, 200);
+        engine.released(cookie);
+    }
+    for (n, name) in names.iter().enumerate() {
+        let of_his = sent.iter().filter(|(to, _)| to == name);
+        let got: Vec<u64> = of_his.map(|(_, message)| *message).collect();
+        let expected = match n {
+            0 => &messages[1..],
+            19 => &[messages[0], messages[2]][..],
+            _ => &messages[..],
+        };
+        assert_eq!(got, expected, "{name}");
+    }
+    assert_eq!(endings(&engine).len(), sent.len());
+    assert_eq!(engine.load().memory_used, 0);
+}
+
+#[test]
+fn a_message_of_another_group_waits_for_nobodys_turn() {
+    // M-3.
+    let engine = engine_with(Limits {
+        concurrency: 1,
+        ..limits()
+    });
+    start(&engine, &["sip:a@h", "sip:b@h"]);
+    start(&engine, &["sip:b@h"]);
+    let other = Submission {
+        group: b"sip:walkers@im.home1.net",
+        ..submission()
+    };
+    let other = start_as(&engine, &other, &["sip:b@h"]);
+    let sent: Vec<(String, u64)> = std::iter::from_fn(|| send(&engine))
+        .map(|(recipient, message, _)| (recipient, message))
+        .collect();
+    assert_eq!(sent[0].0, "sip:a@h");
+    assert_eq!(sent[1..], [("sip:b@h".to_owned(), other)]);
+}
+
+#[test]
+fn who_follows_a_message_that_is_cancelled_is_sent_to() {
+    // M-3.
+    let engine = engine_with(Limits {
+        concurrency: 1,
+        ..limits()
+    });
+    let first = start(&engine, &["sip:a@h", "sip:b@h", "sip:c@h"]);
+    start(&engine, &["sip:b@h"]);
+    let third = start(&engine, &["sip:c@h"]);
+    assert_eq!(send(&engine).unwrap().0, "sip:a@h");
+    assert_eq!(send(&engine), None);
+    // One that waits behind others' turns ends at once, and lets them go on.
+    assert!(engine.cancel(third) && engine.cancel(first));
+    engine.tick(NOW);
+    let cancelled = Ending::Skipped(SkipReason::Cancelled);
+    assert_eq!(endings(&engine), [cancelled; 3]);
+    assert_eq!(send(&engine).unwrap().0, "sip:b@h");
 }

@@ -3,17 +3,18 @@
 
 #![forbid(unsafe_code)]
 
-use super::attempt::{Attempt, PAUSE};
+use super::attempt::Attempt;
 use super::block::{Block, block_of};
 use super::counters::Counter;
 use super::engine::{Engine, flag};
 use super::layout::{
-    CLOSING, ENDED, IN_FLIGHT, OUTCOMES, PAUSED_UNTIL, TURNS, TURNS_LENGTH, WAITING, block,
+    CLOSING, ENDED, IN_FLIGHT, LINING, OUTCOMES, PAUSED_UNTIL, STUCK, TURNS, TURNS_LENGTH, WAITING,
+    block,
 };
-use super::lists::Queue;
+use super::lists::{BlockList, Queue};
 use super::lock::Held;
 use super::recipient::{self, Ending, Place, SkipReason};
-use super::targets::Occupied;
+use super::targets::{Busy, Occupied};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Steps for which the lock is held, so that others get it in between.
@@ -25,8 +26,6 @@ enum Step {
     Claimed(usize, u64),
     /// Something else was done.
     More,
-    /// The head of the turns could not go on, and went to the end.
-    Stuck,
     /// Nothing can be sent now.
     Idle,
 }
@@ -36,23 +35,17 @@ impl Engine {
     pub fn next(&self, now: impl FnOnce() -> u64) -> Option<Attempt<'_>> {
         // Who lets another message take its turns asks for the next fork himself, so that a look
         // without the lock is enough.
-        if self.memory.get(TURNS_LENGTH) == 0 {
+        let is_empty = |list: &BlockList| self.memory.get(list.anchor) == 0;
+        if [LINING, TURNS, STUCK].iter().all(is_empty) {
             return None;
         }
         let now = now();
-        let mut stuck = 0;
         loop {
             let found = self.with(|held| {
                 for _ in 0..STEPS {
                     match self.step(held, now) {
                         Step::Claimed(entry, cookie) => return Some(Some((entry, cookie))),
-                        Step::More => stuck = 0,
-                        Step::Stuck => {
-                            stuck += 1;
-                            if stuck >= held.get(TURNS_LENGTH) {
-                                return Some(None);
-                            }
-                        }
+                        Step::More => {}
                         Step::Idle => return Some(None),
                     }
                 }
@@ -65,8 +58,19 @@ impl Engine {
     }
 
     fn step(&self, held: &Held<'_>, now: u64) -> Step {
+        if let Some(at) = LINING.head(held) {
+            self.line_up(held, at);
+            return Step::More;
+        }
         let Some(at) = TURNS.head(held) else {
-            return Step::Idle;
+            // One that was let go on may have found that its next targets are busy.
+            return match STUCK.head(held) {
+                Some(at) if self.targets.has_room(held) => {
+                    self.go_on(held, at);
+                    Step::More
+                }
+                _ => Step::Idle,
+            };
         };
         if self.has_expired(at, now) {
             self.close(held, at, 0);
@@ -74,7 +78,7 @@ impl Engine {
         }
         if held.get(IN_FLIGHT) >= u64::from(self.limits.forks_in_flight)
             || !self.cells.has_room(held)
-            || is_paused(held, now)
+            || now < held.get(PAUSED_UNTIL)
         {
             return Step::Idle;
         }
@@ -124,25 +128,50 @@ impl Engine {
             return Step::More;
         }
         if self.limits.target_order {
+            let Some(stand) = self.first_in_line(held, hash, entry) else {
+                // The turn of an earlier message of the group has not come: it lets this one follow.
+                held.set_pair(at + block::CURSOR, cursor + 1, in_flight);
+                recipient::set_place(held, entry, Place::AtTarget);
+                return Step::More;
+            };
             match self.targets.occupy(held, hash) {
-                Occupied::Yours => {}
+                Occupied::Yours => {
+                    stand.leave(held);
+                    self.let_follow(held, hash, entry);
+                }
                 Occupied::Busy(busy) => {
+                    stand.leave(held);
                     held.set_pair(at + block::CURSOR, cursor + 1, in_flight);
-                    recipient::set_place(held, entry, Place::AtTarget);
-                    if !busy.wait(held, entry, self.limits.target_queue) {
-                        self.end(held, entry, Ending::Skipped(SkipReason::TargetQueueFull));
-                    }
+                    self.wait_for_target(held, busy, entry);
+                    self.let_follow(held, hash, entry);
                     return Step::More;
                 }
                 Occupied::NoRoom => {
-                    TURNS.remove(held, at);
-                    TURNS.push(held, at);
-                    return Step::Stuck;
+                    leave_turns(held, at);
+                    held.set(at + block::FLAGS, held.get(at + block::FLAGS) | flag::STUCK);
+                    STUCK.push(held, at);
+                    return Step::More;
                 }
             }
         }
         held.set_pair(at + block::CURSOR, cursor + 1, in_flight);
         self.claim(held, at, entry)
+    }
+
+    /// Lets a recipient wait for its target, if not too many do.
+    pub(super) fn wait_for_target(&self, held: &Held<'_>, busy: Busy, entry: usize) {
+        recipient::set_place(held, entry, Place::AtTarget);
+        if !busy.wait(held, entry, self.limits.target_queue) {
+            self.end(held, entry, Ending::Skipped(SkipReason::TargetQueueFull));
+        }
+    }
+
+    /// Lets a recipient whose target is kept for it be sent to.
+    pub(super) fn make_ready(&self, held: &Held<'_>, entry: usize) {
+        let at = block_of(&self.memory, entry);
+        recipient::set_place(held, entry, Place::Ready);
+        Queue(at + block::READY).push(held, entry);
+        self.enter_turns(held, at);
     }
 
     /// Takes a recipient whose target is ours, and gives the turn to the next message.
@@ -163,7 +192,7 @@ impl Engine {
 
     pub(super) fn has_expired(&self, at: usize, now: u64) -> bool {
         let expires_at = self.memory.get(at + block::EXPIRES_AT);
-        expires_at != 0 && expires_at <= now
+        expires_at != 0 && self.by_clock(at, expires_at) <= now
     }
 
     /// The block at this place.
@@ -207,22 +236,34 @@ impl Engine {
             let at = block_of(&self.memory, entry);
             match self.closing(held, at) {
                 Some(ending) => self.end(held, entry, ending),
-                None => {
-                    recipient::set_place(held, entry, Place::Ready);
-                    Queue(at + block::READY).push(held, entry);
-                    self.enter_turns(held, at);
-                    return;
-                }
+                None => return self.make_ready(held, entry),
             }
         }
         self.targets.leave(held, hash);
+        if let Some(at) = STUCK.head(held) {
+            self.go_on(held, at);
+        }
+    }
+
+    /// Lets a message take turns again that has waited for room in the table of targets.
+    pub(super) fn go_on(&self, held: &Held<'_>, at: usize) {
+        leave_lists(held, at);
+        self.enter_turns(held, at);
     }
 
     /// Puts a message that has something to send, and may, among those that take turns.
     pub(super) fn enter_turns(&self, held: &Held<'_>, at: usize) {
-        let flags = held.get(at + block::FLAGS);
-        if flags & (flag::IN_TURNS | flag::CLOSING) != 0 {
+        let mut flags = held.get(at + block::FLAGS);
+        if flags & (flag::IN_TURNS | flag::CLOSING | flag::LINING) != 0 {
             return;
+        }
+        if flags & flag::STUCK != 0 {
+            // Only a recipient whose target is kept needs no room.
+            if Queue(at + block::READY).head(held).is_none() {
+                return;
+            }
+            leave_lists(held, at);
+            flags &= !flag::STUCK;
         }
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
         let (_, put_off) = held.pair(at + block::SKIPPED);
@@ -290,9 +331,7 @@ impl Engine {
         if flags & flag::CLOSING != 0 {
             return;
         }
-        if flags & flag::IN_TURNS != 0 {
-            leave_turns(held, at);
-        }
+        leave_lists(held, at);
         held.set(
             at + block::FLAGS,
             held.get(at + block::FLAGS) | flag::CLOSING | flag::IN_CLOSING | why,
@@ -309,6 +348,24 @@ impl Engine {
         if flags & (flag::CLOSING | flag::IN_CLOSING) == flag::CLOSING {
             held.set(at + block::FLAGS, flags | flag::IN_CLOSING);
             CLOSING.push(held, at);
+        }
+    }
+
+    /// Ends a recipient of a message that sends nothing more, unless it is in flight or waits for one
+    /// that is.
+    fn close_one(&self, held: &Held<'_>, entry: usize, ending: Ending) {
+        let place = recipient::place(held, entry);
+        if !matches!(place, Place::Waiting | Place::AtTarget) {
+            return;
+        }
+        let block = self.block(block_of(&self.memory, entry));
+        let hash = self.hash(block.own(entry).address);
+        if let Some(stand) = self.stand(held, hash, entry) {
+            stand.leave(held);
+            self.end(held, entry, ending);
+            self.let_follow(held, hash, entry);
+        } else if place == Place::Waiting {
+            self.end(held, entry, ending);
         }
     }
 
@@ -332,21 +389,11 @@ impl Engine {
                 leave_lists(held, at);
                 break;
             }
-            let entry = block.entry(cursor as usize);
-            if recipient::place(held, entry) == Place::Waiting {
-                self.end(held, entry, ending);
-            }
             held.set_pair(at + block::CURSOR, cursor + 1, in_flight);
+            self.close_one(held, block.entry(cursor as usize), ending);
         }
         true
     }
-}
-
-/// Whether nothing is sent for lack of the proxy's memory. A pause that has longer to go than any has
-/// was begun before the clock was set back, and is over.
-fn is_paused(held: &Held<'_>, now: u64) -> bool {
-    let left = held.get(PAUSED_UNTIL).saturating_sub(now);
-    (1..=PAUSE).contains(&left)
 }
 
 /// Takes a message out of the list of those that are to do something.
@@ -354,6 +401,12 @@ pub(super) fn leave_lists(held: &Held<'_>, at: usize) {
     let flags = held.get(at + block::FLAGS);
     if flags & flag::IN_TURNS != 0 {
         leave_turns(held, at);
+    } else if flags & flag::LINING != 0 {
+        LINING.remove(held, at);
+        held.set(at + block::FLAGS, flags & !flag::LINING);
+    } else if flags & flag::STUCK != 0 {
+        STUCK.remove(held, at);
+        held.set(at + block::FLAGS, flags & !flag::STUCK);
     } else if flags & flag::IN_CLOSING != 0 {
         CLOSING.remove(held, at);
         held.set(at + block::FLAGS, flags & !flag::IN_CLOSING);

@@ -9,10 +9,10 @@
 use super::handle::{Sender, pump};
 use crate::control::Fork;
 use crate::fanout::journal::{JournalError, Maintainer, Outcome, Writer};
-use crate::fanout::{Ending, Event, Finished, Outcome as Told, Tally, milliseconds};
+use crate::fanout::{Ending, Event, Finished, Outcome as Told, Tally};
 use crate::server::{Server, outcome};
 use crate::sip::text::Printable;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// How long the process waits for news before it looks at the clock again.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -151,7 +151,7 @@ impl<'s> Teller<'s> {
 
     fn tick(&mut self) {
         let engine = self.server.outbox().engine();
-        engine.tick(milliseconds(SystemTime::now()));
+        engine.tick(engine.now());
         if let Some(maintainer) = &mut self.maintainer
             && let Err(error) = maintainer.maintain(Instant::now())
         {

@@ -7,10 +7,9 @@ use super::describe::describe;
 use super::verdict::{Progress, Room, Verdict};
 use crate::control::{Answer, Decision, Fork, NotOurs, Source};
 use crate::fanout::journal::TransactionKey;
-use crate::fanout::{Counter, NotSent, milliseconds};
+use crate::fanout::{Counter, NotSent};
 use crate::server::{Server, Worker};
 use std::cell::Cell;
-use std::time::SystemTime;
 
 /// What a script gets from `cimf_handle()` and from each of its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,7 +211,7 @@ pub fn pump(server: &Server, sender: &mut impl Sender) {
     }
     let _pumping = Pumping;
     let engine = server.outbox().engine();
-    let now = || milliseconds(SystemTime::now());
+    let now = || engine.now();
     while let Some(attempt) = engine.next(now) {
         let sent = attempt.hand_over(|fork, cookie| sender.send(fork, cookie), now);
         server.counters().add(match sent {

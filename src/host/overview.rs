@@ -6,11 +6,11 @@ use crate::control::Reason;
 use crate::fanout::journal::Figures;
 use crate::fanout::{Counter, Fanout, Load};
 use crate::server::Server;
-use std::time::SystemTime;
+use crate::sip::text::Printable;
 
 /// The seconds since a message was accepted.
-pub fn age(fanout: &Fanout) -> u64 {
-    let now = crate::fanout::milliseconds(SystemTime::now());
+pub fn age(server: &Server, fanout: &Fanout) -> u64 {
+    let now = server.outbox().engine().now();
     now.saturating_sub(fanout.accepted_at) / 1000
 }
 
@@ -140,21 +140,20 @@ pub fn log_unfinished(server: &Server) {
     if let Err(error) = server.outbox().keep_outcomes() {
         log::error!("journal: {error}; who has got a message may get it once more");
     }
-    let engine = server.outbox().engine();
-    for fanout in engine.fanouts() {
-        let left = engine.remaining(fanout.message);
+    for under_way in server.outbox().engine().under_way() {
+        let left = under_way.remaining();
         if left.is_empty() {
             continue;
         }
         let names: Vec<String> = left
-            .iter()
-            .map(|uri| format!("<{}>", crate::sip::text::Printable(uri)))
+            .into_iter()
+            .map(|uri| format!("<{}>", Printable(uri)))
             .collect();
         let what = match server.outbox().is_durable() {
             true => "goes on after the next start",
             false => "is lost (durability=none)",
         };
-        let (message, group) = (fanout.message, crate::sip::text::Printable(&fanout.group));
+        let (message, group) = (under_way.number(), Printable(under_way.group()));
         // Log lines are cut at about a thousand bytes.
         for names in names.chunks(8) {
             log::warn!(

@@ -132,11 +132,11 @@ impl Outbox {
         identifiers: &mut impl Identifiers,
         now: SystemTime,
     ) -> Result<Ticket<'_>, Box<Refusal>> {
-        let submission = Submission::of(accepted, identifiers.random());
+        let submission = Submission::of(accepted, now, identifiers.random());
         let recipients = || Submission::recipients(accepted);
         let ticket = self
             .engine
-            .reserve(&submission, recipients, milliseconds(now));
+            .reserve(&submission, recipients, self.engine.now());
         ticket.map_err(|no_room| Box::new(no_room.refusal(accepted)))
     }
 
@@ -158,10 +158,10 @@ impl Outbox {
         let Some(mut writer) = self.writer()? else {
             return Ok(());
         };
-        for fanout in self.engine.fanouts() {
-            let id = self.journal_id(fanout.message);
-            let endings = self.engine.endings(fanout.message);
-            if endings.len() == fanout.recipients as usize {
+        for message in self.engine.under_way() {
+            let id = self.journal_id(message.number());
+            let endings = message.endings();
+            if endings.len() == message.recipients() {
                 writer.finished(id)?;
             } else if !endings.is_empty() {
                 let outcomes = endings

@@ -338,7 +338,10 @@ both {
     }
 }
 udp {
-    durability::{ of_proxies_killed_at_any_moment_none_forgets_a_recipient }
+    durability::{
+        of_proxies_killed_at_any_moment_none_forgets_a_recipient,
+        of_proxies_killed_while_members_wait_none_forgets_a_recipient,
+    }
     hostile::{ bytes_before_a_request_change_nothing }
     answers::{ t112_a_content_length_beyond_the_datagram_is_refused }
     steps::{ an_answer_of_the_script_is_repeated_for_repetitions }

@@ -148,7 +148,7 @@ unsafe extern "C" fn fanouts(rpc: *const Rpc, context: *mut c_void) {
             answer.number(c"id", fanout.message);
             answer.text(c"group", &fanout.group);
             answer.text(c"originator", &fanout.originator);
-            answer.number(c"seconds", age(&fanout));
+            answer.number(c"seconds", age(module.server, &fanout));
             answer.numbers(states(&fanout));
         }
     });

@@ -14,6 +14,34 @@ const SENDERS: usize = 4;
 /// How often a sender looks whether the proxy has been stopped.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// What the killed proxies have to do.
+struct Work {
+    /// `target_order`.
+    order: i64,
+    /// Members that do not answer at once.
+    hesitant: &'static [&'static str],
+    /// How long each sender rests after an answer.
+    rest: Duration,
+    /// It is done once where the quickest work is done this often.
+    share: usize,
+}
+
+/// Members who get all at once; some of them never answer.
+const AT_ONCE: Work = Work {
+    order: 0,
+    hesitant: &["silent1", "silent2", "slow1", "slow2", "slow3", "slow4"],
+    rest: Duration::from_millis(3),
+    share: 1,
+};
+
+/// Members who get one message after the other: a silent one would hold up all that follows to him.
+const IN_ORDER: Work = Work {
+    order: 1,
+    hesitant: &["slow1", "slow2"],
+    rest: Duration::from_millis(80),
+    share: 2,
+};
+
 /// What one sender has seen.
 struct Sent {
     client: Client,
@@ -38,7 +66,7 @@ fn text(request: &Request) -> String {
 }
 
 /// Sends until the proxy is stopped, and takes what it has answered until then.
-fn send(rig: &Rig, stopped: &AtomicBool) -> Sent {
+fn send(rig: &Rig, rest: Duration, stopped: &AtomicBool) -> Sent {
     let mut sent = Sent {
         client: rig.client(),
         accepted: Vec::new(),
@@ -64,7 +92,7 @@ fn send(rig: &Rig, stopped: &AtomicBool) -> Sent {
         assert_eq!(answer.status(), 202, "{answer}");
         sent.accepted.push(text(&request));
         sent.last = Some(request);
-        std::thread::sleep(Duration::from_millis(3));
+        std::thread::sleep(rest);
     }
 }
 
@@ -85,13 +113,23 @@ impl Dice {
 /// missing, and none gets a message under a second Call-ID, From tag or CSeq. Ten times; `CIMF_KILLS` says
 /// how often otherwise.
 pub fn of_proxies_killed_at_any_moment_none_forgets_a_recipient(transport: Transport) {
-    let kills = std::env::var("CIMF_KILLS").map_or(10, |text| text.parse().expect("a number"));
+    none_is_forgotten(transport, &AT_ONCE);
+}
+
+/// Issue 4, M-3: the same while members wait for the end of earlier messages; half as often.
+pub fn of_proxies_killed_while_members_wait_none_forgets_a_recipient(transport: Transport) {
+    none_is_forgotten(transport, &IN_ORDER);
+}
+
+fn none_is_forgotten(transport: Transport, work: &Work) {
+    let kills: usize =
+        std::env::var("CIMF_KILLS").map_or(10, |text| text.parse().expect("a number"));
+    let kills = kills / work.share;
     let members = Members::start();
-    let names = ["silent1", "silent2", "slow1", "slow2", "slow3", "slow4"];
+    let hesitant = work.hesitant.iter().map(|&user| user.to_owned());
     let quick = (0..24).map(|number| format!("m{number}"));
-    let uris: Vec<String> = names.into_iter().map(str::to_owned).chain(quick).collect();
-    let uris: Vec<String> = uris
-        .iter()
+    let uris: Vec<String> = hesitant
+        .chain(quick)
         .map(|user| format!("sip:{user}@home1.net"))
         .collect();
     let mut group = vec![ANN];
@@ -103,8 +141,8 @@ pub fn of_proxies_killed_at_any_moment_none_forgets_a_recipient(transport: Trans
         .text("CORE_ROUTE", &next_hop)
         .number("CHILDREN", SENDERS as i64)
         .number("TM_FR_TIMER", 1000)
-        // A silent member would hold up all that follows to him.
-        .number("TARGET_ORDER", 0)
+        .number("TARGET_ORDER", work.order)
+        .number("TARGET_QUEUE", 10_000)
         .start();
     let mut dice = Dice(2026);
     let mut accepted: Vec<String> = Vec::new();
@@ -114,7 +152,7 @@ pub fn of_proxies_killed_at_any_moment_none_forgets_a_recipient(transport: Trans
         let stopped = AtomicBool::new(false);
         let sent: Vec<Sent> = std::thread::scope(|scope| {
             let senders: Vec<_> = (0..SENDERS)
-                .map(|_| scope.spawn(|| send(&rig, &stopped)))
+                .map(|_| scope.spawn(|| send(&rig, work.rest, &stopped)))
                 .collect();
             std::thread::sleep(Duration::from_micros(dice.roll(400_000)));
             frozen::freeze(&rig);
@@ -153,8 +191,9 @@ pub fn of_proxies_killed_at_any_moment_none_forgets_a_recipient(transport: Trans
     members.check(&accepted, &uris);
     let totals = members.totals();
     eprintln!(
-        "{kills} kills in {:?}: {} messages, {} recipients of theirs, {totals:?}; {resumed} messages \
+        "{kills} kills with target_order={} in {:?}: {} messages, {} recipients of theirs, {totals:?}; {resumed} messages \
          resumed, {lost} bytes lost that were not synced, {known} requests repeated by clients",
+        work.order,
         start.elapsed(),
         accepted.len(),
         accepted.len() * uris.len(),
@@ -171,5 +210,7 @@ fn drain(rig: &Rig) {
         let idle = ["messages", "waiting", "journal_unfinished"];
         idle.iter().all(|name| rig.counter(name) == 0).then_some(())
     };
-    until(is_done).expect("an end of what is under way");
+    // What waits for a slow member ends one by one.
+    let done = (0..6).find_map(|_| until(is_done));
+    done.expect("an end of what is under way");
 }

@@ -14,7 +14,10 @@ use cimf::fanout::journal::{Entry, Journal, Recovered};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-pub use crashes::of_proxies_killed_at_any_moment_none_forgets_a_recipient;
+pub use crashes::{
+    of_proxies_killed_at_any_moment_none_forgets_a_recipient,
+    of_proxies_killed_while_members_wait_none_forgets_a_recipient,
+};
 
 /// A Kamailio with a journal, and where that is.
 fn durable(transport: Transport) -> (Setup, PathBuf) {

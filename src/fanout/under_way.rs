@@ -1,0 +1,67 @@
+//! Who has got which message when the proxy stops, and who is still to get it.
+
+#![forbid(unsafe_code)]
+
+use super::attempt::Pinned;
+use super::engine::Engine;
+use super::recipient::{self, Ending};
+
+/// A message that is under way. It keeps its memory as long as this is there.
+#[derive(Debug)]
+pub struct UnderWay<'e> {
+    engine: &'e Engine,
+    pin: Pinned<'e>,
+}
+
+impl Engine {
+    /// The messages that are under way, oldest first.
+    pub fn under_way(&self) -> Vec<UnderWay<'_>> {
+        let mut found = Vec::new();
+        self.each_message(|held, at| {
+            self.pin(held, at);
+            found.push(UnderWay {
+                engine: self,
+                pin: Pinned::new(self, at),
+            });
+            true
+        });
+        found
+    }
+}
+
+impl UnderWay<'_> {
+    /// The number of the message.
+    pub fn number(&self) -> u64 {
+        self.pin.block().number()
+    }
+
+    /// The URI of the group or service.
+    pub fn group(&self) -> &[u8] {
+        self.pin.block().texts()[1]
+    }
+
+    /// How many recipients it has.
+    pub fn recipients(&self) -> usize {
+        self.pin.block().count()
+    }
+
+    /// The addresses of the recipients that have not ended, in their order.
+    pub fn remaining(&self) -> Vec<&[u8]> {
+        let block = self.pin.block();
+        let entries = (0..block.count()).map(|number| block.entry(number));
+        let left = entries.filter(|&entry| self.ending(entry).is_none());
+        left.map(|entry| block.own(entry).address).collect()
+    }
+
+    /// How those recipients ended that have, by their numbers.
+    pub fn endings(&self) -> Vec<(u32, Ending)> {
+        let block = self.pin.block();
+        let ended = (0..block.count())
+            .filter_map(|number| Some((number as u32, self.ending(block.entry(number))?)));
+        ended.collect()
+    }
+
+    fn ending(&self, entry: usize) -> Option<Ending> {
+        self.engine.with(|held| recipient::ending(held, entry))
+    }
+}

@@ -1,0 +1,317 @@
+//! What a process of a proxy does with messages, with a simulated proxy around it: the clock, answers that
+//! cannot be sent, scripts that end too early, event routes that are slow (S-5, A-10, issue 4).
+
+// A test fails by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use cimf::config::Settings;
+use cimf::control::{Answer, Fork, Source, Transport};
+use cimf::fanout::{Ending, Engine, NotSent, Own, SkipReason, Submission, milliseconds};
+use cimf::host::background::{Kind, Teller};
+use cimf::host::handle::{Proxy, ScriptResult, Sender, Transaction, check, handle, pump, reply};
+use cimf::host::overview::age;
+use cimf::server::Server;
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime};
+
+const FLOW: &str = include_str!("flows/1-F1-message-in.sip");
+/// Far beyond what anything here takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+thread_local! {
+    /// The seconds by which somebody has set the system's clock forward, for this thread.
+    static SET_FORWARD: Cell<i64> = const { Cell::new(0) };
+}
+
+/// In place of the C library's, so that a test can set the system's clock.
+///
+/// # Safety
+/// As that of the C library: `time` points to room for a time.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> i32 {
+    // SAFETY: the kernel is given what the caller gave.
+    unsafe {
+        let result = libc::syscall(libc::SYS_clock_gettime, clock, time);
+        if clock == libc::CLOCK_REALTIME && result == 0 {
+            (*time).tv_sec += SET_FORWARD.get();
+        }
+        result as i32
+    }
+}
+
+/// A proxy that takes what it is given, unless it is told otherwise.
+#[derive(Default)]
+struct Simulated {
+    refuses_answers: bool,
+    refuses_forks: Option<NotSent>,
+    answers: Vec<u16>,
+    /// Addresses and cookies.
+    forks: Vec<(String, u64)>,
+}
+
+impl Sender for Simulated {
+    fn send(&mut self, fork: &Fork<'_>, cookie: u64) -> Result<(), NotSent> {
+        let recipient = String::from_utf8(fork.recipient.to_vec()).unwrap();
+        self.forks.push((recipient, cookie));
+        self.refuses_forks.map_or(Ok(()), Err)
+    }
+}
+
+impl Proxy for Simulated {
+    fn transaction(&mut self) -> Transaction {
+        Transaction::Present
+    }
+
+    fn reply(&mut self, answer: &Answer, _: Transaction) -> bool {
+        self.answers.push(answer.code);
+        !self.refuses_answers
+    }
+}
+
+/// A database with one group, and a directory for a journal.
+struct Rig {
+    folder: tempfile::TempDir,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let rig = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        let group = ["group", "add", "sip:hikers@im.home1.net"];
+        let members = [
+            "sip:ann@home1.net",
+            "sip:bob@home1.net",
+            "sip:cho@home1.net",
+        ];
+        for words in [&["init"][..], &[group, members].concat()] {
+            let mut cimfctl = Command::new(env!("CARGO_BIN_EXE_cimfctl"));
+            cimfctl.arg("--db").arg(rig.path("cimf.db")).args(words);
+            let output = cimfctl.output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+        }
+        rig
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The server of a proxy that is started now.
+    fn start(&self, durability: &str) -> Server {
+        let mut settings = Settings::new();
+        for (name, value) in [
+            ("domains", "im.home1.net,home1.net"),
+            ("trusted_peers", "127.0.0.1"),
+            ("core_route", "sip:icscf.home1.net"),
+            ("trusted_next_hop", "1"),
+            ("durability", durability),
+            ("journal_dir", &self.path("journal").display().to_string()),
+        ] {
+            settings.set(name, value).unwrap();
+        }
+        settings.database = self.path("cimf.db").to_string_lossy().into_owned();
+        let server = Server::open(&settings).unwrap();
+        server.open_journal().unwrap();
+        server
+    }
+}
+
+const SOURCE: Source<'static> = Source {
+    address: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+    transport: Transport::Udp,
+    identity: None,
+};
+
+/// The message of flow 1 with a Call-ID of its own.
+fn message(call_id: &str) -> Vec<u8> {
+    let (head, body) = FLOW.split_once("\r\n\r\n").unwrap();
+    let lines = head.split("\r\n").map(|line| match line.split_once(": ") {
+        Some(("Call-ID", _)) => format!("Call-ID: {call_id}"),
+        Some(("Via", value)) => format!("Via: {value}{call_id}"),
+        _ => line.to_owned(),
+    });
+    let lines: Vec<_> = lines.collect();
+    format!("{}\r\n\r\n{body}", lines.join("\r\n")).into_bytes()
+}
+
+/// Accepts and starts a message that expires after some seconds, and sends nothing.
+fn start(engine: &Engine, names: &[&str], expires: Option<u64>) -> u64 {
+    let time = milliseconds(SystemTime::now());
+    let submission = Submission {
+        originator: b"sip:ann@home1.net",
+        group: b"sip:hikers@im.home1.net",
+        from: b"<sip:ann@home1.net>",
+        headers: b"Max-Forwards: 69\r\n",
+        charging: b"",
+        body: b"hi",
+        entry_at: 0,
+        needs_stream: false,
+        max_breadth: None,
+        accepted_at: time,
+        expires_at: expires.map_or(0, |seconds| time + seconds * 1000),
+        seed: [9; 16],
+    };
+    let own = || names.iter().map(|name| Own::plain(name.as_bytes()));
+    engine.start(engine.reserve(&submission, own, engine.now()).unwrap())
+}
+
+/// What became of the recipients of a message, until it was told that it is finished.
+fn told(server: &Server, message: u64) -> Vec<Ending> {
+    let mut teller = Teller::new(server).unwrap();
+    let (mut endings, mut finished) = (Vec::new(), false);
+    let begin = Instant::now();
+    while !finished {
+        assert!(begin.elapsed() < PATIENCE, "message {message} does not end");
+        teller.round(&mut Simulated::default(), |news| {
+            if news.message == message {
+                endings.extend(news.ending());
+                finished |= news.kind == Kind::Finished;
+            }
+        });
+    }
+    endings
+}
+
+#[test]
+fn a_clock_that_is_set_forward_or_back_ends_nothing_that_waits() {
+    // M-4, S-5.
+    let rig = Rig::new();
+    let server = rig.start("none");
+    let engine = server.outbox().engine();
+    let mut proxy = Simulated {
+        refuses_forks: Some(NotSent::OutOfMemory),
+        ..Simulated::default()
+    };
+    start(engine, &["sip:bob@home1.net"], None);
+    start(engine, &["sip:cho@home1.net"], Some(120));
+    let mut is_tried_again = || {
+        let (before, begin) = (proxy.forks.len(), Instant::now());
+        while proxy.forks.len() == before {
+            assert!(begin.elapsed() < PATIENCE, "not tried again");
+            engine.tick(engine.now());
+            pump(&server, &mut proxy);
+            std::thread::yield_now();
+        }
+    };
+    is_tried_again();
+    for days in [1, -1] {
+        SET_FORWARD.set(days * 86_400);
+        // Each of the two.
+        is_tried_again();
+        is_tried_again();
+        assert!(engine.next_event().is_none(), "{days} days");
+        assert_eq!(engine.load().waiting, 2);
+        let ages = engine.fanouts().iter().map(|it| age(&server, it)).max();
+        assert!(ages.unwrap() < PATIENCE.as_secs(), "{ages:?}");
+    }
+    // The lifetime of a message that comes now is counted from now.
+    start(engine, &["sip:dee@home1.net"], Some(1));
+    let begin = Instant::now();
+    while engine.next_event().is_none() {
+        assert!(begin.elapsed() < PATIENCE, "nothing expires");
+        engine.tick(engine.now());
+        std::thread::yield_now();
+    }
+    assert!(begin.elapsed() >= Duration::from_millis(900));
+}
+
+#[test]
+fn a_message_whose_202_could_not_be_sent_does_not_come_back_after_a_restart() {
+    // A-10, issue 4.
+    let rig = Rig::new();
+    {
+        let server = rig.start("journal");
+        let mut worker = server.worker();
+        let mut proxy = Simulated {
+            refuses_answers: true,
+            ..Simulated::default()
+        };
+        let (result, _) = handle(&server, &mut worker, &mut proxy, &message("lost"), &SOURCE);
+        assert_eq!(result, ScriptResult::InternalError);
+        assert_eq!(
+            (proxy.answers.as_slice(), proxy.forks.len()),
+            (&[202][..], 0)
+        );
+        assert_eq!(engine_messages(&server), 0);
+        // The same message is answered and sent; both members are silent until the proxy dies.
+        proxy.refuses_answers = false;
+        let (result, _) = handle(&server, &mut worker, &mut proxy, &message("kept"), &SOURCE);
+        assert_eq!(result, ScriptResult::Accepted);
+        assert_eq!(proxy.forks.len(), 2);
+    }
+    let server = rig.start("journal");
+    let taken_up = server.outbox().engine().under_way();
+    let numbers: Vec<_> = taken_up.iter().map(|message| message.number()).collect();
+    assert_eq!(numbers, [2]);
+}
+
+#[test]
+fn a_message_that_the_script_has_not_sent_after_its_202_is_told_as_cancelled_and_stays_so() {
+    // S-5, issue 4.
+    let rig = Rig::new();
+    for durability in ["none", "journal"] {
+        let server = rig.start(durability);
+        let mut worker = server.worker();
+        let mut proxy = Simulated::default();
+        let bytes = message(durability);
+        let mut verdict = check(&server, &mut worker, &mut proxy, &bytes, &SOURCE).unwrap();
+        let result = reply(&server, &mut worker, &mut proxy, &mut verdict);
+        assert_eq!(
+            (result, proxy.answers.as_slice()),
+            (ScriptResult::Accepted, &[202][..])
+        );
+        drop(verdict);
+        let cancelled = Ending::Skipped(SkipReason::Cancelled);
+        assert_eq!(told(&server, 1), [cancelled; 2]);
+        assert_eq!((proxy.forks.len(), engine_messages(&server)), (0, 0));
+    }
+    assert_eq!(engine_messages(&rig.start("journal")), 0);
+}
+
+fn engine_messages(server: &Server) -> u64 {
+    server.outbox().engine().load().messages
+}
+
+#[test]
+fn a_slow_event_route_keeps_neither_the_clock_nor_the_sending_waiting() {
+    // Issue 4.
+    let rig = Rig::new();
+    let server = rig.start("none");
+    let engine = server.outbox().engine();
+    let mut proxy = Simulated {
+        refuses_forks: Some(NotSent::Failed),
+        ..Simulated::default()
+    };
+    let failing = [
+        "sip:a@h", "sip:b@h", "sip:c@h", "sip:d@h", "sip:e@h", "sip:f@h",
+    ];
+    start(engine, &failing, None);
+    pump(&server, &mut proxy);
+    let mut teller = Teller::new(&server).unwrap();
+    let mut told = 0;
+    let mut cancelled = 0;
+    let mut proxy = Simulated::default();
+    // Both come while the event route runs.
+    teller.round(&mut proxy, |_| {
+        told += 1;
+        if told == 1 {
+            cancelled = start(engine, &["sip:never@h"], None);
+            assert!(engine.cancel(cancelled));
+            start(engine, &["sip:bob@home1.net"], None);
+        }
+        std::thread::sleep(Duration::from_millis(400));
+    });
+    assert!(told < failing.len(), "one round has told {told} outcomes");
+    teller.round(&mut proxy, |_| {
+        told += 1;
+        std::thread::sleep(Duration::from_millis(400));
+    });
+    assert!(told < failing.len(), "two rounds have told {told} outcomes");
+    let sent: Vec<&str> = proxy.forks.iter().map(|(to, _)| to.as_str()).collect();
+    assert_eq!(sent, ["sip:bob@home1.net"]);
+    // The clock has ended the recipient of the other.
+    assert_eq!(engine.load().waiting, 1);
+}
