@@ -277,13 +277,20 @@ pub struct EviParams {
     pub last: *mut EviParam,
 }
 
-/// The start of a `mi_recipe_t`: a command and the names of its parameters. Each version has room for
-/// its own number of names; a second recipe, of zeros, ends the table.
+/// `mi_export_t`, whose recipes have room for their own number of parameters in each version, with one
+/// recipe. What follows are zeros: the end of the recipes, and of the table of commands.
 #[repr(C)]
-pub struct MiRecipes {
+pub struct MiExport {
+    pub name: *const c_char,
+    pub help: *const c_char,
+    pub flags: c_uint,
+    pub init_f: *const c_void,
     pub command: Option<MiCommand>,
-    pub parameters: [*const c_char; 63],
+    pub parameters: [*const c_char; MI_ROOM],
 }
+
+/// Words enough for two rows of the largest table known: 8,128 bytes each, in 4.0.
+pub const MI_ROOM: usize = 2560;
 
 /// `mi_cmd_f`.
 pub type MiCommand = unsafe extern "C" fn(*const c_void, *mut c_void) -> *mut c_void;
@@ -308,6 +315,6 @@ const _: () = {
     assert!(std::mem::offset_of!(TmcbParams, param) == 24);
     assert!(size_of::<EviParam>() == 48);
     assert!(size_of::<EviParams>() == 24);
-    // At least two recipes of the largest known size.
-    assert!(size_of::<MiRecipes>() >= 2 * 168);
+    assert!(std::mem::offset_of!(MiExport, command) == 32);
+    assert!(size_of::<MiExport>() >= 2 * 8128);
 };

@@ -1,6 +1,6 @@
 //! Functions and variables of OpenSIPS's core, found by name once.
 
-use super::abi::{EviParams, GetVariable, MiRecipes, PvParam, ReadStatistic, ScriptCallback};
+use super::abi::{EviParams, GetVariable, MiExport, PvParam, ReadStatistic, ScriptCallback};
 use crate::host::abi::{PvValue, SipMsg, Str};
 use crate::host::symbol::{Missing, function};
 use std::ffi::{c_char, c_int, c_uint, c_void};
@@ -30,14 +30,7 @@ pub struct Core {
         *mut c_void,
         c_int,
     ) -> c_int,
-    pub register_mi_cmd: unsafe extern "C" fn(
-        *const c_char,
-        *const c_char,
-        c_uint,
-        *const c_void,
-        *const MiRecipes,
-        *const c_char,
-    ) -> c_int,
+    pub register_mi_mod: unsafe extern "C" fn(*const c_char, *const MiExport) -> c_int,
     pub evi_get_id: unsafe extern "C" fn(*const Str) -> c_int,
     pub evi_publish_event: unsafe extern "C" fn(Str) -> c_int,
     pub evi_probe_event: unsafe extern "C" fn(c_int) -> c_int,
@@ -97,7 +90,7 @@ impl Core {
                 parse_msg: function(c"parse_msg_opt").or_else(|_| function(c"parse_msg"))?,
                 free_sip_msg: function(c"free_sip_msg")?,
                 register_stat2: function(c"register_stat2")?,
-                register_mi_cmd: function(c"register_mi_cmd")?,
+                register_mi_mod: function(c"register_mi_mod")?,
                 evi_get_id: function(c"evi_get_id")?,
                 evi_publish_event: function(c"evi_publish_event")?,
                 evi_probe_event: function(c"evi_probe_event")?,

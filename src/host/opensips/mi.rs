@@ -1,10 +1,8 @@
 //! Commands for OpenSIPS's management interface: `cimf_stats`, `cimf_fanouts` and `cimf_cancel`.
 
-use super::abi::{MiCommand, MiRecipes};
+use super::abi::{MI_ROOM, MiCommand, MiExport};
 use super::core::{Core, missing};
 use super::module::module;
-use super::version::Number;
-use crate::host::abi::Table;
 use crate::host::guard::guarded;
 use crate::host::overview::{age, figures, states};
 use crate::host::symbol::{Missing, function};
@@ -26,57 +24,24 @@ pub struct Mi {
         unsafe extern "C" fn(*mut c_void, *const c_char, c_int, *const c_char, c_int) -> c_int,
 }
 
-const MODULE: &CStr = c"cimf";
-
-/// From which version on commands are named by their module, too.
-const NAMED_BY_MODULE: Number = Number(4, 0, 0);
-
-static STATS: Table<MiRecipes> = recipe(stats, null());
-static FANOUTS: Table<MiRecipes> = recipe(fanouts, null());
-static CANCEL: Table<MiRecipes> = recipe(cancel, c"id".as_ptr());
-
-const fn recipe(command: MiCommand, parameter: *const c_char) -> Table<MiRecipes> {
-    let mut parameters = [null(); 63];
-    parameters[0] = parameter;
-    Table(MiRecipes {
-        command: Some(command),
-        parameters,
-    })
-}
-
 impl Mi {
-    /// Makes the commands known. Since 4.0 the name of a command starts with that of its module, and
-    /// what stands behind it is an alias.
-    pub fn register(core: &Core, version: Number) -> Result<Self, String> {
-        let commands = [
-            (c"cimf:cimf_stats", c"all counts of cimf", &STATS),
-            (
-                c"cimf:cimf_fanouts",
-                c"the group messages that are under way",
-                &FANOUTS,
-            ),
-            (
-                c"cimf:cimf_cancel",
-                c"sends no more copies of the message with this number; parameter: id",
-                &CANCEL,
-            ),
-        ];
-        for (name, help, recipe) in commands {
-            // SAFETY: all texts and the recipe are constant; a recipe of zeros follows the first.
-            let result = unsafe {
-                let local = name.as_ptr().add(MODULE.count_bytes() + 1);
-                let name = match version >= NAMED_BY_MODULE {
-                    true => name.as_ptr(),
-                    false => local,
-                };
-                let help = help.as_ptr();
-                (core.register_mi_cmd)(name, help, 0, null(), &recipe.0, MODULE.as_ptr())
-            };
-            if result != 0 {
-                let name = name.to_string_lossy();
-                return Err(format!("OpenSIPS refused the MI command {name}"));
-            }
-        }
+    /// Makes the commands known.
+    pub fn register(core: &Core) -> Result<Self, String> {
+        export(core, c"cimf_stats", c"all counts of cimf", stats, null())?;
+        export(
+            core,
+            c"cimf_fanouts",
+            c"the group messages that are under way",
+            fanouts,
+            null(),
+        )?;
+        export(
+            core,
+            c"cimf_cancel",
+            c"sends no more copies of the message with this number; parameter: id",
+            cancel,
+            c"id".as_ptr(),
+        )?;
         Self::find().map_err(missing)
     }
 
@@ -129,6 +94,34 @@ impl Mi {
         // SAFETY: the text has the length that is given; there are no details.
         unsafe { (self.error)(code, text.as_ptr(), text.count_bytes() as c_int, null(), 0) }
     }
+}
+
+/// Makes one command known, with the only parameter that it has, or null.
+fn export(
+    core: &Core,
+    name: &'static CStr,
+    help: &'static CStr,
+    command: MiCommand,
+    parameter: *const c_char,
+) -> Result<(), String> {
+    let mut parameters = [null(); MI_ROOM];
+    parameters[0] = parameter;
+    // OpenSIPS keeps pointing to it.
+    let exported: &'static MiExport = Box::leak(Box::new(MiExport {
+        name: name.as_ptr(),
+        help: help.as_ptr(),
+        flags: 0,
+        init_f: null(),
+        command: Some(command),
+        parameters,
+    }));
+    // SAFETY: all texts are constant, and a command of zeros follows the first, as a recipe of zeros
+    // follows its first, wherever the version looks for them.
+    if unsafe { (core.register_mi_mod)(c"cimf".as_ptr(), exported) } != 0 {
+        let name = name.to_string_lossy();
+        return Err(format!("OpenSIPS refused the MI command {name}"));
+    }
+    Ok(())
 }
 
 /// `cimf_stats`.

@@ -100,7 +100,7 @@ fn prepare() -> Result<Module, String> {
     let registered = statistics::register(&core, server);
     registered.map_err(|name| format!("OpenSIPS refused the statistic {name}"))?;
     let events = Events::publish(&core)?;
-    let mi = Mi::register(&core, version)?;
+    let mi = Mi::register(&core)?;
     script::watch_end(&core)?;
     Ok(Module {
         core,
