@@ -44,12 +44,14 @@ impl OpenSips {
         answer.unwrap_or_else(|error| panic!("MI {method}: {error}"))
     }
 
+    /// A statistic of a module. Asked for alone it would be found under any module that has one of its name.
     #[track_caller]
-    fn statistic(&self, folder: &Path, name: &str) -> u64 {
-        let values = self.ask_well(folder, "get_statistics", json!([[name]]));
-        values[name]
+    fn statistic(&self, folder: &Path, module: &str, name: &str) -> u64 {
+        let group = json!([[format!("{module}:")]]);
+        let values = self.ask_well(folder, "get_statistics", group);
+        values[format!("{module}:{name}")]
             .as_u64()
-            .unwrap_or_else(|| panic!("statistic {name}: {values}"))
+            .unwrap_or_else(|| panic!("statistic {module}:{name}: {values}"))
     }
 
     /// The lines that a version needs and another does not know.
@@ -159,7 +161,7 @@ impl Proxy for OpenSips {
     }
 
     fn counter(&self, folder: &Path, name: &str) -> u64 {
-        self.statistic(folder, &format!("cimf:{name}"))
+        self.statistic(folder, "cimf", name)
     }
 
     fn stats(&self, folder: &Path) -> Figures {
@@ -186,7 +188,7 @@ impl Proxy for OpenSips {
     }
 
     fn transactions(&self, folder: &Path) -> u64 {
-        self.statistic(folder, "tm:inuse_transactions")
+        self.statistic(folder, "tm", "inuse_transactions")
     }
 
     fn processes(&self, folder: &Path) -> Option<Vec<(u32, String)>> {
@@ -243,10 +245,9 @@ pub fn in_units_of_opensips(defines: &BTreeMap<String, String>) -> BTreeMap<Stri
     let convert = |(name, value): (&String, &String)| {
         let number = value.parse::<i64>();
         let value = match (name.as_str(), number) {
-            // Milliseconds there, whole seconds here.
-            ("TM_FR_TIMER" | "TM_WT_TIMER", Ok(number)) => {
-                (number.unsigned_abs().div_ceil(1000)).to_string()
-            }
+            // Milliseconds there, whole seconds here, and no less than 2 for the second.
+            ("TM_FR_TIMER", Ok(number)) => number.unsigned_abs().div_ceil(1000).to_string(),
+            ("TM_WT_TIMER", Ok(number)) => number.unsigned_abs().div_ceil(1000).max(2).to_string(),
             // Errors are -1 in both; there is no 0 here.
             ("LOG_LEVEL", Ok(number)) if number >= 0 => (number + 1).to_string(),
             _ => value.clone(),
