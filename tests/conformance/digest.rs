@@ -3,7 +3,7 @@
 use crate::checks::{Before, accepted, nothing_was_sent, refused, warning};
 use crate::support::client::{Client, Transport, UNTRUSTED};
 use crate::support::flow::{Request, unique};
-use crate::support::proxy::proxy;
+use crate::support::proxy::{is_left_out_with_opensips, proxy};
 use crate::support::rig::{BOB, Rig, Setup, TEL};
 use crate::support::sip::Message;
 use md5::{Digest, Md5};
@@ -109,6 +109,11 @@ pub fn t28_only_the_right_password_sends_a_message(transport: Transport) {
         );
     }
     // What was heard on the wire does not send another message.
+    if is_left_out_with_opensips(
+        "it knows used nonces from nonce_expire seconds after its start on only",
+    ) {
+        return;
+    }
     let replayed = right.set("Call-ID", &unique()).via(&client, &unique());
     challenged(&rig, &mut client, &replayed);
 }

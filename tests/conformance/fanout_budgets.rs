@@ -75,6 +75,7 @@ fn fill(rig: &Rig, client: &mut Client, group: &str, in_flight: u64) {
     is_202(&client.receive(), &request);
     rig.core.wait_for(in_flight as usize);
     rig.wait_for_gauge("in_flight", in_flight);
+    rig.wait_for_counter("forks_sent", in_flight);
 }
 
 /// S-5, T 110, second half: as many messages as `queue_messages` are under way.

@@ -35,12 +35,21 @@ fn telling_routes() -> String {
     script
 }
 
-/// What such a route says of a copy.
-fn told(fork: &Message) -> String {
+/// Fails unless the route has said what copy this was.
+#[track_caller]
+fn tells_the_copy(said: &str, fork: &Message) {
     if proxy().name() == "OpenSIPS" {
-        return fork.to_string();
+        // As the module handed it to tm, which writes Via anew.
+        let (text, _) = said.split_once("|\n").expect("an end");
+        let copy = Message::read(text.as_bytes()).expect("the copy");
+        assert_eq!(copy.start, fork.start);
+        for name in ["From", "To", "Call-ID", "Accept-Contact", "Content-Type"] {
+            assert_eq!(copy.one(name), fork.one(name), "{name}");
+        }
+        assert_eq!(copy.body, fork.body);
+        return;
     }
-    format!(
+    let expected = format!(
         "MESSAGE {0}|{1}|sip:ann@home1.net|{0}|{2}|{3}|{4}|{5}|",
         fork.request_uri(),
         fork.one("Call-ID"),
@@ -48,7 +57,11 @@ fn told(fork: &Message) -> String {
         fork.one("Accept-Contact"),
         fork.one("Content-Type"),
         String::from_utf8_lossy(&fork.body).trim_end(),
-    )
+    );
+    assert!(
+        said.starts_with(&expected),
+        "expected {expected}\nin {said}"
+    );
 }
 
 /// Issue 4, item 5: what event routes read, and that the message in them is the copy.
@@ -60,22 +73,30 @@ pub fn event_routes_are_told_how_each_copy_has_ended(transport: Transport) {
     let (_, forks) = accepted(&rig, &mut client, &request, &[BOB, TEL]);
     let process = rig.processes().into_iter().find(|(_, what)| what == "cimf");
     let (process, _) = process.expect("a process that is called cimf");
+    // OpenSIPS has routes for events run by a process of its own choice.
+    let process = match proxy().name() {
+        "OpenSIPS" => String::new(),
+        _ => format!("{process}|"),
+    };
+    rig.wait_for_log("told finished:");
     for (event, recipient, code) in [("undelivered", BOB, 486), ("delivered", TEL, 200)] {
-        rig.wait_for_log(&format!("told {event}:"));
         let fork = forks
             .iter()
             .map(|fork| &fork.message)
             .find(|message| message.request_uri() == recipient)
             .expect("a fork");
         let expected = format!(
-            "told {event}: {recipient}|{code}|{HIKERS}|sip:ann@home1.net|1|in cimf {process}|{}",
-            told(fork)
+            "told {event}: {recipient}|{code}|{HIKERS}|sip:ann@home1.net|1|in cimf {process}"
         );
-        let log = rig.log().replace("\r\n", "\n");
-        assert!(log.contains(&expected), "expected {expected}\nin {log}");
+        let log = rig.log();
+        let (_, said) = log
+            .split_once(&expected)
+            .unwrap_or_else(|| panic!("expected {expected}\nin {log}"));
+        let start = said.find("MESSAGE ").expect("a copy");
+        tells_the_copy(&said[start..], fork);
     }
     let line = rig.wait_for_log("told finished:");
-    let expected = format!("<null>|<null>|{HIKERS}|sip:ann@home1.net|1|in cimf {process}|");
+    let expected = format!("<null>|<null>|{HIKERS}|sip:ann@home1.net|1|in cimf {process}");
     assert!(line.contains(&expected), "expected {expected}\nin {line}");
     let log = rig.log();
     assert_eq!(log.matches("told ").count(), 3, "{log}");

@@ -4,6 +4,7 @@ use crate::checks::{Before, forked, is_202, refused};
 use crate::support::child::LOG;
 use crate::support::client::{Client, Transport};
 use crate::support::flow::{Request, unique};
+use crate::support::proxy::proxy;
 use crate::support::rig::{Rig, Setup};
 use crate::support::sip::find;
 
@@ -663,7 +664,7 @@ pub fn text_from_outside_reaches_the_log_only_escaped_and_cut(transport: Transpo
 pub fn bytes_before_a_request_change_nothing(transport: Transport) {
     let rig = Setup::new(transport).start();
     let mut client = rig.client();
-    for prefix in ["\r\n", "\r\n\r\n", "\n", "\r", " ", "\t", "\0"] {
+    for prefix in proxy().passes_over() {
         let before = Before::of(&rig);
         let request = Request::another(&client);
         client.send(&[prefix.as_bytes(), &request.bytes()].concat());

@@ -3,7 +3,7 @@
 use crate::checks::{
     Before, accepted, is_202, is_refusal, not_ours, nothing_was_sent, refused, sent,
 };
-use crate::script::setup;
+use crate::script::{self, setup};
 use crate::support::client::Transport;
 use crate::support::flow::Request;
 use crate::support::proxy::proxy;
@@ -320,6 +320,14 @@ pub fn the_steps_belong_to_request_route(transport: Transport) {
         tell("elsewhere")
     );
     let elsewhere = proxy().local_route(&body);
+    if !proxy().has_steps_elsewhere() {
+        for step in ["check", "reply", "fork"] {
+            let route = proxy().local_route(&format!("cimf_{step}();"));
+            let setup = setup(transport, &format!("{STEPS}{REPLY_AND_FORK}{route}"));
+            script::does_not_start_with(&setup, &format!("cimf_{step}"));
+        }
+        return;
+    }
     let script = format!("{STEPS}{REPLY_AND_FORK}{elsewhere}");
     let rig = setup(transport, &script).start();
     let mut client = rig.client();

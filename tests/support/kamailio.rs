@@ -160,6 +160,14 @@ impl Proxy for Kamailio {
         format!("event_route[tm:local-request] {{ {body} }}\n")
     }
 
+    fn passes_over(&self) -> &'static [&'static str] {
+        &["\r\n", "\r\n\r\n", "\n", "\r", " ", "\t", "\0"]
+    }
+
+    fn has_steps_elsewhere(&self) -> bool {
+        true
+    }
+
     fn translated(&self, script: &str) -> String {
         script.to_owned()
     }

@@ -228,12 +228,20 @@ impl Proxy for OpenSips {
         format!("local_route {{ {body} }}\n")
     }
 
+    fn passes_over(&self) -> &'static [&'static str] {
+        &["\r\n", "\r\n\r\n", "\n", "\r"]
+    }
+
+    fn has_steps_elsewhere(&self) -> bool {
+        false
+    }
+
     fn translated(&self, script: &str) -> String {
         // Status codes are numbers here.
-        let mut pieces = script.split("t_reply(\"");
+        let mut pieces = script.split("_reply(\"");
         let mut text = pieces.next().unwrap_or_default().to_owned();
         for piece in pieces {
-            text += "t_reply(";
+            text += "_reply(";
             text += &piece.replacen('"', "", 1);
         }
         text
@@ -245,9 +253,10 @@ pub fn in_units_of_opensips(defines: &BTreeMap<String, String>) -> BTreeMap<Stri
     let convert = |(name, value): (&String, &String)| {
         let number = value.parse::<i64>();
         let value = match (name.as_str(), number) {
-            // Milliseconds there, whole seconds here, and no less than 2 for the second.
-            ("TM_FR_TIMER", Ok(number)) => number.unsigned_abs().div_ceil(1000).to_string(),
-            ("TM_WT_TIMER", Ok(number)) => number.unsigned_abs().div_ceil(1000).max(2).to_string(),
+            // Milliseconds there, whole seconds here, and no less than 2.
+            ("TM_FR_TIMER" | "TM_WT_TIMER", Ok(number)) => {
+                number.unsigned_abs().div_ceil(1000).max(2).to_string()
+            }
             // Errors are -1 in both; there is no 0 here.
             ("LOG_LEVEL", Ok(number)) if number >= 0 => (number + 1).to_string(),
             _ => value.clone(),

@@ -79,7 +79,7 @@ impl Settings {
         if let Some(identity) = self.get("CIMF_IDENTITY")
             && line.trim() == "route(CIMF);"
         {
-            let call = format!("route(CIMF, {identity});");
+            let call = format!("route(CIMF, {});", identity.trim_matches('"'));
             return (
                 line.replace("route(CIMF);", &call),
                 Some("CIMF_IDENTITY".to_owned()),

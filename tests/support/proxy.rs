@@ -63,6 +63,11 @@ pub trait Proxy: Sync {
     fn event_value(&self, name: &str) -> String;
     /// A route through which the copies go.
     fn local_route(&self, body: &str) -> String;
+    /// What may come before a request's first line, in a datagram too.
+    fn passes_over(&self) -> &'static [&'static str];
+    /// Whether the module's functions may stand in other routes, where they do nothing; if not, the proxy does not
+    /// start with them.
+    fn has_steps_elsewhere(&self) -> bool;
     /// The script of the README, which is written for Kamailio.
     fn translated(&self, script: &str) -> String;
 }

@@ -168,7 +168,13 @@ impl Rig {
     /// The first worker answers while others are still being made.
     #[track_caller]
     pub(super) fn wait_until_complete(&self) {
-        until(|| proxy().processes(self.folder.path())).expect("a proxy with all its processes");
+        let complete = || {
+            let processes = proxy().processes(self.folder.path())?;
+            // A process may be there and not listen yet.
+            std::net::TcpStream::connect(self.address).ok()?;
+            Some(processes)
+        };
+        until(complete).expect("a proxy with all its processes");
     }
 
     /// Every process of this proxy: its number and what it does.
@@ -245,7 +251,8 @@ impl Rig {
             let log = self.log();
             if let Some(line) = log[self.place.log_from..]
                 .lines()
-                .find(|line| line.contains(sign))
+                // OpenSIPS finds it critical that a name cannot be resolved.
+                .find(|line| line.contains(sign) && !line.contains("could not resolve hostname"))
             {
                 panic!("the log tells of a failure: {line}");
             }
