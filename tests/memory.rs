@@ -36,8 +36,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 #[test]
 fn memory_of_a_worker_does_not_grow_over_200_000_messages() {
     let rig = Setup::new(Transport::Udp)
-        .argument("-m")
-        .argument("512")
+        .shared_memory(512)
         // All messages go to the same two members: in order they would wait for each other.
         .number("TARGET_ORDER", 0)
         .start();
@@ -139,12 +138,7 @@ impl<'a> Sender<'a> {
 
 /// The anonymous memory of the one UDP worker. What tm and the module share with other workers is not in it.
 fn private_memory(rig: &Rig) -> u64 {
-    let workers: Vec<u32> = rig
-        .processes()
-        .into_iter()
-        .filter(|(_, what)| what.contains("udp receiver"))
-        .map(|(pid, _)| pid)
-        .collect();
+    let workers = rig.udp_workers();
     let [worker] = workers[..] else {
         panic!("{} workers", workers.len())
     };

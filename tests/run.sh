@@ -5,7 +5,13 @@
 #
 # Needs Debian 12 (or later) and Rust's cargo; installs the rest by apt-get where it is missing. Formatting, lints,
 # build, then every test: units, layering, header drift, the C program, and the conformance cases against a real
-# Kamailio on loopback. With CI=true nothing may be skipped.
+# Kamailio on loopback. With CI=true nothing of that may be skipped.
+#
+#     CIMF_OPENSIPS=/usr/sbin/opensips ./tests/run.sh
+#
+# runs the conformance cases against that OpenSIPS (3.2 to 4.0) as well, with the same libcimf.so. Its modules are
+# looked for beside it, or in CIMF_OPENSIPS_MODULES. It needs auth, auth_db, cfgutils, db_text, maxfwd, mi_fifo,
+# rr, signaling, sipmsgops, sl and tm (and event_route before 3.6), of which none has dependencies.
 
 set -eu
 cd "$(dirname "$0")/.."
@@ -61,4 +67,13 @@ begin "build"
 cargo build --release --all-targets
 
 begin "tests"
-cargo test --release
+# Without the variable the proxy under test is Kamailio.
+env -u CIMF_OPENSIPS cargo test --release
+
+if [ -n "${CIMF_OPENSIPS:-}" ]; then
+    begin "conformance with $("$CIMF_OPENSIPS" -V | head -n 1)"
+    cargo test --release --test conformance
+else
+    printf '\n*** NOT TESTED: OpenSIPS (set CIMF_OPENSIPS to an opensips binary) ***\n'
+    skipped="$skipped OpenSIPS"
+fi

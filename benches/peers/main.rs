@@ -26,7 +26,7 @@ mod turn;
 use clap::Parser;
 use options::{Options, Part};
 use std::process::Command;
-use support::rig::kamailio;
+use support::proxy::proxy;
 use turn::Load;
 
 fn main() {
@@ -70,7 +70,7 @@ fn describe(options: &Options, load: &Load) {
     println!("- load before: {}", busy.trim());
     println!(
         "- proxy: {}",
-        first_line(Command::new(kamailio()).arg("-v"))
+        first_line(Command::new(proxy().program()).arg("-v"))
     );
     println!(
         "- for everybody: {} UDP workers, -m {}, fr_timer {} ms, wt_timer {} ms, T1 {} ms, UDP on loopback, one next \

@@ -29,6 +29,7 @@ use crate::control::{Accepted, Reason, Refusal};
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
@@ -207,6 +208,17 @@ impl Engine {
     pub fn wait(&self, patience: Duration) {
         self.waker.wait(patience);
         self.memory.words()[AWAKE].store(0, Release);
+    }
+
+    /// What can be read when an outcome can be told, for a process that waits for other things too. It
+    /// calls [`Engine::wait`] then.
+    pub fn news(&self) -> BorrowedFd<'_> {
+        self.waker.descriptor()
+    }
+
+    /// Makes [`Engine::news`] readable.
+    pub fn call_again(&self) {
+        self.waker.wake();
     }
 
     /// The hash under which an address is filed.

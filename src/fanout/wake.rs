@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
@@ -25,6 +26,11 @@ impl Waker {
     /// Wakes the reader. If so many datagrams wait that there is no room, it is awake anyway.
     pub(super) fn wake(&self) {
         let _ = self.sender.send(b"!");
+    }
+
+    /// What can be read when there is news.
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.receiver.as_fd()
     }
 
     /// Waits for news, or for as long as `patience`.

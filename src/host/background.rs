@@ -103,9 +103,9 @@ impl<'s> Teller<'s> {
         })
     }
 
-    /// One round: the clock, what may be sent, the news of half a second at most, and a rest if there is
-    /// no more.
-    pub fn round(&mut self, sender: &mut impl Sender, mut run: impl FnMut(&News<'_>)) {
+    /// One round: the clock, what may be sent, and the news of half a second at most. Says whether there
+    /// is more; without, it is time to wait.
+    pub fn round(&mut self, sender: &mut impl Sender, mut run: impl FnMut(&News<'_>)) -> bool {
         let engine = self.server.outbox().engine();
         if self.ticked.is_none_or(|ticked| ticked.elapsed() >= TICK) {
             self.ticked = Some(Instant::now());
@@ -143,10 +143,24 @@ impl<'s> Teller<'s> {
             }
         }
         self.write();
-        if !has_more {
-            engine.wait(PATIENCE);
-            std::thread::sleep(REST);
-        }
+        has_more
+    }
+
+    /// Waits for news or the clock, and lets the news gather.
+    pub fn wait(&self) {
+        self.server.outbox().engine().wait(PATIENCE);
+        std::thread::sleep(REST);
+    }
+
+    /// Lets the news gather, where the proxy has waited for it.
+    pub fn gather(&self) {
+        self.server.outbox().engine().wait(Duration::ZERO);
+        std::thread::sleep(REST);
+    }
+
+    /// Makes the proxy see news at once, where a round has left some.
+    pub fn call_again(&self) {
+        self.server.outbox().engine().call_again();
     }
 
     fn tick(&mut self) {

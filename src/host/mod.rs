@@ -1,14 +1,25 @@
 //! The proxies that load the library: thin adapters, and what they have in common.
 //!
-//! A proxy reads the symbols `exports`, `module_version` and `module_flags` after it has loaded
-//! the file. None of its own functions is linked: they are found by name when the module starts,
-//! so that one file fits every version, and a program that is no proxy can load it too.
+//! A proxy reads the symbol `exports`, and Kamailio also `module_version` and `module_flags`, after it
+//! has loaded the file. None of its own functions is linked: they are found by name when the module
+//! starts, so that one file fits every version, and a program that is no proxy can load it too.
 
+mod abi;
 pub mod background;
 pub mod describe;
+mod exports;
+mod guard;
 pub mod handle;
-pub mod kamailio;
+mod kamailio;
+mod life;
+mod log;
+mod message;
+mod next_hop;
+mod opensips;
 pub mod overview;
+mod parameters;
+mod script;
+mod statistics;
 mod symbol;
 pub mod verdict;
 

@@ -82,6 +82,18 @@ impl Fact {
         (Self::Recipient, "recipient"),
         (Self::Id, "id"),
     ];
+
+    /// The place of the fact with this name; an unknown name is logged.
+    pub fn index_of(word: &[u8]) -> Option<usize> {
+        let mut names = Self::ALL.iter().map(|(_, name)| *name);
+        let index = names.position(|name| name.as_bytes() == word);
+        if index.is_none() {
+            let names: Vec<_> = Self::ALL.iter().map(|(_, name)| *name).collect();
+            let (names, word) = (names.join(", "), String::from_utf8_lossy(word));
+            log::error!("$cimf({word}): expected one of {names}");
+        }
+        index
+    }
 }
 
 impl Verdict<'_> {

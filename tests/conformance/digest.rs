@@ -1,8 +1,9 @@
-//! Digest mode with Kamailio's own authentication, run from `kamailio-config/digest.cfg`: T 28 and T 32.
+//! Digest mode with the proxy's own authentication, run from its sample digest.cfg: T 28 and T 32.
 
 use crate::checks::{Before, accepted, nothing_was_sent, refused, warning};
 use crate::support::client::{Client, Transport, UNTRUSTED};
 use crate::support::flow::{Request, unique};
+use crate::support::proxy::{is_left_out_with_opensips, proxy};
 use crate::support::rig::{BOB, Rig, Setup, TEL};
 use crate::support::sip::Message;
 use md5::{Digest, Md5};
@@ -19,9 +20,14 @@ fn rig(transport: Transport) -> Rig {
     let write = |name: &str, text: &str| {
         std::fs::write(users.join(name), text).expect("a file of users");
     };
+    // What auth_db of each proxy asks for.
+    let version = match proxy().name() {
+        "OpenSIPS" => 8,
+        _ => 7,
+    };
     write(
         "version",
-        "table_name(string) table_version(int)\nsubscriber:7\n",
+        &format!("table_name(string) table_version(int)\nsubscriber:{version}\n"),
     );
     write(
         "subscriber",
@@ -103,6 +109,11 @@ pub fn t28_only_the_right_password_sends_a_message(transport: Transport) {
         );
     }
     // What was heard on the wire does not send another message.
+    if is_left_out_with_opensips(
+        "it knows used nonces from nonce_expire seconds after its start on only",
+    ) {
+        return;
+    }
     let replayed = right.set("Call-ID", &unique()).via(&client, &unique());
     challenged(&rig, &mut client, &replayed);
 }

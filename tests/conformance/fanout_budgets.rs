@@ -75,6 +75,7 @@ fn fill(rig: &Rig, client: &mut Client, group: &str, in_flight: u64) {
     is_202(&client.receive(), &request);
     rig.core.wait_for(in_flight as usize);
     rig.wait_for_gauge("in_flight", in_flight);
+    rig.wait_for_counter("forks_sent", in_flight);
 }
 
 /// S-5, T 110, second half: as many messages as `queue_messages` are under way.
@@ -121,7 +122,7 @@ pub fn t110_without_memory_a_message_is_refused_before_its_202(transport: Transp
     client.send(&request.bytes());
     is_202(&client.receive(), &request);
     // The rest of the large one would take its time.
-    rig.kamcmd(&["cimf.cancel", "1"]);
+    rig.cancel(Some("1")).expect("message 1");
     rig.wait_for_counter("forks_skipped", 15_000 - 60);
     rig.core.release("");
     rig.wait_for_gauge("memory_used", 0);

@@ -1,4 +1,4 @@
-//! The first message over a TCP connection that has to be made: its copies wait together in Kamailio until the
+//! The first message over a TCP connection that has to be made: its copies wait together in the proxy until the
 //! connection stands.
 
 use crate::checks::sent;
@@ -22,19 +22,31 @@ pub fn no_copy_is_lost_while_the_connection_is_made(transport: Transport) {
 
 /// The other samples have the same room for what waits.
 pub fn every_sample_has_room_for_what_waits_for_a_connection(_: Transport) {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/kamailio-config");
-    let mut samples = 0;
-    for file in std::fs::read_dir(folder).expect("the samples") {
-        let path = file.expect("a sample").path();
-        let text = std::fs::read_to_string(&path).expect("a sample");
-        if text.lines().any(|line| line == "tcp_async=yes") {
-            samples += 1;
-            assert!(
-                text.lines().any(|line| line == "tcp_conn_wq_max=4194304"),
-                "{}",
-                path.display()
-            );
+    for (folder, uses_tcp, room, count) in [
+        (
+            "kamailio-config",
+            "tcp_async=yes",
+            "tcp_conn_wq_max=4194304",
+            4,
+        ),
+        (
+            "opensips-config",
+            "loadmodule \"proto_tcp.so\"",
+            "modparam(\"proto_tcp\", \"tcp_async_max_postponed_chunks\", 2000)",
+            3,
+        ),
+    ] {
+        let path = format!("{}/{folder}", env!("CARGO_MANIFEST_DIR"));
+        let mut samples = 0;
+        for file in std::fs::read_dir(&path).expect("the samples") {
+            let path = file.expect("a sample").path();
+            let text = std::fs::read_to_string(&path).expect("a sample");
+            if text.lines().any(|line| line == uses_tcp) {
+                samples += 1;
+                let has_room = text.lines().any(|line| line == room);
+                assert!(has_room, "{}", path.display());
+            }
         }
+        assert!(samples >= count, "{samples} samples with {uses_tcp}");
     }
-    assert!(samples >= 4, "{samples} samples with tcp_async");
 }

@@ -5,6 +5,7 @@ use crate::checks::is_202;
 use crate::support::client::{Client, Transport};
 use crate::support::core::Answer;
 use crate::support::flow::{Request, unique};
+use crate::support::proxy::is_left_out_with_opensips;
 use crate::support::rig::{BOB, HIKERS, Rig, Setup};
 use std::path::Path;
 
@@ -70,6 +71,12 @@ fn send(client: &mut Client, body: &str) {
 
 /// Issue 4, item 5.
 pub fn what_a_member_missed_is_handed_over_when_he_registers(transport: Transport) {
+    // There is no sample for it.
+    if is_left_out_with_opensips(
+        "msilo stores the message of a route, and a route for events has none",
+    ) {
+        return;
+    }
     let rig = start(transport);
     let mut client = rig.client();
     send(&mut client, "Trail closed.");

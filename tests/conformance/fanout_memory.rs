@@ -13,7 +13,7 @@ const MEMBERS: usize = 1000;
 const LONG: Duration = Duration::from_secs(150);
 
 /// Sends `messages` to members that are all silent; each 202 has to be followed by an attempt for every member.
-/// Says how often Kamailio had no memory for a copy.
+/// Says how often the proxy had no memory for a copy.
 #[track_caller]
 fn keeps_its_word(setup: Setup, messages: usize) -> u64 {
     let setup = setup
@@ -40,8 +40,8 @@ fn keeps_its_word(setup: Setup, messages: usize) -> u64 {
     while rig.counter("messages") > 0 {
         assert!(
             Instant::now() < deadline,
-            "after {LONG:?} there is left:\n{}",
-            rig.kamcmd(&["cimf.fanouts"])
+            "after {LONG:?} there is left: {:?}",
+            rig.fanouts()
         );
         std::thread::sleep(Duration::from_millis(200));
     }
@@ -75,16 +75,16 @@ fn keeps_its_word(setup: Setup, messages: usize) -> u64 {
 
 /// S-5, A.1 row 13: with 64 MiB of shared memory, the rest being refused.
 pub fn every_202_is_followed_by_an_attempt_for_every_member(transport: Transport) {
-    let setup = Setup::new(transport).memory(&["-x", "tlsf", "-m", "64"]);
-    // `tm_memory` sees to it that Kamailio's own messages find room too.
+    let setup = Setup::new(transport).shared_memory(64);
+    // `tm_memory` sees to it that the proxy's own messages find room too.
     assert_eq!(keeps_its_word(setup, 20), 0);
 }
 
-/// Issue 4, item 3: where Kamailio has no memory for a copy although `tm_memory` allows it, the copy is tried
+/// Issue 4, item 3: where the proxy has no memory for a copy although `tm_memory` allows it, the copy is tried
 /// again when there is some.
 pub fn a_copy_for_which_there_is_no_memory_is_tried_again(transport: Transport) {
     let setup = Setup::new(transport)
-        .memory(&["-x", "tlsf", "-m", "8"])
+        .shared_memory(8)
         .number("TM_MEMORY", 1024)
         .number("MAX_BREADTH", 0)
         .number("CONCURRENCY", 2000);

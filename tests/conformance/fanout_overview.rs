@@ -5,31 +5,18 @@ use crate::fanout_order::{end, send};
 use crate::support::client::Transport;
 use crate::support::core::Answer;
 use crate::support::flow::Request;
-use crate::support::rig::{BOB, HIKERS, Rig, Setup, TEL};
+use crate::support::rig::{BOB, HIKERS, Setup, TEL};
 
-/// The fields of the messages that `cimf.fanouts` lists.
-#[track_caller]
-fn fanouts(rig: &Rig) -> Vec<Vec<(String, String)>> {
-    let text = rig.kamcmd(&["cimf.fanouts"]);
-    let messages = text.split('}').map(|part| {
-        part.lines()
-            .filter_map(|line| line.trim().split_once(": "))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect::<Vec<_>>()
-    });
-    messages.filter(|fields| !fields.is_empty()).collect()
-}
-
-/// Issue 4, item 7: what is under way and how far, and `cimf.cancel`.
+/// Issue 4, item 7: what is under way and how far, and to cancel it.
 pub fn fanouts_are_listed_and_may_be_cancelled(transport: Transport) {
     let rig = Setup::new(transport).start();
-    assert!(fanouts(&rig).is_empty());
+    assert!(rig.fanouts().is_empty());
     rig.core.answer("bob", Answer::Held);
     let mut client = rig.client();
     send(&mut client, "one");
     send(&mut client, "two");
     rig.wait_for_counter("forks_delivered", 2);
-    let listed = fanouts(&rig);
+    let listed = rig.fanouts();
     assert_eq!(listed.len(), 2);
     for (fields, (id, in_flight, waiting)) in listed.iter().zip([("1", "1", "0"), ("2", "0", "1")])
     {
@@ -45,21 +32,20 @@ pub fn fanouts_are_listed_and_may_be_cancelled(transport: Transport) {
             ("expired", "0"),
             ("skipped", "0"),
         ] {
-            let field = (name.to_owned(), value.to_owned());
-            assert!(fields.contains(&field), "no {field:?} in {fields:?}");
+            let found = fields.get(name).map(String::as_str);
+            assert_eq!(found, Some(value), "{name} in {fields:?}");
         }
-        assert!(fields.iter().any(|(name, _)| name == "seconds"));
+        assert!(fields.contains_key("seconds"), "{fields:?}");
     }
 
     // What waits for bob ends when bob's turn would come; what is under way has its answer still.
-    rig.kamcmd(&["cimf.cancel", "2"]);
-    let (_, text) = rig.kamcmd_output(&["cimf.cancel", "7"]);
+    rig.cancel(Some("2")).expect("message 2");
+    let text = rig.cancel(Some("7")).expect_err("no message 7");
     assert!(
         text.contains("404") && text.contains("no such message is under way"),
         "{text}"
     );
-    let (_, text) = rig.kamcmd_output(&["cimf.cancel"]);
-    assert!(text.contains("error"), "{text}");
+    rig.cancel(None).expect_err("no message at all");
     assert_eq!(rig.core.release("bob"), 1);
     for (message, ending) in [
         (1, "delivered=2 refused=0 unreachable=0 expired=0 skipped=0"),
@@ -72,11 +58,11 @@ pub fn fanouts_are_listed_and_may_be_cancelled(transport: Transport) {
         "message 2: <{BOB}> of <{HIKERS}> has not got it: not sent: cancelled"
     ));
     assert_eq!(rig.core.count(), 3);
-    assert!(fanouts(&rig).is_empty());
+    assert!(rig.fanouts().is_empty());
 }
 
 /// Issue 4, item 7: all figures, the same by both ways.
-pub fn figures_are_statistics_and_an_rpc(transport: Transport) {
+pub fn figures_are_statistics_and_a_command(transport: Transport) {
     let rig = Setup::new(transport).start();
     rig.core.answer("bob", Answer::Code(404));
     let mut client = rig.client();
@@ -90,9 +76,7 @@ pub fn figures_are_statistics_and_an_rpc(transport: Transport) {
     rig.core.answer("bob", Answer::Held);
     send(&mut client, "waits");
     rig.wait_for_counter("forks_delivered", 2);
-    let statistics = rig.kamcmd(&["cnt.grp_get_all", "cimf"]);
-    let answer = rig.kamcmd(&["cimf.stats"]);
-    for text in [&statistics, &answer] {
+    for figures in [rig.statistics(), rig.stats()] {
         for (name, value) in [
             ("accepted", "2"),
             ("refused", "1"),
@@ -105,14 +89,11 @@ pub fn figures_are_statistics_and_an_rpc(transport: Transport) {
             ("waiting", "1"),
             ("in_flight", "1"),
         ] {
-            let line = format!("{name}: {value}");
-            assert!(
-                text.lines().any(|found| found.trim() == line),
-                "no `{line}` in\n{text}"
-            );
+            let found = figures.get(name).map(String::as_str);
+            assert_eq!(found, Some(value), "{name} in {figures:?}");
         }
-        assert!(!text.lines().any(|line| line.trim() == "memory_used: 0"));
-        assert!(!text.lines().any(|line| line.trim() == "transactions: 0"));
+        assert_ne!(figures["memory_used"], "0");
+        assert_ne!(figures["transactions"], "0");
     }
     rig.core.release("bob");
     for gauge in [

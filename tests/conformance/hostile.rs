@@ -1,8 +1,10 @@
 //! Bytes from people who do not mean well. They get a 400, a "not ours" or silence, never a crash or a fork.
 
 use crate::checks::{Before, forked, is_202, refused};
+use crate::support::child::LOG;
 use crate::support::client::{Client, Transport};
 use crate::support::flow::{Request, unique};
+use crate::support::proxy::proxy;
 use crate::support::rig::{Rig, Setup};
 use crate::support::sip::find;
 
@@ -637,7 +639,7 @@ pub fn text_from_outside_reaches_the_log_only_escaped_and_cut(transport: Transpo
     assert!(answer == 400 || answer == 403, "answered {answer}");
     client.fence();
 
-    let log = std::fs::read(rig.folder().join("kamailio.log")).expect("the log");
+    let log = std::fs::read(rig.folder().join(LOG)).expect("the log");
     let lines: Vec<&[u8]> = log
         .split(|byte| *byte == b'\n')
         .filter(|line| find(line, b"cimf").is_some())
@@ -658,11 +660,11 @@ pub fn text_from_outside_reaches_the_log_only_escaped_and_cut(transport: Transpo
     }
 }
 
-/// RFC 3261 §7.5: what Kamailio passes over before a request, we pass over too, ours or not.
+/// RFC 3261 §7.5: what the proxy passes over before a request, we pass over too, ours or not.
 pub fn bytes_before_a_request_change_nothing(transport: Transport) {
     let rig = Setup::new(transport).start();
     let mut client = rig.client();
-    for prefix in ["\r\n", "\r\n\r\n", "\n", "\r", " ", "\t", "\0"] {
+    for prefix in proxy().passes_over() {
         let before = Before::of(&rig);
         let request = Request::another(&client);
         client.send(&[prefix.as_bytes(), &request.bytes()].concat());

@@ -1,6 +1,7 @@
 //! Who the sender is, who says so, and who learns it.
 
 use crate::checks::{accepted, refused, warning};
+use crate::script;
 use crate::support::client::{Transport, UNTRUSTED};
 use crate::support::flow::{Request, file};
 use crate::support::rig::{BOB, Setup, TEL};
@@ -98,36 +99,9 @@ pub fn flow_3_is_answered_as_written(transport: Transport) {
     assert_eq!(warning(&response), "Anonymity not allowed");
 }
 
-/// What the script hands over counts only with digest or either; here identities come from the network.
-const IDENTITY_FROM_THE_SCRIPT: &str = r#"#!KAMAILIO
-children=1
-tcp_children=1
-listen=@LISTEN_UDP@
-listen=@LISTEN_TCP@
-loadmodule "tm.so"
-loadmodule "sl.so"
-loadmodule "pv.so"
-loadmodule "kex.so"
-loadmodule "counters.so"
-loadmodule "ctl.so"
-loadmodule @CIMF_MODULE@
-modparam("ctl", "binrpc", @CTL_SOCKET@)
-modparam("cimf", "db_url", @DB_URL@)
-modparam("cimf", "domains", @DOMAINS@)
-modparam("cimf", "server_name", @SERVER_NAME@)
-modparam("cimf", "trusted_peers", @TRUSTED_PEERS@)
-modparam("cimf", "core_route", @CORE_ROUTE@)
-request_route {
-    if (method == "OPTIONS") { sl_send_reply("200", "OK"); exit; }
-    cimf_handle("sip:ann@home1.net");
-}
-"#;
-
-/// A-7.
+/// A-7: what the script hands over counts only with digest or either; here identities come from the network.
 pub fn an_identity_from_the_script_does_not_count_in_pai_mode(transport: Transport) {
-    let rig = Setup::new(transport)
-        .configuration(IDENTITY_FROM_THE_SCRIPT)
-        .start();
+    let rig = script::setup(transport, "cimf_handle(\"sip:ann@home1.net\"); }").start();
     let mut client = rig.client();
     let request = Request::another(&client).without("P-Asserted-Identity");
     refused(&rig, &mut client, &request, 403);

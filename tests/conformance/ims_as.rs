@@ -1,4 +1,4 @@
-//! An application server behind an S-CSCF, run from `kamailio-config/ims-as.cfg`.
+//! An application server behind an S-CSCF, run from the proxy's sample ims-as.cfg.
 
 use crate::checks::{accepted, are_those_of_flow_1, not_ours, refused};
 use crate::support::client::{Transport, UNTRUSTED};

@@ -1,5 +1,5 @@
 //! The conformance cases of the requirements that concern stored groups, each named after its number, run
-//! against a real Kamailio; and what else an administrator or an attacker may do to it.
+//! against a real Kamailio, or the OpenSIPS that CIMF_OPENSIPS names; and what else an administrator or an attacker may do to it.
 
 #![allow(
     clippy::unwrap_used,
@@ -271,7 +271,7 @@ both {
     fanout_kept::{ what_a_member_missed_is_handed_over_when_he_registers }
     fanout_overview::{
         fanouts_are_listed_and_may_be_cancelled,
-        figures_are_statistics_and_an_rpc,
+        figures_are_statistics_and_a_command,
         a_stop_names_whom_it_leaves_without_outcome,
         a_stop_without_messages_under_way_says_nothing,
     }

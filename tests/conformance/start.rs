@@ -1,15 +1,17 @@
-//! What must not start: a database or a parameter that cannot be right stops Kamailio with one line that says
+//! What must not start: a database or a parameter that cannot be right stops the proxy with one line that says
 //! what is wrong.
 
+use crate::script;
 use crate::support::client::Transport;
+use crate::support::proxy::proxy;
 use crate::support::rig::{Setup, cimfctl_output};
 use std::io::{Seek, SeekFrom, Write};
 
-/// Kamailio gives up, and exactly one line of the log has all these words.
+/// The proxy gives up, and exactly one line of the log has all these words.
 #[track_caller]
 fn stops(setup: &Setup, words: &[&str]) {
     let (status, log) = setup.fails_to_start();
-    assert!(!status.success(), "Kamailio ended with {status}\n{log}");
+    assert!(!status.success(), "it ended with {status}\n{log}");
     let lines: Vec<&str> = log
         .lines()
         .filter(|line| words.iter().all(|word| line.contains(word)))
@@ -167,23 +169,13 @@ fn empty_domains_are_named() {
     stops(&setup, &["domains", "expected"]);
 }
 
-const WITHOUT_TM: &str = r#"#!KAMAILIO
-children=1
-listen=@LISTEN_UDP@
-listen=@LISTEN_TCP@
-loadmodule "sl.so"
-loadmodule "pv.so"
-loadmodule @CIMF_MODULE@
-modparam("cimf", "db_url", @DB_URL@)
-modparam("cimf", "domains", @DOMAINS@)
-modparam("cimf", "core_route", @CORE_ROUTE@)
-request_route { cimf_handle(); }
-"#;
-
 /// A module that is needed and not loaded is named.
 #[test]
 fn a_missing_tm_is_named() {
-    let setup = setup().configuration(WITHOUT_TM);
+    let head = proxy().head().lines();
+    let without_tm: Vec<_> = head.filter(|line| !line.contains("\"tm")).collect();
+    let text = format!("{}\ncimf_handle(); }}\n", without_tm.join("\n"));
+    let setup = setup().text("IDENTITY_MODE", "pai").configuration(&text);
     setup.provision();
     stops(&setup, &["cimf: ", "module tm is not loaded"]);
 }
@@ -191,33 +183,31 @@ fn a_missing_tm_is_named() {
 /// A misspelt word between the brackets is named with those there are.
 #[test]
 fn an_unknown_pseudo_variable_is_named() {
-    let script = WITHOUT_TM
-        .replace(
-            "loadmodule \"sl.so\"",
-            "loadmodule \"tm.so\"\nloadmodule \"sl.so\"\nloadmodule \"xlog.so\"",
-        )
-        .replace("cimf_handle();", "xlog(\"$cimf(status)\\n\");");
-    let setup = setup().configuration(&script);
+    let script = "xlog(\"$cimf(status)\\n\"); }\n";
+    let setup = script::setup(Transport::Udp, script);
     setup.provision();
     stops(&setup, &["$cimf(status)", "expected one of code, reason"]);
 }
 
-/// The sample configuration knows every parameter there is.
+/// The sample configurations know every parameter there is. OpenSIPS's has some commented out.
 #[test]
-fn the_sample_configuration_sets_every_parameter() {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/kamailio-config/cimf-route.cfg"
-    );
-    let text = std::fs::read_to_string(path).expect(path);
+fn the_sample_configurations_set_every_parameter() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let text = |folder: &str| {
+        let path = format!("{root}/{folder}/cimf-route.cfg");
+        std::fs::read_to_string(&path).expect(&path)
+    };
+    let (kamailio, opensips) = (text("kamailio-config"), text("opensips-config"));
     assert!(cimf::config::PARAMETERS.len() >= 12, "nothing to look for");
     for parameter in cimf::config::PARAMETERS {
-        let name = parameter.name;
-        let line = format!(
-            "modparam(\"cimf\", \"{name}\", {})",
-            name.to_ascii_uppercase()
-        );
-        assert!(text.contains(&line), "no `{line}`");
+        let start = format!("modparam(\"cimf\", \"{}\", ", parameter.name);
+        let line = format!("{start}{})", parameter.name.to_ascii_uppercase());
+        assert!(kamailio.contains(&line), "no `{line}`");
+        let lines = opensips.lines().filter(|line| {
+            let line = line.strip_prefix('#').unwrap_or(line);
+            line.starts_with(&start)
+        });
+        assert_eq!(lines.count(), 1, "lines with `{start}` for OpenSIPS");
     }
 }
 
@@ -226,7 +216,7 @@ fn the_sample_configuration_sets_every_parameter() {
 fn a_database_that_the_workers_cannot_open_is_named() {
     // SAFETY: a plain system call.
     if unsafe { libc::geteuid() } != 0 {
-        eprintln!("skipped: only root can start Kamailio for another user");
+        eprintln!("skipped: only root can start a proxy for another user");
         return;
     }
     let setup = setup().argument("-u").argument("nobody");

@@ -3,9 +3,10 @@
 use crate::checks::{
     Before, accepted, is_202, is_refusal, not_ours, nothing_was_sent, refused, sent,
 };
-use crate::script::setup;
+use crate::script::{self, setup};
 use crate::support::client::Transport;
 use crate::support::flow::Request;
+use crate::support::proxy::proxy;
 use crate::support::rig::{BOB, Rig, TEL};
 
 /// Says everything there is to say, after the word `at`.
@@ -20,7 +21,7 @@ const STEPS: &str = r#"
     cimf_check();
     $var(result) = $rc;
     xlog("L_NOTICE", "check gave $var(result);\n");
-    if ($var(result) < 0) { sl_send_reply("404", "Not Routed Here"); exit; }
+    if ($var(result) < 0) { sl_send_reply(404, "Not Routed Here"); exit; }
 "#;
 const REPLY_AND_FORK: &str = r#"
     cimf_reply();
@@ -114,7 +115,7 @@ pub fn a_script_reads_the_verdict_after_cimf_handle(transport: Transport) {
 /// An answer of its own for one requirement, and cimf's for all others.
 const OWN_ANSWER: &str = r#"
     if ($cimf(requirement) == "A-8") {
-        t_reply("433", "Anonymity Disallowed");
+        t_reply(433, "Anonymity Disallowed");
         exit;
     }
 "#;
@@ -147,7 +148,7 @@ pub fn the_script_of_the_readme_works(transport: Transport) {
         .expect("a script in the README");
     let end = "    exit;\n\n";
     let length = readme[start..].find(end).expect("its end") + end.len();
-    let script = &readme[start..start + length];
+    let script = proxy().translated(&readme[start..start + length]);
     assert!(script.contains("cimf_fork()"), "{script}");
     let rig = setup(transport, &format!("{script}}}")).start();
     let mut client = rig.client();
@@ -183,7 +184,7 @@ pub fn an_identity_of_the_script_is_checked(transport: Transport) {
 /// A-10: not even when the script asks for it.
 pub fn nothing_is_sent_before_the_202(transport: Transport) {
     let script = format!(
-        "{STEPS} cimf_fork(); xlog(\"L_NOTICE\", \"early $rc;\\n\"); if ($hdr(Subject) == \"never\") {{ t_reply(\"480\", \"Never\"); exit; }} {REPLY_AND_FORK}"
+        "{STEPS} cimf_fork(); xlog(\"L_NOTICE\", \"early $rc;\\n\"); if ($hdr(Subject) == \"never\") {{ t_reply(480, \"Never\"); exit; }} {REPLY_AND_FORK}"
     );
     let rig = setup(transport, &script).start();
     let mut client = rig.client();
@@ -226,7 +227,7 @@ pub fn each_step_is_taken_once(transport: Transport) {
 
 /// A-10: one final answer, and without a 202 no fork.
 pub fn after_an_answer_of_the_script_nothing_is_sent(transport: Transport) {
-    let own = "t_reply(\"480\", \"Not Now\"); cimf_reply(); xlog(\"L_NOTICE\", \"late $rc;\\n\"); cimf_fork(); xlog(\"L_NOTICE\", \"forked $rc;\\n\"); exit; }";
+    let own = "t_reply(480, \"Not Now\"); cimf_reply(); xlog(\"L_NOTICE\", \"late $rc;\\n\"); cimf_fork(); xlog(\"L_NOTICE\", \"forked $rc;\\n\"); exit; }";
     let rig = setup(transport, &format!("{STEPS}{own}")).start();
     let mut client = rig.client();
     let before = Before::of(&rig);
@@ -258,7 +259,7 @@ const BY_SUBJECT: &str = r#"
 /// Issue 3, item 9: what one script has dropped is nothing to the next.
 pub fn a_verdict_ends_with_its_message(transport: Transport) {
     let script = format!(
-        "{}{BY_SUBJECT}{} t_reply(\"480\", \"Dropped\"); exit; }}",
+        "{}{BY_SUBJECT}{} t_reply(480, \"Dropped\"); exit; }}",
         tell("start"),
         tell("end")
     );
@@ -312,12 +313,22 @@ pub fn a_message_that_is_answered_and_not_sent_is_logged_at_once(transport: Tran
     logged(&rig, "without cimf_fork()", 1);
 }
 
-/// In `event_route[tm:local-request]` the message is one of our own forks.
+/// In the route for requests of the proxy's own the message is one of our forks.
 pub fn the_steps_belong_to_request_route(transport: Transport) {
-    let script = format!(
-        "{STEPS}{REPLY_AND_FORK} event_route[tm:local-request] {{ cimf_check(); cimf_reply(); cimf_fork(); {} }}",
+    let body = format!(
+        "cimf_check(); cimf_reply(); cimf_fork(); {}",
         tell("elsewhere")
     );
+    let elsewhere = proxy().local_route(&body);
+    if !proxy().has_steps_elsewhere() {
+        for step in ["check", "reply", "fork"] {
+            let route = proxy().local_route(&format!("cimf_{step}();"));
+            let setup = setup(transport, &format!("{STEPS}{REPLY_AND_FORK}{route}"));
+            script::does_not_start_with(&setup, &format!("cimf_{step}"));
+        }
+        return;
+    }
+    let script = format!("{STEPS}{REPLY_AND_FORK}{elsewhere}");
     let rig = setup(transport, &script).start();
     let mut client = rig.client();
     let request = Request::another(&client);
@@ -335,7 +346,7 @@ pub fn the_steps_belong_to_request_route(transport: Transport) {
 /// A.1, row 2: the script goes on as if nothing had been called.
 pub fn what_is_not_ours_has_no_verdict(transport: Transport) {
     let script = format!(
-        "cimf_check(); xlog(\"L_NOTICE\", \"check gave $rc;\\n\"); {} sl_send_reply(\"404\", \"Not Routed Here\"); exit; }}",
+        "cimf_check(); xlog(\"L_NOTICE\", \"check gave $rc;\\n\"); {} sl_send_reply(404, \"Not Routed Here\"); exit; }}",
         tell("foreign")
     );
     let rig = setup(transport, &script).start();
@@ -363,7 +374,7 @@ pub fn a_repetition_after_tm_has_forgotten_is_answered_by_the_check(transport: T
 
 /// H-3: the check has made a transaction, which repeats whatever is answered in it.
 pub fn an_answer_of_the_script_is_repeated_for_repetitions(transport: Transport) {
-    let script = format!("{STEPS} t_reply(\"480\", \"Not Now\"); exit; }}");
+    let script = format!("{STEPS} t_reply(480, \"Not Now\"); exit; }}");
     let rig = setup(transport, &script).start();
     let mut client = rig.client();
     let request = Request::another(&client);

@@ -73,12 +73,9 @@ pub fn identifiers_of_four_workers_never_repeat(transport: Transport) {
 
 /// How often each UDP worker has been woken up.
 fn wakes_of_workers(rig: &Rig) -> Vec<u64> {
-    let workers = rig
-        .processes()
-        .into_iter()
-        .filter(|(_, what)| what.contains("udp receiver"));
+    let workers = rig.udp_workers().into_iter();
     let wakes: Vec<u64> = workers
-        .map(|(pid, _)| {
+        .map(|pid| {
             let status =
                 std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a worker's status");
             let line = status

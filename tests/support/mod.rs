@@ -1,12 +1,19 @@
-//! What the live tests share: a Kamailio with cimf in it, a SIP core that plays the members, clients that
+//! What the live tests share: a proxy with cimf in it, a SIP core that plays the members, clients that
 //! send bytes from an address of their choice, and a SIP reader that owes nothing to the product's own.
 
 #![allow(dead_code)]
 
+pub mod child;
 pub mod client;
 pub mod core;
+mod fifo;
 pub mod flow;
+mod kamailio;
+mod opensips;
+mod opensips_settings;
+pub mod proxy;
 pub mod rig;
+pub mod setup;
 pub mod sip;
 
 use std::time::Duration;

@@ -1,41 +1,9 @@
 //! Structures and numbers of Kamailio that we share with it, the same from 5.4 to 6.1 on x86_64.
 
+use crate::host::abi::{ParamExport, PvValue, SipMsg, Str};
 use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
-/// `str`: text that need not end with NUL.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Str {
-    pub s: *const c_char,
-    pub len: c_int,
-}
-
-impl Str {
-    pub const NONE: Self = Self {
-        s: std::ptr::null(),
-        len: 0,
-    };
-
-    /// Borrows `text`, which must live as long as the host looks at the result. Longer text than
-    /// any SIP message is cut.
-    pub fn of(text: &[u8]) -> Self {
-        Self {
-            s: text.as_ptr().cast(),
-            len: c_int::try_from(text.len()).unwrap_or(c_int::MAX),
-        }
-    }
-}
-
-/// `struct sip_msg`, of which only a few words are looked at.
-#[repr(C)]
-pub struct SipMsg {
-    _opaque: [u8; 0],
-}
-
-/// Where `struct sip_msg` has its number and its process, the method of a request, its bytes and
-/// their number.
-pub const SIP_MSG_ID: usize = 0;
-pub const SIP_MSG_PID: usize = 4;
+/// Where `struct sip_msg` has the method of a request, its bytes and their number.
 pub const SIP_MSG_METHOD: usize = 40;
 pub const SIP_MSG_BUF: usize = 720;
 pub const SIP_MSG_LEN: usize = 728;
@@ -52,10 +20,6 @@ pub struct HdrField {
     pub parsed: *mut c_void,
     pub next: *mut HdrField,
 }
-
-/// `HDR_OTHER_T` and `HDR_RECORDROUTE_T`.
-pub const HDR_OTHER: c_int = 0;
-pub const HDR_RECORD_ROUTE: c_int = 10;
 
 /// `cmd_function`, with its two parameters as the script's parser left them.
 pub type ScriptFunction = unsafe extern "C" fn(*mut SipMsg, *mut c_void, *mut c_void) -> c_int;
@@ -76,11 +40,8 @@ pub struct CmdExport {
 /// `PROC_INIT`: the main process before it forks, with the rights of the workers.
 pub const PROC_INIT: c_int = -127;
 
-/// `REQUEST_ROUTE`: the function may be used there.
-pub const REQUEST_ROUTE: c_uint = 1;
-
 /// `EVENT_ROUTE`: functions for requests may be used there too.
-pub const EVENT_ROUTE: c_uint = REQUEST_ROUTE | 1 << 9;
+pub const EVENT_ROUTE: c_uint = crate::host::abi::REQUEST_ROUTE | 1 << 9;
 
 /// `struct route_list`, which starts with its routes; the rest is not looked at.
 #[repr(C)]
@@ -90,22 +51,6 @@ pub struct RouteList {
 
 /// `PROC_MAIN`: the main process when it forks the others.
 pub const PROC_MAIN: c_int = 0;
-
-/// `param_func_t`: called with each value that the script sets.
-pub type SetParameter = unsafe extern "C" fn(c_uint, *mut c_void) -> c_int;
-
-/// `param_export_t`.
-#[repr(C)]
-pub struct ParamExport {
-    pub name: *const c_char,
-    pub kind: c_uint,
-    pub set: Option<SetParameter>,
-}
-
-pub const PARAM_STRING: c_uint = 1;
-pub const PARAM_INT: c_uint = 2;
-/// The pointer of the row is a function to call.
-pub const PARAM_USE_FUNC: c_uint = 1 << 31;
 
 /// `pv_param_t`: what stands between the brackets of a pseudo-variable, as its parser left it.
 #[repr(C)]
@@ -118,8 +63,7 @@ pub struct PvParam {
     pub index: *mut c_void,
 }
 
-/// `PV_NAME_INTSTR`, and `PV_IDX_NONE`, which Kamailio writes before it asks for the name.
-pub const PV_NAME_INTSTR: c_int = 0;
+/// `PV_IDX_NONE`, which Kamailio writes before it asks for the name.
 pub const PV_IDX_NONE: c_int = 4;
 
 /// `pv_spec_t`.
@@ -130,12 +74,6 @@ pub struct PvSpec {
     pub set: *mut c_void,
     pub param: PvParam,
     pub transformations: *mut c_void,
-}
-
-/// `pv_value_t` is only passed on.
-#[repr(C)]
-pub struct PvValue {
-    _opaque: [u8; 0],
 }
 
 /// `pv_getf_t`.
@@ -260,9 +198,6 @@ pub const TMCB_LOCAL_COMPLETED: c_uint = 1 << 10;
 pub const TMCB_DESTROY: c_uint = 1 << 17;
 /// `struct lump_rpl` is only passed on.
 pub type LumpRpl = c_void;
-/// `LUMP_RPL_HDR`: a header field of the answer.
-pub const LUMP_RPL_HDR: c_int = 1 << 1;
-
 /// `counter_cbk_f`; the handle is a 16-bit number in a structure.
 pub type ReadCounter = unsafe extern "C" fn(u16, *mut c_void) -> c_long;
 
@@ -281,22 +216,9 @@ pub struct LogData {
     pub pid_index: c_int,
 }
 
-/// The error of `t_newtran` where the script has made the transaction already.
-pub const E_SCRIPT: c_int = -10;
-/// `E_OUT_OF_MEM`.
-pub const E_OUT_OF_MEM: c_int = -2;
-
-/// A table that the host reads: it holds pointers, and nobody writes it after the start.
-#[repr(transparent)]
-pub struct Table<T>(pub T);
-
-// SAFETY: the tables are constant; what they point to is constant or made for many callers.
-unsafe impl<T> Sync for Table<T> {}
-
 const _: () = {
     assert!(size_of::<ModuleExports>() == 80);
     assert!(size_of::<CmdExport>() == 48);
-    assert!(size_of::<ParamExport>() == 24);
     assert!(size_of::<PvExport>() == 72);
     assert!(size_of::<RpcExport>() == 32);
     assert!(std::mem::offset_of!(PvSpec, param) == 24);

@@ -1,14 +1,9 @@
 //! Functions and variables of Kamailio's core, found by name once.
 
-use super::abi::{
-    GetVariable, HdrField, LumpRpl, PvParam, PvValue, RouteList, ScriptCallback, SipMsg, SrModule,
-    Str,
-};
-use crate::host::symbol::find;
-use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
-
-/// A core symbol that is missing.
-pub struct Missing(pub &'static CStr);
+use super::abi::{GetVariable, HdrField, LumpRpl, PvParam, RouteList, ScriptCallback, SrModule};
+use crate::host::abi::{PvValue, SipMsg, Str};
+use crate::host::symbol::{Missing, function, text};
+use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
 /// What we use of the core.
 #[derive(Clone, Copy)]
@@ -64,29 +59,8 @@ pub type CounterRegister = unsafe extern "C" fn(
     c_int,
 ) -> c_int;
 
-/// The symbol `name` as whatever type of pointer the caller knows it to be.
-///
-/// # Safety
-/// `T` must be the type of a pointer to that symbol: a function pointer of its signature, or a
-/// pointer to a variable of its type.
-pub unsafe fn function<T: Copy>(name: &'static CStr) -> Result<T, Missing> {
-    let address = find(name).ok_or(Missing(name))?;
-    // SAFETY: the caller promises that `T` is a pointer to the symbol.
-    Ok(unsafe { as_function(address) })
-}
-
-/// An address as a function pointer.
-///
-/// # Safety
-/// `T` must be the type of a function pointer that fits the function at `address`.
-pub unsafe fn as_function<T: Copy>(address: *mut c_void) -> T {
-    const { assert!(size_of::<T>() == size_of::<*mut c_void>()) };
-    // SAFETY: both are pointers of one size, and the caller promises the signature.
-    unsafe { std::mem::transmute_copy(&address) }
-}
-
 impl Core {
-    /// Which route is running, such as [`REQUEST_ROUTE`](super::abi::REQUEST_ROUTE).
+    /// Which route is running, such as [`REQUEST_ROUTE`](crate::host::abi::REQUEST_ROUTE).
     pub fn route(&self) -> c_uint {
         // SAFETY: the variable is an int and always readable.
         unsafe { *self.route_type }
@@ -136,11 +110,10 @@ impl Core {
     }
 }
 
-/// The text of a constant character array of the core, such as `ver_name`.
-pub fn text(name: &CStr) -> Option<&'static CStr> {
-    let address = find(name)?;
-    // SAFETY: these symbols are constant arrays that end with NUL, in a program that stays loaded.
-    Some(unsafe { CStr::from_ptr(address.cast()) })
+/// What is said of a function that is missing.
+pub fn missing(symbol: Missing) -> String {
+    let name = symbol.0.to_string_lossy();
+    format!("Kamailio has no symbol {name}; is this Kamailio 5.4 to 6.1?")
 }
 
 /// The major and the minor number of the running version.

@@ -1,11 +1,12 @@
 //! `event_route[cimf:delivered]`, `[cimf:undelivered]` and `[cimf:finished]`: they run in the
 //! module's own process, on the fork as it was sent, or would have been.
 
-use super::abi::{EVENT_ROUTE, SIP_MSG_BUF, SIP_MSG_ROOM, SipMsg};
+use super::abi::{EVENT_ROUTE, SIP_MSG_BUF, SIP_MSG_ROOM};
 use super::core::Core;
-use super::message::MessageId;
 use crate::fanout::Ending;
+use crate::host::abi::SipMsg;
 use crate::host::background::{Kind, News, request};
+use crate::host::message::MessageId;
 use crate::host::verdict::{Fact, Value};
 use std::ffi::{CStr, c_int};
 use std::ptr::null_mut;

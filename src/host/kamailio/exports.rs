@@ -1,12 +1,14 @@
 //! What Kamailio's module loader reads: the version it compares, and the table of exports.
 
-use super::abi::{CmdExport, Fixup, ModuleExports, REQUEST_ROUTE, ScriptFunction, SrModule, Table};
-use super::core::{function, text};
-use super::guard::guarded;
-use super::parameters::PARAMETERS;
+use super::abi::{CmdExport, Fixup, ModuleExports, ScriptFunction, SrModule};
+use super::log::KamailioLog;
 use super::variables::VARIABLES;
 use super::{module, rpc, script};
-use crate::host::symbol::find_in;
+use crate::host::abi::{REQUEST_ROUTE, Table};
+use crate::host::exports::Exports;
+use crate::host::log::install;
+use crate::host::parameters::PARAMETERS;
+use crate::host::symbol::{find, find_in, function, text};
 use std::ffi::{CStr, CString, c_char, c_int, c_uint};
 use std::ptr::null;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
@@ -25,21 +27,6 @@ static module_flags: AtomicPtr<c_char> = AtomicPtr::new(UNKNOWN.as_ptr().cast_mu
 static module_interface_ver: c_uint = 4;
 
 const UNKNOWN: &CStr = c"unknown host";
-
-/// The table of exports, `module_exports_t`.
-#[unsafe(no_mangle)]
-static exports: Table<ModuleExports> = Table(ModuleExports {
-    name: c"cimf".as_ptr(),
-    dlflags: 0,
-    cmds: COMMANDS.0.as_ptr(),
-    params: PARAMETERS.0.as_ptr(),
-    rpc_methods: rpc::COMMANDS.0.as_ptr(),
-    pv_items: VARIABLES.0.as_ptr(),
-    response_f: None,
-    init_mod_f: Some(module::start),
-    init_child_f: Some(module::start_process),
-    destroy_mod_f: Some(module::stop),
-});
 
 static COMMANDS: Table<[CmdExport; 7]> = Table([
     command(c"cimf_handle", script::cimf_handle, false),
@@ -75,20 +62,37 @@ const fn command(name: &'static CStr, function: ScriptFunction, identity: bool) 
     }
 }
 
-/// Runs when the file is loaded, before the loader looks at the version.
-#[unsafe(link_section = ".init_array")]
-#[used]
-static AT_LOAD: extern "C" fn() = identify;
+/// Whether it is Kamailio that has loaded us.
+pub fn is_host() -> bool {
+    find(c"ver_name").is_some() && find(c"ver_version").is_some()
+}
 
-/// Claims the version of the Kamailio that has loaded us, if one has.
-pub extern "C" fn identify() {
-    guarded((), || {
-        let mut needed = [c"tm", c"sl", c"pv"].into_iter();
-        if let Some((version, flags)) = needed.find_map(of_module).or_else(of_core) {
-            module_version.store(version.cast_mut(), Relaxed);
-            module_flags.store(flags.cast_mut(), Relaxed);
-        }
-    });
+/// Claims the version of the Kamailio that has loaded us, and fills in the table of exports.
+///
+/// # Safety
+/// Only while the file is loaded, before the loader looks at it.
+pub unsafe fn become_module(exports: &Exports) {
+    let mut needed = [c"tm", c"sl", c"pv"].into_iter();
+    if let Some((version, flags)) = needed.find_map(of_module).or_else(of_core) {
+        module_version.store(version.cast_mut(), Relaxed);
+        module_flags.store(flags.cast_mut(), Relaxed);
+    }
+    install(KamailioLog::find());
+    // SAFETY: as the caller promises.
+    unsafe {
+        exports.fill(ModuleExports {
+            name: c"cimf".as_ptr(),
+            dlflags: 0,
+            cmds: COMMANDS.0.as_ptr(),
+            params: PARAMETERS.0.as_ptr(),
+            rpc_methods: rpc::COMMANDS.0.as_ptr(),
+            pv_items: VARIABLES.0.as_ptr(),
+            response_f: None,
+            init_mod_f: Some(module::start),
+            init_child_f: Some(module::start_process),
+            destroy_mod_f: Some(module::stop),
+        });
+    }
 }
 
 /// What a module claims that is loaded already, and that the loader has therefore found right. The

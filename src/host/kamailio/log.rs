@@ -1,12 +1,12 @@
 //! Our log lines through Kamailio's log, at its levels.
 
-use super::abi::{LogData, Str};
-use crate::host::symbol::find;
-use log::{Level, LevelFilter, Log, Metadata, Record};
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::fmt::Display;
+use super::abi::LogData;
+use crate::host::abi::Str;
+use crate::host::log::HostLog;
+use crate::host::symbol::{Missing, function};
+use log::Level;
+use std::ffi::{CStr, c_char, c_int};
 use std::io::Write;
-use std::sync::OnceLock;
 
 const MODULE: &CStr = c"cimf";
 
@@ -24,7 +24,7 @@ type LogFunction = unsafe extern "C" fn(c_int, *const c_char, ...);
 type StructuredLogFunction = unsafe extern "C" fn(*const LogData, *const c_char, ...);
 
 /// What Kamailio's own log macros use.
-struct KamailioLog {
+pub struct KamailioLog {
     debug_level: unsafe extern "C" fn(*const c_char, c_int) -> c_int,
     debug_facility: unsafe extern "C" fn(*const c_char, c_int) -> c_int,
     /// Pointers to variables: they change while Kamailio runs.
@@ -40,53 +40,22 @@ unsafe impl Send for KamailioLog {}
 // SAFETY: as above.
 unsafe impl Sync for KamailioLog {}
 
-static LOG: OnceLock<KamailioLog> = OnceLock::new();
-
-/// Sends our log to Kamailio's from now on; names the symbol that is missing.
-pub fn install() -> Result<(), &'static CStr> {
-    let log = KamailioLog::find()?;
-    let log = LOG.get_or_init(|| log);
-    // Only a second start in one process finds a logger here, and that one is the same.
-    if log::set_logger(log).is_ok() {
-        log::set_max_level(LevelFilter::Debug);
-    }
-    Ok(())
-}
-
-/// Writes why the module does not start. Errors of parameters come before the module starts, so
-/// this may be the first line.
-pub fn start_error(error: &dyn Display) {
-    match install() {
-        Ok(()) => log::error!("{error}"),
-        Err(missing) => {
-            let missing = missing.to_string_lossy();
-            // There is no log yet, and a closed stderr cannot be helped.
-            let _ = writeln!(std::io::stderr(), "cimf: {error} (and no symbol {missing})");
-        }
-    }
-}
-
 impl KamailioLog {
-    fn find() -> Result<Self, &'static CStr> {
-        fn symbol(name: &'static CStr) -> Result<*mut c_void, &'static CStr> {
-            find(name).ok_or(name)
+    /// Finds the symbols.
+    pub fn find() -> Result<Self, Missing> {
+        // SAFETY: both functions take a name and its length and return a number, and the variables
+        // have the types of the fields, in all versions.
+        unsafe {
+            Ok(Self {
+                debug_level: function(c"get_debug_level")?,
+                debug_facility: function(c"get_debug_facility")?,
+                log: function(c"_km_log_func")?,
+                structured: function(c"_ksr_slog_func")?,
+                to_stderr: function(c"log_stderr")?,
+                prefix: function(c"log_prefix_val")?,
+                process: function(c"process_no")?,
+            })
         }
-        // SAFETY: both functions take a name and its length and return a number, in all versions.
-        let (debug_level, debug_facility) = unsafe {
-            (
-                super::core::as_function(symbol(c"get_debug_level")?),
-                super::core::as_function(symbol(c"get_debug_facility")?),
-            )
-        };
-        Ok(Self {
-            debug_level,
-            debug_facility,
-            log: symbol(c"_km_log_func")?.cast_const().cast(),
-            structured: symbol(c"_ksr_slog_func")?.cast_const().cast(),
-            to_stderr: symbol(c"log_stderr")?.cast_const().cast(),
-            prefix: symbol(c"log_prefix_val")?.cast_const().cast(),
-            process: symbol(c"process_no")?.cast_const().cast(),
-        })
     }
 
     /// The prefix that Kamailio's `log_prefix` has made for the message under way.
@@ -102,6 +71,14 @@ impl KamailioLog {
                 _ => b"",
             }
         }
+    }
+}
+
+impl HostLog for KamailioLog {
+    fn wants(&self, level: Level) -> bool {
+        // SAFETY: the name has the length that is given with it.
+        let wanted = unsafe { (self.debug_level)(MODULE.as_ptr(), MODULE.count_bytes() as c_int) };
+        wanted >= kamailio_level(level).0
     }
 
     fn write(&self, level: Level, text: &CStr) {
@@ -157,25 +134,4 @@ impl KamailioLog {
             }
         }
     }
-}
-
-impl Log for KamailioLog {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // SAFETY: the name has the length that is given with it.
-        let wanted = unsafe { (self.debug_level)(MODULE.as_ptr(), MODULE.count_bytes() as c_int) };
-        wanted >= kamailio_level(metadata.level()).0
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
-            return;
-        }
-        // Text from outside is escaped where it enters a line; a NUL would only cut the line.
-        let text = record.args().to_string().replace(['\0', '\n'], " ");
-        if let Ok(text) = CString::new(text) {
-            self.write(record.level(), &text);
-        }
-    }
-
-    fn flush(&self) {}
 }

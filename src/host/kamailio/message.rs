@@ -1,37 +1,10 @@
-//! The request as Kamailio holds it: which one it is, its bytes, and where they came from.
+//! The request as Kamailio holds it: its bytes, and where they came from.
 
-use super::abi::{SIP_MSG_BUF, SIP_MSG_ID, SIP_MSG_LEN, SIP_MSG_METHOD, SIP_MSG_PID, SipMsg, Str};
+use super::abi::{SIP_MSG_BUF, SIP_MSG_LEN, SIP_MSG_METHOD};
 use super::core::Core;
 use crate::control::{Source, Transport};
+use crate::host::abi::{SipMsg, Str};
 use std::ffi::{c_char, c_int, c_uint, c_void};
-
-/// Which message of this process it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MessageId {
-    /// Kamailio counts the messages of each process.
-    pub number: c_uint,
-    process: c_int,
-    /// Other routes may run on a copy that has the number of the first.
-    place: usize,
-}
-
-impl MessageId {
-    /// The number of a message, its process and its place in memory.
-    ///
-    /// # Safety
-    /// `message` must be a message of the host.
-    pub unsafe fn of(message: *const SipMsg) -> Self {
-        let base = message.cast::<u8>();
-        // SAFETY: every known `struct sip_msg` starts with these two.
-        unsafe {
-            Self {
-                number: base.add(SIP_MSG_ID).cast::<c_uint>().read(),
-                process: base.add(SIP_MSG_PID).cast::<c_int>().read(),
-                place: message as usize,
-            }
-        }
-    }
-}
 
 /// The bytes of a request from its method on, valid while the host handles it. Kamailio passes over
 /// line ends and blanks that stand before it.

@@ -7,11 +7,9 @@ mod abi;
 mod core;
 mod events;
 mod exports;
-mod guard;
 mod log;
 mod message;
 mod module;
-mod parameters;
 mod process;
 mod rpc;
 mod script;
@@ -19,4 +17,4 @@ mod statistics;
 mod tm;
 mod variables;
 
-pub use exports::identify;
+pub use exports::{become_module, is_host};

@@ -1,20 +1,19 @@
 //! The life of the module: its start before Kamailio forks, and its end.
 
 use super::abi::{PROC_INIT, PROC_MAIN};
-use super::core::{Core, version};
+use super::core::{Core, missing, version};
 use super::events::Events;
-use super::guard::guarded;
-use super::log::{install, start_error};
-use super::message::{MessageId, SourceReader, bytes};
-use super::parameters::SETTINGS;
+use super::log::KamailioLog;
+use super::message::{SourceReader, bytes};
 use super::tm::{Transactions, Uac};
 use super::{process, script, statistics};
-use crate::host::overview::log_unfinished;
+use crate::host::guard::guarded;
+use crate::host::life::{self, TransactionMemory};
+use crate::host::message::MessageId;
 use crate::host::symbol::find;
-use crate::server::{Server, StartError};
+use crate::server::Server;
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 /// The versions that have been tested; others get a warning.
 const TESTED: std::ops::RangeInclusive<(u32, u32)> = (5, 6)..=(6, 1);
@@ -33,16 +32,12 @@ impl Module {
     pub fn uac(&self) -> Uac<'_> {
         Uac {
             transactions: &self.transactions,
-            next_hop: self.server.next_hop(),
-            stream_next_hop: self.server.stream_next_hop(),
+            server: self.server,
         }
     }
 }
 
 static MODULE: OnceLock<Module> = OnceLock::new();
-
-/// Whether the workers were to be started, so that there is something to stop.
-static STARTED: AtomicBool = AtomicBool::new(false);
 
 /// The module, once it has started.
 pub fn module() -> Option<&'static Module> {
@@ -60,7 +55,7 @@ pub unsafe extern "C" fn start() -> c_int {
             0
         }
         Err(error) => {
-            start_error(&error);
+            log::error!("{error}");
             -1
         }
     })
@@ -77,16 +72,7 @@ pub unsafe extern "C" fn start_process(rank: c_int) -> c_int {
             return 0;
         };
         match rank {
-            PROC_INIT => match last_checks(module.server) {
-                Ok(()) => {
-                    STARTED.store(true, Relaxed);
-                    0
-                }
-                Err(error) => {
-                    start_error(&error);
-                    -1
-                }
-            },
+            PROC_INIT if !life::check_as_worker(module.server) => -1,
             PROC_MAIN if !process::start(module) => -1,
             _ => 0,
         }
@@ -100,39 +86,28 @@ pub unsafe extern "C" fn start_process(rank: c_int) -> c_int {
 /// Kamailio calls it as the last function of the module.
 pub unsafe extern "C" fn stop() {
     guarded((), || {
-        let Some(module) = MODULE.get().filter(|_| STARTED.load(Relaxed)) else {
-            return;
-        };
-        log_unfinished(module.server);
-        if let Err(error) = module.server.tidy_database() {
-            log::warn!("{error}");
+        if let Some(module) = MODULE.get() {
+            life::stop(module.server);
         }
     });
 }
 
-/// What needs the rights of the workers: the database can be opened, and so can the journal.
-fn last_checks(server: &Server) -> Result<(), StartError> {
-    server.check_database().map_err(StartError::Store)?;
-    server.open_journal()
-}
-
 fn prepare() -> Result<Module, String> {
-    install().map_err(|missing| format!("Kamailio has no symbol {}", missing.to_string_lossy()))?;
-    let core = Core::find()?;
+    KamailioLog::find().map_err(missing)?;
+    let core = Core::find().map_err(missing)?;
     check_version();
     check_layout(&core)?;
     let source = SourceReader::new(&core)
         .ok_or("module pv is not loaded: expected loadmodule \"pv.so\" before cimf.so")?;
     let transactions = Transactions::find(&core)?;
-    let settings = SETTINGS.lock().unwrap_or_else(PoisonError::into_inner);
-    let server = Server::open(&settings).map_err(|error| error.to_string())?;
-    // It lives as long as the process: Kamailio reads its counts to the end.
-    let server: &'static Server = Box::leak(Box::new(server));
+    let server = life::prepare(TransactionMemory {
+        shared: shared_memory_size().unwrap_or(64 << 20),
+        transaction: TRANSACTION_BYTES,
+    })?;
     let registered = statistics::register(&core, server);
     registered.map_err(|name| format!("Kamailio refused the counter {name}"))?;
     script::watch_end(&core)?;
     process::announce(&core)?;
-    limit_transactions(server, settings.tm_memory);
     let events = Events::find(&core);
     // The journal has to know of each.
     if !events.has_delivered() && !server.outbox().is_durable() {
@@ -150,17 +125,6 @@ fn prepare() -> Result<Module, String> {
 /// Bytes of shared memory for the transaction of a copy of usual length: measured as 8,570 to 8,700
 /// and those of the copy.
 const TRANSACTION_BYTES: u64 = 10 << 10;
-
-/// Limits the transactions of copies to `mebibytes` of Kamailio's shared memory, or half of it.
-fn limit_transactions(server: &Server, mebibytes: u32) {
-    let memory = match mebibytes {
-        0 => shared_memory_size().unwrap_or(64 << 20) / 2,
-        mebibytes => u64::from(mebibytes) << 20,
-    };
-    let limit = memory / TRANSACTION_BYTES;
-    let engine = server.outbox().engine();
-    engine.set_cell_limit(usize::try_from(limit).unwrap_or(usize::MAX));
-}
 
 /// The size of Kamailio's shared memory (`-m`).
 fn shared_memory_size() -> Option<u64> {

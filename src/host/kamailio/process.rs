@@ -2,9 +2,9 @@
 //! routes, and does what is done by the clock.
 
 use super::core::Core;
-use super::guard::guarded;
 use super::module::Module;
 use crate::host::background::Teller;
+use crate::host::guard::guarded;
 use std::ffi::c_int;
 use std::time::Duration;
 
@@ -48,10 +48,13 @@ fn work(module: &Module) -> ! {
     };
     loop {
         let went_well = guarded(false, || {
-            teller.round(&mut module.uac(), |news| {
+            let has_more = teller.round(&mut module.uac(), |news| {
                 let name = module.server.server_name();
                 module.events.run(&module.core, name, news);
             });
+            if !has_more {
+                teller.wait();
+            }
             true
         });
         if !went_well {

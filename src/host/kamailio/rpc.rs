@@ -1,9 +1,10 @@
 //! Commands for `kamcmd` and Kamailio's other RPC transports: `cimf.stats`, `cimf.fanouts` and
 //! `cimf.cancel ID`.
 
-use super::abi::{RpcExport, Str, Table};
-use super::guard::guarded;
+use super::abi::RpcExport;
 use super::module::module;
+use crate::host::abi::{Str, Table};
+use crate::host::guard::guarded;
 use crate::host::overview::{age, figures, states};
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::ptr::null_mut;

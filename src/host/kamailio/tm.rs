@@ -2,19 +2,20 @@
 //! transaction its sl module answers.
 
 use super::abi::{
-    DLG_SEQ_VALSET, Dlg, DlgSeq, E_OUT_OF_MEM, E_SCRIPT, HDR_OTHER, HDR_RECORD_ROUTE, HdrField,
-    LUMP_RPL_HDR, SipMsg, Str, TMCB_DESTROY, TMCB_LOCAL_COMPLETED, TmcbParams, UacReq,
+    DLG_SEQ_VALSET, Dlg, DlgSeq, HdrField, TMCB_DESTROY, TMCB_LOCAL_COMPLETED, TmcbParams, UacReq,
 };
-use super::core::{Core, Missing, as_function};
-use super::guard::guarded;
-use super::module::module;
-use crate::control::size::by_stream;
+use super::core::Core;
+use super::module::{Module, module};
 use crate::control::{Answer, Fork};
 use crate::fanout::NotSent;
+use crate::host::abi::{
+    E_OUT_OF_MEM, E_SCRIPT, HDR_OTHER, HDR_RECORD_ROUTE, LUMP_RPL_HDR, SipMsg, Str,
+};
+use crate::host::guard::guarded;
 use crate::host::handle::{Proxy, Sender, Transaction, completed, released};
-use crate::host::symbol::find_in;
-use crate::sip::Uri;
-use std::borrow::Cow;
+use crate::host::next_hop::next_hop;
+use crate::host::symbol::{as_function, find_in};
+use crate::server::Server;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
 
@@ -97,33 +98,25 @@ fn load_sl(core: &Core) -> Result<StatelessReply, String> {
     Ok(unsafe { as_function(api[0]) })
 }
 
-impl From<Missing> for String {
-    fn from(missing: Missing) -> Self {
-        let name = missing.0.to_string_lossy();
-        format!("Kamailio has no symbol {name}; is this Kamailio 5.4 to 6.1?")
-    }
-}
-
 /// Kamailio while it handles one request.
 pub struct Request<'a> {
-    pub core: &'a Core,
+    pub module: &'a Module,
     pub message: *mut SipMsg,
-    pub uac: Uac<'a>,
+    /// What the fixup has made of the identity that the script gives, or null.
+    pub identity: *mut c_void,
 }
 
 /// Kamailio as the client that sends forks.
 pub struct Uac<'a> {
     pub transactions: &'a Transactions,
-    /// Where forks go: the core, or nothing for each member's own address.
-    pub next_hop: &'a str,
-    /// Where forks go that are too large for UDP.
-    pub stream_next_hop: &'a str,
+    /// What knows where forks go.
+    pub server: &'a Server,
 }
 
 impl Proxy for Request<'_> {
     fn transaction(&mut self) -> Transaction {
         // SAFETY: `message` is the request that Kamailio is handling.
-        match unsafe { (self.uac.transactions.newtran)(self.message) } {
+        match unsafe { (self.module.transactions.newtran)(self.message) } {
             0 => Transaction::Retransmission,
             E_SCRIPT | 1.. => Transaction::Present,
             _ => Transaction::Impossible,
@@ -138,18 +131,18 @@ impl Proxy for Request<'_> {
             let headers = Str::of(&answer.headers);
             // SAFETY: Kamailio copies the text into its own memory.
             let lump = unsafe {
-                (self.core.add_lump_rpl2)(self.message, headers.s, headers.len, LUMP_RPL_HDR)
+                (self.module.core.add_lump_rpl2)(self.message, headers.s, headers.len, LUMP_RPL_HDR)
             };
             if lump.is_null() {
                 return false;
             }
         }
         let reply = match transaction {
-            Transaction::Impossible => self.uac.transactions.stateless_reply,
-            Transaction::Present | Transaction::Retransmission => self.uac.transactions.reply,
+            Transaction::Impossible => self.module.transactions.stateless_reply,
+            Transaction::Present | Transaction::Retransmission => self.module.transactions.reply,
         };
         // SAFETY: `message` is the request that Kamailio is handling.
-        let hidden = unsafe { hide_record_route(self.core, self.message) };
+        let hidden = unsafe { hide_record_route(&self.module.core, self.message) };
         // SAFETY: `message` is the request that Kamailio is handling, and the phrase ends with NUL.
         let result = unsafe { reply(self.message, c_int::from(answer.code), phrase.as_ptr()) };
         for field in hidden {
@@ -162,7 +155,7 @@ impl Proxy for Request<'_> {
 
 impl Sender for Request<'_> {
     fn send(&mut self, fork: &Fork<'_>, cookie: u64) -> Result<(), NotSent> {
-        self.uac.send(fork, cookie)
+        self.module.uac().send(fork, cookie)
     }
 }
 
@@ -172,7 +165,7 @@ impl Sender for Uac<'_> {
         to.push(b'<');
         to.extend_from_slice(fork.recipient);
         to.push(b'>');
-        let next_hop = self.next_hop_of(fork);
+        let next_hop = next_hop(self.server, fork);
         let mut dialog = dialog(fork, &to, &next_hop);
         let (headers, body) = (fork.headers(), fork.body());
         let (method, headers, body) = (Str::of(b"MESSAGE"), Str::of(&headers), Str::of(&body));
@@ -195,21 +188,6 @@ impl Sender for Uac<'_> {
             1.. => Ok(()),
             E_OUT_OF_MEM => Err(NotSent::OutOfMemory),
             _ => Err(NotSent::Failed),
-        }
-    }
-}
-
-impl Uac<'_> {
-    /// Where a fork goes; empty for its own Request-URI.
-    fn next_hop_of(&self, fork: &Fork<'_>) -> Cow<'_, str> {
-        if !fork.needs_stream() {
-            return Cow::Borrowed(self.next_hop);
-        }
-        match Uri::parse(fork.recipient) {
-            Ok(Uri::Sip(recipient)) if self.next_hop.is_empty() => {
-                Cow::Owned(by_stream(&recipient))
-            }
-            _ => Cow::Borrowed(self.stream_next_hop),
         }
     }
 }

@@ -1,14 +1,13 @@
 //! The pseudo-variable `$cimf(NAME)`: what the verdict on a message says, and in event routes what
 //! became of it.
 
-use super::abi::{
-    PV_IDX_NONE, PV_NAME_INTSTR, PVT_OTHER, PvExport, PvParam, PvSpec, PvValue, SipMsg, Str, Table,
-};
+use super::abi::{PV_IDX_NONE, PVT_OTHER, PvExport, PvParam, PvSpec};
 use super::events::with_news;
-use super::guard::guarded;
-use super::log::start_error;
 use super::module::module;
-use super::script::with_verdict;
+use crate::host::abi::{PV_NAME_INTSTR, PvValue, SipMsg, Str, Table};
+use crate::host::guard::guarded;
+use crate::host::message::MessageId;
+use crate::host::script::with_verdict;
 use crate::host::verdict::{Fact, Value};
 use std::ffi::{CStr, c_int, c_long};
 use std::ptr::null;
@@ -54,21 +53,15 @@ unsafe extern "C" fn parse_name(variable: *mut PvSpec, word: *const Str) -> c_in
             return -1;
         };
         if variable.param.index_kind != PV_IDX_NONE {
-            start_error(
-                &"the layout of Kamailio's pseudo-variables is unknown: cimf is tested with 5.6 to 6.1",
+            log::error!(
+                "the layout of Kamailio's pseudo-variables is unknown: cimf is tested with 5.6 to 6.1"
             );
             return -1;
         }
         let length = usize::try_from(word.len).unwrap_or(0);
         // SAFETY: Kamailio gives text of this length, never empty.
         let word = unsafe { std::slice::from_raw_parts(word.s.cast::<u8>(), length) };
-        let index = Fact::ALL
-            .iter()
-            .position(|(_, name)| name.as_bytes() == word);
-        let Some(index) = index else {
-            let names: Vec<_> = Fact::ALL.iter().map(|(_, name)| *name).collect();
-            let (names, word) = (names.join(", "), String::from_utf8_lossy(word));
-            start_error(&format!("$cimf({word}): expected one of {names}"));
+        let Some(index) = Fact::index_of(word) else {
             return -1;
         };
         variable.param.name_kind = PV_NAME_INTSTR;
@@ -107,7 +100,8 @@ unsafe extern "C" fn get(
                 }
             };
             let found = fact.and_then(|&(fact, _)| {
-                let of_verdict = with_verdict(message, |verdict| verdict.fact(fact).map(write));
+                let id = (!message.is_null()).then(|| MessageId::of(message))?;
+                let of_verdict = with_verdict(id, |verdict| verdict.fact(fact).map(write));
                 of_verdict.unwrap_or_else(|| with_news(message, fact, write))
             });
             found.unwrap_or_else(|| (core.pv_get_null)(message, parameter, value))

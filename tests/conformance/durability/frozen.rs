@@ -41,11 +41,11 @@ fn group(leader: i32) -> Vec<(i32, char)> {
 }
 
 fn signal(group: i32, signal: i32) {
-    // SAFETY: the group is that of a Kamailio which the rig has started and not waited for.
+    // SAFETY: the group is that of a proxy which the rig has started and not waited for.
     assert_eq!(unsafe { libc::kill(-group, signal) }, 0);
 }
 
-/// Stops all processes of a Kamailio where they are.
+/// Stops all processes of a proxy where they are.
 #[track_caller]
 pub fn freeze(rig: &Rig) {
     let leader = rig.main_process();
@@ -55,7 +55,7 @@ pub fn freeze(rig: &Rig) {
         let is_still = |&(_, state): &(i32, char)| matches!(state, 'T' | 'Z');
         (all.len() > 3 && all.iter().all(is_still)).then_some(())
     };
-    until(stopped).expect("a Kamailio that is stopped");
+    until(stopped).expect("a proxy that is stopped");
 }
 
 /// Lets a stopped Kamailio go on.
@@ -75,10 +75,10 @@ pub fn kill(rig: &mut Rig) {
             .all(|&(_, state)| state == 'Z')
             .then_some(())
     };
-    until(gone).expect("a Kamailio whose processes are all dead");
+    until(gone).expect("a proxy whose processes are all dead");
 }
 
-/// How far the journal of a stopped Kamailio is on the disk, as all its processes know it: the first
+/// How far the journal of a stopped proxy is on the disk, as all its processes know it: the first
 /// two words of the memory in src/fanout/journal/shared.rs.
 #[track_caller]
 pub fn synced(rig: &Rig, directory: &Path) -> Synced {

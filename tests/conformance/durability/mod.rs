@@ -19,7 +19,7 @@ pub use crashes::{
     of_proxies_killed_while_members_wait_none_forgets_a_recipient,
 };
 
-/// A Kamailio with a journal, and where that is.
+/// A proxy with a journal, and where that is.
 fn durable(transport: Transport) -> (Setup, PathBuf) {
     let setup = Setup::new(transport);
     let directory = setup.folder().join("journal");
@@ -229,7 +229,7 @@ pub fn a_full_disk_is_answered_503(transport: Transport) {
     accepted(&rig, &mut client, &request, &[BOB, TEL]);
 }
 
-/// Lets no file of a Kamailio become longer.
+/// Lets no file of a proxy become longer.
 fn limit_files(rig: &Rig, bytes: u64) {
     let limit = libc::rlimit {
         rlim_cur: bytes,
@@ -331,7 +331,7 @@ fn a_second_proxy_on_the_same_journal_is_refused_and_told_of_the_first() {
 #[track_caller]
 fn stops(setup: &Setup, words: &[&str]) {
     let (status, log) = setup.fails_to_start();
-    assert!(!status.success(), "Kamailio ended with {status}");
+    assert!(!status.success(), "it ended with {status}");
     let is_meant = |line: &str| words.iter().all(|word| line.contains(word));
     assert!(
         log.lines().any(is_meant),

@@ -1,11 +1,10 @@
-//! Module parameters: a row of Kamailio's table for each row of ours.
+//! Module parameters: a row of the proxy's table for each row of ours.
 //!
-//! Kamailio calls a setter for each `modparam` line without saying which parameter it is, so each
+//! A proxy calls a setter for each `modparam` line without saying which parameter it is, so each
 //! parameter has a setter of its own: one function, made for each index.
 
 use super::abi::{PARAM_INT, PARAM_STRING, PARAM_USE_FUNC, ParamExport, SetParameter, Table};
 use super::guard::guarded;
-use super::log;
 use crate::config::{self, Settings};
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -46,7 +45,7 @@ const fn rows() -> [ParamExport; 2 * COUNT + 1] {
 
 const NAME_ROOM: usize = 32;
 
-/// The names with the NUL that Kamailio wants at their end.
+/// The names with the NUL that proxies want at their end.
 static NAMES: [[u8; NAME_ROOM]; COUNT] = {
     let mut names = [[0; NAME_ROOM]; COUNT];
     let mut index = 0;
@@ -78,7 +77,7 @@ const _: () = assert!(COUNT <= 72);
 /// Takes one value of the parameter at `INDEX` of our table.
 ///
 /// # Safety
-/// Kamailio calls it with the kind of its own row and a value of that kind.
+/// The proxy calls it with the kind of the value and a value of that kind.
 unsafe extern "C" fn set<const INDEX: usize>(kind: c_uint, value: *mut c_void) -> c_int {
     guarded(-1, || {
         let text = if kind & PARAM_STRING == 0 {
@@ -103,7 +102,7 @@ fn store(index: usize, text: &str) -> c_int {
     match parameter.store(&mut settings, text) {
         Ok(()) => 0,
         Err(error) => {
-            log::start_error(&error);
+            log::error!("{error}");
             -1
         }
     }

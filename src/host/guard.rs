@@ -1,4 +1,4 @@
-//! No panic reaches Kamailio: across the boundary to C it would end the whole proxy.
+//! No panic reaches a proxy: across the boundary to C it would end the whole proxy.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,0 +1,85 @@
+//! Structures that Kamailio and OpenSIPS have in common, from the time when they were one program.
+
+use std::ffi::{c_char, c_int, c_uint, c_void};
+
+/// `str`: text that need not end with NUL.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Str {
+    pub s: *const c_char,
+    pub len: c_int,
+}
+
+impl Str {
+    pub const NONE: Self = Self {
+        s: std::ptr::null(),
+        len: 0,
+    };
+
+    /// Borrows `text`, which must live as long as the host looks at the result. Longer text than
+    /// any SIP message is cut.
+    pub fn of(text: &[u8]) -> Self {
+        Self {
+            s: text.as_ptr().cast(),
+            len: c_int::try_from(text.len()).unwrap_or(c_int::MAX),
+        }
+    }
+}
+
+/// `struct sip_msg`, of which only a few words are looked at.
+#[repr(C)]
+pub struct SipMsg {
+    _opaque: [u8; 0],
+}
+
+/// `pv_value_t` is only passed on.
+#[repr(C)]
+pub struct PvValue {
+    _opaque: [u8; 0],
+}
+
+/// `param_func_t`: called with each value that the script sets.
+pub type SetParameter = unsafe extern "C" fn(c_uint, *mut c_void) -> c_int;
+
+/// `param_export_t`.
+#[repr(C)]
+pub struct ParamExport {
+    pub name: *const c_char,
+    pub kind: c_uint,
+    pub set: Option<SetParameter>,
+}
+
+pub const PARAM_STRING: c_uint = 1;
+pub const PARAM_INT: c_uint = 2;
+/// The pointer of the row is a function to call.
+pub const PARAM_USE_FUNC: c_uint = 1 << 31;
+
+/// `REQUEST_ROUTE`: the route of requests, in which our functions work.
+pub const REQUEST_ROUTE: c_uint = 1;
+
+/// `LUMP_RPL_HDR`: a header field of the answer.
+pub const LUMP_RPL_HDR: c_int = 1 << 1;
+
+/// `HDR_OTHER_T` and `HDR_RECORDROUTE_T`.
+pub const HDR_OTHER: c_int = 0;
+pub const HDR_RECORD_ROUTE: c_int = 10;
+
+/// `PV_NAME_INTSTR`: the name of a pseudo-variable is a number or a text.
+pub const PV_NAME_INTSTR: c_int = 0;
+
+/// The error of `t_newtran` where the script has made the transaction already.
+pub const E_SCRIPT: c_int = -10;
+/// `E_OUT_OF_MEM`.
+pub const E_OUT_OF_MEM: c_int = -2;
+
+/// A table that the host reads: it holds pointers, and nobody writes it after the start.
+#[repr(transparent)]
+pub struct Table<T>(pub T);
+
+// SAFETY: the tables are constant; what they point to is constant or made for many callers.
+unsafe impl<T> Sync for Table<T> {}
+
+const _: () = {
+    assert!(size_of::<Str>() == 16);
+    assert!(size_of::<ParamExport>() == 24);
+};

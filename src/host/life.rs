@@ -1,0 +1,68 @@
+//! The start and the end of the module, as far as they are the same in every proxy.
+
+#![forbid(unsafe_code)]
+
+use super::overview::log_unfinished;
+use super::parameters::SETTINGS;
+use crate::server::Server;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Whether the workers were to be started, so that there is something to stop.
+static STARTED: AtomicBool = AtomicBool::new(false);
+
+/// How much memory the transactions of copies may take.
+#[derive(Clone, Copy)]
+pub struct TransactionMemory {
+    /// Bytes of shared memory that the proxy has.
+    pub shared: u64,
+    /// Bytes of it for the transaction of a copy of usual length.
+    pub transaction: u64,
+}
+
+/// Checks parameters and database, and makes what the workers share, before they are forked.
+pub fn prepare(memory: TransactionMemory) -> Result<&'static Server, String> {
+    let settings = SETTINGS.lock().unwrap_or_else(PoisonError::into_inner);
+    let server = Server::open(&settings).map_err(|error| error.to_string())?;
+    // It lives as long as the process: the proxy reads its counts to the end.
+    let server: &'static Server = Box::leak(Box::new(server));
+    // `tm_memory`, or half of what there is.
+    let bytes = match settings.tm_memory {
+        0 => memory.shared / 2,
+        mebibytes => u64::from(mebibytes) << 20,
+    };
+    let limit = bytes / memory.transaction;
+    let engine = server.outbox().engine();
+    engine.set_cell_limit(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(server)
+}
+
+/// Checks what needs the rights of the workers: the database can be opened, and so can the journal.
+/// The last step before they are forked; says whether they may be.
+pub fn check_as_worker(server: &Server) -> bool {
+    let checked = server
+        .check_database()
+        .map_err(|error| error.to_string())
+        .and_then(|()| server.open_journal().map_err(|error| error.to_string()));
+    match checked {
+        Ok(()) => {
+            STARTED.store(true, Relaxed);
+            true
+        }
+        Err(error) => {
+            log::error!("{error}");
+            false
+        }
+    }
+}
+
+/// Says what a stop leaves undone, and leaves the database in one file, when the workers have ended.
+pub fn stop(server: &Server) {
+    if !STARTED.load(Relaxed) {
+        return;
+    }
+    log_unfinished(server);
+    if let Err(error) = server.tidy_database() {
+        log::warn!("{error}");
+    }
+}

@@ -1,0 +1,142 @@
+//! What OpenSIPS's module loader reads: the table of exports, in either of its two forms.
+
+use super::abi::{
+    CmdExport, CmdParam, DEP_SILENT, Dependencies, MOD_TYPE_DEFAULT, ModuleDependency,
+    ModuleExports, OPTIONAL_TEXT, PROC_FLAGS, ProcExport, ScriptFunction,
+};
+use super::log::OpenSipsLog;
+use super::variables::VARIABLES;
+use super::version::{Claim, claim};
+use super::{module, process, script};
+use crate::host::abi::{REQUEST_ROUTE, Table};
+use crate::host::exports::Exports;
+use crate::host::log::install;
+use crate::host::parameters::PARAMETERS;
+use crate::host::symbol::find;
+use std::ffi::CStr;
+use std::ptr::null;
+
+/// Whether it is OpenSIPS that has loaded us.
+pub fn is_host() -> bool {
+    find(c"proto_udp_exports").is_some() && find(c"register_mi_cmd").is_some()
+}
+
+/// Fills in the table of exports. We were built for no version: we claim that of the core that loads
+/// us, and check it when the module starts.
+///
+/// # Safety
+/// Only while the file is loaded, before the loader looks at it.
+pub unsafe fn become_module(exports: &Exports) {
+    install(OpenSipsLog::find());
+    // SAFETY: as the caller promises.
+    unsafe {
+        match claim() {
+            Some(Claim::Plain(version)) => exports.fill(table(version)),
+            Some(Claim::Scm(version)) => exports.fill(table(version)),
+            None => {}
+        }
+    }
+}
+
+const fn table<V>(version: V) -> ModuleExports<V> {
+    ModuleExports {
+        name: c"cimf".as_ptr(),
+        module_type: MOD_TYPE_DEFAULT,
+        version,
+        dlflags: 0,
+        load_f: null(),
+        deps: &raw const DEPENDENCIES.0,
+        cmds: COMMANDS.0.as_ptr(),
+        acmds: null(),
+        params: PARAMETERS.0.as_ptr(),
+        stats: null(),
+        mi_cmds: null(),
+        items: VARIABLES.0.as_ptr(),
+        trans: null(),
+        procs: PROCESSES.0.as_ptr(),
+        preinit_f: null(),
+        init_f: Some(module::start),
+        response_f: null(),
+        destroy_f: Some(module::stop),
+        init_child_f: null(),
+        reload_ack_f: null(),
+    }
+}
+
+static COMMANDS: Table<[CmdExport; 5]> = Table([
+    command(Some(c"cimf_handle"), Some(script::cimf_handle), true),
+    command(Some(c"cimf_check"), Some(script::cimf_check), true),
+    command(Some(c"cimf_reply"), Some(script::cimf_reply), false),
+    command(Some(c"cimf_fork"), Some(script::cimf_fork), false),
+    command(None, None, false),
+]);
+
+/// A script function that may be given an identity, or takes no parameter.
+const fn command(
+    name: Option<&'static CStr>,
+    function: Option<ScriptFunction>,
+    identity: bool,
+) -> CmdExport {
+    let none = CmdParam {
+        flags: 0,
+        fixup: null(),
+        free_fixup: null(),
+    };
+    let mut params = [none; 9];
+    if identity {
+        params[0].flags = OPTIONAL_TEXT;
+    }
+    CmdExport {
+        name: match name {
+            Some(name) => name.as_ptr(),
+            None => null(),
+        },
+        function,
+        params,
+        flags: REQUEST_ROUTE,
+    }
+}
+
+/// The modules that start before ours, wherever they stand in the script.
+static DEPENDENCIES: Table<Dependencies> = {
+    let none = ModuleDependency {
+        module_type: 0,
+        name: null(),
+        flags: 0,
+    };
+    let mut modules = [none; 10];
+    modules[0] = needs(c"tm");
+    modules[1] = needs(c"sl");
+    Table(Dependencies {
+        modules,
+        parameters: [null(); 2],
+    })
+};
+
+/// Without it ours will not start either, but then it says why.
+const fn needs(name: &'static CStr) -> ModuleDependency {
+    ModuleDependency {
+        module_type: MOD_TYPE_DEFAULT,
+        name: name.as_ptr(),
+        flags: DEP_SILENT,
+    }
+}
+
+static PROCESSES: Table<[ProcExport; 2]> = Table([
+    ProcExport {
+        name: c"cimf".as_ptr(),
+        pre_fork: Some(module::check_as_worker),
+        post_fork: None,
+        function: Some(process::work),
+        number: 1,
+        flags: PROC_FLAGS,
+    },
+    ProcExport {
+        name: null(),
+        pre_fork: None,
+        post_fork: None,
+        function: None,
+        number: 0,
+        flags: 0,
+    },
+]);

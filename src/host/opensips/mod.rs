@@ -1,0 +1,22 @@
+//! OpenSIPS 3.2 to 4.0, loaded without its headers.
+//!
+//! What it reads of us stands in `exports`, what we know of its structures in `abi`, its functions
+//! in `core` and `tm`. A version that is not known, a function that is missing or a layout that does
+//! not hold stops the start.
+
+mod abi;
+mod core;
+mod events;
+mod exports;
+mod log;
+mod message;
+mod mi;
+mod module;
+mod process;
+mod script;
+mod statistics;
+mod tm;
+mod variables;
+mod version;
+
+pub use exports::{become_module, is_host};

@@ -1,0 +1,141 @@
+//! The process of the module's own, `cimf` in `opensips-cli -x mi ps`: it tells outcomes, raises
+//! events, and does what is done by the clock. It waits in OpenSIPS's own loop, so that OpenSIPS can
+//! reach it as it reaches all its processes.
+
+use super::module::{Module, module};
+use crate::host::background::Teller;
+use crate::host::guard::guarded;
+use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+use std::cell::RefCell;
+use std::ffi::{c_int, c_void};
+use std::process::exit;
+use std::time::Duration;
+
+/// How often the process looks at the clock, in nanoseconds.
+const TICK: i64 = 500_000_000;
+
+/// What the process has of its own.
+struct Work {
+    module: &'static Module,
+    teller: RefCell<Teller<'static>>,
+    clock: OwnedFd,
+}
+
+/// The life of the process: it does not return, as OpenSIPS would end it then.
+///
+/// # Safety
+/// OpenSIPS calls it in the process that it has forked for the module.
+pub unsafe extern "C" fn work(_: c_int) {
+    let prepared = guarded(Err("an internal error".to_owned()), prepare);
+    let error = match prepared {
+        // SAFETY: the work is never freed, and each callback gets it.
+        Ok(work) => unsafe { wait(Box::leak(Box::new(work))) },
+        Err(error) => error,
+    };
+    log::error!("the process of cimf cannot work: {error}");
+    exit(1);
+}
+
+fn prepare() -> Result<Work, String> {
+    let module = module().ok_or("the module has not started")?;
+    let teller = Teller::new(module.server).map_err(|error| format!("journal: {error}"))?;
+    let clock = clock().map_err(|error| format!("there is no clock: {error}"))?;
+    Ok(Work {
+        module,
+        teller: RefCell::new(teller),
+        clock,
+    })
+}
+
+/// A descriptor that can be read every half second.
+fn clock() -> rustix::io::Result<OwnedFd> {
+    let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+    let clock = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+    let tick = Timespec {
+        tv_sec: 0,
+        tv_nsec: TICK,
+    };
+    let times = Itimerspec {
+        it_interval: tick,
+        it_value: tick,
+    };
+    timerfd_settime(&clock, TimerfdTimerFlags::empty(), &times)?;
+    Ok(clock)
+}
+
+/// OpenSIPS's loop; returns why it has ended.
+///
+/// # Safety
+/// To be called in a process that OpenSIPS has forked for the module.
+unsafe fn wait(work: &'static Work) -> String {
+    let core = &work.module.core;
+    let news = work.module.server.outbox().engine().news();
+    let parameter = std::ptr::from_ref(work).cast_mut().cast();
+    // SAFETY: the name ends with NUL, both descriptors stay open, and the callbacks have the
+    // signature that OpenSIPS expects and the parameter that they expect.
+    unsafe {
+        if (core.reactor_proc_init)(c"cimf".as_ptr()) < 0 {
+            return "reactor_proc_init failed".to_owned();
+        }
+        let add = core.reactor_proc_add_fd;
+        if add(news.as_raw_fd(), on_news, parameter) < 0
+            || add(work.clock.as_raw_fd(), on_clock, parameter) < 0
+        {
+            return "reactor_proc_add_fd failed".to_owned();
+        }
+        (core.reactor_proc_loop)();
+    }
+    "reactor_proc_loop has ended".to_owned()
+}
+
+/// There is news.
+///
+/// # Safety
+/// OpenSIPS calls it with the parameter that [`wait`] gave.
+unsafe extern "C" fn on_news(_: c_int, work: *mut c_void, _: c_int) -> c_int {
+    // SAFETY: the parameter is the work, which is never freed.
+    if let Some(work) = unsafe { work.cast::<Work>().as_ref() } {
+        guarded((), || work.teller.borrow().gather());
+        work.round();
+    }
+    0
+}
+
+/// Half a second is over.
+///
+/// # Safety
+/// As for [`on_news`].
+unsafe extern "C" fn on_clock(_: c_int, work: *mut c_void, _: c_int) -> c_int {
+    // SAFETY: as above.
+    if let Some(work) = unsafe { work.cast::<Work>().as_ref() } {
+        // How often it was over does not matter.
+        let _ = rustix::io::read(&work.clock, &mut [0; 8]);
+        work.round();
+    }
+    0
+}
+
+impl Work {
+    fn round(&self) {
+        let went_well = guarded(false, || {
+            let module = self.module;
+            let mut teller = self.teller.borrow_mut();
+            let has_more = teller.round(&mut module.uac(), |news| {
+                let name = module.server.server_name();
+                module.events.raise(&module.core, name, news);
+            });
+            if has_more {
+                teller.call_again();
+            }
+            true
+        });
+        if !went_well {
+            // The log has the reason; what is told once more each second can be read.
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    }
+}

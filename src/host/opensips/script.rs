@@ -1,0 +1,169 @@
+//! The script functions as OpenSIPS calls them.
+
+use super::abi::{AFTER_REQUEST_ROUTE, SCB_RUN_ALL};
+use super::core::Core;
+use super::module::module;
+use super::tm::Request;
+use crate::control::Source;
+use crate::host::abi::{REQUEST_ROUTE, SipMsg, Str};
+use crate::host::handle::ScriptResult;
+use crate::host::message::MessageId;
+use crate::host::script::{self, ScriptRequest, Step};
+use std::ffi::{c_int, c_void};
+use std::ptr::{null, null_mut};
+
+/// What stands behind the one parameter that our functions have.
+type Unused = *mut c_void;
+
+/// `cimf_handle()` and `cimf_handle(identity)`.
+///
+/// # Safety
+/// OpenSIPS calls it with the request it is handling and the text of the parameter, or null.
+pub unsafe extern "C" fn cimf_handle(
+    message: *mut SipMsg,
+    identity: *const Str,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+) -> c_int {
+    // SAFETY: as OpenSIPS promises.
+    unsafe { run(Step::Handle, message, identity) }
+}
+
+/// `cimf_check()` and `cimf_check(identity)`.
+///
+/// # Safety
+/// As for [`cimf_handle`].
+pub unsafe extern "C" fn cimf_check(
+    message: *mut SipMsg,
+    identity: *const Str,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+) -> c_int {
+    // SAFETY: as OpenSIPS promises.
+    unsafe { run(Step::Check, message, identity) }
+}
+
+/// `cimf_reply()`.
+///
+/// # Safety
+/// OpenSIPS calls it with the request it is handling.
+pub unsafe extern "C" fn cimf_reply(
+    message: *mut SipMsg,
+    _: *const Str,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+) -> c_int {
+    // SAFETY: as OpenSIPS promises.
+    unsafe { run(Step::Reply, message, null()) }
+}
+
+/// `cimf_fork()`.
+///
+/// # Safety
+/// OpenSIPS calls it with the request it is handling.
+pub unsafe extern "C" fn cimf_fork(
+    message: *mut SipMsg,
+    _: *const Str,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+) -> c_int {
+    // SAFETY: as OpenSIPS promises.
+    unsafe { run(Step::Fork, message, null()) }
+}
+
+/// # Safety
+/// As for [`cimf_handle`].
+unsafe fn run(step: Step, message: *mut SipMsg, identity: *const Str) -> c_int {
+    let Some(module) = module() else {
+        return ScriptResult::InternalError as c_int;
+    };
+    let mut request = Request {
+        module,
+        message,
+        identity,
+    };
+    script::run(module.server, step, &mut request) as c_int
+}
+
+impl<'m> ScriptRequest<'m> for Request<'m> {
+    const ROUTE: &'static str = "request route";
+
+    fn is_in_request_route(&self) -> bool {
+        self.module.core.route() == REQUEST_ROUTE
+    }
+
+    fn id(&self) -> MessageId {
+        // SAFETY: `message` is the request that OpenSIPS is handling.
+        unsafe { MessageId::of(self.message) }
+    }
+
+    fn bytes(&self) -> Option<&'m [u8]> {
+        // SAFETY: as above.
+        unsafe { self.module.layout.bytes(self.message) }
+    }
+
+    fn source(&self) -> Option<Source<'static>> {
+        // SAFETY: as above.
+        unsafe { self.module.source.read(self.message) }
+    }
+
+    fn identity(&self) -> Result<Option<Vec<u8>>, ()> {
+        // SAFETY: OpenSIPS gives the parameter, or null where the script gives none.
+        let Some(text) = (unsafe { self.identity.as_ref() }) else {
+            return Ok(None);
+        };
+        let length = usize::try_from(text.len).map_err(|_| ())?;
+        if length == 0 || text.s.is_null() {
+            return if length == 0 {
+                Ok(Some(Vec::new()))
+            } else {
+                Err(())
+            };
+        }
+        // SAFETY: the text has this length, and is copied before the host uses its buffer again.
+        Ok(Some(
+            unsafe { std::slice::from_raw_parts(text.s.cast::<u8>(), length) }.to_vec(),
+        ))
+    }
+}
+
+/// Asks OpenSIPS to tell when the route of a request has ended: what the script has left undone is
+/// dropped then, not when the next message comes.
+pub fn watch_end(core: &Core) -> Result<(), String> {
+    // SAFETY: the callback has the signature that OpenSIPS expects, and uses no parameter.
+    let result = unsafe { (core.register_script_cb)(ended, AFTER_REQUEST_ROUTE, null_mut(), 0) };
+    if result < 0 {
+        return Err("OpenSIPS does not tell when a route ends (register_script_cb)".into());
+    }
+    Ok(())
+}
+
+/// Drops the verdict on the message whose script has ended.
+///
+/// # Safety
+/// OpenSIPS calls it with the request it has handled.
+unsafe extern "C" fn ended(message: *mut SipMsg, _: *mut c_void) -> c_int {
+    // SAFETY: as OpenSIPS promises.
+    script::ended(unsafe { MessageId::of(message) });
+    SCB_RUN_ALL
+}

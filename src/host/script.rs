@@ -1,0 +1,203 @@
+//! The script functions, the same in every proxy: `cimf_handle()` and its three steps.
+
+#![forbid(unsafe_code)]
+
+use super::guard::guarded;
+use super::handle::{Proxy, ScriptResult, check, fork, handle, reply};
+use super::message::MessageId;
+use super::verdict::Verdict;
+use crate::control::Source;
+use crate::server::{Server, Worker};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+/// A request as the proxy holds it while its script runs, and the parameter of the function that was
+/// called.
+pub trait ScriptRequest<'m>: Proxy {
+    /// What scripts call the route of requests.
+    const ROUTE: &'static str;
+
+    /// Whether the route of requests is running. Elsewhere the message is not the one that came, and
+    /// its transaction not ours to answer: it may be one of our own forks.
+    fn is_in_request_route(&self) -> bool;
+
+    /// Which one it is.
+    fn id(&self) -> MessageId;
+
+    /// Its bytes from the method on; `None` where they cannot be found.
+    fn bytes(&self) -> Option<&'m [u8]>;
+
+    /// Where it came from.
+    fn source(&self) -> Option<Source<'static>>;
+
+    /// The identity that the script gives, if it gives one; an error where it cannot be read.
+    fn identity(&self) -> Result<Option<Vec<u8>>, ()>;
+}
+
+/// A step of the way of a message.
+#[derive(Clone, Copy)]
+pub enum Step {
+    /// All of them.
+    Handle,
+    /// The checks.
+    Check,
+    /// The answer.
+    Reply,
+    /// The forks.
+    Fork,
+}
+
+impl Step {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Handle => "cimf_handle()",
+            Self::Check => "cimf_check()",
+            Self::Reply => "cimf_reply()",
+            Self::Fork => "cimf_fork()",
+        }
+    }
+}
+
+/// What a process has of its own.
+struct Process {
+    worker: Worker,
+    /// The verdict on the message that is being handled.
+    verdict: Option<(MessageId, Verdict<'static>)>,
+}
+
+/// Made at the first message of a process.
+static PROCESS: Mutex<Option<Process>> = Mutex::new(None);
+
+/// The process's own, or `None` while one of its functions is at work: a route that the proxy runs
+/// meanwhile, as for each fork, comes here again.
+fn process() -> Option<MutexGuard<'static, Option<Process>>> {
+    match PROCESS.try_lock() {
+        Ok(process) => Some(process),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// Runs a script function on a request.
+pub fn run<'m, R: ScriptRequest<'m>>(
+    server: &'static Server,
+    step: Step,
+    request: &mut R,
+) -> ScriptResult {
+    guarded(ScriptResult::InternalError, || {
+        let name = step.name();
+        if !request.is_in_request_route() {
+            let route = R::ROUTE;
+            log::error!("{name} works in {route} only, and was called in another route");
+            return ScriptResult::NotOurs;
+        }
+        let Some(mut process) = process() else {
+            log::error!("{name} was called while another function of cimf is at work");
+            return ScriptResult::InternalError;
+        };
+        let process = process.get_or_insert_with(|| Process {
+            worker: server.worker(),
+            verdict: None,
+        });
+        match step {
+            Step::Handle | Step::Check => process.judge(server, step, request),
+            Step::Reply | Step::Fork => process.carry_out(server, step, request),
+        }
+    })
+}
+
+impl Process {
+    /// Checks a message, and does all the rest too if the step is to handle it.
+    fn judge<'m>(
+        &mut self,
+        server: &'static Server,
+        step: Step,
+        request: &mut impl ScriptRequest<'m>,
+    ) -> ScriptResult {
+        // Whatever there was has been dropped by its script.
+        self.verdict = None;
+        let id = request.id();
+        let (Some(bytes), Some(source)) = (request.bytes(), request.source()) else {
+            log::error!("the request or its source cannot be read from the proxy");
+            return ScriptResult::InternalError;
+        };
+        let Ok(given) = given_identity(server, step, request) else {
+            return ScriptResult::InternalError;
+        };
+        let source = Source {
+            identity: given.as_deref(),
+            ..source
+        };
+        let worker = &mut self.worker;
+        let (result, verdict) = match step {
+            Step::Handle => handle(server, worker, request, bytes, &source),
+            _ => match check(server, worker, request, bytes, &source) {
+                Ok(verdict) => (verdict.result(), Some(verdict)),
+                Err(result) => (result, None),
+            },
+        };
+        self.verdict = verdict.map(|verdict| (id, verdict));
+        result
+    }
+
+    /// Answers a message or sends it to its recipients, as its verdict says.
+    fn carry_out<'m, R: ScriptRequest<'m>>(
+        &mut self,
+        server: &Server,
+        step: Step,
+        request: &mut R,
+    ) -> ScriptResult {
+        let id = request.id();
+        let verdict = self.verdict.as_mut().filter(|(of, _)| *of == id);
+        let Some((_, verdict)) = verdict else {
+            let (name, route) = (step.name(), R::ROUTE);
+            log::error!(
+                "{name}: this message has no verdict; expected cimf_check() before, in the same \
+                 run of {route}, with the result 1 or 2"
+            );
+            return ScriptResult::InternalError;
+        };
+        match step {
+            Step::Fork => fork(server, request, verdict),
+            _ => reply(server, &mut self.worker, request, verdict),
+        }
+    }
+}
+
+/// The identity that the script gives, if it gives one; an error where it cannot be read.
+fn given_identity<'m>(
+    server: &Server,
+    step: Step,
+    request: &impl ScriptRequest<'m>,
+) -> Result<Option<Vec<u8>>, ()> {
+    let name = step.name();
+    let given = request.identity().map_err(|()| {
+        log::error!("the identity given to {name} cannot be read from the proxy");
+    })?;
+    if given.is_some() && !server.believes_script() {
+        log::debug!("the identity given to {name} does not count: see identity_mode");
+    }
+    Ok(given)
+}
+
+/// Calls `read` with the verdict on the message, if there is one.
+pub fn with_verdict<T>(id: MessageId, read: impl FnOnce(&Verdict<'_>) -> T) -> Option<T> {
+    let process = process()?;
+    let (of, verdict) = process.as_ref()?.verdict.as_ref()?;
+    (*of == id).then(|| read(verdict))
+}
+
+/// Drops the verdict on the message whose script has ended: what the script has left undone ends then,
+/// not when the next message comes.
+pub fn ended(id: MessageId) {
+    guarded((), || {
+        let Some(mut process) = process() else {
+            return;
+        };
+        let Some(process) = process.as_mut() else {
+            return;
+        };
+        if process.verdict.as_ref().is_some_and(|(of, _)| *of == id) {
+            process.verdict = None;
+        }
+    });
+}

@@ -1,0 +1,43 @@
+//! Our figures, as the counters or statistics of a proxy.
+
+#![forbid(unsafe_code)]
+
+use super::guard::guarded;
+use super::overview::{Figure, figures};
+use crate::server::Server;
+use std::ffi::CString;
+use std::sync::OnceLock;
+
+/// What the proxy reads, and of which server.
+static FIGURES: OnceLock<(Vec<Figure>, &'static Server)> = OnceLock::new();
+
+/// Registers all figures, each with its number, its name and what it tells; names the one that the
+/// proxy refused.
+pub fn register(
+    server: &'static Server,
+    register: impl Fn(usize, CString, CString) -> bool,
+) -> Result<(), String> {
+    let all: Vec<_> = figures().collect();
+    let _ = FIGURES.set((all.iter().map(|(figure, ..)| *figure).collect(), server));
+    for (index, (_, name, documentation)) in all.into_iter().enumerate() {
+        let texts = (CString::new(name.as_str()), CString::new(documentation));
+        let (Ok(text_name), Ok(documentation)) = texts else {
+            return Err(name);
+        };
+        if !register(index, text_name, documentation) {
+            return Err(name);
+        }
+    }
+    Ok(())
+}
+
+/// The figure with this number, as it is now.
+pub fn read(index: usize) -> u64 {
+    guarded(0, || {
+        let figure = FIGURES.get().and_then(|(figures, server)| {
+            let figure = figures.get(index)?;
+            Some(figure.read(server))
+        });
+        figure.unwrap_or_default()
+    })
+}

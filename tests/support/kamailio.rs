@@ -1,0 +1,200 @@
+//! Kamailio, asked by kamcmd.
+
+use super::proxy::{Figures, Proxy, Start, figures, filled_in, program};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub struct Kamailio;
+
+impl Kamailio {
+    /// Says whether kamcmd succeeded, and what it printed.
+    pub fn kamcmd_output(folder: &Path, words: &[&str]) -> (bool, String) {
+        let output = Command::new(program("CIMF_KAMCMD", "kamcmd"))
+            .arg("-s")
+            .arg(socket(folder))
+            .args(words)
+            .output()
+            .expect("kamcmd");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let text = text + &String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), text)
+    }
+
+    #[track_caller]
+    pub fn kamcmd(folder: &Path, words: &[&str]) -> String {
+        let (is_well, text) = Kamailio::kamcmd_output(folder, words);
+        assert!(
+            is_well && !text.starts_with("error"),
+            "kamcmd {words:?}: {text}"
+        );
+        text
+    }
+}
+
+fn socket(folder: &Path) -> String {
+    format!("unix:{}", folder.join("ctl").display())
+}
+
+impl Proxy for Kamailio {
+    fn name(&self) -> &'static str {
+        "Kamailio"
+    }
+
+    fn program(&self) -> PathBuf {
+        program("CIMF_KAMAILIO", "kamailio")
+    }
+
+    fn samples(&self) -> &'static str {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/kamailio-config")
+    }
+
+    fn small_sample(&self) -> &'static str {
+        "kamailio.cfg"
+    }
+
+    fn memory(&self, mebibytes: u32) -> Vec<String> {
+        ["-x", "tlsf", "-m", &mebibytes.to_string()]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    fn arguments(&self, start: Start<'_>) -> Vec<OsString> {
+        let mut defines = start.defines;
+        defines.insert("LISTEN_UDP".to_owned(), format!("udp:{}", start.address));
+        defines.insert("LISTEN_TCP".to_owned(), format!("tcp:{}", start.address));
+        let control = format!("\"{}\"", socket(start.folder));
+        defines.insert("CTL_SOCKET".to_owned(), control);
+        let configuration = match start.configuration {
+            None => Path::new(self.samples()).join(start.sample),
+            Some(text) => {
+                let path = start.folder.join("kamailio.cfg");
+                std::fs::write(&path, filled_in(text, &defines))
+                    .expect("writing the configuration");
+                path
+            }
+        };
+        let mut line: Vec<OsString> = ["-DD", "-E", "-f"].map(OsString::from).to_vec();
+        line.push(configuration.into());
+        for option in ["-w", "-Y"] {
+            line.push(option.into());
+            line.push(start.folder.into());
+        }
+        for (name, value) in &defines {
+            line.push("-A".into());
+            line.push(format!("{name}={value}").into());
+        }
+        line
+    }
+
+    fn statistics(&self, folder: &Path) -> Figures {
+        figures(&Kamailio::kamcmd(folder, &["cnt.grp_get_all", "cimf"]))
+    }
+
+    fn counter(&self, folder: &Path, name: &str) -> u64 {
+        let text = Kamailio::kamcmd(folder, &["cnt.get", "cimf", name]);
+        text.trim()
+            .parse()
+            .unwrap_or_else(|_| panic!("counter {name} is {text:?}"))
+    }
+
+    fn stats(&self, folder: &Path) -> Figures {
+        figures(&Kamailio::kamcmd(folder, &["cimf.stats"]))
+    }
+
+    fn fanouts(&self, folder: &Path) -> Vec<Figures> {
+        let text = Kamailio::kamcmd(folder, &["cimf.fanouts"]);
+        let messages = text.split('}').map(figures);
+        messages.filter(|fields| !fields.is_empty()).collect()
+    }
+
+    fn cancel(&self, folder: &Path, id: Option<&str>) -> Result<(), String> {
+        let words: Vec<_> = ["cimf.cancel"].into_iter().chain(id).collect();
+        let (is_well, text) = Kamailio::kamcmd_output(folder, &words);
+        match is_well && !text.starts_with("error") {
+            true => Ok(()),
+            false => Err(text),
+        }
+    }
+
+    fn transactions(&self, folder: &Path) -> u64 {
+        let text = Kamailio::kamcmd(folder, &["tm.stats"]);
+        let mut lines = text.lines();
+        let current = lines.find_map(|line| line.trim().strip_prefix("current:"));
+        let current = current.and_then(|value| value.trim().parse().ok());
+        current.unwrap_or_else(|| panic!("tm.stats says only\n{text}"))
+    }
+
+    fn processes(&self, folder: &Path) -> Option<Vec<(u32, String)>> {
+        let text = Kamailio::kamcmd(folder, &["core.psx"]);
+        let values = |key: &'static str| {
+            text.lines()
+                .filter_map(move |line| line.trim().strip_prefix(key))
+                .map(str::trim)
+        };
+        let processes = values("PID:")
+            .map(|pid| pid.parse().expect("a process number"))
+            .zip(values("DSC:").map(str::to_owned));
+        // The one for TCP comes last.
+        text.contains("tcp main process")
+            .then(|| processes.collect())
+    }
+
+    fn is_udp_worker(&self, what: &str) -> bool {
+        what.contains("udp receiver")
+    }
+
+    fn head(&self) -> &'static str {
+        HEAD
+    }
+
+    fn event_route(&self, event: &str, body: &str) -> String {
+        format!("event_route[cimf:{event}] {{ {body} }}\n")
+    }
+
+    fn event_value(&self, name: &str) -> String {
+        format!("$cimf({name})")
+    }
+
+    fn local_route(&self, body: &str) -> String {
+        format!("event_route[tm:local-request] {{ {body} }}\n")
+    }
+
+    fn passes_over(&self) -> &'static [&'static str] {
+        &["\r\n", "\r\n\r\n", "\n", "\r", " ", "\t", "\0"]
+    }
+
+    fn has_steps_elsewhere(&self) -> bool {
+        true
+    }
+
+    fn translated(&self, script: &str) -> String {
+        script.to_owned()
+    }
+}
+
+const HEAD: &str = r#"#!KAMAILIO
+debug=2
+children=1
+tcp_children=1
+listen=@LISTEN_UDP@
+listen=@LISTEN_TCP@
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "pv.so"
+loadmodule "ctl.so"
+loadmodule "counters.so"
+loadmodule "kex.so"
+loadmodule "xlog.so"
+modparam("ctl", "binrpc", @CTL_SOCKET@)
+loadmodule @CIMF_MODULE@
+modparam("cimf", "db_url", @DB_URL@)
+modparam("cimf", "domains", @DOMAINS@)
+modparam("cimf", "trusted_peers", @TRUSTED_PEERS@)
+modparam("cimf", "server_name", @SERVER_NAME@)
+modparam("cimf", "core_route", @CORE_ROUTE@)
+modparam("cimf", "identity_mode", @IDENTITY_MODE@)
+modparam("tm", "wt_timer", @TM_WT_TIMER@)
+request_route {
+    if ($rm == "OPTIONS") { sl_send_reply("200", "OK"); exit; }
+"#;
