@@ -3,7 +3,6 @@
 
 use super::abi::{EVI_NUMBER, EVI_TEXT, EviParam, EviParams, EviValue};
 use super::core::Core;
-use crate::fanout::Ending;
 use crate::host::abi::Str;
 use crate::host::background::{Kind, News, request};
 use std::ffi::{CStr, c_int};
@@ -66,7 +65,9 @@ impl Events {
         if let Some(fork) = &fork {
             parameters.push(text(c"recipient", fork.recipient));
         }
-        if let Some(code) = news.ending().and_then(Ending::code) {
+        if let Some(ending) = news.ending() {
+            // 0 where nothing was sent: a script that asks for what is not there is warned of.
+            let code = ending.code().unwrap_or_default();
             parameters.push(number(c"code", c_int::from(code)));
         }
         parameters.push(text(c"group", news.group));
