@@ -59,8 +59,10 @@ pub(super) const SILENT: usize = 30;
 pub(super) const AWAKE: usize = 31;
 /// The lists of free pieces.
 pub(super) const ARENA_BINS: usize = 32;
+/// Whether nobody wants to be told who has got a message.
+pub(super) const DELIVERED_UNTOLD: usize = 64;
 /// Words before the tables.
-pub(super) const HEAD: usize = 64;
+pub(super) const HEAD: usize = 72;
 
 /// Words of a block that change, then words that stay as they were written. Links of lists are words
 /// 0 and 1.

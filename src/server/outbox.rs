@@ -65,6 +65,12 @@ impl Outbox {
         self.place.is_some()
     }
 
+    /// Whether somebody wants to be told of each recipient that has got a message. The journal always
+    /// does.
+    pub fn tell_delivered(&self, wanted: bool) {
+        self.engine.tell_delivered(wanted || self.is_durable());
+    }
+
     /// Opens the journal, if there is to be one, and takes up what the last run has left. To be done
     /// with the rights of the workers, before they are forked.
     pub fn open_journal(&self, recent: &RecentTable, now: SystemTime) -> Result<(), StartError> {

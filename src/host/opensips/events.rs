@@ -52,11 +52,15 @@ impl Events {
         }
     }
 
+    /// Whether somebody has subscribed to what is told of each recipient that has got a message.
+    pub fn has_delivered(self, core: &Core) -> bool {
+        is_wanted(core, self.delivered)
+    }
+
     /// Raises the event of a piece of news, if somebody has subscribed to it.
     pub fn raise(self, core: &Core, server_name: &str, news: &News<'_>) {
         let event = self.number(news.kind);
-        // SAFETY: the function takes the number of an event.
-        if unsafe { (core.evi_probe_event)(event) } <= 0 {
+        if !is_wanted(core, event) {
             return;
         }
         let fork = news.fork();
@@ -81,6 +85,11 @@ impl Events {
         }
         raise(core, event, &mut parameters);
     }
+}
+
+fn is_wanted(core: &Core, event: c_int) -> bool {
+    // SAFETY: the function takes the number of an event.
+    unsafe { (core.evi_probe_event)(event) > 0 }
 }
 
 fn raise(core: &Core, event: c_int, parameters: &mut [EviParam]) {
