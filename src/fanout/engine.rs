@@ -16,7 +16,8 @@ use super::cells::{self, Cells};
 use super::clock::Clock;
 use super::counters::{Counter, Counters};
 use super::layout::{
-    AWAKE, CELL_LIMIT, HEAD, LINING, MESSAGES, MESSAGES_LENGTH, NUMBER, SPEED, WAITING, block,
+    AWAKE, CELL_LIMIT, DELIVERED_UNTOLD, HEAD, LINING, MESSAGES, MESSAGES_LENGTH, NUMBER, SPEED,
+    WAITING, block,
 };
 use super::lines::Lines;
 use super::lock::Held;
@@ -31,7 +32,6 @@ use std::hash::Hasher;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 use std::time::Duration;
 
@@ -120,8 +120,6 @@ pub struct Engine {
     pub(super) silent: Silent,
     budget: Budget,
     pub(super) waker: Waker,
-    /// Whether nobody wants to be told who has got a message.
-    pub(super) delivered_untold: AtomicBool,
     pub(super) counters: Arc<Counters>,
 }
 
@@ -154,7 +152,6 @@ impl Engine {
             silent,
             budget,
             waker: Waker::new()?,
-            delivered_untold: AtomicBool::new(false),
             counters,
         };
         engine.with(|held| {
@@ -197,10 +194,10 @@ impl Engine {
         self.with(|held| held.set(CELL_LIMIT, limit));
     }
 
-    /// From now on outcomes of recipients that have got their message are counted, but not told one by
-    /// one; the last of a message may be. To be said before the workers are forked.
-    pub fn tell_failures_only(&self) {
-        self.delivered_untold.store(true, Relaxed);
+    /// Whether outcomes of recipients that have got their message are told one by one from now on, in
+    /// all processes; at first they are. Else they are counted, and the last of a message may be told.
+    pub fn tell_delivered(&self, wanted: bool) {
+        self.memory.words()[DELIVERED_UNTOLD].store(u64::from(!wanted), Relaxed);
     }
 
     /// Waits until an outcome can be told, or for as long as `patience`. For the one process that

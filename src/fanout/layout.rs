@@ -69,6 +69,8 @@ pub(super) const LINING: BlockList = BlockList {
     anchor: 65,
     link: 0,
 };
+/// Whether nobody wants to be told who has got a message.
+pub(super) const DELIVERED_UNTOLD: usize = 66;
 /// Words before the tables.
 pub(super) const HEAD: usize = 72;
 

@@ -8,14 +8,13 @@ use super::block::{Block, block_of};
 use super::counters::Counter;
 use super::engine::{Engine, flag};
 use super::layout::{
-    CLOSING, ENDED, IN_FLIGHT, LINING, OUTCOMES, PAUSED_UNTIL, STUCK, TURNS, TURNS_LENGTH, WAITING,
-    block,
+    CLOSING, DELIVERED_UNTOLD, ENDED, IN_FLIGHT, LINING, OUTCOMES, PAUSED_UNTIL, STUCK, TURNS,
+    TURNS_LENGTH, WAITING, block,
 };
 use super::lists::{BlockList, Queue};
 use super::lock::Held;
 use super::recipient::{self, Ending, Place, SkipReason};
 use super::targets::{Busy, Occupied};
-use std::sync::atomic::Ordering::Relaxed;
 
 /// Steps for which the lock is held, so that others get it in between.
 const STEPS: usize = 32;
@@ -300,7 +299,7 @@ impl Engine {
 
     /// Whether nobody wants to be told of a recipient that has ended so.
     fn is_untold(&self, ending: Ending) -> bool {
-        matches!(ending, Ending::Delivered(_)) && self.delivered_untold.load(Relaxed)
+        matches!(ending, Ending::Delivered(_)) && self.memory.get(DELIVERED_UNTOLD) != 0
     }
 
     /// Counts a recipient that has ended among those of its message.

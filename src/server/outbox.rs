@@ -5,7 +5,7 @@ use crate::config::Settings;
 use crate::control::recent::{Arrival, RequestKey};
 use crate::control::{Accepted, Identifiers, Reason, RecentRequests, Refusal};
 use crate::fanout::journal::{
-    self, Figures, Journal, JournalError, Maintainer, Outcome, Unfinished, Writer,
+    self, Figures, Journal, JournalError, Maintainer, Memory, Outcome, Unfinished, Writer,
 };
 use crate::fanout::{Counters, Ending, Engine, RecentTable, Submission, Ticket, milliseconds};
 use std::collections::HashMap;
@@ -25,7 +25,8 @@ const LOW: u64 = u32::MAX as u64;
 #[derive(Debug)]
 pub struct Outbox {
     engine: Engine,
-    journal_dir: Option<PathBuf>,
+    /// Where the journal is to be, and what all processes know of it.
+    place: Option<(PathBuf, Memory)>,
     journal: OnceLock<Opened>,
 }
 
@@ -43,11 +44,13 @@ struct Opened {
 impl Outbox {
     /// With nothing in it. To be made before the workers are forked.
     pub fn new(settings: &Settings, key: [u8; 16], counters: Arc<Counters>) -> io::Result<Self> {
+        let place = match settings.durable {
+            true => Some((settings.journal_dir.clone().into(), Memory::new()?)),
+            false => None,
+        };
         Ok(Self {
             engine: Engine::new(pace::limits(settings), key, counters)?,
-            journal_dir: settings
-                .durable
-                .then(|| settings.journal_dir.clone().into()),
+            place,
             journal: OnceLock::new(),
         })
     }
@@ -59,16 +62,23 @@ impl Outbox {
 
     /// Whether messages are kept on disk.
     pub fn is_durable(&self) -> bool {
-        self.journal_dir.is_some()
+        self.place.is_some()
+    }
+
+    /// Whether somebody wants to be told of each recipient that has got a message. The journal always
+    /// does.
+    pub fn tell_delivered(&self, wanted: bool) {
+        self.engine.tell_delivered(wanted || self.is_durable());
     }
 
     /// Opens the journal, if there is to be one, and takes up what the last run has left. To be done
     /// with the rights of the workers, before they are forked.
     pub fn open_journal(&self, recent: &RecentTable, now: SystemTime) -> Result<(), StartError> {
-        let Some(directory) = &self.journal_dir else {
+        let Some((directory, memory)) = &self.place else {
             return Ok(());
         };
-        let (journal, recovered) = Journal::open(directory, now).map_err(StartError::Journal)?;
+        let (journal, recovered) =
+            Journal::open_with(memory.clone(), directory, now).map_err(StartError::Journal)?;
         let mut taken_up = HashMap::new();
         let mut recipients = 0;
         let mut run = milliseconds(now) / 1000;
@@ -175,7 +185,7 @@ impl Outbox {
 
     /// What the journal has done, if there is one.
     pub fn journal_figures(&self) -> Option<Figures> {
-        self.journal.get().map(|opened| opened.journal.figures())
+        self.place.as_ref().map(|(_, memory)| memory.figures())
     }
 
     /// The journal's number of the message with this number in the queue.

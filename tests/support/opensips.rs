@@ -85,14 +85,12 @@ fn version_of(binary: &Path) -> (u32, u32) {
     let output = Command::new(binary).arg("-V").output();
     let output = output.unwrap_or_else(|error| panic!("{}: {error}", binary.display()));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let version = text
-        .split_whitespace()
+    text.split_whitespace()
         .find_map(|word| {
             let mut numbers = word.split('.').map(str::parse);
             Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
         })
-        .unwrap_or_else(|| panic!("{} -V says only\n{text}", binary.display()));
-    version
+        .unwrap_or_else(|| panic!("{} -V says only\n{text}", binary.display()))
 }
 
 fn text_of(value: &Value) -> String {

@@ -33,7 +33,7 @@ pub use maintainer::Maintainer;
 pub use record::{Found, Mark, Records};
 pub use recovery::{Recovered, TransactionKey, Unfinished};
 pub use segment::SEGMENT_BYTES;
-pub use shared::{Figures, Position};
+pub use shared::{Figures, Memory, Position};
 pub use writer::Writer;
 
 use shared::Shared;
@@ -57,14 +57,23 @@ impl Journal {
     /// Damage is no error but a line in the log. It is one if the directory cannot be made or
     /// written, and if another proxy has it.
     pub fn open(directory: &Path, now: SystemTime) -> Result<(Self, Recovered), JournalError> {
+        let memory = Memory::new().map_err(JournalError::io("share memory for", directory))?;
+        Self::open_with(memory, directory, now)
+    }
+
+    /// The same, with memory that is new and that other processes may have already.
+    pub fn open_with(
+        memory: Memory,
+        directory: &Path,
+        now: SystemTime,
+    ) -> Result<(Self, Recovered), JournalError> {
         directory::prepare(directory)?;
         let lock = directory::lock(directory)?;
         let (recovered, first, end) = recovery::recover(directory, now)?;
         for note in &recovered.notes {
             log::warn!("journal: {note}");
         }
-        let shared = Shared::new(directory.to_owned(), first, end)
-            .map_err(JournalError::io("share memory for", directory))?;
+        let shared = Shared::new(memory, directory.to_owned(), first, end);
         let journal = Self {
             shared: Arc::new(shared),
             _lock: lock,
@@ -84,6 +93,6 @@ impl Journal {
 
     /// What all processes together have done.
     pub fn figures(&self) -> Figures {
-        self.shared.figures()
+        self.shared.memory.figures()
     }
 }

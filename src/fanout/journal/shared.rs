@@ -8,6 +8,7 @@ use crate::fanout::shared_memory::SharedMemory;
 use rustix::thread::futex;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
@@ -66,6 +67,34 @@ const RETRY: Duration = Duration::from_millis(100);
 /// How often trouble is logged.
 const COMPLAINT: Duration = Duration::from_secs(10);
 
+/// The words. A process that is forked before the journal is opened can read its figures in them.
+#[derive(Clone, Debug)]
+pub struct Memory(Arc<SharedMemory>);
+
+impl Memory {
+    /// To be made before any process that looks at the journal is forked.
+    pub fn new() -> io::Result<Self> {
+        SharedMemory::new(word::ALL).map(|memory| Self(Arc::new(memory)))
+    }
+
+    fn word(&self, word: usize) -> &AtomicU64 {
+        &self.0.words()[word]
+    }
+
+    /// What all processes together have done.
+    pub fn figures(&self) -> Figures {
+        Figures {
+            stored: self.word(word::STORED).load(SeqCst),
+            commits: self.word(word::COMMITS).load(SeqCst),
+            syncs: self.word(word::SYNCS).load(SeqCst),
+            longest_wait: self.word(word::LONGEST_WAIT).load(SeqCst),
+            synced: Position(self.word(word::SYNCED).load(SeqCst)),
+            bytes: self.word(word::BYTES).load(SeqCst),
+            unfinished: self.word(word::UNFINISHED).load(SeqCst),
+        }
+    }
+}
+
 /// What all processes of a proxy know of its journal.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -73,29 +102,29 @@ pub(super) struct Shared {
     pub run: u64,
     /// The first segment of this run.
     pub first: u32,
-    memory: SharedMemory,
+    pub memory: Memory,
     start: Instant,
 }
 
 impl Shared {
     /// To be made before the fork. All up to `synced` is on disk.
-    pub fn new(directory: PathBuf, first: Mark, synced: Position) -> io::Result<Self> {
+    pub fn new(memory: Memory, directory: PathBuf, first: Mark, synced: Position) -> Self {
         let shared = Self {
             directory,
             run: first.run,
             first: first.number,
-            memory: SharedMemory::new(word::ALL)?,
+            memory,
             start: Instant::now(),
         };
         shared
             .word(word::CURRENT)
             .store(synced.segment().into(), SeqCst);
         shared.word(word::SYNCED).store(synced.0, SeqCst);
-        Ok(shared)
+        shared
     }
 
     fn word(&self, word: usize) -> &AtomicU64 {
-        &self.memory.words()[word]
+        self.memory.word(word)
     }
 
     pub fn mark(&self, number: u32) -> Mark {
@@ -197,7 +226,7 @@ impl Shared {
 
     /// Which turn of the leadership it is, for [`Self::wait`]: to be read before looking at anything else.
     pub fn turn(&self) -> u32 {
-        self.memory.half_word(word::TURN).load(SeqCst)
+        self.memory.0.half_word(word::TURN).load(SeqCst)
     }
 
     /// Sleeps until the turn is over, but no longer than that.
@@ -208,7 +237,7 @@ impl Shared {
         };
         // Whatever ends it, the caller looks again.
         let _ = futex::wait(
-            self.memory.half_word(word::TURN),
+            self.memory.0.half_word(word::TURN),
             futex::Flags::empty(),
             turn,
             Some(&most),
@@ -217,7 +246,7 @@ impl Shared {
 
     /// Ends the turn and wakes all that wait for that.
     pub fn end_turn(&self) {
-        let turn = self.memory.half_word(word::TURN);
+        let turn = self.memory.0.half_word(word::TURN);
         turn.fetch_add(1, SeqCst);
         let _ = futex::wake(turn, futex::Flags::empty(), i32::MAX as u32);
     }
@@ -262,18 +291,6 @@ impl Shared {
     pub fn note_size(&self, bytes: u64, unfinished: u64) {
         self.word(word::BYTES).store(bytes, SeqCst);
         self.word(word::UNFINISHED).store(unfinished, SeqCst);
-    }
-
-    pub fn figures(&self) -> Figures {
-        Figures {
-            stored: self.word(word::STORED).load(SeqCst),
-            commits: self.word(word::COMMITS).load(SeqCst),
-            syncs: self.word(word::SYNCS).load(SeqCst),
-            longest_wait: self.word(word::LONGEST_WAIT).load(SeqCst),
-            synced: self.synced(),
-            bytes: self.word(word::BYTES).load(SeqCst),
-            unfinished: self.word(word::UNFINISHED).load(SeqCst),
-        }
     }
 }
 

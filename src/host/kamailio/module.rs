@@ -109,10 +109,7 @@ fn prepare() -> Result<Module, String> {
     script::watch_end(&core)?;
     process::announce(&core)?;
     let events = Events::find(&core);
-    // The journal has to know of each.
-    if !events.has_delivered() && !server.outbox().is_durable() {
-        server.outbox().engine().tell_failures_only();
-    }
+    server.outbox().tell_delivered(events.has_delivered());
     Ok(Module {
         events,
         core,

@@ -3,7 +3,6 @@
 
 use super::abi::{EVI_NUMBER, EVI_TEXT, EviParam, EviParams, EviValue};
 use super::core::Core;
-use crate::fanout::Ending;
 use crate::host::abi::Str;
 use crate::host::background::{Kind, News, request};
 use std::ffi::{CStr, c_int};
@@ -53,11 +52,15 @@ impl Events {
         }
     }
 
+    /// Whether somebody has subscribed to what is told of each recipient that has got a message.
+    pub fn has_delivered(self, core: &Core) -> bool {
+        is_wanted(core, self.delivered)
+    }
+
     /// Raises the event of a piece of news, if somebody has subscribed to it.
     pub fn raise(self, core: &Core, server_name: &str, news: &News<'_>) {
         let event = self.number(news.kind);
-        // SAFETY: the function takes the number of an event.
-        if unsafe { (core.evi_probe_event)(event) } <= 0 {
+        if !is_wanted(core, event) {
             return;
         }
         let fork = news.fork();
@@ -66,7 +69,9 @@ impl Events {
         if let Some(fork) = &fork {
             parameters.push(text(c"recipient", fork.recipient));
         }
-        if let Some(code) = news.ending().and_then(Ending::code) {
+        if let Some(ending) = news.ending() {
+            // 0 where nothing was sent: a script that asks for what is not there is warned of.
+            let code = ending.code().unwrap_or_default();
             parameters.push(number(c"code", c_int::from(code)));
         }
         parameters.push(text(c"group", news.group));
@@ -80,6 +85,11 @@ impl Events {
         }
         raise(core, event, &mut parameters);
     }
+}
+
+fn is_wanted(core: &Core, event: c_int) -> bool {
+    // SAFETY: the function takes the number of an event.
+    unsafe { (core.evi_probe_event)(event) > 0 }
 }
 
 fn raise(core: &Core, event: c_int, parameters: &mut [EviParam]) {

@@ -173,7 +173,7 @@ unsafe extern "C" fn fanouts(_: *const c_void, _: *mut c_void) -> *mut c_void {
                 mi.number(object, "id", fanout.message);
                 mi.text(object, "group", &fanout.group);
                 mi.text(object, "originator", &fanout.originator);
-                mi.number(object, "seconds", age(&fanout));
+                mi.number(object, "seconds", age(module.server, &fanout));
                 for (name, number) in states(&fanout) {
                     mi.number(object, name, number);
                 }

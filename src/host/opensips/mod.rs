@@ -5,6 +5,8 @@
 //! not hold stops the start.
 
 mod abi;
+#[cfg(test)]
+mod abi_tests;
 mod core;
 mod events;
 mod exports;

@@ -82,7 +82,8 @@ pub unsafe extern "C" fn stop() {
     });
 }
 
-/// Bytes of shared memory for the transaction of a copy of usual length.
+/// Bytes of shared memory for the transaction of a copy of usual length: measured as 7,300 to 7,800 in
+/// 3.2 and 3.6, and as 4,100 in 4.0, and longer copies need more.
 const TRANSACTION_BYTES: u64 = 10 << 10;
 
 fn prepare() -> Result<Module, String> {

@@ -27,7 +27,7 @@ const TM_BINDS: usize = 256;
 const SL_BINDS: usize = 32;
 
 /// From which version on a dialog has two sockets.
-const TWO_SOCKETS: Number = Number(3, 4, 2);
+pub const TWO_SOCKETS: Number = Number(3, 4, 2);
 
 /// `treqwith_t`: method, headers, body, dialog, callback with its parameter, and what releases that.
 type RequestWithin = unsafe extern "C" fn(

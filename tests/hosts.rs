@@ -1,0 +1,68 @@
+//! Programs that load the library: one that is no proxy, and some that look like an OpenSIPS in which cimf
+//! cannot start. None of them crashes.
+
+// A test fails by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The library that cargo has put beside the test programs of this profile.
+fn library() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.parent().unwrap().join("libcimf.so")
+}
+
+/// What a program prints that was built with these definitions and loads the library.
+fn loaded_by(definitions: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("host");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c/host.c");
+    let compiled = Command::new("cc")
+        .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-rdynamic"])
+        .args(definitions)
+        .arg("-o")
+        .arg(&program)
+        .arg(source)
+        .arg("-ldl")
+        .status();
+    assert!(compiled.unwrap().success());
+    let output = Command::new(program).arg(library()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{definitions:?}: {text}");
+    text
+}
+
+#[test]
+fn a_program_that_is_no_proxy_loads_the_file_and_finds_it_inert() {
+    assert_eq!(
+        loaded_by(&[]),
+        "exports: 0 words, Kamailio's version: unknown host\n"
+    );
+}
+
+#[test]
+fn an_opensips_of_an_unknown_version_is_named_and_the_start_stops() {
+    let said = loaded_by(&["-DCLAIM=\"opensips 4.7.0 (x86_64/linux)\"", "-DSCM"]);
+    assert!(
+        said.contains(
+            "name cimf, version opensips 4.7.0 (x86_64/linux), flags flags\ngit 1234567\n"
+        ),
+        "{said}"
+    );
+    let line = "ERROR:cimf: this is \"opensips 4.7.0 (x86_64/linux)\", whose structures are not known: \
+                expected OpenSIPS 3.2 to 3.6 or 4.0\nstart: -1\n";
+    assert!(said.ends_with(line), "{said}");
+}
+
+#[test]
+fn a_function_that_opensips_does_not_have_is_named_and_the_start_stops() {
+    for (version, scm) in [("3.3.10", None), ("3.6.8", Some("-DSCM"))] {
+        let claim = format!("-DCLAIM=\"opensips {version} (x86_64/linux)\"");
+        let definitions: Vec<&str> = [claim.as_str()].into_iter().chain(scm).collect();
+        let said = loaded_by(&definitions);
+        let line = "ERROR:cimf: OpenSIPS has no symbol find_export; is this OpenSIPS 3.2 to 4.0?\n\
+                    start: -1\n";
+        assert!(said.ends_with(line), "{version}: {said}");
+    }
+}
