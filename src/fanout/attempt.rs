@@ -77,10 +77,17 @@ impl<'e> Pinned<'e> {
 impl Drop for Pinned<'_> {
     fn drop(&mut self) {
         let pins = &self.engine.memory.words()[self.at + block::PINS];
-        if pins.fetch_sub(1, AcqRel) == DONE + 1 {
-            self.engine
-                .with(|held| self.engine.give_back(held, self.at));
+        let one_less = |pins| (pins & DONE == 0).then(|| pins - 1);
+        if pins.fetch_update(AcqRel, Relaxed, one_less).is_ok() {
+            return;
         }
+        // The last pin and the block go together, under the lock: a block without pins is given back
+        // by who makes everything anew after a process has died.
+        self.engine.with(|held| {
+            if self.engine.unpin(held, self.at) {
+                self.engine.give_back(held, self.at);
+            }
+        });
     }
 }
 
@@ -186,6 +193,9 @@ impl Engine {
     /// Gives back the memory of a message.
     pub(super) fn give_back(&self, held: &Held<'_>, at: usize) {
         leave_lists(held, at);
+        if self.limits.target_order {
+            self.groups.leave(held, at);
+        }
         MESSAGES.remove(held, at);
         held.subtract(MESSAGES_LENGTH, 1);
         self.arena.free(held, at);
@@ -197,7 +207,7 @@ impl Engine {
         held.word(at + block::PINS).fetch_add(1, Relaxed);
     }
 
-    /// Takes away the pin of a process that has died; says whether the block is to be given back.
+    /// Takes away a pin; says whether the block is to be given back.
     pub(super) fn unpin(&self, held: &Held<'_>, at: usize) -> bool {
         held.word(at + block::PINS).fetch_sub(1, AcqRel) == DONE + 1
     }

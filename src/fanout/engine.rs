@@ -15,9 +15,10 @@ use super::budget::{Budget, Quota, give_back_rate, take_rate};
 use super::cells::{self, Cells};
 use super::clock::Clock;
 use super::counters::{Counter, Counters};
+use super::groups::Groups;
 use super::layout::{
-    AWAKE, CELL_LIMIT, DELIVERED_UNTOLD, HEAD, LINING, MESSAGES, MESSAGES_LENGTH, NUMBER, SPEED,
-    WAITING, block,
+    AWAKE, CELL_LIMIT, DELIVERED_UNTOLD, HEAD, MESSAGES, MESSAGES_LENGTH, NUMBER, SPEED, WAITING,
+    block,
 };
 use super::lines::Lines;
 use super::lock::Held;
@@ -104,6 +105,8 @@ pub(super) mod flag {
     pub(in super::super) const STUCK: u64 = 64;
     /// Its recipients are being put in line.
     pub(in super::super) const LINING: u64 = 128;
+    /// Its recipients that have not had their turn stand in line, or are being put there.
+    pub(in super::super) const LINED: u64 = 256;
 }
 
 /// The engine, made before the workers are forked.
@@ -116,6 +119,7 @@ pub struct Engine {
     pub(super) arena: Arena,
     pub(super) cells: Cells,
     pub(super) targets: Targets,
+    pub(super) groups: Groups,
     pub(super) lines: Lines,
     pub(super) silent: Silent,
     budget: Budget,
@@ -133,8 +137,9 @@ impl Engine {
         let targets = Targets::new(cells.0 + cells::MOST * cells::WORDS, 2 * at_once);
         let words = limits.memory as usize * MEBIBYTE;
         let in_line = if limits.target_order { words } else { 0 };
-        let lines = Lines::new(targets.end(), in_line);
-        let start = targets.end() + lines.words();
+        let groups = Groups(targets.end());
+        let lines = Lines::new(groups.0 + Groups::WORDS, in_line);
+        let start = groups.0 + Groups::WORDS + lines.words();
         let arena = Arena { start, words };
         // Links have 32 bits.
         if u32::try_from(start + arena.words).is_err() {
@@ -148,6 +153,7 @@ impl Engine {
             arena,
             cells,
             targets,
+            groups,
             lines,
             silent,
             budget,
@@ -370,10 +376,11 @@ impl Engine {
         if self.limits.target_order {
             let [_, group, ..] = self.block(at).texts();
             held.set(at + block::LINE, self.hash(group));
-            held.set(at + block::FLAGS, flag::STARTED | flag::LINING);
-            LINING.push(held, at);
+        }
+        held.set(at + block::FLAGS, flag::STARTED);
+        if self.limits.target_order && !self.join_group(held, at) {
+            self.begin_to_line_up(held, at);
         } else {
-            held.set(at + block::FLAGS, flag::STARTED);
             self.enter_turns(held, at);
         }
     }

@@ -10,6 +10,7 @@ mod cells;
 mod clock;
 pub mod counters;
 mod engine;
+mod groups;
 mod identifiers;
 pub mod journal;
 mod layout;

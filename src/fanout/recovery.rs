@@ -39,6 +39,7 @@ impl Engine {
             held.set(word, 0);
         }
         self.targets.clear(held);
+        self.groups.clear(held);
         self.lines.clear(held);
         let mut blocks = self.arena.recover(held);
         held.set(MESSAGES_LENGTH, blocks.len() as u64);
@@ -118,6 +119,9 @@ impl Engine {
 
     fn recover_message(&self, held: &Held<'_>, at: usize, flying: &HashSet<usize>) {
         MESSAGES.push(held, at);
+        if self.limits.target_order {
+            self.groups.count(held, at);
+        }
         if self.is_done(held, at) {
             held.set(at + block::FLAGS, flag::STARTED);
             if !self.is_pinned(held, at) {
@@ -170,7 +174,12 @@ impl Engine {
             held.set(FINISHED, at as u64);
         }
         let flags = held.get(at + block::FLAGS);
-        let kept = flags & (flag::STARTED | flag::CLOSING | flag::CANCELLED);
+        let lined = if self.limits.target_order {
+            flag::LINED
+        } else {
+            0
+        };
+        let kept = flags & (flag::STARTED | flag::CLOSING | flag::CANCELLED) | lined;
         if kept & flag::CLOSING != 0 {
             held.set(at + block::FLAGS, kept | flag::IN_CLOSING);
             CLOSING.push(held, at);

@@ -127,22 +127,31 @@ impl Engine {
             return Step::More;
         }
         if self.limits.target_order {
-            let Some(stand) = self.first_in_line(held, hash, entry) else {
+            let is_lined = held.get(at + block::FLAGS) & flag::LINED != 0;
+            let stand = is_lined.then(|| self.first_in_line(held, hash, entry));
+            if let Some(None) = stand {
                 // The turn of an earlier message of the group has not come: it lets this one follow.
                 held.set_pair(at + block::CURSOR, cursor + 1, in_flight);
                 recipient::set_place(held, entry, Place::AtTarget);
                 return Step::More;
-            };
+            }
+            let stand = stand.flatten();
             match self.targets.occupy(held, hash) {
                 Occupied::Yours => {
-                    stand.leave(held);
-                    self.let_follow(held, hash, entry);
+                    if let Some(stand) = stand {
+                        stand.leave(held);
+                        self.let_follow(held, hash, entry);
+                    }
                 }
                 Occupied::Busy(busy) => {
-                    stand.leave(held);
                     held.set_pair(at + block::CURSOR, cursor + 1, in_flight);
+                    if let Some(stand) = stand {
+                        stand.leave(held);
+                    }
                     self.wait_for_target(held, busy, entry);
-                    self.let_follow(held, hash, entry);
+                    if stand.is_some() {
+                        self.let_follow(held, hash, entry);
+                    }
                     return Step::More;
                 }
                 Occupied::NoRoom => {
