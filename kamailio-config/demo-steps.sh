@@ -4,8 +4,10 @@
 #     demo_prepare NAME [PACKAGE...]   what is needed, the build, a temporary $folder with cimf.so and a group,
 #                                      and two free ports: $proxy_port, $core_port
 #     demo_play PID                    sends flow 1 through the proxy with that process id, and checks it
+#     demo_end                         whether the proxy is still there
 #
-# Sets `proxy_process` for the stop at the end; the proxy's log is $folder/proxy.log.
+# Between the first two the demo starts the proxy, with its log in $folder/proxy.log, and leaves its process id
+# in $proxy_process: it is stopped at the end, whatever happens.
 
 . ./kamailio-config/install-missing.sh
 
