@@ -1,5 +1,5 @@
 //! Flow 1 for people to watch: plays the sender, the SIP core and the members, shows every message, and checks
-//! the 202 and the forks against the flow. `kamailio-config/demo.sh` runs it.
+//! the 202 and the forks against the flow. The demo.sh of each proxy runs it.
 //!
 //!     flow_one ports                       prints two free ports: for the proxy, for the core
 //!     flow_one PROXY-PORT CORE-PORT PID    runs flow 1 through the proxy with that process id
@@ -28,7 +28,7 @@ use crate::client::{Client, TRUSTED, Transport};
 use crate::core::Core;
 use crate::flow::{Request, compare_fork, file, options, unique};
 use crate::sip::Message;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -87,7 +87,7 @@ fn run(proxy: &str, core: &str, pid: &str) -> Result<(), String> {
     wait_until_ready(proxy, pid)?;
 
     let mut sender = Client::new(Transport::Tcp, TRUSTED, proxy)
-        .map_err(|error| format!("connecting to Kamailio: {error}"))?;
+        .map_err(|error| format!("connecting to the proxy: {error}"))?;
     let request = Request::b0(&sender);
     show(
         "Ann sends to the group",
@@ -175,12 +175,12 @@ fn check_answer(response: &Message) -> Result<(), String> {
     Ok(())
 }
 
-/// Asks by OPTIONS until the proxy answers, or has ended.
+/// Asks by OPTIONS until the proxy answers and listens on TCP as well, which OpenSIPS does later; or has ended.
 fn wait_until_ready(proxy: SocketAddr, pid: &str) -> Result<(), String> {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         if !Path::new("/proc").join(pid).exists() {
-            return Err("Kamailio has ended".to_owned());
+            return Err("the proxy has ended".to_owned());
         }
         let mut probe =
             Client::new(Transport::Udp, TRUSTED, proxy).map_err(|error| error.to_string())?;
@@ -189,13 +189,14 @@ fn wait_until_ready(proxy: SocketAddr, pid: &str) -> Result<(), String> {
             && probe
                 .receive_within(Duration::from_millis(100))
                 .is_some_and(|response| response.status() == 200)
+            && TcpStream::connect(proxy).is_ok()
         {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(20));
     }
     Err(format!(
-        "Kamailio does not answer OPTIONS within {PATIENCE:?}"
+        "the proxy does not answer OPTIONS and listen on TCP within {PATIENCE:?}"
     ))
 }
 

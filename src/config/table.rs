@@ -466,7 +466,7 @@ pub const PARAMETERS: &[Parameter] = &[
         name: "tm_memory",
         kind: Kind::Number(0, 1_048_576, |settings| &mut settings.tm_memory),
         default: "0",
-        help: "Mebibytes of the proxy's shared memory (`kamailio -m`) that the transactions of copies may use: about 10 KiB each, from sending to some seconds after the end (`wt_timer`). Copies that find no room wait. 0: half of it.",
+        help: "Mebibytes of the proxy's shared memory (`-m`) that the transactions of copies may use: about 10 KiB each, from sending to some seconds after the end (`wt_timer`). Copies that find no room wait. 0: half of it.",
     },
     Parameter {
         name: "durability",

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub struct Parameters {
-    /// Read the parameters from a configuration of Kamailio, with what it includes
+    /// Read the parameters from a configuration of Kamailio or OpenSIPS, with what it includes
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Define a name for --config first, as `kamailio -A` does

@@ -1,4 +1,4 @@
-//! The parameters that a configuration of Kamailio sets: its `modparam("cimf", …)` lines, with the
+//! The parameters that a configuration of Kamailio or OpenSIPS sets: its `modparam("cimf", …)` lines, with the
 //! definitions, conditions and includes that they hang on.
 //!
 //! This is no reader of the whole language. What could matter and is not understood is kept, so that

@@ -149,7 +149,7 @@ pub fn of_refusal(reason: Reason) -> &'static str {
              Permission-Missing names."
         }
         Reason::Unavailable => {
-            "`cimfctl check` looks the database over; Kamailio's user has to be able to read and \
+            "`cimfctl check` looks the database over; the proxy's user has to be able to read and \
              write it and its folder."
         }
         Reason::NoRecipients => {
