@@ -113,6 +113,8 @@ impl Process {
         step: Step,
         request: &mut impl ScriptRequest<'m>,
     ) -> ScriptResult {
+        // Read first: a variable of ours may point into the verdict that is dropped below.
+        let given = given_identity(server, step, request);
         // Whatever there was has been dropped by its script.
         self.verdict = None;
         let id = request.id();
@@ -120,7 +122,7 @@ impl Process {
             log::error!("the request or its source cannot be read from the proxy");
             return ScriptResult::InternalError;
         };
-        let Ok(given) = given_identity(server, step, request) else {
+        let Ok(given) = given else {
             return ScriptResult::InternalError;
         };
         let source = Source {
