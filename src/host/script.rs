@@ -90,6 +90,10 @@ pub fn run<'m, R: ScriptRequest<'m>>(
             log::error!("{name} works in {route} only, and was called in another route");
             return ScriptResult::NotOurs;
         }
+        // Read first: it may be what a variable of ours says of the verdict that is dropped below.
+        let Ok(given) = given_identity(server, step, request) else {
+            return ScriptResult::InternalError;
+        };
         let Some(mut process) = process() else {
             log::error!("{name} was called while another function of cimf is at work");
             return ScriptResult::InternalError;
@@ -99,7 +103,7 @@ pub fn run<'m, R: ScriptRequest<'m>>(
             verdict: None,
         });
         match step {
-            Step::Handle | Step::Check => process.judge(server, step, request),
+            Step::Handle | Step::Check => process.judge(server, step, request, given.as_deref()),
             Step::Reply | Step::Fork => process.carry_out(server, step, request),
         }
     })
@@ -112,6 +116,7 @@ impl Process {
         server: &'static Server,
         step: Step,
         request: &mut impl ScriptRequest<'m>,
+        identity: Option<&[u8]>,
     ) -> ScriptResult {
         // Whatever there was has been dropped by its script.
         self.verdict = None;
@@ -120,13 +125,7 @@ impl Process {
             log::error!("the request or its source cannot be read from the proxy");
             return ScriptResult::InternalError;
         };
-        let Ok(given) = given_identity(server, step, request) else {
-            return ScriptResult::InternalError;
-        };
-        let source = Source {
-            identity: given.as_deref(),
-            ..source
-        };
+        let source = Source { identity, ..source };
         let worker = &mut self.worker;
         let (result, verdict) = match step {
             Step::Handle => handle(server, worker, request, bytes, &source),

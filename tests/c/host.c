@@ -63,6 +63,11 @@ int main(int count, char **arguments)
     printf("exports: %d words, Kamailio's version: %s\n", words, *kamailio_version);
 #ifdef CLAIM
     printf("name %s, version %s, flags %s\n", (char *)exports[0], (char *)exports[2], (char *)exports[3]);
+    /* As OpenSIPS's loader does. */
+    if (strcmp(CLAIM, (char *)exports[2]) != 0) {
+        printf("mismatch\n");
+        return 0;
+    }
     int (*start)(void);
 #ifdef SCM
     printf("%s %s\n", (char *)exports[4], (char *)exports[5]);

@@ -4,6 +4,7 @@
 use crate::checks::{accepted, refused, sent, warning};
 use crate::support::client::{Transport, UNTRUSTED};
 use crate::support::flow::Request;
+use crate::support::proxy::proxy;
 use crate::support::rig::{BOB, Rig, Setup, TEL};
 
 /// A rig whose script hands over X-Identity as the identity it has checked.
@@ -73,6 +74,23 @@ pub fn an_unreadable_identity_of_the_script_is_refused(transport: Transport) {
         assert_eq!(warning(&response), "Originator not authenticated");
     }
     rig.wait_for_log("the script gave `sip:<null>@<null>`");
+}
+
+/// what a variable of ours gives back is read before the verdict that it is part of is dropped.
+pub fn an_identity_of_the_first_check_is_given_to_the_second(transport: Transport) {
+    let originator = match proxy().name() {
+        "OpenSIPS" => "$cimf(originator)",
+        _ => "\"$cimf(originator)\"",
+    };
+    let script = format!(
+        "cimf_check(\"sip:ann@home1.net\"); cimf_check({originator}); cimf_reply(); cimf_fork(); exit; }}"
+    );
+    let text = format!("{}{script}", proxy().head());
+    let rig = Setup::new(transport).text("IDENTITY_MODE", "digest");
+    let rig = rig.configuration(&text).start();
+    let mut client = rig.client();
+    let request = Request::another(&client).without("P-Asserted-Identity");
+    accepted(&rig, &mut client, &request, &[BOB, TEL]);
 }
 
 /// A-7, either: a trusted peer's word goes first, the script's is the second.

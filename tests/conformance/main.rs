@@ -125,6 +125,7 @@ both {
         pai_takes_no_identity_of_the_script,
         digest_takes_the_identity_of_the_script_alone,
         an_unreadable_identity_of_the_script_is_refused,
+        an_identity_of_the_first_check_is_given_to_the_second,
         either_takes_the_peer_first_and_then_the_script,
         none_believes_from_and_says_so_at_the_start,
         a_from_that_differs_is_copied_with_pai,

@@ -5,6 +5,9 @@ use crate::host::abi::{PvValue, SipMsg, Str};
 use crate::host::symbol::{Missing, function};
 use std::ffi::{c_char, c_int, c_uint, c_void};
 
+/// `set_avp_list`: gives the script other AVPs, and returns those it had.
+pub type SetAvpList = unsafe extern "C" fn(*mut *mut c_void) -> *mut *mut c_void;
+
 /// What we use of the core.
 #[derive(Clone, Copy)]
 pub struct Core {
@@ -35,6 +38,7 @@ pub struct Core {
     pub evi_publish_event: unsafe extern "C" fn(Str) -> c_int,
     pub evi_probe_event: unsafe extern "C" fn(c_int) -> c_int,
     pub evi_raise_event: unsafe extern "C" fn(c_int, *mut EviParams) -> c_int,
+    pub set_avp_list: SetAvpList,
     pub reactor_proc_init: unsafe extern "C" fn(*const c_char) -> c_int,
     pub reactor_proc_add_fd: unsafe extern "C" fn(c_int, ReactorCallback, *mut c_void) -> c_int,
     pub reactor_proc_loop: unsafe extern "C" fn() -> c_int,
@@ -95,6 +99,7 @@ impl Core {
                 evi_publish_event: function(c"evi_publish_event")?,
                 evi_probe_event: function(c"evi_probe_event")?,
                 evi_raise_event: function(c"evi_raise_event")?,
+                set_avp_list: function(c"set_avp_list")?,
                 reactor_proc_init: function(c"reactor_proc_init")?,
                 reactor_proc_add_fd: function(c"reactor_proc_add_fd")?,
                 reactor_proc_loop: function(c"reactor_proc_loop")?,

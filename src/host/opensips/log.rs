@@ -5,11 +5,15 @@ use crate::host::symbol::{Missing, find, function};
 use log::Level;
 use std::ffi::{CStr, c_char, c_int};
 
+/// The module, and in place of a function, too.
+const NAME: &CStr = c"cimf";
+
 /// A level of ours in OpenSIPS's numbers, with the formats of its lines.
 struct Format {
     level: c_int,
     syslog_level: c_int,
-    /// With time and process, as the log to stderr wants it; since 3.4 with a prefix.
+    /// With time and process, as the log to stderr wants it; since 3.4 with a prefix, and with the
+    /// name of a function.
     plain: &'static CStr,
     prefixed: &'static CStr,
     /// As syslog wants it.
@@ -23,33 +27,33 @@ fn format_of(level: Level) -> Format {
             level: -1,
             syslog_level: libc::LOG_ERR,
             plain: c"%s [%d] ERROR:cimf: %s\n",
-            prefixed: c"%s [%d] %sERROR:cimf: %s\n",
+            prefixed: c"%s [%d] %sERROR:cimf:%.0s %s\n",
             syslog: c"ERROR:cimf: %s\n",
-            prefixed_syslog: c"%sERROR:cimf: %s\n",
+            prefixed_syslog: c"%sERROR:cimf:%.0s %s\n",
         },
         Level::Warn => Format {
             level: 1,
             syslog_level: libc::LOG_WARNING,
             plain: c"%s [%d] WARNING:cimf: %s\n",
-            prefixed: c"%s [%d] %sWARNING:cimf: %s\n",
+            prefixed: c"%s [%d] %sWARNING:cimf:%.0s %s\n",
             syslog: c"WARNING:cimf: %s\n",
-            prefixed_syslog: c"%sWARNING:cimf: %s\n",
+            prefixed_syslog: c"%sWARNING:cimf:%.0s %s\n",
         },
         Level::Info => Format {
             level: 3,
             syslog_level: libc::LOG_INFO,
             plain: c"%s [%d] INFO:cimf: %s\n",
-            prefixed: c"%s [%d] %sINFO:cimf: %s\n",
+            prefixed: c"%s [%d] %sINFO:cimf:%.0s %s\n",
             syslog: c"INFO:cimf: %s\n",
-            prefixed_syslog: c"%sINFO:cimf: %s\n",
+            prefixed_syslog: c"%sINFO:cimf:%.0s %s\n",
         },
         Level::Debug | Level::Trace => Format {
             level: 4,
             syslog_level: libc::LOG_DEBUG,
             plain: c"%s [%d] DBG:cimf: %s\n",
-            prefixed: c"%s [%d] %sDBG:cimf: %s\n",
+            prefixed: c"%s [%d] %sDBG:cimf:%.0s %s\n",
             syslog: c"DBG:cimf: %s\n",
-            prefixed_syslog: c"%sDBG:cimf: %s\n",
+            prefixed_syslog: c"%sDBG:cimf:%.0s %s\n",
         },
     }
 }
@@ -129,20 +133,23 @@ impl HostLog for OpenSipsLog {
                 let level = format.syslog_level | facility;
                 libc::syslog(level, format.syslog.as_ptr(), text.as_ptr());
             },
-            // SAFETY: the formats take what OpenSIPS's own macros give: time, process, prefix and
-            // text; without the name of a function nothing stands between the last two.
+            // Without the name of a function, logs in JSON and the event E_CORE_LOG would leave out
+            // that of the module, too. The other formats print nothing of it.
+            // SAFETY: the formats take what OpenSIPS's own macros give: time, process, prefix,
+            // function and text.
             Print::Anywhere(print, prefix) => unsafe {
                 print(
                     format.level,
                     facility,
-                    c"cimf".as_ptr(),
-                    std::ptr::null(),
+                    NAME.as_ptr(),
+                    NAME.as_ptr(),
                     format.prefixed.as_ptr(),
                     format.prefixed_syslog.as_ptr(),
                     c"%s\n".as_ptr(),
                     now().as_ptr(),
                     process,
                     *prefix,
+                    NAME.as_ptr(),
                     text.as_ptr(),
                 );
             },

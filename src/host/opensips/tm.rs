@@ -5,7 +5,7 @@ use super::abi::{
     DLG_CONFIRMED, Dlg, DlgSeq, ReleaseCallback, TMCB_LOCAL_COMPLETED, TmcbParams,
     TransactionCallback,
 };
-use super::core::Core;
+use super::core::{Core, SetAvpList};
 use super::module::{Module, module};
 use super::version::Number;
 use crate::control::{Answer, Fork};
@@ -59,6 +59,7 @@ pub struct Transactions {
     request: RequestWithin,
     stateless_reply: unsafe extern "C" fn(*mut SipMsg, c_int, *const Str, *const Str) -> c_int,
     has_two_sockets: bool,
+    set_avp_list: SetAvpList,
 }
 
 impl Transactions {
@@ -82,6 +83,7 @@ impl Transactions {
                 request: as_function(word(&tm, 12, "t_request_within of tm")?),
                 stateless_reply: as_function(word(&sl, 0, "reply of sl")?),
                 has_two_sockets: version >= TWO_SOCKETS,
+                set_avp_list: core.set_avp_list,
             })
         }
     }
@@ -242,9 +244,16 @@ impl Sender for Uac<'_> {
             unsafe {
                 let cookie = cookie as usize as *mut c_void;
                 let request = self.transactions.request;
-                request(
+                let set_avp_list = self.transactions.set_avp_list;
+                // Where memory ends between transaction and request, tm frees the transaction and
+                // leaves its AVPs to the script; the script's own are put back here.
+                let mut none = null_mut();
+                let own = set_avp_list(&mut none);
+                let result = request(
                     &method, &headers, &body, dialog, progressed, cookie, given_back,
-                )
+                );
+                set_avp_list(own);
+                result
             }
         };
         let result = if self.transactions.has_two_sockets {

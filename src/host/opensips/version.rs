@@ -31,11 +31,18 @@ fn udp() -> Option<&'static Head> {
     unsafe { find(c"proto_udp_exports")?.cast::<Head>().as_ref() }
 }
 
+/// Claimed in a version that is not known: the loader says that it does not match and stops, before it
+/// reads our tables, which may have another form there.
+const FOR: &CStr = c"for OpenSIPS 3.2 to 3.6 or 4.0";
+
 /// What we claim too.
 pub fn claim() -> Option<Claim> {
     let udp = udp()?;
     let version = Version {
-        version: udp.version,
+        version: match number() {
+            Ok(_) => udp.version,
+            Err(_) => FOR.as_ptr(),
+        },
         compile_flags: udp.compile_flags,
     };
     Some(match find(c"core_scm_ver") {
