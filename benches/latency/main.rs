@@ -1,5 +1,6 @@
 //! How long a sender waits for the 202: by the size of the group, and to small groups while a large one is being
-//! sent to. Kamailio runs from `kamailio-config/kamailio.cfg`. `cargo bench --bench latency -- --run` runs it.
+//! sent to. The proxy runs from its small sample: Kamailio, or the OpenSIPS that `CIMF_OPENSIPS` names.
+//! `cargo bench --bench latency -- --run` runs it.
 
 // A bench that cannot be set up ends by panicking, and its result is what it prints.
 #![allow(
@@ -56,7 +57,7 @@ fn main() {
 
 fn start(receiver: &Receiver) -> Rig {
     let mut setup = Setup::new(Transport::Udp)
-        .memory(&["-x", "tlsf", "-m", "512"])
+        .shared_memory(512)
         .number("CHILDREN", 4)
         .text("CORE_ROUTE", &format!("{};transport=udp", receiver.uri()));
     let sizes = SIZES.iter().map(|&size| (format!("of{size}"), size));

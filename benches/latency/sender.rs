@@ -58,7 +58,7 @@ impl Sender {
                     sent.push(Instant::now());
                     self.socket
                         .send_to(message.as_bytes(), to)
-                        .expect("a Kamailio to send to");
+                        .expect("a proxy to send to");
                     continue;
                 }
                 Some(shot) => shot.due.saturating_sub(start.elapsed()),

@@ -84,7 +84,7 @@ pub fn every_202_is_followed_by_an_attempt_for_every_member(transport: Transport
 /// again when there is some.
 pub fn a_copy_for_which_there_is_no_memory_is_tried_again(transport: Transport) {
     let setup = Setup::new(transport)
-        .shared_memory(8)
+        .shared_memory(7)
         .number("TM_MEMORY", 1024)
         .number("MAX_BREADTH", 0)
         .number("CONCURRENCY", 2000);

@@ -61,6 +61,11 @@ impl OpenSips {
             true => "stderror_enabled=yes\nsyslog_enabled=no\n",
             false => "log_stderror=yes\n",
         };
+        // With more threads 4.0.1 reads one connection with two of them at once (its issue 4232), and answers
+        // get lost. The samples tell who runs 4.0 of this line.
+        if self.version >= (4, 0) {
+            lines += "tcp_threads=1\n";
+        }
         lines
     }
 }
