@@ -59,7 +59,10 @@ for word in "$@"; do
     before=$word
     case $word in
         --proxy=*) proxies=${word#--proxy=} ;;
-        -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' benches/peers.sh ;;
+        -h | --help)
+            sed -n '2,/^$/s/^# \{0,1\}//p' benches/peers.sh
+            proxies=kamailio
+            ;;
         --instructions) valgrind=valgrind:valgrind ;;
     esac
 done
@@ -81,7 +84,7 @@ for parameter in $cimf_parameters; do
     set -- --cimf-parameter "$parameter" "$@"
 done
 folder=$(mktemp -d "${TMPDIR:-/tmp}/cimf-peers-XXXXXX")
-[ -n "${CIMF_OPENSIPS:-}" ] || echo "peers.sh: OpenSIPS does not take part: CIMF_OPENSIPS names no binary" >&2
+[ -n "${CIMF_OPENSIPS:-}" ] || echo "OpenSIPS does not take part: CIMF_OPENSIPS names no binary" >&2
 for proxy in $proxies; do
     case $proxy in
         # The program takes the proxy that the variable names, or else Kamailio.

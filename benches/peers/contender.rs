@@ -9,6 +9,9 @@ use crate::support::rig::{Setup, library};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+/// tm's own longest retransmission interval, T2, in milliseconds. OpenSIPS wants it to be longer than T1.
+const T2: i64 = 4000;
+
 /// One who takes part.
 #[derive(Clone, Debug)]
 pub struct Contender {
@@ -115,6 +118,10 @@ impl Contender {
             .number("TM_FR_TIMER", options.fr_timer.into())
             .number("TM_WT_TIMER", start.wt_timer.into())
             .number("TM_RETR_TIMER", start.retransmission.into())
+            .number(
+                "TM_LONGEST_RETR_TIMER",
+                T2.max(2 * i64::from(start.retransmission)),
+            )
             .text("NEXT_HOP", start.next_hop);
         for argument in start.arguments {
             setup = setup.argument(argument);

@@ -51,8 +51,8 @@ pub struct Options {
     )]
     pub sizes: Vec<usize>,
 
-    /// The proxy's managers of shared memory: `default` is its own choice [default: default, and tlsf with Kamailio or
-    /// F_PARALLEL_MALLOC with OpenSIPS]
+    /// The proxy's memory managers: `default` is its own choice [default: default, and tlsf with Kamailio or
+    /// HP_MALLOC with OpenSIPS]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub allocators: Vec<String>,
 
@@ -143,11 +143,7 @@ impl Options {
         if is_opensips {
             self.contenders.retain(|name| *name != Name::Loop);
         }
-        let fast = if is_opensips {
-            "F_PARALLEL_MALLOC"
-        } else {
-            "tlsf"
-        };
+        let fast = if is_opensips { "HP_MALLOC" } else { "tlsf" };
         if self.quick {
             self.rounds = 1;
             self.recipients = 1000;
@@ -155,6 +151,11 @@ impl Options {
             self.wt_timer = 200;
             self.groups = 2;
             self.sizes = vec![10, 1000];
+        }
+        if is_opensips {
+            // What it really counts with.
+            self.fr_timer = self.fr_timer.next_multiple_of(1000);
+            self.wt_timer = self.wt_timer.next_multiple_of(1000).max(2000);
         }
         if self.allocators.is_empty() {
             let all = ["default", fast].map(str::to_owned);

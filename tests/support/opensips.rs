@@ -141,7 +141,7 @@ impl Proxy for OpenSips {
     }
 
     fn memory_manager(&self) -> &'static str {
-        "-s"
+        "-a"
     }
 
     fn arguments(&self, start: Start<'_>) -> Vec<OsString> {

@@ -38,7 +38,7 @@ pub trait Proxy: Sync {
     fn small_sample(&self) -> &'static str;
     /// The arguments for this many mebibytes of shared memory.
     fn memory(&self, mebibytes: u32) -> Vec<String>;
-    /// The option for another manager of shared memory than the usual one.
+    /// The option for another memory manager than the usual one.
     fn memory_manager(&self) -> &'static str;
     /// Writes the configuration into the folder; gives the arguments, but for those about memory.
     fn arguments(&self, start: Start<'_>) -> Vec<OsString>;
