@@ -1,16 +1,23 @@
 #!/bin/sh
-# cimf beside what Kamailio has for the same task, on this machine in one go:
+# cimf beside what Kamailio and OpenSIPS have for the same task, on this machine in one go:
 #
 #     ./benches/peers.sh                   everything: some 20 minutes on an idle machine
 #     ./benches/peers.sh --quick           does it all work? Under a minute, figures that mean little
 #     ./benches/peers.sh --instructions    instructions instead of time: repeatable, however busy the machine
 #     ./benches/peers.sh --help            all options
 #
-# Those who take part: cimf, Kamailio's module imc, and a loop over tm in the script; with --baseline FILE another
-# libcimf.so too, such as the one before a change. All have the same Kamailio with the same configuration
-# (benches/peers/kamailio.cfg), the same sender and the same receiver, and take turns: A B C A B C. Measured are
-# recipients a second, processor time for each recipient, retransmissions, the time until the sender's answer, and
-# memory for each live fork; with Kamailio's default memory manager and with `-x tlsf`. Prints Markdown.
+#     CIMF_OPENSIPS=/usr/sbin/opensips ./benches/peers.sh                     Kamailio, then OpenSIPS too
+#     CIMF_OPENSIPS=/usr/sbin/opensips ./benches/peers.sh --proxy opensips    OpenSIPS only
+#
+# Those who take part: cimf, the proxy's own module imc, and with Kamailio a loop over tm in the script; with
+# --baseline FILE another libcimf.so too, such as the one before a change. All have the same proxy with the same
+# configuration (benches/peers/kamailio.cfg, benches/peers/opensips.cfg), the same sender and the same receiver, and
+# take turns: A B C A B C. Measured are recipients a second, processor time for each recipient, retransmissions, the
+# time until the sender's answer, and memory for each live fork; with the proxy's default memory manager and with a
+# faster one. Prints Markdown.
+#
+# CIMF_OPENSIPS names a binary of OpenSIPS 3.2 to 4.0 with its modules tm, sl, signaling, sipmsgops, mi_fifo, db_text
+# and imc; CIMF_OPENSIPS_MODULES their folder, if they are not where OpenSIPS's `make install` puts them.
 #
 # Needs Debian 12 (or later) and Rust's cargo; installs the rest by apt-get where it is missing. Stops what it
 # started and touches nothing else.
@@ -29,7 +36,7 @@ program=
 clean_up() {
     status=$?
     trap - EXIT INT TERM HUP
-    # Its Kamailios end with it.
+    # Its proxies end with it.
     if [ -n "$program" ] && kill -0 "$program" 2>/dev/null; then
         kill "$program" 2>/dev/null || true
         wait "$program" 2>/dev/null || true
@@ -42,16 +49,30 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
+# Which proxies: all there are, unless --proxy names one.
+proxies="kamailio${CIMF_OPENSIPS:+ opensips}"
+before=
 for word in "$@"; do
+    case $before in
+        --proxy) proxies=$word ;;
+    esac
+    before=$word
     case $word in
-        -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' benches/peers.sh ;;
+        --proxy=*) proxies=${word#--proxy=} ;;
+        -h | --help)
+            sed -n '2,/^$/s/^# \{0,1\}//p' benches/peers.sh
+            proxies=kamailio
+            ;;
         --instructions) valgrind=valgrind:valgrind ;;
     esac
 done
 
 {
     command -v cargo >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs"; exit 1; }
-    install_missing kamailio:kamailio kamcmd:kamailio gcc:gcc ar:binutils header:libc6-dev ${valgrind:-}
+    case $proxies in
+        *kamailio*) kamailio="kamailio:kamailio kamcmd:kamailio" ;;
+    esac
+    install_missing ${kamailio:-} gcc:gcc ar:binutils header:libc6-dev ${valgrind:-}
     cargo bench --bench peers --no-run
 } >&2
 built=$(cargo bench --bench peers --no-run 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p')
@@ -63,6 +84,13 @@ for parameter in $cimf_parameters; do
     set -- --cimf-parameter "$parameter" "$@"
 done
 folder=$(mktemp -d "${TMPDIR:-/tmp}/cimf-peers-XXXXXX")
-TMPDIR=$folder "$built" "$@" &
-program=$!
-wait "$program"
+[ -n "${CIMF_OPENSIPS:-}" ] || echo "OpenSIPS does not take part: CIMF_OPENSIPS names no binary" >&2
+for proxy in $proxies; do
+    case $proxy in
+        # The program takes the proxy that the variable names, or else Kamailio.
+        kamailio) env -u CIMF_OPENSIPS TMPDIR="$folder" "$built" "$@" & ;;
+        *) TMPDIR=$folder "$built" "$@" & ;;
+    esac
+    program=$!
+    wait "$program"
+done

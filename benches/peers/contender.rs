@@ -1,13 +1,16 @@
-//! Those who take part: each is one Kamailio with the same configuration but for the module that sends.
+//! Those who take part: each is one proxy with the same configuration but for the module that sends.
 
 use crate::options::{Name, Options};
 use crate::proxy::Proxy;
+use crate::script;
 use crate::support::client::Transport;
+use crate::support::proxy::proxy;
 use crate::support::rig::{Setup, library};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-const CONFIGURATION: &str = include_str!("kamailio.cfg");
+/// tm's own longest retransmission interval, T2, in milliseconds. OpenSIPS wants it to be longer than T1.
+const T2: i64 = 4000;
 
 /// One who takes part.
 #[derive(Clone, Debug)]
@@ -26,9 +29,9 @@ enum Sends {
     Loop,
 }
 
-/// What a contender's Kamailio is started with, the same for all.
+/// What a contender's proxy is started with, the same for all.
 pub struct Start<'a> {
-    /// `default` or a name for `-x`.
+    /// `default` or a name for the proxy's own option.
     pub allocator: &'a str,
     pub next_hop: &'a str,
     pub children: u32,
@@ -101,12 +104,12 @@ impl Contender {
         self.label == "cimf"
     }
 
-    /// Starts this contender's Kamailio with all groups in it.
+    /// Starts this contender's proxy with all groups in it.
     pub fn start(&self, options: &Options, start: &Start<'_>) -> Proxy {
         let shared_memory = options.shared_memory.to_string();
         let mut memory = vec!["-m", &shared_memory];
         if start.allocator != "default" {
-            memory.extend(["-x", start.allocator]);
+            memory.extend([proxy().memory_manager(), start.allocator]);
         }
         let mut setup = Setup::new(Transport::Udp)
             .memory(&memory)
@@ -115,35 +118,34 @@ impl Contender {
             .number("TM_FR_TIMER", options.fr_timer.into())
             .number("TM_WT_TIMER", start.wt_timer.into())
             .number("TM_RETR_TIMER", start.retransmission.into())
+            .number(
+                "TM_LONGEST_RETR_TIMER",
+                T2.max(2 * i64::from(start.retransmission)),
+            )
             .text("NEXT_HOP", start.next_hop);
         for argument in start.arguments {
             setup = setup.argument(argument);
         }
-        let configuration = match &self.sends {
+        let (define, parameters) = match &self.sends {
             Sends::Cimf {
                 library,
                 parameters,
             } => {
-                setup = setup
-                    .number("WITH_CIMF", 1)
-                    .text("CIMF_MODULE", &library.display().to_string());
+                setup = setup.text("CIMF_MODULE", &library.display().to_string());
                 setup = with_groups(setup, options);
-                CONFIGURATION.replace("@CIMF_PARAMETERS@", parameters)
+                ("WITH_CIMF", parameters.as_str())
             }
             Sends::Imc => {
                 let folder = setup.folder().join("imc");
                 write_rooms(&folder, options);
-                setup = setup
-                    .number("WITH_IMC", 1)
-                    .text("IMC_DB", &format!("text://{}", folder.display()));
-                CONFIGURATION.to_owned()
+                setup = setup.text("IMC_DB", &format!("text://{}", folder.display()));
+                ("WITH_IMC", "")
             }
-            Sends::Loop => {
-                setup = setup.number("WITH_LOOP", 1);
-                CONFIGURATION.to_owned()
-            }
+            Sends::Loop => ("WITH_LOOP", ""),
         };
-        Proxy::new(setup.configuration(&configuration).start())
+        let configuration = script::of(define).replace("@CIMF_PARAMETERS@", parameters);
+        let rig = setup.configuration(&configuration).start();
+        Proxy::new(rig, matches!(self.sends, Sends::Cimf { .. }))
     }
 }
 

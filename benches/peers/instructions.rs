@@ -1,12 +1,13 @@
 //! Instructions for each recipient, counted by valgrind: the measure that a busy machine does not change. One
 //! worker, no retransmissions, one message at a time. What the kernel does is not in it.
 //!
-//! valgrind tells of a process when it ends, so a Kamailio runs once with a few messages and once with these and the
-//! ones to be counted; the difference is theirs alone, without Kamailio's start and the first look at each group.
+//! valgrind tells of a process when it ends, so a proxy runs once with a few messages and once with these and the
+//! ones to be counted; the difference is theirs alone, without the proxy's start and the first look at each group.
 
 use crate::contender::{Contender, Start};
 use crate::options::Options;
 use crate::sender::{Batch, Pace};
+use crate::support::proxy::proxy;
 use crate::table::{head, row};
 use crate::turn::Load;
 use std::path::Path;
@@ -19,7 +20,7 @@ const NO_RETRANSMISSION: u32 = 25_000;
 /// A message may have to wait until a thousand answers before it are read.
 const STANDSTILL: Duration = Duration::from_secs(300);
 /// One worker sends to a whole group before it reads an answer, and under valgrind that takes long.
-const KAMAILIO_RECEIVE_BUFFER: &str = "8388608";
+const RECEIVE_BUFFER: &str = "8388608";
 
 /// Instructions by what the processes do.
 #[derive(Clone, Copy)]
@@ -85,7 +86,7 @@ pub fn run(options: &Options, contenders: &[Contender], load: &mut Load) {
     }
 }
 
-/// What a Kamailio runs until it has sent the first messages of every size, and `messages` of one size.
+/// What a proxy runs until it has sent the first messages of every size, and `messages` of one size.
 fn count(
     options: &Options,
     contender: &Contender,
@@ -97,7 +98,7 @@ fn count(
     std::fs::create_dir_all(folder).expect("a folder for valgrind's files");
     let file = format!("--callgrind-out-file={}/%p", folder.display());
     let next_hop = load.receiver.uri();
-    let proxy = contender.start(
+    let running = contender.start(
         options,
         &Start {
             allocator,
@@ -105,7 +106,7 @@ fn count(
             children: 1,
             wt_timer: options.wt_timer,
             retransmission: NO_RETRANSMISSION,
-            arguments: &["-b", KAMAILIO_RECEIVE_BUFFER],
+            arguments: &["-b", RECEIVE_BUFFER],
             run_by: &["valgrind", "-q", "--tool=callgrind", &file],
         },
     );
@@ -119,7 +120,7 @@ fn count(
             standstill: STANDSTILL,
         };
         load.receiver.reset();
-        let outcome = load.sender.send(proxy.address(), &batch, &load.receiver);
+        let outcome = load.sender.send(running.address(), &batch, &load.receiver);
         let expected = (messages * size) as u64;
         let (received, repeated) = (load.receiver.received(), load.receiver.repeated());
         assert!(
@@ -130,11 +131,11 @@ fn count(
         );
     }
     assert!(
-        proxy.drain(Duration::from_secs(60)),
+        running.drain(Duration::from_secs(60)),
         "tm keeps transactions"
     );
-    let processes = proxy.processes().to_vec();
-    proxy.stop();
+    let processes = running.processes().to_vec();
+    running.stop();
     let mut count = Count {
         workers: 0,
         others: 0,
@@ -146,10 +147,10 @@ fn count(
         let total = text.lines().find_map(|line| line.strip_prefix("totals: "));
         let total: Option<u64> = total.and_then(|total| total.parse().ok());
         let total = total.unwrap_or_else(|| panic!("{}: no totals", path.display()));
-        if task.starts_with("udp receiver") {
+        if proxy().is_udp_worker(&task) {
             count.workers += total;
-        } else if !task.starts_with("ctl ") {
-            // ctl answers our own questions.
+        } else if !task.starts_with("ctl ") && task != "MI FIFO" {
+            // These answer our own questions.
             count.others += total;
         }
     }

@@ -1,5 +1,5 @@
-//! cimf beside what Kamailio has for the same task, on one machine in one go: Kamailio's module imc, and a loop over
-//! tm in the script. `benches/peers.sh` builds and runs it; `benches/peers.sh --help` says what it can do.
+//! cimf beside what the proxy has for the same task, on one machine in one go: Kamailio's module imc, and a loop over
+//! tm in its script; or OpenSIPS's module imc. `benches/peers.sh` builds and runs it; `benches/peers.sh --help` says what it can do.
 
 // A bench that cannot be set up ends by panicking, and its result is what it prints.
 #![allow(
@@ -17,6 +17,7 @@ mod memory;
 mod options;
 mod proxy;
 mod receiver;
+mod script;
 mod sender;
 #[path = "../../tests/support/mod.rs"]
 mod support;
@@ -24,9 +25,9 @@ mod table;
 mod turn;
 
 use clap::Parser;
-use options::{Options, Part};
-use std::process::Command;
-use support::proxy::proxy;
+use options::{Name, Options, Part};
+use std::path::Path;
+use support::proxy::{first_line, proxy};
 use turn::Load;
 
 fn main() {
@@ -55,23 +56,15 @@ fn main() {
 
 /// What the figures depend on.
 fn describe(options: &Options, load: &Load) {
-    let first_line = |program: &mut Command| {
-        let output = program.output().expect("a program that runs");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.lines().next().unwrap_or_default().to_owned()
-    };
     let cores = std::thread::available_parallelism().expect("the number of cores");
     let busy = std::fs::read_to_string("/proc/loadavg").expect("/proc/loadavg");
     println!("# cimf and its peers\n");
     println!(
         "- machine: {cores} cores, {}",
-        first_line(Command::new("uname").arg("-srm"))
+        first_line(Path::new("uname"), "-srm")
     );
     println!("- load before: {}", busy.trim());
-    println!(
-        "- proxy: {}",
-        first_line(Command::new(proxy().program()).arg("-v"))
-    );
+    println!("- proxy: {}", proxy().version());
     println!(
         "- for everybody: {} UDP workers, -m {}, fr_timer {} ms, wt_timer {} ms, T1 {} ms, UDP on loopback, one next \
          hop that answers 200 at once (receive buffer {} KiB), groups {}, {} rounds",
@@ -89,12 +82,15 @@ fn describe(options: &Options, load: &Load) {
         list(&options.cimf_parameter)
     );
     println!(
-        "- imc: Kamailio's module, called as its documentation shows: sends, then answers 200 statelessly"
+        "- imc: {}'s module, called as its documentation shows: sends, then answers 200 statelessly",
+        proxy().name()
     );
-    println!(
-        "- loop: t_newtran(), t_reply(202), then the script's `while` over uac_req_send() of module uac, which is one \
-         t_request() each without a callback; it looks no group up"
-    );
+    if options.contenders.contains(&Name::Loop) {
+        println!(
+            "- loop: t_newtran(), t_reply(202), then the script's `while` over uac_req_send() of module uac, which is \
+             one t_request() each without a callback; it looks no group up"
+        );
+    }
     if let Some(library) = &options.baseline {
         println!(
             "- baseline: {} in the place of cimf, no parameters",
@@ -102,8 +98,13 @@ fn describe(options: &Options, load: &Load) {
         );
     }
     println!(
-        "- CPU: user and system time of all Kamailio's processes, from the first message until tm has forgotten the \
+        "- CPU: user and system time of all the proxy's processes, from the first message until tm has forgotten the \
          last transaction, over the recipients reached"
+    );
+    println!(
+        "- allocators: `default` is {}'s own choice, other names are given to its option {}",
+        proxy().name(),
+        proxy().memory_manager()
     );
 }
 

@@ -17,7 +17,7 @@ const HALVINGS: usize = 6;
 /// The same in a quick run.
 const FEW_HALVINGS: usize = 1;
 
-/// A contender with its running Kamailio.
+/// A contender with its running proxy.
 struct Running<'a> {
     contender: &'a Contender,
     proxy: Proxy,

@@ -1,9 +1,10 @@
 //! What the command line of `benches/peers.sh` may say.
 
+use crate::support::proxy::proxy;
 use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 
-/// Runs cimf beside what Kamailio has for the same task: same Kamailio, same receiver, same sender, in turns.
+/// Runs cimf beside what the proxy has for the same task: same proxy, same receiver, same sender, in turns.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "benches/peers.sh", max_term_width = 110)]
 pub struct Options {
@@ -15,6 +16,10 @@ pub struct Options {
     #[arg(long)]
     pub instructions: bool,
 
+    /// The proxy; all there are if nothing is said. OpenSIPS is there if the variable CIMF_OPENSIPS names its binary.
+    #[arg(long, value_name = "NAME")]
+    pub proxy: Option<ProxyName>,
+
     /// What to measure.
     #[arg(
         long,
@@ -24,7 +29,7 @@ pub struct Options {
     )]
     pub parts: Vec<Part>,
 
-    /// Who takes part.
+    /// Who takes part. OpenSIPS has no loop.
     #[arg(
         long,
         value_name = "NAME,...",
@@ -46,13 +51,9 @@ pub struct Options {
     )]
     pub sizes: Vec<usize>,
 
-    /// Kamailio's shared-memory managers: `default` is no `-x` at all.
-    #[arg(
-        long,
-        value_name = "NAME,...",
-        value_delimiter = ',',
-        default_value = "default,tlsf"
-    )]
+    /// The proxy's memory managers: `default` is its own choice [default: default, and tlsf with Kamailio or
+    /// HP_MALLOC with OpenSIPS]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub allocators: Vec<String>,
 
     /// How often each contender has its turn; the figures are medians.
@@ -75,19 +76,20 @@ pub struct Options {
     #[arg(long, value_name = "NUMBER", default_value_t = 8)]
     pub groups: usize,
 
-    /// Kamailio's workers for UDP.
+    /// The proxy's workers for UDP.
     #[arg(long, value_name = "NUMBER", default_value_t = 4)]
     pub children: u32,
 
-    /// Kamailio's shared memory in megabytes.
+    /// The proxy's shared memory in megabytes.
     #[arg(long, value_name = "MEGABYTES", default_value_t = 1024)]
     pub shared_memory: u32,
 
-    /// tm's fr_timer in milliseconds.
+    /// tm's fr_timer in milliseconds; OpenSIPS takes whole seconds.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 30_000)]
     pub fr_timer: u32,
 
-    /// tm's wt_timer in milliseconds. At the usual 5000 a fast contender would fill the memory.
+    /// tm's wt_timer in milliseconds; OpenSIPS takes whole seconds, and no less than two. At the usual 5000 a fast
+    /// contender would fill the memory.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 1000)]
     pub wt_timer: u32,
 
@@ -98,6 +100,13 @@ pub struct Options {
     /// Where --instructions leaves valgrind's files, for callgrind_annotate.
     #[arg(long, value_name = "FOLDER")]
     pub keep: Option<PathBuf>,
+}
+
+/// One of the proxies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProxyName {
+    Kamailio,
+    Opensips,
 }
 
 /// One of the measurements.
@@ -116,7 +125,7 @@ pub enum Part {
 pub enum Name {
     /// This build of cimf.
     Cimf,
-    /// Kamailio's module imc.
+    /// The proxy's module imc.
     Imc,
     /// A while loop of the script over `uac_req_send()`, which is tm's t_request.
     Loop,
@@ -125,6 +134,16 @@ pub enum Name {
 impl Options {
     /// The options as they count, those of a quick run included.
     pub fn effective(mut self) -> Self {
+        // benches/peers.sh starts this program for one proxy, which the variable CIMF_OPENSIPS says.
+        let is_opensips = proxy().name() == "OpenSIPS";
+        if let Some(name) = self.proxy {
+            let is_there = (name == ProxyName::Opensips) == is_opensips;
+            assert!(is_there, "--proxy opensips: CIMF_OPENSIPS names no binary");
+        }
+        if is_opensips {
+            self.contenders.retain(|name| *name != Name::Loop);
+        }
+        let fast = if is_opensips { "HP_MALLOC" } else { "tlsf" };
         if self.quick {
             self.rounds = 1;
             self.recipients = 1000;
@@ -132,7 +151,15 @@ impl Options {
             self.wt_timer = 200;
             self.groups = 2;
             self.sizes = vec![10, 1000];
-            self.allocators = vec!["tlsf".to_owned()];
+        }
+        if is_opensips {
+            // What it really counts with.
+            self.fr_timer = self.fr_timer.next_multiple_of(1000);
+            self.wt_timer = self.wt_timer.next_multiple_of(1000).max(2000);
+        }
+        if self.allocators.is_empty() {
+            let all = ["default", fast].map(str::to_owned);
+            self.allocators = all[usize::from(self.quick)..].to_vec();
         }
         self
     }

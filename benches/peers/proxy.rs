@@ -1,17 +1,20 @@
-//! One running Kamailio and what it uses.
+//! One running proxy and what it uses.
 
+use crate::support::proxy::proxy;
 use crate::support::rig::Rig;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// A running Kamailio with all groups in it.
+/// A running proxy with all groups in it.
 pub struct Proxy {
     rig: Rig,
+    /// Whether cimf is in it.
+    has_cimf: bool,
     /// All its processes with what they do.
     processes: Vec<(u32, String)>,
 }
 
-/// What a Kamailio has in memory.
+/// What a proxy has in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
     /// Shared memory used, with what the allocator needs for itself, in bytes.
@@ -25,9 +28,13 @@ pub struct Memory {
 }
 
 impl Proxy {
-    pub fn new(rig: Rig) -> Self {
+    pub fn new(rig: Rig, has_cimf: bool) -> Self {
         let processes = rig.processes();
-        Self { rig, processes }
+        Self {
+            rig,
+            has_cimf,
+            processes,
+        }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -44,7 +51,7 @@ impl Proxy {
         let nanoseconds = self.processes.iter().map(|(pid, _)| {
             let path = format!("/proc/{pid}/schedstat");
             let text = std::fs::read_to_string(&path)
-                .unwrap_or_else(|error| panic!("{path}: {error}; has Kamailio crashed?"));
+                .unwrap_or_else(|error| panic!("{path}: {error}; has it crashed?"));
             let first: Option<u64> = text.split(' ').next().and_then(|word| word.parse().ok());
             first.unwrap_or_else(|| panic!("{path} is {text:?}"))
         });
@@ -52,40 +59,32 @@ impl Proxy {
     }
 
     pub fn memory(&self) -> Memory {
-        let tm = self.rig.kamcmd(&["tm.stats"]);
-        let shared = self.rig.kamcmd(&["core.shmmem"]);
+        let folder = self.rig.folder();
         Memory {
-            shared: number(&shared, "real_used").expect("core.shmmem"),
-            transactions: number(&tm, "current").expect("tm.stats"),
-            waiting: number(&tm, "waiting").expect("tm.stats"),
+            shared: proxy().shared_memory_used(folder),
+            transactions: proxy().transactions(folder),
+            waiting: proxy().transactions_over(folder),
             own: self.own_memory(),
         }
     }
 
     /// What the module's own statistics say about memory used.
     fn own_memory(&self) -> Option<u64> {
-        let counters = self.rig.kamcmd(&["cnt.grps_list"]);
-        if !counters.lines().any(|line| line.trim() == "cimf") {
-            return None;
-        }
-        number(
-            &self.rig.kamcmd(&["cnt.grp_get_all", "cimf"]),
-            "memory_used",
-        )
+        let statistics = self.has_cimf.then(|| self.rig.statistics())?;
+        statistics.get("memory_used")?.parse().ok()
     }
 
     /// Waits until tm has forgotten all transactions; says whether it did.
     pub fn drain(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         loop {
-            let tm = self.rig.kamcmd(&["tm.stats"]);
-            if number(&tm, "current").expect("tm.stats") == 0 {
+            if proxy().transactions(self.rig.folder()) == 0 {
                 return true;
             }
             if Instant::now() > deadline {
                 return false;
             }
-            // Each look costs Kamailio some processor time.
+            // Each look costs the proxy some processor time.
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -93,12 +92,4 @@ impl Proxy {
     pub fn stop(mut self) {
         self.rig.stop();
     }
-}
-
-/// The value of `name: value` in what kamcmd prints.
-fn number(text: &str, name: &str) -> Option<u64> {
-    text.lines().find_map(|line| {
-        let (key, value) = line.trim().split_once(':')?;
-        (key.trim() == name).then(|| value.trim().parse().ok())?
-    })
 }

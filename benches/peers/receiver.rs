@@ -158,7 +158,7 @@ fn serve(socket: &UdpSocket, shared: &Shared) {
             shared.repeated.fetch_add(1, Relaxed);
         }
         if !shared.silent.load(Relaxed) {
-            // A Kamailio that has gone meanwhile is noticed by who started it.
+            // A proxy that has gone meanwhile is noticed by who started it.
             let _ = socket.send_to(&answer, from);
         }
     }

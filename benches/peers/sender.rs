@@ -105,7 +105,7 @@ impl Sender {
                 answers.sent[number].store(answers.now(), Relaxed);
                 self.socket
                     .send_to(message.as_bytes(), to)
-                    .expect("a Kamailio to send to");
+                    .expect("a proxy to send to");
             }
             answers.wait(batch.messages, 0, batch, receiver);
             answers.stop.store(true, Relaxed);
@@ -131,7 +131,7 @@ impl Sender {
             let message = self.message(batch, number);
             self.socket
                 .send_to(message.as_bytes(), to)
-                .expect("a Kamailio to send to");
+                .expect("a proxy to send to");
         }
     }
 

@@ -28,7 +28,7 @@ pub struct Turn {
     pub repeated: u64,
     /// From the first message to the last fork.
     pub duration: Duration,
-    /// Of all processes of Kamailio, until tm has forgotten everything.
+    /// Of all processes of the proxy, until tm has forgotten everything.
     pub processor_time: Duration,
     pub p50: Duration,
     pub p99: Duration,

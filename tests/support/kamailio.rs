@@ -1,6 +1,6 @@
 //! Kamailio, asked by kamcmd.
 
-use super::proxy::{Figures, Proxy, Start, figures, filled_in, program};
+use super::proxy::{Figures, Proxy, Start, figures, filled_in, first_line, program};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,6 +32,16 @@ impl Kamailio {
     }
 }
 
+/// One of the numbers that a command tells.
+#[track_caller]
+fn value(folder: &Path, command: &str, name: &str) -> u64 {
+    let text = Kamailio::kamcmd(folder, &[command]);
+    let number = figures(&text)
+        .get(name)
+        .and_then(|value| value.parse().ok());
+    number.unwrap_or_else(|| panic!("{command} has no number {name}:\n{text}"))
+}
+
 fn socket(folder: &Path) -> String {
     format!("unix:{}", folder.join("ctl").display())
 }
@@ -43,6 +53,10 @@ impl Proxy for Kamailio {
 
     fn program(&self) -> PathBuf {
         program("CIMF_KAMAILIO", "kamailio")
+    }
+
+    fn version(&self) -> String {
+        first_line(&self.program(), "-v")
     }
 
     fn samples(&self) -> &'static str {
@@ -57,6 +71,10 @@ impl Proxy for Kamailio {
         ["-x", "tlsf", "-m", &mebibytes.to_string()]
             .map(str::to_owned)
             .to_vec()
+    }
+
+    fn memory_manager(&self) -> &'static str {
+        "-x"
     }
 
     fn arguments(&self, start: Start<'_>) -> Vec<OsString> {
@@ -118,11 +136,15 @@ impl Proxy for Kamailio {
     }
 
     fn transactions(&self, folder: &Path) -> u64 {
-        let text = Kamailio::kamcmd(folder, &["tm.stats"]);
-        let mut lines = text.lines();
-        let current = lines.find_map(|line| line.trim().strip_prefix("current:"));
-        let current = current.and_then(|value| value.trim().parse().ok());
-        current.unwrap_or_else(|| panic!("tm.stats says only\n{text}"))
+        value(folder, "tm.stats", "current")
+    }
+
+    fn transactions_over(&self, folder: &Path) -> u64 {
+        value(folder, "tm.stats", "waiting")
+    }
+
+    fn shared_memory_used(&self, folder: &Path) -> u64 {
+        value(folder, "core.shmmem", "real_used")
     }
 
     fn processes(&self, folder: &Path) -> Option<Vec<(u32, String)>> {

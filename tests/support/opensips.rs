@@ -2,7 +2,7 @@
 
 use super::fifo;
 use super::opensips_settings::{Settings, written};
-use super::proxy::{Figures, Proxy, Start, filled_in};
+use super::proxy::{Figures, Proxy, Start, filled_in, first_line};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -47,11 +47,13 @@ impl OpenSips {
     /// A statistic of a module. Asked for alone it would be found under any module that has one of its name.
     #[track_caller]
     fn statistic(&self, folder: &Path, module: &str, name: &str) -> u64 {
-        let group = json!([[format!("{module}:")]]);
-        let values = self.ask_well(folder, "get_statistics", group);
-        values[format!("{module}:{name}")]
-            .as_u64()
-            .unwrap_or_else(|| panic!("statistic {module}:{name}: {values}"))
+        number(&self.statistics_of(folder, module), module, name)
+    }
+
+    /// All statistics of a module, `module:name` each.
+    #[track_caller]
+    fn statistics_of(&self, folder: &Path, module: &str) -> Value {
+        self.ask_well(folder, "get_statistics", json!([[format!("{module}:")]]))
     }
 
     /// The lines that a version needs and another does not know.
@@ -98,6 +100,12 @@ fn version_of(binary: &Path) -> (u32, u32) {
         .unwrap_or_else(|| panic!("{} -V says only\n{text}", binary.display()))
 }
 
+#[track_caller]
+fn number(values: &Value, module: &str, name: &str) -> u64 {
+    let value = values[format!("{module}:{name}")].as_u64();
+    value.unwrap_or_else(|| panic!("statistic {module}:{name}: {values}"))
+}
+
 fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -121,6 +129,10 @@ impl Proxy for OpenSips {
         self.binary.clone()
     }
 
+    fn version(&self) -> String {
+        first_line(&self.binary, "-V")
+    }
+
     fn samples(&self) -> &'static str {
         concat!(env!("CARGO_MANIFEST_DIR"), "/opensips-config")
     }
@@ -131,6 +143,10 @@ impl Proxy for OpenSips {
 
     fn memory(&self, mebibytes: u32) -> Vec<String> {
         vec!["-m".to_owned(), mebibytes.to_string()]
+    }
+
+    fn memory_manager(&self) -> &'static str {
+        "-a"
     }
 
     fn arguments(&self, start: Start<'_>) -> Vec<OsString> {
@@ -156,7 +172,7 @@ impl Proxy for OpenSips {
     }
 
     fn statistics(&self, folder: &Path) -> Figures {
-        let values = self.ask_well(folder, "get_statistics", json!([["cimf:"]]));
+        let values = self.statistics_of(folder, "cimf");
         let fields = values.as_object().expect("an object of statistics");
         let own = figures_of(fields).into_iter();
         own.filter_map(|(name, value)| Some((name.strip_prefix("cimf:")?.to_owned(), value)))
@@ -192,6 +208,20 @@ impl Proxy for OpenSips {
 
     fn transactions(&self, folder: &Path) -> u64 {
         self.statistic(folder, "tm", "inuse_transactions")
+    }
+
+    fn transactions_over(&self, folder: &Path) -> u64 {
+        // tm counts by their final responses those that have ended, and not those that it has forgotten.
+        let values = self.statistics_of(folder, "tm");
+        let of = |name: &str| number(&values, "tm", name);
+        let ended = (2..7).map(|class| of(&format!("{class}xx_transactions")));
+        let begun = of("UAS_transactions") + of("UAC_transactions");
+        let forgotten = begun - of("inuse_transactions");
+        ended.sum::<u64>().saturating_sub(forgotten)
+    }
+
+    fn shared_memory_used(&self, folder: &Path) -> u64 {
+        self.statistic(folder, "shmem", "real_used_size")
     }
 
     fn processes(&self, folder: &Path) -> Option<Vec<(u32, String)>> {

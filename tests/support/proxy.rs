@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
 /// Names and values as a proxy lists them.
@@ -29,12 +30,16 @@ pub struct Start<'a> {
 pub trait Proxy: Sync {
     fn name(&self) -> &'static str;
     fn program(&self) -> PathBuf;
+    /// What it says of its own version, in one line.
+    fn version(&self) -> String;
     /// Its folder of sample configurations in the project.
     fn samples(&self) -> &'static str;
     /// The small one among them.
     fn small_sample(&self) -> &'static str;
     /// The arguments for this many mebibytes of shared memory.
     fn memory(&self, mebibytes: u32) -> Vec<String>;
+    /// The option for another memory manager than the usual one.
+    fn memory_manager(&self) -> &'static str;
     /// Writes the configuration into the folder; gives the arguments, but for those about memory.
     fn arguments(&self, start: Start<'_>) -> Vec<OsString>;
 
@@ -50,6 +55,10 @@ pub trait Proxy: Sync {
     fn cancel(&self, folder: &Path, id: Option<&str>) -> Result<(), String>;
     /// How many transactions tm holds.
     fn transactions(&self, folder: &Path) -> u64;
+    /// How many of them are over and wait until tm forgets them.
+    fn transactions_over(&self, folder: &Path) -> u64;
+    /// The shared memory in use, with what its manager needs for itself, in bytes.
+    fn shared_memory_used(&self, folder: &Path) -> u64;
     /// Every process with what it does; none as long as some are still to be made.
     fn processes(&self, folder: &Path) -> Option<Vec<(u32, String)>>;
     /// Whether a process that does this reads from a UDP socket.
@@ -95,6 +104,14 @@ pub fn is_left_out_with_opensips(reason: &str) -> bool {
         );
     }
     is_left_out
+}
+
+/// The first line that a program prints with an argument.
+pub fn first_line(program: &Path, argument: &str) -> String {
+    let output = Command::new(program).arg(argument).output();
+    let output = output.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 /// The lines of `name: value` in a text.

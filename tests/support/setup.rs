@@ -108,7 +108,7 @@ impl Setup {
         self
     }
 
-    /// All arguments about memory, as Kamailio takes them.
+    /// All arguments about memory, as the proxy takes them.
     pub fn memory(mut self, arguments: &[&str]) -> Setup {
         self.memory = words(arguments);
         self
