@@ -13,8 +13,8 @@
 # --baseline FILE another libcimf.so too, such as the one before a change. All have the same proxy with the same
 # configuration (benches/peers/kamailio.cfg, benches/peers/opensips.cfg), the same sender and the same receiver, and
 # take turns: A B C A B C. Measured are recipients a second, processor time for each recipient, retransmissions, the
-# time until the sender's answer, and memory for each live fork; with the proxy's default memory manager and with a
-# faster one. Prints Markdown.
+# time until the sender's answer, and memory for each live fork; with the proxy's default memory manager, and with
+# Kamailio's `-x tlsf` too. Prints Markdown.
 #
 # CIMF_OPENSIPS names a binary of OpenSIPS 3.2 to 4.0 with its modules tm, sl, signaling, sipmsgops, mi_fifo, db_text
 # and imc; CIMF_OPENSIPS_MODULES their folder, if they are not where OpenSIPS's `make install` puts them.

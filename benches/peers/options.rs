@@ -51,8 +51,8 @@ pub struct Options {
     )]
     pub sizes: Vec<usize>,
 
-    /// The proxy's memory managers: `default` is its own choice [default: default, and tlsf with Kamailio or
-    /// HP_MALLOC with OpenSIPS]
+    /// The proxy's memory managers: `default` is its own choice [default: default, and tlsf with Kamailio; of
+    /// OpenSIPS's the default is the fastest that everybody has]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub allocators: Vec<String>,
 
@@ -143,7 +143,6 @@ impl Options {
         if is_opensips {
             self.contenders.retain(|name| *name != Name::Loop);
         }
-        let fast = if is_opensips { "HP_MALLOC" } else { "tlsf" };
         if self.quick {
             self.rounds = 1;
             self.recipients = 1000;
@@ -158,8 +157,12 @@ impl Options {
             self.wt_timer = self.wt_timer.next_multiple_of(1000).max(2000);
         }
         if self.allocators.is_empty() {
-            let all = ["default", fast].map(str::to_owned);
-            self.allocators = all[usize::from(self.quick)..].to_vec();
+            let all: &[&str] = match (is_opensips, self.quick) {
+                (true, _) => &["default"],
+                (false, true) => &["tlsf"],
+                (false, false) => &["default", "tlsf"],
+            };
+            self.allocators = all.iter().map(ToString::to_string).collect();
         }
         self
     }
