@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 /// How often the lock is looked at before the kernel is asked to wait: for about as long as a holder
 /// needs, a microsecond.
 const SPINS: u32 = 100;
+/// How often the processor is given away before that: to be woken costs the holder more than a look.
+const YIELDS: u32 = 30;
 /// How long to wait before it is asked whether the holder still exists.
 const PATIENCE: Timespec = Timespec {
     tv_sec: 0,
@@ -140,6 +142,12 @@ fn wait(word: &AtomicU32, own: u32) -> bool {
             return false;
         }
         std::hint::spin_loop();
+    }
+    for _ in 0..YIELDS {
+        std::thread::yield_now();
+        if word.load(Relaxed) == 0 && word.compare_exchange(0, own, Acquire, Relaxed).is_ok() {
+            return false;
+        }
     }
     loop {
         let holder = word.load(Relaxed);
