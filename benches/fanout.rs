@@ -1,5 +1,6 @@
-//! What the engine costs beside the proxy's own work: room for a message of 1,000 recipients, and for
-//! each of its forks the turn, the final response and the release. `cargo bench --bench fanout`.
+//! What the engine costs beside the proxy's own work, by the size of the message: room for it, the time from
+//! its start to its first fork, and for each of its forks the turn, the final response and the release.
+//! `cargo bench --bench fanout`.
 
 // A bench that cannot be set up ends by panicking.
 #![allow(missing_docs, clippy::unwrap_used)]
@@ -8,9 +9,10 @@ use cimf::fanout::{Counters, Engine, Event, Limits, Own, Submission};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const NOW: u64 = 1_800_000_000_000;
-const RECIPIENTS: usize = 1_000;
+const SIZES: [usize; 3] = [10, 1_000, 20_000];
 
 fn engine() -> Engine {
     let limits = Limits {
@@ -72,25 +74,46 @@ fn drain(engine: &Engine) -> usize {
 }
 
 fn fanout(criterion: &mut Criterion) {
-    let names: Vec<String> = (0..RECIPIENTS)
-        .map(|number| format!("sip:member-{number}@home1.net"))
-        .collect();
-    let own = || names.iter().map(|name| Own::plain(name.as_bytes()));
-    let engine = engine();
-    let mut group = criterion.benchmark_group("fanout");
-    group.throughput(Throughput::Elements(RECIPIENTS as u64));
-    group.bench_function("room for a message of 1000", |bencher| {
-        bencher.iter(|| drop(engine.reserve(&submission(), own, NOW).unwrap()));
-    });
-    group.bench_function("its forks", |bencher| {
-        let start = || engine.start(engine.reserve(&submission(), own, NOW).unwrap());
-        bencher.iter_batched(
-            start,
-            |_| assert_eq!(drain(&engine), RECIPIENTS),
-            BatchSize::PerIteration,
-        );
-    });
-    group.finish();
+    for size in SIZES {
+        let names: Vec<String> = (0..size)
+            .map(|number| format!("sip:member-{number}@home1.net"))
+            .collect();
+        let own = || names.iter().map(|name| Own::plain(name.as_bytes()));
+        let engine = engine();
+        let reserve = || engine.reserve(&submission(), own, NOW).unwrap();
+        let mut group = criterion.benchmark_group(format!("fanout of {size}"));
+        group.throughput(Throughput::Elements(size as u64));
+        group.sample_size(if size > 10_000 { 20 } else { 100 });
+        group.bench_function("room", |bencher| {
+            bencher.iter(|| drop(reserve()));
+        });
+        group.bench_function("from the start to the first fork", |bencher| {
+            bencher.iter_custom(|times| {
+                let mut passed = Duration::ZERO;
+                for _ in 0..times {
+                    let ticket = reserve();
+                    let begin = Instant::now();
+                    engine.start(ticket);
+                    let attempt = engine.next(|| NOW).unwrap();
+                    passed += begin.elapsed();
+                    let cookie = attempt.cookie();
+                    drop(attempt);
+                    engine.completed(cookie, 200);
+                    engine.released(cookie);
+                    assert_eq!(drain(&engine), size - 1);
+                }
+                passed
+            });
+        });
+        group.bench_function("its forks", |bencher| {
+            bencher.iter_batched(
+                || engine.start(reserve()),
+                |_| assert_eq!(drain(&engine), size),
+                BatchSize::PerIteration,
+            );
+        });
+        group.finish();
+    }
 }
 
 criterion_group!(benches, fanout);
