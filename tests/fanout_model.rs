@@ -366,16 +366,23 @@ impl<'e> Model<'e> {
                 self.expect_nobody_left();
             }
             None => {
-                let attempt = self.claim();
-                self.processes[index].is_pumping = attempt.is_some();
-                self.processes[index].attempt = attempt;
+                let attempt = self.engine.next(|| self.now);
+                self.go_on(index, attempt);
             }
             Some(attempt) => self.conclude(attempt),
         }
     }
 
-    fn claim(&mut self) -> Option<Attempt<'e>> {
-        let attempt = self.engine.next(|| self.now)?;
+    /// A process has asked for a fork to send.
+    fn go_on(&mut self, index: usize, attempt: Option<Attempt<'e>>) {
+        if let Some(attempt) = &attempt {
+            self.expect_allowed(attempt);
+        }
+        self.processes[index].is_pumping = attempt.is_some();
+        self.processes[index].attempt = attempt;
+    }
+
+    fn expect_allowed(&mut self, attempt: &Attempt<'e>) {
         self.attempts += 1;
         let (number, recipient) = (attempt.message(), attempt.recipient() as usize);
         let message = self
@@ -441,7 +448,6 @@ impl<'e> Model<'e> {
         );
         let held = self.cells.values().filter(|cell| cell.held).count();
         assert!(held <= self.cell_limit, "the cap of transactions");
-        Some(attempt)
     }
 
     fn conclude(&mut self, attempt: Attempt<'e>) {
@@ -535,8 +541,6 @@ impl<'e> Model<'e> {
         let code = self
             .random
             .one_of(&[200, 200, 202, 404, 408, 482, 486, 503, 603]);
-        self.engine.completed(cookie, code);
-        self.somebody_pumps();
         let ending = match code {
             200..300 => Ending::Delivered(code),
             408 => Ending::Unreachable(code),
@@ -545,6 +549,16 @@ impl<'e> Model<'e> {
         let cell = self.cells[&cookie];
         message_of(&mut self.messages, cell).short_since = 0;
         self.land(cookie, ending);
+        // The process that gets the response goes on itself, unless it is sending.
+        let index = self.random.below(self.processes.len());
+        let process = &self.processes[index];
+        if process.is_pumping || process.attempt.is_some() {
+            self.engine.completed(cookie, code);
+            self.somebody_pumps();
+        } else {
+            let attempt = self.engine.completed_then_next(cookie, code, || self.now);
+            self.go_on(index, attempt);
+        }
     }
 
     fn release(&mut self) {

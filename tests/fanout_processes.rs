@@ -109,8 +109,13 @@ fn worker(engine: &Engine, seen: &SharedMemory, own: u64) {
         }
         if !pending.is_empty() && random >> 62 & 1 == 0 {
             let cookie = pending.swap_remove((random >> 33) as usize % pending.len());
-            engine.completed(cookie, 200);
+            let next = engine.completed_then_next(cookie, 200, || NOW);
             engine.released(cookie);
+            if let Some(attempt) = next {
+                let index = (attempt.message() as usize - 1) * RECIPIENTS;
+                words[1 + index + attempt.recipient() as usize].fetch_add(1, SeqCst);
+                pending.push(attempt.cookie());
+            }
         }
     }
     assert!(pending.is_empty());

@@ -4,10 +4,10 @@
 #![forbid(unsafe_code)]
 
 use super::block::{Block, block_of, number_of};
-use super::cells::{HELD, IN_FLIGHT, SENDING};
+use super::cells::{Cell, HELD, IN_FLIGHT, SENDING};
 use super::engine::Engine;
 use super::identifiers::identifiers;
-use super::layout::{MESSAGES, MESSAGES_LENGTH, PAUSED_UNTIL, TURNS_LENGTH, block};
+use super::layout::{MESSAGES, MESSAGES_LENGTH, PAUSED_UNTIL, TURNS, block};
 use super::lists::Queue;
 use super::lock::Held;
 use super::recipient::{self, Ending, Place};
@@ -161,7 +161,7 @@ impl<'e> Attempt<'e> {
                 return;
             };
             if held.get(cell.word()) & IN_FLIGHT != 0 {
-                engine.take_back(held, self.entry, why, now);
+                engine.take_back(held, cell, why, now);
             }
             cell.take(held, IN_FLIGHT | HELD | SENDING);
             engine.cells.free(held, cell);
@@ -229,22 +229,36 @@ impl Engine {
 
     /// A fork has its final response, or none in time (408). What is stale or repeated is ignored.
     pub fn completed(&self, cookie: u64, code: u16) {
-        self.with(|held| {
-            let Some(cell) = self.cells.find(held, cookie) else {
-                return;
-            };
-            if held.get(cell.word()) & IN_FLIGHT == 0 {
-                return;
-            }
-            let entry = cell.entry(held);
-            let ending = Ending::of(code, recipient::is_repeated(held, entry));
-            let at = block_of(&self.memory, entry);
+        self.with(|held| self.complete(held, cookie, code));
+    }
+
+    /// The same, and gives the next fork to send as [`Engine::next`] does.
+    pub fn completed_then_next(
+        &self,
+        cookie: u64,
+        code: u16,
+        now: impl Fn() -> u64,
+    ) -> Option<Attempt<'_>> {
+        self.claim_after(|held| self.complete(held, cookie, code), now)
+    }
+
+    fn complete(&self, held: &Held<'_>, cookie: u64, code: u16) {
+        let Some(cell) = self.cells.find(held, cookie) else {
+            return;
+        };
+        if held.get(cell.word()) & IN_FLIGHT == 0 {
+            return;
+        }
+        let entry = cell.entry(held);
+        let ending = Ending::of(code, recipient::is_repeated(held, entry));
+        let at = block_of(&self.memory, entry);
+        if held.get(at + block::SHORT_SINCE) != 0 {
             held.set(at + block::SHORT_SINCE, 0);
-            self.land(held, entry, ending, true);
-            if cell.take(held, IN_FLIGHT) == IN_FLIGHT {
-                self.cells.free(held, cell);
-            }
-        });
+        }
+        self.land(held, cell, ending, true);
+        if cell.take(held, IN_FLIGHT) == IN_FLIGHT {
+            self.cells.free(held, cell);
+        }
     }
 
     /// The proxy has given back the memory of a fork's transaction. What is stale or repeated is
@@ -254,9 +268,11 @@ impl Engine {
             let Some(cell) = self.cells.find(held, cookie) else {
                 return;
             };
-            held.set(PAUSED_UNTIL, 0);
+            if held.get(PAUSED_UNTIL) != 0 {
+                held.set(PAUSED_UNTIL, 0);
+            }
             // Nobody else goes on if all that was in flight has landed meanwhile.
-            if !self.cells.has_room(held) && held.get(TURNS_LENGTH) > 0 {
+            if !self.cells.has_room(held) && TURNS.head(held).is_some() {
                 held.news.set(true);
             }
             match cell.take(held, HELD) {
@@ -273,7 +289,7 @@ impl Engine {
             return;
         };
         if held.get(cell.word()) & (HELD | IN_FLIGHT) == IN_FLIGHT {
-            self.land(held, cell.entry(held), Ending::Unreachable(408), true);
+            self.land(held, cell, Ending::Unreachable(408), true);
             if cell.take(held, IN_FLIGHT) == IN_FLIGHT {
                 self.cells.free(held, cell);
             }
@@ -281,11 +297,12 @@ impl Engine {
     }
 
     /// A fork was not sent: it is tried again, or its recipient ends.
-    fn take_back(&self, held: &Held<'_>, entry: usize, why: NotSent, now: u64) {
+    fn take_back(&self, held: &Held<'_>, cell: Cell, why: NotSent, now: u64) {
         if why == NotSent::Failed {
-            return self.land(held, entry, Ending::Unreachable(503), false);
+            return self.land(held, cell, Ending::Unreachable(503), false);
         }
         held.set(PAUSED_UNTIL, now + PAUSE);
+        let entry = cell.entry(held);
         let at = block_of(&self.memory, entry);
         let since = match held.get(at + block::SHORT_SINCE) {
             0 => now,
@@ -295,7 +312,7 @@ impl Engine {
         let lifetime = u64::from(self.limits.queue_lifetime) * 1000;
         let is_too_long = (now.saturating_sub(since) >= lifetime).then_some(Ending::Expired);
         if let Some(ending) = self.closing(held, at).or(is_too_long) {
-            return self.land(held, entry, ending, false);
+            return self.land(held, cell, ending, false);
         }
         self.lower(held, at);
         recipient::set_place(held, entry, Place::Ready);

@@ -13,8 +13,11 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
 /// The most transactions that can be counted: tm takes 2.4 GB for as many.
 pub const MOST: usize = 1 << 18;
-/// Words of an entry: use and bits, then the recipient or the next free entry.
-pub(super) const WORDS: usize = 2;
+/// Words of an entry: use and bits; the recipient and the process that sends, or the next free entry;
+/// the hash of the target. The last is there so that no entry lies in two lines of the processor's cache.
+pub(super) const WORDS: usize = 4;
+const WHO: usize = 1;
+const TARGET: usize = 2;
 
 /// The fork has no final response.
 pub(super) const IN_FLIGHT: u64 = 1;
@@ -45,25 +48,26 @@ impl Cells {
         held.get(CELLS_USED) < held.get(CELL_LIMIT)
     }
 
-    /// An entry for a fork to this recipient, and its cookie.
+    /// An entry for a fork to this recipient, whose target has this hash; gives the cookie.
     #[inline]
-    pub(super) fn allocate(self, held: &Held<'_>, entry: usize) -> (Cell, u64) {
+    pub(super) fn allocate(self, held: &Held<'_>, entry: usize, hash: u64) -> u64 {
         let (free, ever) = held.pair(CELLS_FREE);
         let index = if free == 0 {
             held.set_pair(CELLS_FREE, 0, ever + 1);
             ever as usize
         } else {
             let index = free as usize - 1;
-            let next = held.get(self.0 + index * WORDS + 1) as u32;
+            let next = held.get(self.0 + index * WORDS + WHO) as u32;
             held.set_pair(CELLS_FREE, next, ever);
             index
         };
         let cell = Cell(self.0 + index * WORDS);
         let number = (((held.get(cell.0) >> BITS) + 1) & USE_MASK).max(1);
-        held.set_pair(cell.0 + 1, entry as u32, held.process as u32);
+        held.set_pair(cell.0 + WHO, entry as u32, held.process as u32);
+        held.set(cell.0 + TARGET, hash);
         held.set(cell.0, number << BITS | IN_FLIGHT | HELD | SENDING);
         held.add(CELLS_USED, 1);
-        (cell, number << INDEX | index as u64)
+        number << INDEX | index as u64
     }
 
     /// The entry that a cookie means, unless that use of it is over.
@@ -110,7 +114,7 @@ impl Cells {
     pub(super) fn free(self, held: &Held<'_>, cell: Cell) {
         let index = (cell.0 - self.0) / WORDS;
         let (free, ever) = held.pair(CELLS_FREE);
-        held.set(cell.0 + 1, u64::from(free));
+        held.set(cell.0 + WHO, u64::from(free));
         held.set_pair(CELLS_FREE, index as u32 + 1, ever);
         held.subtract(CELLS_USED, 1);
     }
@@ -120,12 +124,18 @@ impl Cell {
     /// The recipient.
     #[inline]
     pub(super) fn entry(self, held: &Held<'_>) -> usize {
-        held.pair(self.0 + 1).0 as usize
+        held.pair(self.0 + WHO).0 as usize
+    }
+
+    /// The hash of the target.
+    #[inline]
+    pub(super) fn target(self, held: &Held<'_>) -> u64 {
+        held.get(self.0 + TARGET)
     }
 
     /// The process that has sent or is sending.
     pub(super) fn process(self, held: &Held<'_>) -> u64 {
-        u64::from(held.pair(self.0 + 1).1)
+        u64::from(held.pair(self.0 + WHO).1)
     }
 
     /// Takes bits away; gives the bits before.

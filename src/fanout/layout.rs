@@ -4,75 +4,72 @@
 
 use super::lists::{BlockList, Queue};
 
+// What changes with each fork stands beside the lock, in one line of the processor's cache: it comes
+// with the lock from the process that had it before.
+
 /// Messages that may send, in the order of their turns.
-pub(super) const TURNS: BlockList = BlockList { anchor: 8, link: 0 };
-/// How many messages may send.
-pub(super) const TURNS_LENGTH: usize = 9;
+pub(super) const TURNS: BlockList = BlockList { anchor: 1, link: 0 };
+/// Forks without a final response.
+pub(super) const IN_FLIGHT: usize = 2;
+/// Transactions of the proxy in use.
+pub(super) const CELLS_USED: usize = 3;
+/// The first free entry of the table of transactions, and how many have ever been used.
+pub(super) const CELLS_FREE: usize = 4;
+/// The first free entry of the table of targets, and how many have ever been used.
+pub(super) const TARGETS_FREE: usize = 5;
+/// Recipients that have not ended.
+pub(super) const WAITING: usize = 6;
+
+// What is looked at for each fork, and changes rarely.
+
 /// Messages that send nothing more: what is left of them is being ended. No message is in both lists.
-pub(super) const CLOSING: BlockList = BlockList {
+pub(super) const CLOSING: BlockList = BlockList { anchor: 8, link: 0 };
+/// Messages that may send, but wait for room in the table of targets. No message is in the turns, too.
+pub(super) const STUCK: BlockList = BlockList { anchor: 9, link: 0 };
+/// Messages whose recipients are to be put in line before they take turns. They are in no other of these.
+pub(super) const LINING: BlockList = BlockList {
     anchor: 10,
     link: 0,
 };
+/// The most transactions of the proxy that may be in use.
+pub(super) const CELL_LIMIT: usize = 11;
+/// The millisecond until which nothing is sent, for lack of the proxy's memory.
+pub(super) const PAUSED_UNTIL: usize = 12;
+/// How many targets are known to be silent.
+pub(super) const SILENT: usize = 13;
+/// Whether nobody wants to be told who has got a message.
+pub(super) const DELIVERED_UNTOLD: usize = 14;
+
+/// Whether the process that tells outcomes has been woken, and has not looked yet.
+pub(super) const AWAKE: usize = 16;
+/// Recipients whose outcomes wait to be told.
+pub(super) const OUTCOMES: Queue = Queue(17);
+/// The message whose last outcome has been told, but not that it is finished.
+pub(super) const FINISHED: usize = 18;
 /// All messages that were started.
 pub(super) const MESSAGES: BlockList = BlockList {
-    anchor: 11,
+    anchor: 19,
     link: 1,
 };
 /// How many messages there are, started or not.
-pub(super) const MESSAGES_LENGTH: usize = 12;
-/// Recipients whose outcomes wait to be told.
-pub(super) const OUTCOMES: Queue = Queue(13);
-/// The message whose last outcome has been told, but not that it is finished.
-pub(super) const FINISHED: usize = 14;
-/// Forks without a final response.
-pub(super) const IN_FLIGHT: usize = 15;
-/// The most transactions of the proxy that may be in use.
-pub(super) const CELL_LIMIT: usize = 16;
-/// Transactions of the proxy in use.
-pub(super) const CELLS_USED: usize = 17;
-/// The first free entry of the table of transactions, and how many have ever been used.
-pub(super) const CELLS_FREE: usize = 18;
-/// The millisecond until which nothing is sent, for lack of the proxy's memory.
-pub(super) const PAUSED_UNTIL: usize = 19;
+pub(super) const MESSAGES_LENGTH: usize = 20;
 /// The number of the last message.
-pub(super) const NUMBER: usize = 20;
+pub(super) const NUMBER: usize = 21;
 /// When the global rate is as if nothing had been accepted.
-pub(super) const RATE: usize = 21;
-/// Recipients that have not ended.
-pub(super) const WAITING: usize = 22;
-/// Recipients that have ended, ever.
-pub(super) const ENDED: usize = 23;
-/// `ENDED` at the last measurement, and the millisecond of it.
-pub(super) const MEASURED: usize = 24;
-pub(super) const MEASURED_AT: usize = 25;
-/// Recipients that ended in a second, as measured.
-pub(super) const SPEED: usize = 26;
-/// The first free entry of the table of targets, and how many have ever been used.
-pub(super) const TARGETS_FREE: usize = 27;
+pub(super) const RATE: usize = 22;
 /// Words of the arena that are free.
-pub(super) const ARENA_FREE: usize = 28;
+pub(super) const ARENA_FREE: usize = 23;
 /// Which lists of free pieces are not empty.
-pub(super) const ARENA_MAP: usize = 29;
-/// How many targets are known to be silent.
-pub(super) const SILENT: usize = 30;
-/// Whether the process that tells outcomes has been woken, and has not looked yet.
-pub(super) const AWAKE: usize = 31;
+pub(super) const ARENA_MAP: usize = 24;
+/// How many recipients had ended at the last measurement, and the millisecond of it.
+pub(super) const MEASURED: usize = 25;
+pub(super) const MEASURED_AT: usize = 26;
+/// Recipients that ended in a second, as measured.
+pub(super) const SPEED: usize = 27;
 /// The lists of free pieces.
 pub(super) const ARENA_BINS: usize = 32;
-/// Messages that may send, but wait for room in the table of targets. No message is in the turns, too.
-pub(super) const STUCK: BlockList = BlockList {
-    anchor: 64,
-    link: 0,
-};
-/// Messages whose recipients are to be put in line before they take turns. They are in no other of these.
-pub(super) const LINING: BlockList = BlockList {
-    anchor: 65,
-    link: 0,
-};
-/// Whether nobody wants to be told who has got a message.
-pub(super) const DELIVERED_UNTOLD: usize = 66;
 /// Words before the tables.
-pub(super) const HEAD: usize = 72;
+pub(super) const HEAD: usize = 64;
 
 /// Words of a block that change, then words that stay as they were written. Links of lists are words
 /// 0 and 1.

@@ -114,8 +114,8 @@ impl Drop for Held<'_> {
     }
 }
 
-/// This process.
-fn process() -> u64 {
+/// The id of this process.
+pub(super) fn process() -> u64 {
     #[cfg(test)]
     if let Some(process) = death::process() {
         return process;

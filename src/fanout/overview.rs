@@ -3,16 +3,24 @@
 #![forbid(unsafe_code)]
 
 use super::attempt::Pinned;
+use super::counters::Counter;
 use super::engine::{Engine, flag};
 use super::layout::{
-    ARENA_FREE, CELLS_USED, ENDED, IN_FLIGHT, MEASURED, MEASURED_AT, MESSAGES, MESSAGES_LENGTH,
-    SPEED, WAITING, block,
+    ARENA_FREE, CELLS_USED, IN_FLIGHT, MEASURED, MEASURED_AT, MESSAGES, MESSAGES_LENGTH, SPEED,
+    WAITING, block,
 };
 use super::lock::Held;
 use super::outcomes::Tally;
 
 /// Messages that are looked at before others get the lock.
 const STEPS: usize = 32;
+/// What counts recipients that have ended.
+const ENDED: [Counter; 4] = [
+    Counter::ForksDelivered,
+    Counter::ForksFailed,
+    Counter::ForksExpired,
+    Counter::ForksSkipped,
+];
 /// Milliseconds between two measurements of the speed.
 const MEASURE: u64 = 1_000;
 
@@ -112,15 +120,28 @@ impl Engine {
     /// outcomes, and when it is woken: ends what has expired or was cancelled, and takes back what
     /// a process that died was about to send.
     pub fn tick(&self, now: u64) {
-        self.with(|held| measure(held, now));
+        self.with(|held| self.measure(held, now));
         self.each_message(|held, at| {
-            if self.has_expired(at, now) {
+            if self.has_expired(at, || now) {
                 self.close(held, at, 0);
             }
             true
         });
         self.take_back_from_the_dead();
         while self.with(|held| self.close_some(held)) {}
+    }
+
+    /// Measures how many recipients end in a second.
+    fn measure(&self, held: &Held<'_>, now: u64) {
+        let passed = now.saturating_sub(held.get(MEASURED_AT));
+        if passed < MEASURE {
+            return;
+        }
+        let ended = ENDED.map(|counter| self.counters.get(counter));
+        let ended: u64 = ended.iter().sum();
+        held.set(SPEED, (ended - held.get(MEASURED)) * 1000 / passed);
+        held.set(MEASURED, ended);
+        held.set(MEASURED_AT, now);
     }
 
     /// Looks at all messages until `work` says that it is enough. Others get the lock in between.
@@ -150,16 +171,5 @@ impl Engine {
                 reached => last = reached,
             }
         }
-    }
-}
-
-/// Measures how many recipients end in a second.
-fn measure(held: &Held<'_>, now: u64) {
-    let passed = now.saturating_sub(held.get(MEASURED_AT));
-    if passed >= MEASURE {
-        let ended = held.get(ENDED) - held.get(MEASURED);
-        held.set(SPEED, ended * 1000 / passed);
-        held.set(MEASURED, held.get(ENDED));
-        held.set(MEASURED_AT, now);
     }
 }

@@ -9,7 +9,7 @@ use super::cells::{HELD, IN_FLIGHT, SENDING};
 use super::engine::{Engine, flag};
 use super::layout::{
     CLOSING, FINISHED, IN_FLIGHT as ALL_IN_FLIGHT, LINING, MESSAGES, MESSAGES_LENGTH, OUTCOMES,
-    STUCK, TURNS, TURNS_LENGTH, WAITING, block,
+    STUCK, TURNS, WAITING, block,
 };
 use super::lists::Queue;
 use super::lock::{Held, is_gone};
@@ -29,7 +29,6 @@ impl Engine {
             held.set(list.anchor, 0);
         }
         for word in [
-            TURNS_LENGTH,
             MESSAGES_LENGTH,
             OUTCOMES.0,
             FINISHED,

@@ -5,11 +5,12 @@
 
 use super::attempt::Attempt;
 use super::block::{Block, block_of};
+use super::cells::Cell;
 use super::counters::Counter;
 use super::engine::{Engine, flag};
 use super::layout::{
-    CLOSING, DELIVERED_UNTOLD, ENDED, IN_FLIGHT, LINING, OUTCOMES, PAUSED_UNTIL, STUCK, TURNS,
-    TURNS_LENGTH, WAITING, block,
+    CLOSING, DELIVERED_UNTOLD, IN_FLIGHT, LINING, OUTCOMES, PAUSED_UNTIL, STUCK, TURNS, WAITING,
+    block,
 };
 use super::lists::{BlockList, Queue};
 use super::lock::Held;
@@ -31,18 +32,30 @@ enum Step {
 
 impl Engine {
     /// The next fork to send, if one may be sent now: of the message whose turn it is.
-    pub fn next(&self, now: impl FnOnce() -> u64) -> Option<Attempt<'_>> {
+    pub fn next(&self, now: impl Fn() -> u64) -> Option<Attempt<'_>> {
         // Who lets another message take its turns asks for the next fork himself, so that a look
         // without the lock is enough.
         let is_empty = |list: &BlockList| self.memory.get(list.anchor) == 0;
         if [LINING, TURNS, STUCK].iter().all(is_empty) {
             return None;
         }
-        let now = now();
+        self.claim_after(|_| (), now)
+    }
+
+    /// Does `work`, and takes what may be sent then, without others in between.
+    pub(super) fn claim_after(
+        &self,
+        work: impl FnOnce(&Held<'_>),
+        now: impl Fn() -> u64,
+    ) -> Option<Attempt<'_>> {
+        let mut work = Some(work);
         loop {
             let found = self.with(|held| {
+                if let Some(work) = work.take() {
+                    work(held);
+                }
                 for _ in 0..STEPS {
-                    match self.step(held, now) {
+                    match self.step(held, &now) {
                         Step::Claimed(entry, cookie) => return Some(Some((entry, cookie))),
                         Step::More => {}
                         Step::Idle => return Some(None),
@@ -56,7 +69,7 @@ impl Engine {
         }
     }
 
-    fn step(&self, held: &Held<'_>, now: u64) -> Step {
+    fn step(&self, held: &Held<'_>, now: &impl Fn() -> u64) -> Step {
         if let Some(at) = LINING.head(held) {
             self.line_up(held, at);
             return Step::More;
@@ -77,7 +90,7 @@ impl Engine {
         }
         if held.get(IN_FLIGHT) >= u64::from(self.limits.forks_in_flight)
             || !self.cells.has_room(held)
-            || now < held.get(PAUSED_UNTIL)
+            || is_paused(held, now)
         {
             return Step::Idle;
         }
@@ -87,7 +100,8 @@ impl Engine {
             return Step::More;
         }
         if let Some(entry) = Queue(at + block::READY).pop(held) {
-            return self.claim(held, at, entry);
+            let hash = self.hash(self.block(at).own(entry).address);
+            return self.claim(held, at, entry, hash);
         }
         let block = self.block(at);
         if cursor as usize == block.count() {
@@ -163,7 +177,7 @@ impl Engine {
             }
         }
         held.set_pair(at + block::CURSOR, cursor + 1, in_flight);
-        self.claim(held, at, entry)
+        self.claim(held, at, entry, hash)
     }
 
     /// Lets a recipient wait for its target, if not too many do.
@@ -183,24 +197,37 @@ impl Engine {
     }
 
     /// Takes a recipient whose target is ours, and gives the turn to the next message.
-    fn claim(&self, held: &Held<'_>, at: usize, entry: usize) -> Step {
+    fn claim(&self, held: &Held<'_>, at: usize, entry: usize, hash: u64) -> Step {
         // Before the attempt exists, so that each one that is under way has its pin.
         self.pin(held, at);
-        let (_, cookie) = self.cells.allocate(held, entry);
+        let cookie = self.cells.allocate(held, entry, hash);
         recipient::set_place(held, entry, Place::InFlight);
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
         held.set_pair(at + block::CURSOR, cursor, in_flight + 1);
         held.add(IN_FLIGHT, 1);
-        if held.get(TURNS_LENGTH) > 1 {
+        if !self.may_send(held, at) {
+            leave_turns(held, at);
+        } else if TURNS.after(held, at).is_some() {
             TURNS.remove(held, at);
             TURNS.push(held, at);
         }
         Step::Claimed(entry, cookie)
     }
 
-    pub(super) fn has_expired(&self, at: usize, now: u64) -> bool {
+    /// Whether a message has recipients that have not had their turn, and room in its window.
+    fn may_send(&self, held: &Held<'_>, at: usize) -> bool {
+        let (cursor, in_flight) = held.pair(at + block::CURSOR);
+        let has_more = (cursor as usize) < self.block(at).count()
+            || Queue(at + block::READY).head(held).is_some()
+            || held.pair(at + block::SKIPPED).1 > 0
+                && held.get(at + block::FLAGS) & flag::SECOND_PASS == 0;
+        has_more && in_flight < self.memory.get(at + block::WINDOW) as u32
+    }
+
+    /// Whether a message is out of time. The clock is only asked for one that may be.
+    pub(super) fn has_expired(&self, at: usize, now: impl Fn() -> u64) -> bool {
         let expires_at = self.memory.get(at + block::EXPIRES_AT);
-        expires_at != 0 && self.by_clock(at, expires_at) <= now
+        expires_at != 0 && self.by_clock(at, expires_at) <= now()
     }
 
     /// The block at this place.
@@ -212,10 +239,10 @@ impl Engine {
     }
 
     /// A fork is not in flight any more, and its recipient has ended.
-    pub(super) fn land(&self, held: &Held<'_>, entry: usize, ending: Ending, was_sent: bool) {
+    pub(super) fn land(&self, held: &Held<'_>, cell: Cell, ending: Ending, was_sent: bool) {
+        let (entry, hash) = (cell.entry(held), cell.target(held));
         let at = block_of(&self.memory, entry);
         self.lower(held, at);
-        let hash = self.hash(self.block(at).own(entry).address);
         if was_sent {
             let answered = ending != Ending::Unreachable(408);
             self.silent.note(held, hash, answered);
@@ -273,15 +300,9 @@ impl Engine {
             leave_lists(held, at);
             flags &= !flag::STUCK;
         }
-        let (cursor, in_flight) = held.pair(at + block::CURSOR);
-        let (_, put_off) = held.pair(at + block::SKIPPED);
-        let has_more = Queue(at + block::READY).head(held).is_some()
-            || (cursor as usize) < self.block(at).count()
-            || put_off > 0 && flags & flag::SECOND_PASS == 0;
-        if has_more && in_flight < self.memory.get(at + block::WINDOW) as u32 {
+        if self.may_send(held, at) {
             held.set(at + block::FLAGS, flags | flag::IN_TURNS);
             TURNS.push(held, at);
-            held.add(TURNS_LENGTH, 1);
         }
     }
 
@@ -292,7 +313,6 @@ impl Engine {
         let counter = self.tally_up(held, at, ending);
         self.count(counter);
         held.subtract(WAITING, 1);
-        held.add(ENDED, 1);
         let (left, untold) = held.pair(at + block::LEFT);
         // The last one is told in any case, and after it that the message is finished.
         if self.is_untold(ending) && untold > 1 {
@@ -421,10 +441,15 @@ pub(super) fn leave_lists(held: &Held<'_>, at: usize) {
     }
 }
 
+/// Whether nothing is sent now, for lack of the proxy's memory.
+fn is_paused(held: &Held<'_>, now: impl Fn() -> u64) -> bool {
+    let until = held.get(PAUSED_UNTIL);
+    until != 0 && now() < until
+}
+
 /// Takes a message out of the turns.
 fn leave_turns(held: &Held<'_>, at: usize) {
     TURNS.remove(held, at);
-    held.subtract(TURNS_LENGTH, 1);
     held.set(
         at + block::FLAGS,
         held.get(at + block::FLAGS) & !flag::IN_TURNS,

@@ -7,7 +7,7 @@ use super::describe::describe;
 use super::verdict::{Progress, Room, Verdict};
 use crate::control::{Answer, Decision, Fork, NotOurs, Source};
 use crate::fanout::journal::TransactionKey;
-use crate::fanout::{Counter, NotSent};
+use crate::fanout::{Attempt, Counter, NotSent};
 use crate::server::{Server, Worker};
 use std::cell::Cell;
 
@@ -206,25 +206,40 @@ thread_local! {
 /// Sends what may be sent now, of whichever message. To be called when something was started, has
 /// ended, or was given back; it never calls itself, though the proxy may end a fork while it takes it.
 pub fn pump(server: &Server, sender: &mut impl Sender) {
-    if PUMPING.replace(true) {
-        return;
-    }
-    let _pumping = Pumping;
     let engine = server.outbox().engine();
-    let now = || engine.now();
-    while let Some(attempt) = engine.next(now) {
-        let sent = attempt.hand_over(|fork, cookie| sender.send(fork, cookie), now);
-        server.counters().add(match sent {
-            Ok(()) => Counter::ForksSent,
-            Err(_) => Counter::ForksRefused,
-        });
+    if let Some(pumping) = Pumping::begin() {
+        let first = engine.next(|| engine.now());
+        pumping.send_all(server, sender, first);
     }
 }
 
-/// Ends the sending of this process, even by a panic.
+/// This process while it sends.
 struct Pumping;
 
+impl Pumping {
+    /// Nothing while it does already.
+    fn begin() -> Option<Self> {
+        (!PUMPING.replace(true)).then_some(Self)
+    }
+
+    /// Sends the first fork, and then what may be sent.
+    fn send_all(self, server: &Server, sender: &mut impl Sender, first: Option<Attempt<'_>>) {
+        let engine = server.outbox().engine();
+        let now = || engine.now();
+        let mut next = first;
+        while let Some(attempt) = next {
+            let sent = attempt.hand_over(|fork, cookie| sender.send(fork, cookie), now);
+            server.counters().add(match sent {
+                Ok(()) => Counter::ForksSent,
+                Err(_) => Counter::ForksRefused,
+            });
+            next = engine.next(now);
+        }
+    }
+}
+
 impl Drop for Pumping {
+    /// Even a panic ends the sending.
     fn drop(&mut self) {
         PUMPING.set(false);
     }
@@ -233,8 +248,14 @@ impl Drop for Pumping {
 /// The fork with this cookie has its final response, or 408 for none in time; what that lets go is
 /// sent.
 pub fn completed(server: &Server, sender: &mut impl Sender, cookie: u64, code: u16) {
-    server.outbox().engine().completed(cookie, code);
-    pump(server, sender);
+    let engine = server.outbox().engine();
+    match Pumping::begin() {
+        Some(pumping) => {
+            let first = engine.completed_then_next(cookie, code, || engine.now());
+            pumping.send_all(server, sender, first);
+        }
+        None => engine.completed(cookie, code),
+    }
 }
 
 /// The proxy has given back the memory of a fork's transaction, some seconds after its end.

@@ -160,8 +160,8 @@ impl Server {
     /// were.
     pub fn answered(&self, accepted: &Accepted, number: Option<u64>) {
         self.recent.accept(accepted.receipt);
-        let count = self.counters.add(Counter::Accepted);
-        let number = number.unwrap_or(count);
+        self.counters.add(Counter::Accepted);
+        let number = number.unwrap_or_else(|| self.counters.get(Counter::Accepted));
         log::info!(
             "accepted message {number}: originator=<{}> group=<{}> recipients={} skipped={}",
             Printable(&accepted.originator),
