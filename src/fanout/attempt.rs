@@ -193,9 +193,6 @@ impl Engine {
     /// Gives back the memory of a message.
     pub(super) fn give_back(&self, held: &Held<'_>, at: usize) {
         leave_lists(held, at);
-        if self.limits.target_order {
-            self.groups.leave(held, at);
-        }
         MESSAGES.remove(held, at);
         held.subtract(MESSAGES_LENGTH, 1);
         self.arena.free(held, at);

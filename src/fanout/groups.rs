@@ -37,7 +37,7 @@ impl Groups {
         held.set_pair(place, messages + 1, 0);
     }
 
-    /// A message is over.
+    /// All recipients of a message have ended.
     pub(super) fn leave(self, held: &Held<'_>, at: usize) {
         let place = self.place(held, at);
         let (messages, alone) = held.pair(place);

@@ -118,9 +118,6 @@ impl Engine {
 
     fn recover_message(&self, held: &Held<'_>, at: usize, flying: &HashSet<usize>) {
         MESSAGES.push(held, at);
-        if self.limits.target_order {
-            self.groups.count(held, at);
-        }
         if self.is_done(held, at) {
             held.set(at + block::FLAGS, flag::STARTED);
             if !self.is_pinned(held, at) {
@@ -160,6 +157,9 @@ impl Engine {
             }
             left += 1;
             untold += 1;
+        }
+        if self.limits.target_order && left > 0 {
+            self.groups.count(held, at);
         }
         held.set_pair(at + block::LEFT, left, untold);
         held.set_pair(at + block::CURSOR, 0, in_flight);

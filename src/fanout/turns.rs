@@ -314,6 +314,9 @@ impl Engine {
         self.count(counter);
         held.subtract(WAITING, 1);
         let (left, untold) = held.pair(at + block::LEFT);
+        if left == 1 && self.limits.target_order {
+            self.groups.leave(held, at);
+        }
         // The last one is told in any case, and after it that the message is finished.
         if self.is_untold(ending) && untold > 1 {
             recipient::set_told(held, entry);
