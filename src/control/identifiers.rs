@@ -7,14 +7,25 @@ pub struct Token<const LENGTH: usize>([u8; LENGTH]);
 impl<const LENGTH: usize> Token<LENGTH> {
     /// Spells random bytes as text, five bits to a character.
     pub fn spell(random: [u8; LENGTH]) -> Self {
-        const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-        Self(random.map(|byte| ALPHABET[usize::from(byte & 31)]))
+        Self(random.map(|byte| character(byte.into())))
+    }
+
+    /// Text whose every byte is a [`character`].
+    pub fn spelled(text: [u8; LENGTH]) -> Self {
+        Self(text)
     }
 
     /// The text.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+}
+
+/// The character for the lowest five bits.
+#[inline]
+pub fn character(bits: u64) -> u8 {
+    const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    ALPHABET[(bits & 31) as usize]
 }
 
 /// Characters of a Call-ID: 130 random bits.

@@ -55,7 +55,7 @@ impl<'e> Pinned<'e> {
         let number = number_of(block.memory, entry) as u32;
         let own = block.own(entry);
         let [_, _, from, headers, charging, body] = block.texts();
-        let (call_id, from_tag) = identifiers(block.seed(), number);
+        let (call_id, from_tag) = identifiers(block.seed(), block.beginning(), number);
         Fork {
             recipient: own.address,
             call_id,

@@ -3,12 +3,15 @@
 
 #![forbid(unsafe_code)]
 
+use super::identifiers::Beginning;
 use super::layout::block::{
-    ACCEPTED_AT, CLOCK_AHEAD, COUNT, EXPIRES_AT, HEADER, LENGTHS, NUMBER, RECORD, SEED, WINDOW,
+    ACCEPTED_AT, BEGINNING, CLOCK_AHEAD, COUNT, EXPIRES_AT, HEADER, LENGTHS, NUMBER, RECORD, SEED,
+    WINDOW,
 };
 use super::recipient;
 use super::shared_memory::SharedMemory;
 use super::submission::{Own, Submission};
+use std::array::from_fn;
 use std::ops::Range;
 
 /// Bytes of a word.
@@ -101,6 +104,7 @@ impl<'a> Block<'a> {
             let half = half.try_into().unwrap_or_default();
             memory.set(at + SEED + word, u64::from_le_bytes(half));
         }
+        self.set_beginning();
         memory.set(at + CLOCK_AHEAD, facts.clock_ahead);
         memory.set(at + ACCEPTED_AT, submission.accepted_at);
         memory.set(at + EXPIRES_AT, submission.expires_at);
@@ -171,6 +175,18 @@ impl<'a> Block<'a> {
             half.copy_from_slice(&self.memory.get(self.at + SEED + word).to_le_bytes());
         }
         seed
+    }
+
+    /// How the Call-IDs of the forks begin.
+    pub(super) fn beginning(self) -> Beginning {
+        Beginning::from_words(from_fn(|word| self.memory.get(self.at + BEGINNING + word)))
+    }
+
+    fn set_beginning(self) {
+        let words = Beginning::of(self.seed()).to_words();
+        for (index, word) in words.into_iter().enumerate() {
+            self.memory.set(self.at + BEGINNING + index, word);
+        }
     }
 
     /// Where in the body the own entry of a recipient stands.
@@ -245,6 +261,7 @@ impl<'a> Block<'a> {
             self.memory.set(self.at + word, 0);
         }
         self.memory.write((self.at + RECORD) * BYTES, record);
+        self.set_beginning();
         let words = record.len() / BYTES + RECORD;
         let room = (words - text_start(0, self.count())) * BYTES;
         let lengths = (0..TEXTS / 2).map(|word| self.pair(LENGTHS + word));

@@ -98,25 +98,27 @@ pub(super) mod block {
     pub(in super::super) const CLOCK_AHEAD: usize = 11;
     /// A hash of the group, by which its messages find their lines.
     pub(in super::super) const LINE: usize = 12;
+    /// How the forks' Call-IDs begin, as made from the seed.
+    pub(in super::super) const BEGINNING: usize = 13;
     /// From here on the block is its record.
-    pub(in super::super) const RECORD: usize = 13;
+    pub(in super::super) const RECORD: usize = 16;
     /// The version of the record, and the number of recipients.
-    pub(in super::super) const COUNT: usize = 13;
+    pub(in super::super) const COUNT: usize = 16;
     /// The number of the message.
-    pub(in super::super) const NUMBER: usize = 14;
+    pub(in super::super) const NUMBER: usize = 17;
     /// Two words of randomness, from which the forks' identifiers are made.
-    pub(in super::super) const SEED: usize = 15;
+    pub(in super::super) const SEED: usize = 18;
     /// The millisecond of Unix time at which it was accepted.
-    pub(in super::super) const ACCEPTED_AT: usize = 17;
+    pub(in super::super) const ACCEPTED_AT: usize = 20;
     /// The millisecond of Unix time at which it expires; 0 for never.
-    pub(in super::super) const EXPIRES_AT: usize = 18;
+    pub(in super::super) const EXPIRES_AT: usize = 21;
     /// The window, where in the body the own entry of a recipient stands, and whether a stream is
     /// needed.
-    pub(in super::super) const WINDOW: usize = 19;
+    pub(in super::super) const WINDOW: usize = 22;
     /// Lengths: originator, group.
-    pub(in super::super) const LENGTHS: usize = 20;
+    pub(in super::super) const LENGTHS: usize = 23;
     /// Lengths: from, headers. Behind them: charging, body.
-    pub(in super::super) const HEADER: usize = 23;
+    pub(in super::super) const HEADER: usize = 26;
     // Then come the recipients, one word that says where the text of the last one ends, and the
     // text: originator, group, from, headers, charging, body, and each recipient's own.
 }
