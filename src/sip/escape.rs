@@ -1,5 +1,7 @@
 //! `%HH` in URIs, RFC 3261 §19.1.4: an escaped character equals itself unless it is reserved.
 
+use super::byte_set::ByteSet;
+
 /// One character of a URI part, compared as RFC 3261 §19.1.4 says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
@@ -34,9 +36,8 @@ impl Unit {
     }
 }
 
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte)
-}
+/// The bytes that need an escape nowhere in a URI.
+pub const UNRESERVED: ByteSet = ByteSet::ALPHANUMERIC.and(b"-_.!~*'()");
 
 /// The value of the two hexadecimal digits after a `%` at the start of `text`.
 pub fn escaped_byte(text: &[u8]) -> Option<u8> {
@@ -57,7 +58,7 @@ pub fn units(text: &[u8]) -> impl Iterator<Item = Unit> {
             return Some(Unit::Plain(byte));
         };
         at += 3;
-        Some(if is_unreserved(escaped) {
+        Some(if UNRESERVED.has(escaped) {
             Unit::Plain(escaped)
         } else {
             Unit::Escaped(escaped)
@@ -78,15 +79,13 @@ pub fn same_ignoring_case(a: &[u8], b: &[u8]) -> bool {
 /// The first byte of `text` that is neither allowed nor part of a `%HH`.
 ///
 /// An escaped control character counts as bad: unescaped further on, it could end a line (S-7).
-pub fn first_bad(text: &[u8], allowed: impl Fn(u8) -> bool) -> Option<usize> {
+pub fn first_bad(text: &[u8], allowed: &ByteSet) -> Option<usize> {
     let mut at = 0;
-    while at < text.len() {
-        at += match escaped_byte(&text[at..]) {
-            Some(byte) if byte.is_ascii_control() => return Some(at),
-            Some(_) => 3,
-            None if is_unreserved(text[at]) || allowed(text[at]) => 1,
-            None => return Some(at),
-        };
+    loop {
+        at += allowed.end(&text[at..])?;
+        match escaped_byte(&text[at..]) {
+            Some(byte) if !byte.is_ascii_control() => at += 3,
+            _ => return Some(at),
+        }
     }
-    None
 }

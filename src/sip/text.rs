@@ -1,33 +1,30 @@
 //! Lexical rules that header fields share, RFC 3261 §25.1: tokens, quoted strings, folding, lists.
 
 use super::Malformed;
+use super::byte_set::ByteSet;
 use memchr::memchr2;
 
 /// The bytes that may stand in a token: each byte of each header name is looked at.
-const TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = (byte as u8).is_ascii_alphanumeric();
-        byte += 1;
-    }
-    let others = b"-.!%*_+`'~";
-    let mut index = 0;
-    while index < others.len() {
-        table[others[index] as usize] = true;
-        index += 1;
-    }
-    table
-};
+const TOKEN: ByteSet = ByteSet::ALPHANUMERIC.and(b"-.!%*_+`'~");
 
 /// Whether `byte` may stand in a token.
 pub fn is_token_byte(byte: u8) -> bool {
-    TOKEN[usize::from(byte)]
+    TOKEN.has(byte)
 }
 
 /// Whether `text` is a token: not empty, and token bytes only.
 pub fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|&byte| is_token_byte(byte))
+    !text.is_empty() && TOKEN.has_all(text)
+}
+
+/// The length of the token at the start of `text`, or 0.
+pub fn token_length(text: &[u8]) -> usize {
+    TOKEN.end(text).unwrap_or(text.len())
+}
+
+/// Where `byte` first stands in a short text, for which `memchr` would take longer.
+pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
+    text.iter().position(|&other| other == byte)
 }
 
 fn is_space(byte: u8) -> bool {
@@ -56,26 +53,25 @@ fn trim_end(text: &[u8]) -> &[u8] {
 /// field early in somebody else's parser (S-7).
 pub fn unfold(part: &'static str, value: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
     let mut at = 0;
-    while at < value.len() {
-        match value[at] {
-            b'\r' | b'\n' => {
-                let fold = fold_length(&value[at..]);
-                if fold == 0 {
-                    return Err(Malformed::at(part, value, at, "a folded line"));
-                }
-                out.push(b' ');
-                at += fold;
-            }
-            byte if is_forbidden_control(byte) => {
-                return Err(Malformed::at(part, value, at, "no control character"));
-            }
-            byte => {
-                out.push(byte);
-                at += 1;
-            }
+    loop {
+        let control = value[at..].iter().position(|&b| is_forbidden_control(b));
+        let Some(plain) = control else {
+            out.extend_from_slice(&value[at..]);
+            return Ok(());
+        };
+        out.extend_from_slice(&value[at..at + plain]);
+        at += plain;
+        let fold = fold_length(&value[at..]);
+        if fold == 0 {
+            let expected = match value[at] {
+                b'\r' | b'\n' => "a folded line",
+                _ => "no control character",
+            };
+            return Err(Malformed::at(part, value, at, expected));
         }
+        out.push(b' ');
+        at += fold;
     }
-    Ok(())
 }
 
 /// Whether `byte` is a control character that no header value may carry.
@@ -129,25 +125,28 @@ pub fn split_first<'a>(
     separator: u8,
     nesting: Nesting,
 ) -> Result<(&'a [u8], Option<&'a [u8]>), Malformed> {
+    let has_angles = nesting == Nesting::QuotesAndAngles;
     let mut at = 0;
     let mut in_angles = false;
-    while at < text.len() {
+    while let Some(next) = text[at..].iter().position(|&byte| {
+        let hides = byte == b'"' || has_angles && matches!(byte, b'<' | b'>');
+        byte == separator || hides
+    }) {
+        at += next;
         match text[at] {
             b'"' if !in_angles => {
                 at += quoted_length(part, &text[at..]).map_err(|e| shifted(e, at))?;
                 continue;
             }
-            b'<' if nesting == Nesting::QuotesAndAngles => in_angles = true,
+            b'<' if has_angles => in_angles = true,
             b'>' => in_angles = false,
-            byte if byte == separator && !in_angles => {
-                return Ok((&text[..at], Some(&text[at + 1..])));
-            }
+            _ if !in_angles => return Ok((&text[..at], Some(&text[at + 1..]))),
             _ => {}
         }
         at += 1;
     }
     if in_angles {
-        return Err(Malformed::at(part, text, at, "a closing '>'"));
+        return Err(Malformed::at(part, text, text.len(), "a closing '>'"));
     }
     Ok((text, None))
 }
@@ -196,15 +195,18 @@ pub fn parameters<'a>(
         .map(move |element| element.and_then(|element| parameter(part, element)))
 }
 
+/// Reads one parameter, in which each quoted string has its end.
 fn parameter<'a>(part: &'static str, text: &'a [u8]) -> Result<Parameter<'a>, Malformed> {
-    let (name, value) = split_first(part, text, b'=', Nesting::Quotes)?;
-    let name = trim(name);
-    if !is_token(name) {
-        let bad = name.iter().position(|&b| !is_token_byte(b));
-        let offset = bad.unwrap_or(name.len());
-        return Err(Malformed::at(part, text, offset, "a parameter name"));
+    let end = token_length(text);
+    let (name, after) = text.split_at(end);
+    let value = match trim_start(after) {
+        [] => None,
+        [b'=', value @ ..] => Some(trim(value)),
+        _ => return Err(Malformed::at(part, text, end, "a parameter name")),
+    };
+    if name.is_empty() {
+        return Err(Malformed::at(part, text, 0, "a parameter name"));
     }
-    let value = value.map(trim);
     if let Some([b'"', ..]) = value {
         let value = value.unwrap_or_default();
         let end = quoted_length(part, value)?;

@@ -2,16 +2,31 @@
 
 use super::{MAX_PARAMETERS, SipUri, Uri};
 use crate::sip::Malformed;
-use crate::sip::escape::first_bad;
+use crate::sip::byte_set::ByteSet;
+use crate::sip::escape::{UNRESERVED, first_bad};
 use crate::sip::tel::TelUri;
+use crate::sip::text::find;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 const PART: &str = "URI";
 
+/// The bytes that may stand without an escape in a user.
+const USER: ByteSet = UNRESERVED.and(b"&=+$,;?/");
+/// In a password.
+const PASSWORD: ByteSet = UNRESERVED.and(b"&=+$,");
+/// In the name and the value of a parameter.
+const PARAMETER: ByteSet = UNRESERVED.and(b"[]/:&+$");
+/// In the name and the value of a header.
+const HEADER: ByteSet = UNRESERVED.and(b"[]/?:+$");
+/// In a URI of another scheme.
+const OTHER: ByteSet = UNRESERVED.and(b"/?#[]@!$&'()*+,;=:");
+/// The bytes of a host name. An underscore is none, but deployed names have it.
+const HOST: ByteSet = ByteSet::ALPHANUMERIC.and(b"-._");
+
 impl<'a> Uri<'a> {
     /// Reads the whole of `text` as one URI.
     pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
-        let colon = memchr::memchr(b':', text)
+        let colon = find(b':', text)
             .ok_or_else(|| Malformed::at(PART, text, text.len(), "a scheme and a colon"))?;
         let (scheme, rest) = (&text[..colon], &text[colon + 1..]);
         let shifted = |error: Malformed| Malformed {
@@ -30,8 +45,7 @@ impl<'a> Uri<'a> {
         if !scheme.first().is_some_and(u8::is_ascii_alphabetic) || !scheme.iter().all(good) {
             return Err(Malformed::at(PART, text, 0, "a scheme"));
         }
-        let allowed = |byte: u8| b"/?#[]@!$&'()*+,;=:".contains(&byte);
-        if let Some(bad) = first_bad(rest, allowed) {
+        if let Some(bad) = first_bad(rest, &OTHER) {
             return Err(shifted(Malformed::at(PART, rest, bad, "a URI character")));
         }
         if scheme.eq_ignore_ascii_case(b"urn") {
@@ -43,7 +57,7 @@ impl<'a> Uri<'a> {
 
 impl<'a> SipUri<'a> {
     fn parse_rest(secure: bool, text: &'a [u8]) -> Result<Self, Malformed> {
-        let (userinfo, host_start) = match memchr::memchr(b'@', text) {
+        let (userinfo, host_start) = match find(b'@', text) {
             Some(at) => (Some(&text[..at]), at + 1),
             None => (None, 0),
         };
@@ -59,8 +73,7 @@ impl<'a> SipUri<'a> {
             .position(|byte| matches!(byte, b';' | b'?'))
             .map_or(text.len(), |at| host_start + at);
         let (host, port) = parse_hostport(text, host_start, hostport_end)?;
-        let headers_start =
-            memchr::memchr(b'?', &text[hostport_end..]).map(|at| hostport_end + at + 1);
+        let headers_start = find(b'?', &text[hostport_end..]).map(|at| hostport_end + at + 1);
         let parameters_end = headers_start.map_or(text.len(), |start| start - 1);
         let parameters = text
             .get(hostport_end + 1..parameters_end)
@@ -86,7 +99,7 @@ impl<'a> SipUri<'a> {
 }
 
 pub(super) fn split_value(piece: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match memchr::memchr(b'=', piece) {
+    match find(b'=', piece) {
         Some(at) => (&piece[..at], Some(&piece[at + 1..])),
         None => (piece, None),
     }
@@ -96,16 +109,16 @@ fn parse_userinfo<'a>(
     text: &'a [u8],
     userinfo: &'a [u8],
 ) -> Result<(&'a [u8], Option<&'a [u8]>), Malformed> {
-    let colon = memchr::memchr(b':', userinfo);
+    let colon = find(b':', userinfo);
     let user = &userinfo[..colon.unwrap_or(userinfo.len())];
     let password = colon.map(|at| &userinfo[at + 1..]);
     if user.is_empty() {
         return Err(Malformed::at(PART, text, 0, "a user before the '@'"));
     }
-    if let Some(bad) = first_bad(user, |byte| b"&=+$,;?/".contains(&byte)) {
+    if let Some(bad) = first_bad(user, &USER) {
         return Err(Malformed::at(PART, text, bad, "a character of a user"));
     }
-    let bad = password.and_then(|it| first_bad(it, |byte| b"&=+$,".contains(&byte)));
+    let bad = password.and_then(|it| first_bad(it, &PASSWORD));
     if let Some(bad) = bad {
         let offset = user.len() + 1 + bad;
         return Err(Malformed::at(PART, text, offset, "a password character"));
@@ -120,8 +133,8 @@ fn parse_hostport(
 ) -> Result<(&[u8], Option<u16>), Malformed> {
     let hostport = &text[start..end];
     let host_len = match hostport.first() {
-        Some(b'[') => memchr::memchr(b']', hostport).map_or(hostport.len(), |at| at + 1),
-        _ => memchr::memchr(b':', hostport).unwrap_or(hostport.len()),
+        Some(b'[') => find(b']', hostport).map_or(hostport.len(), |at| at + 1),
+        _ => find(b':', hostport).unwrap_or(hostport.len()),
     };
     let (host, port) = hostport.split_at(host_len);
     check_host(text, start, host)?;
@@ -146,10 +159,8 @@ fn check_host(text: &[u8], start: usize, host: &[u8]) -> Result<(), Malformed> {
     let good = if host.first() == Some(&b'[') {
         ipv6_address(host).is_some()
     } else {
-        // An underscore is no hostname character, but deployed names have it.
-        let good = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte);
         !host.is_empty()
-            && host.iter().all(good)
+            && HOST.has_all(host)
             && !matches!(host.first(), Some(b'.' | b'-'))
             && !host.windows(2).any(|pair| pair == b"..")
             && (!looks_like_ipv4(host) || ipv4_address(host).is_some())
@@ -183,12 +194,12 @@ fn check_parameters(text: &[u8], start: usize, parameters: &[u8]) -> Result<(), 
             return Err(Malformed::at(PART, text, at, "at most 32 parameters"));
         }
         let (name, value) = split_value(piece);
-        let allowed = |byte: u8| b"[]/:&+$".contains(&byte);
-        let bad_name = first_bad(name, allowed).or(name.is_empty().then_some(0));
+        let bad_name = first_bad(name, &PARAMETER).or(name.is_empty().then_some(0));
         if let Some(bad) = bad_name {
             return Err(Malformed::at(PART, text, at + bad, "a parameter name"));
         }
-        let bad_value = value.and_then(|it| first_bad(it, allowed).or(it.is_empty().then_some(0)));
+        let bad_value =
+            value.and_then(|it| first_bad(it, &PARAMETER).or(it.is_empty().then_some(0)));
         if let Some(bad) = bad_value {
             let offset = at + name.len() + 1 + bad;
             return Err(Malformed::at(PART, text, offset, "a parameter value"));
@@ -213,10 +224,9 @@ fn check_headers(text: &[u8], headers: &[u8]) -> Result<(), Malformed> {
             return Err(Malformed::at(PART, text, at, "at most 32 headers"));
         }
         let (name, value) = split_value(piece);
-        let allowed = |byte: u8| b"[]/?:+$".contains(&byte);
-        let bad = first_bad(name, allowed)
+        let bad = first_bad(name, &HEADER)
             .or((name.is_empty() || value.is_none()).then_some(0))
-            .or_else(|| Some(name.len() + 1 + first_bad(value?, allowed)?));
+            .or_else(|| Some(name.len() + 1 + first_bad(value?, &HEADER)?));
         if let Some(bad) = bad {
             return Err(Malformed::at(
                 PART,
