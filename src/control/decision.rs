@@ -147,16 +147,14 @@ impl Accepted {
 
     /// The numbers of the recipients among the members of the group.
     pub fn recipient_numbers(&self) -> impl Iterator<Item = u32> {
-        let members = 0..self.group.members() as u32;
-        members.filter(|&number| {
-            !self.excluded.contains(&number) && self.group.recipient(number).is_some()
-        })
+        self.recipients().map(|recipient| recipient.number)
     }
 
     /// The recipients in the order of the group.
     pub fn recipients(&self) -> impl Iterator<Item = Recipient<'_>> {
-        let numbers = self.recipient_numbers();
-        numbers.filter_map(|number| self.recipient(number))
+        let members = 0..self.group.members() as u32;
+        let members = members.filter_map(|number| self.recipient(number));
+        members.filter(|recipient| !self.excluded.contains(&recipient.number))
     }
 
     /// The recipient with this number, as [`Accepted::recipient_numbers`] gives it.

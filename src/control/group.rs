@@ -98,8 +98,12 @@ impl Addressing {
 
     /// The buckets in which an address is filed and looked for.
     fn buckets<'a>(&self, uri: &Uri<'a>) -> impl Iterator<Item = u64> + use<'a> {
-        let number = self.number(uri).map(|number| number.bucket());
         let own = uri.bucket();
+        let number = match uri {
+            // It is filed as what it is already.
+            Uri::Tel(_) => None,
+            _ => self.number(uri).map(|number| number.bucket()),
+        };
         std::iter::once(own).chain(number.filter(|&number| number != own))
     }
 }

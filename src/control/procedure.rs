@@ -102,7 +102,7 @@ impl Recognised<'_> {
         let identity = &sender.identity;
         let own_address = identity.addresses.first().ok_or(Reason::NoIdentity)?;
         let own_address = own_address.uri.print(Form::Whole).into_bytes();
-        *originator = Some(own_address.clone());
+        let own_address = originator.insert(own_address).as_slice();
         check_from(from, &sender, policy, observer)?;
         let asker = Asker {
             identity,
@@ -130,12 +130,13 @@ impl Recognised<'_> {
                 request,
                 essentials: &essentials,
                 passage: &Passage::new(policy, source, &sender, target.uri(), anonymous),
+                charging: self.charging.as_ref(),
                 accept_contact: self.accept_contact_of_forks(policy),
                 lifetime,
                 now: world.now,
             },
             listed: &delivery.listed,
-            originator: &own_address,
+            originator: own_address,
             receipt,
         };
         let mut accepted = draft.with(delivery.content, delivery.with_entry, observer)?;
@@ -173,8 +174,8 @@ impl Recognised<'_> {
     /// The answer that a decision about this message asks for.
     pub fn answer(&self, decision: &Decision, policy: &Policy, source: &Source<'_>) -> Answer {
         let mut answer = decision.answer(&policy.server_name);
-        let charging = charging::of_answer(&self.request, policy, source);
-        answer.headers.extend_from_slice(&charging);
+        let charging = self.charging.as_ref();
+        charging::write_of_answer(charging, policy, source, &mut answer.headers);
         answer
     }
 }
