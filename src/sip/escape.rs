@@ -1,6 +1,7 @@
 //! `%HH` in URIs, RFC 3261 §19.1.4: an escaped character equals itself unless it is reserved.
 
 use super::byte_set::ByteSet;
+use super::text::find;
 
 /// One character of a URI part, compared as RFC 3261 §19.1.4 says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,12 +69,18 @@ pub fn units(text: &[u8]) -> impl Iterator<Item = Unit> {
 
 /// Whether two parts are the same, case counted.
 pub fn same(a: &[u8], b: &[u8]) -> bool {
-    a == b || units(a).eq(units(b))
+    a == b || (any_escape(a, b) && units(a).eq(units(b)))
 }
 
 /// Whether two parts are the same, case not counted.
 pub fn same_ignoring_case(a: &[u8], b: &[u8]) -> bool {
-    a == b || units(a).map(Unit::folded).eq(units(b).map(Unit::folded))
+    let folded = |text| units(text).map(Unit::folded);
+    a.eq_ignore_ascii_case(b) || (any_escape(a, b) && folded(a).eq(folded(b)))
+}
+
+/// Most parts have no escape: those are what they look like.
+fn any_escape(a: &[u8], b: &[u8]) -> bool {
+    find(b'%', a).is_some() || find(b'%', b).is_some()
 }
 
 /// The first byte of `text` that is neither allowed nor part of a `%HH`.

@@ -216,9 +216,13 @@ impl HeaderName {
         let [start, end, ..] = starts.get(name.len()..).unwrap_or_default() else {
             return Self::Other;
         };
-        let alike = names[*start..*end].iter().copied();
-        let mut alike = alike.filter(|full| name.eq_ignore_ascii_case(full.as_str().as_bytes()));
-        alike.next().unwrap_or(Self::Other)
+        let alike = &names[*start..*end];
+        // Nearly all are written as the standards write them.
+        let is_same = |full: &[u8]| name == full || name.eq_ignore_ascii_case(full);
+        let found = alike
+            .iter()
+            .find(|known| is_same(known.as_str().as_bytes()));
+        found.copied().unwrap_or(Self::Other)
     }
 
     /// The name as the standards write it; "header field" for [`HeaderName::Other`].

@@ -276,6 +276,31 @@ mod tests {
     }
 
     #[test]
+    fn white_space_around_a_name_is_no_part_of_it() {
+        let request =
+            Request::read(b"M sip:h SIP/2.0\r\n\rTo \t: x\r\nFrom\r\n : y\r\n\r\n").unwrap();
+        assert_eq!(request.defect, None);
+        let headers = request.headers().iter();
+        let headers: Vec<_> = headers.map(|it| (it.name, it.written, it.value)).collect();
+        let expected: [(_, &[u8], &[u8]); 2] = [
+            (HeaderName::To, b"To", b"x"),
+            (HeaderName::From, b"From", b"y"),
+        ];
+        assert_eq!(headers, expected);
+    }
+
+    #[test]
+    fn a_header_that_stands_twice_is_no_single_one() {
+        let request =
+            Request::read(b"M sip:h SIP/2.0\r\nv: a\r\nTo: x\r\nVia: b\r\nVia: c\r\n\r\n");
+        let request = request.unwrap();
+        assert_eq!(request.single(HeaderName::To), Ok(Some(&b"x"[..])));
+        assert_eq!(request.single(HeaderName::From), Ok(None));
+        let twice = request.single(HeaderName::Via).unwrap_err();
+        assert_eq!((twice.part, twice.found), ("Via", Some(b'b')));
+    }
+
+    #[test]
     fn a_broken_request_line_says_where() {
         for (line, offset) in [
             (&b"SIP/2.0 200 OK\r\n\r\n"[..], 0),

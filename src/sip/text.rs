@@ -125,20 +125,23 @@ pub fn split_first<'a>(
     separator: u8,
     nesting: Nesting,
 ) -> Result<(&'a [u8], Option<&'a [u8]>), Malformed> {
-    let has_angles = nesting == Nesting::QuotesAndAngles;
+    let is_plain = |byte: u8| byte != separator && byte != b'"';
+    let next = |rest: &[u8]| match nesting {
+        Nesting::Quotes => rest.iter().position(|&byte| !is_plain(byte)),
+        Nesting::QuotesAndAngles => rest
+            .iter()
+            .position(|&byte| !is_plain(byte) || matches!(byte, b'<' | b'>')),
+    };
     let mut at = 0;
     let mut in_angles = false;
-    while let Some(next) = text[at..].iter().position(|&byte| {
-        let hides = byte == b'"' || has_angles && matches!(byte, b'<' | b'>');
-        byte == separator || hides
-    }) {
-        at += next;
+    while let Some(length) = next(&text[at..]) {
+        at += length;
         match text[at] {
             b'"' if !in_angles => {
                 at += quoted_length(part, &text[at..]).map_err(|e| shifted(e, at))?;
                 continue;
             }
-            b'<' if has_angles => in_angles = true,
+            b'<' if nesting == Nesting::QuotesAndAngles => in_angles = true,
             b'>' => in_angles = false,
             _ if !in_angles => return Ok((&text[..at], Some(&text[at + 1..]))),
             _ => {}

@@ -109,7 +109,8 @@ fn same_optional(a: Option<&[u8]>, b: Option<&[u8]>) -> bool {
 
 /// Whether both hosts are the same name, in any case, or the same address.
 pub fn same_host(a: &[u8], b: &[u8]) -> bool {
-    a.eq_ignore_ascii_case(b)
+    a == b
+        || a.eq_ignore_ascii_case(b)
         || ipv6_address(a).is_some_and(|address| ipv6_address(b) == Some(address))
 }
 

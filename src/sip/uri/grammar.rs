@@ -68,11 +68,9 @@ impl<'a> SipUri<'a> {
             }
             None => (None, None),
         };
-        let hostport_end = text[host_start..]
-            .iter()
-            .position(|byte| matches!(byte, b';' | b'?'))
-            .map_or(text.len(), |at| host_start + at);
-        let (host, port) = parse_hostport(text, host_start, hostport_end)?;
+        let (host, port) = parse_hostport(text, host_start)?;
+        let hostport_end = host_start + host.len() + port.len();
+        let port = parse_port(text, hostport_end - port.len(), port)?;
         let headers_start = find(b'?', &text[hostport_end..]).map(|at| hostport_end + at + 1);
         let parameters_end = headers_start.map_or(text.len(), |start| start - 1);
         let parameters = text
@@ -126,50 +124,53 @@ fn parse_userinfo<'a>(
     Ok((user, password))
 }
 
-fn parse_hostport(
-    text: &[u8],
-    start: usize,
-    end: usize,
-) -> Result<(&[u8], Option<u16>), Malformed> {
-    let hostport = &text[start..end];
-    let host_len = match hostport.first() {
-        Some(b'[') => find(b']', hostport).map_or(hostport.len(), |at| at + 1),
-        _ => find(b':', hostport).unwrap_or(hostport.len()),
+/// The host that starts at `start`, and what stands between it and the parameters or headers: nothing,
+/// or a colon and a port.
+fn parse_hostport(text: &[u8], start: usize) -> Result<(&[u8], &[u8]), Malformed> {
+    let rest = &text[start..];
+    let is_ipv6 = rest.first() == Some(&b'[');
+    let host_len = match is_ipv6 {
+        true => find(b']', rest).map(|at| at + 1),
+        false => HOST.end(rest),
     };
-    let (host, port) = hostport.split_at(host_len);
-    check_host(text, start, host)?;
+    let (host, after) = rest.split_at(host_len.unwrap_or(rest.len()));
+    let port = match after.first() {
+        None | Some(b';' | b'?') => &after[..0],
+        _ => {
+            let end = after.iter().position(|byte| matches!(byte, b';' | b'?'));
+            &after[..end.unwrap_or(after.len())]
+        }
+    };
+    let is_good = match is_ipv6 {
+        true => ipv6_address(host).is_some(),
+        false => is_host(host) && (port.is_empty() || port[0] == b':'),
+    };
+    match is_good {
+        true => Ok((host, port)),
+        false => Err(Malformed::at(PART, text, start, "a host name or address")),
+    }
+}
+
+/// Reads `port`, a colon and a port or nothing, which stands at `start`.
+fn parse_port(text: &[u8], start: usize, port: &[u8]) -> Result<Option<u16>, Malformed> {
     if port.is_empty() {
-        return Ok((host, None));
+        return Ok(None);
     }
     let number = port
         .strip_prefix(b":")
         .filter(|digits| digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit))
         .and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u16>().ok())
         .filter(|&number| number > 0);
-    match number {
-        Some(number) => Ok((host, Some(number))),
-        None => {
-            let offset = start + host_len;
-            Err(Malformed::at(PART, text, offset, "a port from 1 to 65535"))
-        }
-    }
+    let bad = || Malformed::at(PART, text, start, "a port from 1 to 65535");
+    number.map(Some).ok_or_else(bad)
 }
 
-fn check_host(text: &[u8], start: usize, host: &[u8]) -> Result<(), Malformed> {
-    let good = if host.first() == Some(&b'[') {
-        ipv6_address(host).is_some()
-    } else {
-        !host.is_empty()
-            && HOST.has_all(host)
-            && !matches!(host.first(), Some(b'.' | b'-'))
-            && !host.windows(2).any(|pair| pair == b"..")
-            && (!looks_like_ipv4(host) || ipv4_address(host).is_some())
-    };
-    if good {
-        Ok(())
-    } else {
-        Err(Malformed::at(PART, text, start, "a host name or address"))
-    }
+/// Whether a text of the bytes of host names is one, or an IPv4 address.
+fn is_host(host: &[u8]) -> bool {
+    !host.is_empty()
+        && !matches!(host.first(), Some(b'.' | b'-'))
+        && !host.windows(2).any(|pair| pair == b"..")
+        && (!looks_like_ipv4(host) || ipv4_address(host).is_some())
 }
 
 fn looks_like_ipv4(host: &[u8]) -> bool {
