@@ -359,6 +359,13 @@ impl Group {
             .is_some_and(|member| addressing.same(&member, uri))
     }
 
+    /// The members that can be sent to in their order, each with his number and Request-URI.
+    pub fn numbered_recipients(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        let numbered = (0..).zip(&self.members);
+        let recipients = numbered.filter(|(_, member)| member.is_recipient);
+        recipients.map(|(number, member)| (number, self.request_uri_of(member)))
+    }
+
     /// The Request-URI of a member that can be sent to.
     pub fn recipient(&self, number: u32) -> Option<&[u8]> {
         let member = self.members.get(number as usize)?;
