@@ -353,10 +353,11 @@ impl Group {
     }
 
     fn is_member_at(&self, number: u32, uri: &Uri<'_>, addressing: &Addressing) -> bool {
-        let member = self.members.get(number as usize);
-        let text = member.map(|member| self.text_of(member));
-        text.and_then(|text| Uri::parse(text).ok())
-            .is_some_and(|member| addressing.same(&member, uri))
+        let Some(member) = self.members.get(number as usize) else {
+            return false;
+        };
+        let text = self.text_of(member);
+        uri.is_plainly(text) || Uri::parse(text).is_ok_and(|member| addressing.same(&member, uri))
     }
 
     /// The members that can be sent to in their order, each with his number and Request-URI.

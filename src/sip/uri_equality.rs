@@ -227,6 +227,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_plainly_a_uri_is_the_same() {
+        let texts = [
+            "sip:bob@h",
+            "sips:bob@h",
+            "sip:bob@h:5060",
+            "sip:bob@h;lr",
+            "sip:bob@h?a=b",
+            "sip:bob:pw@h",
+            "sip:h",
+            "sip:bobby@h",
+            "sip:bob@h2",
+            "tel:+1",
+        ];
+        for a in texts {
+            for b in texts {
+                let expected = a == b && matches!(a, "sip:bob@h" | "sip:bobby@h" | "sip:bob@h2");
+                assert_eq!(uri(a).is_plainly(b.as_bytes()), expected, "{a} and {b}");
+                assert!(!expected || equal(a, b));
+            }
+        }
+    }
+
+    #[test]
     fn headers_and_method_are_no_part_of_an_address() {
         // C-1, U-8.
         let (plain, other) = ("sip:bob@h;lr", "sip:bob@h;method=INVITE;lr?Subject=a");

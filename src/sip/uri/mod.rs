@@ -92,6 +92,27 @@ impl<'a> Uri<'a> {
         }
     }
 
+    /// Whether `text` is the plain spelling of the URI, `sip:USER@HOST`, and so needs not be read to be
+    /// known as the same. It may be the same without.
+    pub fn is_plainly(&self, text: &[u8]) -> bool {
+        let Self::Sip(SipUri {
+            secure: false,
+            user: Some(user),
+            password: None,
+            host,
+            port: None,
+            parameters: [],
+            headers: [],
+            ..
+        }) = self
+        else {
+            return false;
+        };
+        let rest = text.strip_prefix(b"sip:");
+        let rest = rest.and_then(|rest| rest.strip_prefix(*user)?.strip_prefix(b"@"));
+        rest == Some(*host)
+    }
+
     /// The URI printed in `form`. A URI that was read is ASCII.
     pub fn print(&self, form: Form) -> String {
         let mut out = Vec::with_capacity(64);
