@@ -62,8 +62,7 @@ impl<'a> NameAddr<'a> {
     /// The header parameters.
     pub fn parameters(&self) -> impl Iterator<Item = Result<Parameter<'a>, Malformed>> {
         let present = !self.parameters.is_empty();
-        let all = present.then(|| parameters(self.part, self.parameters));
-        all.into_iter().flatten()
+        parameters(self.part, present.then_some(self.parameters))
     }
 
     /// The tag parameter, a token.

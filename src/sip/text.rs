@@ -161,14 +161,15 @@ fn shifted(error: Malformed, by: usize) -> Malformed {
     }
 }
 
-/// The elements of a list with its `separator`, trimmed; an error ends the list.
+/// The elements of a list with its `separator`, trimmed; an error ends the list. Where there is no list
+/// (`None`) there are no elements, and in an empty one there is an empty one.
 pub fn split<'a>(
     part: &'static str,
-    text: &'a [u8],
+    text: impl Into<Option<&'a [u8]>>,
     separator: u8,
     nesting: Nesting,
 ) -> impl Iterator<Item = Result<&'a [u8], Malformed>> {
-    let mut rest = Some(text);
+    let mut rest = text.into();
     std::iter::from_fn(move || {
         let here = rest.take()?;
         Some(
@@ -189,10 +190,10 @@ pub struct Parameter<'a> {
     pub value: Option<&'a [u8]>,
 }
 
-/// The parameters of `text`, which is what follows the first semicolon.
+/// The parameters of `text`, which is what follows the first semicolon, if there is one.
 pub fn parameters<'a>(
     part: &'static str,
-    text: &'a [u8],
+    text: impl Into<Option<&'a [u8]>>,
 ) -> impl Iterator<Item = Result<Parameter<'a>, Malformed>> {
     split(part, text, b';', Nesting::Quotes)
         .map(move |element| element.and_then(|element| parameter(part, element)))
@@ -254,7 +255,7 @@ mod tests {
 
     #[test]
     fn an_open_quote_is_an_error_that_says_where() {
-        let error = split("x", b"ab\"c", b',', Nesting::Quotes)
+        let error = split("x", b"ab\"c".as_slice(), b',', Nesting::Quotes)
             .next()
             .unwrap()
             .unwrap_err();
