@@ -12,6 +12,9 @@ use crate::sip::{HeaderName, Request};
 /// What stands before the identifier of each fork.
 pub(super) const FORK_START: &[u8] = b"P-Charging-Vector: icid-value=\"";
 
+/// What stands before the identifier of a message where that is written again, its quotes included.
+const START: &[u8] = b"P-Charging-Vector: icid-value=";
+
 /// How forks name their charging.
 #[derive(Clone, Debug)]
 pub struct Charging {
@@ -32,51 +35,60 @@ pub(super) enum ForkCharging {
     Each(Vec<u8>),
 }
 
-/// The one vector of the request, if somebody who is believed has written it and it can be read.
-fn received<'m>(request: &Request<'m>) -> Option<ChargingVector<'m>> {
+/// The one vector of the request, if it can be read.
+pub(super) fn received<'m>(request: &Request<'m>) -> Option<ChargingVector<'m>> {
     let mut rows = request.rows(HeaderName::PChargingVector);
     let row = rows.next().filter(|_| rows.next().is_none())?;
     ChargingVector::parse(row).ok()
 }
 
-/// The vector of the answer with its CRLF, whatever the answer is; empty if there is none.
-pub(super) fn of_answer(request: &Request<'_>, policy: &Policy, source: &Source<'_>) -> Vec<u8> {
-    let Some(vector) = received(request).filter(|_| policy.trusts(source)) else {
-        return Vec::new();
+/// Writes the vector of the answer with its CRLF, whatever the answer is; nothing where nobody who is
+/// believed has `received` one.
+pub(super) fn write_of_answer(
+    received: Option<&ChargingVector<'_>>,
+    policy: &Policy,
+    source: &Source<'_>,
+    out: &mut Vec<u8>,
+) {
+    let Some(vector) = received.filter(|_| policy.trusts(source)) else {
+        return;
     };
-    let mut header = b"P-Charging-Vector: icid-value=".to_vec();
-    header.extend_from_slice(vector.icid);
-    if let Some(orig_ioi) = vector.orig_ioi {
-        header.extend_from_slice(b";orig-ioi=");
-        header.extend_from_slice(orig_ioi);
+    let ioi = policy.charging.ioi.as_bytes();
+    let orig_ioi = vector.orig_ioi.unwrap_or_default();
+    out.reserve(START.len() + vector.icid.len() + orig_ioi.len() + ioi.len() + 32);
+    out.extend_from_slice(START);
+    out.extend_from_slice(vector.icid);
+    if vector.orig_ioi.is_some() {
+        out.extend_from_slice(b";orig-ioi=");
+        out.extend_from_slice(orig_ioi);
     }
-    header.extend_from_slice(b";term-ioi=");
-    header.extend_from_slice(policy.charging.ioi.as_bytes());
-    header.extend_from_slice(b"\r\n");
-    header
+    out.extend_from_slice(b";term-ioi=");
+    out.extend_from_slice(ioi);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// The vector of the forks: we originate them, so the identifier and `orig-ioi` are ours.
-pub(super) fn of_forks(request: &Request<'_>, passage: &Passage<'_, '_>) -> ForkCharging {
-    let Some(vector) = received(request).filter(|_| passage.is_inside()) else {
+pub(super) fn of_forks(
+    received: Option<&ChargingVector<'_>>,
+    passage: &Passage<'_, '_>,
+) -> ForkCharging {
+    let Some(vector) = received.filter(|_| passage.is_inside()) else {
         return ForkCharging::Absent;
     };
     let policy = passage.policy;
-    let ioi = &policy.charging.ioi;
+    let ioi = policy.charging.ioi.as_bytes();
     if !policy.charging.copies_icid {
-        let name = &policy.server_name;
-        return ForkCharging::Each(
-            format!("\";icid-generated-at={name};orig-ioi={ioi}\r\n").into_bytes(),
-        );
+        let name = policy.server_name.as_bytes();
+        let pieces = [b"\";icid-generated-at=", name, b";orig-ioi=", ioi, b"\r\n"];
+        return ForkCharging::Each(pieces.concat());
     }
-    let mut header = b"P-Charging-Vector: icid-value=".to_vec();
-    header.extend_from_slice(vector.icid);
-    if let Some(place) = vector.generated_at {
-        header.extend_from_slice(b";icid-generated-at=");
-        header.extend_from_slice(place);
-    }
-    header.extend_from_slice(format!(";orig-ioi={ioi}\r\n").as_bytes());
-    ForkCharging::Shared(header)
+    let (generated_at, place) = match vector.generated_at {
+        Some(place) => (&b";icid-generated-at="[..], place),
+        None => (&b""[..], &b""[..]),
+    };
+    let identifier = [START, vector.icid, generated_at, place];
+    let header = [&identifier[..], &[b";orig-ioi=", ioi, b"\r\n"]].concat();
+    ForkCharging::Shared(header.concat())
 }
 
 impl ForkCharging {

@@ -10,6 +10,7 @@ use super::observer::{Note, Observer};
 use super::passage::Passage;
 use super::preferences;
 use super::refusal::Reason;
+use crate::sip::charging_vector::ChargingVector;
 use crate::sip::header::full_form;
 use crate::sip::message::Header;
 use crate::sip::number::write_decimal;
@@ -25,6 +26,8 @@ pub(super) struct Copy<'c, 'm, 'o> {
     pub request: &'c Request<'m>,
     pub essentials: &'c Essentials<'m>,
     pub passage: &'c Passage<'c, 'o>,
+    /// P-Charging-Vector of the message.
+    pub charging: Option<&'c ChargingVector<'m>>,
     /// What the forks ask for: Accept-Contact with its CRLF.
     pub accept_contact: &'c [u8],
     pub lifetime: Lifetime,
@@ -54,7 +57,7 @@ impl Copy<'_, '_, '_> {
         let from = self.passage.from(&self.essentials.from);
         let from = from.map_err(unreadable)?;
         let mut headers = self.headers(of_body, observer).map_err(unreadable)?;
-        let charging = charging::of_forks(self.request, self.passage);
+        let charging = charging::of_forks(self.charging, self.passage);
         observer.notes(|| {
             let received = self.request.value(HeaderName::PChargingVector);
             received.map(|_| charging.note())

@@ -147,16 +147,15 @@ impl Accepted {
 
     /// The numbers of the recipients among the members of the group.
     pub fn recipient_numbers(&self) -> impl Iterator<Item = u32> {
-        let members = 0..self.group.members() as u32;
-        members.filter(|&number| {
-            !self.excluded.contains(&number) && self.group.recipient(number).is_some()
-        })
+        self.recipients().map(|recipient| recipient.number)
     }
 
     /// The recipients in the order of the group.
     pub fn recipients(&self) -> impl Iterator<Item = Recipient<'_>> {
-        let numbers = self.recipient_numbers();
-        numbers.filter_map(|number| self.recipient(number))
+        let recipients = self.group.numbered_recipients();
+        recipients
+            .filter(|(number, _)| !self.excluded.contains(number))
+            .map(|(number, address)| Recipient { number, address })
     }
 
     /// The recipient with this number, as [`Accepted::recipient_numbers`] gives it.
@@ -217,16 +216,18 @@ impl<'a> Fork<'a> {
         let mut all = Vec::with_capacity(length);
         all.extend_from_slice(headers);
         all.extend_from_slice(self.own_headers);
-        self.write_charging(&mut all);
+        for piece in self.charging() {
+            all.extend_from_slice(piece);
+        }
         Cow::Owned(all)
     }
 
-    /// The charging identifier is the Call-ID: as unique, and a charging record leads to its fork.
-    fn write_charging(&self, out: &mut Vec<u8>) {
-        if !self.shared.charging.is_empty() {
-            out.extend_from_slice(FORK_START);
-            out.extend_from_slice(self.call_id.as_bytes());
-            out.extend_from_slice(self.shared.charging);
+    /// The charging vector in pieces; its identifier is the Call-ID: as unique, and a charging record
+    /// leads to its fork.
+    fn charging(&self) -> [&[u8]; 3] {
+        match self.shared.charging {
+            [] => [b"", b"", b""],
+            end => [FORK_START, self.call_id.as_bytes(), end],
         }
     }
 
@@ -254,18 +255,11 @@ impl<'a> Fork<'a> {
         self.shared.needs_stream
     }
 
-    /// Appends all header fields but Via, each with its CRLF.
-    pub fn write_headers(&self, out: &mut Vec<u8>) {
-        let Shared {
-            from,
-            headers,
-            charging,
-            ..
-        } = self.shared;
-        let body = self.body();
-        let length = from.len() + headers.len() + self.own_headers.len() + charging.len();
-        out.reserve(length + 2 * self.recipient.len() + 220);
-        let pieces: [&[u8]; 11] = [
+    /// What [`Fork::write_headers`] writes before Content-Length.
+    fn pieces(&self) -> [&[u8]; 14] {
+        let Shared { from, headers, .. } = self.shared;
+        let [start, identifier, end] = self.charging();
+        [
             b"From: ",
             from,
             b";tag=",
@@ -277,13 +271,66 @@ impl<'a> Fork<'a> {
             b"\r\nCSeq: 1 MESSAGE\r\n",
             headers,
             self.own_headers,
-        ];
-        for piece in pieces {
+            start,
+            identifier,
+            end,
+        ]
+    }
+
+    /// How many bytes [`Fork::write_headers`] appends for a body of `body` bytes.
+    pub(super) fn headers_length(&self, body: usize) -> usize {
+        let digits = body.checked_ilog10().unwrap_or(0) as usize + 1;
+        let pieces: usize = self.pieces().iter().map(|piece| piece.len()).sum();
+        pieces + b"Content-Length: \r\n".len() + digits
+    }
+
+    /// Appends all header fields but Via, each with its CRLF.
+    pub fn write_headers(&self, out: &mut Vec<u8>) {
+        let length = self.body().len();
+        out.reserve(self.headers_length(length));
+        for piece in self.pieces() {
             out.extend_from_slice(piece);
         }
-        self.write_charging(out);
         out.extend_from_slice(b"Content-Length: ");
-        write_decimal(body.len(), out);
+        write_decimal(length, out);
         out.extend_from_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_is_as_long_as_it_says() {
+        // M-2.
+        let body = [b'x'; 1000];
+        for (charging, length) in [
+            (&b""[..], 0),
+            (b"\";orig-ioi=h\r\n", 9),
+            (b"", 10),
+            (b"", 1000),
+        ] {
+            let fork = Fork {
+                recipient: b"sip:bob@home1.net",
+                call_id: Token::spell([7; CALL_ID_LENGTH]),
+                from_tag: Token::spell([9; TAG_LENGTH]),
+                shared: Shared {
+                    from: b"<sip:ann@home1.net>",
+                    headers: b"Max-Forwards: 69\r\n",
+                    charging,
+                    body: &body[..length],
+                    entry_at: 0,
+                    needs_stream: false,
+                },
+                own_headers: b"Subject: x\r\n",
+                has_entry: false,
+            };
+            let mut written = Vec::new();
+            fork.write_headers(&mut written);
+            assert_eq!(written.len(), fork.headers_length(length));
+            let ours = fork.headers();
+            assert!(written.windows(ours.len()).any(|part| part == &*ours));
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::group::Group;
 use super::history::{SharedHistory, history};
 use super::nesting::expand;
 use super::observer::{Note, Observer};
-use super::originator::own_members;
+use super::originator::OwnMembers;
 use super::own_headers::unescaped;
 use super::payload::{Content, Payload};
 use super::policy::Policy;
@@ -190,17 +190,14 @@ pub(super) fn content_id(address: &SipUri<'_>, policy: &Policy) -> Option<Vec<u8
     Some(if is_cid { id.to_vec() } else { Vec::new() })
 }
 
-/// Row 11: which members get nothing although they could.
+/// Row 11: which members get nothing although they could, of those that the originator is.
 pub(super) fn excluded(
     group: &Group,
-    identity: &AssertedIdentity<'_>,
-    policy: &Policy,
+    mut own: OwnMembers,
     skip_originator: bool,
     observer: &mut impl Observer,
 ) -> SmallVec<[u32; 2]> {
-    let own = own_members(group, identity, policy).into_iter();
-    let own = own.filter(|&number| group.recipient(number).is_some());
-    let own: SmallVec<[u32; 2]> = own.collect();
+    own.retain(|number| group.recipient(*number).is_some());
     observer.notes(|| {
         let own: Vec<_> = own.iter().filter_map(|&at| group.recipient(at)).collect();
         own.into_iter().map(move |uri| match skip_originator {

@@ -98,8 +98,12 @@ impl Addressing {
 
     /// The buckets in which an address is filed and looked for.
     fn buckets<'a>(&self, uri: &Uri<'a>) -> impl Iterator<Item = u64> + use<'a> {
-        let number = self.number(uri).map(|number| number.bucket());
         let own = uri.bucket();
+        let number = match uri {
+            // It is filed as what it is already.
+            Uri::Tel(_) => None,
+            _ => self.number(uri).map(|number| number.bucket()),
+        };
         std::iter::once(own).chain(number.filter(|&number| number != own))
     }
 }
@@ -349,10 +353,18 @@ impl Group {
     }
 
     fn is_member_at(&self, number: u32, uri: &Uri<'_>, addressing: &Addressing) -> bool {
-        let member = self.members.get(number as usize);
-        let text = member.map(|member| self.text_of(member));
-        text.and_then(|text| Uri::parse(text).ok())
-            .is_some_and(|member| addressing.same(&member, uri))
+        let Some(member) = self.members.get(number as usize) else {
+            return false;
+        };
+        let text = self.text_of(member);
+        uri.is_plainly(text) || Uri::parse(text).is_ok_and(|member| addressing.same(&member, uri))
+    }
+
+    /// The members that can be sent to in their order, each with his number and Request-URI.
+    pub fn numbered_recipients(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        let numbered = (0..).zip(&self.members);
+        let recipients = numbered.filter(|(_, member)| member.is_recipient);
+        recipients.map(|(number, member)| (number, self.request_uri_of(member)))
     }
 
     /// The Request-URI of a member that can be sent to.

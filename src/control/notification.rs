@@ -25,8 +25,10 @@ fn is_one(value: Option<&[u8]>, encoding: Option<&[u8]>, content: &[u8], depth: 
         // Undone, no encoding is longer than done.
         return decoded(encoding, content, content.len()).is_ok_and(|cpim| holds_one(&cpim));
     }
-    let boundary = media.boundary().ok();
-    let Some(boundary) = boundary.filter(|_| media.main.eq_ignore_ascii_case(b"multipart")) else {
+    if !media.main.eq_ignore_ascii_case(b"multipart") {
+        return false;
+    }
+    let Ok(boundary) = media.boundary() else {
         return false;
     };
     // What cannot be read is no notification that anybody could read.

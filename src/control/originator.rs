@@ -242,15 +242,20 @@ impl Originator<'_> {
     }
 }
 
-/// Row 7, second half: what the group allows the originator (G-3). To send is the least.
+/// Row 7, second half: what the group allows the originator (G-3), of which he is the members `own`.
+/// To send is the least.
 pub(super) fn authorise(
     group: &Group,
+    own: &OwnMembers,
     asker: &Asker<'_, '_>,
     policy: &Policy,
     observer: &mut impl Observer,
 ) -> Result<Permissions, Failure> {
     observer.notes(|| group.notes_of_permissions(asker, policy));
-    let permissions = group.permissions(asker, policy);
+    let permissions = match group.rules() {
+        None => Permissions::without_rules(!own.is_empty()),
+        Some(_) => group.permissions(asker, policy),
+    };
     if permissions.send {
         return Ok(permissions);
     }
@@ -288,14 +293,17 @@ pub(super) fn wants_anonymity(request: &Request<'_>, from: &NameAddr<'_>) -> boo
     privacy.is_ok_and(|privacy| privacy.wants_anonymity()) || is_anonymous(&from.uri)
 }
 
-/// Row 11: the members that the originator is; all his addresses count (I-2).
+/// The numbers of those members of a group that the originator is.
+pub(super) type OwnMembers = SmallVec<[u32; 2]>;
+
+/// The members that the originator is; all his addresses count (I-2).
 pub(super) fn own_members(
     group: &Group,
     identity: &AssertedIdentity<'_>,
     policy: &Policy,
-) -> SmallVec<[u32; 2]> {
+) -> OwnMembers {
     let addresses = identity.addresses.iter();
-    let mut members: SmallVec<[u32; 2]> = addresses
+    let mut members: OwnMembers = addresses
         .flat_map(|address| group.members_equal_to(&address.uri, &policy.addressing))
         .collect();
     members.sort_unstable();

@@ -14,7 +14,8 @@ use super::failure::Failure;
 use super::notification::is_notification;
 use super::observer::{Note, Observer, Unobserved};
 use super::originator::{
-    authenticate, authorise, authorise_for_services, check_from, wants_anonymity,
+    OwnMembers, authenticate, authorise, authorise_for_services, check_from, own_members,
+    wants_anonymity,
 };
 use super::passage::Passage;
 use super::policy::Policy;
@@ -25,9 +26,9 @@ use super::request_checks::{check_pager_mode, check_path, check_require, find_ta
 use super::rules::{Asker, Permissions};
 use super::size::fit;
 use super::trust::Source;
-use crate::sip::identity::AssertedIdentity;
 use crate::sip::uri::Form;
 use crate::sip::{HeaderName, NameAddr, Request};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What the checks need from outside.
@@ -102,14 +103,14 @@ impl Recognised<'_> {
         let identity = &sender.identity;
         let own_address = identity.addresses.first().ok_or(Reason::NoIdentity)?;
         let own_address = own_address.uri.print(Form::Whole).into_bytes();
-        *originator = Some(own_address.clone());
+        let own_address = originator.insert(own_address).as_slice();
         check_from(from, &sender, policy, observer)?;
         let asker = Asker {
             identity,
             anonymous: wants_anonymity(request, from),
             now: world.now,
         };
-        let (target, permissions) = check_authority(target, &asker, policy, observer)?;
+        let (target, permissions, own) = check_authority(target, &asker, policy, observer)?;
         if policy.hide_groups {
             check_require(&essentials, Some(&target), policy, observer)?;
         }
@@ -130,16 +131,22 @@ impl Recognised<'_> {
                 request,
                 essentials: &essentials,
                 passage: &Passage::new(policy, source, &sender, target.uri(), anonymous),
+                charging: self.charging.as_ref(),
                 accept_contact: self.accept_contact_of_forks(policy),
                 lifetime,
                 now: world.now,
             },
             listed: &delivery.listed,
-            originator: &own_address,
+            originator: own_address,
             receipt,
         };
         let mut accepted = draft.with(delivery.content, delivery.with_entry, observer)?;
-        exclude(&mut accepted, &target, identity, policy, observer)?;
+        let own = match &target {
+            Target::Group(group) if Arc::ptr_eq(group, &accepted.group) => own,
+            // Others get it than the group's own members.
+            _ => own_members(&accepted.group, identity, policy),
+        };
+        exclude(&mut accepted, &target, own, policy, observer)?;
         let smaller = || {
             let content = listing.without_history(payload)?;
             draft.with(content, Vec::new(), &mut Unobserved)
@@ -173,30 +180,35 @@ impl Recognised<'_> {
     /// The answer that a decision about this message asks for.
     pub fn answer(&self, decision: &Decision, policy: &Policy, source: &Source<'_>) -> Answer {
         let mut answer = decision.answer(&policy.server_name);
-        let charging = charging::of_answer(&self.request, policy, source);
-        answer.headers.extend_from_slice(&charging);
+        let charging = self.charging.as_ref();
+        charging::write_of_answer(charging, policy, source, &mut answer.headers);
         answer
     }
 }
 
-/// Row 7, second half: the group, or the server for a service, lets him send.
+/// Row 7, second half: the group, or the server for a service, lets him send. With the members of the
+/// group that he is.
 fn check_authority(
     target: Option<Target>,
     asker: &Asker<'_, '_>,
     policy: &Policy,
     observer: &mut impl Observer,
-) -> Result<(Target, Permissions), Failure> {
+) -> Result<(Target, Permissions, OwnMembers), Failure> {
     observer.check(Check::Authorisation);
     // An unknown group that is hidden is refused here, as one that the originator is not in.
     let target = target.ok_or(Reason::NotAuthorised)?;
+    let own = match &target {
+        Target::Group(group) => own_members(group, asker.identity, policy),
+        Target::Service(_) => OwnMembers::new(),
+    };
     let permissions = match &target {
-        Target::Group(group) => authorise(group, asker, policy, observer)?,
+        Target::Group(group) => authorise(group, &own, asker, policy, observer)?,
         Target::Service(_) => authorise_for_services(asker.identity, policy, observer)?,
     };
     if policy.hide_groups {
         check_pager_mode(&target, observer)?;
     }
-    Ok((target, permissions))
+    Ok((target, permissions, own))
 }
 
 /// Row 10, what holds of every body: the message is of interest still, its body is of some type, and
@@ -228,7 +240,7 @@ fn check_content(
 fn exclude(
     accepted: &mut Accepted,
     target: &Target,
-    identity: &AssertedIdentity<'_>,
+    own: OwnMembers,
     policy: &Policy,
     observer: &mut impl Observer,
 ) -> Result<(), Failure> {
@@ -238,7 +250,7 @@ fn exclude(
         Target::Service(_) => (policy.skip_originator_of_lists, Reason::NobodyListed),
     };
     let group = &accepted.group;
-    accepted.excluded = excluded(group, identity, policy, skip_originator, observer);
+    accepted.excluded = excluded(group, own, skip_originator, observer);
     if accepted.count() == 0 {
         return Err(nobody.into());
     }

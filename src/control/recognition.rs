@@ -1,9 +1,11 @@
 //! Which messages are ours: table A.1, row 2, and what row 1 says of others' requests.
 
+use super::charging;
 use super::checks::Check;
 use super::observer::{Note, Observer, Unobserved};
 use super::policy::Policy;
 use crate::sip::accept_contact::{self, Wish};
+use crate::sip::charging_vector::ChargingVector;
 use crate::sip::{HeaderName, Malformed, Request, SipUri, Uri};
 
 /// Why a message is left to the routing script, for the log.
@@ -40,6 +42,8 @@ pub struct Recognised<'m> {
     pub(super) target: Result<SipUri<'m>, Malformed>,
     /// Whether the Request-URI names a body part, `cid:`, and so has no domain.
     pub(super) names_body_part: bool,
+    /// P-Charging-Vector, which the answer and the forks go by.
+    pub(super) charging: Option<ChargingVector<'m>>,
 }
 
 /// Row 2 of table A.1, and what row 1 says of others' requests: is the message ours?
@@ -84,6 +88,7 @@ pub fn recognise_observed<'m>(
         Err(_) => return Err(NotOurs::ForeignDomain),
     };
     Ok(Recognised {
+        charging: charging::received(&request),
         request,
         accept_contact,
         feature,

@@ -100,16 +100,22 @@ pub struct Permissions {
     pub anonymity: bool,
 }
 
+impl Permissions {
+    /// What a group without rules allows: its members may send, and nobody may stay anonymous (G-4).
+    pub(super) fn without_rules(is_member: bool) -> Self {
+        Self {
+            send: is_member,
+            anonymity: false,
+        }
+    }
+}
+
 impl Group {
-    /// What the group allows `asker`. Without rules its members may send, and nobody may stay
-    /// anonymous (G-4).
+    /// What the group allows `asker`.
     pub fn permissions(&self, asker: &Asker<'_, '_>, policy: &Policy) -> Permissions {
         let addressing = &policy.addressing;
         match self.rules() {
-            None => Permissions {
-                send: is_in(self, asker, addressing),
-                anonymity: false,
-            },
+            None => Permissions::without_rules(is_in(self, asker, addressing)),
             Some(rules) => {
                 let send = policy.access.send_action.as_str();
                 let [send, anonymity] =

@@ -31,11 +31,10 @@ impl Accepted {
         };
         let call_id = Token::spell([0; CALL_ID_LENGTH]);
         let fork = self.fork_with(longest, call_id, Token::spell([0; TAG_LENGTH]));
-        let mut headers = Vec::new();
-        fork.write_headers(&mut headers);
+        let headers = fork.headers_length(fork.body().len());
         let of_start_line = b"MESSAGE  SIP/2.0\r\n".len() + longest.address.len();
         of_start_line
-            + (headers.len() - fork.own_length())
+            + (headers - fork.own_length())
             + OF_THE_PROXY
             + b"\r\n".len()
             + self.body.len()

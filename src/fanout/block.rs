@@ -49,10 +49,10 @@ impl Size {
             recipients: 0,
             text: shared,
         };
-        for own in recipients {
+        recipients.for_each(|own| {
             size.recipients += 1;
             size.text += own.address.len() + more(&own);
-        }
+        });
         let fits = size.recipients <= NUMBER_MASK as usize && u32::try_from(size.text).is_ok();
         fits.then_some(size)
     }
@@ -131,7 +131,8 @@ impl<'a> Block<'a> {
             start = put(bytes);
         }
         let mut entry = at + HEADER;
-        for (number, own) in recipients.take(size.recipients).enumerate() {
+        let numbered = recipients.take(size.recipients).enumerate();
+        numbered.for_each(|(number, own)| {
             let has_more = more(&own) > 0;
             let headers = if has_more { HAS_HEADERS } else { 0 };
             let has_entry = if own.has_entry { HAS_ENTRY } else { 0 };
@@ -144,7 +145,7 @@ impl<'a> Block<'a> {
             }
             start = put(own.address);
             entry += recipient::WORDS;
-        }
+        });
         memory.set(entry, start as u64);
     }
 

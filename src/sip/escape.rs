@@ -1,5 +1,8 @@
 //! `%HH` in URIs, RFC 3261 §19.1.4: an escaped character equals itself unless it is reserved.
 
+use super::byte_set::ByteSet;
+use super::text::find;
+
 /// One character of a URI part, compared as RFC 3261 §19.1.4 says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
@@ -34,9 +37,8 @@ impl Unit {
     }
 }
 
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte)
-}
+/// The bytes that need an escape nowhere in a URI.
+pub const UNRESERVED: ByteSet = ByteSet::ALPHANUMERIC.and(b"-_.!~*'()");
 
 /// The value of the two hexadecimal digits after a `%` at the start of `text`.
 pub fn escaped_byte(text: &[u8]) -> Option<u8> {
@@ -57,7 +59,7 @@ pub fn units(text: &[u8]) -> impl Iterator<Item = Unit> {
             return Some(Unit::Plain(byte));
         };
         at += 3;
-        Some(if is_unreserved(escaped) {
+        Some(if UNRESERVED.has(escaped) {
             Unit::Plain(escaped)
         } else {
             Unit::Escaped(escaped)
@@ -67,26 +69,30 @@ pub fn units(text: &[u8]) -> impl Iterator<Item = Unit> {
 
 /// Whether two parts are the same, case counted.
 pub fn same(a: &[u8], b: &[u8]) -> bool {
-    a == b || units(a).eq(units(b))
+    a == b || (any_escape(a, b) && units(a).eq(units(b)))
 }
 
 /// Whether two parts are the same, case not counted.
 pub fn same_ignoring_case(a: &[u8], b: &[u8]) -> bool {
-    a == b || units(a).map(Unit::folded).eq(units(b).map(Unit::folded))
+    let folded = |text| units(text).map(Unit::folded);
+    a.eq_ignore_ascii_case(b) || (any_escape(a, b) && folded(a).eq(folded(b)))
+}
+
+/// Most parts have no escape: those are what they look like.
+fn any_escape(a: &[u8], b: &[u8]) -> bool {
+    find(b'%', a).is_some() || find(b'%', b).is_some()
 }
 
 /// The first byte of `text` that is neither allowed nor part of a `%HH`.
 ///
 /// An escaped control character counts as bad: unescaped further on, it could end a line (S-7).
-pub fn first_bad(text: &[u8], allowed: impl Fn(u8) -> bool) -> Option<usize> {
+pub fn first_bad(text: &[u8], allowed: &ByteSet) -> Option<usize> {
     let mut at = 0;
-    while at < text.len() {
-        at += match escaped_byte(&text[at..]) {
-            Some(byte) if byte.is_ascii_control() => return Some(at),
-            Some(_) => 3,
-            None if is_unreserved(text[at]) || allowed(text[at]) => 1,
-            None => return Some(at),
-        };
+    loop {
+        at += allowed.end(&text[at..])?;
+        match escaped_byte(&text[at..]) {
+            Some(byte) if !byte.is_ascii_control() => at += 3,
+            _ => return Some(at),
+        }
     }
-    None
 }

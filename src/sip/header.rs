@@ -85,7 +85,7 @@ pub enum HeaderName {
 use HeaderName as Name;
 
 /// Full name, compact form (RFC 3261 §7.3.3, RFC 3841 §10) and meaning.
-const NAMES: [(&str, Option<u8>, Name); Name::Other as usize] = [
+static NAMES: [(&str, Option<u8>, Name); Name::Other as usize] = [
     ("Accept-Contact", Some(b'a'), Name::AcceptContact),
     ("Authorization", None, Name::Authorization),
     ("Call-ID", Some(b'i'), Name::CallId),
@@ -137,6 +137,39 @@ const NAMES: [(&str, Option<u8>, Name); Name::Other as usize] = [
     ("Via", Some(b'v'), Name::Via),
 ];
 
+/// The length of the longest full name.
+const LONGEST: usize = {
+    let (mut longest, mut row) = (0, 0);
+    while row < NAMES.len() {
+        let length = NAMES[row].0.len();
+        longest = if length > longest { length } else { longest };
+        row += 1;
+    }
+    longest
+};
+
+/// The names sorted by the length of their full form, and where those of each length start: few names
+/// have one length, so that few are compared.
+static BY_LENGTH: ([Name; NAMES.len()], [usize; LONGEST + 2]) = {
+    let mut names = [Name::Other; NAMES.len()];
+    let mut starts = [0; LONGEST + 2];
+    let (mut length, mut filed) = (0, 0);
+    while length <= LONGEST {
+        starts[length] = filed;
+        let mut row = 0;
+        while row < NAMES.len() {
+            if NAMES[row].0.len() == length {
+                names[filed] = NAMES[row].2;
+                filed += 1;
+            }
+            row += 1;
+        }
+        length += 1;
+    }
+    starts[length] = filed;
+    (names, starts)
+};
+
 /// Compact forms of names that are not told apart here, so that a name is known in both forms.
 const OTHER_COMPACT: [(u8, &str); 11] = [
     (b'b', "Referred-By"),
@@ -173,18 +206,23 @@ impl HeaderName {
 
     /// Recognises a name in any case, full or compact.
     pub fn of(name: &[u8]) -> Self {
-        let found = match name {
-            [letter] => {
-                let letter = letter.to_ascii_lowercase();
-                NAMES
-                    .iter()
-                    .find(|(_, compact, _)| *compact == Some(letter))
-            }
-            _ => NAMES
-                .iter()
-                .find(|(full, _, _)| name.eq_ignore_ascii_case(full.as_bytes())),
+        if let [letter] = name {
+            let letter = letter.to_ascii_lowercase();
+            let mut names = NAMES.iter();
+            let found = names.find(|(_, compact, _)| *compact == Some(letter));
+            return found.map_or(Self::Other, |(_, _, name)| *name);
+        }
+        let (names, starts) = &BY_LENGTH;
+        let [start, end, ..] = starts.get(name.len()..).unwrap_or_default() else {
+            return Self::Other;
         };
-        found.map_or(Self::Other, |(_, _, name)| *name)
+        let alike = &names[*start..*end];
+        // Nearly all are written as the standards write them.
+        let is_same = |full: &[u8]| name == full || name.eq_ignore_ascii_case(full);
+        let found = alike
+            .iter()
+            .find(|known| is_same(known.as_str().as_bytes()));
+        found.copied().unwrap_or(Self::Other)
     }
 
     /// The name as the standards write it; "header field" for [`HeaderName::Other`].

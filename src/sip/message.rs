@@ -6,7 +6,7 @@
 use super::Malformed;
 use super::header::HeaderName;
 use super::number::decimal;
-use super::text::{is_token, is_token_byte, trim};
+use super::text::{is_token, is_token_byte, token_length, trim};
 use smallvec::SmallVec;
 
 const PART: &str = "request";
@@ -27,6 +27,8 @@ pub struct Request<'m> {
     pub defect: Option<Malformed>,
     headers: SmallVec<[Header<'m>; 32]>,
     first: [u8; HeaderName::COUNT],
+    /// The names that stand more than once, a bit for each.
+    repeated: u64,
 }
 
 /// One header field.
@@ -41,6 +43,9 @@ pub struct Header<'m> {
 }
 
 const NONE: u8 = u8::MAX;
+
+// Each name has its bit in `repeated`.
+const _: () = assert!(HeaderName::COUNT <= u64::BITS as usize);
 
 impl<'m> Request<'m> {
     /// Reads `bytes`, which start with a request; only a broken request line is an error.
@@ -59,6 +64,7 @@ impl<'m> Request<'m> {
             defect: None,
             headers: SmallVec::new(),
             first: [NONE; HeaderName::COUNT],
+            repeated: 0,
         };
         request.read_headers(&mut lines);
         request.read_body(&bytes[lines.at..]);
@@ -80,9 +86,7 @@ impl<'m> Request<'m> {
     }
 
     fn read_header(&mut self, line: &'m [u8], bytes: &[u8], at: usize) {
-        let colon = memchr::memchr(b':', line).unwrap_or(line.len());
-        let written = trim(&line[..colon]);
-        if colon == line.len() || !is_token(written) {
+        let Some((written, value)) = name_and_value(line) else {
             let bad = line.iter().position(|&byte| !is_token_byte(byte));
             let offset = at + bad.unwrap_or(line.len());
             return self.note(Malformed::at(
@@ -91,7 +95,7 @@ impl<'m> Request<'m> {
                 offset,
                 "a header name and a colon",
             ));
-        }
+        };
         let index = self.headers.len();
         if index == MAX_HEADERS {
             return self.note(Malformed::at(PART, bytes, at, "at most 255 header fields"));
@@ -100,11 +104,13 @@ impl<'m> Request<'m> {
         let first = &mut self.first[name as usize];
         if *first == NONE {
             *first = index as u8;
+        } else {
+            self.repeated |= 1 << name as u8;
         }
         self.headers.push(Header {
             name,
             written,
-            value: trim(&line[colon + 1..]),
+            value: trim(value),
         });
     }
 
@@ -151,24 +157,31 @@ impl<'m> Request<'m> {
 
     /// The value of a header field that must not stand twice.
     pub fn single(&self, name: HeaderName) -> Result<Option<&'m [u8]>, Malformed> {
-        let mut rows = self.rows(name);
-        let value = rows.next();
-        match rows.next() {
-            None => Ok(value),
-            Some(second) => Err(Malformed::at(
-                name.as_str(),
-                second,
-                0,
-                "only one such header",
-            )),
+        if self.repeated & 1 << name as u8 == 0 {
+            return Ok(self.value(name));
         }
+        let second = self.rows(name).nth(1).unwrap_or_default();
+        let expected = "only one such header";
+        Err(Malformed::at(name.as_str(), second, 0, expected))
     }
 
     /// The value of a header field that must stand exactly once.
     pub fn required(&self, name: HeaderName) -> Result<&'m [u8], Malformed> {
-        let missing = Malformed::at(name.as_str(), b"", 0, "such a header");
-        self.single(name)?.ok_or(missing)
+        let missing = || Malformed::at(name.as_str(), b"", 0, "such a header");
+        self.single(name)?.ok_or_else(missing)
     }
+}
+
+/// The name of a header field and what follows its colon, if the line has both.
+fn name_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = token_length(line);
+    if end > 0 && line.get(end) == Some(&b':') {
+        return Some((&line[..end], &line[end + 1..]));
+    }
+    // White space may stand around the name, and seldom does.
+    let colon = memchr::memchr(b':', line)?;
+    let name = trim(&line[..colon]);
+    is_token(name).then_some((name, &line[colon + 1..]))
 }
 
 /// Lines with their folds, ended by CRLF or a bare LF.
@@ -260,6 +273,31 @@ mod tests {
             assert_eq!(request.defect.unwrap().part, part);
             assert_eq!(request.value(HeaderName::To), Some(&b"x"[..]));
         }
+    }
+
+    #[test]
+    fn white_space_around_a_name_is_no_part_of_it() {
+        let request =
+            Request::read(b"M sip:h SIP/2.0\r\n\rTo \t: x\r\nFrom\r\n : y\r\n\r\n").unwrap();
+        assert_eq!(request.defect, None);
+        let headers = request.headers().iter();
+        let headers: Vec<_> = headers.map(|it| (it.name, it.written, it.value)).collect();
+        let expected: [(_, &[u8], &[u8]); 2] = [
+            (HeaderName::To, b"To", b"x"),
+            (HeaderName::From, b"From", b"y"),
+        ];
+        assert_eq!(headers, expected);
+    }
+
+    #[test]
+    fn a_header_that_stands_twice_is_no_single_one() {
+        let request =
+            Request::read(b"M sip:h SIP/2.0\r\nv: a\r\nTo: x\r\nVia: b\r\nVia: c\r\n\r\n");
+        let request = request.unwrap();
+        assert_eq!(request.single(HeaderName::To), Ok(Some(&b"x"[..])));
+        assert_eq!(request.single(HeaderName::From), Ok(None));
+        let twice = request.single(HeaderName::Via).unwrap_err();
+        assert_eq!((twice.part, twice.found), ("Via", Some(b'b')));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accept_contact;
+pub mod byte_set;
 pub mod charging_vector;
 pub mod credentials;
 pub mod escape;

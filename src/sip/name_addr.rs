@@ -1,7 +1,9 @@
 //! name-addr and addr-spec, RFC 3261 §20.10 and §25.1: From, To, P-Asserted-Identity.
 
 use super::Malformed;
-use super::text::{Nesting, Parameter, is_token_byte, parameters, quoted_length, trim, unfold};
+use super::text::{
+    Nesting, Parameter, find, is_token_byte, parameters, quoted_length, trim, unfold,
+};
 use super::uri::{Form, Uri};
 
 /// An address with its optional display name and header parameters.
@@ -23,13 +25,13 @@ impl<'a> NameAddr<'a> {
         let display_name = trim(&text[..name_end]);
         let address = &text[name_end..];
         let (uri, after) = if address.first() == Some(&b'<') {
-            let close = memchr::memchr(b'>', address)
+            let close = find(b'>', address)
                 .ok_or_else(|| Malformed::at(part, text, text.len(), "a closing '>'"))?;
             (&address[1..close], &address[close + 1..])
         } else if display_name.is_empty() {
             // Without brackets a semicolon starts a header parameter (RFC 3261 §20).
             let address = trim(address);
-            let end = memchr::memchr(b';', address).unwrap_or(address.len());
+            let end = find(b';', address).unwrap_or(address.len());
             (trim(&address[..end]), &address[end..])
         } else {
             return Err(Malformed::at(part, text, name_end, "'<'"));
@@ -60,8 +62,7 @@ impl<'a> NameAddr<'a> {
     /// The header parameters.
     pub fn parameters(&self) -> impl Iterator<Item = Result<Parameter<'a>, Malformed>> {
         let present = !self.parameters.is_empty();
-        let all = present.then(|| parameters(self.part, self.parameters));
-        all.into_iter().flatten()
+        parameters(self.part, present.then_some(self.parameters))
     }
 
     /// The tag parameter, a token.
@@ -121,7 +122,7 @@ fn display_name_length(part: &'static str, text: &[u8]) -> Result<usize, Malform
         let blanks = text[quoted..].len() - super::text::trim_start(&text[quoted..]).len();
         return Ok(quoted + blanks);
     }
-    let Some(open) = memchr::memchr(b'<', text) else {
+    let Some(open) = find(b'<', text) else {
         return Ok(0);
     };
     // Deployed clients leave bytes in unquoted names that no token has; only what could be read

@@ -1,10 +1,15 @@
 //! The tel URI, RFC 3966: numbers, visual separators, phone-context.
 
 use super::Malformed;
-use super::escape::first_bad;
+use super::byte_set::ByteSet;
+use super::escape::{UNRESERVED, first_bad};
+use super::text::find;
 use super::uri::MAX_PARAMETERS;
 
 const PART: &str = "tel URI";
+
+/// The bytes of a parameter's `=` and value.
+const VALUE: ByteSet = UNRESERVED.and(b"[]/:&+$=");
 
 /// A tel URI: a global number (`+15551230003`) or a local one with its context.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +23,7 @@ pub struct TelUri<'a> {
 impl<'a> TelUri<'a> {
     /// Reads what follows `tel:`.
     pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
-        let end = memchr::memchr(b';', text).unwrap_or(text.len());
+        let end = find(b';', text).unwrap_or(text.len());
         let number = &text[..end];
         let digits = number.strip_prefix(b"+").unwrap_or(number);
         let global = digits.len() < number.len();
@@ -66,7 +71,7 @@ impl<'a> TelUri<'a> {
         let pieces = self.parameters.split(|&byte| byte == b';');
         pieces
             .filter(|piece| !piece.is_empty())
-            .map(|piece| match memchr::memchr(b'=', piece) {
+            .map(|piece| match find(b'=', piece) {
                 Some(at) => (&piece[..at], &piece[at + 1..]),
                 None => (piece, &b""[..]),
             })
@@ -111,14 +116,13 @@ fn check_parameters(text: &[u8], start: usize) -> Result<(), Malformed> {
         if index == MAX_PARAMETERS {
             return Err(Malformed::at(PART, text, at, "at most 32 parameters"));
         }
-        let name_end = memchr::memchr(b'=', piece).unwrap_or(piece.len());
+        let name_end = find(b'=', piece).unwrap_or(piece.len());
         let (name, value) = piece.split_at(name_end);
         let good_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
         if name.is_empty() || !name.iter().all(good_name) {
             return Err(Malformed::at(PART, text, at, "a parameter name"));
         }
-        let allowed = |byte: u8| b"[]/:&+$=".contains(&byte);
-        if let Some(bad) = first_bad(value, allowed) {
+        if let Some(bad) = first_bad(value, &VALUE) {
             let offset = at + name_end + bad;
             return Err(Malformed::at(PART, text, offset, "a parameter value"));
         }

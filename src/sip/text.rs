@@ -1,33 +1,30 @@
 //! Lexical rules that header fields share, RFC 3261 §25.1: tokens, quoted strings, folding, lists.
 
 use super::Malformed;
+use super::byte_set::ByteSet;
 use memchr::memchr2;
 
 /// The bytes that may stand in a token: each byte of each header name is looked at.
-const TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = (byte as u8).is_ascii_alphanumeric();
-        byte += 1;
-    }
-    let others = b"-.!%*_+`'~";
-    let mut index = 0;
-    while index < others.len() {
-        table[others[index] as usize] = true;
-        index += 1;
-    }
-    table
-};
+const TOKEN: ByteSet = ByteSet::ALPHANUMERIC.and(b"-.!%*_+`'~");
 
 /// Whether `byte` may stand in a token.
 pub fn is_token_byte(byte: u8) -> bool {
-    TOKEN[usize::from(byte)]
+    TOKEN.has(byte)
 }
 
 /// Whether `text` is a token: not empty, and token bytes only.
 pub fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|&byte| is_token_byte(byte))
+    !text.is_empty() && TOKEN.has_all(text)
+}
+
+/// The length of the token at the start of `text`, or 0.
+pub fn token_length(text: &[u8]) -> usize {
+    TOKEN.end(text).unwrap_or(text.len())
+}
+
+/// Where `byte` first stands in a short text, for which `memchr` would take longer.
+pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
+    text.iter().position(|&other| other == byte)
 }
 
 fn is_space(byte: u8) -> bool {
@@ -56,26 +53,25 @@ fn trim_end(text: &[u8]) -> &[u8] {
 /// field early in somebody else's parser (S-7).
 pub fn unfold(part: &'static str, value: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
     let mut at = 0;
-    while at < value.len() {
-        match value[at] {
-            b'\r' | b'\n' => {
-                let fold = fold_length(&value[at..]);
-                if fold == 0 {
-                    return Err(Malformed::at(part, value, at, "a folded line"));
-                }
-                out.push(b' ');
-                at += fold;
-            }
-            byte if is_forbidden_control(byte) => {
-                return Err(Malformed::at(part, value, at, "no control character"));
-            }
-            byte => {
-                out.push(byte);
-                at += 1;
-            }
+    loop {
+        let control = value[at..].iter().position(|&b| is_forbidden_control(b));
+        let Some(plain) = control else {
+            out.extend_from_slice(&value[at..]);
+            return Ok(());
+        };
+        out.extend_from_slice(&value[at..at + plain]);
+        at += plain;
+        let fold = fold_length(&value[at..]);
+        if fold == 0 {
+            let expected = match value[at] {
+                b'\r' | b'\n' => "a folded line",
+                _ => "no control character",
+            };
+            return Err(Malformed::at(part, value, at, expected));
         }
+        out.push(b' ');
+        at += fold;
     }
-    Ok(())
 }
 
 /// Whether `byte` is a control character that no header value may carry.
@@ -129,9 +125,17 @@ pub fn split_first<'a>(
     separator: u8,
     nesting: Nesting,
 ) -> Result<(&'a [u8], Option<&'a [u8]>), Malformed> {
+    let is_plain = |byte: u8| byte != separator && byte != b'"';
+    let next = |rest: &[u8]| match nesting {
+        Nesting::Quotes => rest.iter().position(|&byte| !is_plain(byte)),
+        Nesting::QuotesAndAngles => rest
+            .iter()
+            .position(|&byte| !is_plain(byte) || matches!(byte, b'<' | b'>')),
+    };
     let mut at = 0;
     let mut in_angles = false;
-    while at < text.len() {
+    while let Some(length) = next(&text[at..]) {
+        at += length;
         match text[at] {
             b'"' if !in_angles => {
                 at += quoted_length(part, &text[at..]).map_err(|e| shifted(e, at))?;
@@ -139,15 +143,13 @@ pub fn split_first<'a>(
             }
             b'<' if nesting == Nesting::QuotesAndAngles => in_angles = true,
             b'>' => in_angles = false,
-            byte if byte == separator && !in_angles => {
-                return Ok((&text[..at], Some(&text[at + 1..])));
-            }
+            _ if !in_angles => return Ok((&text[..at], Some(&text[at + 1..]))),
             _ => {}
         }
         at += 1;
     }
     if in_angles {
-        return Err(Malformed::at(part, text, at, "a closing '>'"));
+        return Err(Malformed::at(part, text, text.len(), "a closing '>'"));
     }
     Ok((text, None))
 }
@@ -159,14 +161,15 @@ fn shifted(error: Malformed, by: usize) -> Malformed {
     }
 }
 
-/// The elements of a list with its `separator`, trimmed; an error ends the list.
+/// The elements of a list with its `separator`, trimmed; an error ends the list. Where there is no list
+/// (`None`) there are no elements, and in an empty one there is an empty one.
 pub fn split<'a>(
     part: &'static str,
-    text: &'a [u8],
+    text: impl Into<Option<&'a [u8]>>,
     separator: u8,
     nesting: Nesting,
 ) -> impl Iterator<Item = Result<&'a [u8], Malformed>> {
-    let mut rest = Some(text);
+    let mut rest = text.into();
     std::iter::from_fn(move || {
         let here = rest.take()?;
         Some(
@@ -187,24 +190,27 @@ pub struct Parameter<'a> {
     pub value: Option<&'a [u8]>,
 }
 
-/// The parameters of `text`, which is what follows the first semicolon.
+/// The parameters of `text`, which is what follows the first semicolon, if there is one.
 pub fn parameters<'a>(
     part: &'static str,
-    text: &'a [u8],
+    text: impl Into<Option<&'a [u8]>>,
 ) -> impl Iterator<Item = Result<Parameter<'a>, Malformed>> {
     split(part, text, b';', Nesting::Quotes)
         .map(move |element| element.and_then(|element| parameter(part, element)))
 }
 
+/// Reads one parameter, in which each quoted string has its end.
 fn parameter<'a>(part: &'static str, text: &'a [u8]) -> Result<Parameter<'a>, Malformed> {
-    let (name, value) = split_first(part, text, b'=', Nesting::Quotes)?;
-    let name = trim(name);
-    if !is_token(name) {
-        let bad = name.iter().position(|&b| !is_token_byte(b));
-        let offset = bad.unwrap_or(name.len());
-        return Err(Malformed::at(part, text, offset, "a parameter name"));
+    let end = token_length(text);
+    let (name, after) = text.split_at(end);
+    let value = match trim_start(after) {
+        [] => None,
+        [b'=', value @ ..] => Some(trim(value)),
+        _ => return Err(Malformed::at(part, text, end, "a parameter name")),
+    };
+    if name.is_empty() {
+        return Err(Malformed::at(part, text, 0, "a parameter name"));
     }
-    let value = value.map(trim);
     if let Some([b'"', ..]) = value {
         let value = value.unwrap_or_default();
         let end = quoted_length(part, value)?;
@@ -249,7 +255,7 @@ mod tests {
 
     #[test]
     fn an_open_quote_is_an_error_that_says_where() {
-        let error = split("x", b"ab\"c", b',', Nesting::Quotes)
+        let error = split("x", b"ab\"c".as_slice(), b',', Nesting::Quotes)
             .next()
             .unwrap()
             .unwrap_err();

@@ -4,8 +4,10 @@
 //! by comparing pairwise within a bucket: see [`Uri::bucket`].
 
 use super::escape::{same, same_ignoring_case, units};
+use super::text::find;
 use super::uri::{SIGNIFICANT, SipUri, Uri, ipv6_address};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use siphasher::sip::SipHasher13;
+use smallvec::SmallVec;
 
 impl Uri<'_> {
     /// Whether both name the same resource. Strip URI headers first where they are not identity.
@@ -35,56 +37,56 @@ impl Uri<'_> {
 
     /// A number that URIs which are the same share: scheme, user and host, hashed (C-2).
     pub fn bucket(&self) -> u64 {
-        let mut hash = DefaultHasher::new();
+        let mut key = Key::new();
         match self {
             Self::Sip(sip) => {
-                hash.write_u8(u8::from(sip.secure));
-                hash_user(sip.user.unwrap_or_default(), &mut hash);
-                hash_host(sip.host, &mut hash);
+                key.push(u8::from(sip.secure));
+                push_user(sip.user.unwrap_or_default(), &mut key);
+                key.push(b'@');
+                push_host(sip.host, &mut key);
             }
             Self::Tel(tel) => {
-                hash.write_u8(2);
-                tel.digits().for_each(|digit| hash.write_u8(digit));
+                key.push(2);
+                key.extend(tel.digits());
             }
             Self::Urn(rest) => {
-                hash.write_u8(3);
-                hash_folded(rest, &mut hash);
+                key.push(3);
+                push_folded(rest, &mut key);
             }
             Self::Other { rest, .. } => {
-                hash.write_u8(4);
-                hash_folded(rest, &mut hash);
+                key.push(4);
+                push_folded(rest, &mut key);
             }
         }
-        hash.finish()
+        SipHasher13::new().hash(&key)
     }
 }
 
-/// Most users have no escape: those are hashed in one piece.
-fn hash_user(user: &[u8], hash: &mut DefaultHasher) {
-    if memchr::memchr(b'%', user).is_none() {
-        return user.hash(hash);
+/// What is hashed of a URI, in one piece: most fit here.
+type Key = SmallVec<[u8; 64]>;
+
+/// Most users have no escape.
+fn push_user(user: &[u8], key: &mut Key) {
+    if find(b'%', user).is_none() {
+        return key.extend_from_slice(user);
     }
     let mut spelt = Vec::with_capacity(user.len());
     units(user).for_each(|unit| unit.write(&mut spelt));
-    spelt.hash(hash);
+    key.extend_from_slice(&spelt);
 }
 
 /// IPv6 addresses have many spellings; they share one bucket.
-fn hash_host(host: &[u8], hash: &mut DefaultHasher) {
+fn push_host(host: &[u8], key: &mut Key) {
     match host.first() {
-        Some(b'[') => hash.write_u8(b'['),
-        _ => hash_folded(host, hash),
+        Some(b'[') => key.push(b'['),
+        _ => push_folded(host, key),
     }
 }
 
-fn hash_folded(text: &[u8], hash: &mut DefaultHasher) {
-    let mut folded = [0; 64];
-    for chunk in text.chunks(folded.len()) {
-        let folded = &mut folded[..chunk.len()];
-        folded.copy_from_slice(chunk);
-        folded.make_ascii_lowercase();
-        hash.write(folded);
-    }
+fn push_folded(text: &[u8], key: &mut Key) {
+    let start = key.len();
+    key.extend_from_slice(text);
+    key[start..].make_ascii_lowercase();
 }
 
 fn same_sip(a: &SipUri<'_>, b: &SipUri<'_>) -> bool {
@@ -107,11 +109,15 @@ fn same_optional(a: Option<&[u8]>, b: Option<&[u8]>) -> bool {
 
 /// Whether both hosts are the same name, in any case, or the same address.
 pub fn same_host(a: &[u8], b: &[u8]) -> bool {
-    a.eq_ignore_ascii_case(b)
+    a == b
+        || a.eq_ignore_ascii_case(b)
         || ipv6_address(a).is_some_and(|address| ipv6_address(b) == Some(address))
 }
 
 fn same_parameters(a: &SipUri<'_>, b: &SipUri<'_>) -> bool {
+    if a.parameters.is_empty() && b.parameters.is_empty() {
+        return true;
+    }
     let significant = SIGNIFICANT
         .iter()
         .all(|name| a.parameter(name).is_some() == b.parameter(name).is_some());
@@ -217,6 +223,29 @@ mod tests {
             ("tel:+1555", "sip:+1555@h;user=phone"),
         ] {
             assert!(!equal(a, b), "{a} and {b}");
+        }
+    }
+
+    #[test]
+    fn what_is_plainly_a_uri_is_the_same() {
+        let texts = [
+            "sip:bob@h",
+            "sips:bob@h",
+            "sip:bob@h:5060",
+            "sip:bob@h;lr",
+            "sip:bob@h?a=b",
+            "sip:bob:pw@h",
+            "sip:h",
+            "sip:bobby@h",
+            "sip:bob@h2",
+            "tel:+1",
+        ];
+        for a in texts {
+            for b in texts {
+                let expected = a == b && matches!(a, "sip:bob@h" | "sip:bobby@h" | "sip:bob@h2");
+                assert_eq!(uri(a).is_plainly(b.as_bytes()), expected, "{a} and {b}");
+                assert!(!expected || equal(a, b));
+            }
         }
     }
 

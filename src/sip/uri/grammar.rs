@@ -2,16 +2,31 @@
 
 use super::{MAX_PARAMETERS, SipUri, Uri};
 use crate::sip::Malformed;
-use crate::sip::escape::first_bad;
+use crate::sip::byte_set::ByteSet;
+use crate::sip::escape::{UNRESERVED, first_bad};
 use crate::sip::tel::TelUri;
+use crate::sip::text::find;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 const PART: &str = "URI";
 
+/// The bytes that may stand without an escape in a user.
+const USER: ByteSet = UNRESERVED.and(b"&=+$,;?/");
+/// In a password.
+const PASSWORD: ByteSet = UNRESERVED.and(b"&=+$,");
+/// In the name and the value of a parameter.
+const PARAMETER: ByteSet = UNRESERVED.and(b"[]/:&+$");
+/// In the name and the value of a header.
+const HEADER: ByteSet = UNRESERVED.and(b"[]/?:+$");
+/// In a URI of another scheme.
+const OTHER: ByteSet = UNRESERVED.and(b"/?#[]@!$&'()*+,;=:");
+/// The bytes of a host name. An underscore is none, but deployed names have it.
+const HOST: ByteSet = ByteSet::ALPHANUMERIC.and(b"-._");
+
 impl<'a> Uri<'a> {
     /// Reads the whole of `text` as one URI.
     pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
-        let colon = memchr::memchr(b':', text)
+        let colon = find(b':', text)
             .ok_or_else(|| Malformed::at(PART, text, text.len(), "a scheme and a colon"))?;
         let (scheme, rest) = (&text[..colon], &text[colon + 1..]);
         let shifted = |error: Malformed| Malformed {
@@ -30,8 +45,7 @@ impl<'a> Uri<'a> {
         if !scheme.first().is_some_and(u8::is_ascii_alphabetic) || !scheme.iter().all(good) {
             return Err(Malformed::at(PART, text, 0, "a scheme"));
         }
-        let allowed = |byte: u8| b"/?#[]@!$&'()*+,;=:".contains(&byte);
-        if let Some(bad) = first_bad(rest, allowed) {
+        if let Some(bad) = first_bad(rest, &OTHER) {
             return Err(shifted(Malformed::at(PART, rest, bad, "a URI character")));
         }
         if scheme.eq_ignore_ascii_case(b"urn") {
@@ -43,7 +57,7 @@ impl<'a> Uri<'a> {
 
 impl<'a> SipUri<'a> {
     fn parse_rest(secure: bool, text: &'a [u8]) -> Result<Self, Malformed> {
-        let (userinfo, host_start) = match memchr::memchr(b'@', text) {
+        let (userinfo, host_start) = match find(b'@', text) {
             Some(at) => (Some(&text[..at]), at + 1),
             None => (None, 0),
         };
@@ -54,13 +68,10 @@ impl<'a> SipUri<'a> {
             }
             None => (None, None),
         };
-        let hostport_end = text[host_start..]
-            .iter()
-            .position(|byte| matches!(byte, b';' | b'?'))
-            .map_or(text.len(), |at| host_start + at);
-        let (host, port) = parse_hostport(text, host_start, hostport_end)?;
-        let headers_start =
-            memchr::memchr(b'?', &text[hostport_end..]).map(|at| hostport_end + at + 1);
+        let (host, port) = parse_hostport(text, host_start)?;
+        let hostport_end = host_start + host.len() + port.len();
+        let port = parse_port(text, hostport_end - port.len(), port)?;
+        let headers_start = find(b'?', &text[hostport_end..]).map(|at| hostport_end + at + 1);
         let parameters_end = headers_start.map_or(text.len(), |start| start - 1);
         let parameters = text
             .get(hostport_end + 1..parameters_end)
@@ -86,7 +97,7 @@ impl<'a> SipUri<'a> {
 }
 
 pub(super) fn split_value(piece: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match memchr::memchr(b'=', piece) {
+    match find(b'=', piece) {
         Some(at) => (&piece[..at], Some(&piece[at + 1..])),
         None => (piece, None),
     }
@@ -96,16 +107,16 @@ fn parse_userinfo<'a>(
     text: &'a [u8],
     userinfo: &'a [u8],
 ) -> Result<(&'a [u8], Option<&'a [u8]>), Malformed> {
-    let colon = memchr::memchr(b':', userinfo);
+    let colon = find(b':', userinfo);
     let user = &userinfo[..colon.unwrap_or(userinfo.len())];
     let password = colon.map(|at| &userinfo[at + 1..]);
     if user.is_empty() {
         return Err(Malformed::at(PART, text, 0, "a user before the '@'"));
     }
-    if let Some(bad) = first_bad(user, |byte| b"&=+$,;?/".contains(&byte)) {
+    if let Some(bad) = first_bad(user, &USER) {
         return Err(Malformed::at(PART, text, bad, "a character of a user"));
     }
-    let bad = password.and_then(|it| first_bad(it, |byte| b"&=+$,".contains(&byte)));
+    let bad = password.and_then(|it| first_bad(it, &PASSWORD));
     if let Some(bad) = bad {
         let offset = user.len() + 1 + bad;
         return Err(Malformed::at(PART, text, offset, "a password character"));
@@ -113,52 +124,53 @@ fn parse_userinfo<'a>(
     Ok((user, password))
 }
 
-fn parse_hostport(
-    text: &[u8],
-    start: usize,
-    end: usize,
-) -> Result<(&[u8], Option<u16>), Malformed> {
-    let hostport = &text[start..end];
-    let host_len = match hostport.first() {
-        Some(b'[') => memchr::memchr(b']', hostport).map_or(hostport.len(), |at| at + 1),
-        _ => memchr::memchr(b':', hostport).unwrap_or(hostport.len()),
+/// The host that starts at `start`, and what stands between it and the parameters or headers: nothing,
+/// or a colon and a port.
+fn parse_hostport(text: &[u8], start: usize) -> Result<(&[u8], &[u8]), Malformed> {
+    let rest = &text[start..];
+    let is_ipv6 = rest.first() == Some(&b'[');
+    let host_len = match is_ipv6 {
+        true => find(b']', rest).map(|at| at + 1),
+        false => HOST.end(rest),
     };
-    let (host, port) = hostport.split_at(host_len);
-    check_host(text, start, host)?;
+    let (host, after) = rest.split_at(host_len.unwrap_or(rest.len()));
+    let port = match after.first() {
+        None | Some(b';' | b'?') => &after[..0],
+        _ => {
+            let end = after.iter().position(|byte| matches!(byte, b';' | b'?'));
+            &after[..end.unwrap_or(after.len())]
+        }
+    };
+    let is_good = match is_ipv6 {
+        true => ipv6_address(host).is_some(),
+        false => is_host(host) && (port.is_empty() || port[0] == b':'),
+    };
+    match is_good {
+        true => Ok((host, port)),
+        false => Err(Malformed::at(PART, text, start, "a host name or address")),
+    }
+}
+
+/// Reads `port`, a colon and a port or nothing, which stands at `start`.
+fn parse_port(text: &[u8], start: usize, port: &[u8]) -> Result<Option<u16>, Malformed> {
     if port.is_empty() {
-        return Ok((host, None));
+        return Ok(None);
     }
     let number = port
         .strip_prefix(b":")
         .filter(|digits| digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit))
         .and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u16>().ok())
         .filter(|&number| number > 0);
-    match number {
-        Some(number) => Ok((host, Some(number))),
-        None => {
-            let offset = start + host_len;
-            Err(Malformed::at(PART, text, offset, "a port from 1 to 65535"))
-        }
-    }
+    let bad = || Malformed::at(PART, text, start, "a port from 1 to 65535");
+    number.map(Some).ok_or_else(bad)
 }
 
-fn check_host(text: &[u8], start: usize, host: &[u8]) -> Result<(), Malformed> {
-    let good = if host.first() == Some(&b'[') {
-        ipv6_address(host).is_some()
-    } else {
-        // An underscore is no hostname character, but deployed names have it.
-        let good = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte);
-        !host.is_empty()
-            && host.iter().all(good)
-            && !matches!(host.first(), Some(b'.' | b'-'))
-            && !host.windows(2).any(|pair| pair == b"..")
-            && (!looks_like_ipv4(host) || ipv4_address(host).is_some())
-    };
-    if good {
-        Ok(())
-    } else {
-        Err(Malformed::at(PART, text, start, "a host name or address"))
-    }
+/// Whether a text of the bytes of host names is one, or an IPv4 address.
+fn is_host(host: &[u8]) -> bool {
+    !host.is_empty()
+        && !matches!(host.first(), Some(b'.' | b'-'))
+        && !host.windows(2).any(|pair| pair == b"..")
+        && (!looks_like_ipv4(host) || ipv4_address(host).is_some())
 }
 
 fn looks_like_ipv4(host: &[u8]) -> bool {
@@ -183,12 +195,12 @@ fn check_parameters(text: &[u8], start: usize, parameters: &[u8]) -> Result<(), 
             return Err(Malformed::at(PART, text, at, "at most 32 parameters"));
         }
         let (name, value) = split_value(piece);
-        let allowed = |byte: u8| b"[]/:&+$".contains(&byte);
-        let bad_name = first_bad(name, allowed).or(name.is_empty().then_some(0));
+        let bad_name = first_bad(name, &PARAMETER).or(name.is_empty().then_some(0));
         if let Some(bad) = bad_name {
             return Err(Malformed::at(PART, text, at + bad, "a parameter name"));
         }
-        let bad_value = value.and_then(|it| first_bad(it, allowed).or(it.is_empty().then_some(0)));
+        let bad_value =
+            value.and_then(|it| first_bad(it, &PARAMETER).or(it.is_empty().then_some(0)));
         if let Some(bad) = bad_value {
             let offset = at + name.len() + 1 + bad;
             return Err(Malformed::at(PART, text, offset, "a parameter value"));
@@ -213,10 +225,9 @@ fn check_headers(text: &[u8], headers: &[u8]) -> Result<(), Malformed> {
             return Err(Malformed::at(PART, text, at, "at most 32 headers"));
         }
         let (name, value) = split_value(piece);
-        let allowed = |byte: u8| b"[]/?:+$".contains(&byte);
-        let bad = first_bad(name, allowed)
+        let bad = first_bad(name, &HEADER)
             .or((name.is_empty() || value.is_none()).then_some(0))
-            .or_else(|| Some(name.len() + 1 + first_bad(value?, allowed)?));
+            .or_else(|| Some(name.len() + 1 + first_bad(value?, &HEADER)?));
         if let Some(bad) = bad {
             return Err(Malformed::at(
                 PART,

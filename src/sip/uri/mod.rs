@@ -10,6 +10,7 @@ pub(super) use grammar::ipv6_address;
 use super::escape::units;
 use super::number::write_decimal;
 use super::tel::TelUri;
+use super::text::find;
 use grammar::split_value;
 
 /// A URI, borrowed from the text it was read from.
@@ -91,11 +92,33 @@ impl<'a> Uri<'a> {
         }
     }
 
+    /// Whether `text` is the plain spelling of the URI, `sip:USER@HOST`, and so needs not be read to be
+    /// known as the same. It may be the same without.
+    pub fn is_plainly(&self, text: &[u8]) -> bool {
+        let Self::Sip(SipUri {
+            secure: false,
+            user: Some(user),
+            password: None,
+            host,
+            port: None,
+            parameters: [],
+            headers: [],
+            ..
+        }) = self
+        else {
+            return false;
+        };
+        let rest = text.strip_prefix(b"sip:");
+        let rest = rest.and_then(|rest| rest.strip_prefix(*user)?.strip_prefix(b"@"));
+        rest == Some(*host)
+    }
+
     /// The URI printed in `form`. A URI that was read is ASCII.
     pub fn print(&self, form: Form) -> String {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(64);
         self.write(form, &mut out);
-        String::from_utf8_lossy(&out).into_owned()
+        String::from_utf8(out)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
     }
 }
 
@@ -161,6 +184,7 @@ impl<'a> SipUri<'a> {
                 write_after(b'?', self.headers, out);
             }
             Form::RequestUri => self.as_address().write_parameters(out),
+            Form::Provisioned if self.parameters.is_empty() => {}
             Form::Provisioned => {
                 for name in SIGNIFICANT {
                     if let Some(value) = self.parameter(name) {
@@ -183,7 +207,7 @@ impl<'a> SipUri<'a> {
 }
 
 fn write_units(text: &[u8], plain: bool, out: &mut Vec<u8>) {
-    if plain {
+    if plain || find(b'%', text).is_none() {
         out.extend_from_slice(text);
     } else {
         units(text).for_each(|unit| unit.write(out));
