@@ -28,6 +28,7 @@ use super::submission::{Own, Submission};
 use super::targets::Targets;
 use super::wake::Waker;
 use crate::control::{Accepted, Reason, Refusal};
+use crate::sip::number::write_decimal;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use std::io;
@@ -232,14 +233,20 @@ impl Engine {
         hasher.finish()
     }
 
+    /// Under which keys originator and group have their quotas, where there are any.
     fn quota_keys(&self, submission: &Submission<'_>) -> [u64; 2] {
-        let key = |kind: u8, text| {
-            let mut hasher = SipHasher13::new_with_key(&self.key);
-            hasher.write_u8(kind);
-            hasher.write(text);
-            hasher.finish()
+        let key = |quota: Option<Quota>, kind: u8, text| {
+            quota.map_or(0, |_| {
+                let mut hasher = SipHasher13::new_with_key(&self.key);
+                hasher.write_u8(kind);
+                hasher.write(text);
+                hasher.finish()
+            })
         };
-        [key(1, submission.originator), key(2, submission.group)]
+        [
+            key(self.limits.quota_originator, 1, submission.originator),
+            key(self.limits.quota_group, 2, submission.group),
+        ]
     }
 
     /// Takes room and budgets for a message (S-5), to be done before its 202. `recipients` gives the
@@ -254,7 +261,9 @@ impl Engine {
         let (window, breadth) = self.breadth(submission.max_breadth, recipients().count());
         let mut headers = Vec::with_capacity(submission.headers.len() + 32);
         if let Some(breadth) = breadth {
-            headers.extend_from_slice(format!("Max-Breadth: {breadth}\r\n").as_bytes());
+            headers.extend_from_slice(b"Max-Breadth: ");
+            write_decimal(breadth as usize, &mut headers);
+            headers.extend_from_slice(b"\r\n");
         }
         headers.extend_from_slice(submission.headers);
         let submission = Submission {
