@@ -191,9 +191,11 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{NOW, engine, start};
-    use super::super::{Event, lock::death};
+    use super::super::groups::Groups;
+    use super::super::tests::{NOW, engine, engine_with, limits, start};
+    use super::super::{Attempt, Event, Limits, lock::death};
     use super::*;
+    use std::cell::RefCell;
     use std::collections::HashMap;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::time::{Duration, Instant};
@@ -306,5 +308,68 @@ mod tests {
             assert!(load.messages <= 1, "{changes}: {load:?}");
         }
         assert!(deaths > 200, "only {deaths} deaths");
+    }
+
+    #[test]
+    fn a_process_that_dies_between_an_end_and_the_next_fork_leaves_both_to_the_others() {
+        let mut deaths = 0;
+        for changes in 1.. {
+            let engine = engine_with(Limits {
+                concurrency: 2,
+                ..limits()
+            });
+            start(&engine, &["sip:a@h", "sip:b@h", "sip:c@h"]);
+            start(&engine, &["sip:a@h", "sip:b@h"]);
+            start(&engine, &["sip:b@h", "sip:a@h", "sip:d@h"]);
+            let (mut told, mut finished) = (HashMap::new(), 0);
+            let sent = RefCell::new(Vec::new());
+            let take = |attempt: Attempt<'_>| {
+                sent.borrow_mut().push(attempt.cookie());
+                drop(attempt);
+            };
+            while let Some(attempt) = engine.next(|| NOW) {
+                take(attempt);
+            }
+            death::after(changes);
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                let mut index = 0;
+                while let Some(cookie) = { sent.borrow().get(index).copied() } {
+                    index += 1;
+                    if let Some(attempt) = engine.completed_then_next(cookie, 200, || NOW) {
+                        take(attempt);
+                    }
+                    while let Some(attempt) = engine.next(|| NOW) {
+                        take(attempt);
+                    }
+                }
+            }));
+            let died = death::over();
+            deaths += u32::from(died);
+            for _ in 0..2 {
+                let known = sent.borrow().clone();
+                for cookie in known {
+                    engine.completed(cookie, 200);
+                    engine.released(cookie);
+                }
+                go_on(&engine, &mut told, &mut finished);
+            }
+            let all = told.len() == 8 && told.values().all(|&times| times == 1);
+            assert!(all && finished == 3, "{changes}: {finished} {told:?}");
+            let load = engine.load();
+            assert_eq!(
+                (load.waiting, load.in_flight, load.cells),
+                (0, 0, 0),
+                "{changes}: {load:?}"
+            );
+            // A block that was pinned for an attempt that never came to be is not given back.
+            assert!(load.messages <= u64::from(died), "{changes}: {load:?}");
+            assert_eq!(load.messages == 0, load.memory_used == 0, "{changes}");
+            let mut groups = engine.groups.0..engine.groups.0 + Groups::WORDS;
+            assert!(groups.all(|word| engine.memory.get(word) == 0), "{changes}");
+            if !died {
+                break;
+            }
+        }
+        assert!(deaths > 100, "only {deaths} deaths");
     }
 }
