@@ -30,7 +30,7 @@ pub fn character(bits: u64) -> u8 {
 
 /// Characters of a Call-ID: 130 random bits.
 pub const CALL_ID_LENGTH: usize = 26;
-/// Characters of a tag: 65 random bits, where RFC 3261 §19.3 wants 32.
+/// Characters of a tag: 64 random bits at least, where RFC 3261 §19.3 wants 32.
 pub const TAG_LENGTH: usize = 13;
 
 /// Characters of a branch: the magic cookie of RFC 3261 §8.1.1.7 and 130 random bits.
