@@ -7,7 +7,6 @@ use super::Malformed;
 use super::header::HeaderName;
 use super::number::decimal;
 use super::text::{is_token, is_token_byte, token_length, trim};
-use smallvec::SmallVec;
 
 const PART: &str = "request";
 
@@ -25,7 +24,7 @@ pub struct Request<'m> {
     pub body: &'m [u8],
     /// What is wrong with the header fields or the length, if anything is.
     pub defect: Option<Malformed>,
-    headers: SmallVec<[Header<'m>; 32]>,
+    headers: Vec<Header<'m>>,
     first: [u8; HeaderName::COUNT],
     /// The names that stand more than once, a bit for each.
     repeated: u64,
@@ -43,6 +42,9 @@ pub struct Header<'m> {
 }
 
 const NONE: u8 = u8::MAX;
+
+/// Header fields for which there is room at once.
+const USUAL_HEADERS: usize = 32;
 
 // Each name has its bit in `repeated`.
 const _: () = assert!(HeaderName::COUNT <= u64::BITS as usize);
@@ -62,7 +64,7 @@ impl<'m> Request<'m> {
             uri,
             body: b"",
             defect: None,
-            headers: SmallVec::new(),
+            headers: Vec::with_capacity(USUAL_HEADERS),
             first: [NONE; HeaderName::COUNT],
             repeated: 0,
         };

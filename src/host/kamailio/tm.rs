@@ -16,6 +16,7 @@ use crate::host::handle::{Proxy, Sender, Transaction, completed, released};
 use crate::host::next_hop::next_hop;
 use crate::host::symbol::{as_function, find_in};
 use crate::server::Server;
+use smallvec::SmallVec;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
 
@@ -161,10 +162,7 @@ impl Sender for Request<'_> {
 
 impl Sender for Uac<'_> {
     fn send(&mut self, fork: &Fork<'_>, cookie: u64) -> Result<(), NotSent> {
-        let mut to = Vec::with_capacity(fork.recipient.len() + 2);
-        to.push(b'<');
-        to.extend_from_slice(fork.recipient);
-        to.push(b'>');
+        let to = in_angles(fork.recipient);
         let next_hop = next_hop(self.server, fork);
         let mut dialog = dialog(fork, &to, &next_hop);
         let (headers, body) = (fork.headers(), fork.body());
@@ -214,6 +212,15 @@ unsafe fn hide_record_route(core: &Core, message: *mut SipMsg) -> Vec<*mut HdrFi
         }
     }
     hidden
+}
+
+/// An address as To has it. Most need no memory of their own.
+fn in_angles(address: &[u8]) -> SmallVec<[u8; 128]> {
+    let mut text = SmallVec::with_capacity(address.len() + 2);
+    text.push(b'<');
+    text.extend_from_slice(address);
+    text.push(b'>');
+    text
 }
 
 /// A dialog that is none: it tells tm what to write into the request, nothing is kept.
