@@ -157,6 +157,10 @@ fn rate(
     }
     head(&MEASURED);
     for (size, rate) in found {
+        // The search has touched the memory that imc needs at this rate: so do the others, unmeasured.
+        for one in running {
+            load.at_rate(&one.proxy, options, size, rate);
+        }
         let turns = rounds(options, running, |proxy| {
             load.at_rate(proxy, options, size, rate)
         });
