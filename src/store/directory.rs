@@ -20,7 +20,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long an answer of SQLite counts for a proxy: a worker that handles thousands of messages a second
 /// asks for some of them only, and a change counts at most this much later.
-pub const SHARED_FOR: Duration = Duration::from_millis(10);
+pub const SHARED_FOR: Duration = Duration::from_millis(2);
 
 /// How many skipped members are logged one by one: a broken import would flood the log.
 const MOST_SKIPPED_LINES: usize = 10;
