@@ -19,6 +19,7 @@ mod lists;
 mod lock;
 mod outcomes;
 mod overview;
+mod ramp;
 pub mod recent_requests;
 mod recipient;
 mod recovery;

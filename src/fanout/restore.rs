@@ -5,6 +5,7 @@
 use super::block::Block;
 use super::engine::Engine;
 use super::layout::{MESSAGES_LENGTH, NUMBER};
+use super::ramp;
 use super::recipient::{self, Ending};
 use std::fmt;
 
@@ -81,6 +82,7 @@ impl Engine {
                 };
             }
             self.publish(held, at, left as u32);
+            ramp::prepare(held);
             Ok(Some((own.number(), left)))
         })
     }

@@ -607,3 +607,40 @@ fn who_follows_a_message_that_is_cancelled_is_sent_to() {
     assert_eq!(endings(&engine), [cancelled; 3]);
     assert_eq!(send(&engine).unwrap().0, "sip:b@h");
 }
+
+#[test]
+fn after_a_lack_of_memory_sending_begins_with_few_forks() {
+    // Issue 4.
+    let engine = engine_with(Limits {
+        concurrency: 1000,
+        max_breadth: 1000,
+        ..limits()
+    });
+    engine.set_cell_limit(400);
+    let names: Vec<String> = (0..900).map(|n| format!("sip:u{n}@h")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let submission = Submission {
+        max_breadth: Some(1000),
+        ..submission()
+    };
+    start_as(&engine, &submission, &names);
+    let send_at = |now| -> Vec<u64> {
+        let attempts = std::iter::from_fn(|| engine.next(|| now));
+        attempts.map(|attempt| attempt.cookie()).collect()
+    };
+    let first = send_at(NOW);
+    assert_eq!(first.len(), 400);
+    for &cookie in &first {
+        engine.completed(cookie, 200);
+        assert!(engine.next(|| NOW).is_none());
+    }
+    first.iter().for_each(|&cookie| engine.released(cookie));
+    let few = send_at(NOW + 60);
+    assert!((1..400).contains(&few.len()), "{} at once", few.len());
+    // A response makes room, and so does time.
+    engine.completed(few[0], 200);
+    assert_eq!(send_at(NOW + 60).len(), 1);
+    let more = send_at(NOW + 62).len();
+    assert!((1..=few.len()).contains(&more), "{more} more");
+    assert_eq!(few.len() + 1 + more + send_at(NOW + 1060).len(), 400);
+}

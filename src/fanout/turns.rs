@@ -14,6 +14,7 @@ use super::layout::{
 };
 use super::lists::{BlockList, Queue};
 use super::lock::Held;
+use super::ramp;
 use super::recipient::{self, Ending, Place, SkipReason};
 use super::targets::{Busy, Occupied};
 
@@ -88,10 +89,17 @@ impl Engine {
             self.close(held, at, 0);
             return Step::More;
         }
-        if held.get(IN_FLIGHT) >= u64::from(self.limits.forks_in_flight)
-            || !self.cells.has_room(held)
-            || is_paused(held, now)
-        {
+        let most = u64::from(self.limits.forks_in_flight);
+        if held.get(IN_FLIGHT) >= most {
+            return Step::Idle;
+        }
+        if !self.cells.has_room(held) || is_paused(held, now) {
+            ramp::prepare(held);
+            return Step::Idle;
+        }
+        if !ramp::has_room(held, most, now) {
+            // Time makes room, too.
+            held.news.set(true);
             return Step::Idle;
         }
         let (cursor, in_flight) = held.pair(at + block::CURSOR);

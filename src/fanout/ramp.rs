@@ -1,0 +1,80 @@
+//! How sending begins again after the proxy's memory was short.
+//!
+//! tm gives transactions back by the thousand, at a tick of its timer, 16 times a second. Were as many
+//! forks sent at once, their responses would overrun the proxy's socket, and each that is lost costs
+//! half a second. So few begin, and more join them with each millisecond until there are as many in
+//! flight as there may be. From tick to tick that is no more than the receive buffer holds that Linux
+//! gives a socket unless told: some 330 responses.
+
+#![forbid(unsafe_code)]
+
+use super::layout::{IN_FLIGHT, RAMP};
+use super::lock::Held;
+
+/// Forks in flight at the beginning.
+pub(super) const FIRST: u64 = 64;
+/// How many more may be in flight after each millisecond.
+pub(super) const PER_MILLISECOND: u64 = 4;
+/// Sending has not begun again.
+const NOT_BEGUN: u64 = u64::MAX;
+
+/// Lets sending begin with few forks when it begins the next time.
+pub(super) fn prepare(held: &Held<'_>) {
+    if held.get(RAMP) != NOT_BEGUN {
+        held.set(RAMP, NOT_BEGUN);
+    }
+}
+
+/// Whether one more fork may be in flight at this millisecond; `most` may be in the end. The clock is
+/// only asked while that is fewer.
+#[inline]
+pub(super) fn has_room(held: &Held<'_>, most: u64, now: impl Fn() -> u64) -> bool {
+    held.get(RAMP) == 0 || has_room_yet(held, most, now())
+}
+
+#[cold]
+fn has_room_yet(held: &Held<'_>, most: u64, now: u64) -> bool {
+    let in_flight = held.get(IN_FLIGHT);
+    if held.get(RAMP) == NOT_BEGUN {
+        // Those that are in flight keep nobody: many may be silent.
+        held.set(RAMP, now.saturating_sub(in_flight / PER_MILLISECOND).max(1));
+    }
+    let since = now.saturating_sub(held.get(RAMP));
+    let allowed = FIRST.saturating_add(since.saturating_mul(PER_MILLISECOND));
+    if allowed >= most {
+        held.set(RAMP, 0);
+    }
+    in_flight < allowed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::layout::HEAD;
+    use super::super::shared_memory::SharedMemory;
+    use super::*;
+
+    #[test]
+    fn few_begin_and_more_join_them_until_there_is_no_limit() {
+        // Issue 4.
+        let memory = SharedMemory::new(HEAD).unwrap();
+        let held = Held::take(&memory);
+        let begun = |now| {
+            while has_room(&held, 1000, || now) && held.get(IN_FLIGHT) < 1000 {
+                held.add(IN_FLIGHT, 1);
+            }
+            held.get(IN_FLIGHT)
+        };
+        prepare(&held);
+        assert_eq!(begun(5_000), FIRST);
+        assert_eq!(begun(5_000), FIRST);
+        assert_eq!(begun(5_002), FIRST + 2 * PER_MILLISECOND);
+        // What has landed makes room.
+        held.subtract(IN_FLIGHT, 10);
+        assert_eq!(begun(5_002), FIRST + 2 * PER_MILLISECOND);
+        // Who is silent keeps nobody.
+        prepare(&held);
+        assert_eq!(begun(9_000), FIRST + 2 * PER_MILLISECOND + FIRST);
+        assert_eq!(begun(9_000 + 1000 / PER_MILLISECOND), 1000);
+        assert!(has_room(&held, 1000, || unreachable!("no clock is needed")));
+    }
+}
