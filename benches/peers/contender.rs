@@ -123,6 +123,9 @@ impl Contender {
                 T2.max(2 * i64::from(start.retransmission)),
             )
             .text("NEXT_HOP", start.next_hop);
+        if let Some(bytes) = options.receive_buffer {
+            setup = setup.argument("-b").argument(&bytes.to_string());
+        }
         for argument in start.arguments {
             setup = setup.argument(argument);
         }
