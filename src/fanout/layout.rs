@@ -39,8 +39,7 @@ pub(super) const PAUSED_UNTIL: usize = 12;
 pub(super) const SILENT: usize = 13;
 /// Whether nobody wants to be told who has got a message.
 pub(super) const DELIVERED_UNTOLD: usize = 14;
-/// The millisecond at which sending began again after the proxy's memory was short, with few forks; 0
-/// if there may be as many as ever.
+/// The millisecond at which sending began with few forks; 0 if there may be as many as ever.
 pub(super) const RAMP: usize = 15;
 
 /// Whether the process that tells outcomes has been woken, and has not looked yet.

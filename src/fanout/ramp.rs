@@ -1,20 +1,21 @@
-//! How sending begins again after the proxy's memory was short.
+//! How sending begins after the proxy's memory was short, and after a start that has taken messages up
+//! again.
 //!
-//! tm gives transactions back by the thousand, at a tick of its timer, 16 times a second. Were as many
-//! forks sent at once, their responses would overrun the proxy's socket, and each that is lost costs
-//! half a second. So few begin, and more join them with each millisecond until there are as many in
-//! flight as there may be. From tick to tick that is no more than the receive buffer holds that Linux
-//! gives a socket unless told: some 330 responses.
+//! tm gives transactions back by the thousand, at a tick of its timer: Kamailio's 16 times a second. Were
+//! as many forks sent at once, their responses would overrun the proxy's socket, and each that is lost
+//! costs half a second. So few begin, and more join them with each millisecond, until half a second later
+//! there are as many in flight as there may be. From tick to tick that is as many as the receive buffer
+//! holds that Linux gives a socket unless told: some 330 responses.
 
 #![forbid(unsafe_code)]
 
 use super::layout::{IN_FLIGHT, RAMP};
 use super::lock::Held;
 
-/// Forks in flight at the beginning.
-pub(super) const FIRST: u64 = 64;
-/// How many more may be in flight after each millisecond.
-pub(super) const PER_MILLISECOND: u64 = 4;
+/// Forks at the beginning, beside those that are in flight.
+const FIRST: u64 = 64;
+/// Milliseconds until there are as many as there may be.
+const TIME: u64 = 500;
 /// Sending has not begun again.
 const NOT_BEGUN: u64 = u64::MAX;
 
@@ -35,12 +36,13 @@ pub(super) fn has_room(held: &Held<'_>, most: u64, now: impl Fn() -> u64) -> boo
 #[cold]
 fn has_room_yet(held: &Held<'_>, most: u64, now: u64) -> bool {
     let in_flight = held.get(IN_FLIGHT);
+    let per_millisecond = most.div_ceil(TIME);
     if held.get(RAMP) == NOT_BEGUN {
-        // Those that are in flight keep nobody: many may be silent.
-        held.set(RAMP, now.saturating_sub(in_flight / PER_MILLISECOND).max(1));
+        // As if those in flight had begun in this way: many of them may be silent.
+        held.set(RAMP, now.saturating_sub(in_flight / per_millisecond));
     }
     let since = now.saturating_sub(held.get(RAMP));
-    let allowed = FIRST.saturating_add(since.saturating_mul(PER_MILLISECOND));
+    let allowed = FIRST.saturating_add(since.saturating_mul(per_millisecond));
     if allowed >= most {
         held.set(RAMP, 0);
     }
@@ -59,22 +61,35 @@ mod tests {
         let memory = SharedMemory::new(HEAD).unwrap();
         let held = Held::take(&memory);
         let begun = |now| {
-            while has_room(&held, 1000, || now) && held.get(IN_FLIGHT) < 1000 {
+            while has_room(&held, 2000, || now) && held.get(IN_FLIGHT) < 2000 {
                 held.add(IN_FLIGHT, 1);
             }
             held.get(IN_FLIGHT)
         };
         prepare(&held);
-        assert_eq!(begun(5_000), FIRST);
-        assert_eq!(begun(5_000), FIRST);
-        assert_eq!(begun(5_002), FIRST + 2 * PER_MILLISECOND);
+        assert_eq!(begun(5_000), 64);
+        assert_eq!(begun(5_000), 64);
+        assert_eq!(begun(5_002), 72);
         // What has landed makes room.
         held.subtract(IN_FLIGHT, 10);
-        assert_eq!(begun(5_002), FIRST + 2 * PER_MILLISECOND);
+        assert_eq!(begun(5_002), 72);
         // Who is silent keeps nobody.
         prepare(&held);
-        assert_eq!(begun(9_000), FIRST + 2 * PER_MILLISECOND + FIRST);
-        assert_eq!(begun(9_000 + 1000 / PER_MILLISECOND), 1000);
-        assert!(has_room(&held, 1000, || unreachable!("no clock is needed")));
+        assert_eq!(begun(9_000), 72 + 64);
+        assert_eq!(begun(9_500), 2000);
+        assert!(has_room(&held, 2000, || unreachable!("no clock is needed")));
+    }
+
+    #[test]
+    fn however_many_there_may_be_they_are_half_a_second_later() {
+        // Issue 4.
+        for most in [1, 64, 1_000, 250_000] {
+            let memory = SharedMemory::new(HEAD).unwrap();
+            let held = Held::take(&memory);
+            prepare(&held);
+            assert!(has_room(&held, most, || 5_000));
+            held.set(IN_FLIGHT, most - 1);
+            assert!(has_room(&held, most, || 5_500), "{most}");
+        }
     }
 }

@@ -99,8 +99,7 @@ unsafe fn wait(work: &'static Work) -> String {
 unsafe extern "C" fn on_news(_: c_int, work: *mut c_void, _: c_int) -> c_int {
     // SAFETY: the parameter is the work, which is never freed.
     if let Some(work) = unsafe { work.cast::<Work>().as_ref() } {
-        guarded((), || work.teller.borrow().gather());
-        work.round();
+        work.gather_and_round();
     }
     0
 }
@@ -114,12 +113,19 @@ unsafe extern "C" fn on_clock(_: c_int, work: *mut c_void, _: c_int) -> c_int {
     if let Some(work) = unsafe { work.cast::<Work>().as_ref() } {
         // How often it was over does not matter.
         let _ = rustix::io::read(&work.clock, &mut [0; 8]);
-        work.round();
+        // A process that was killed may have marked news that it did not send: gathering takes the
+        // mark away.
+        work.gather_and_round();
     }
     0
 }
 
 impl Work {
+    fn gather_and_round(&self) {
+        guarded((), || self.teller.borrow().gather());
+        self.round();
+    }
+
     fn round(&self) {
         let went_well = guarded(false, || {
             let module = self.module;
