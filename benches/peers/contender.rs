@@ -113,6 +113,8 @@ impl Contender {
         }
         let mut setup = Setup::new(Transport::Udp)
             .memory(&memory)
+            .argument("-b")
+            .argument(&options.receive_buffer.to_string())
             .run_by(start.run_by)
             .number("CHILDREN", start.children.into())
             .number("TM_FR_TIMER", options.fr_timer.into())
@@ -123,9 +125,6 @@ impl Contender {
                 T2.max(2 * i64::from(start.retransmission)),
             )
             .text("NEXT_HOP", start.next_hop);
-        if let Some(bytes) = options.receive_buffer {
-            setup = setup.argument("-b").argument(&bytes.to_string());
-        }
         for argument in start.arguments {
             setup = setup.argument(argument);
         }

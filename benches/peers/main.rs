@@ -67,17 +67,13 @@ fn describe(options: &Options, load: &Load) {
     println!("- proxy: {}", proxy().version());
     println!(
         "- for everybody: {} UDP workers, -m {}, fr_timer {} ms, wt_timer {} ms, T1 {} ms, UDP on loopback, \
-         receive buffer of {}, one next hop that answers 200 at once (receive buffer {} KiB), groups {}, {} rounds",
+         receive buffer at most {} KiB, one next hop that answers 200 at once (receive buffer {} KiB), groups {}, {} rounds",
         options.children,
         options.shared_memory,
         options.fr_timer,
         options.wt_timer,
         measure::T1,
-        options
-            .receive_buffer
-            .map_or("the proxy's own size".to_owned(), |bytes| format!(
-                "{bytes} bytes"
-            )),
+        options.receive_buffer / 1024,
         load.receiver.buffer / 1024,
         groups(options),
         options.rounds,

@@ -85,10 +85,10 @@ pub struct Options {
     #[arg(long, value_name = "MEGABYTES", default_value_t = 2048)]
     pub shared_memory: u32,
 
-    /// The most bytes of the proxy's receive buffer (maxbuffer); the kernel's net.core.rmem_max bounds it, too
-    /// [default: the proxy's own, 262144]
-    #[arg(long, value_name = "BYTES")]
-    pub receive_buffer: Option<u32>,
+    /// The most bytes of the proxy's receive buffer (maxbuffer), as in the sample configurations; the proxies' own is
+    /// 262144. The kernel's net.core.rmem_max bounds it, too.
+    #[arg(long, value_name = "BYTES", default_value_t = 4_194_304)]
+    pub receive_buffer: u32,
 
     /// tm's fr_timer in milliseconds; OpenSIPS takes whole seconds.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 30_000)]
