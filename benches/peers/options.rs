@@ -82,7 +82,7 @@ pub struct Options {
 
     /// The proxy's shared memory in megabytes. cimf uses half of it for transactions (tm_memory): of 1024 that is no
     /// more than 57,000 copies a second at a wt_timer of one second.
-    #[arg(long, value_name = "MEGABYTES", default_value_t = 2048)]
+    #[arg(long, value_name = "MEGABYTES", default_value_t = 4096)]
     pub shared_memory: u32,
 
     /// The most bytes of the proxy's receive buffer (maxbuffer), as in the sample configurations; the proxies' own is
