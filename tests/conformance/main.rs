@@ -16,6 +16,7 @@ mod checks;
 mod answers;
 mod breadth;
 mod charging;
+mod credentials;
 mod database;
 mod digest;
 mod durability;
@@ -155,6 +156,16 @@ both {
         an_identity_without_password_is_challenged,
         t32_ann_with_her_password_cannot_write_as_bob,
         a_repetition_with_a_used_nonce_is_answered_again,
+    }
+    credentials::{
+        an_unchecked_header_beside_the_credentials_names_nobody,
+        another_realm_beside_the_credentials_makes_no_member_of_it,
+        a_second_authorization_names_nobody,
+        a_check_that_failed_leaves_no_user_behind,
+        the_realm_in_another_case_is_the_same_user,
+        credentials_work_for_one_message,
+        a_username_with_a_domain_is_the_user_of_that_domain,
+        no_username_turns_into_another_address,
     }
     ims_as::{
         the_sample_for_ims_plays_flow_1,
