@@ -31,6 +31,7 @@ const STRANGE: [&str; 10] = [
     "sip\\:ann",
     "\"ann",
     "ann ",
+    "müller",
 ];
 
 fn rig(transport: Transport) -> Rig {

@@ -280,7 +280,14 @@ both {
         a_slow_event_route_holds_nobody_up,
         the_log_names_who_has_not_got_it_and_counts_the_rest,
     }
-    fanout_kept::{ what_a_member_missed_is_handed_over_when_he_registers }
+    fanout_kept::{
+        what_a_member_missed_is_handed_over_when_he_registers,
+        a_member_who_registers_the_group_speaks_as_nobody_else,
+        a_device_is_reached_where_it_registered_from_and_nowhere_else,
+        nobody_registers_another_members_device,
+        strangers_relay_nothing,
+        the_listener_for_ourselves_takes_no_group_message,
+    }
     fanout_overview::{
         fanouts_are_listed_and_may_be_cancelled,
         figures_are_statistics_and_a_command,

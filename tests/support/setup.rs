@@ -84,9 +84,16 @@ impl Setup {
         self
     }
 
-    /// Defines a text for the configuration. `@ADDRESS@` in it stands for the proxy's own address and port.
+    /// Defines a text for the configuration. `@ADDRESS@` in it stands for the proxy's own address and port, `@PORT@`
+    /// for the port.
     pub fn text(mut self, name: &str, value: &str) -> Setup {
         self.defines.insert(name.to_owned(), format!("\"{value}\""));
+        self
+    }
+
+    /// Defines a word without quotes for the configuration. `@PORT@` in it stands for the proxy's own port.
+    pub fn word(mut self, name: &str, value: &str) -> Setup {
+        self.defines.insert(name.to_owned(), value.to_owned());
         self
     }
 
@@ -240,6 +247,7 @@ impl Setup {
         let mut defines = self.defines.clone();
         for value in defines.values_mut() {
             *value = value.replace("@ADDRESS@", &address.to_string());
+            *value = value.replace("@PORT@", &port.number.to_string());
         }
         let start = Start {
             folder: self.folder.path(),
