@@ -534,9 +534,12 @@ fn the_sample_configuration_is_understood() {
         .concat();
         serde_json::from_str(&rig.done(&words)).unwrap()
     };
+    // As it stands nobody is trusted.
     let json = explain(&[]);
-    assert_eq!(json["outcome"], "accepted");
+    assert_eq!(json["reason"]["warning"], Reason::NoIdentity.warning());
     assert_eq!(json["settings"]["unread"], Value::Array(Vec::new()));
+    let json = explain(&["-A", "TRUSTED_PEERS=\"10.0.0.7\""]);
+    assert_eq!(json["outcome"], "accepted");
     let off = explain(&["-A", "PAGER_MODE=0"]);
     assert_eq!(off["reason"]["warning"], Reason::PagerMode.warning());
     let set = explain(&["--set", "pager_mode=0"]);

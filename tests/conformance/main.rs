@@ -47,6 +47,7 @@ mod outcomes;
 mod preferences;
 mod repetition;
 mod rules;
+mod samples;
 mod script;
 mod service_rules;
 mod size;
@@ -166,6 +167,13 @@ both {
         credentials_work_for_one_message,
         a_username_with_a_domain_is_the_user_of_that_domain,
         no_username_turns_into_another_address,
+    }
+    samples::{
+        nobody_is_trusted_unless_the_administrator_says_so,
+        a_sender_has_the_quota_of_the_shipped_file,
+        a_user_with_a_password_has_the_quota_of_the_shipped_file,
+        what_only_the_core_may_say_is_not_relayed_for_strangers,
+        no_sample_relays_for_strangers,
     }
     ims_as::{
         the_sample_for_ims_plays_flow_1,

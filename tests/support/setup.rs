@@ -32,7 +32,7 @@ pub struct Setup {
     /// A whole configuration instead of the sample one; `@NAME@` stands for a define.
     configuration: Option<String>,
     /// Which of the proxy's samples otherwise.
-    sample: &'static str,
+    sample: String,
     folder: TempDir,
     core: Core,
 }
@@ -60,7 +60,7 @@ impl Setup {
                 (SOLO.to_owned(), vec![ANN.to_owned()]),
             ],
             configuration: None,
-            sample: SMALL,
+            sample: SMALL.to_owned(),
             folder,
             core,
         };
@@ -75,6 +75,8 @@ impl Setup {
             .text("DOMAINS", "im.home1.net,home1.net")
             .text("SERVER_NAME", SERVER_NAME)
             .text("TRUSTED_PEERS", "127.0.0.1")
+            // One client plays everybody, and some send hundreds of messages.
+            .text("QUOTA_ORIGINATOR", "")
             .text("CORE_ROUTE", &next_hop)
     }
 
@@ -141,9 +143,9 @@ impl Setup {
         self
     }
 
-    /// Another of the proxy's samples than the small one.
-    pub fn sample(mut self, name: &'static str) -> Setup {
-        self.sample = name;
+    /// Another of the proxy's samples than the small one, or the path of a file.
+    pub fn sample(mut self, name: &str) -> Setup {
+        name.clone_into(&mut self.sample);
         self
     }
 
@@ -254,7 +256,7 @@ impl Setup {
             address,
             defines,
             configuration: self.configuration.as_deref(),
-            sample: match self.sample {
+            sample: match self.sample.as_str() {
                 SMALL => proxy().small_sample(),
                 sample => sample,
             },
