@@ -16,6 +16,7 @@ mod checks;
 mod answers;
 mod breadth;
 mod charging;
+mod connections;
 mod credentials;
 mod database;
 mod digest;
@@ -167,6 +168,10 @@ both {
         credentials_work_for_one_message,
         a_username_with_a_domain_is_the_user_of_that_domain,
         no_username_turns_into_another_address,
+    }
+    connections::{
+        every_sample_bounds_connections_by_what_the_memory_holds,
+        idle_connections_stop_nobody,
     }
     samples::{
         nobody_is_trusted_unless_the_administrator_says_so,
