@@ -46,6 +46,7 @@ mod numbers;
 mod options;
 mod outcomes;
 mod preferences;
+mod registrar;
 mod repetition;
 mod rules;
 mod samples;
@@ -293,8 +294,8 @@ both {
         a_slow_event_route_holds_nobody_up,
         the_log_names_who_has_not_got_it_and_counts_the_rest,
     }
-    fanout_kept::{
-        what_a_member_missed_is_handed_over_when_he_registers,
+    fanout_kept::{ what_a_member_missed_is_handed_over_when_he_registers }
+    registrar::{
         a_member_who_registers_the_group_speaks_as_nobody_else,
         a_device_is_reached_where_it_registered_from_and_nowhere_else,
         nobody_registers_another_members_device,
