@@ -73,6 +73,19 @@ impl<'m> Request<'m> {
         Ok(request)
     }
 
+    /// The same request with another body.
+    pub fn with_body<'b>(&self, body: &'b [u8]) -> Request<'b>
+    where
+        'm: 'b,
+    {
+        Request {
+            body,
+            defect: self.defect.clone(),
+            headers: self.headers.clone(),
+            ..*self
+        }
+    }
+
     fn read_headers(&mut self, lines: &mut Lines<'m>) {
         loop {
             let at = lines.at;
