@@ -131,7 +131,7 @@ pub const PARAMETERS: &[Parameter] = &[
             choose(&choices, value, &mut settings.anonymity_by_group)
         }),
         default: "reject",
-        help: "Who wants to stay anonymous is refused with 403 (`reject`), or only where the group does not allow anonymity (`group`).",
+        help: "Who wants to stay anonymous is refused with 403 (`reject`), or only where the group does not allow anonymity (`group`). Copies go to those only for whom everything that made them recipients allows it.",
     },
     Parameter {
         name: "fork_pai",

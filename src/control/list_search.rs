@@ -259,6 +259,10 @@ fn check_leaf(part: &Part<'_>) -> Result<(), Failure> {
 /// last part.
 fn check_unread(text: &[u8]) -> Result<(), Failure> {
     let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    // Whatever divides parts starts with these.
+    let Some(hyphens) = memchr::memmem::find(text, b"--") else {
+        return Ok(());
+    };
     let found = words(text).find(|&at| {
         let before = trim_end(&text[..at]).strip_suffix(b":").map(trim_end);
         let start = before.and_then(|before| before.len().checked_sub(HEADER.len()));
@@ -266,7 +270,7 @@ fn check_unread(text: &[u8]) -> Result<(), Failure> {
             let (earlier, name) = text.split_at(start);
             name[..HEADER.len()].eq_ignore_ascii_case(HEADER)
                 && earlier.last().is_none_or(|last| is_end(last))
-                && memchr::memmem::find(earlier, b"--").is_some()
+                && hyphens < start
         })
     });
     match found {
