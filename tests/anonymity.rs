@@ -286,6 +286,7 @@ fn no_header_of_a_body_or_of_its_parts_and_no_preference_tells_of_the_sender() {
     let two = format!("{PART}\r\n--b\r\n{PART}");
     for (content_type, body, left) in [
         ("text/plain;name=ann", "hi".to_owned(), "hi".to_owned()),
+        ("text/plain;name=ann", String::new(), String::new()),
         (
             "multipart/related;boundary=b;start=\"<2@ann>\"",
             parts.clone(),

@@ -57,9 +57,7 @@ impl<'m> Listing<'m, '_> {
                 let payload = Payload::of_group(request, content_id, self.policy, observer)?;
                 // What tells of the body names the originator, too (I-6).
                 match payload {
-                    None if self.anonymous && !request.body.is_empty() => {
-                        Payload::whole(request, true).map(Some)
-                    }
+                    None if self.anonymous => Payload::whole(request, true).map(Some),
                     payload => Ok(payload),
                 }
             }

@@ -269,7 +269,7 @@ fn check_unread(text: &[u8]) -> Result<(), Failure> {
         start.is_some_and(|start| {
             let (earlier, name) = text.split_at(start);
             name[..HEADER.len()].eq_ignore_ascii_case(HEADER)
-                && earlier.last().is_none_or(|last| is_end(last))
+                && earlier.last().is_none_or(is_end)
                 && hyphens < start
         })
     });

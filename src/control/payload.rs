@@ -202,7 +202,8 @@ impl Kept<'_> {
         for field in fields.headers() {
             write_mime(field, anonymous, &mut headers)?;
         }
-        if fields.value(HeaderName::ContentType).is_none() {
+        let has_content = self.content < self.bytes.len();
+        if has_content && fields.value(HeaderName::ContentType).is_none() {
             headers.extend_from_slice(b"Content-Type: text/plain\r\n");
         }
         Ok(Content {

@@ -80,7 +80,6 @@ impl<'m> Request<'m> {
     {
         Request {
             body,
-            defect: self.defect.clone(),
             headers: self.headers.clone(),
             ..*self
         }

@@ -56,7 +56,7 @@ pub fn run(db: Option<&Path>, max_members: Option<u32>, options: &Options) -> Re
     let max_members = settings.max_members;
     if addressing.domains.is_empty() {
         say(
-            &"whether the groups and services are in the proxy's domains is not looked at; --config FILE, --set domains=DOMAIN,... or --domain DOMAIN,... tells which those are",
+            "whether the groups and services are in the proxy's domains is not looked at; --config FILE, --set domains=DOMAIN,... or --domain DOMAIN,... tells which those are",
         )?;
     }
     let mut written: io::Result<()> = Ok(());
