@@ -131,7 +131,7 @@ pub const PARAMETERS: &[Parameter] = &[
             choose(&choices, value, &mut settings.anonymity_by_group)
         }),
         default: "reject",
-        help: "Who wants to stay anonymous is refused with 403 (`reject`), or only where the group does not allow anonymity (`group`).",
+        help: "Who wants to stay anonymous is refused with 403 (`reject`), or only where the group does not allow anonymity (`group`). Copies go to those only for whom everything that made them recipients allows it.",
     },
     Parameter {
         name: "fork_pai",
@@ -248,8 +248,8 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "loop_cache",
         kind: Kind::Flag(|settings| &mut settings.loop_cache),
-        default: "0",
-        help: "1: a message that comes back within 30 seconds from another server, which has it from us, is answered 482: same sender, group and body, and a lower Max-Forwards than at first. Each message then takes a second place of `recent_requests`.",
+        default: "1",
+        help: "1: a message that comes back within 30 seconds from another server, which has it from us, is answered 482: same sender, group and body, and a lower Max-Forwards than at first. Each message then takes a second place of `recent_requests`. With 0, groups of two servers that contain each other send one message in circles until Max-Forwards is used up: thousands of copies.",
     },
     Parameter {
         name: "send_action",
@@ -389,8 +389,8 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "recent_requests",
         kind: Kind::Number(64, 64 * MILLION, |settings| &mut settings.recent_requests),
-        default: "65536",
-        help: "How many requests of the last 32 seconds all workers together remember (up to 37 bytes each).",
+        default: "131072",
+        help: "How many requests of the last 32 seconds all workers together remember (up to 37 bytes each). With `loop_cache=1` each accepted message takes two places: the default suffices for some 2,000 messages a second.",
     },
     Parameter {
         name: "queue_memory",

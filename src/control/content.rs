@@ -94,7 +94,7 @@ impl Copy<'_, '_, '_> {
         observer.note(|| passage.note_of_assertions());
         passage.write_assertions(request, &mut out)?;
         out.extend_from_slice(self.accept_contact);
-        preferences::write_others(request, passage.policy, &mut out)?;
+        preferences::write_others(request, passage.policy, passage.anonymous, &mut out)?;
         for header in request.headers() {
             let obstacle = match of_body.is_some() && is_of_content(header) {
                 true => Some("tells of the whole body, of which a part was taken out (U-7)"),

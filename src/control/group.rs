@@ -305,9 +305,13 @@ impl Group {
         self
     }
 
-    /// Several groups as one, under the address of the first: who is in two of them is there once,
-    /// and no nested group is left (H-4).
-    pub fn union(parts: &[std::sync::Arc<Self>], addressing: &Addressing) -> Self {
+    /// Several groups as one, under the address of the first: who is in two of them is there once, who
+    /// is in one of those `without` is not there, and no nested group is left (H-4).
+    pub fn union(
+        parts: &[std::sync::Arc<Self>],
+        without: &[std::sync::Arc<Self>],
+        addressing: &Addressing,
+    ) -> Self {
         let first = parts.first();
         let (uri, pager_mode) = match first {
             Some(first) => (first.uri.clone(), first.pager_mode),
@@ -316,6 +320,10 @@ impl Group {
         let recipients = parts.iter().flat_map(|part| {
             let recipients = part.members.iter().filter(|member| member.is_recipient);
             recipients.filter_map(|member| std::str::from_utf8(part.text_of(member)).ok())
+        });
+        let recipients = recipients.filter(|text| {
+            let is_in = |uri: Uri<'_>| without.iter().any(|group| group.has(&uri, addressing));
+            without.is_empty() || !Uri::parse(text.as_bytes()).is_ok_and(is_in)
         });
         let skipped = parts.iter().flat_map(|part| part.skipped.iter().cloned());
         Self {
@@ -482,7 +490,7 @@ mod tests {
         assert_eq!(recipients(&group), wanted);
         assert_eq!(group.longest_recipient(), Some(2));
         assert_eq!(group.address(0), Some(&b"tel:+1-555;EXT=7"[..]));
-        let union = Group::union(&[std::sync::Arc::new(group)], &converting);
+        let union = Group::union(&[std::sync::Arc::new(group)], &[], &converting);
         assert_eq!(recipients(&union), wanted);
         for uri in [
             "tel:+1(555);ext=7",

@@ -8,6 +8,7 @@
 
 pub mod access;
 mod anonymity;
+mod anonymous_body;
 pub mod capabilities;
 pub mod charging;
 pub mod checks;
@@ -51,6 +52,7 @@ pub mod refusal;
 mod request_checks;
 pub mod rules;
 pub mod size;
+mod structure;
 #[cfg(test)]
 mod tests;
 pub mod trust;

@@ -144,7 +144,7 @@ impl Policy {
             route_header: Vec::new(),
             route_is_originating: false,
             large_ok: false,
-            detects_loops: false,
+            detects_loops: true,
             copy_headers: Vec::new(),
             copies_preferences: false,
             access: Access::default(),

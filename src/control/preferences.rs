@@ -9,18 +9,31 @@ use crate::sip::message::Header;
 use crate::sip::text::{Nesting, split, trim, unfold};
 use crate::sip::{HeaderName, Malformed, Request};
 
-/// Whether a header field is such a preference and is copied as it is.
-pub(super) fn is_copied(header: &Header<'_>, policy: &Policy) -> bool {
+/// Whether a header field is such a preference and is copied where it names nobody.
+pub(super) fn is_preference(header: &Header<'_>, policy: &Policy) -> bool {
     let name = full_form(header.written);
     let names: [&[u8]; 2] = [b"Reject-Contact", b"Request-Disposition"];
     policy.copies_preferences && names.iter().any(|one| one.eq_ignore_ascii_case(name))
 }
 
+/// Whether a preference may name somebody, as `+sip.instance` names a device (I-6): one that only says
+/// which features there are has no values.
+pub(super) fn may_name(header: &Header<'_>) -> bool {
+    let name = full_form(header.written);
+    name.eq_ignore_ascii_case(b"Reject-Contact") && has_values(header.value)
+}
+
+fn has_values(text: &[u8]) -> bool {
+    text.contains(&b'=')
+}
+
 /// Writes the other values of Accept-Contact, each with its CRLF: not those that speak of the tags of
-/// the configuration, as the forks have one of their own.
+/// the configuration, as the forks have one of their own, and not those that may name somebody who
+/// stays `anonymous`.
 pub(super) fn write_others(
     request: &Request<'_>,
     policy: &Policy,
+    anonymous: bool,
     out: &mut Vec<u8>,
 ) -> Result<(), Malformed> {
     if !policy.copies_preferences {
@@ -28,6 +41,10 @@ pub(super) fn write_others(
     }
     for row in request.rows(HeaderName::AcceptContact) {
         for value in others(row, policy) {
+            let is_left_out = |value: &&[u8]| anonymous && has_values(value);
+            if value.as_ref().is_ok_and(is_left_out) {
+                continue;
+            }
             out.extend_from_slice(b"Accept-Contact: ");
             unfold(PART, value?, out)?;
             out.extend_from_slice(b"\r\n");

@@ -1,6 +1,7 @@
 //! Receiving a SIP MESSAGE, clause 7.5.1.x: the checks of table A.1 in their order.
 
 use super::anonymity::check_privacy;
+use super::anonymous_body::cleaned;
 use super::charging;
 use super::checks::Check;
 use super::content::{Copy, DEFAULT_MAX_FORWARDS};
@@ -116,9 +117,16 @@ impl Recognised<'_> {
         }
         let anonymous = check_privacy(request, from, policy, &permissions, observer)?;
         let lifetime = check_content(request, world.now, observer)?;
+        let content_id = content_id(&address, policy);
+        let cleaned = match anonymous {
+            true => cleaned(request, content_id.as_deref())?,
+            false => None,
+        };
+        let cleaned = cleaned.as_deref().map(|body| request.with_body(body));
+        let payload_of = cleaned.as_ref().unwrap_or(request);
         let listing = Listing {
-            request,
-            content_id: content_id(&address, policy),
+            request: payload_of,
+            content_id,
             receipt,
             anonymous,
             policy,
@@ -146,7 +154,8 @@ impl Recognised<'_> {
             // Others get it than the group's own members.
             _ => own_members(&accepted.group, identity, policy),
         };
-        exclude(&mut accepted, &target, own, policy, observer)?;
+        let kept_out = delivery.kept_out;
+        exclude(&mut accepted, &target, own, kept_out, policy, observer)?;
         let smaller = || {
             let content = listing.without_history(payload)?;
             draft.with(content, Vec::new(), &mut Unobserved)
@@ -236,11 +245,13 @@ fn check_content(
     }
 }
 
-/// Row 11: the originator gets no copy where that is so, and somebody is left.
+/// Row 11: the originator gets no copy where that is so, and somebody is left. `kept_out` says
+/// that some get none because the message is anonymous.
 fn exclude(
     accepted: &mut Accepted,
     target: &Target,
     own: OwnMembers,
+    kept_out: bool,
     policy: &Policy,
     observer: &mut impl Observer,
 ) -> Result<(), Failure> {
@@ -251,6 +262,10 @@ fn exclude(
     };
     let group = &accepted.group;
     accepted.excluded = excluded(group, own, skip_originator, observer);
+    if accepted.count() == 0 && kept_out {
+        let detail = "whatever makes anybody a recipient does not allow it";
+        return Err(Failure::new(Reason::Anonymity, detail));
+    }
     if accepted.count() == 0 {
         return Err(nobody.into());
     }

@@ -25,8 +25,10 @@ pub struct MediaType<'a> {
 impl<'a> MediaType<'a> {
     /// Reads the value of a Content-Type header field.
     ///
-    /// Fails where type and subtype are not two tokens around a slash.
+    /// Fails where type and subtype are not two tokens around a slash, and where a second value
+    /// follows: which of them counts, two readers may see differently.
     pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
+        check_single(CONTENT_TYPE, value)?;
         let (essence, parameters) = split_first(CONTENT_TYPE, value, b';', Nesting::Quotes)?;
         let (main, subtype) = split_first(CONTENT_TYPE, essence, b'/', Nesting::Quotes)?;
         let (main, subtype) = (trim(main), trim(subtype.unwrap_or_default()));
@@ -57,8 +59,18 @@ impl<'a> MediaType<'a> {
     /// The boundary of a multipart type: 1 to 70 printable characters, no blank at the end
     /// (RFC 2046 §5.1.1).
     ///
-    /// RFC 2046 names fewer characters; whatever is printable is taken, since clients use more.
+    /// RFC 2046 names fewer characters; whatever is printable is taken, since clients use more. A
+    /// boundary in pieces or with a charset (RFC 2231) is none, as not every reader would see it.
     pub fn boundary(&self) -> Result<Cow<'a, [u8]>, Malformed> {
+        let names = parameters(CONTENT_TYPE, listed(self.parameters));
+        for parameter in names {
+            let name = parameter?.name;
+            let start = name.get(..9).unwrap_or_default();
+            if start.eq_ignore_ascii_case(b"boundary*") {
+                let expected = "a boundary in one piece";
+                return Err(Malformed::at(CONTENT_TYPE, name, 8, expected));
+            }
+        }
         let boundary = self.parameter("boundary")?.unwrap_or_default();
         let bad = boundary
             .iter()
@@ -89,8 +101,9 @@ pub struct Disposition<'a> {
 impl<'a> Disposition<'a> {
     /// Reads the value of a Content-Disposition header field.
     ///
-    /// Fails where the type is no token.
+    /// Fails where the type is no token, and where a second value follows.
     pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
+        check_single(CONTENT_DISPOSITION, value)?;
         let (kind, parameters) = split_first(CONTENT_DISPOSITION, value, b';', Nesting::Quotes)?;
         let kind = trim(kind);
         if !is_token(kind) {
@@ -123,14 +136,8 @@ fn parameter<'a>(
     text: &'a [u8],
     name: &str,
 ) -> Result<Option<Cow<'a, [u8]>>, Malformed> {
-    // Some clients end the header field with a semicolon.
-    let text = trim(text);
-    let text = text.strip_suffix(b";").unwrap_or(text);
-    if trim(text).is_empty() {
-        return Ok(None);
-    }
     let mut found = None;
-    for parameter in parameters(part, text) {
+    for parameter in parameters(part, listed(text)) {
         let parameter = parameter?;
         if !parameter.name.eq_ignore_ascii_case(name.as_bytes()) {
             continue;
@@ -141,6 +148,21 @@ fn parameter<'a>(
         }
     }
     Ok(found)
+}
+
+/// The text of parameters, if there are any. Some clients end the header field with a semicolon.
+fn listed(text: &[u8]) -> Option<&[u8]> {
+    let text = trim(text);
+    let text = text.strip_suffix(b";").unwrap_or(text);
+    Some(text).filter(|text| !trim(text).is_empty())
+}
+
+/// Refuses a list of values where one belongs.
+fn check_single(part: &'static str, value: &[u8]) -> Result<(), Malformed> {
+    match split_first(part, value, b',', Nesting::Quotes)? {
+        (_, None) => Ok(()),
+        (first, Some(_)) => Err(Malformed::at(part, value, first.len(), "one value")),
+    }
 }
 
 /// A value without its quotes and backslashes.
@@ -192,6 +214,9 @@ mod tests {
             "te xt/plain",
             "text/plain/x",
             "\"a\"/b",
+            "text/plain, multipart/mixed",
+            "text/plain;x=y,multipart/mixed",
+            "text/plain;x=\"y",
         ] {
             assert!(MediaType::parse(value.as_bytes()).is_err(), "{value}");
         }
@@ -223,6 +248,9 @@ mod tests {
             "multipart/mixed;boundary=a;boundary=a",
             "multipart/mixed;boundary=\"a",
             "multipart/mixed;=x;boundary=a",
+            "multipart/mixed;boundary=a;boundary*=us-ascii''b",
+            "multipart/mixed;boundary*0=a;boundary*1=b",
+            "multipart/mixed;boundary=a, text/plain",
             &long,
         ] {
             let parsed = MediaType::parse(value.as_bytes());
@@ -254,6 +282,7 @@ mod tests {
         assert_eq!(handling.as_deref(), Some(&b"optional"[..]));
         assert!(Disposition::parse(b"").is_err());
         assert!(Disposition::parse(b"a b").is_err());
+        assert!(Disposition::parse(b"render;x=y, recipient-list").is_err());
     }
 
     proptest! {

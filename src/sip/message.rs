@@ -73,6 +73,18 @@ impl<'m> Request<'m> {
         Ok(request)
     }
 
+    /// The same request with another body.
+    pub fn with_body<'b>(&self, body: &'b [u8]) -> Request<'b>
+    where
+        'm: 'b,
+    {
+        Request {
+            body,
+            headers: self.headers.clone(),
+            ..*self
+        }
+    }
+
     fn read_headers(&mut self, lines: &mut Lines<'m>) {
         loop {
             let at = lines.at;

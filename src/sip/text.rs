@@ -42,7 +42,8 @@ pub fn trim_start(text: &[u8]) -> &[u8] {
     &text[start.unwrap_or(text.len())..]
 }
 
-fn trim_end(text: &[u8]) -> &[u8] {
+/// `text` without white space, folds included, at its end.
+pub fn trim_end(text: &[u8]) -> &[u8] {
     let last = text.iter().rposition(|&b| !is_space(b));
     &text[..last.map_or(0, |last| last + 1)]
 }

@@ -230,6 +230,7 @@ both {
         a_rule_counts_while_it_is_valid,
         an_anonymous_request_is_told_apart_before_anonymity_is_refused,
         a_rule_lets_some_stay_anonymous_and_others_not,
+        an_anonymous_message_goes_around_groups_that_forbid_it,
         the_action_that_counts_is_the_administrators_choice,
         a_ruleset_that_cannot_be_read_lets_nobody_send,
         t86_members_that_are_groups_or_services_get_nothing,
@@ -252,6 +253,7 @@ both {
     loops::{
         t87_a_message_that_comes_back_is_refused,
         without_the_setting_messages_may_come_back,
+        groups_of_two_servers_that_contain_each_other_make_few_copies,
     }
     numbers::{
         t52_a_number_is_sent_to_as_a_sip_address,
@@ -321,6 +323,7 @@ both {
         a_list_is_found_however_it_is_written,
         a_list_that_may_not_be_taken_out_is_refused,
         parts_that_are_no_list_stay_byte_for_byte,
+        a_multipart_that_can_be_read_in_two_ways_goes_to_nobody,
         who_may_not_use_a_service_is_refused_before_his_list_is_read,
     }
     service_rules::{
