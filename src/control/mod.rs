@@ -54,6 +54,7 @@ pub mod size;
 #[cfg(test)]
 mod tests;
 pub mod trust;
+mod unread;
 
 pub use access::{Access, ForeignRecipients, Nested, Objection};
 pub use capabilities::Inquiry;

@@ -26,7 +26,8 @@ use super::request_checks::{check_pager_mode, check_path, check_require, find_ta
 use super::rules::{Asker, Permissions};
 use super::size::fit;
 use super::trust::Source;
-use crate::sip::uri::Form;
+use super::unread;
+use crate::sip::uri::{Form, without_password};
 use crate::sip::{HeaderName, NameAddr, Request};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -75,7 +76,7 @@ impl Recognised<'_> {
                 named: failure.named,
                 originator,
                 claimed: claimed.unwrap_or_default().into_bytes(),
-                group: self.request.uri.to_vec(),
+                group: without_password(self.request.uri).into_owned(),
             })
         })
     }
@@ -102,7 +103,7 @@ impl Recognised<'_> {
         let sender = authenticate(request, from, policy, source, observer)?;
         let identity = &sender.identity;
         let own_address = identity.addresses.first().ok_or(Reason::NoIdentity)?;
-        let own_address = own_address.uri.print(Form::Whole).into_bytes();
+        let own_address = policy.addressing.address_of_record(&own_address.uri);
         let own_address = originator.insert(own_address).as_slice();
         check_from(from, &sender, policy, observer)?;
         let asker = Asker {
@@ -162,6 +163,7 @@ impl Recognised<'_> {
             world,
             observer,
         )?;
+        unread::tell(request, &accepted, policy, source);
         Ok(Decision::Accepted(accepted))
     }
 

@@ -13,6 +13,7 @@ use super::refusal::Reason;
 use crate::control::access::Objection;
 use crate::sip::identity::AssertedIdentity;
 use crate::sip::resource_list::Entry;
+use crate::sip::uri::without_password;
 use crate::sip::{SipUri, Uri};
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -186,14 +187,12 @@ fn sort<'e>(
             Err(reason) => reason,
         };
         if policy.lists.rejects_bad_entries {
-            let uri = crate::sip::text::Printable(entry.uri.as_bytes());
+            let uri = without_password(entry.uri.as_bytes());
+            let uri = crate::sip::text::Printable(&uri);
             let detail = format!("the list names <{uri}>: {reason}");
             return Err(Failure::new(Reason::BadEntry, detail));
         }
-        bad.push(Skipped {
-            uri: entry.uri.clone(),
-            reason,
-        });
+        bad.push(Skipped::new(&entry.uri, reason));
     }
     Ok((good, bad))
 }

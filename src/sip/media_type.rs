@@ -123,12 +123,6 @@ fn parameter<'a>(
     text: &'a [u8],
     name: &str,
 ) -> Result<Option<Cow<'a, [u8]>>, Malformed> {
-    // Some clients end the header field with a semicolon.
-    let text = trim(text);
-    let text = text.strip_suffix(b";").unwrap_or(text);
-    if trim(text).is_empty() {
-        return Ok(None);
-    }
     let mut found = None;
     for parameter in parameters(part, text) {
         let parameter = parameter?;
@@ -234,6 +228,8 @@ mod tests {
     fn broken_parameters_of_a_payload_do_not_matter() {
         let media_type = MediaType::parse(b"text/plain;;charset").unwrap();
         assert!(media_type.is("text", "plain"));
+        assert!(media_type.parameter("charset").is_ok());
+        let media_type = MediaType::parse(b"text/plain;=x;charset").unwrap();
         assert!(media_type.parameter("charset").is_err());
     }
 

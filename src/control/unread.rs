@@ -1,0 +1,43 @@
+//! What the standard has copied and this function cannot read: it is left out of the forks, and the log
+//! says so.
+
+use super::decision::Accepted;
+use super::expiry::date;
+use super::policy::Policy;
+use super::preferences;
+use super::trust::Source;
+use crate::sip::charging_vector::ChargingVector;
+use crate::sip::text::Printable;
+use crate::sip::{HeaderName, Request};
+
+/// Tells of every such header field of an accepted message, in one line each.
+pub(super) fn tell(request: &Request<'_>, accepted: &Accepted, policy: &Policy, source: &Source<'_>) {
+    let tell = |name: HeaderName, why: &dyn std::fmt::Display| {
+        log::info!(
+            "{} is not copied: {why} (originator=<{}> group=<{}>)",
+            name.as_str(),
+            Printable(&accepted.originator),
+            accepted.group.uri(),
+        );
+    };
+    let name = HeaderName::PChargingVector;
+    let mut rows = request.rows(name);
+    match (rows.next(), rows.next()) {
+        (None, _) => {}
+        // Nobody has asked what others say of charging.
+        _ if !policy.trusts(source) => {}
+        (Some(row), None) => {
+            if let Err(error) = ChargingVector::parse(row) {
+                tell(name, &error);
+            }
+        }
+        (Some(_), Some(_)) => tell(name, &"expected one such header, found more"),
+    }
+    let name = HeaderName::Date;
+    if request.value(name).is_some_and(|value| date(value).is_none()) {
+        tell(name, &"expected a date such as `Sun, 22 Nov 2026 16:00:00 GMT`");
+    }
+    if let Some(error) = preferences::unreadable(request, policy) {
+        tell(HeaderName::AcceptContact, &error);
+    }
+}
