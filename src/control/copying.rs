@@ -1,10 +1,10 @@
 //! Which header fields go from the message into its forks: H-1, H-2, M-1.
 
 use super::observer::Note;
-use crate::sip::{HeaderName, Malformed};
 use crate::sip::header::full_form;
 use crate::sip::message::Header;
 use crate::sip::text::is_token;
+use crate::sip::{HeaderName, Malformed};
 use smallvec::SmallVec;
 
 /// Header fields that are never copied, whatever the configuration says (H-2, M-1), and those that
@@ -149,7 +149,11 @@ impl<'m> Single<'m> {
         if LISTS.iter().any(|list| is(list)) {
             return Ok(());
         }
-        if self.0.iter().any(|earlier| earlier.eq_ignore_ascii_case(name)) {
+        if self
+            .0
+            .iter()
+            .any(|earlier| earlier.eq_ignore_ascii_case(name))
+        {
             let expected = "only one of a header that is no list";
             return Err(Malformed::at("header field", header.written, 0, expected));
         }

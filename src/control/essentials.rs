@@ -4,10 +4,10 @@ use super::failure::{Failure, malformed};
 use super::recent::RequestKey;
 use super::recognition::{MESSAGE, Recognised};
 use super::refusal::Reason;
+use crate::sip::name_addr::tag_of;
 use crate::sip::number::{cseq, max_breadth, max_forwards};
 use crate::sip::text::{Nesting, split_first};
 use crate::sip::token_list::tokens;
-use crate::sip::name_addr::tag_of;
 use crate::sip::{HeaderName, Malformed, NameAddr, Request};
 use smallvec::SmallVec;
 
@@ -50,7 +50,12 @@ impl<'m> Essentials<'m> {
         let method = message.request.method;
         if method != MESSAGE {
             let expected = "the method MESSAGE in capitals";
-            return Err(malformed(Malformed::at("request line", method, 0, expected)));
+            return Err(malformed(Malformed::at(
+                "request line",
+                method,
+                0,
+                expected,
+            )));
         }
         if let Some(error) = message.accept_contact {
             return Err(Failure::new(Reason::AcceptContact, error));

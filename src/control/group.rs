@@ -2,8 +2,9 @@
 
 use super::Reach;
 use super::rules::Rules;
+use crate::sip::address_text::without_password;
 use crate::sip::tel::TelUri;
-use crate::sip::uri::{Form, SipUri, Uri, without_password};
+use crate::sip::uri::{Form, SipUri, Uri};
 use crate::sip::uri_equality::same_host;
 
 /// How addresses are told apart and sent to, the same for all groups of a server.
@@ -50,7 +51,10 @@ impl Addressing {
     pub fn address_of_record(&self, uri: &Uri<'_>) -> Vec<u8> {
         let mut spelt = Vec::with_capacity(64);
         let number = self.number(uri);
-        number.as_ref().unwrap_or(uri).write(Form::AddressOfRecord, &mut spelt);
+        number
+            .as_ref()
+            .unwrap_or(uri)
+            .write(Form::AddressOfRecord, &mut spelt);
         spelt
     }
 
@@ -373,7 +377,9 @@ impl Group {
         let alike = self.members_like(uri, addressing);
         alike.filter(move |&number| {
             self.is_plainly_at(number, uri)
-                || self.parsed(number).is_some_and(|member| addressing.is_same_user(&member, uri))
+                || self
+                    .parsed(number)
+                    .is_some_and(|member| addressing.is_same_user(&member, uri))
         })
     }
 
@@ -404,7 +410,9 @@ impl Group {
 
     fn is_member_at(&self, number: u32, uri: &Uri<'_>, addressing: &Addressing) -> bool {
         self.is_plainly_at(number, uri)
-            || self.parsed(number).is_some_and(|member| addressing.same(&member, uri))
+            || self
+                .parsed(number)
+                .is_some_and(|member| addressing.same(&member, uri))
     }
 
     fn is_plainly_at(&self, number: u32, uri: &Uri<'_>) -> bool {
@@ -611,7 +619,10 @@ mod tests {
         ] {
             assert_eq!(spelt(number), "tel:+1555");
         }
-        assert_eq!(spelt("sip:+1555@home2.net;user=phone"), "sip:+1555@home2.net");
+        assert_eq!(
+            spelt("sip:+1555@home2.net;user=phone"),
+            "sip:+1555@home2.net"
+        );
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Identifiers for Counting {
 }
 
 /// The second address of listsvc.
-const NUMBER: &str = "sip:+15550000000@im.home1.net;user=phone";
+const NUMBER: &str = "sip:+15550000000@im.home1.net";
 
 /// A message from ann to listsvc, to be changed before the decision.
 pub(super) struct Case {

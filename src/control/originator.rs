@@ -9,9 +9,10 @@ use super::policy::{FromMismatch, Policy};
 use super::refusal::Reason;
 use super::rules::{Asker, Permissions};
 use super::trust::Source;
+use crate::sip::address_text::without_password;
 use crate::sip::identity::AssertedIdentity;
 use crate::sip::privacy::Privacy;
-use crate::sip::uri::{Form, without_password};
+use crate::sip::uri::Form;
 use crate::sip::{HeaderName, Malformed, NameAddr, Request, name_addr};
 use smallvec::SmallVec;
 

@@ -11,9 +11,9 @@ use super::own_headers::set_by;
 use super::policy::Policy;
 use super::refusal::Reason;
 use crate::control::access::Objection;
+use crate::sip::address_text::without_password;
 use crate::sip::identity::AssertedIdentity;
 use crate::sip::resource_list::Entry;
-use crate::sip::uri::without_password;
 use crate::sip::{SipUri, Uri};
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -124,10 +124,12 @@ fn intersection(
     let uris = uris.filter_map(|uri| std::str::from_utf8(uri).ok());
     let uri = stored.uri().to_owned();
     let mut group = Group::compile(uri, true, uris, &policy.addressing, |_| false);
-    group.also_skipped(others.iter().map(|entry| Skipped {
-        uri: entry.uri.clone(),
-        reason: "the group has no such member".to_owned(),
-    }));
+    let reason = || "the group has no such member".to_owned();
+    group.also_skipped(
+        others
+            .iter()
+            .map(|entry| Skipped::new(&entry.uri, reason())),
+    );
     if group.recipients() == 0 {
         let detail = "the list names no member of the group";
         return Err(Failure::new(Reason::NobodyListed, detail));

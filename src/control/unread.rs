@@ -11,7 +11,12 @@ use crate::sip::text::Printable;
 use crate::sip::{HeaderName, Request};
 
 /// Tells of every such header field of an accepted message, in one line each.
-pub(super) fn tell(request: &Request<'_>, accepted: &Accepted, policy: &Policy, source: &Source<'_>) {
+pub(super) fn tell(
+    request: &Request<'_>,
+    accepted: &Accepted,
+    policy: &Policy,
+    source: &Source<'_>,
+) {
     let tell = |name: HeaderName, why: &dyn std::fmt::Display| {
         log::info!(
             "{} is not copied: {why} (originator=<{}> group=<{}>)",
@@ -34,8 +39,14 @@ pub(super) fn tell(request: &Request<'_>, accepted: &Accepted, policy: &Policy, 
         (Some(_), Some(_)) => tell(name, &"expected one such header, found more"),
     }
     let name = HeaderName::Date;
-    if request.value(name).is_some_and(|value| date(value).is_none()) {
-        tell(name, &"expected a date such as `Sun, 22 Nov 2026 16:00:00 GMT`");
+    if request
+        .value(name)
+        .is_some_and(|value| date(value).is_none())
+    {
+        tell(
+            name,
+            &"expected a date such as `Sun, 22 Nov 2026 16:00:00 GMT`",
+        );
     }
     if let Some(error) = preferences::unreadable(request, policy) {
         tell(HeaderName::AcceptContact, &error);

@@ -325,7 +325,11 @@ mod tests {
 
     #[test]
     fn empty_parameters_and_values_are_skipped() {
-        for row in ["*;;+g.oma.sip-im", "*;+g.oma.sip-im;require;explicit;", ", *;+g.oma.sip-im,"] {
+        for row in [
+            "*;;+g.oma.sip-im",
+            "*;+g.oma.sip-im;require;explicit;",
+            ", *;+g.oma.sip-im,",
+        ] {
             assert_eq!(of(&[row]), Ok(Wish::Wanted), "{row}");
         }
     }

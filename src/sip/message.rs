@@ -308,7 +308,11 @@ fn read_request_line(line: &[u8]) -> Result<(&[u8], &[u8], Option<Malformed>), M
     let (uri, version) = (trim(&rest[..last]), &rest[last..]);
     if !version.eq_ignore_ascii_case(b"SIP/2.0") {
         let defect = Malformed::at(PART, line, offset(version), "SIP/2.0");
-        return Ok((method, if uri.is_empty() { version } else { uri }, Some(defect)));
+        return Ok((
+            method,
+            if uri.is_empty() { version } else { uri },
+            Some(defect),
+        ));
     }
     let bad = uri.iter().position(|&b| !b.is_ascii_graphic());
     let bad = bad.or(uri.is_empty().then_some(0));
@@ -366,7 +370,8 @@ mod tests {
 
     #[test]
     fn folds_become_one_blank_and_the_body_stays() {
-        let message = b"M sip:h SIP/2.0\r\nDate: a\r\n \t b\r\n\tc\r\nX: \"d\r\n e\"\r\n\r\n f\r\n g";
+        let message =
+            b"M sip:h SIP/2.0\r\nDate: a\r\n \t b\r\n\tc\r\nX: \"d\r\n e\"\r\n\r\n f\r\n g";
         let expected = b"M sip:h SIP/2.0\r\nDate: a b c\r\nX: \"d e\"\r\n\r\n f\r\n g";
         assert_eq!(&*unfolded(message), expected);
         let bare = b"M sip:h SIP/2.0\nDate: a\n b\n\n f";
@@ -426,9 +431,17 @@ mod tests {
     #[test]
     fn a_broken_request_line_says_where() {
         for (line, uri, offset) in [
-            (&b"MESSAGE sip:h\tx SIP/2.0\r\n\r\n"[..], &b"sip:h\tx"[..], 13),
+            (
+                &b"MESSAGE sip:h\tx SIP/2.0\r\n\r\n"[..],
+                &b"sip:h\tx"[..],
+                13,
+            ),
             (b"MESSAGE sip:h;a b SIP/2.0\r\n\r\n", b"sip:h;a b", 15),
-            (b"MESSAGE sip:\xc3\xa9@h SIP/2.0\r\n\r\n", b"sip:\xc3\xa9@h", 12),
+            (
+                b"MESSAGE sip:\xc3\xa9@h SIP/2.0\r\n\r\n",
+                b"sip:\xc3\xa9@h",
+                12,
+            ),
             (b"MESSAGE sip:h SIP/3.0\r\n\r\n", b"sip:h", 14),
             (b"MESSAGE sip:h\r\n\r\n", b"sip:h", 8),
             (b"MESSAGE SIP/2.0\r\n\r\n", b"", 8),

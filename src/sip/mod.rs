@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accept_contact;
+pub mod address_text;
 pub mod byte_set;
 pub mod charging_vector;
 pub mod credentials;

@@ -359,7 +359,14 @@ mod tests {
         let tag = |text: &'static str| tag_of("To", text.as_bytes());
         assert_eq!(tag("sip:nul-%00-nul@example.com"), Ok(None));
         assert_eq!(tag("\"x\" <sip:a%zz@h>;tag=1;"), Ok(Some(&b"1"[..])));
-        for text in ["", "<sip:ann@h", "ann", "<sip:an n@h>", "Ann sip:ann@h", "<sip:h>;tag="] {
+        for text in [
+            "",
+            "<sip:ann@h",
+            "ann",
+            "<sip:an n@h>",
+            "Ann sip:ann@h",
+            "<sip:h>;tag=",
+        ] {
             assert!(tag(text).is_err(), "{text}");
         }
     }

@@ -15,7 +15,14 @@ const VALUE: ByteSet = UNRESERVED.and(UNESCAPED).and(b"[]/:&+$=");
 /// `oli`), whether the number was verified (TS 24.229), and to which network it was ported (RFC 4694,
 /// RFC 4759).
 const OF_THE_CALL: [&[u8]; 8] = [
-    b"cic", b"cpc", b"enumdi", b"isup-oli", b"npdi", b"oli", b"rn", b"verstat",
+    b"cic",
+    b"cpc",
+    b"enumdi",
+    b"isup-oli",
+    b"npdi",
+    b"oli",
+    b"rn",
+    b"verstat",
 ];
 
 /// A tel URI: a global number (`+15551230003`) or a local one with its context.
@@ -252,7 +259,10 @@ mod tests {
             "+15551230003;OLI=62;verstat=TN-Validation-Passed",
             "+15551230003;npdi;rn=+1555",
         ] {
-            assert!(tel(text).is_same_user(&plain) && plain.is_same_user(&tel(text)), "{text}");
+            assert!(
+                tel(text).is_same_user(&plain) && plain.is_same_user(&tel(text)),
+                "{text}"
+            );
             assert!(!tel(text).same(&plain), "{text}");
         }
         assert!(!tel("+15551230003;isub=7;cpc=ordinary").is_same_user(&plain));

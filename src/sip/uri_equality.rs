@@ -249,7 +249,11 @@ mod tests {
         let same = |a: &str, b: &str| {
             let there = uri(a).is_same_user(&uri(b));
             let canonical = |text| uri(text).print(crate::sip::uri::Form::AddressOfRecord);
-            assert_eq!(there, uri(b).is_same_user(&uri(a)), "symmetry of {a} and {b}");
+            assert_eq!(
+                there,
+                uri(b).is_same_user(&uri(a)),
+                "symmetry of {a} and {b}"
+            );
             assert_eq!(there, canonical(a) == canonical(b), "{a} and {b}");
             assert!(!there || uri(a).bucket() == uri(b).bucket(), "{a} and {b}");
             there
@@ -261,7 +265,12 @@ mod tests {
         ] {
             assert!(same("sip:ann@home1.net;x=1", other), "{other}");
         }
-        for other in ["sips:ann@home1.net", "sip:Ann@home1.net", "sip:ann@home2.net", "tel:+1"] {
+        for other in [
+            "sips:ann@home1.net",
+            "sip:Ann@home1.net",
+            "sip:ann@home2.net",
+            "tel:+1",
+        ] {
             assert!(!same("sip:ann@home1.net", other), "{other}");
         }
         assert!(same("sip:*21#@h", "sip:*21%23@h"));
