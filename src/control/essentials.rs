@@ -68,8 +68,7 @@ impl<'m> Essentials<'m> {
             return Err(error);
         }
         let from = NameAddr::parse("From", request.required(HeaderName::From)?)?;
-        let from_tag = from.tag()?;
-        let from_tag = from_tag.ok_or_else(|| {
+        let from_tag = from.tag().ok_or_else(|| {
             let value = request.value(HeaderName::From).unwrap_or_default();
             Malformed::at("From", value, value.len(), "a tag")
         })?;

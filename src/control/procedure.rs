@@ -164,7 +164,7 @@ impl Recognised<'_> {
             world,
             observer,
         )?;
-        unread::tell(request, &accepted, policy, source);
+        unread::tell(request, self.charging.as_ref(), &accepted, policy, source);
         Ok(Decision::Accepted(accepted))
     }
 

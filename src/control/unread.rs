@@ -10,9 +10,11 @@ use crate::sip::charging_vector::ChargingVector;
 use crate::sip::text::Printable;
 use crate::sip::{HeaderName, Request};
 
-/// Tells of every such header field of an accepted message, in one line each.
+/// Tells of every such header field of an accepted message, in one line each; `charging` is what could be
+/// read of charging.
 pub(super) fn tell(
     request: &Request<'_>,
+    charging: Option<&ChargingVector<'_>>,
     accepted: &Accepted,
     policy: &Policy,
     source: &Source<'_>,
@@ -27,16 +29,14 @@ pub(super) fn tell(
     };
     let name = HeaderName::PChargingVector;
     let mut rows = request.rows(name);
-    match (rows.next(), rows.next()) {
-        (None, _) => {}
-        // Nobody has asked what others say of charging.
-        _ if !policy.trusts(source) => {}
-        (Some(row), None) => {
-            if let Err(error) = ChargingVector::parse(row) {
-                tell(name, &error);
-            }
+    let row = rows.next().filter(|_| charging.is_none());
+    // Nobody has asked what others say of charging.
+    if let Some(row) = row.filter(|_| policy.trusts(source)) {
+        match (ChargingVector::parse(row), rows.next()) {
+            (_, Some(_)) => tell(name, &"expected one such header, found more"),
+            (Err(error), None) => tell(name, &error),
+            (Ok(_), None) => {}
         }
-        (Some(_), Some(_)) => tell(name, &"expected one such header, found more"),
     }
     let name = HeaderName::Date;
     if request

@@ -10,7 +10,6 @@ use super::Malformed;
 use super::header::HeaderName;
 use super::number::decimal;
 use super::text::{fold_length, is_token, is_token_byte, token_length, trim};
-use memchr::memchr2;
 use std::borrow::Cow;
 
 const PART: &str = "request";
@@ -201,29 +200,30 @@ fn name_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
     is_token(name).then_some((name, &line[colon + 1..]))
 }
 
-/// Lines with their folds, ended by CRLF or a bare LF; and where the first of each stands, so that a
-/// mixture can be told of.
+/// Lines with their folds, ended by CRLF or a bare LF; and how many of each there are, so that a mixture
+/// can be told of.
 struct Lines<'m> {
     bytes: &'m [u8],
+    /// Where the first line starts.
+    start: usize,
     at: usize,
-    /// Where the first CRLF stands.
-    pair: Option<usize>,
-    /// Where the first LF stands that has no CR before it.
-    bare: Option<usize>,
-    /// Where the first CR stands that has no LF behind it.
-    stray: Option<usize>,
+    /// Line ends that are CRLF.
+    pairs: usize,
+    /// Line ends that are LF alone.
+    bare: usize,
 }
 
 impl<'m> Lines<'m> {
     /// The lines of a request, behind those empty ones that keep a connection open (RFC 3261 §7.5).
     fn of(bytes: &'m [u8]) -> Self {
         let empty = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n'));
+        let start = empty.count();
         Self {
             bytes,
-            at: empty.count(),
-            pair: None,
-            bare: None,
-            stray: None,
+            start,
+            at: start,
+            pairs: 0,
+            bare: 0,
         }
     }
 
@@ -240,28 +240,40 @@ impl<'m> Lines<'m> {
     }
 
     /// Where the next line end stands, and what follows it.
+    #[inline]
     fn line_end(&mut self) -> Option<(usize, usize)> {
-        let mut from = self.at;
-        loop {
-            let at = from + memchr2(b'\r', b'\n', &self.bytes[from..])?;
-            if self.bytes[at] == b'\n' {
-                self.bare.get_or_insert(at);
-                return Some((at, at + 1));
-            }
-            if self.bytes.get(at + 1) == Some(&b'\n') {
-                self.pair.get_or_insert(at);
-                return Some((at, at + 2));
-            }
-            self.stray.get_or_insert(at);
-            from = at + 1;
+        let feed = self.at + memchr::memchr(b'\n', &self.bytes[self.at..])?;
+        let is_pair = feed > self.at && self.bytes[feed - 1] == b'\r';
+        match is_pair {
+            true => self.pairs += 1,
+            false => self.bare += 1,
         }
+        Some((feed - usize::from(is_pair), feed + 1))
     }
 
-    /// Where somebody else might see another line end than we do, in what has been read.
+    /// Where somebody else might see another line end than we do, in what has been read: at a CR without
+    /// LF, or at the first line end that differs from the others.
     fn ambiguous_at(&self) -> Option<usize> {
-        let mixed = self.pair.and(self.bare);
-        self.stray.or(mixed)
+        let read = &self.bytes[self.start..self.at];
+        let is_mixed = self.pairs > 0 && self.bare > 0;
+        if !is_mixed && count(b'\r', read) == self.pairs {
+            return None;
+        }
+        let is_pair = |&at: &usize| read[at] == b'\r' && read.get(at + 1) == Some(&b'\n');
+        let is_bare = |&at: &usize| read[at] == b'\n' && (at == 0 || read[at - 1] != b'\r');
+        let mut all = 0..read.len();
+        let stray = all.clone().find(|at| read[*at] == b'\r' && !is_pair(at));
+        let at = stray.or_else(|| all.find(is_bare));
+        at.map(|at| self.start + at)
     }
+}
+
+/// How often `byte` stands in `text`.
+fn count(byte: u8, text: &[u8]) -> usize {
+    // Few enough for a sum of one byte, so that many are added at once.
+    let pieces = text.chunks(usize::from(u8::MAX));
+    let counts = pieces.map(|piece| piece.iter().map(|&it| u8::from(it == byte)).sum::<u8>());
+    counts.map(usize::from).sum()
 }
 
 /// The request with each fold of its header made one blank, so that every value stands on one line

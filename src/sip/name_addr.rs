@@ -23,6 +23,7 @@ pub struct NameAddr<'a> {
     pub uri: Uri<'a>,
     /// What follows the first semicolon behind the address.
     pub parameters: &'a [u8],
+    tag: Option<&'a [u8]>,
     part: &'static str,
 }
 
@@ -39,6 +40,7 @@ impl<'a> NameAddr<'a> {
             display_name: pieces.display_name,
             uri,
             parameters: pieces.parameters,
+            tag: pieces.tag,
             part,
         })
     }
@@ -49,8 +51,8 @@ impl<'a> NameAddr<'a> {
     }
 
     /// The tag parameter, a token.
-    pub fn tag(&self) -> Result<Option<&'a [u8]>, Malformed> {
-        tag(self.part, self.parameters)
+    pub fn tag(&self) -> Option<&'a [u8]> {
+        self.tag
     }
 
     /// Appends the header parameters but `tag`, each with its semicolon.
@@ -94,17 +96,24 @@ pub fn tag_of<'a>(part: &'static str, text: &'a [u8]) -> Result<Option<&'a [u8]>
     if find(b':', pieces.uri).is_none() {
         return Err(Malformed::at(part, text, start, "a scheme and a colon"));
     }
-    tag(part, pieces.parameters)
+    Ok(pieces.tag)
 }
 
-fn tag<'a>(part: &'static str, text: &'a [u8]) -> Result<Option<&'a [u8]>, Malformed> {
+/// Checks that each parameter has a value that nobody reads as more than one; gives the tag.
+fn read_parameters<'a>(part: &'static str, text: &'a [u8]) -> Result<Option<&'a [u8]>, Malformed> {
     let mut tag = None;
     for parameter in parameters(part, text) {
         let parameter = parameter?;
+        let value = parameter.value.unwrap_or_default();
         if !parameter.name.eq_ignore_ascii_case(b"tag") {
+            // `parameters` has found the end of a quoted one.
+            let is_quoted = value.first() == Some(&b'"');
+            if let Some(bad) = VALUE.end(value).filter(|_| !is_quoted) {
+                let expected = "a token or a quoted string";
+                return Err(Malformed::at(part, value, bad, expected));
+            }
             continue;
         }
-        let value = parameter.value.unwrap_or_default();
         let bad = value.iter().position(|&byte| !is_token_byte(byte));
         if let Some(bad) = bad.or(value.is_empty().then_some(0)) {
             return Err(Malformed::at(part, value, bad, "a tag"));
@@ -121,6 +130,7 @@ struct Pieces<'a> {
     display_name: &'a [u8],
     uri: &'a [u8],
     parameters: &'a [u8],
+    tag: Option<&'a [u8]>,
 }
 
 impl<'a> Pieces<'a> {
@@ -155,11 +165,11 @@ impl<'a> Pieces<'a> {
                 return Err(Malformed::at(part, text, offset, "a semicolon"));
             }
         };
-        check_parameters(part, parameters)?;
         Ok(Self {
             display_name,
             uri: trim(uri),
             parameters,
+            tag: read_parameters(part, parameters)?,
         })
     }
 
@@ -172,20 +182,6 @@ impl<'a> Pieces<'a> {
 /// Where a part of `text` starts.
 fn offset(part: &[u8], text: &[u8]) -> usize {
     (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize)
-}
-
-/// Checks that each value is one that nobody reads as more than a value.
-fn check_parameters(part: &'static str, text: &[u8]) -> Result<(), Malformed> {
-    for parameter in parameters(part, text) {
-        // `parameters` has found the end of a quoted one.
-        let value = parameter?.value.unwrap_or_default();
-        let is_quoted = value.first() == Some(&b'"');
-        if let Some(bad) = VALUE.end(value).filter(|_| !is_quoted) {
-            let expected = "a token or a quoted string";
-            return Err(Malformed::at(part, value, bad, expected));
-        }
-    }
-    Ok(())
 }
 
 /// Appends the value of a parameter: a token, a host or a quoted string.
@@ -260,7 +256,7 @@ mod tests {
         let address = NameAddr::parse("From", text.as_bytes())?;
         let mut out = Vec::new();
         address.write(Form::Whole, &mut out)?;
-        let tag = address.tag()?.map(<[u8]>::to_vec);
+        let tag = address.tag().map(<[u8]>::to_vec);
         Ok((String::from_utf8(out).unwrap(), tag))
     }
 
