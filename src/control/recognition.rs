@@ -144,9 +144,12 @@ fn rows_with_their_wishes(request: &Request<'_>, policy: &Policy) -> Vec<Note> {
 /// Whether a Request-URI that cannot be read seems to have a served domain: others' odd requests are
 /// not ours to refuse.
 fn seems_served(uri: &[u8], policy: &Policy) -> bool {
-    let start = uri.iter().position(|&byte| byte == b'@');
-    let start = start.or_else(|| uri.iter().position(|&byte| byte == b':'));
-    let rest = start.map_or(uri, |at| &uri[at + 1..]);
-    let end = rest.iter().position(|byte| b":;?@".contains(byte));
-    policy.addressing.serves(&rest[..end.unwrap_or(rest.len())])
+    // Whichever '@' somebody takes for the one before the host.
+    let ats = memchr::memchr_iter(b'@', uri);
+    let starts = ats.chain(memchr::memchr(b':', uri)).map(|at| at + 1);
+    starts.chain([0]).any(|start| {
+        let rest = &uri[start..];
+        let end = rest.iter().position(|byte| b":;?@ \t".contains(byte));
+        policy.addressing.serves(&rest[..end.unwrap_or(rest.len())])
+    })
 }

@@ -54,8 +54,8 @@ const USUAL_HEADERS: usize = 32;
 const _: () = assert!(HeaderName::COUNT <= u64::BITS as usize);
 
 impl<'m> Request<'m> {
-    /// Reads `bytes`, which start with a request; only one that does not start with a method is an
-    /// error.
+    /// Reads `bytes`, which start with a request; only one that does not start with a method and
+    /// a Request-URI is an error.
     pub fn read(bytes: &'m [u8]) -> Result<Self, Malformed> {
         let mut lines = Lines::of(bytes);
         let line = lines.next().unwrap_or_default();
@@ -315,6 +315,9 @@ fn read_request_line(line: &[u8]) -> Result<(&[u8], &[u8], Option<Malformed>), M
         return Err(Malformed::at(PART, line, 0, "a method"));
     }
     let rest = trim(&line[method.len()..]);
+    if rest.is_empty() {
+        return Err(Malformed::at(PART, line, line.len(), "a Request-URI"));
+    }
     let offset = |part: &[u8]| (part.as_ptr() as usize).saturating_sub(line.as_ptr() as usize);
     let last = rest.iter().rposition(is_blank).map_or(0, |at| at + 1);
     let (uri, version) = (trim(&rest[..last]), &rest[last..]);
@@ -462,8 +465,12 @@ mod tests {
             assert_eq!(request.uri, uri);
             assert_eq!(request.defect.unwrap().offset, offset);
         }
-        for line in [&b"SIP/2.0 200 OK\r\n\r\n"[..], b"MESSAGE"] {
-            assert_eq!(Request::read(line).unwrap_err().offset, 0);
+        for line in [
+            &b"SIP/2.0 200 OK\r\n\r\n"[..],
+            b"MESSAGE",
+            b"MESSAGE \r\n\r\n",
+        ] {
+            assert!(Request::read(line).is_err());
         }
     }
 

@@ -277,6 +277,7 @@ fn a_request_line_that_cannot_be_read_is_refused_if_it_may_be_ours() {
         "MESSAGE sip:hik\u{e9}rs@im.home1.net SIP/2.0",
         "MESSAGE sip:hikers@im.home1.net;x=\u{e9} SIP/2.0",
         "MESSAGE sip:hikers@im.home1.net; lr SIP/2.0",
+        "MESSAGE sip:hik@ers@im.home1.net SIP/2.0",
         "MESSAGE sip:hikers@im.home1.net SIP/3.0",
         "message sip:hikers@im.home1.net SIP/2.0",
     ] {
