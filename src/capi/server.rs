@@ -7,7 +7,7 @@ use super::{boundary, guarded};
 use crate::config::Settings;
 use crate::control::{Source, Transport};
 use crate::server::{self, Worker};
-use crate::sip::message::unfolded;
+use crate::sip::lines::unfolded;
 use std::ffi::c_char;
 use std::mem::ManuallyDrop;
 use std::sync::{Mutex, PoisonError};

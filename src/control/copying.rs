@@ -145,8 +145,8 @@ impl<'m> Single<'m> {
             return Ok(());
         }
         let name = full_form(header.written);
-        let is = |list: &&str| name.eq_ignore_ascii_case(list.as_bytes());
-        if LISTS.iter().any(|list| is(list)) {
+        let mut lists = LISTS.iter();
+        if lists.any(|list| name.eq_ignore_ascii_case(list.as_bytes())) {
             return Ok(());
         }
         if self

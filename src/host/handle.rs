@@ -9,7 +9,7 @@ use crate::control::{Answer, Decision, Fork, NotOurs, Source};
 use crate::fanout::journal::TransactionKey;
 use crate::fanout::{Attempt, Counter, NotSent};
 use crate::server::{Server, Worker};
-use crate::sip::message::unfolded;
+use crate::sip::lines::unfolded;
 use std::cell::Cell;
 
 /// What a script gets from `cimf_handle()` and from each of its steps.

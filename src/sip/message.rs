@@ -3,14 +3,13 @@
 //! The view is made even of a request that is broken, so that the caller can see whether it concerns
 //! him before he refuses it: the first break is kept as [`Request::defect`].
 //!
-//! Lines end with CRLF, or all of them with LF. A mixture is a break: what one reader takes for the end of
-//! a line may be none for another, who then sees other header fields.
+//! Lines that end in different ways are such a break (see `lines`).
 
 use super::Malformed;
 use super::header::HeaderName;
+use super::lines::Lines;
 use super::number::decimal;
-use super::text::{fold_length, is_token, is_token_byte, token_length, trim};
-use std::borrow::Cow;
+use super::text::{is_token, is_token_byte, token_length, trim};
 
 const PART: &str = "request";
 
@@ -59,7 +58,11 @@ impl<'m> Request<'m> {
     pub fn read(bytes: &'m [u8]) -> Result<Self, Malformed> {
         let mut lines = Lines::of(bytes);
         let line = lines.next().unwrap_or_default();
-        let (method, uri, defect) = read_request_line(line)?;
+        let RequestLine {
+            method,
+            uri,
+            defect,
+        } = RequestLine::read(line)?;
         let mut request = Self {
             method,
             uri,
@@ -69,23 +72,23 @@ impl<'m> Request<'m> {
             first: [NONE; HeaderName::COUNT],
             repeated: 0,
         };
-        request.read_headers(&mut lines);
+        request.read_headers(bytes, &mut lines);
         if let Some(at) = lines.ambiguous_at() {
             let expected = "the same line end in all lines";
             request.note(Malformed::at(PART, bytes, at, expected));
         }
-        request.read_body(&bytes[lines.at..]);
+        request.read_body(&bytes[lines.at()..]);
         Ok(request)
     }
 
-    fn read_headers(&mut self, lines: &mut Lines<'m>) {
+    fn read_headers(&mut self, bytes: &[u8], lines: &mut Lines<'m>) {
         loop {
-            let at = lines.at;
+            let at = lines.at();
             match lines.next() {
                 Some(b"") => return,
-                Some(line) => self.read_header(line, lines.bytes, at),
+                Some(line) => self.read_header(line, bytes, at),
                 None => {
-                    let (bytes, end) = (lines.bytes, lines.bytes.len());
+                    let end = bytes.len();
                     return self.note(Malformed::at(PART, bytes, end, "an empty line"));
                 }
             }
@@ -200,143 +203,51 @@ fn name_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
     is_token(name).then_some((name, &line[colon + 1..]))
 }
 
-/// Lines with their folds, ended by CRLF or a bare LF; and how many of each there are, so that a mixture
-/// can be told of.
-struct Lines<'m> {
-    bytes: &'m [u8],
-    /// Where the first line starts.
-    start: usize,
-    at: usize,
-    /// Line ends that are CRLF.
-    pairs: usize,
-    /// Line ends that are LF alone.
-    bare: usize,
+/// The line that a request starts with.
+struct RequestLine<'m> {
+    method: &'m [u8],
+    uri: &'m [u8],
+    /// What is wrong with it, if anything is.
+    defect: Option<Malformed>,
 }
 
-impl<'m> Lines<'m> {
-    /// The lines of a request, behind those empty ones that keep a connection open (RFC 3261 §7.5).
-    fn of(bytes: &'m [u8]) -> Self {
-        let empty = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n'));
-        let start = empty.count();
-        Self {
-            bytes,
-            start,
-            at: start,
-            pairs: 0,
-            bare: 0,
+impl<'m> RequestLine<'m> {
+    /// Reads a line. Blanks more than one, and those behind the version, mean nothing.
+    fn read(line: &'m [u8]) -> Result<Self, Malformed> {
+        const PART: &str = "request line";
+        let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+        let method = line.split(is_blank).next().unwrap_or_default();
+        if !is_token(method) {
+            return Err(Malformed::at(PART, line, 0, "a method"));
         }
-    }
-
-    fn next(&mut self) -> Option<&'m [u8]> {
-        let (start, bytes) = (self.at, self.bytes);
-        loop {
-            let (end, after) = self.line_end()?;
-            self.at = after;
-            // The empty line ends the header; what follows it is no fold.
-            if end == start || !matches!(bytes.get(after), Some(b' ' | b'\t')) {
-                return Some(&bytes[start..end]);
-            }
+        let rest = trim(&line[method.len()..]);
+        if rest.is_empty() {
+            return Err(Malformed::at(PART, line, line.len(), "a Request-URI"));
         }
-    }
-
-    /// Where the next line end stands, and what follows it.
-    #[inline]
-    fn line_end(&mut self) -> Option<(usize, usize)> {
-        let feed = self.at + memchr::memchr(b'\n', &self.bytes[self.at..])?;
-        let is_pair = feed > self.at && self.bytes[feed - 1] == b'\r';
-        match is_pair {
-            true => self.pairs += 1,
-            false => self.bare += 1,
+        let offset = |part: &[u8]| (part.as_ptr() as usize).saturating_sub(line.as_ptr() as usize);
+        let last = rest.iter().rposition(is_blank).map_or(0, |at| at + 1);
+        let (uri, version) = (trim(&rest[..last]), &rest[last..]);
+        if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+            return Ok(Self {
+                method,
+                uri: if uri.is_empty() { version } else { uri },
+                defect: Some(Malformed::at(PART, line, offset(version), "SIP/2.0")),
+            });
         }
-        Some((feed - usize::from(is_pair), feed + 1))
-    }
-
-    /// Where somebody else might see another line end than we do, in what has been read: at a CR without
-    /// LF, or at the first line end that differs from the others.
-    fn ambiguous_at(&self) -> Option<usize> {
-        let read = &self.bytes[self.start..self.at];
-        let is_mixed = self.pairs > 0 && self.bare > 0;
-        if !is_mixed && count(b'\r', read) == self.pairs {
-            return None;
-        }
-        let is_pair = |&at: &usize| read[at] == b'\r' && read.get(at + 1) == Some(&b'\n');
-        let is_bare = |&at: &usize| read[at] == b'\n' && (at == 0 || read[at - 1] != b'\r');
-        let mut all = 0..read.len();
-        let stray = all.clone().find(|at| read[*at] == b'\r' && !is_pair(at));
-        let at = stray.or_else(|| all.find(is_bare));
-        at.map(|at| self.start + at)
-    }
-}
-
-/// How often `byte` stands in `text`.
-fn count(byte: u8, text: &[u8]) -> usize {
-    // Few enough for a sum of one byte, so that many are added at once.
-    let pieces = text.chunks(usize::from(u8::MAX));
-    let counts = pieces.map(|piece| piece.iter().map(|&it| u8::from(it == byte)).sum::<u8>());
-    counts.map(usize::from).sum()
-}
-
-/// The request with each fold of its header made one blank, so that every value stands on one line
-/// (RFC 3261 §7.3.1), inside of quotes too. Nothing is done to one whose lines are ambiguous, which
-/// [`Request::read`] tells of.
-pub fn unfolded(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let mut lines = Lines::of(bytes);
-    let mut folds = Vec::new();
-    while let Some((end, after)) = lines.line_end() {
-        if end == lines.at {
-            break;
-        }
-        if matches!(bytes.get(after), Some(b' ' | b'\t')) {
-            folds.push(end);
-        }
-        lines.at = after;
-    }
-    if folds.is_empty() || lines.ambiguous_at().is_some() {
-        return Cow::Borrowed(bytes);
-    }
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut from = 0;
-    for fold in folds {
-        out.extend_from_slice(&bytes[from..fold]);
-        out.push(b' ');
-        from = fold + fold_length(&bytes[fold..]);
-    }
-    out.extend_from_slice(&bytes[from..]);
-    Cow::Owned(out)
-}
-
-/// The method and the Request-URI, and what is wrong with the line if anything is. Blanks more than one,
-/// and behind the version, mean nothing.
-fn read_request_line(line: &[u8]) -> Result<(&[u8], &[u8], Option<Malformed>), Malformed> {
-    const PART: &str = "request line";
-    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let method = line.split(is_blank).next().unwrap_or_default();
-    if !is_token(method) {
-        return Err(Malformed::at(PART, line, 0, "a method"));
-    }
-    let rest = trim(&line[method.len()..]);
-    if rest.is_empty() {
-        return Err(Malformed::at(PART, line, line.len(), "a Request-URI"));
-    }
-    let offset = |part: &[u8]| (part.as_ptr() as usize).saturating_sub(line.as_ptr() as usize);
-    let last = rest.iter().rposition(is_blank).map_or(0, |at| at + 1);
-    let (uri, version) = (trim(&rest[..last]), &rest[last..]);
-    if !version.eq_ignore_ascii_case(b"SIP/2.0") {
-        let defect = Malformed::at(PART, line, offset(version), "SIP/2.0");
-        return Ok((
+        let bad = uri.iter().position(|&b| !b.is_ascii_graphic());
+        let bad = bad.or(uri.is_empty().then_some(0));
+        let defect = bad.map(|bad| Malformed::at(PART, line, offset(uri) + bad, "a Request-URI"));
+        Ok(Self {
             method,
-            if uri.is_empty() { version } else { uri },
-            Some(defect),
-        ));
+            uri,
+            defect,
+        })
     }
-    let bad = uri.iter().position(|&b| !b.is_ascii_graphic());
-    let bad = bad.or(uri.is_empty().then_some(0));
-    let defect = bad.map(|bad| Malformed::at(PART, line, offset(uri) + bad, "a Request-URI"));
-    Ok((method, uri, defect))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::lines::unfolded;
     use super::*;
     use proptest::prelude::*;
 
@@ -377,21 +288,10 @@ mod tests {
         ] {
             let defect = Request::read(message).unwrap().defect.unwrap();
             assert_eq!(defect.expected, "the same line end in all lines");
-            assert!(matches!(unfolded(message), Cow::Borrowed(_)));
+            assert!(matches!(unfolded(message), std::borrow::Cow::Borrowed(_)));
         }
         let body = b"M sip:h SIP/2.0\r\nTo: x\r\n\r\na\nb\rc\r\n";
         assert_eq!(Request::read(body).unwrap().defect, None);
-    }
-
-    #[test]
-    fn folds_become_one_blank_and_the_body_stays() {
-        let message =
-            b"M sip:h SIP/2.0\r\nDate: a\r\n \t b\r\n\tc\r\nX: \"d\r\n e\"\r\n\r\n f\r\n g";
-        let expected = b"M sip:h SIP/2.0\r\nDate: a b c\r\nX: \"d e\"\r\n\r\n f\r\n g";
-        assert_eq!(&*unfolded(message), expected);
-        let bare = b"M sip:h SIP/2.0\nDate: a\n b\n\n f";
-        assert_eq!(&*unfolded(bare), b"M sip:h SIP/2.0\nDate: a b\n\n f");
-        assert!(matches!(unfolded(expected), Cow::Borrowed(_)));
     }
 
     #[test]

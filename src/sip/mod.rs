@@ -14,6 +14,7 @@ pub mod escape;
 pub mod header;
 pub mod history_list;
 pub mod identity;
+pub mod lines;
 pub mod list_error;
 pub mod malformed;
 pub mod media_type;

@@ -6,7 +6,7 @@ use cimf::control::{
     Accepted, Answer, Check, Decision, NotOurs, Note, Policy, Record, Refusal, Source, Transport,
 };
 use cimf::server::{RandomPool, Server};
-use cimf::sip::message::unfolded;
+use cimf::sip::lines::unfolded;
 use std::net::Ipv4Addr;
 use std::time::SystemTime;
 
