@@ -7,6 +7,7 @@ use super::{boundary, guarded};
 use crate::config::Settings;
 use crate::control::{Source, Transport};
 use crate::server::{self, Worker};
+use crate::sip::lines::unfolded;
 use std::ffi::c_char;
 use std::mem::ManuallyDrop;
 use std::sync::{Mutex, PoisonError};
@@ -162,7 +163,8 @@ pub unsafe extern "C" fn cimf_server_decide(
 }
 
 fn decide(server: &Server, message: &[u8], source: &Source<'_>) -> Decision {
-    let Ok(message) = server.server.recognise(message) else {
+    let message = unfolded(message);
+    let Ok(message) = server.server.recognise(&message) else {
         return Decision::not_ours();
     };
     let mut worker = server.worker.lock().unwrap_or_else(PoisonError::into_inner);

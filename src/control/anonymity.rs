@@ -11,7 +11,7 @@ use super::rules::Permissions;
 use crate::sip::escape::same_ignoring_case;
 use crate::sip::header::full_form;
 use crate::sip::message::Header;
-use crate::sip::privacy::Privacy;
+use crate::sip::privacy::{Privacy, tokens};
 use crate::sip::text::trim;
 use crate::sip::uri::Form;
 use crate::sip::{HeaderName, NameAddr, Request, Uri};
@@ -136,9 +136,9 @@ pub(super) fn write_privacy(request: &Request<'_>, anonymous: bool, out: &mut Ve
     let mut separator: &[u8] = b"Privacy: ";
     let start = out.len();
     if !anonymous || !privacy.none {
-        for token in rows().flat_map(|row| row.split(|&byte| byte == b';')) {
+        for token in rows().flat_map(tokens).flatten() {
             out.extend_from_slice(separator);
-            out.extend_from_slice(trim(token));
+            out.extend_from_slice(token);
             separator = b";";
         }
     }
@@ -168,6 +168,8 @@ mod tests {
             ("Privacy: id\r\n", true, "Privacy: id\r\n"),
             ("Privacy: none\r\n", false, "Privacy: none\r\n"),
             ("Privacy: none\r\n", true, "Privacy: id\r\n"),
+            ("Privacy: none;\r\n", false, "Privacy: none\r\n"),
+            ("Privacy:\r\n", false, ""),
             (
                 "Privacy: user ;\r\n header\r\nPrivacy: session\r\n",
                 true,

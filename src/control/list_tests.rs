@@ -53,7 +53,7 @@ impl Identifiers for Counting {
 }
 
 /// The second address of listsvc.
-const NUMBER: &str = "sip:+15550000000@im.home1.net;user=phone";
+const NUMBER: &str = "sip:+15550000000@im.home1.net";
 
 /// A message from ann to listsvc, to be changed before the decision.
 pub(super) struct Case {
@@ -988,4 +988,38 @@ fn an_entry_may_set_the_headers_that_the_administrator_names() {
         );
         assert!(text.contains("\r\nOrganization: o\r\n"));
     }
+}
+
+#[test]
+fn an_entry_is_read_liberally_and_sent_to_strictly() {
+    // X-5, K-6: a password goes to nobody, and tells nobody apart.
+    let entries = [
+        entry("sip:*21#@home1.net;;", "cp:copyControl=\"to\""),
+        entry("sip:bob:secret@home1.net", "cp:copyControl=\"cc\""),
+        entry("sip:bob:other@home1.net", "cp:copyControl=\"to\""),
+        entry("sip:cho:secret@home1.net;x=", ""),
+    ];
+    let accepted = Case::new(&[TEXT, &list(&entries.concat())]).accepted();
+    assert_eq!(
+        addresses(&accepted),
+        ["sip:*21%23@home1.net", "sip:bob@home1.net"]
+    );
+    for fork in forks(&accepted) {
+        let text = whole(&fork);
+        assert!(
+            !text.contains("secret") && !text.contains("other@"),
+            "{text}"
+        );
+    }
+    let skipped = accepted.group.skipped();
+    assert!(
+        skipped
+            .iter()
+            .all(|skipped| !skipped.uri.contains("secret"))
+    );
+    assert!(
+        skipped
+            .iter()
+            .any(|skipped| skipped.uri.starts_with("sip:cho@"))
+    );
 }

@@ -56,6 +56,7 @@ mod structure;
 #[cfg(test)]
 mod tests;
 pub mod trust;
+mod unread;
 
 pub use access::{Access, ForeignRecipients, Nested, Objection};
 pub use capabilities::Inquiry;

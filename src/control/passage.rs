@@ -9,6 +9,7 @@ use super::policy::Policy;
 use super::preferences;
 use super::trust::Source;
 use crate::sip::message::Header;
+use crate::sip::uri::Form;
 use crate::sip::{HeaderName, Malformed, NameAddr, Request, credentials};
 
 const NAMES_ORIGINATOR: &str = "tells who the originator is, who stays anonymous (I-6)";
@@ -149,7 +150,7 @@ impl<'a, 'o> Passage<'a, 'o> {
             } else {
                 b", "
             });
-            address.write(out)?;
+            address.write(Form::Whole, out)?;
         }
         out.extend_from_slice(b"\r\n");
         Ok(())

@@ -3,10 +3,10 @@
 
 use super::observer::Note;
 use super::policy::Policy;
-use crate::sip::accept_contact::is_other;
+use crate::sip::accept_contact::{self, is_other};
 use crate::sip::header::full_form;
 use crate::sip::message::Header;
-use crate::sip::text::{Nesting, split, trim, unfold};
+use crate::sip::text::{Nesting, split, unfold};
 use crate::sip::{HeaderName, Malformed, Request};
 
 /// Whether a header field is such a preference and is copied where it names nobody.
@@ -46,7 +46,7 @@ pub(super) fn write_others(
                 continue;
             }
             out.extend_from_slice(b"Accept-Contact: ");
-            unfold(PART, value?, out)?;
+            unfold(PART, value, out)?;
             out.extend_from_slice(b"\r\n");
         }
     }
@@ -55,12 +55,20 @@ pub(super) fn write_others(
 
 const PART: &str = "Accept-Contact";
 
+/// The first value of Accept-Contact that would be copied if it could be read.
+pub(super) fn unreadable(request: &Request<'_>, policy: &Policy) -> Option<Malformed> {
+    let mut rows = request
+        .rows(HeaderName::AcceptContact)
+        .filter(|_| policy.copies_preferences);
+    rows.find_map(accept_contact::unreadable)
+}
+
 /// The values of a row of Accept-Contact that speak of none of the tags of the configuration.
-fn others<'m>(row: &'m [u8], policy: &Policy) -> impl Iterator<Item = Result<&'m [u8], Malformed>> {
+fn others<'m>(row: &'m [u8], policy: &Policy) -> impl Iterator<Item = &'m [u8]> {
     let tags: Vec<_> = policy.features.iter().map(|feature| &feature.tag).collect();
     split(PART, row, b',', Nesting::Quotes)
-        .map(|value| value.map(trim))
-        .filter(move |value| !value.as_ref().is_ok_and(|value| !is_other(value, &tags)))
+        .filter_map(Result::ok)
+        .filter(move |value| is_other(value, &tags))
 }
 
 /// What is told of a row of Accept-Contact that has such values.

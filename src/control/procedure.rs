@@ -27,6 +27,8 @@ use super::request_checks::{check_pager_mode, check_path, check_require, find_ta
 use super::rules::{Asker, Permissions};
 use super::size::fit;
 use super::trust::Source;
+use super::unread;
+use crate::sip::address_text::without_password;
 use crate::sip::uri::Form;
 use crate::sip::{HeaderName, NameAddr, Request};
 use std::sync::Arc;
@@ -76,7 +78,7 @@ impl Recognised<'_> {
                 named: failure.named,
                 originator,
                 claimed: claimed.unwrap_or_default().into_bytes(),
-                group: self.request.uri.to_vec(),
+                group: without_password(self.request.uri).into_owned(),
             })
         })
     }
@@ -103,7 +105,7 @@ impl Recognised<'_> {
         let sender = authenticate(request, from, policy, source, observer)?;
         let identity = &sender.identity;
         let own_address = identity.addresses.first().ok_or(Reason::NoIdentity)?;
-        let own_address = own_address.uri.print(Form::Whole).into_bytes();
+        let own_address = policy.addressing.address_of_record(&own_address.uri);
         let own_address = originator.insert(own_address).as_slice();
         check_from(from, &sender, policy, observer)?;
         let asker = Asker {
@@ -171,6 +173,7 @@ impl Recognised<'_> {
             world,
             observer,
         )?;
+        unread::tell(request, self.charging.as_ref(), &accepted, policy, source);
         Ok(Decision::Accepted(accepted))
     }
 

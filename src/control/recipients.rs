@@ -12,6 +12,7 @@ use super::policy::Policy;
 use super::refusal::Reason;
 use super::rules::Asker;
 use crate::control::access::Objection;
+use crate::sip::address_text::without_password;
 use crate::sip::identity::AssertedIdentity;
 use crate::sip::resource_list::Entry;
 use crate::sip::{SipUri, Uri};
@@ -140,10 +141,12 @@ fn intersection(
     let uris = uris.filter_map(|uri| std::str::from_utf8(uri).ok());
     let uri = stored.uri().to_owned();
     let mut group = Group::compile(uri, true, uris, &policy.addressing, |_| false);
-    group.also_skipped(others.iter().map(|entry| Skipped {
-        uri: entry.uri.clone(),
-        reason: "the group has no such member".to_owned(),
-    }));
+    let reason = || "the group has no such member".to_owned();
+    group.also_skipped(
+        others
+            .iter()
+            .map(|entry| Skipped::new(&entry.uri, reason())),
+    );
     if group.recipients() == 0 {
         let detail = "the list names no member of the group";
         return Err(Failure::new(Reason::NobodyListed, detail));
@@ -208,14 +211,12 @@ fn sort<'e>(
             Err(reason) => reason,
         };
         if policy.lists.rejects_bad_entries {
-            let uri = crate::sip::text::Printable(entry.uri.as_bytes());
+            let uri = without_password(entry.uri.as_bytes());
+            let uri = crate::sip::text::Printable(&uri);
             let detail = format!("the list names <{uri}>: {reason}");
             return Err(Failure::new(Reason::BadEntry, detail));
         }
-        bad.push(Skipped {
-            uri: entry.uri.clone(),
-            reason,
-        });
+        bad.push(Skipped::new(&entry.uri, reason));
     }
     Ok((good, bad))
 }

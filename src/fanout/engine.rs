@@ -28,6 +28,7 @@ use super::submission::{Own, Submission};
 use super::targets::Targets;
 use super::wake::Waker;
 use crate::control::{Accepted, Reason, Refusal};
+use crate::sip::address_text::address_of_record;
 use crate::sip::number::write_decimal;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
@@ -225,17 +226,17 @@ impl Engine {
         self.waker.wake();
     }
 
-    /// The hash under which an address is filed.
+    /// The hash under which an address is filed, the same for all spellings of whom it is of.
     #[inline]
     pub(super) fn hash(&self, address: &[u8]) -> u64 {
         let mut hasher = SipHasher13::new_with_key(&self.key);
-        hasher.write(address);
+        hasher.write(&address_of_record(address));
         hasher.finish()
     }
 
     /// Under which keys originator and group have their quotas, where there are any.
     fn quota_keys(&self, submission: &Submission<'_>) -> [u64; 2] {
-        let key = |quota: Option<Quota>, kind: u8, text| {
+        let key = |quota: Option<Quota>, kind: u8, text: &[u8]| {
             quota.map_or(0, |_| {
                 let mut hasher = SipHasher13::new_with_key(&self.key);
                 hasher.write_u8(kind);
@@ -243,8 +244,9 @@ impl Engine {
                 hasher.finish()
             })
         };
+        let originator = address_of_record(submission.originator);
         [
-            key(self.limits.quota_originator, 1, submission.originator),
+            key(self.limits.quota_originator, 1, &originator),
             key(self.limits.quota_group, 2, submission.group),
         ]
     }

@@ -644,3 +644,43 @@ fn after_a_lack_of_memory_sending_begins_with_few_forks() {
     assert!((1..=few.len()).contains(&more), "{more} more");
     assert_eq!(few.len() + 1 + more + send_at(NOW + 1060).len(), 400);
 }
+
+#[test]
+fn all_spellings_of_an_address_are_one_target_and_one_originator() {
+    // S-5, M-3.
+    let engine = engine();
+    start(&engine, &["sip:bob@h;x=1"]);
+    start(&engine, &["sip:%62ob@H:5070;transport=tcp"]);
+    let (_, _, cookie) = send(&engine).unwrap();
+    assert_eq!(send(&engine), None, "bob has not answered the first");
+    engine.completed(cookie, 408);
+    engine.released(cookie);
+    let (_, _, cookie) = send(&engine).unwrap();
+    engine.completed(cookie, 408);
+    engine.released(cookie);
+    // Whoever was silent under one of them comes last under another.
+    start(&engine, &["sip:bob@h;x=3", "sip:cho@h"]);
+    let (recipient, _, _) = send(&engine).unwrap();
+    assert_eq!(recipient, "sip:cho@h");
+
+    let quota = Quota {
+        messages: 2,
+        seconds: 60,
+    };
+    let engine = engine_with(Limits {
+        quota_originator: Some(quota),
+        ..limits()
+    });
+    let reserve = |originator: &str| {
+        let submission = Submission {
+            originator: originator.as_bytes(),
+            ..submission()
+        };
+        let own = || std::iter::once(Own::plain(b"sip:bob@h"));
+        let ticket = engine.reserve(&submission, own, NOW);
+        ticket.map(|ticket| engine.start(ticket)).is_ok()
+    };
+    assert!(reserve("sip:eve@home1.net;x=1") && reserve("sip:%65ve@HOME1.net;x=2"));
+    assert!(!reserve("sip:eve@home1.net:5060"));
+    assert!(reserve("sip:ann@home1.net"));
+}

@@ -148,6 +148,9 @@ fn feature(text: &str) -> Option<Feature> {
         Some((tag, outgoing)) => (tag.trim(), outgoing.trim().to_owned()),
         None => (text, format!("{text};require;explicit")),
     };
+    if outgoing.is_empty() {
+        return None;
+    }
     let mut accept_contact = b"Accept-Contact: *".to_vec();
     for parameter in parameters("feature_tags", outgoing.as_bytes()) {
         let parameter = parameter.ok()?;

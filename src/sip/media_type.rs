@@ -262,6 +262,8 @@ mod tests {
     fn broken_parameters_of_a_payload_do_not_matter() {
         let media_type = MediaType::parse(b"text/plain;;charset").unwrap();
         assert!(media_type.is("text", "plain"));
+        assert!(media_type.parameter("charset").is_ok());
+        let media_type = MediaType::parse(b"text/plain;=x;charset").unwrap();
         assert!(media_type.parameter("charset").is_err());
     }
 

@@ -55,6 +55,7 @@ mod service_rules;
 mod size;
 mod start;
 mod steps;
+mod values;
 mod workers;
 
 /// Makes each case a test over UDP and a test over TCP, but for those that only one of them can
@@ -76,6 +77,16 @@ macro_rules! cases {
 
 cases! {
 both {
+    values::{
+        from_is_one_address_and_no_way_to_get_there,
+        who_somebody_is_is_an_address_of_record,
+        one_member_under_two_spellings_gets_one_message_at_a_time,
+        what_cannot_be_misread_is_served,
+        a_date_is_one_or_counts_as_absent,
+        what_is_not_copied_is_told,
+        a_header_of_one_value_that_stands_twice_is_refused,
+        what_only_the_proxy_can_read_goes_no_further,
+    }
     members::{
         t01_b0_is_answered_202_and_forked_to_bob_and_tel,
         t01_the_forks_are_those_of_flow_1_header_by_header_and_byte_by_byte,

@@ -172,6 +172,10 @@ pub fn of_not_ours(reason: NotOurs) -> &'static str {
             "A client marks a group message with `Accept-Contact: *;+g.oma.sip-im`. If it marks it \
              with another tag, add that to feature_tags."
         }
+        NotOurs::Unknown(_) => {
+            "A value of Accept-Contact that cannot be read may have been the one that marks a group \
+             message. Fix it in the client."
+        }
         NotOurs::ForeignDomain => {
             "If this server is to serve that domain, add it to domains. It is the Request-URI that \
              counts, not To."
