@@ -1,6 +1,7 @@
 //! Structures that Kamailio and OpenSIPS have in common, from the time when they were one program.
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::net::IpAddr;
 
 /// `str`: text that need not end with NUL.
 #[repr(C)]
@@ -22,6 +23,49 @@ impl Str {
         Self {
             s: text.as_ptr().cast(),
             len: c_int::try_from(text.len()).unwrap_or(c_int::MAX),
+        }
+    }
+}
+
+impl Str {
+    /// The bytes of the text.
+    ///
+    /// # Safety
+    /// It must be a text of the host's, or of ours, that lives as long as the result is looked at.
+    pub unsafe fn bytes<'t>(&self) -> &'t [u8] {
+        match usize::try_from(self.len) {
+            Ok(length @ 1..) if !self.s.is_null() => {
+                // SAFETY: the text has this length, and the caller promises that it lives.
+                unsafe { std::slice::from_raw_parts(self.s.cast(), length) }
+            }
+            _ => b"",
+        }
+    }
+}
+
+/// `struct ip_addr`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct IpAddress {
+    pub family: c_uint,
+    pub length: c_uint,
+    pub bytes: [u64; 2],
+}
+
+impl IpAddress {
+    /// The address; `None` for one that is not set.
+    pub fn read(&self) -> Option<IpAddr> {
+        let bytes: [u8; 16] = {
+            let [first, second] = self.bytes.map(u64::to_ne_bytes);
+            let mut all = [0; 16];
+            all[..8].copy_from_slice(&first);
+            all[8..].copy_from_slice(&second);
+            all
+        };
+        match (c_int::try_from(self.family).ok()?, self.length) {
+            (libc::AF_INET, 4) => Some(IpAddr::from([bytes[0], bytes[1], bytes[2], bytes[3]])),
+            (libc::AF_INET6, 16) => Some(IpAddr::from(bytes)),
+            _ => None,
         }
     }
 }
