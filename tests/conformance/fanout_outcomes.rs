@@ -177,7 +177,7 @@ fn keeping_routes() -> String {
     script
 }
 
-/// C-3: what an event route keeps is gone when it ends, so that no message sees another's and nothing piles up.
+/// What an event route keeps is gone when it ends, so that no message sees another's and nothing piles up.
 pub fn what_an_event_route_sets_is_gone_when_it_ends(transport: Transport) {
     let rig = setup(transport, &keeping_routes()).start();
     let mut client = rig.client();
