@@ -198,3 +198,28 @@ pub fn what_an_event_route_sets_is_gone_when_it_ends(transport: Transport) {
     };
     assert_eq!(all, [nothing; 6]);
 }
+
+/// What event routes keep takes no shared memory once they have ended.
+pub fn event_routes_do_not_fill_the_shared_memory(transport: Transport) {
+    let body = format!("$avp(kept) = \"{}\";", "k".repeat(1000));
+    let route = proxy().event_route("delivered", &body);
+    let script = format!("cimf_handle(); exit; }}\n{route}");
+    let rig = with_group(setup(transport, &script), 100).start();
+    let mut client = rig.client();
+    let mut used_after = || {
+        let request = Request::another(&client).group(&group(100));
+        sent(&rig, &mut client, &request, 100);
+        rig.wait_for_gauge("messages", 0);
+        rig.wait_for_gauge("transactions", 0);
+        rig.wait_until_tm_holds_at_most(0);
+        proxy().shared_memory_used(rig.folder())
+    };
+    let before = used_after();
+    let after = [used_after(), used_after(), used_after()];
+    // Each message would keep 100 values of a kilobyte.
+    let grown = after[2].saturating_sub(before);
+    assert!(
+        grown < 100_000,
+        "grown by {grown} bytes: {before}, {after:?}"
+    );
+}

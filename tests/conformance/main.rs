@@ -268,6 +268,7 @@ both {
         event_routes_are_told_how_each_copy_has_ended,
         a_slow_event_route_holds_nobody_up,
         what_an_event_route_sets_is_gone_when_it_ends,
+        event_routes_do_not_fill_the_shared_memory,
         the_log_names_who_has_not_got_it_and_counts_the_rest,
     }
     fanout_kept::{ what_a_member_missed_is_handed_over_when_he_registers }
