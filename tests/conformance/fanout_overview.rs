@@ -1,10 +1,12 @@
 //! What an administrator sees of messages under way, what he may do about them, and what a stop leaves undone.
 
 use crate::checks::{accepted, sent};
+use crate::fanout_breadth::{group, with_group};
 use crate::fanout_order::{end, send};
 use crate::support::client::Transport;
 use crate::support::core::Answer;
 use crate::support::flow::Request;
+use crate::support::proxy::proxy;
 use crate::support::rig::{ANN, BOB, HIKERS, Setup, TEL};
 
 /// Issue 4, item 7: what is under way and how far, and to cancel it.
@@ -169,6 +171,30 @@ pub fn a_stop_names_the_first_of_many(transport: Transport) {
     let rest =
         "40 more messages with 1200 recipients are not finished and are lost (durability=none)";
     assert!(log.contains(rest), "no `{rest}` in\n{log}");
+}
+
+/// S-2: whoever wants the names of all has them with the log at the level for everything.
+pub fn a_stop_names_all_to_whoever_debugs(transport: Transport) {
+    let everything = match proxy().name() {
+        "OpenSIPS" => 4,
+        _ => 3,
+    };
+    let setup = Setup::new(transport).number("LOG_LEVEL", everything);
+    let mut rig = with_group(setup, 50).start();
+    rig.core.answer("m", Answer::Silence);
+    let mut client = rig.client();
+    let request = Request::another(&client).group(&group(50));
+    sent(&rig, &mut client, &request, 50);
+    rig.stop();
+    let log = rig.log();
+    let lines = log.lines().filter(|line| line.contains("is not finished"));
+    let (mut names, mut all) = (0, 0);
+    for line in lines {
+        let count = line.matches("<sip:m").count();
+        names += if line.contains("WARNING") { count } else { 0 };
+        all += count;
+    }
+    assert_eq!((names, all), (20, 50), "{log}");
 }
 
 /// What is finished leaves a stop nothing to say.

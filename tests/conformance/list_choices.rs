@@ -220,7 +220,8 @@ pub fn t83_a_list_of_more_than_64_kib_is_too_long(transport: Transport) {
     }
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/kamailio-config/");
     let sample = std::fs::read_to_string(format!("{folder}kamailio.cfg")).expect("the sample");
-    let raised = "tcp_rd_buf_size=262144\n#!ifndef KAMAILIO_5_6\nmsg_recv_max_size=262144\n#!endif\n";
+    let raised =
+        "tcp_rd_buf_size=262144\n#!ifndef KAMAILIO_5_6\nmsg_recv_max_size=262144\n#!endif\n";
     let text = sample
         .replace("include_file \"", &format!("include_file \"{folder}"))
         .replace("tcp_rd_buf_size=65536\n", raised);

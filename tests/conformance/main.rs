@@ -277,6 +277,7 @@ both {
         figures_are_statistics_and_a_command,
         a_stop_names_whom_it_leaves_without_outcome,
         a_stop_names_the_first_of_many,
+        a_stop_names_all_to_whoever_debugs,
         a_stop_without_messages_under_way_says_nothing,
     }
     notifications::{
