@@ -25,9 +25,7 @@ impl Str {
             len: c_int::try_from(text.len()).unwrap_or(c_int::MAX),
         }
     }
-}
 
-impl Str {
     /// The bytes of the text.
     ///
     /// # Safety
@@ -55,16 +53,11 @@ pub struct IpAddress {
 impl IpAddress {
     /// The address; `None` for one that is not set.
     pub fn read(&self) -> Option<IpAddr> {
-        let bytes: [u8; 16] = {
-            let [first, second] = self.bytes.map(u64::to_ne_bytes);
-            let mut all = [0; 16];
-            all[..8].copy_from_slice(&first);
-            all[8..].copy_from_slice(&second);
-            all
-        };
+        let bytes = self.bytes.map(u64::to_ne_bytes);
+        let bytes = bytes.as_flattened();
         match (c_int::try_from(self.family).ok()?, self.length) {
-            (libc::AF_INET, 4) => Some(IpAddr::from([bytes[0], bytes[1], bytes[2], bytes[3]])),
-            (libc::AF_INET6, 16) => Some(IpAddr::from(bytes)),
+            (libc::AF_INET, 4) => Some(<[u8; 4]>::try_from(&bytes[..4]).ok()?.into()),
+            (libc::AF_INET6, 16) => Some(<[u8; 16]>::try_from(bytes).ok()?.into()),
             _ => None,
         }
     }
@@ -127,3 +120,29 @@ const _: () = {
     assert!(size_of::<Str>() == 16);
     assert!(size_of::<ParamExport>() == 24);
 };
+
+#[cfg(test)]
+mod tests {
+    use super::IpAddress;
+
+    #[test]
+    fn an_address_is_read_as_its_family_says() {
+        let of = |family: i32, length, bytes: [u8; 16]| {
+            let halves = bytes.as_chunks().0;
+            let halves = [halves[0], halves[1]].map(u64::from_ne_bytes);
+            let (family, bytes) = (family as u32, halves);
+            let address = IpAddress {
+                family,
+                length,
+                bytes,
+            };
+            address.read().map(|address| address.to_string())
+        };
+        let bytes = std::array::from_fn(|at| at as u8 + 1);
+        assert_eq!(of(libc::AF_INET, 4, bytes).as_deref(), Some("1.2.3.4"));
+        let six = "102:304:506:708:90a:b0c:d0e:f10";
+        assert_eq!(of(libc::AF_INET6, 16, bytes).as_deref(), Some(six));
+        assert_eq!(of(libc::AF_INET, 16, bytes), None);
+        assert_eq!(of(0, 0, [0; 16]), None);
+    }
+}

@@ -63,13 +63,15 @@ impl Environment {
     /// # Safety
     /// `run` must be what runs a route, in a process of the proxy.
     pub unsafe fn apart(&self, route_type: c_uint, run: impl FnOnce()) {
-        let mut own = Box::new(Lists {
+        let mut own = Lists {
             avps: [null_mut(); AVP_LISTS.len()],
             xavps: [null_mut(); 3],
-        });
-        // SAFETY: the lists are empty, and stay where they are until the others are put back.
-        let before = unsafe { self.exchange(&mut own, route_type) };
-        let _restored = Apart {
+        };
+        // Kamailio and we reach the lists by this pointer only.
+        let own = &raw mut own;
+        // SAFETY: the lists are empty, and stay where they are until the guard has put the others back.
+        let before = unsafe { self.exchange(own, route_type) };
+        let _guard = Apart {
             environment: *self,
             own,
             before,
@@ -79,17 +81,16 @@ impl Environment {
 
     /// # Safety
     /// The lists must stay where they are until the others are put back.
-    unsafe fn exchange(&self, own: &mut Lists, route_type: c_uint) -> Before {
-        // SAFETY: Kamailio keeps the pointers; as the caller promises, what they point to stays.
+    unsafe fn exchange(&self, own: *mut Lists, route_type: c_uint) -> Before {
+        // SAFETY: Kamailio keeps the pointers, and what they point to stays.
         unsafe {
             let mut avps = [null_mut(); AVP_LISTS.len()];
-            for ((before, own), flags) in avps.iter_mut().zip(&mut own.avps).zip(AVP_LISTS) {
-                *before = (self.set_avp_list)(flags, own);
+            for ((at, before), flags) in avps.iter_mut().enumerate().zip(AVP_LISTS) {
+                *before = (self.set_avp_list)(flags, &raw mut (*own).avps[at]);
             }
             let mut xavps = [null_mut(); 3];
-            let setters = self.set_xavp_lists;
-            for ((before, own), set) in xavps.iter_mut().zip(&mut own.xavps).zip(setters) {
-                *before = set(own);
+            for ((at, before), set) in xavps.iter_mut().enumerate().zip(self.set_xavp_lists) {
+                *before = set(&raw mut (*own).xavps[at]);
             }
             (self.clear_branches)();
             Before {
@@ -122,7 +123,7 @@ struct Before {
 /// While a route runs with lists of its own.
 struct Apart {
     environment: Environment,
-    own: Box<Lists>,
+    own: *mut Lists,
     before: Before,
 }
 
@@ -143,11 +144,11 @@ impl Drop for Apart {
             for (list, set) in before.xavps.into_iter().zip(environment.set_xavp_lists) {
                 set(list);
             }
-            for list in &mut own.avps {
-                (environment.destroy_avp_list)(list);
+            for at in 0..AVP_LISTS.len() {
+                (environment.destroy_avp_list)(&raw mut (**own).avps[at]);
             }
-            for list in &mut own.xavps {
-                (environment.destroy_xavp_list)(list);
+            for at in 0..environment.set_xavp_lists.len() {
+                (environment.destroy_xavp_list)(&raw mut (**own).xavps[at]);
             }
             (environment.clear_branches)();
             *environment.route_type = before.route_type;

@@ -68,7 +68,7 @@ impl Events {
             None => placeholder(server_name),
         };
         let Some(mut made) = Made::read(core, bytes) else {
-            log::error!("Kamailio cannot read a fork, and no event route runs for it");
+            log::error!("Kamailio cannot read the message for an event route, which does not run");
             return;
         };
         // SAFETY: the route is one of the script, and the message lives until it has run.

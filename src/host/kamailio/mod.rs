@@ -1,7 +1,8 @@
 //! Kamailio, loaded without its headers: the versions that `version` names.
 //!
 //! What it reads of us stands in `exports`, what we know of its structures in `abi`, its functions
-//! in `core` and `tm`. A function that is missing, a version that is not known or a layout that does not hold stops the start.
+//! in `core` and `tm`. A version that is not known, a function that is missing or a layout that does
+//! not hold stops the start.
 
 mod abi;
 #[cfg(test)]
