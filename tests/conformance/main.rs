@@ -305,6 +305,8 @@ both {
     fanout_outcomes::{
         event_routes_are_told_how_each_copy_has_ended,
         a_slow_event_route_holds_nobody_up,
+        what_an_event_route_sets_is_gone_when_it_ends,
+        event_routes_do_not_fill_the_shared_memory,
         the_log_names_who_has_not_got_it_and_counts_the_rest,
     }
     fanout_kept::{ what_a_member_missed_is_handed_over_when_he_registers }
@@ -319,6 +321,8 @@ both {
         fanouts_are_listed_and_may_be_cancelled,
         figures_are_statistics_and_a_command,
         a_stop_names_whom_it_leaves_without_outcome,
+        a_stop_names_the_first_of_many,
+        a_stop_names_all_to_whoever_debugs,
         a_stop_without_messages_under_way_says_nothing,
     }
     notifications::{
