@@ -613,7 +613,7 @@ impl<'e> Model<'e> {
         // One that has expired already ends as expired.
         let message = self.messages.get_mut(&number).unwrap();
         if message.expires_at == 0 {
-            assert!(self.engine.cancel(number));
+            assert_eq!(self.engine.cancel(number), Ok(true));
             message.cancelled = true;
             self.waits_for_clock = true;
         }
@@ -693,7 +693,7 @@ impl<'e> Model<'e> {
                     load.memory_used,
                 );
                 assert_eq!(left, (0, 0, 0, 0, 0));
-                assert!(self.engine.fanouts().is_empty());
+                assert!(self.engine.fanouts().unwrap().is_empty());
                 return;
             }
             self.step();

@@ -140,7 +140,14 @@ pub fn log_unfinished(server: &Server) {
     if let Err(error) = server.outbox().keep_outcomes() {
         log::error!("journal: {error}; who has got a message may get it once more");
     }
-    for under_way in server.outbox().engine().under_way() {
+    let under_way = match server.outbox().engine().under_way() {
+        Ok(under_way) => under_way,
+        Err(blocked) => {
+            log::error!("{blocked}; what is not finished cannot be listed");
+            return;
+        }
+    };
+    for under_way in under_way {
         let left = under_way.remaining();
         if left.is_empty() {
             continue;

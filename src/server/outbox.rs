@@ -168,7 +168,11 @@ impl Outbox {
         let Some(mut writer) = self.writer()? else {
             return Ok(());
         };
-        for message in self.engine.under_way() {
+        let under_way = self.engine.under_way().unwrap_or_else(|blocked| {
+            log::error!("{blocked}; the journal is not told of the last outcomes");
+            Vec::new()
+        });
+        for message in under_way {
             let id = self.journal_id(message.number());
             let endings = message.endings();
             if endings.len() == message.recipients() {
