@@ -72,7 +72,7 @@ fn send(engine: &Engine) -> Option<(String, u64, u64)> {
     Some((recipient, attempt.message(), attempt.cookie()))
 }
 
-fn endings(engine: &Engine) -> Vec<Ending> {
+pub(super) fn endings(engine: &Engine) -> Vec<Ending> {
     let events = std::iter::from_fn(|| engine.next_event());
     let endings = events.filter_map(|event| match event {
         Event::Ended(outcome) => Some(outcome.ending),
