@@ -51,6 +51,7 @@ mod service_rules;
 mod size;
 mod start;
 mod steps;
+mod stopped_worker;
 mod workers;
 
 /// Makes each case a test over UDP and a test over TCP, but for those that only one of them can
@@ -348,6 +349,7 @@ udp {
     steps::{ an_answer_of_the_script_is_repeated_for_repetitions }
     repetition::{ t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks }
     workers::{ identifiers_of_four_workers_never_repeat }
+    stopped_worker::{ a_worker_that_is_stopped_with_the_lock_stops_nobody }
     fanout_memory::{
         every_202_is_followed_by_an_attempt_for_every_member,
         a_copy_for_which_there_is_no_memory_is_tried_again,
