@@ -315,7 +315,10 @@ impl<'e> Model<'e> {
                 let is_full = load.messages >= u64::from(self.limits.messages);
                 let is_blocked = no_room.reason == Reason::QueueBlocked;
                 assert_eq!(is_blocked, self.is_blocked);
-                assert!(is_blocked || is_full || load.memory_free < 20_000, "{load:?}");
+                assert!(
+                    is_blocked || is_full || load.memory_free < 20_000,
+                    "{load:?}"
+                );
                 return;
             }
         };
@@ -849,5 +852,8 @@ fn over_many_schedules_each_recipient_ends_once_and_all_memory_comes_back() {
     let blocks: usize = totals.iter().map(|total| total.2).sum();
     eprintln!("{schedules} schedules, {attempts} attempts, {told} outcomes, {blocks} stops");
     assert!(attempts > 1, "too little happened");
-    assert!(blocks > 0 || schedules < STOPPED, "nobody was stopped with the lock");
+    assert!(
+        blocks > 0 || schedules < STOPPED,
+        "nobody was stopped with the lock"
+    );
 }

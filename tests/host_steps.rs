@@ -204,7 +204,12 @@ fn a_clock_that_is_set_forward_or_back_ends_nothing_that_waits() {
         is_tried_again();
         assert!(engine.next_event().is_none(), "{days} days");
         assert_eq!(engine.load().waiting, 2);
-        let ages = engine.fanouts().unwrap().iter().map(|it| age(&server, it)).max();
+        let ages = engine
+            .fanouts()
+            .unwrap()
+            .iter()
+            .map(|it| age(&server, it))
+            .max();
         assert!(ages.unwrap() < PATIENCE.as_secs(), "{ages:?}");
     }
     // The lifetime of a message that comes now is counted from now.

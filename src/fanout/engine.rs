@@ -458,12 +458,7 @@ impl Engine {
     }
 
     /// Gives back what [`Engine::reserve`] has taken.
-    pub(super) fn give_back_room(
-        &self,
-        held: &Held<'_>,
-        at: usize,
-        [originator, group]: [u64; 2],
-    ) {
+    pub(super) fn give_back_room(&self, held: &Held<'_>, at: usize, [originator, group]: [u64; 2]) {
         let Limits {
             quota_originator,
             quota_group,

@@ -224,10 +224,7 @@ impl Engine {
         if left & HANDED_OVER != 0 {
             self.hand_over(held, cookie);
         }
-        for (deed, why) in [
-            (NO_MEMORY, NotSent::OutOfMemory),
-            (FAILED, NotSent::Failed),
-        ] {
+        for (deed, why) in [(NO_MEMORY, NotSent::OutOfMemory), (FAILED, NotSent::Failed)] {
             if left & deed != 0 {
                 self.withdraw(held, cookie, why, held.get(NOT_SENT_AT));
             }
@@ -291,7 +288,7 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{NOW, engine, endings, start, submission};
+    use super::super::tests::{NOW, endings, engine, start, submission};
     use super::super::{Attempt, Ending, Own, SkipReason};
     use super::*;
     use crate::control::Reason;
@@ -320,7 +317,10 @@ mod tests {
     #[test]
     fn what_the_proxy_says_of_forks_while_the_lock_is_kept_counts_once_it_is_free() {
         let engine = engine();
-        start(&engine, &["sip:a@h", "sip:b@h", "sip:c@h", "sip:d@h", "sip:e@h"]);
+        start(
+            &engine,
+            &["sip:a@h", "sip:b@h", "sip:c@h", "sip:d@h", "sip:e@h"],
+        );
         let mut all = attempts(&engine).into_iter();
         let mut next = || all.next().unwrap();
         let [a, b, c, d, e] = [next(), next(), next(), next(), next()];
@@ -333,7 +333,11 @@ mod tests {
             engine.released(cookies[0]);
             drop(a);
             drop(b);
-            assert!(engine.completed_then_next(cookies[1], 404, || NOW).is_none());
+            assert!(
+                engine
+                    .completed_then_next(cookies[1], 404, || NOW)
+                    .is_none()
+            );
             engine.released(cookies[2]);
             drop(c);
             d.not_sent(NotSent::Failed, NOW);
@@ -383,7 +387,10 @@ mod tests {
             assert_eq!((first, second), (1, 2));
             engine.reserve(&submission(), own, NOW).unwrap_err()
         });
-        assert_eq!((refused.reason, refused.reason.code()), (Reason::QueueBlocked, 503));
+        assert_eq!(
+            (refused.reason, refused.reason.code()),
+            (Reason::QueueBlocked, 503)
+        );
         for message in [2, 1] {
             let attempt = engine.next(|| NOW).unwrap();
             assert_eq!(attempt.message(), message);

@@ -135,7 +135,10 @@ impl<'a> Held<'a> {
                 0 | BROKEN => own.to_bits() | WANTED,
                 _ => holder | WANTED,
             };
-            if word.compare_exchange(holder, wish, AcqRel, Relaxed).is_err() {
+            if word
+                .compare_exchange(holder, wish, AcqRel, Relaxed)
+                .is_err()
+            {
                 continue;
             }
             let inherited = holder == BROKEN;
@@ -274,7 +277,10 @@ fn wait(memory: &SharedMemory, own: u32, patience: Patience) -> Result<bool, Blo
     loop {
         let holder = word.load(Relaxed);
         // Whoever takes it from here on wakes others: they may be waiting too.
-        let take = |from| word.compare_exchange(from, own | WANTED, Acquire, Relaxed).is_ok();
+        let take = |from| {
+            word.compare_exchange(from, own | WANTED, Acquire, Relaxed)
+                .is_ok()
+        };
         if holder == 0 || holder & !(WANTED | BLOCKED) == BROKEN {
             match take(holder) {
                 true => return Ok(holder != 0),

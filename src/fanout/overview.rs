@@ -6,8 +6,8 @@ use super::attempt::Pinned;
 use super::counters::Counter;
 use super::engine::{Engine, flag};
 use super::layout::{
-    ARENA_FREE, CELLS_USED, IN_FLIGHT, LEFT, MEASURED, MEASURED_AT, MESSAGES, MESSAGES_LENGTH, SPEED,
-    WAITING, block,
+    ARENA_FREE, CELLS_USED, IN_FLIGHT, LEFT, MEASURED, MEASURED_AT, MESSAGES, MESSAGES_LENGTH,
+    SPEED, WAITING, block,
 };
 use super::lock::{Blocked, Held, OF_CALLBACKS, OF_MESSAGES};
 use super::outcomes::Tally;

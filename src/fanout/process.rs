@@ -182,6 +182,9 @@ mod tests {
     #[test]
     fn this_process_knows_its_start() {
         assert_ne!(Process::this().to_bits() >> ID_BITS, 0);
-        assert_eq!(Process::from_bits(Process::this().to_bits()), Process::this());
+        assert_eq!(
+            Process::from_bits(Process::this().to_bits()),
+            Process::this()
+        );
     }
 }

@@ -194,8 +194,8 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::super::groups::Groups;
-    use super::super::tests::{NOW, engine, engine_with, limits, start};
     use super::super::lock::death::{self, End};
+    use super::super::tests::{NOW, engine, engine_with, limits, start};
     use super::super::{Attempt, Event, Limits};
     use super::*;
     use std::cell::RefCell;

@@ -9,8 +9,8 @@ use super::cells::Cell;
 use super::counters::Counter;
 use super::engine::{Engine, flag};
 use super::layout::{
-    CLOSING, DELIVERED_UNTOLD, IN_FLIGHT, LEFT, LINING, OUTCOMES, PAUSED_UNTIL, STUCK, TURNS, WAITING,
-    block,
+    CLOSING, DELIVERED_UNTOLD, IN_FLIGHT, LEFT, LINING, OUTCOMES, PAUSED_UNTIL, STUCK, TURNS,
+    WAITING, block,
 };
 use super::lists::{BlockList, Queue};
 use super::lock::Held;

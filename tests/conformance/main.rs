@@ -178,6 +178,8 @@ both {
     repetition::{
         the_same_request_on_another_branch_is_merged,
         a_retransmission_after_tm_has_forgotten_is_still_absorbed,
+        strangers_do_not_make_a_retransmission_new,
+        a_stranger_with_the_same_identifiers_makes_no_message_a_merged_one,
     }
     steps::{
         the_three_steps_do_what_cimf_handle_does,

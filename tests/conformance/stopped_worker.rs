@@ -90,7 +90,10 @@ fn stopped_with_lock(rig: &Rig) -> GoesOn {
             return stopped;
         }
         drop(stopped);
-        assert!(begin.elapsed() < PATIENCE, "no worker was stopped with the lock");
+        assert!(
+            begin.elapsed() < PATIENCE,
+            "no worker was stopped with the lock"
+        );
         std::thread::sleep(Duration::from_micros(300));
     }
     unreachable!("there are workers")
@@ -164,7 +167,10 @@ pub fn a_worker_that_is_stopped_with_the_lock_stops_nobody(transport: Transport)
     assert_eq!(rig.counter("accepted"), accepted as u64);
     let forks = rig.core.forks();
     assert_eq!(forks.len(), total);
-    let ids: HashSet<_> = forks.iter().map(|fork| fork.message.one("Call-ID")).collect();
+    let ids: HashSet<_> = forks
+        .iter()
+        .map(|fork| fork.message.one("Call-ID"))
+        .collect();
     assert_eq!(ids.len(), total, "a copy was sent twice");
     rig.wait_for_log("the lock of the queue is free again");
 }
