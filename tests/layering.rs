@@ -29,7 +29,13 @@ const LAYERS: [(&str, &[&str]); 9] = [
 ];
 
 /// The files and folders in which unsafe code may stand.
-const UNSAFE_ROOMS: [&str; 3] = ["capi/", "host/", "fanout/shared_memory.rs"];
+const UNSAFE_ROOMS: [&str; 4] = [
+    "capi/",
+    "host/",
+    // The memory, and the messages in it: who reads their bytes, and when, is known there alone.
+    "fanout/shared_memory.rs",
+    "fanout/block.rs",
+];
 
 fn sources() -> Vec<(String, String)> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -154,7 +160,7 @@ fn unsafe_code_stands_in_its_rooms_only() {
 
 #[test]
 fn every_other_room_forbids_unsafe_code() {
-    let heads: [&str; 29] = [
+    let heads: [&str; 30] = [
         "sip/mod.rs",
         "control/mod.rs",
         "store/mod.rs",
@@ -166,16 +172,17 @@ fn every_other_room_forbids_unsafe_code() {
         "bin/cimfctl/main.rs",
         "fanout/arena.rs",
         "fanout/attempt.rs",
-        "fanout/block.rs",
         "fanout/budget.rs",
         "fanout/cells.rs",
         "fanout/engine.rs",
         "fanout/identifiers.rs",
         "fanout/layout.rs",
+        "fanout/left.rs",
         "fanout/lists.rs",
         "fanout/lock.rs",
         "fanout/outcomes.rs",
         "fanout/overview.rs",
+        "fanout/process.rs",
         "fanout/recipient.rs",
         "fanout/recovery.rs",
         "fanout/restore.rs",

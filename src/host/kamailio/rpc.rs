@@ -129,11 +129,11 @@ unsafe fn unavailable(rpc: &Rpc, context: *mut c_void, blocked: Blocked) {
 /// Kamailio calls it with a command under way.
 unsafe extern "C" fn stats(rpc: *const Rpc, context: *mut c_void) {
     guarded((), || {
-        // SAFETY: as Kamailio promises.
+        // SAFETY: Kamailio calls this with its functions for a command under way, or null.
         let (Some(module), Some(rpc)) = (module(), unsafe { rpc.as_ref() }) else {
             return;
         };
-        // SAFETY: as Kamailio promises.
+        // SAFETY: `rpc` and `context` are those of this command, which is under way.
         if let Some(answer) = unsafe { Struct::add(rpc, context) } {
             for (figure, name, _) in figures() {
                 answer.numbers([(name.as_str(), figure.read(module.server))]);
@@ -148,7 +148,7 @@ unsafe extern "C" fn stats(rpc: *const Rpc, context: *mut c_void) {
 /// Kamailio calls it with a command under way.
 unsafe extern "C" fn fanouts(rpc: *const Rpc, context: *mut c_void) {
     guarded((), || {
-        // SAFETY: as Kamailio promises.
+        // SAFETY: Kamailio calls this with its functions for a command under way, or null.
         let (Some(module), Some(rpc)) = (module(), unsafe { rpc.as_ref() }) else {
             return;
         };
@@ -160,7 +160,7 @@ unsafe extern "C" fn fanouts(rpc: *const Rpc, context: *mut c_void) {
             }
         };
         for fanout in fanouts {
-            // SAFETY: as Kamailio promises.
+            // SAFETY: `rpc` and `context` are those of this command, which is under way.
             let Some(answer) = (unsafe { Struct::add(rpc, context) }) else {
                 return;
             };
@@ -179,7 +179,7 @@ unsafe extern "C" fn fanouts(rpc: *const Rpc, context: *mut c_void) {
 /// Kamailio calls it with a command under way.
 unsafe extern "C" fn cancel(rpc: *const Rpc, context: *mut c_void) {
     guarded((), || {
-        // SAFETY: as Kamailio promises.
+        // SAFETY: Kamailio calls this with its functions for a command under way, or null.
         let (Some(module), Some(rpc)) = (module(), unsafe { rpc.as_ref() }) else {
             return;
         };
