@@ -159,6 +159,23 @@ fn unsafe_code_stands_in_its_rooms_only() {
 }
 
 #[test]
+fn every_reason_for_unsafe_code_says_what_is_promised() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut reasons = 0;
+    for (name, _) in sources() {
+        let text = std::fs::read_to_string(root.join(&name)).unwrap();
+        for line in text.lines() {
+            let says_nothing = ["caller promises", "Kamailio promises", "OpenSIPS promises"]
+                .iter()
+                .any(|words| line.contains(words));
+            assert!(!says_nothing, "src/{name}: {}", line.trim());
+            reasons += usize::from(line.contains("SAFETY: "));
+        }
+    }
+    assert!(reasons > 100, "only {reasons} reasons found");
+}
+
+#[test]
 fn every_other_room_forbids_unsafe_code() {
     let heads: [&str; 30] = [
         "sip/mod.rs",
