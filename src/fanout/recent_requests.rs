@@ -437,7 +437,7 @@ mod tests {
                         start.wait();
                         for number in 0..500 {
                             let name = number.to_string();
-                            let arrival = arrive(&table, &key(&name, &via), 0);
+                            let arrival = arrive(table, &key(&name, &via), 0);
                             new.fetch_add(usize::from(is_new(arrival)), Relaxed);
                         }
                     });
