@@ -92,7 +92,7 @@ pub unsafe extern "C" fn cimf_server_new(
         }
         let mut settings = Settings::new();
         for index in 0..count {
-            // SAFETY: the caller promises `count` parameters, each with its texts.
+            // SAFETY: `parameters` points to `count` parameters with their texts, as is required above.
             let (name, value) = unsafe {
                 let parameter = &*parameters.add(index);
                 let name = c_text("name of a parameter", parameter.name)?;
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn cimf_server_new(
         let server = server::Server::open(&settings)?;
         let worker = Mutex::new(OwnedWorker::new(&server));
         let server = Box::into_raw(Box::new(Server { server, worker }));
-        // SAFETY: the caller promises room for a handle.
+        // SAFETY: `out` points to room for a handle, as is required above, or is NULL.
         unsafe { put("out", out, server) }.inspect_err(|_| {
             // SAFETY: the handle was made just now and nobody else has it.
             drop(unsafe { Box::from_raw(server) });
@@ -120,7 +120,8 @@ pub unsafe extern "C" fn cimf_server_new(
 pub unsafe extern "C" fn cimf_server_free(server: *mut Server) {
     guarded((), || {
         if !server.is_null() {
-            // SAFETY: as the caller promises.
+            // SAFETY: `cimf_server_new` has made it by `Box::into_raw`, and it is not used any more, as is
+            // required above.
             drop(unsafe { Box::from_raw(server) });
         }
     });
@@ -145,7 +146,7 @@ pub unsafe extern "C" fn cimf_server_decide(
     out: *mut *mut Decision,
 ) -> Status {
     boundary(|| {
-        // SAFETY: as the caller promises.
+        // SAFETY: the handle, the bytes and the source are what is required above.
         let (server, message, source) = unsafe {
             let server = handle("server", server)?;
             let message = bytes("data", data, length)?;
@@ -157,7 +158,7 @@ pub unsafe extern "C" fn cimf_server_decide(
             ));
         }
         let decision = Box::into_raw(Box::new(decide(server, message, &source)));
-        // SAFETY: the caller promises room for a handle.
+        // SAFETY: `out` points to room for a handle, as is required above, or is NULL.
         unsafe { put("out", out, decision) }
     })
 }
@@ -181,7 +182,7 @@ fn decide(server: &Server, message: &[u8], source: &Source<'_>) -> Decision {
 /// # Safety
 /// The texts of `source` must be readable.
 unsafe fn read_source(source: &RequestSource) -> Result<Source<'_>, Failure> {
-    // SAFETY: as the caller promises.
+    // SAFETY: the texts of the source can be read, as is required above.
     let (identity, address, transport) = unsafe {
         let text = |what, text: Str| bytes(what, text.data.cast(), text.length);
         (

@@ -390,7 +390,7 @@ pub const PARAMETERS: &[Parameter] = &[
         name: "recent_requests",
         kind: Kind::Number(64, 64 * MILLION, |settings| &mut settings.recent_requests),
         default: "131072",
-        help: "How many requests of the last 32 seconds all workers together remember (up to 37 bytes each). With `loop_cache=1` each accepted message takes two places: the default suffices for some 2,000 messages a second.",
+        help: "How many requests of the last 32 seconds all workers together remember (up to 37 bytes each). Those of senders who may not send are not among them. With `loop_cache=1` each accepted message takes two places: the default suffices for some 2,000 messages a second.",
     },
     Parameter {
         name: "queue_memory",

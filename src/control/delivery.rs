@@ -160,7 +160,9 @@ impl<'m> Listing<'m, '_> {
         let part = history.map(|history| history.part.as_slice());
         // The hash is keyed, so that no sender can foresee it and have it in a part.
         let boundary = || {
-            let Receipt { place, fingerprint } = self.receipt;
+            let Receipt {
+                place, fingerprint, ..
+            } = self.receipt;
             format!("cimf-{place:016x}{fingerprint:016x}")
         };
         payload.content(part, boundary, self.anonymous)

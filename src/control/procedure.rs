@@ -23,7 +23,9 @@ use super::policy::Policy;
 use super::recent::{Circulating, RecentRequests, RequestKey};
 use super::recognition::Recognised;
 use super::refusal::{RETRY_AFTER, Reason, Refusal};
-use super::request_checks::{check_pager_mode, check_path, check_require, find_target};
+use super::request_checks::{
+    check_again, check_pager_mode, check_path, check_require, find_target,
+};
 use super::rules::{Asker, Permissions};
 use super::size::fit;
 use super::trust::Source;
@@ -114,6 +116,9 @@ impl Recognised<'_> {
             now: world.now,
         };
         let (target, permissions, own) = check_authority(target, &asker, policy, observer)?;
+        let Some(receipt) = check_again(receipt, world, observer)? else {
+            return Ok(Decision::Repeated);
+        };
         if policy.hide_groups {
             check_require(&essentials, Some(&target), policy, observer)?;
         }
@@ -293,7 +298,7 @@ fn check_loop<D, R: RecentRequests>(
         payload,
         max_forwards: essentials.max_forwards.unwrap_or(DEFAULT_MAX_FORWARDS),
     };
-    match policy.detects_loops && world.recent.has_come_back(&circulating, world.now) {
+    match policy.detects_loops && world.recent.has_come_back(&circulating) {
         true => Err(Reason::Loop.into()),
         false => Ok(()),
     }

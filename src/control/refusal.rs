@@ -131,6 +131,8 @@ reasons! {
     QueueFull: 503, "S-5", "Too many messages wait";
     /// There is no memory for the forks of the message.
     QueueMemory: 503, "A.1 row 13", "No memory for this message now";
+    /// A process that is stopped, as by a debugger, keeps the lock of the queue from all others.
+    QueueBlocked: 503, "A.1 row 13", "Queue blocked now";
     /// The message could not be written to the journal.
     Journal: 503, "A.1 row 13", "Message cannot be stored now";
 }

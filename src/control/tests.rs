@@ -30,16 +30,21 @@ impl Directory for Groups {
 struct Forgetful;
 
 impl RecentRequests for Forgetful {
-    fn arrive(&self, _: &RequestKey<'_>, _: SystemTime) -> Arrival {
+    fn arrive(&self, _: &RequestKey<'_>) -> Arrival {
         Arrival::New(Receipt {
             place: 0,
             fingerprint: 1,
+            transaction: 2,
         })
+    }
+
+    fn admit(&self, receipt: Receipt) -> Arrival {
+        Arrival::New(receipt)
     }
 
     fn accept(&self, _: Receipt) {}
 
-    fn has_come_back(&self, _: &Circulating<'_>, _: SystemTime) -> bool {
+    fn has_come_back(&self, _: &Circulating<'_>) -> bool {
         true
     }
 }

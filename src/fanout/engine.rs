@@ -13,15 +13,16 @@ use super::arena::Arena;
 use super::block::{Block, Facts, Size};
 use super::budget::{Budget, Quota, give_back_rate, take_rate};
 use super::cells::{self, Cells};
-use super::clock::Clock;
+use super::clock::{Clock, monotonic};
 use super::counters::{Counter, Counters};
 use super::groups::Groups;
 use super::layout::{
-    AWAKE, CELL_LIMIT, DELIVERED_UNTOLD, HEAD, MESSAGES, MESSAGES_LENGTH, NUMBER, SPEED, WAITING,
-    block,
+    AWAKE, CELL_LIMIT, DELIVERED_UNTOLD, HEAD, LEFT, MESSAGES, MESSAGES_LENGTH, NUMBER, SPEED,
+    WAITING, block,
 };
+use super::left::{Left, Rest};
 use super::lines::Lines;
-use super::lock::Held;
+use super::lock::{Blocked, Held, OF_MESSAGES, Patience, blocked};
 use super::shared_memory::SharedMemory;
 use super::silent::Silent;
 use super::submission::{Own, Submission};
@@ -44,6 +45,8 @@ const MEBIBYTE: usize = (1 << 20) / size_of::<u64>();
 const USUAL_BREADTH: u32 = 60;
 /// The longest that a client is asked to wait for room in the queue, in seconds.
 const LONGEST_WAIT: u64 = 120;
+/// Seconds that a client is asked to wait while a process keeps the lock from the others.
+const WAIT_FOR_LOCK: u32 = 10;
 
 /// What the administrator has decided about the pace of sending.
 #[derive(Clone, Debug)]
@@ -120,6 +123,7 @@ pub struct Engine {
     key: [u8; 16],
     pub(super) arena: Arena,
     pub(super) cells: Cells,
+    pub(super) left: Left,
     pub(super) targets: Targets,
     pub(super) groups: Groups,
     pub(super) lines: Lines,
@@ -135,8 +139,9 @@ impl Engine {
         let budget = Budget(HEAD);
         let silent = Silent(budget.0 + Budget::WORDS);
         let cells = Cells(silent.0 + Silent::WORDS);
+        let left = Left(cells.0 + cells::MOST * cells::WORDS);
         let at_once = (limits.forks_in_flight as usize).min(cells::MOST);
-        let targets = Targets::new(cells.0 + cells::MOST * cells::WORDS, 2 * at_once);
+        let targets = Targets::new(left.0 + Left::WORDS, 2 * at_once);
         let words = limits.memory as usize * MEBIBYTE;
         let in_line = if limits.target_order { words } else { 0 };
         let groups = Groups(targets.end());
@@ -154,6 +159,7 @@ impl Engine {
             key,
             arena,
             cells,
+            left,
             targets,
             groups,
             lines,
@@ -170,20 +176,67 @@ impl Engine {
     }
 
     /// Does `work` while no other process touches lists and counters, then wakes the reader of
-    /// outcomes if there is something new for it.
+    /// outcomes if there is something new for it. It waits for the lock for as long as it takes: that is
+    /// for the start, and for what waits for nobody ([`Engine::with_or`], [`Engine::with_within`]).
     pub(super) fn with<T>(&self, work: impl FnOnce(&Held<'_>) -> T) -> T {
-        let held = Held::take(&self.memory);
-        if held.inherited {
-            self.recover(&held);
+        self.hold(Held::take(&self.memory), work)
+    }
+
+    /// The same, unless a process keeps the lock from the others for too long. The log says so.
+    #[inline]
+    pub(super) fn with_within<T>(
+        &self,
+        patience: Patience,
+        work: impl FnOnce(&Held<'_>) -> T,
+    ) -> Result<T, Blocked> {
+        match Held::take_within(&self.memory, patience) {
+            Ok(held) => Ok(self.hold(held, work)),
+            Err(blocked) => {
+                self.tell_blocked(blocked, monotonic());
+                Err(blocked)
+            }
+        }
+    }
+
+    /// Does `work` with the lock.
+    #[inline]
+    pub(super) fn hold<T>(&self, held: Held<'_>, work: impl FnOnce(&Held<'_>) -> T) -> T {
+        if held.inherited || held.get(LEFT) != 0 {
+            self.put_in_order(&held);
         }
         let result = work(&held);
         let news = held.news.get();
-        drop(held);
+        let has_left = held.release();
         // One datagram is enough until the reader has looked.
         if news && self.memory.words()[AWAKE].swap(1, AcqRel) == 0 {
             self.waker.wake();
         }
+        if has_left {
+            self.do_what_was_left();
+        }
         result
+    }
+
+    /// What the holder does before anything else.
+    #[cold]
+    fn put_in_order(&self, held: &Held<'_>) {
+        if held.inherited {
+            self.recover(held);
+        }
+        if held.get(LEFT) != 0 {
+            self.take_in(held);
+        }
+    }
+
+    /// Does what others have left while this process had the lock, unless it is blocked anew.
+    #[cold]
+    fn do_what_was_left(&self) {
+        let _ = self.with_within(OF_MESSAGES, |_| ());
+    }
+
+    /// Who keeps the lock from all others, if they have waited for long.
+    pub fn blocked(&self) -> Option<Blocked> {
+        blocked(&self.memory)
     }
 
     /// Milliseconds by the engine's clock, which nobody sets.
@@ -274,7 +327,11 @@ impl Engine {
         };
         let keys = self.quota_keys(&submission);
         let size = Size::of(&submission, recipients());
-        let (at, size, number) = self.with(|held| self.take_room(held, size, keys, now))?;
+        let taken = self.with_within(OF_MESSAGES, |held| self.take_room(held, size, keys, now));
+        let (at, size, number) = taken.unwrap_or(Err(NoRoom {
+            reason: Reason::QueueBlocked,
+            retry_after: WAIT_FOR_LOCK,
+        }))?;
         let facts = Facts {
             number,
             window,
@@ -364,7 +421,10 @@ impl Engine {
         ticket.started = true;
         let block = ticket.block;
         let number = block.number();
-        self.with(|held| self.publish(held, block.at, block.count() as u32));
+        self.with_or(
+            |held| self.publish(held, block.at, block.count() as u32),
+            || self.leave_rest(block.at, Rest::Start),
+        );
         number
     }
 
@@ -373,10 +433,13 @@ impl Engine {
     pub fn start_cancelled(&self, mut ticket: Ticket<'_>) {
         ticket.started = true;
         let block = ticket.block;
-        self.with(|held| {
-            self.publish(held, block.at, block.count() as u32);
-            self.close(held, block.at, flag::CANCELLED);
-        });
+        self.with_or(
+            |held| {
+                self.publish(held, block.at, block.count() as u32);
+                self.close(held, block.at, flag::CANCELLED);
+            },
+            || self.leave_rest(block.at, Rest::StartCancelled),
+        );
     }
 
     /// Lets a message with this many recipients that have not ended take its turns.
@@ -394,6 +457,21 @@ impl Engine {
         } else {
             self.enter_turns(held, at);
         }
+    }
+
+    /// Gives back what [`Engine::reserve`] has taken.
+    pub(super) fn give_back_room(&self, held: &Held<'_>, at: usize, [originator, group]: [u64; 2]) {
+        let Limits {
+            quota_originator,
+            quota_group,
+            rate,
+            ..
+        } = self.limits;
+        self.budget.give_back(held, originator, quota_originator);
+        self.budget.give_back(held, group, quota_group);
+        give_back_rate(held, rate);
+        held.subtract(MESSAGES_LENGTH, 1);
+        self.arena.free(held, at);
     }
 
     /// Counts for statistics.
@@ -435,19 +513,10 @@ impl Drop for Ticket<'_> {
         if self.started {
             return;
         }
-        let Engine {
-            limits,
-            budget,
-            arena,
-            ..
-        } = self.engine;
-        let [originator, group] = self.keys;
-        self.engine.with(|held| {
-            budget.give_back(held, originator, limits.quota_originator);
-            budget.give_back(held, group, limits.quota_group);
-            give_back_rate(held, limits.rate);
-            held.subtract(MESSAGES_LENGTH, 1);
-            arena.free(held, self.block.at);
-        });
+        let (engine, at) = (self.engine, self.block.at);
+        engine.with_or(
+            |held| engine.give_back_room(held, at, self.keys),
+            || engine.leave_rest(at, Rest::GiveBack(self.keys)),
+        );
     }
 }

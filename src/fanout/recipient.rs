@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::lock::Held;
+use super::shared_memory::SharedMemory;
 use std::fmt;
 
 /// Words of a recipient.
@@ -53,6 +54,12 @@ impl Place {
         Self::Expired,
         Self::Skipped,
     ];
+
+    #[inline]
+    fn of(state: u64) -> Self {
+        let place = Self::ALL.get((state >> PLACE & PLACE_MASK) as usize);
+        place.copied().unwrap_or(Self::Skipped)
+    }
 }
 
 /// Why a recipient got no fork.
@@ -176,9 +183,7 @@ pub(super) fn set_link(held: &Held<'_>, entry: usize, next: u32) {
 /// Where the recipient is.
 #[inline]
 pub(super) fn place(held: &Held<'_>, entry: usize) -> Place {
-    let number = state(held, entry) >> PLACE & PLACE_MASK;
-    let place = Place::ALL.get(number as usize).copied();
-    place.unwrap_or(Place::Skipped)
+    Place::of(state(held, entry))
 }
 
 /// Changes where the recipient is.
@@ -220,6 +225,12 @@ pub(super) fn end(held: &Held<'_>, entry: usize, ending: Ending) {
 
 /// How the recipient ended; nothing if it has not.
 pub(super) fn ending(held: &Held<'_>, entry: usize) -> Option<Ending> {
-    let code = (state(held, entry) >> CODE & CODE_MASK) as u16;
-    Ending::unpack(place(held, entry), code)
+    ending_in(held.memory, entry)
+}
+
+/// The same without the lock: all of it is in one word.
+pub(super) fn ending_in(memory: &SharedMemory, entry: usize) -> Option<Ending> {
+    let state = memory.get(entry + STATE);
+    let code = (state >> CODE & CODE_MASK) as u16;
+    Ending::unpack(Place::of(state), code)
 }

@@ -150,7 +150,13 @@ pub fn log_unfinished(server: &Server) {
         log::error!("journal: {error}; who has got a message may get it once more");
     }
     let is_durable = server.outbox().is_durable();
-    let under_way = server.outbox().engine().under_way();
+    let under_way = match server.outbox().engine().under_way() {
+        Ok(under_way) => under_way,
+        Err(blocked) => {
+            log::error!("{blocked}; what is not finished cannot be listed");
+            return;
+        }
+    };
     let mut messages = 0;
     let mut recipients = 0;
     for message in &under_way {

@@ -55,6 +55,7 @@ mod service_rules;
 mod size;
 mod start;
 mod steps;
+mod stopped_worker;
 mod values;
 mod workers;
 
@@ -213,6 +214,8 @@ both {
     repetition::{
         the_same_request_on_another_branch_is_merged,
         a_retransmission_after_tm_has_forgotten_is_still_absorbed,
+        strangers_do_not_make_a_retransmission_new,
+        a_stranger_with_the_same_identifiers_makes_no_message_a_merged_one,
     }
     steps::{
         the_three_steps_do_what_cimf_handle_does,
@@ -398,6 +401,7 @@ udp {
     steps::{ an_answer_of_the_script_is_repeated_for_repetitions }
     repetition::{ t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks }
     workers::{ identifiers_of_four_workers_never_repeat }
+    stopped_worker::{ a_worker_that_is_stopped_with_the_lock_stops_nobody }
     fanout_memory::{
         every_202_is_followed_by_an_attempt_for_every_member,
         a_copy_for_which_there_is_no_memory_is_tried_again,

@@ -96,7 +96,7 @@ unsafe fn run_on(
     message: *mut SipMsg,
     news: &News<'_>,
 ) {
-    // SAFETY: as the caller promises.
+    // SAFETY: `message` is a message of Kamailio's, as is required above.
     let id = unsafe { MessageId::of(message) };
     *told() = Some((id, Told::new(news)));
     // SAFETY: as the caller promises; the route is run as Kamailio runs its own.
@@ -159,7 +159,7 @@ pub unsafe fn with_news<T>(
     if message.is_null() {
         return None;
     }
-    // SAFETY: as the caller promises.
+    // SAFETY: `message` is a message of Kamailio's, as is required above.
     let id = unsafe { MessageId::of(message) };
     let told = told();
     let (of, told) = told.as_ref()?;

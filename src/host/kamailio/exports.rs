@@ -77,7 +77,7 @@ pub unsafe fn become_module(exports: &Exports) {
         module_flags.store(flags.cast_mut(), Relaxed);
     }
     install(KamailioLog::find());
-    // SAFETY: as the caller promises.
+    // SAFETY: the file is being loaded, as is required above.
     unsafe {
         exports.fill(ModuleExports {
             name: c"cimf".as_ptr(),

@@ -208,7 +208,8 @@ pub unsafe fn parameter_text(
     parameter: *mut c_void,
 ) -> Option<Vec<u8>> {
     let mut text = Str::NONE;
-    // SAFETY: as the caller promises; the host writes where its text is.
+    // SAFETY: the request is being handled and the parameter was prepared by its fixup, as is required
+    // above; the host writes where its text is.
     let result = unsafe { (core.get_str_fparam)(&mut text, message, parameter) };
     let length = usize::try_from(text.len).ok()?;
     if result < 0 || (text.s.is_null() && length > 0) {

@@ -19,6 +19,7 @@ use crate::host::symbol::{as_function, find_in};
 use crate::server::Server;
 use smallvec::SmallVec;
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::marker::PhantomData;
 use std::ptr::{null, null_mut};
 
 /// Words of `struct tm_binds`: it has 70 to 75, and may grow.
@@ -205,12 +206,37 @@ fn load_sl(core: &Core) -> Result<StatelessReply, String> {
     Ok(unsafe { as_function(api[0]) })
 }
 
-/// Kamailio while it handles one request.
-pub struct Request<'a> {
-    pub module: &'a Module,
+/// Kamailio while it handles one request, for as long as it calls us with it.
+pub struct Request<'c> {
+    pub module: &'c Module,
     pub message: *mut SipMsg,
     /// What the fixup has made of the identity that the script gives, or null.
     pub identity: *mut c_void,
+    call: PhantomData<&'c Call>,
+}
+
+/// One call of Kamailio's: what it lends lives as long as this stands on the stack.
+pub struct Call;
+
+impl<'c> Request<'c> {
+    /// A request for the time of a call.
+    ///
+    /// # Safety
+    /// `message` must be the request that Kamailio is handling, and `identity` the parameter of the
+    /// function or null; Kamailio must keep both until `call` is over.
+    pub unsafe fn during(
+        _: &'c Call,
+        module: &'c Module,
+        message: *mut SipMsg,
+        identity: *mut c_void,
+    ) -> Self {
+        Self {
+            module,
+            message,
+            identity,
+            call: PhantomData,
+        }
+    }
 }
 
 /// Kamailio as the client that sends forks.

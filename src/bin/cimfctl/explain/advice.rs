@@ -44,6 +44,10 @@ pub fn of_refusal(reason: Reason) -> &'static str {
             "The memory for messages on their way is used up: raise queue_memory, or look at what does \
              not get on."
         }
+        Reason::QueueBlocked => {
+            "A process of the proxy is stopped, as by a debugger, and keeps the lock of the queue: the \
+             log names it; `kill -CONT` lets it go on."
+        }
         Reason::NoBreadth => {
             "The client or a proxy before this one forbids that the message is sent to several \
              (Max-Breadth: 0); a group message needs at least 1."
