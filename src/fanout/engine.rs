@@ -22,6 +22,7 @@ use super::layout::{
 };
 use super::lines::Lines;
 use super::lock::Held;
+use super::originators::Originators;
 use super::shared_memory::SharedMemory;
 use super::silent::Silent;
 use super::submission::{Own, Submission};
@@ -120,6 +121,7 @@ pub struct Engine {
     pub(super) arena: Arena,
     pub(super) cells: Cells,
     pub(super) targets: Targets,
+    pub(super) originators: Originators,
     pub(super) groups: Groups,
     pub(super) lines: Lines,
     pub(super) silent: Silent,
@@ -138,7 +140,9 @@ impl Engine {
         let targets = Targets::new(cells.0 + cells::MOST * cells::WORDS, 2 * at_once);
         let words = limits.memory as usize * MEBIBYTE;
         let in_line = if limits.target_order { words } else { 0 };
-        let groups = Groups(targets.end());
+        let messages = limits.messages as usize;
+        let originators = Originators::new(targets.end(), messages, at_once);
+        let groups = Groups(originators.end());
         let lines = Lines::new(groups.0 + Groups::WORDS, in_line);
         let start = groups.0 + Groups::WORDS + lines.words();
         let arena = Arena { start, words };
@@ -154,6 +158,7 @@ impl Engine {
             arena,
             cells,
             targets,
+            originators,
             groups,
             lines,
             silent,
@@ -231,6 +236,12 @@ impl Engine {
         let mut hasher = SipHasher13::new_with_key(&self.key);
         hasher.write(address);
         hasher.finish()
+    }
+
+    /// The key of an originator, by which messages are told to be of the same one. The same person must not have two of
+    /// them, as each has its own share and its own turns.
+    pub(super) fn originator_key(&self, originator: &[u8]) -> u64 {
+        self.hash(originator)
     }
 
     /// Under which keys originator and group have their quotas, where there are any.
@@ -382,8 +393,10 @@ impl Engine {
         held.set_pair(at + block::LEFT, left, left);
         held.add(WAITING, u64::from(left));
         MESSAGES.push(held, at);
+        let [originator, group, ..] = self.block(at).texts();
+        self.originators
+            .join(held, at, self.originator_key(originator));
         if self.limits.target_order {
-            let [_, group, ..] = self.block(at).texts();
             held.set(at + block::LINE, self.hash(group));
         }
         held.set(at + block::FLAGS, flag::STARTED);

@@ -1,5 +1,5 @@
-//! Whose turn it is: messages take turns, each sends to one recipient at a time until its window is
-//! full, and each target gets one message at a time.
+//! Whose turn it is: originators take turns, and the messages of each; each message sends to one recipient at a time
+//! until its window is full, and each target gets one message at a time.
 
 #![forbid(unsafe_code)]
 
@@ -9,13 +9,15 @@ use super::cells::Cell;
 use super::counters::Counter;
 use super::engine::{Engine, flag};
 use super::layout::{
-    CLOSING, DELIVERED_UNTOLD, IN_FLIGHT, LINING, OUTCOMES, PAUSED_UNTIL, STUCK, TURNS, WAITING,
-    block,
+    CELL_LIMIT, CELLS_USED, CLOSING, DELIVERED_UNTOLD, HELD_BACK, IN_FLIGHT, LINING, OUTCOMES,
+    PAUSED_UNTIL, STUCK, TURNS, WAITING, block,
 };
-use super::lists::{BlockList, Queue};
+use super::lists::Queue;
 use super::lock::Held;
+use super::originators::{Originator, Originators};
 use super::ramp;
 use super::recipient::{self, Ending, Place, SkipReason};
+use super::share;
 use super::targets::{Busy, Occupied};
 
 /// Steps for which the lock is held, so that others get it in between.
@@ -36,8 +38,8 @@ impl Engine {
     pub fn next(&self, now: impl Fn() -> u64) -> Option<Attempt<'_>> {
         // Who lets another message take its turns asks for the next fork himself, so that a look
         // without the lock is enough.
-        let is_empty = |list: &BlockList| self.memory.get(list.anchor) == 0;
-        if [LINING, TURNS, STUCK].iter().all(is_empty) {
+        let words = [LINING.anchor, TURNS.anchor, STUCK.anchor, HELD_BACK];
+        if words.iter().all(|&word| self.memory.get(word) == 0) {
             return None;
         }
         self.claim_after(|_| (), now)
@@ -75,7 +77,10 @@ impl Engine {
             self.line_up(held, at);
             return Step::More;
         }
-        let Some(at) = TURNS.head(held) else {
+        if held.get(HELD_BACK) != 0 {
+            self.originators.go_on(held, |own| self.has_share(held, own));
+        }
+        let Some(originator) = TURNS.head(held).map(Originator) else {
             // One that was let go on may have found that its next targets are busy.
             return match STUCK.head(held) {
                 Some(at) if self.targets.has_room(held) => {
@@ -84,6 +89,9 @@ impl Engine {
                 }
                 _ => Step::Idle,
             };
+        };
+        let Some(at) = originator.messages().head(held) else {
+            return Step::Idle;
         };
         if self.has_expired(at, now) {
             self.close(held, at, 0);
@@ -102,9 +110,17 @@ impl Engine {
             held.news.set(true);
             return Step::Idle;
         }
+        let own = originator.in_flight(held);
+        if !self.has_share(held, own) {
+            if !self.has_share_of_cells(held, own) {
+                ramp::prepare(held);
+            }
+            self.originators.hold_back(held, originator);
+            return Step::More;
+        }
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
         if in_flight >= self.memory.get(at + block::WINDOW) as u32 {
-            leave_turns(held, at);
+            self.leave_turns(held, at);
             return Step::More;
         }
         if let Some(entry) = Queue(at + block::READY).pop(held) {
@@ -116,7 +132,7 @@ impl Engine {
             let (_, put_off) = held.pair(at + block::SKIPPED);
             let flags = held.get(at + block::FLAGS);
             if put_off == 0 || flags & flag::SECOND_PASS != 0 {
-                leave_turns(held, at);
+                self.leave_turns(held, at);
             } else {
                 held.set(at + block::FLAGS, flags | flag::SECOND_PASS);
                 held.set_pair(at + block::CURSOR, 0, in_flight);
@@ -177,7 +193,7 @@ impl Engine {
                     return Step::More;
                 }
                 Occupied::NoRoom => {
-                    leave_turns(held, at);
+                    self.leave_turns(held, at);
                     held.set(at + block::FLAGS, held.get(at + block::FLAGS) | flag::STUCK);
                     STUCK.push(held, at);
                     return Step::More;
@@ -204,7 +220,29 @@ impl Engine {
         self.enter_turns(held, at);
     }
 
-    /// Takes a recipient whose target is ours, and gives the turn to the next message.
+    /// Whether one with so many copies in flight may have one more, so that there is room for others.
+    #[inline]
+    fn has_share(&self, held: &Held<'_>, own: u32) -> bool {
+        let size = u64::from(self.limits.forks_in_flight).min(held.get(CELL_LIMIT));
+        let free = size.saturating_sub(held.get(IN_FLIGHT));
+        share::fits(u64::from(own), free, size) && self.has_share_of_cells(held, own)
+    }
+
+    /// The same for the transactions of the proxy, most of which have their final response already where they are
+    /// short: who waits for few final responses may use almost all of them.
+    #[inline]
+    fn has_share_of_cells(&self, held: &Held<'_>, own: u32) -> bool {
+        u64::from(own) + held.get(CELLS_USED) < held.get(CELL_LIMIT)
+    }
+
+    /// Whether somebody who was to wait may send now.
+    pub(super) fn may_go_on(&self, held: &Held<'_>) -> bool {
+        let (count, lowest) = held.pair(HELD_BACK);
+        self.cells.has_room(held)
+            && (TURNS.head(held).is_some() || count > 0 && self.has_share(held, lowest))
+    }
+
+    /// Takes a recipient whose target is ours, and gives the turn to the next message of the next originator.
     fn claim(&self, held: &Held<'_>, at: usize, entry: usize, hash: u64) -> Step {
         // Before the attempt exists, so that each one that is under way has its pin.
         self.pin(held, at);
@@ -213,12 +251,16 @@ impl Engine {
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
         held.set_pair(at + block::CURSOR, cursor, in_flight + 1);
         held.add(IN_FLIGHT, 1);
+        Originators::take_off(held, at);
+        let originator = Originator::of(held, at);
+        let messages = originator.messages();
         if !self.may_send(held, at) {
-            leave_turns(held, at);
-        } else if TURNS.after(held, at).is_some() {
-            TURNS.remove(held, at);
-            TURNS.push(held, at);
+            self.leave_turns(held, at);
+        } else if messages.after(held, at).is_some() {
+            messages.remove(held, at);
+            messages.push(held, at);
         }
+        originator.turn_is_over(held);
         Step::Claimed(entry, cookie)
     }
 
@@ -265,6 +307,7 @@ impl Engine {
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
         held.set_pair(at + block::CURSOR, cursor, in_flight - 1);
         held.subtract(IN_FLIGHT, 1);
+        self.originators.land(held, at);
     }
 
     /// Gives a target to the next recipient that waits for it.
@@ -290,7 +333,7 @@ impl Engine {
 
     /// Lets a message take turns again that has waited for room in the table of targets.
     pub(super) fn go_on(&self, held: &Held<'_>, at: usize) {
-        leave_lists(held, at);
+        self.leave_lists(held, at);
         self.enter_turns(held, at);
     }
 
@@ -305,12 +348,12 @@ impl Engine {
             if Queue(at + block::READY).head(held).is_none() {
                 return;
             }
-            leave_lists(held, at);
+            self.leave_lists(held, at);
             flags &= !flag::STUCK;
         }
         if self.may_send(held, at) {
             held.set(at + block::FLAGS, flags | flag::IN_TURNS);
-            TURNS.push(held, at);
+            self.originators.enter(held, at);
         }
     }
 
@@ -370,7 +413,7 @@ impl Engine {
         if flags & flag::CLOSING != 0 {
             return;
         }
-        leave_lists(held, at);
+        self.leave_lists(held, at);
         held.set(
             at + block::FLAGS,
             held.get(at + block::FLAGS) | flag::CLOSING | flag::IN_CLOSING | why,
@@ -425,7 +468,7 @@ impl Engine {
             }
             let (cursor, in_flight) = held.pair(at + block::CURSOR);
             if cursor as usize == block.count() {
-                leave_lists(held, at);
+                self.leave_lists(held, at);
                 break;
             }
             held.set_pair(at + block::CURSOR, cursor + 1, in_flight);
@@ -433,22 +476,31 @@ impl Engine {
         }
         true
     }
-}
 
-/// Takes a message out of the list of those that are to do something.
-pub(super) fn leave_lists(held: &Held<'_>, at: usize) {
-    let flags = held.get(at + block::FLAGS);
-    if flags & flag::IN_TURNS != 0 {
-        leave_turns(held, at);
-    } else if flags & flag::LINING != 0 {
-        LINING.remove(held, at);
-        held.set(at + block::FLAGS, flags & !flag::LINING);
-    } else if flags & flag::STUCK != 0 {
-        STUCK.remove(held, at);
-        held.set(at + block::FLAGS, flags & !flag::STUCK);
-    } else if flags & flag::IN_CLOSING != 0 {
-        CLOSING.remove(held, at);
-        held.set(at + block::FLAGS, flags & !flag::IN_CLOSING);
+    /// Takes a message out of the list of those that are to do something.
+    pub(super) fn leave_lists(&self, held: &Held<'_>, at: usize) {
+        let flags = held.get(at + block::FLAGS);
+        if flags & flag::IN_TURNS != 0 {
+            self.leave_turns(held, at);
+        } else if flags & flag::LINING != 0 {
+            LINING.remove(held, at);
+            held.set(at + block::FLAGS, flags & !flag::LINING);
+        } else if flags & flag::STUCK != 0 {
+            STUCK.remove(held, at);
+            held.set(at + block::FLAGS, flags & !flag::STUCK);
+        } else if flags & flag::IN_CLOSING != 0 {
+            CLOSING.remove(held, at);
+            held.set(at + block::FLAGS, flags & !flag::IN_CLOSING);
+        }
+    }
+
+    /// Takes a message out of the turns.
+    fn leave_turns(&self, held: &Held<'_>, at: usize) {
+        self.originators.quit(held, at);
+        held.set(
+            at + block::FLAGS,
+            held.get(at + block::FLAGS) & !flag::IN_TURNS,
+        );
     }
 }
 
@@ -456,13 +508,4 @@ pub(super) fn leave_lists(held: &Held<'_>, at: usize) {
 fn is_paused(held: &Held<'_>, now: impl Fn() -> u64) -> bool {
     let until = held.get(PAUSED_UNTIL);
     until != 0 && now() < until
-}
-
-/// Takes a message out of the turns.
-fn leave_turns(held: &Held<'_>, at: usize) {
-    TURNS.remove(held, at);
-    held.set(
-        at + block::FLAGS,
-        held.get(at + block::FLAGS) & !flag::IN_TURNS,
-    );
 }

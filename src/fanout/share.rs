@@ -1,0 +1,76 @@
+//! How much of a thing that all share one originator may take, so that others always find room in it: of the
+//! copies in flight (`forks_in_flight`), and of the places in a member's queue (`target_queue`).
+//!
+//! **One takes another place only while it has less of the whole than the square of what is free of it.** Alone it
+//! gets 38 of 100 places (x = (1 - x)²). Whatever k originators do, in whatever order they come and however long they
+//! keep what they have, one place in k + 1 stays free, but for rounding:
+//!
+//! Let f1 … fk be the parts that they have, in the order in which each took its last place, and s(i) what those up to
+//! the i-th leave of the whole. When the i-th took its last, no more than s(i) was free, as those before it took
+//! nothing more. So f(i) ≤ s(i)², s(i - 1) = s(i) + f(i) ≤ s(i) + s(i)², and from this 1/s(i) ≤ 1/s(i - 1) + 1. As s(0)
+//! is 1, 1/s(k) is at most k + 1.
+//!
+//! Who has nothing finds a place as long as one is free, so that only as many originators as there are places can
+//! keep another one out, and those have one place each.
+
+#![forbid(unsafe_code)]
+
+/// Whether somebody who has `own` of `size` places may take one more of the `free` ones.
+#[inline]
+pub(super) fn fits(own: u64, free: u64, size: u64) -> bool {
+    own * size < free * free
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What each of so many has who take all they can get, one after the other or in turn.
+    fn taken(size: u64, count: usize, in_turn: bool) -> Vec<u64> {
+        let mut own = vec![0; count];
+        let free = |own: &[u64]| size - own.iter().sum::<u64>();
+        let mut takes = true;
+        while takes {
+            takes = false;
+            for index in 0..count {
+                while fits(own[index], free(&own), size) {
+                    own[index] += 1;
+                    takes = true;
+                    if in_turn {
+                        break;
+                    }
+                }
+            }
+        }
+        own
+    }
+
+    #[test]
+    fn one_alone_leaves_more_than_half() {
+        for (size, most) in [(1, 1), (2, 1), (3, 2), (10, 4), (100, 39), (2000, 764)] {
+            assert_eq!(taken(size, 1, false), [most], "of {size}");
+        }
+    }
+
+    #[test]
+    fn so_many_leave_one_part_more_than_they_are() {
+        for size in [100, 2000, 250_000] {
+            for count in [1, 2, 5, 10, 30] {
+                for in_turn in [false, true] {
+                    let own = taken(size, count, in_turn);
+                    let free = size - own.iter().sum::<u64>();
+                    let least = size / (count as u64 + 1);
+                    assert!(free + 2 >= least, "{count} leave {free} of {size}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn who_has_nothing_finds_the_last_place() {
+        for size in [1, 2, 100, 250_000] {
+            assert!(fits(0, 1, size));
+            assert!(!fits(0, 0, size));
+        }
+    }
+}
