@@ -213,8 +213,13 @@ impl Originators {
         held.set_pair(HELD_BACK, count - 1, lowest);
     }
 
-    /// Lets one of those that are held back take its turns again, if one may.
-    pub(super) fn go_on(self, held: &Held<'_>, has_room: impl Fn(u32) -> bool) {
+    /// Lets one of those that are held back take its turns again, if one may, and gives it: it has waited longer than
+    /// those that took theirs meanwhile.
+    pub(super) fn go_on(
+        self,
+        held: &Held<'_>,
+        has_room: impl Fn(u32) -> bool,
+    ) -> Option<Originator> {
         let (count, lowest) = held.pair(HELD_BACK);
         let mut own = lowest;
         while has_room(own) && own as usize <= self.window {
@@ -223,11 +228,12 @@ impl Originators {
                 self.let_go(held, originator);
                 originator.set_state(held, IN_TURNS);
                 TURNS.push(held, entry);
-                break;
+                return Some(originator);
             }
             own += 1;
             held.set_pair(HELD_BACK, count, own);
         }
+        None
     }
 
     /// One copy of a message is in flight that was not.

@@ -10,8 +10,9 @@
 //! nothing more. So f(i) ≤ s(i)², s(i - 1) = s(i) + f(i) ≤ s(i) + s(i)², and from this 1/s(i) ≤ 1/s(i - 1) + 1. As s(0)
 //! is 1, 1/s(k) is at most k + 1.
 //!
-//! Who has nothing finds a place as long as one is free, so that only as many originators as there are places can
-//! keep another one out, and those have one place each.
+//! Who has nothing finds a place as long as one is free. As each takes one place at least, those that come one after
+//! the other fill n places when they are some 2 √n: 85 those of a `forks_in_flight` of 2000, 19 those of a
+//! `target_queue` of 100. They have little each then, and what comes free goes to whose turn it is.
 
 #![forbid(unsafe_code)]
 
@@ -54,15 +55,25 @@ mod tests {
 
     #[test]
     fn so_many_leave_one_part_more_than_they_are() {
-        for size in [100, 2000, 250_000] {
-            for count in [1, 2, 5, 10, 30] {
+        for size in [100u64, 2000, 250_000] {
+            for count in [1, 2, 5, size.isqrt() as usize / 2] {
                 for in_turn in [false, true] {
                     let own = taken(size, count, in_turn);
                     let free = size - own.iter().sum::<u64>();
                     let least = size / (count as u64 + 1);
-                    assert!(free + 2 >= least, "{count} leave {free} of {size}");
+                    // Rounding costs a place or two, and a few parts in a hundred.
+                    let enough = free + 2 + least / 20 >= least;
+                    assert!(enough, "{count} leave {free} of {size}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn it_takes_many_to_fill_it() {
+        for (size, fewest) in [(100, 18), (2000, 84)] {
+            let own = taken(size, fewest, false);
+            assert!(own.iter().sum::<u64>() < size, "{fewest} fill {size}");
         }
     }
 

@@ -6,6 +6,7 @@
 use super::layout::TARGETS_FREE;
 use super::lists::Queue;
 use super::lock::Held;
+use super::share;
 
 /// Words of an entry: hash, the queue of those that wait, how many they are and the next entry.
 const WORDS: usize = 3;
@@ -140,14 +141,27 @@ impl Targets {
 }
 
 impl Busy {
-    /// Lets a recipient wait, unless `most` wait already.
-    pub(super) fn wait(self, held: &Held<'_>, entry: usize, most: u32) -> bool {
+    /// Lets a recipient wait, unless `most` wait already, or as many of those for whom `is_like_it` holds that the
+    /// other places are for others. Only where these may be too many they are counted.
+    pub(super) fn wait(
+        self,
+        held: &Held<'_>,
+        entry: usize,
+        most: u32,
+        is_like_it: impl Fn(usize) -> bool,
+    ) -> bool {
         let (length, next) = held.pair(self.0 + LENGTH);
-        if length >= most {
-            return false;
+        let queue = Queue(self.0 + QUEUE);
+        let free = u64::from(most.saturating_sub(length));
+        let fits = |own| share::fits(own, free, u64::from(most));
+        if !fits(u64::from(length)) {
+            let alike = queue.iter(held).filter(|&other| is_like_it(other));
+            if free == 0 || !fits(alike.count() as u64) {
+                return false;
+            }
         }
         held.set_pair(self.0 + LENGTH, length + 1, next);
-        Queue(self.0 + QUEUE).push(held, entry);
+        queue.push(held, entry);
         true
     }
 

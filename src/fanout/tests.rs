@@ -60,19 +60,19 @@ pub(super) fn start(engine: &Engine, names: &[&str]) -> u64 {
     start_as(engine, &submission(), names)
 }
 
-fn start_as(engine: &Engine, submission: &Submission<'_>, names: &[&str]) -> u64 {
+pub(super) fn start_as(engine: &Engine, submission: &Submission<'_>, names: &[&str]) -> u64 {
     let own = || names.iter().map(|name| Own::plain(name.as_bytes()));
     engine.start(engine.reserve(submission, own, NOW).unwrap())
 }
 
 /// Sends the next fork; gives whom to, of which message, and its cookie.
-fn send(engine: &Engine) -> Option<(String, u64, u64)> {
+pub(super) fn send(engine: &Engine) -> Option<(String, u64, u64)> {
     let attempt = engine.next(|| NOW)?;
     let recipient = String::from_utf8(attempt.fork().recipient.to_vec()).unwrap();
     Some((recipient, attempt.message(), attempt.cookie()))
 }
 
-fn endings(engine: &Engine) -> Vec<Ending> {
+pub(super) fn endings(engine: &Engine) -> Vec<Ending> {
     let events = std::iter::from_fn(|| engine.next_event());
     let endings = events.filter_map(|event| match event {
         Event::Ended(outcome) => Some(outcome.ending),
@@ -628,19 +628,25 @@ fn after_a_lack_of_memory_sending_begins_with_few_forks() {
         let attempts = std::iter::from_fn(|| engine.next(|| now));
         attempts.map(|attempt| attempt.cookie()).collect()
     };
-    let first = send_at(NOW);
-    assert_eq!(first.len(), 400);
-    for &cookie in &first {
-        engine.completed(cookie, 200);
-        assert!(engine.next(|| NOW).is_none());
+    // Its answers come at once, so that in the end it has used all transactions.
+    let mut first = Vec::new();
+    loop {
+        let sent = send_at(NOW);
+        if sent.is_empty() {
+            break;
+        }
+        sent.iter().for_each(|&cookie| engine.completed(cookie, 200));
+        first.extend(sent);
     }
+    assert_eq!(first.len(), 400);
     first.iter().for_each(|&cookie| engine.released(cookie));
     let few = send_at(NOW + 60);
-    assert!((1..400).contains(&few.len()), "{} at once", few.len());
+    assert!((1..100).contains(&few.len()), "{} at once", few.len());
     // A response makes room, and so does time.
     engine.completed(few[0], 200);
     assert_eq!(send_at(NOW + 60).len(), 1);
     let more = send_at(NOW + 62).len();
     assert!((1..=few.len()).contains(&more), "{more} more");
-    assert_eq!(few.len() + 1 + more + send_at(NOW + 1060).len(), 400);
+    let share = 153;
+    assert_eq!(few.len() + more + send_at(NOW + 1060).len(), share);
 }

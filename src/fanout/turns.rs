@@ -77,10 +77,11 @@ impl Engine {
             self.line_up(held, at);
             return Step::More;
         }
-        if held.get(HELD_BACK) != 0 {
-            self.originators.go_on(held, |own| self.has_share(held, own));
-        }
-        let Some(originator) = TURNS.head(held).map(Originator) else {
+        let first = match held.get(HELD_BACK) {
+            0 => None,
+            _ => self.originators.go_on(held, |own| self.has_share(held, own)),
+        };
+        let Some(originator) = first.or_else(|| TURNS.head(held).map(Originator)) else {
             // One that was let go on may have found that its next targets are busy.
             return match STUCK.head(held) {
                 Some(at) if self.targets.has_room(held) => {
@@ -204,10 +205,13 @@ impl Engine {
         self.claim(held, at, entry, hash)
     }
 
-    /// Lets a recipient wait for its target, if not too many do.
+    /// Lets a recipient wait for its target, if not too many do, nor too many of its originator.
     pub(super) fn wait_for_target(&self, held: &Held<'_>, busy: Busy, entry: usize) {
         recipient::set_place(held, entry, Place::AtTarget);
-        if !busy.wait(held, entry, self.limits.target_queue) {
+        let originator = |entry| Originator::of(held, block_of(&self.memory, entry));
+        let own = originator(entry);
+        let is_like_it = |other| originator(other) == own;
+        if !busy.wait(held, entry, self.limits.target_queue, is_like_it) {
             self.end(held, entry, Ending::Skipped(SkipReason::TargetQueueFull));
         }
     }

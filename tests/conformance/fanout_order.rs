@@ -105,7 +105,7 @@ pub fn a_member_for_whom_too_much_waits_is_skipped_and_told_of(transport: Transp
     }
     let line = rig.wait_for_log(&format!("message 3: <{BOB}> of <{HIKERS}> has not got it"));
     assert!(
-        line.ends_with("not sent: target_queue messages wait for this member already"),
+        line.ends_with("not sent: too many messages wait for this member already (target_queue)"),
         "{line}"
     );
     let line = end(&rig, 3);
