@@ -137,9 +137,9 @@ impl Engine {
         let silent = Silent(budget.0 + Budget::WORDS);
         let cells = Cells(silent.0 + Silent::WORDS);
         let at_once = (limits.forks_in_flight as usize).min(cells::MOST);
-        let targets = Targets::new(cells.0 + cells::MOST * cells::WORDS, 2 * at_once);
         let words = limits.memory as usize * MEBIBYTE;
         let in_line = if limits.target_order { words } else { 0 };
+        let targets = Targets::new(cells.0 + cells::MOST * cells::WORDS, at_once, in_line);
         let messages = limits.messages as usize;
         let originators = Originators::new(targets.end(), messages, at_once);
         let groups = Groups(originators.end());

@@ -92,7 +92,9 @@ impl Originators {
 
     /// A message of the originator whose address has this hash is under way from now on.
     pub(super) fn join(self, held: &Held<'_>, at: usize, hash: u64) {
-        let entry = self.find(held, hash).unwrap_or_else(|| self.add(held, hash));
+        let entry = self
+            .find(held, hash)
+            .unwrap_or_else(|| self.add(held, hash));
         let (in_flight, messages) = held.pair(entry + IN_FLIGHT);
         held.set_pair(entry + IN_FLIGHT, in_flight, messages + 1);
         held.set(at + block::ORIGINATOR, entry as u64);
@@ -191,7 +193,6 @@ impl Originators {
         }
         originator.set_state(held, IDLE);
     }
-
 
     /// Lets an originator that takes its turns wait until its share is larger.
     pub(super) fn hold_back(self, held: &Held<'_>, originator: Originator) {

@@ -72,9 +72,9 @@ impl fmt::Display for Ending {
             Self::Unreachable(408) => f.write_str("not answered in time (408)"),
             Self::Unreachable(code) => write!(f, "could not be sent ({code})"),
             Self::Expired => f.write_str("the message was out of time before the copy was sent"),
-            Self::Skipped(SkipReason::TargetQueueFull) => {
-                f.write_str("not sent: too many messages wait for this member already (target_queue)")
-            }
+            Self::Skipped(SkipReason::TargetQueueFull) => f.write_str(
+                "not sent: too many messages wait for this member already (target_queue)",
+            ),
             Self::Skipped(SkipReason::Cancelled) => f.write_str("not sent: cancelled"),
         }
     }

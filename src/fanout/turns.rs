@@ -77,25 +77,14 @@ impl Engine {
             self.line_up(held, at);
             return Step::More;
         }
-        let first = match held.get(HELD_BACK) {
-            0 => None,
-            _ => self.originators.go_on(held, |own| self.has_share(held, own)),
-        };
-        let Some(originator) = first.or_else(|| TURNS.head(held).map(Originator)) else {
-            // One that was let go on may have found that its next targets are busy.
-            return match STUCK.head(held) {
-                Some(at) if self.targets.has_room(held) => {
-                    self.go_on(held, at);
-                    Step::More
-                }
-                _ => Step::Idle,
-            };
-        };
-        let Some(at) = originator.messages().head(held) else {
-            return Step::Idle;
-        };
-        if self.has_expired(at, now) {
-            self.close(held, at, 0);
+        let head = TURNS.head(held).map(Originator);
+        let is_held_back = held.get(HELD_BACK) != 0;
+        if head.is_none() && !is_held_back {
+            return self.let_stuck_go_on(held);
+        }
+        if let Some(head) = head
+            && self.closes_expired(held, head, now)
+        {
             return Step::More;
         }
         let most = u64::from(self.limits.forks_in_flight);
@@ -111,6 +100,54 @@ impl Engine {
             held.news.set(true);
             return Step::Idle;
         }
+        // Who was held back has waited longer than those that took their turns meanwhile.
+        let first = match is_held_back {
+            true => self
+                .originators
+                .go_on(held, |own| self.has_share(held, own)),
+            false => None,
+        };
+        match first.or(head) {
+            None => self.let_stuck_go_on(held),
+            Some(originator) if first.is_some() && self.closes_expired(held, originator, now) => {
+                Step::More
+            }
+            Some(originator) => self.take_turn(held, originator),
+        }
+    }
+
+    /// One that was let go on may have found that its next targets are busy.
+    fn let_stuck_go_on(&self, held: &Held<'_>) -> Step {
+        match STUCK.head(held) {
+            Some(at) if self.targets.has_room(held) => {
+                self.go_on(held, at);
+                Step::More
+            }
+            _ => Step::Idle,
+        }
+    }
+
+    /// Closes the message whose turn it is among those of an originator, if that is out of time; says so.
+    #[inline]
+    fn closes_expired(
+        &self,
+        held: &Held<'_>,
+        originator: Originator,
+        now: &impl Fn() -> u64,
+    ) -> bool {
+        let head = originator.messages().head(held);
+        let expired = head.filter(|&at| self.has_expired(at, now));
+        expired.is_some_and(|at| {
+            self.close(held, at, 0);
+            true
+        })
+    }
+
+    /// Lets an originator send for that of its messages whose turn it is, if its share allows it.
+    fn take_turn(&self, held: &Held<'_>, originator: Originator) -> Step {
+        let Some(at) = originator.messages().head(held) else {
+            return Step::Idle;
+        };
         let own = originator.in_flight(held);
         if !self.has_share(held, own) {
             if !self.has_share_of_cells(held, own) {
