@@ -7,7 +7,7 @@ use super::attempt::Pinned;
 use super::block::{block_of, number_of};
 use super::engine::Engine;
 use super::layout::{FINISHED, OUTCOMES, block};
-use super::recipient::{self, Ending};
+use super::recipient::{self, Ending, Place};
 use crate::control::Fork;
 
 /// What is to be told next.
@@ -99,6 +99,38 @@ impl Finished<'_> {
     /// The URI of the group or service.
     pub fn group(&self) -> &[u8] {
         self.pin.block().texts()[1]
+    }
+}
+
+impl Finished<'_> {
+    /// The addresses of recipients that were not delivered to, at most so many: first those for which nothing was
+    /// tried, and of each kind in the order of the message.
+    pub fn undelivered(&self, most: usize) -> Vec<(Ending, &[u8])> {
+        let block = self.pin.block();
+        let mut found = Vec::new();
+        let Tally {
+            refused,
+            unreachable,
+            expired,
+            skipped,
+            ..
+        } = self.tally;
+        for (kind, count) in [
+            (Place::Skipped, skipped),
+            (Place::Expired, expired),
+            (Place::Unreachable, unreachable),
+            (Place::Refused, refused),
+        ] {
+            let wanted = (count as usize).min(most - found.len());
+            let entries = (0..block.count()).map(|number| block.entry(number));
+            // Nothing of it changes any more: the last was told under the lock.
+            let ended = entries.filter_map(|entry| {
+                let (place, ending) = recipient::ended(block.memory, entry)?;
+                (place == kind).then(|| (ending, block.own(entry).address))
+            });
+            found.extend(ended.take(wanted));
+        }
+        found
     }
 }
 

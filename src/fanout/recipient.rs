@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::lock::Held;
+use super::shared_memory::SharedMemory;
 use std::fmt;
 
 /// Words of a recipient.
@@ -56,7 +57,7 @@ impl Place {
 }
 
 /// Why a recipient got no fork.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SkipReason {
     /// `target_queue` other messages wait for the same target (M-3), or as many of the same originator as may.
     TargetQueueFull,
@@ -81,7 +82,7 @@ impl fmt::Display for Ending {
 }
 
 /// How a recipient ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ending {
     /// The fork was answered 2xx.
     Delivered(u16),
@@ -220,6 +221,16 @@ pub(super) fn end(held: &Held<'_>, entry: usize, ending: Ending) {
 
 /// How the recipient ended; nothing if it has not.
 pub(super) fn ending(held: &Held<'_>, entry: usize) -> Option<Ending> {
-    let code = (state(held, entry) >> CODE & CODE_MASK) as u16;
-    Ending::unpack(place(held, entry), code)
+    unpack(state(held, entry)).map(|(_, ending)| ending)
+}
+
+/// The same for a message that is finished, which nobody changes: for this no lock is needed.
+pub(super) fn ended(memory: &SharedMemory, entry: usize) -> Option<(Place, Ending)> {
+    unpack(memory.get(entry + STATE))
+}
+
+fn unpack(state: u64) -> Option<(Place, Ending)> {
+    let place = *Place::ALL.get((state >> PLACE & PLACE_MASK) as usize)?;
+    let ending = Ending::unpack(place, (state >> CODE & CODE_MASK) as u16)?;
+    Some((place, ending))
 }
