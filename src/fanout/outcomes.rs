@@ -7,7 +7,7 @@ use super::attempt::Pinned;
 use super::block::{block_of, number_of};
 use super::engine::Engine;
 use super::layout::{FINISHED, OUTCOMES, block};
-use super::recipient::{self, Ending, Place};
+use super::recipient::{self, Ending};
 use crate::control::Fork;
 
 /// What is to be told next.
@@ -107,7 +107,6 @@ impl Finished<'_> {
     /// tried, and of each kind in the order of the message.
     pub fn undelivered(&self, most: usize) -> Vec<(Ending, &[u8])> {
         let block = self.pin.block();
-        let mut found = Vec::new();
         let Tally {
             refused,
             unreachable,
@@ -115,20 +114,23 @@ impl Finished<'_> {
             skipped,
             ..
         } = self.tally;
-        for (kind, count) in [
-            (Place::Skipped, skipped),
-            (Place::Expired, expired),
-            (Place::Unreachable, unreachable),
-            (Place::Refused, refused),
-        ] {
-            let wanted = (count as usize).min(most - found.len());
+        let kinds: [(u32, fn(&Ending) -> bool); 4] = [
+            (skipped, |ending| matches!(ending, Ending::Skipped(_))),
+            (expired, |ending| matches!(ending, Ending::Expired)),
+            (unreachable, |ending| {
+                matches!(ending, Ending::Unreachable(_))
+            }),
+            (refused, |ending| matches!(ending, Ending::Refused(_))),
+        ];
+        let mut found = Vec::new();
+        for (count, is_of_kind) in kinds {
             let entries = (0..block.count()).map(|number| block.entry(number));
-            // Nothing of it changes any more: the last was told under the lock.
+            // Nothing of it changes any more.
             let ended = entries.filter_map(|entry| {
-                let (place, ending) = recipient::ended(block.memory, entry)?;
-                (place == kind).then(|| (ending, block.own(entry).address))
+                let ending = recipient::ending_in(block.memory, entry).filter(is_of_kind)?;
+                Some((ending, block.own(entry).address))
             });
-            found.extend(ended.take(wanted));
+            found.extend(ended.take((count as usize).min(most - found.len())));
         }
         found
     }

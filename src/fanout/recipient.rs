@@ -54,6 +54,12 @@ impl Place {
         Self::Expired,
         Self::Skipped,
     ];
+
+    #[inline]
+    fn of(state: u64) -> Self {
+        let place = Self::ALL.get((state >> PLACE & PLACE_MASK) as usize);
+        place.copied().unwrap_or(Self::Skipped)
+    }
 }
 
 /// Why a recipient got no fork.
@@ -177,9 +183,7 @@ pub(super) fn set_link(held: &Held<'_>, entry: usize, next: u32) {
 /// Where the recipient is.
 #[inline]
 pub(super) fn place(held: &Held<'_>, entry: usize) -> Place {
-    let number = state(held, entry) >> PLACE & PLACE_MASK;
-    let place = Place::ALL.get(number as usize).copied();
-    place.unwrap_or(Place::Skipped)
+    Place::of(state(held, entry))
 }
 
 /// Changes where the recipient is.
@@ -221,16 +225,13 @@ pub(super) fn end(held: &Held<'_>, entry: usize, ending: Ending) {
 
 /// How the recipient ended; nothing if it has not.
 pub(super) fn ending(held: &Held<'_>, entry: usize) -> Option<Ending> {
-    unpack(state(held, entry)).map(|(_, ending)| ending)
+    let code = (state(held, entry) >> CODE & CODE_MASK) as u16;
+    Ending::unpack(place(held, entry), code)
 }
 
-/// The same for a message that is finished, which nobody changes: for this no lock is needed.
-pub(super) fn ended(memory: &SharedMemory, entry: usize) -> Option<(Place, Ending)> {
-    unpack(memory.get(entry + STATE))
-}
-
-fn unpack(state: u64) -> Option<(Place, Ending)> {
-    let place = *Place::ALL.get((state >> PLACE & PLACE_MASK) as usize)?;
-    let ending = Ending::unpack(place, (state >> CODE & CODE_MASK) as u16)?;
-    Some((place, ending))
+/// The same without the lock: all of it is in one word.
+pub(super) fn ending_in(memory: &SharedMemory, entry: usize) -> Option<Ending> {
+    let state = memory.get(entry + STATE);
+    let code = (state >> CODE & CODE_MASK) as u16;
+    Ending::unpack(Place::of(state), code)
 }

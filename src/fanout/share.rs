@@ -16,10 +16,38 @@
 
 #![forbid(unsafe_code)]
 
+use super::engine::Engine;
+use super::layout::{CELL_LIMIT, CELLS_USED, HELD_BACK, IN_FLIGHT, TURNS};
+use super::lock::Held;
+
 /// Whether somebody who has `own` of `size` places may take one more of the `free` ones.
 #[inline]
 pub(super) fn fits(own: u64, free: u64, size: u64) -> bool {
     own * size < free * free
+}
+
+impl Engine {
+    /// Whether one with so many copies in flight may have one more, so that there is room for others.
+    #[inline]
+    pub(super) fn has_share(&self, held: &Held<'_>, own: u32) -> bool {
+        let size = u64::from(self.limits.forks_in_flight).min(held.get(CELL_LIMIT));
+        let free = size.saturating_sub(held.get(IN_FLIGHT));
+        fits(u64::from(own), free, size) && self.has_share_of_cells(held, own)
+    }
+
+    /// The same for the transactions of the proxy, most of which have their final response already where they are
+    /// short: who waits for few final responses may use almost all of them.
+    #[inline]
+    pub(super) fn has_share_of_cells(&self, held: &Held<'_>, own: u32) -> bool {
+        u64::from(own) + held.get(CELLS_USED) < held.get(CELL_LIMIT)
+    }
+
+    /// Whether somebody who was to wait may send now.
+    pub(super) fn may_go_on(&self, held: &Held<'_>) -> bool {
+        let (count, lowest) = held.pair(HELD_BACK);
+        self.cells.has_room(held)
+            && (TURNS.head(held).is_some() || count > 0 && self.has_share(held, lowest))
+    }
 }
 
 #[cfg(test)]

@@ -9,15 +9,14 @@ use super::cells::Cell;
 use super::counters::Counter;
 use super::engine::{Engine, flag};
 use super::layout::{
-    CELL_LIMIT, CELLS_USED, CLOSING, DELIVERED_UNTOLD, HELD_BACK, IN_FLIGHT, LINING, OUTCOMES,
-    PAUSED_UNTIL, STUCK, TURNS, WAITING, block,
+    CLOSING, DELIVERED_UNTOLD, HELD_BACK, IN_FLIGHT, LINING, OUTCOMES, PAUSED_UNTIL, STUCK, TURNS,
+    WAITING, block,
 };
 use super::lists::Queue;
 use super::lock::Held;
 use super::originators::{Originator, Originators};
 use super::ramp;
 use super::recipient::{self, Ending, Place, SkipReason};
-use super::share;
 use super::targets::{Busy, Occupied};
 
 /// Steps for which the lock is held, so that others get it in between.
@@ -259,28 +258,6 @@ impl Engine {
         recipient::set_place(held, entry, Place::Ready);
         Queue(at + block::READY).push(held, entry);
         self.enter_turns(held, at);
-    }
-
-    /// Whether one with so many copies in flight may have one more, so that there is room for others.
-    #[inline]
-    fn has_share(&self, held: &Held<'_>, own: u32) -> bool {
-        let size = u64::from(self.limits.forks_in_flight).min(held.get(CELL_LIMIT));
-        let free = size.saturating_sub(held.get(IN_FLIGHT));
-        share::fits(u64::from(own), free, size) && self.has_share_of_cells(held, own)
-    }
-
-    /// The same for the transactions of the proxy, most of which have their final response already where they are
-    /// short: who waits for few final responses may use almost all of them.
-    #[inline]
-    fn has_share_of_cells(&self, held: &Held<'_>, own: u32) -> bool {
-        u64::from(own) + held.get(CELLS_USED) < held.get(CELL_LIMIT)
-    }
-
-    /// Whether somebody who was to wait may send now.
-    pub(super) fn may_go_on(&self, held: &Held<'_>) -> bool {
-        let (count, lowest) = held.pair(HELD_BACK);
-        self.cells.has_room(held)
-            && (TURNS.head(held).is_some() || count > 0 && self.has_share(held, lowest))
     }
 
     /// Takes a recipient whose target is ours, and gives the turn to the next message of the next originator.
