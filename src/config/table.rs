@@ -426,7 +426,7 @@ pub const PARAMETERS: &[Parameter] = &[
         name: "forks_in_flight",
         kind: Kind::Number(1, 250_000, |settings| &mut settings.forks_in_flight),
         default: "2000",
-        help: "The most copies of all messages together that wait for their final responses at once.",
+        help: "The most copies of all messages together that wait for their final responses at once; of one originator 38 in 100 of them, so that its silent recipients hold up nobody else's.",
     },
     Parameter {
         name: "target_order",
@@ -438,7 +438,7 @@ pub const PARAMETERS: &[Parameter] = &[
         name: "target_queue",
         kind: Kind::Number(1, MILLION, |settings| &mut settings.target_queue),
         default: "100",
-        help: "The most messages that wait for one member; a further one is not sent to him.",
+        help: "The most messages that wait for one member, of one originator 39 of 100; a further one is not sent to that member.",
     },
     Parameter {
         name: "quota_originator",

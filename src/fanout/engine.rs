@@ -23,6 +23,7 @@ use super::layout::{
 use super::left::{Left, Rest};
 use super::lines::Lines;
 use super::lock::{Blocked, Held, OF_MESSAGES, Patience, blocked};
+use super::originators::Originators;
 use super::shared_memory::SharedMemory;
 use super::silent::Silent;
 use super::submission::{Own, Submission};
@@ -125,6 +126,7 @@ pub struct Engine {
     pub(super) cells: Cells,
     pub(super) left: Left,
     pub(super) targets: Targets,
+    pub(super) originators: Originators,
     pub(super) groups: Groups,
     pub(super) lines: Lines,
     pub(super) silent: Silent,
@@ -141,10 +143,12 @@ impl Engine {
         let cells = Cells(silent.0 + Silent::WORDS);
         let left = Left(cells.0 + cells::MOST * cells::WORDS);
         let at_once = (limits.forks_in_flight as usize).min(cells::MOST);
-        let targets = Targets::new(left.0 + Left::WORDS, 2 * at_once);
         let words = limits.memory as usize * MEBIBYTE;
         let in_line = if limits.target_order { words } else { 0 };
-        let groups = Groups(targets.end());
+        let targets = Targets::new(left.0 + Left::WORDS, at_once, in_line);
+        let messages = limits.messages as usize;
+        let originators = Originators::new(targets.end(), messages, at_once);
+        let groups = Groups(originators.end());
         let lines = Lines::new(groups.0 + Groups::WORDS, in_line);
         let start = groups.0 + Groups::WORDS + lines.words();
         let arena = Arena { start, words };
@@ -161,6 +165,7 @@ impl Engine {
             cells,
             left,
             targets,
+            originators,
             groups,
             lines,
             silent,
@@ -285,6 +290,12 @@ impl Engine {
         let mut hasher = SipHasher13::new_with_key(&self.key);
         hasher.write(&address_of_record(address));
         hasher.finish()
+    }
+
+    /// The key of an originator, by which messages are told to be of the same one. The same person must not have two of
+    /// them, as each has its own share and its own turns.
+    pub(super) fn originator_key(&self, originator: &[u8]) -> u64 {
+        self.hash(originator)
     }
 
     /// Under which keys originator and group have their quotas, where there are any.
@@ -447,8 +458,10 @@ impl Engine {
         held.set_pair(at + block::LEFT, left, left);
         held.add(WAITING, u64::from(left));
         MESSAGES.push(held, at);
+        let [originator, group, ..] = self.block(at).texts();
+        self.originators
+            .join(held, at, self.originator_key(originator));
         if self.limits.target_order {
-            let [_, group, ..] = self.block(at).texts();
             held.set(at + block::LINE, self.hash(group));
         }
         held.set(at + block::FLAGS, flag::STARTED);

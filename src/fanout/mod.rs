@@ -19,6 +19,7 @@ mod left;
 mod lines;
 mod lists;
 mod lock;
+mod originators;
 mod outcomes;
 mod overview;
 mod process;
@@ -27,12 +28,15 @@ pub mod recent_requests;
 mod recipient;
 mod recovery;
 mod restore;
+mod share;
 pub mod shared_memory;
 mod silent;
 mod submission;
 mod targets;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_shares;
 mod turns;
 mod under_way;
 mod wake;

@@ -9,10 +9,11 @@ use super::cells::{HELD, IN_FLIGHT, SENDING};
 use super::engine::{Engine, flag};
 use super::layout::{
     CLOSING, FINISHED, IN_FLIGHT as ALL_IN_FLIGHT, LINING, MESSAGES, MESSAGES_LENGTH, OUTCOMES,
-    STUCK, TURNS, WAITING, block,
+    STUCK, WAITING, block,
 };
 use super::lists::Queue;
 use super::lock::{Blocked, Held, OF_MESSAGES};
+use super::originators::Originators;
 use super::recipient::{self, Ending, Place};
 use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
@@ -25,7 +26,7 @@ impl Engine {
             "a process died or failed while it held the lock of the queue: the others go on; a member \
              may get a message twice, with the same Call-ID"
         );
-        for list in [LINING, TURNS, STUCK, CLOSING, MESSAGES] {
+        for list in [LINING, STUCK, CLOSING, MESSAGES] {
             held.set(list.anchor, 0);
         }
         for word in [
@@ -38,6 +39,7 @@ impl Engine {
             held.set(word, 0);
         }
         self.targets.clear(held);
+        self.originators.clear(held);
         self.groups.clear(held);
         self.lines.clear(held);
         let mut blocks = self.arena.recover(held);
@@ -120,6 +122,8 @@ impl Engine {
 
     fn recover_message(&self, held: &Held<'_>, at: usize, flying: &HashSet<usize>) {
         MESSAGES.push(held, at);
+        let originator = self.originator_key(self.block(at).texts()[0]);
+        self.originators.join(held, at, originator);
         if self.is_done(held, at) {
             held.set(at + block::FLAGS, flag::STARTED);
             if !self.is_pinned(held, at) {
@@ -134,7 +138,10 @@ impl Engine {
             let entry = own.entry(number);
             recipient::set_link(held, entry, 0);
             match recipient::ending(held, entry) {
-                None if flying.contains(&entry) => in_flight += 1,
+                None if flying.contains(&entry) => {
+                    in_flight += 1;
+                    Originators::take_off(held, at);
+                }
                 None => {
                     recipient::set_place(held, entry, Place::Waiting);
                     if self.limits.target_order {

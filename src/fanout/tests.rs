@@ -60,13 +60,13 @@ pub(super) fn start(engine: &Engine, names: &[&str]) -> u64 {
     start_as(engine, &submission(), names)
 }
 
-fn start_as(engine: &Engine, submission: &Submission<'_>, names: &[&str]) -> u64 {
+pub(super) fn start_as(engine: &Engine, submission: &Submission<'_>, names: &[&str]) -> u64 {
     let own = || names.iter().map(|name| Own::plain(name.as_bytes()));
     engine.start(engine.reserve(submission, own, NOW).unwrap())
 }
 
 /// Sends the next fork; gives whom to, of which message, and its cookie.
-fn send(engine: &Engine) -> Option<(String, u64, u64)> {
+pub(super) fn send(engine: &Engine) -> Option<(String, u64, u64)> {
     let attempt = engine.next(|| NOW)?;
     let recipient = String::from_utf8(attempt.fork().recipient.to_vec()).unwrap();
     Some((recipient, attempt.message(), attempt.cookie()))
@@ -464,14 +464,15 @@ fn an_administrator_sees_what_is_under_way_and_may_stop_it() {
 fn messages_that_wait_for_room_in_the_table_of_targets_go_on_in_their_order_and_cost_nothing() {
     // M-3.
     let engine = engine();
-    let taken = 0..4 * u64::from(limits().forks_in_flight);
+    let more = 20_000;
+    let taken = 0..more;
     let free = engine.with(|held| {
         taken
             .into_iter()
             .take_while(|&hash| !matches!(engine.targets.occupy(held, hash), Occupied::NoRoom))
             .count() as u64
     });
-    assert!(free < 4 * u64::from(limits().forks_in_flight));
+    assert!(free < more);
     let names: Vec<[String; 2]> = (0..500)
         .map(|n| ["a", "b"].map(|user| format!("sip:{user}{n}@h")))
         .collect();
@@ -628,21 +629,28 @@ fn after_a_lack_of_memory_sending_begins_with_few_forks() {
         let attempts = std::iter::from_fn(|| engine.next(|| now));
         attempts.map(|attempt| attempt.cookie()).collect()
     };
-    let first = send_at(NOW);
-    assert_eq!(first.len(), 400);
-    for &cookie in &first {
-        engine.completed(cookie, 200);
-        assert!(engine.next(|| NOW).is_none());
+    // Its answers come at once, so that in the end it has used all transactions.
+    let mut first = Vec::new();
+    loop {
+        let sent = send_at(NOW);
+        if sent.is_empty() {
+            break;
+        }
+        sent.iter()
+            .for_each(|&cookie| engine.completed(cookie, 200));
+        first.extend(sent);
     }
+    assert_eq!(first.len(), 400);
     first.iter().for_each(|&cookie| engine.released(cookie));
     let few = send_at(NOW + 60);
-    assert!((1..400).contains(&few.len()), "{} at once", few.len());
+    assert!((1..100).contains(&few.len()), "{} at once", few.len());
     // A response makes room, and so does time.
     engine.completed(few[0], 200);
     assert_eq!(send_at(NOW + 60).len(), 1);
     let more = send_at(NOW + 62).len();
     assert!((1..=few.len()).contains(&more), "{more} more");
-    assert_eq!(few.len() + 1 + more + send_at(NOW + 1060).len(), 400);
+    let share = 153;
+    assert_eq!(few.len() + more + send_at(NOW + 1060).len(), share);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod abi;
 pub mod background;
 pub mod describe;
 mod exports;
+mod failures;
 mod guard;
 pub mod handle;
 mod kamailio;

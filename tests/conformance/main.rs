@@ -29,6 +29,7 @@ mod fanout_memory;
 mod fanout_order;
 mod fanout_outcomes;
 mod fanout_overview;
+mod fanout_shares;
 mod feature_tag;
 mod features;
 mod hostile;
@@ -311,6 +312,10 @@ both {
         what_an_event_route_sets_is_gone_when_it_ends,
         event_routes_do_not_fill_the_shared_memory,
         the_log_names_who_has_not_got_it_and_counts_the_rest,
+    }
+    fanout_shares::{
+        who_sends_to_the_silent_keeps_nobody_waiting,
+        one_sender_does_not_fill_a_members_queue,
     }
     fanout_kept::{ what_a_member_missed_is_handed_over_when_he_registers }
     registrar::{
