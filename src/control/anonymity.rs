@@ -12,7 +12,6 @@ use crate::sip::escape::same_ignoring_case;
 use crate::sip::header::full_form;
 use crate::sip::message::Header;
 use crate::sip::privacy::{Privacy, tokens};
-use crate::sip::text::trim;
 use crate::sip::uri::Form;
 use crate::sip::{HeaderName, NameAddr, Request, Uri};
 

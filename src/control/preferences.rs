@@ -41,8 +41,7 @@ pub(super) fn write_others(
     }
     for row in request.rows(HeaderName::AcceptContact) {
         for value in others(row, policy) {
-            let is_left_out = |value: &&[u8]| anonymous && has_values(value);
-            if value.as_ref().is_ok_and(is_left_out) {
+            if anonymous && has_values(value) {
                 continue;
             }
             out.extend_from_slice(b"Accept-Contact: ");

@@ -234,10 +234,3 @@ pub(super) fn ending_in(memory: &SharedMemory, entry: usize) -> Option<Ending> {
     let code = (state >> CODE & CODE_MASK) as u16;
     Ending::unpack(Place::of(state), code)
 }
-
-/// The same without the lock: all of it is in one word.
-pub(super) fn ending_in(memory: &SharedMemory, entry: usize) -> Option<Ending> {
-    let state = memory.get(entry + STATE);
-    let code = (state >> CODE & CODE_MASK) as u16;
-    Ending::unpack(Place::of(state), code)
-}

@@ -10,8 +10,7 @@ use super::counters::Counter;
 use super::engine::{Engine, flag};
 use super::layout::{
     CLOSING, DELIVERED_UNTOLD, HELD_BACK, IN_FLIGHT, LEFT, LINING, OUTCOMES, PAUSED_UNTIL, STUCK,
-    TURNS,
-    WAITING, block,
+    TURNS, WAITING, block,
 };
 use super::lists::Queue;
 use super::lock::Held;
