@@ -149,7 +149,7 @@ fn start(engine: &Engine, names: &[&str], expires: Option<u64>) -> u64 {
         body: b"hi",
         entry_at: 0,
         needs_stream: false,
-        max_breadth: None,
+        window: 60,
         accepted_at: time,
         expires_at: expires.map_or(0, |seconds| time + seconds * 1000),
         seed: [9; 16],

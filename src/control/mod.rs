@@ -8,6 +8,7 @@
 
 pub mod access;
 mod anonymity;
+mod breadth;
 pub mod capabilities;
 pub mod charging;
 pub mod checks;
@@ -56,6 +57,7 @@ mod tests;
 pub mod trust;
 
 pub use access::{Access, ForeignRecipients, Nested, Objection};
+pub use breadth::Breadth;
 pub use capabilities::Inquiry;
 pub use charging::Charging;
 pub use checks::Check;
