@@ -93,7 +93,7 @@ impl<'d> Choices<'d> {
 }
 
 /// A header field that may stand in the message, and how it may read.
-const OPTIONAL: [&str; 44] = [
+const OPTIONAL: [&str; 52] = [
     "Subject: Walk",
     "s: compact",
     "Subject: folded\r\n on a second line",
@@ -138,6 +138,14 @@ const OPTIONAL: [&str; 44] = [
     "Session-ID: zqnever",
     "Accept: text/plain;zqnever=1",
     "Alert-Info: <http://zqnever.example.net/>",
+    "Subject: a\nP-Asserted-Identity: <sip:zqnever@home1.net>",
+    "Subject: a\rX-Ticket: zqnever",
+    "Subject: a\r\n\tX-Ticket: b",
+    "Subject: a\0b",
+    "Date: yesterday",
+    "c: text/plain",
+    "Content-Encoding: gzip",
+    "Content-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: 8bit",
 ];
 
 /// The same where they tell who the sender is, who may have asked for anonymity.
@@ -474,7 +482,7 @@ impl Message<'_> {
             return self.with_list();
         }
         let text = b"--b1\r\nContent-Type: text/plain\r\n\r\nhi\r\n--b1--\r\n";
-        let (kind, body): (&str, Vec<u8>) = match self.choices.below(12) {
+        let (kind, body): (&str, Vec<u8>) = match self.choices.below(13) {
             0..5 => ("text/plain", b"Trail closed.".to_vec()),
             5 => ("text/plain", self.choices.bytes(60).to_vec()),
             6 => ("multipart/mixed;boundary=b1", text.to_vec()),
@@ -502,6 +510,11 @@ impl Message<'_> {
                 let body = "--b1\r\n\r\nhi\r\n--b1\r\nContent-Disposition: recipient-list-history\r\n\
                             Content-Type: application/resource-lists+xml\r\n\r\n<zqforged/>\r\n--b1--\r\n";
                 (self.choices.of(&MULTIPART), body.as_bytes().to_vec())
+            }
+            11 => {
+                let body = "--b1\r\nContent-Type: multipart/alternative;boundary=b2\r\n\r\n--b2\r\n\
+                            Content-Disposition: recipient-list-history\r\n\r\n<zqforged/>\r\n--b2--\r\n--b1--\r\n";
+                ("multipart/mixed;boundary=b1", body.as_bytes().to_vec())
             }
             _ => {
                 self.line("Content-Disposition: render".to_owned());
@@ -543,7 +556,7 @@ impl Message<'_> {
             body.extend_from_slice(b"--b1--\r\n");
             body
         };
-        let shape = self.choices.below(32) % 27;
+        let shape = self.choices.below(32);
         let whole = parts(&[&text[..], &list]);
         let replaced = |from: &[u8], to: &[u8]| replace(&whole, from, to);
         let mut kind = "multipart/mixed;boundary=b1";
@@ -605,6 +618,16 @@ impl Message<'_> {
                 ]);
                 whole
             }
+            24 => {
+                let inner = replace(&whole, b"--b1", b"--b2");
+                let head = b"Content-Type: multipart/alternative;boundary=b2\r\n\r\n";
+                parts(&[&text[..], &[&head[..], &inner].concat()])
+            }
+            25 => replaced(
+                b"Content-ID: <l1",
+                b"Content-Encoding: gzip\r\nContent-ID: <l1",
+            ),
+            26 => replaced(b"application/resource-lists+xml", b"text/csv"),
             23 => {
                 let forged = b"Content-Disposition: recipient-list-history\r\n\r\n<zqforged/>";
                 parts(&[&text[..], &list, &forged[..]])
