@@ -219,3 +219,25 @@ unsafe fn read_source(source: &RequestSource) -> Result<Source<'_>, Failure> {
         identity: Some(identity),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::keep;
+    use super::*;
+    use crate::config::PARAMETERS;
+
+    #[test]
+    fn a_parameter_of_the_queue_is_an_error_and_any_other_is_taken() {
+        let mut of_queue = 0;
+        for parameter in PARAMETERS {
+            let status = keep(set(&mut Settings::new(), parameter.name, parameter.default));
+            let expected = match parameter.needs_queue {
+                true => Status::Configuration,
+                false => Status::Ok,
+            };
+            assert_eq!(status, expected, "{}", parameter.name);
+            of_queue += usize::from(parameter.needs_queue);
+        }
+        assert!(of_queue >= 12, "only {of_queue}");
+    }
+}
