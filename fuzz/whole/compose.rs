@@ -1,6 +1,7 @@
 //! A message made from choices, so that most are accepted and each way through the checks is taken; with what is
 //! known of it: who its sender is, and which names no copy may have. All such names begin with `zq`.
 
+use super::promises::{ORIGINATOR, occurrences};
 use super::rig::{From, SETTINGS};
 
 /// What is known of a message.
@@ -288,6 +289,7 @@ pub fn compose(data: &[u8]) -> Composed {
         known: Known::default(),
         is_known: true,
         head: Vec::new(),
+        free: Vec::new(),
         entries: 0,
     };
     let targets = [
@@ -349,7 +351,7 @@ pub fn compose(data: &[u8]) -> Composed {
         trusted,
         identity,
         bytes,
-        known: message.is_known.then_some(message.known),
+        known: (message.is_known && !message.names_somebody()).then_some(message.known),
     }
 }
 
@@ -359,6 +361,8 @@ struct Message<'d> {
     known: Known,
     is_known: bool,
     head: Vec<u8>,
+    /// All bytes that came as they are.
+    free: Vec<u8>,
     entries: usize,
 }
 
@@ -368,9 +372,19 @@ impl Message<'_> {
         self.head.extend_from_slice(b"\r\n");
     }
 
+    /// Whether a name that is looked for stands among the free bytes, which a fuzzer guesses soon.
+    fn names_somebody(&self) -> bool {
+        let known = &self.known;
+        let hidden = known.hidden.iter().chain(&known.own_values);
+        let names = known.never.iter().chain(&ORIGINATOR).copied();
+        let mut names = names.chain(hidden.map(|hidden| hidden.text.as_str()));
+        names.any(|name| occurrences(&self.free, name) > 0)
+    }
+
     /// Bytes as they come. A line end among them would make header fields of which nothing is known.
     fn free(&mut self) -> Vec<u8> {
         let free = self.choices.bytes(40).to_vec();
+        self.free.extend_from_slice(&free);
         self.is_known &= !free.iter().any(|byte| b"\r\n\"<>\\%".contains(byte));
         free
     }
@@ -484,7 +498,11 @@ impl Message<'_> {
         let text = b"--b1\r\nContent-Type: text/plain\r\n\r\nhi\r\n--b1--\r\n";
         let (kind, body): (&str, Vec<u8>) = match self.choices.below(13) {
             0..5 => ("text/plain", b"Trail closed.".to_vec()),
-            5 => ("text/plain", self.choices.bytes(60).to_vec()),
+            5 => {
+                let body = self.choices.bytes(60).to_vec();
+                self.free.extend_from_slice(&body);
+                ("text/plain", body)
+            }
             6 => ("multipart/mixed;boundary=b1", text.to_vec()),
             7 => {
                 let id = b"--b1\r\nContent-ID: <zqpc@zqpc.example.net>\r\n\r\nhi\r\n--b1--\r\n";

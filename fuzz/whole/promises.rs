@@ -62,7 +62,7 @@ const LISTS: [&str; 12] = [
 ];
 
 /// Whom nobody may find in an anonymous copy.
-const ORIGINATOR: [&str; 5] = ["zqorig", "zqdisp", "zqpc", "5557770001", "555-777-0001"];
+pub const ORIGINATOR: [&str; 5] = ["zqorig", "zqdisp", "zqpc", "5557770001", "555-777-0001"];
 
 type Broken = Result<(), String>;
 
@@ -389,7 +389,7 @@ fn identity(fields: &Fields<'_>, setting: &Setting, known: &Known) -> Broken {
 }
 
 /// How often a text stands in another, in whatever spelling.
-fn occurrences(text: &[u8], needle: &str) -> usize {
+pub fn occurrences(text: &[u8], needle: &str) -> usize {
     let needle = needle.to_lowercase();
     let plain = |text: &[u8]| reader::count(&text.to_ascii_lowercase(), needle.as_bytes());
     let spellings = [
