@@ -5,13 +5,17 @@
 //! choices of which `compose` makes a request, so that most are accepted and it is known who must not be named.
 
 mod compose;
+mod compose_body;
+mod encodings;
+mod grammar;
 mod promises;
 mod reader;
 mod rig;
+mod vocabulary;
 
 use cimf::capi::decision::Outcome;
 use compose::{Composed, compose};
-use rig::{From, Reply, SETTINGS, rig};
+use rig::{From, Reply, SETTINGS, Setting, rig};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -46,8 +50,14 @@ pub fn tally() -> Tally {
 pub fn whole(data: &[u8]) {
     if data.first().is_some_and(u8::is_ascii_uppercase) {
         let identity = b"sip:ann@home1.net";
-        for setting in 0..SETTINGS.len() {
-            let trusted = !SETTINGS[setting].believes_script;
+        for (
+            setting,
+            Setting {
+                believes_script, ..
+            },
+        ) in SETTINGS.iter().enumerate()
+        {
+            let trusted = !believes_script;
             let bytes = fresh(data);
             let source = From { trusted, identity };
             let reply = rig().decide(setting, &bytes, source);
