@@ -398,12 +398,15 @@ fn the_flows_are_explained_with_every_message_that_goes_out() {
             "{text}"
         );
         // What a member sees besides is named, as it is not in the text.
-        for added in ["Via", "User-Agent", "Max-Breadth"] {
+        for added in ["Via", "User-Agent"] {
             assert!(
                 text.split_once("the proxy").unwrap().1.contains(added),
                 "{text}"
             );
         }
+        // U-6: 60, shared among the copies.
+        let share = format!("\n  Max-Breadth: {}\n", 60 / count);
+        assert!(text.contains(&share), "{text}");
     }
     let text = rig.explain(ANONYMOUS_FLOW, &[], &[]);
     assert!(

@@ -85,7 +85,6 @@ enum State {
 struct Message {
     recipients: Vec<(String, State)>,
     window: u32,
-    breadth: Option<u32>,
     in_flight: u32,
     expires_at: u64,
     cancelled: bool,
@@ -193,8 +192,6 @@ fn limits(random: &mut Random) -> Limits {
     Limits {
         memory: 1,
         messages: random.one_of(&[2, 5, 100]),
-        concurrency: random.one_of(&[1, 2, 3, 60]),
-        max_breadth: random.one_of(&[0, 1, 4, 60]),
         forks_in_flight: random.one_of(&[1, 2, 3, 10, 1000]),
         target_order: !random.once_in(4),
         target_queue: random.one_of(&[1, 2, 100]),
@@ -280,7 +277,7 @@ impl<'e> Model<'e> {
             names.push(names[0].clone());
         }
         let body = vec![b'x'; random.below(200)];
-        let max_breadth = random.one_of(&[None, None, Some(1), Some(2), Some(7), Some(500)]);
+        let window = random.one_of(&[1, 2, 3, 4, 7, 60]);
         let expires_at = match random.once_in(self.habits.expiring) {
             true => self.now + random.below(3000) as u64,
             false => 0,
@@ -299,7 +296,7 @@ impl<'e> Model<'e> {
             body: &body,
             entry_at: body.len() as u32 / 2,
             needs_stream: body.len() % 2 == 1,
-            max_breadth,
+            window,
             accepted_at: time(self.now),
             expires_at: match expires_at {
                 0 => 0,
@@ -337,18 +334,12 @@ impl<'e> Model<'e> {
                 return;
             }
         };
-        let breadth = match self.limits.max_breadth {
-            0 => max_breadth,
-            most => Some(max_breadth.unwrap_or(60).min(most)),
-        };
-        let window = self.limits.concurrency.min(breadth.unwrap_or(u32::MAX));
         let message = Message {
             recipients: names
                 .into_iter()
                 .map(|name| (name, State::Waiting))
                 .collect(),
             window,
-            breadth,
             in_flight: 0,
             expires_at,
             cancelled: false,
@@ -465,7 +456,6 @@ impl<'e> Model<'e> {
         assert!(!message.cancelled, "a cancelled message is not sent");
         let expired = message.expires_at != 0 && message.expires_at <= self.now;
         assert!(!expired, "M-4: what has expired is not sent");
-        let share = message.window.min(message.recipients.len() as u32);
         let (address, state) = &mut message.recipients[recipient];
         assert_eq!(*state, State::Waiting, "sent twice");
         *state = State::InFlight(attempt.cookie());
@@ -476,11 +466,6 @@ impl<'e> Model<'e> {
         let mut headers = Vec::new();
         fork.write_headers(&mut headers);
         let headers = String::from_utf8(headers).unwrap();
-        let written = headers
-            .lines()
-            .find_map(|line| line.strip_prefix("Max-Breadth: "));
-        let written: Option<u32> = written.map(|value| value.parse().unwrap());
-        assert_eq!(written, message.breadth.map(|breadth| breadth / share));
         let has_more = address.contains('7');
         assert_eq!(headers.contains(&own_header(address)), has_more);
         let mut body = message.body.clone();

@@ -9,6 +9,7 @@
 pub mod access;
 mod anonymity;
 mod anonymous_body;
+mod breadth;
 pub mod capabilities;
 pub mod charging;
 pub mod checks;
@@ -59,6 +60,7 @@ pub mod trust;
 mod unread;
 
 pub use access::{Access, ForeignRecipients, Nested, Objection};
+pub use breadth::Breadth;
 pub use capabilities::Inquiry;
 pub use charging::Charging;
 pub use checks::Check;

@@ -163,9 +163,17 @@ impl Recognised<'_> {
         };
         let kept_out = delivery.kept_out;
         exclude(&mut accepted, &target, own, kept_out, policy, observer)?;
+        let spread = |accepted: &mut Accepted| {
+            policy.breadth.spread(essentials.max_breadth, accepted);
+        };
+        spread(&mut accepted);
+        let excluded = accepted.excluded.clone();
         let smaller = || {
             let content = listing.without_history(payload)?;
-            draft.with(content, Vec::new(), &mut Unobserved)
+            let mut smaller = draft.with(content, Vec::new(), &mut Unobserved)?;
+            smaller.excluded = excluded;
+            spread(&mut smaller);
+            Ok(smaller)
         };
         let smaller = delivery.has_history.then_some(smaller);
         fit(&mut accepted, smaller, policy, observer)?;

@@ -31,7 +31,6 @@ use super::targets::Targets;
 use super::wake::Waker;
 use crate::control::{Accepted, Reason, Refusal};
 use crate::sip::address_text::address_of_record;
-use crate::sip::number::write_decimal;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use std::io;
@@ -42,8 +41,6 @@ use std::time::Duration;
 
 /// Words of a mebibyte.
 const MEBIBYTE: usize = (1 << 20) / size_of::<u64>();
-/// Breadth of a message that says nothing of it (RFC 5393 §5.3.3).
-const USUAL_BREADTH: u32 = 60;
 /// The longest that a client is asked to wait for room in the queue, in seconds.
 const LONGEST_WAIT: u64 = 120;
 /// Seconds that a client is asked to wait while a process keeps the lock from the others.
@@ -56,10 +53,6 @@ pub struct Limits {
     pub memory: u32,
     /// The most messages on their way (`queue_messages`).
     pub messages: u32,
-    /// The most forks of one message in flight (`concurrency`).
-    pub concurrency: u32,
-    /// The most breadth that is used (`max_breadth`); 0 is what the message has.
-    pub max_breadth: u32,
     /// The most forks in flight of all messages together (`forks_in_flight`).
     pub forks_in_flight: u32,
     /// Whether a target gets one message at a time (`target_order`).
@@ -295,7 +288,7 @@ impl Engine {
     /// The key of an originator, by which messages are told to be of the same one. The same person must not have two of
     /// them, as each has its own share and its own turns.
     pub(super) fn originator_key(&self, originator: &[u8]) -> u64 {
-        self.hash(originator)
+        self.hash(&address_of_record(originator))
     }
 
     /// Under which keys originator and group have their quotas, where there are any.
@@ -324,20 +317,8 @@ impl Engine {
         recipients: impl Fn() -> I,
         now: u64,
     ) -> Result<Ticket<'_>, NoRoom> {
-        let (window, breadth) = self.breadth(submission.max_breadth, recipients().count());
-        let mut headers = Vec::with_capacity(submission.headers.len() + 32);
-        if let Some(breadth) = breadth {
-            headers.extend_from_slice(b"Max-Breadth: ");
-            write_decimal(breadth as usize, &mut headers);
-            headers.extend_from_slice(b"\r\n");
-        }
-        headers.extend_from_slice(submission.headers);
-        let submission = Submission {
-            headers: &headers,
-            ..*submission
-        };
-        let keys = self.quota_keys(&submission);
-        let size = Size::of(&submission, recipients());
+        let keys = self.quota_keys(submission);
+        let size = Size::of(submission, recipients());
         let taken = self.with_within(OF_MESSAGES, |held| self.take_room(held, size, keys, now));
         let (at, size, number) = taken.unwrap_or(Err(NoRoom {
             reason: Reason::QueueBlocked,
@@ -345,14 +326,13 @@ impl Engine {
         }))?;
         let facts = Facts {
             number,
-            window,
             clock_ahead: now.wrapping_sub(submission.accepted_at),
         };
         let block = Block {
             memory: &self.memory,
             at,
         };
-        block.write(size, &submission, recipients(), &facts);
+        block.write(size, submission, recipients(), &facts);
         Ok(Ticket {
             engine: self,
             block,
@@ -413,18 +393,6 @@ impl Engine {
         held.add(MESSAGES_LENGTH, 1);
         held.add(NUMBER, 1);
         Ok((at, size, held.get(NUMBER)))
-    }
-
-    /// The window of a message, and the breadth of each fork (U-6).
-    fn breadth(&self, received: Option<u32>, count: usize) -> (u32, Option<u32>) {
-        let limits = &self.limits;
-        let breadth = match limits.max_breadth {
-            0 => received,
-            most => Some(received.unwrap_or(USUAL_BREADTH).min(most)),
-        };
-        let window = limits.concurrency.min(breadth.unwrap_or(u32::MAX)).max(1);
-        let share = window.min(u32::try_from(count).unwrap_or(u32::MAX)).max(1);
-        (window, breadth.map(|breadth| (breadth / share).max(1)))
     }
 
     /// Starts a message that was answered. Its forks are sent by whoever asks for the next ones.

@@ -202,8 +202,8 @@ impl Engine {
 mod tests {
     use super::super::groups::Groups;
     use super::super::lock::death::{self, End};
-    use super::super::tests::{NOW, engine, engine_with, limits, start};
-    use super::super::{Attempt, Event, Limits};
+    use super::super::tests::{NOW, engine, start, start_narrow};
+    use super::super::{Attempt, Event};
     use super::*;
     use std::cell::RefCell;
     use std::collections::HashMap;
@@ -342,13 +342,10 @@ mod tests {
     fn one_that_ends_between_an_end_and_the_next_fork_leaves_both_to_the_others(end: End) {
         let mut deaths = 0;
         for changes in 1.. {
-            let engine = engine_with(Limits {
-                concurrency: 2,
-                ..limits()
-            });
-            start(&engine, &["sip:a@h", "sip:b@h", "sip:c@h"]);
-            start(&engine, &["sip:a@h", "sip:b@h"]);
-            start(&engine, &["sip:b@h", "sip:a@h", "sip:d@h"]);
+            let engine = engine();
+            start_narrow(&engine, 2, &["sip:a@h", "sip:b@h", "sip:c@h"]);
+            start_narrow(&engine, 2, &["sip:a@h", "sip:b@h"]);
+            start_narrow(&engine, 2, &["sip:b@h", "sip:a@h", "sip:d@h"]);
             let (mut told, mut finished) = (HashMap::new(), 0);
             let sent = RefCell::new(Vec::new());
             let take = |attempt: Attempt<'_>| {

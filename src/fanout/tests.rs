@@ -18,8 +18,6 @@ pub(super) fn limits() -> Limits {
     Limits {
         memory: 1,
         messages: 1000,
-        concurrency: 60,
-        max_breadth: 60,
         forks_in_flight: 1000,
         target_order: true,
         target_queue: 100,
@@ -48,7 +46,7 @@ pub(super) fn submission() -> Submission<'static> {
         body: b"hi",
         entry_at: 0,
         needs_stream: false,
-        max_breadth: None,
+        window: 60,
         accepted_at: NOW,
         expires_at: 0,
         seed: [9; 16],
@@ -58,6 +56,15 @@ pub(super) fn submission() -> Submission<'static> {
 /// Accepts and starts a message; gives its number.
 pub(super) fn start(engine: &Engine, names: &[&str]) -> u64 {
     start_as(engine, &submission(), names)
+}
+
+/// The same for a message of which at most `window` forks wait for their final responses at once.
+pub(super) fn start_narrow(engine: &Engine, window: u32, names: &[&str]) -> u64 {
+    let narrow = Submission {
+        window,
+        ..submission()
+    };
+    start_as(engine, &narrow, names)
 }
 
 pub(super) fn start_as(engine: &Engine, submission: &Submission<'_>, names: &[&str]) -> u64 {
@@ -154,48 +161,15 @@ fn a_breadth_of_one_sends_one_after_the_other() {
     // U-6, T 89.
     let engine = engine();
     let narrow = Submission {
-        max_breadth: Some(1),
+        window: 1,
         ..submission()
     };
     start_as(&engine, &narrow, &["sip:a@h", "sip:b@h"]);
     let attempt = engine.next(|| NOW).unwrap();
-    let headers = attempt.fork().headers().into_owned();
-    assert!(headers.starts_with(b"Max-Breadth: 1\r\n"));
     assert!(engine.next(|| NOW).is_none());
     engine.completed(attempt.cookie(), 404);
     drop(attempt);
     assert_eq!(send(&engine).unwrap().0, "sip:b@h");
-}
-
-#[test]
-fn breadth_is_shared_among_the_forks() {
-    // U-6, T 90.
-    for (max_breadth, received, names, written, sent) in [
-        (60, None, 2, Some("Max-Breadth: 30\r\n"), 2),
-        (60, Some(500), 100, Some("Max-Breadth: 1\r\n"), 60),
-        (0, None, 100, None, 60),
-        (0, Some(120), 60, Some("Max-Breadth: 2\r\n"), 60),
-    ] {
-        let engine = engine_with(Limits {
-            max_breadth,
-            ..limits()
-        });
-        let names: Vec<String> = (0..names).map(|n| format!("sip:u{n}@h")).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let wide = Submission {
-            max_breadth: received,
-            ..submission()
-        };
-        start_as(&engine, &wide, &names);
-        let attempt = engine.next(|| NOW).unwrap();
-        let headers = String::from_utf8(attempt.fork().headers().into_owned()).unwrap();
-        assert_eq!(
-            headers.split_once("Max-F").map(|(own, _)| own),
-            Some(written.unwrap_or(""))
-        );
-        drop(attempt);
-        assert_eq!(1 + std::iter::from_fn(|| send(&engine)).count(), sent);
-    }
 }
 
 #[test]
@@ -267,7 +241,7 @@ fn what_is_left_of_an_expired_message_is_not_sent() {
     let engine = engine();
     let short = Submission {
         expires_at: NOW + 1000,
-        max_breadth: Some(1),
+        window: 1,
         ..submission()
     };
     start_as(&engine, &short, &["sip:a@h", "sip:b@h", "sip:c@h"]);
@@ -431,7 +405,7 @@ fn a_damaged_record_is_refused_and_does_no_harm() {
 fn an_administrator_sees_what_is_under_way_and_may_stop_it() {
     let engine = engine();
     let narrow = Submission {
-        max_breadth: Some(1),
+        window: 1,
         ..submission()
     };
     let number = start_as(&engine, &narrow, &["sip:a@h", "sip:b@h", "sip:c@h"]);
@@ -528,17 +502,14 @@ fn what_is_under_way_is_known_by_message_and_recipient() {
 #[test]
 fn a_later_message_overtakes_an_earlier_one_at_no_member() {
     // M-3.
-    let engine = engine_with(Limits {
-        concurrency: 2,
-        ..limits()
-    });
+    let engine = engine();
     let names: Vec<String> = (0..20).map(|n| format!("sip:u{n}@h")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     // Neither of the first two goes to its own originator.
     let messages = [
-        start(&engine, &names[1..]),
-        start(&engine, &names[..19]),
-        start(&engine, &names),
+        start_narrow(&engine, 2, &names[1..]),
+        start_narrow(&engine, 2, &names[..19]),
+        start_narrow(&engine, 2, &names),
     ];
     let mut sent: Vec<(String, u64)> = Vec::new();
     let mut open = std::collections::VecDeque::new();
@@ -570,14 +541,12 @@ fn a_later_message_overtakes_an_earlier_one_at_no_member() {
 #[test]
 fn a_message_of_another_group_waits_for_nobodys_turn() {
     // M-3.
-    let engine = engine_with(Limits {
-        concurrency: 1,
-        ..limits()
-    });
-    let first = start(&engine, &["sip:a@h", "sip:b@h"]);
-    start(&engine, &["sip:b@h"]);
+    let engine = engine();
+    let first = start_narrow(&engine, 1, &["sip:a@h", "sip:b@h"]);
+    start_narrow(&engine, 1, &["sip:b@h"]);
     let other = Submission {
         group: b"sip:walkers@im.home1.net",
+        window: 1,
         ..submission()
     };
     let other = start_as(&engine, &other, &["sip:b@h"]);
@@ -592,13 +561,10 @@ fn a_message_of_another_group_waits_for_nobodys_turn() {
 #[test]
 fn who_follows_a_message_that_is_cancelled_is_sent_to() {
     // M-3.
-    let engine = engine_with(Limits {
-        concurrency: 1,
-        ..limits()
-    });
-    let first = start(&engine, &["sip:a@h", "sip:b@h", "sip:c@h"]);
-    start(&engine, &["sip:b@h"]);
-    let third = start(&engine, &["sip:c@h"]);
+    let engine = engine();
+    let first = start_narrow(&engine, 1, &["sip:a@h", "sip:b@h", "sip:c@h"]);
+    start_narrow(&engine, 1, &["sip:b@h"]);
+    let third = start_narrow(&engine, 1, &["sip:c@h"]);
     assert_eq!(send(&engine).unwrap().0, "sip:a@h");
     assert_eq!(send(&engine), None);
     // One that waits behind others' turns ends at once, and lets them go on.
@@ -612,16 +578,12 @@ fn who_follows_a_message_that_is_cancelled_is_sent_to() {
 #[test]
 fn after_a_lack_of_memory_sending_begins_with_few_forks() {
     // Issue 4.
-    let engine = engine_with(Limits {
-        concurrency: 1000,
-        max_breadth: 1000,
-        ..limits()
-    });
+    let engine = engine();
     engine.set_cell_limit(400);
     let names: Vec<String> = (0..900).map(|n| format!("sip:u{n}@h")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let submission = Submission {
-        max_breadth: Some(1000),
+        window: 1000,
         ..submission()
     };
     start_as(&engine, &submission, &names);
