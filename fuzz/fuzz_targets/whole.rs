@@ -1,6 +1,7 @@
 #![no_main]
 
 #[path = "../whole/mod.rs"]
+#[allow(dead_code)]
 mod whole;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

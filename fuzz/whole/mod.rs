@@ -31,6 +31,20 @@ pub struct Tally {
     pub anonymous: u64,
 }
 
+impl std::ops::Sub for Tally {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            requests: self.requests - earlier.requests,
+            accepted: self.accepted - earlier.accepted,
+            copies: self.copies - earlier.copies,
+            with_hidden: self.with_hidden - earlier.with_hidden,
+            anonymous: self.anonymous - earlier.anonymous,
+        }
+    }
+}
+
 static COUNTS: [AtomicU64; 5] = [const { AtomicU64::new(0) }; 5];
 
 /// What has been counted in this process.
