@@ -54,7 +54,7 @@ pub fn fanouts_are_listed_and_may_be_cancelled(transport: Transport) {
         (2, "delivered=1 refused=0 unreachable=0 expired=0 skipped=1"),
     ] {
         let line = end(&rig, message);
-        assert!(line.ends_with(ending), "{line}");
+        assert!(line.contains(ending), "{line}");
     }
     rig.wait_for_log(&format!(
         "message 2: <{BOB}> of <{HIKERS}> has not got it: not sent: cancelled"
@@ -133,13 +133,18 @@ pub fn a_stop_names_whom_it_leaves_without_outcome(transport: Transport) {
 
 /// S-2: a stop with many silent recipients does not fill the disk with their names.
 pub fn a_stop_names_the_first_of_many(transport: Transport) {
-    // No member has two messages, which would wait for each other.
-    let mut setup = Setup::new(transport).number("QUEUE_MEMORY", 64);
+    // No member has two messages, which would wait for each other, and no originator more silent copies than are
+    // left to one.
+    let sender = |number: usize| format!("sip:ann{}@home1.net", number % 6);
+    let mut setup = Setup::new(transport)
+        .number("QUEUE_MEMORY", 64)
+        .number("FORKS_IN_FLIGHT", 20_000);
     for number in 0..60 {
         let members: Vec<String> = (0..30)
             .map(|member| format!("sip:silent{member}.{number}@home1.net"))
             .collect();
-        let members = [ANN].into_iter().chain(members.iter().map(String::as_str));
+        let own = sender(number);
+        let members = [own.as_str()].into_iter().chain(members.iter().map(String::as_str));
         let members: Vec<&str> = members.collect();
         setup = setup.group(&format!("sip:many{number}@im.home1.net"), &members);
     }
@@ -148,7 +153,7 @@ pub fn a_stop_names_the_first_of_many(transport: Transport) {
     let mut client = rig.client();
     for number in 0..60 {
         let group = format!("sip:many{number}@im.home1.net");
-        let request = Request::another(&client).group(&group);
+        let request = Request::another(&client).group(&group).sender(&sender(number));
         sent(&rig, &mut client, &request, 30);
     }
     rig.stop();
