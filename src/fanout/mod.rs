@@ -11,6 +11,7 @@ mod clock;
 pub mod counters;
 mod engine;
 mod groups;
+mod handover;
 mod identifiers;
 pub mod journal;
 mod layout;
