@@ -349,6 +349,7 @@ impl Engine {
             return self.land(held, cell, ending, false);
         }
         self.lower(held, at);
+        self.keep_target(held, entry);
         recipient::set_place(held, entry, Place::Ready);
         Queue(at + block::READY).push_front(held, entry);
         self.enter_turns(held, at);

@@ -12,6 +12,7 @@ mod clock;
 pub mod counters;
 mod engine;
 mod groups;
+mod handover;
 mod identifiers;
 pub mod journal;
 mod layout;

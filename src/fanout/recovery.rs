@@ -104,6 +104,7 @@ impl Engine {
                 let at = block_of(&self.memory, entry);
                 if bits & IN_FLIGHT != 0 {
                     self.lower(held, at);
+                    self.keep_target(held, entry);
                     recipient::set_place(held, entry, Place::Ready);
                     recipient::set_repeated(held, entry);
                     Queue(at + block::READY).push_front(held, entry);

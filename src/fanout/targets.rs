@@ -8,10 +8,12 @@ use super::lists::Queue;
 use super::lock::Held;
 use super::share;
 
-/// Words of an entry: hash, the queue of those that wait, how many they are and the next entry.
-const WORDS: usize = 3;
+/// Words of an entry: hash, the queue of those that wait, how many they are and the next entry, and for whom the target
+/// is kept and who was put off.
+const WORDS: usize = 4;
 const QUEUE: usize = 1;
 const LENGTH: usize = 2;
+const KEPT: usize = 3;
 /// Words of the memory for messages for each target: no recipient takes less than five.
 const SHARE: usize = 16;
 
@@ -113,6 +115,7 @@ impl Targets {
         let (chain, entry) = (self.chain(hash), self.at(number));
         held.set(entry, hash);
         held.set(entry + QUEUE, 0);
+        held.set(entry + KEPT, 0);
         held.set_pair(entry + LENGTH, 0, held.get(chain) as u32);
         held.set(chain, u64::from(number));
         Occupied::Yours
@@ -171,12 +174,51 @@ impl Busy {
         true
     }
 
+    /// Lets a recipient wait before all others.
+    pub(super) fn wait_first(self, held: &Held<'_>, entry: usize) {
+        let (length, next) = held.pair(self.0 + LENGTH);
+        held.set_pair(self.0 + LENGTH, length + 1, next);
+        Queue(self.0 + QUEUE).push_front(held, entry);
+    }
+
+    /// Those that wait, the one first that has waited longest.
+    pub(super) fn waiting(self, held: &Held<'_>) -> impl Iterator<Item = usize> {
+        Queue(self.0 + QUEUE).iter(held)
+    }
+
     /// The recipient that has waited longest.
     #[inline]
     pub(super) fn next(self, held: &Held<'_>) -> Option<usize> {
         let entry = Queue(self.0 + QUEUE).pop(held)?;
+        self.shorten(held);
+        Some(entry)
+    }
+
+    /// Takes out a recipient that waits behind another one, or, if that is 0, as the first.
+    pub(super) fn leave_queue(self, held: &Held<'_>, before: usize, entry: usize) {
+        let queue = Queue(self.0 + QUEUE);
+        match before {
+            0 => drop(queue.pop(held)),
+            before => queue.remove_behind(held, before, entry),
+        }
+        self.shorten(held);
+    }
+
+    fn shorten(self, held: &Held<'_>) {
         let (length, next) = held.pair(self.0 + LENGTH);
         held.set_pair(self.0 + LENGTH, length - 1, next);
-        Some(entry)
+    }
+
+    /// For whom the target is kept, and who was put off when another one took it; 0 for nobody.
+    #[inline]
+    pub(super) fn kept(self, held: &Held<'_>) -> (usize, usize) {
+        let (kept, put_off) = held.pair(self.0 + KEPT);
+        (kept as usize, put_off as usize)
+    }
+
+    /// Changes these.
+    #[inline]
+    pub(super) fn keep(self, held: &Held<'_>, kept: usize, put_off: usize) {
+        held.set_pair(self.0 + KEPT, kept as u32, put_off as u32);
     }
 }

@@ -152,3 +152,108 @@ fn one_originator_leaves_places_for_others_in_a_members_queue() {
     assert_eq!(before, 150 - 1 - skipped.len());
     assert_eq!(before, 39);
 }
+
+/// An engine in which eve has as many silent recipients as she may, and her copy for the victim waits behind one of
+/// bob's, whose cookie this gives, with those of all her silent recipients.
+fn held_up() -> (Engine, u64, Vec<(u64, u64)>) {
+    let engine = engine_with(Limits {
+        forks_in_flight: 20,
+        ..limits()
+    });
+    start_as(&engine, &of("sip:bob@h"), &["sip:victim@h"]);
+    let (_, _, bobs) = send(&engine).unwrap();
+    start_as(&engine, &of("sip:eve@h"), &["sip:victim@h"]);
+    assert_eq!(send(&engine), None);
+    start_for(&engine, "sip:eve@h", 60);
+    let silent = send_all(&engine);
+    assert_eq!(silent.len(), 8);
+    (engine, bobs, silent)
+}
+
+/// Who gets the copies that are sent now, and of which message.
+fn sent(engine: &Engine) -> Vec<(String, u64, u64)> {
+    std::iter::from_fn(|| send(engine)).collect()
+}
+
+#[test]
+fn who_is_held_back_keeps_no_member_from_getting_others_messages() {
+    // M-3.
+    let (engine, bobs, silent) = held_up();
+    engine.completed(bobs, 200);
+    // The victim is kept for eve's copy now, which may not be sent.
+    assert_eq!(sent(&engine), []);
+    for _ in 0..3 {
+        let message = start_as(&engine, &of("sip:ann@h"), &["sip:victim@h"]);
+        let (recipient, of, cookie) = send(&engine).unwrap();
+        assert_eq!((recipient.as_str(), of), ("sip:victim@h", message));
+        assert_eq!(sent(&engine), []);
+        engine.completed(cookie, 200);
+    }
+    // Once it may, it is.
+    silent
+        .iter()
+        .for_each(|&(_, cookie)| engine.completed(cookie, 408));
+    let now = sent(&engine);
+    assert!(now.iter().any(|(to, ..)| to == "sip:victim@h"), "{now:?}");
+}
+
+#[test]
+fn others_that_wait_overtake_who_is_held_back_and_are_overtaken_in_no_group() {
+    // M-3.
+    let (engine, bobs, silent) = held_up();
+    let in_her_group = start_as(
+        &engine,
+        &Submission {
+            group: b"sip:eve@h",
+            ..of("sip:cho@h")
+        },
+        &["sip:victim@h"],
+    );
+    let anns = start_as(&engine, &of("sip:ann@h"), &["sip:victim@h"]);
+    let dans = start_as(&engine, &of("sip:dan@h"), &["sip:victim@h"]);
+    assert_eq!(sent(&engine), []);
+    let mut cookie = bobs;
+    for expected in [anns, dans] {
+        engine.completed(cookie, 200);
+        let now = sent(&engine);
+        assert_eq!(now.len(), 1);
+        assert_eq!(now[0].1, expected);
+        cookie = now[0].2;
+    }
+    engine.completed(cookie, 200);
+    assert_eq!(sent(&engine), []);
+    // In her group eve's is the first, and the other one follows.
+    silent
+        .iter()
+        .for_each(|&(_, cookie)| engine.completed(cookie, 408));
+    let to_victim = |now: &[(String, u64, u64)]| {
+        let found = now.iter().find(|(to, ..)| to == "sip:victim@h");
+        found.map(|&(_, of, cookie)| (of, cookie)).unwrap()
+    };
+    let (of, cookie) = to_victim(&sent(&engine));
+    assert!(of < in_her_group, "{of}");
+    engine.completed(cookie, 200);
+    assert_eq!(to_victim(&sent(&engine)).0, in_her_group);
+}
+
+#[test]
+fn who_was_overtaken_and_comes_to_its_turn_waits_as_the_first() {
+    // M-3.
+    let (engine, bobs, silent) = held_up();
+    engine.completed(bobs, 200);
+    start_as(&engine, &of("sip:ann@h"), &["sip:victim@h"]);
+    let (_, _, anns) = send(&engine).unwrap();
+    // Eve has nothing more to send to the silent.
+    assert!(engine.cancel(3));
+    silent
+        .iter()
+        .for_each(|&(_, cookie)| engine.completed(cookie, 408));
+    assert!(sent(&engine).iter().all(|(to, ..)| to != "sip:victim@h"));
+    start_as(&engine, &of("sip:dan@h"), &["sip:victim@h"]);
+    assert!(sent(&engine).iter().all(|(to, ..)| to != "sip:victim@h"));
+    engine.completed(anns, 200);
+    let now = sent(&engine);
+    assert_eq!(now.len(), 1, "{now:?}");
+    assert_eq!(now[0].0, "sip:victim@h");
+    assert_eq!(now[0].1, 2, "eve's");
+}

@@ -173,7 +173,10 @@ impl Engine {
         }
         if let Some(entry) = Queue(at + block::READY).pop(held) {
             let hash = self.hash(self.block(at).own(entry).address);
-            return self.claim(held, at, entry, hash);
+            return match self.take_kept(held, hash, entry) {
+                true => self.claim(held, at, entry, hash),
+                false => Step::More,
+            };
         }
         let block = self.block(at);
         if cursor as usize == block.count() {
@@ -222,7 +225,7 @@ impl Engine {
                 return Step::More;
             }
             let stand = stand.flatten();
-            match self.targets.occupy(held, hash) {
+            match self.take_target(held, hash, entry) {
                 Occupied::Yours => {
                     if let Some(stand) = stand {
                         stand.leave(held);
@@ -266,6 +269,7 @@ impl Engine {
     /// Lets a recipient whose target is kept for it be sent to.
     pub(super) fn make_ready(&self, held: &Held<'_>, entry: usize) {
         let at = block_of(&self.memory, entry);
+        self.keep_target(held, entry);
         recipient::set_place(held, entry, Place::Ready);
         Queue(at + block::READY).push(held, entry);
         self.enter_turns(held, at);
@@ -339,22 +343,8 @@ impl Engine {
         self.originators.land(held, at);
     }
 
-    /// Gives a target to the next recipient that waits for it.
-    fn leave_target(&self, held: &Held<'_>, hash: u64) {
-        if !self.limits.target_order {
-            return;
-        }
-        let Some(busy) = self.targets.find(held, hash) else {
-            return;
-        };
-        while let Some(entry) = busy.next(held) {
-            let at = block_of(&self.memory, entry);
-            match self.closing(held, at) {
-                Some(ending) => self.end(held, entry, ending),
-                None => return self.make_ready(held, entry),
-            }
-        }
-        self.targets.leave(held, hash);
+    /// A target is free: one that waits for room in the table of targets may go on.
+    pub(super) fn one_stuck_goes_on(&self, held: &Held<'_>) {
         if let Some(at) = STUCK.head(held) {
             self.go_on(held, at);
         }
@@ -492,7 +482,7 @@ impl Engine {
         for _ in 0..STEPS {
             if let Some(entry) = Queue(at + block::READY).pop(held) {
                 self.end(held, entry, ending);
-                self.leave_target(held, self.hash(block.own(entry).address));
+                self.leave_kept(held, self.hash(block.own(entry).address), entry);
                 continue;
             }
             let (cursor, in_flight) = held.pair(at + block::CURSOR);
