@@ -53,7 +53,7 @@ pub fn a_member_who_registers_the_group_speaks_as_nobody_else(transport: Transpo
         "SIP:hikers@im.home1.net",
         "sips:hikers@im.home1.net",
         &format!("sip:hikers@im.home1.net:{port}"),
-        &format!("sip:hikers@im.home1.net;maddr=127.0.0.1;transport=udp"),
+        "sip:hikers@im.home1.net;maddr=127.0.0.1;transport=udp",
         &format!("sip:hikers@127.0.0.1:{port}"),
         &format!("sip:127.0.0.1:{port};transport=tcp"),
         &format!("sip:hikers@{ITSELF}:{port}"),
