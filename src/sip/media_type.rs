@@ -51,7 +51,8 @@ impl<'a> MediaType<'a> {
 
     /// The parameter `name`, in any case, its quotes undone.
     ///
-    /// Fails where the parameters cannot be read or `name` stands twice.
+    /// Fails where the parameters cannot be read, where `name` stands twice, and where it stands in
+    /// pieces or with a charset (RFC 2231), which not every reader would see.
     pub fn parameter(&self, name: &str) -> Result<Option<Cow<'a, [u8]>>, Malformed> {
         parameter(CONTENT_TYPE, self.parameters, name)
     }
@@ -59,18 +60,8 @@ impl<'a> MediaType<'a> {
     /// The boundary of a multipart type: 1 to 70 printable characters, no blank at the end
     /// (RFC 2046 §5.1.1).
     ///
-    /// RFC 2046 names fewer characters; whatever is printable is taken, since clients use more. A
-    /// boundary in pieces or with a charset (RFC 2231) is none, as not every reader would see it.
+    /// RFC 2046 names fewer characters; whatever is printable is taken, since clients use more.
     pub fn boundary(&self) -> Result<Cow<'a, [u8]>, Malformed> {
-        let names = parameters(CONTENT_TYPE, listed(self.parameters));
-        for parameter in names {
-            let name = parameter?.name;
-            let start = name.get(..9).unwrap_or_default();
-            if start.eq_ignore_ascii_case(b"boundary*") {
-                let expected = "a boundary in one piece";
-                return Err(Malformed::at(CONTENT_TYPE, name, 8, expected));
-            }
-        }
         let boundary = self.parameter("boundary")?.unwrap_or_default();
         let bad = boundary
             .iter()
@@ -139,8 +130,22 @@ fn parameter<'a>(
     let mut found = None;
     for parameter in parameters(part, listed(text)) {
         let parameter = parameter?;
-        if !parameter.name.eq_ignore_ascii_case(name.as_bytes()) {
+        let start = parameter.name.get(..name.len()).unwrap_or_default();
+        if !start.eq_ignore_ascii_case(name.as_bytes()) {
             continue;
+        }
+        match parameter.name[name.len()..].first() {
+            None => {}
+            Some(b'*') => {
+                let at = name.len();
+                return Err(Malformed::at(
+                    part,
+                    parameter.name,
+                    at,
+                    "a value in one piece",
+                ));
+            }
+            Some(_) => continue,
         }
         let value = parameter.value.unwrap_or_default();
         if found.replace(unquoted(value)).is_some() {
