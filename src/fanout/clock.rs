@@ -3,16 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use rustix::time::{ClockId, clock_gettime};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-
-/// Milliseconds since some moment before the start of the proxy, the same in all processes. Nobody sets
-/// this clock.
-#[inline]
-pub(super) fn monotonic() -> u64 {
-    let time = clock_gettime(ClockId::Monotonic);
-    time.tv_sec.cast_unsigned() * 1_000 + time.tv_nsec.cast_unsigned() / 1_000_000
-}
 
 /// Milliseconds of Unix time, for what outlives the proxy and what messages say.
 pub fn milliseconds(time: SystemTime) -> u64 {

@@ -13,7 +13,7 @@ use super::arena::Arena;
 use super::block::{Block, Facts, Size};
 use super::budget::{Budget, Quota, give_back_rate, take_rate};
 use super::cells::{self, Cells};
-use super::clock::{Clock, monotonic};
+use super::clock::Clock;
 use super::counters::{Counter, Counters};
 use super::groups::Groups;
 use super::layout::{
@@ -190,7 +190,7 @@ impl Engine {
         match Held::take_within(&self.memory, patience) {
             Ok(held) => Ok(self.hold(held, work)),
             Err(blocked) => {
-                self.tell_blocked(blocked, monotonic());
+                self.tell_blocked(blocked);
                 Err(blocked)
             }
         }

@@ -83,8 +83,8 @@ pub(super) const ARENA_BINS: usize = 32;
 
 /// Whether something was left without the lock (`left`), for its next holder to do.
 pub(super) const LEFT: usize = 64;
-/// Since when the holder is known to have the lock, by the monotonic clock; what it says counts while the
-/// lock is marked as blocked.
+/// Since when the holder is known to have the lock, by the clock of the memory; what it says counts while
+/// the lock is marked as blocked.
 pub(super) const BLOCKED_SINCE: usize = 65;
 /// When the log was last told that the lock is blocked, by the same clock; 0 if it is not.
 pub(super) const BLOCKED_TOLD: usize = 66;

@@ -17,7 +17,7 @@ use super::attempt::NotSent;
 use super::cells::{self, Cells};
 use super::engine::{Engine, flag};
 use super::layout::{BLOCKED_TOLD, LEFT, NOT_SENT_AT, STARTS_LEFT, block};
-use super::lock::{Blocked, Held, OF_CALLBACKS};
+use super::lock::{Blocked, Held, OF_CALLBACKS, now};
 use super::shared_memory::SharedMemory;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
@@ -265,7 +265,8 @@ impl Engine {
     }
 
     /// Says in the log who keeps the lock, once a second, whichever process says it.
-    pub(super) fn tell_blocked(&self, blocked: Blocked, now: u64) {
+    pub(super) fn tell_blocked(&self, blocked: Blocked) {
+        let now = now(&self.memory);
         let told = &self.memory.words()[BLOCKED_TOLD];
         let before = told.load(Relaxed);
         let is_early = before != 0 && now.saturating_sub(before) < TELL_EVERY;

@@ -15,7 +15,6 @@
 
 #![forbid(unsafe_code)]
 
-use super::clock::monotonic;
 use super::layout::{BLOCKED_SINCE, LEFT};
 use super::process::{self, Process};
 use super::shared_memory::SharedMemory;
@@ -245,7 +244,12 @@ fn wake(memory: &SharedMemory) -> bool {
 /// Who keeps the lock from others, if somebody has had to wait for long.
 pub(super) fn blocked(memory: &SharedMemory) -> Option<Blocked> {
     let holder = memory.half_word(LOCK).load(Acquire);
-    (holder & BLOCKED != 0).then(|| blocked_by(memory, holder, monotonic()))
+    (holder & BLOCKED != 0).then(|| blocked_by(memory, holder, now(memory)))
+}
+
+/// Milliseconds by the clock of the memory.
+pub(super) fn now(memory: &SharedMemory) -> u64 {
+    memory.age().as_millis() as u64
 }
 
 fn blocked_by(memory: &SharedMemory, holder: u32, now: u64) -> Blocked {
@@ -272,7 +276,7 @@ fn wait(memory: &SharedMemory, own: u32, patience: Patience) -> Result<bool, Blo
             false => std::thread::yield_now(),
         }
     }
-    let begin = monotonic();
+    let begin = now(memory);
     let (mut last, mut seen) = (0, begin);
     loop {
         let holder = word.load(Relaxed);
@@ -292,7 +296,7 @@ fn wait(memory: &SharedMemory, own: u32, patience: Patience) -> Result<bool, Blo
         if holder != wanted && !change(holder, wanted) {
             continue;
         }
-        let (now, process) = (monotonic(), Process::from_bits(holder));
+        let (now, process) = (now(memory), Process::from_bits(holder));
         if process.to_bits() != last {
             (last, seen) = (process.to_bits(), now);
         }

@@ -6,7 +6,6 @@
 
 #![forbid(unsafe_code)]
 
-use super::clock::monotonic;
 use super::shared_memory::SharedMemory;
 use crate::control::recent::{
     Arrival, Circulating, LOOP_MEMORY, MEMORY, Receipt, RecentRequests, RequestKey,
@@ -73,7 +72,7 @@ impl RecentTable {
     /// Notes a request that was answered 202 by the last run of the proxy, so long ago.
     pub fn restore(&self, key: &RequestKey<'_>, age: Duration) {
         if let Some(left) = MEMORY.checked_sub(age) {
-            self.note(self.receipt(key), true, now() + seconds(left));
+            self.note(self.receipt(key), true, self.now() + seconds(left));
         }
     }
 
@@ -83,6 +82,11 @@ impl RecentTable {
         let words = &self.memory.words()[start..start + BUCKET];
         let _lock = Lock::take(&words[0]);
         work(Bucket(&words[ENTRY..]))
+    }
+
+    /// The second, by the clock that nobody sets.
+    fn now(&self) -> u32 {
+        seconds(self.memory.age())
     }
 
     /// Says whether a request was here before.
@@ -103,7 +107,7 @@ impl RecentTable {
 
     fn note(&self, receipt: Receipt, accepted: bool, until: u32) {
         self.with_bucket(receipt, |bucket| {
-            bucket.note(receipt, accepted, until, now())
+            bucket.note(receipt, accepted, until, self.now())
         });
     }
 
@@ -129,25 +133,20 @@ impl RecentTable {
 
 impl RecentRequests for RecentTable {
     fn arrive(&self, key: &RequestKey<'_>) -> Arrival {
-        self.arrive_at(self.receipt(key), now())
+        self.arrive_at(self.receipt(key), self.now())
     }
 
     fn admit(&self, receipt: Receipt) -> Arrival {
-        self.admit_at(receipt, now())
+        self.admit_at(receipt, self.now())
     }
 
     fn accept(&self, receipt: Receipt) {
-        self.note(receipt, true, now() + seconds(MEMORY));
+        self.note(receipt, true, self.now() + seconds(MEMORY));
     }
 
     fn has_come_back(&self, message: &Circulating<'_>) -> bool {
-        self.has_come_back_at(message, now())
+        self.has_come_back_at(message, self.now())
     }
-}
-
-/// The second, by the clock that nobody sets.
-fn now() -> u32 {
-    (monotonic() / 1_000) as u32
 }
 
 fn seconds(duration: Duration) -> u32 {
@@ -406,7 +405,7 @@ mod tests {
         assert_eq!(table.arrive(&key("a", "v1")), Arrival::Repeated);
         assert!(is_new(table.arrive(&key("b", "v1"))));
         let a = table.receipt(&key("a", "v1"));
-        assert!(is_new(table.arrive_at(a, now() + 13)));
+        assert!(is_new(table.arrive_at(a, table.now() + 13)));
     }
 
     #[test]

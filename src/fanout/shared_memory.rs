@@ -5,12 +5,14 @@ use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::time::{Duration, Instant};
 
 /// A run of zeroed words that a process shares with all processes it forks afterwards.
 #[derive(Debug)]
 pub struct SharedMemory {
     start: NonNull<AtomicU64>,
     words: usize,
+    made: Instant,
 }
 
 // SAFETY: the memory is only reached as atomic words, and lives as long as the value.
@@ -35,7 +37,16 @@ impl SharedMemory {
         }
         let start = NonNull::new(address.cast())
             .ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        Ok(Self { start, words })
+        Ok(Self {
+            start,
+            words,
+            made: Instant::now(),
+        })
+    }
+
+    /// How long ago it was made, the same in all processes: by a clock that nobody sets.
+    pub(super) fn age(&self) -> Duration {
+        self.made.elapsed()
     }
 
     /// All words.
