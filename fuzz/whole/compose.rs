@@ -1,8 +1,9 @@
 //! A message made from choices, so that most are accepted and each way through the checks is taken; with what is
 //! known of it: who its sender is, and which names no copy may have. All such names begin with `zq`.
 
-use super::promises::{ORIGINATOR, occurrences};
+use super::promises::ORIGINATOR;
 use super::rig::{From, SETTINGS};
+use super::traces::Traces;
 use super::vocabulary::{ASSERTED, FROM, OPTIONAL, PRIVACY, TELLING};
 
 /// What is known of a message.
@@ -194,7 +195,8 @@ impl Message<'_> {
         let hidden = known.hidden.iter().chain(&known.own_values);
         let names = known.never.iter().chain(&ORIGINATOR).copied();
         let mut names = names.chain(hidden.map(|hidden| hidden.text.as_str()));
-        names.any(|name| occurrences(&self.free, name) > 0)
+        let free = Traces::of(&self.free);
+        names.any(|name| free.count(name) > 0)
     }
 
     /// Bytes as they come. A line end among them would make header fields of which nothing is known.

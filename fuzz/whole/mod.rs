@@ -11,6 +11,7 @@ mod grammar;
 mod promises;
 mod reader;
 mod rig;
+mod traces;
 mod vocabulary;
 
 use cimf::capi::decision::Outcome;
@@ -119,18 +120,10 @@ fn fresh(data: &[u8]) -> Vec<u8> {
         ("z9hG4bK", true),
         ("\r\nCall-ID: ", true),
     ] {
-        let at = bytes
-            .windows(before.len())
-            .position(|part| part == before.as_bytes());
-        let at = at.map(|at| {
-            if is_kept {
-                at + before.len()..at + before.len()
-            } else {
-                at..at + before.len()
-            }
-        });
-        if let Some(place) = at {
-            bytes.splice(place, number.bytes());
+        if let Some(at) = memchr::memmem::find(&bytes, before.as_bytes()) {
+            let end = at + before.len();
+            let start = if is_kept { end } else { at };
+            bytes.splice(start..end, number.bytes());
         }
     }
     bytes

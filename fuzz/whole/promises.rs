@@ -1,10 +1,10 @@
 //! What is promised of every answer and every copy, whatever came in.
 
 use super::compose::{Hidden, Known};
-use super::encodings::base64;
 use super::grammar::{answer, breadth, grammar, recipient, same_address, value};
-use super::reader::{self, Fields, address, address_of_record, addresses, fields};
+use super::reader::{Fields, address, address_of_record, addresses, fields};
 use super::rig::{Copy, MAY_BE_SENT_TO_ANONYMOUSLY, Reply, SETTINGS, Setting};
+use super::traces::Traces;
 use cimf::capi::decision::Outcome;
 use std::collections::HashSet;
 
@@ -117,34 +117,14 @@ fn identity(fields: &Fields<'_>, setting: &Setting, known: &Known) -> Broken {
     Ok(())
 }
 
-/// How often a text stands in another, in whatever spelling.
-pub fn occurrences(text: &[u8], needle: &str) -> usize {
-    let needle = needle.to_lowercase();
-    let plain = |text: &[u8]| reader::count(&text.to_ascii_lowercase(), needle.as_bytes());
-    let spellings = [
-        plain(text),
-        plain(&reader::unescaped(text)),
-        plain(&reader::undone(text, b'=')),
-    ];
-    let encoded = (0..3).map(|shift| {
-        let shifted = [&[0; 3][..shift], needle.as_bytes()].concat();
-        let text_of = base64(&shifted);
-        // The characters that the bytes around have a share of do not count.
-        let first = [0, 2, 3][shift];
-        let last = shifted.len() * 8 / 6;
-        reader::count(text, &text_of.as_bytes()[first..last])
-    });
-    spellings.into_iter().max().unwrap_or_default() + encoded.sum::<usize>()
-}
-
 /// K-4, K-5, U-9: of a hidden recipient nobody finds a trace.
 fn secrets(copy: &Copy, setting: &Setting, known: &Known) -> Broken {
     let of_record = address_of_record(&copy.uri);
     let is_of = |hidden: &Hidden| of_record.contains(&hidden.owner);
+    let (headers, body) = (Traces::of(&copy.headers), Traces::of(&copy.body));
     for hidden in &known.hidden {
         let own = is_of(hidden);
-        let in_headers = occurrences(&copy.headers, &hidden.text);
-        let in_body = occurrences(&copy.body, &hidden.text);
+        let (in_headers, in_body) = (headers.count(&hidden.text), body.count(&hidden.text));
         let shown = own && hidden.is_bcc && setting.own_bcc_shown;
         hold(
             in_headers <= usize::from(own) && in_body <= usize::from(shown),
@@ -152,7 +132,7 @@ fn secrets(copy: &Copy, setting: &Setting, known: &Known) -> Broken {
         )?;
     }
     for own in known.own_values.iter().filter(|own| !is_of(own)) {
-        let found = occurrences(&copy.headers, &own.text) + occurrences(&copy.body, &own.text);
+        let found = headers.count(&own.text) + body.count(&own.text);
         hold(found == 0, || {
             format!(
                 "the value {} of another recipient stands in a copy",
@@ -161,7 +141,7 @@ fn secrets(copy: &Copy, setting: &Setting, known: &Known) -> Broken {
         })?;
     }
     for never in &known.never {
-        let found = occurrences(&copy.headers, never) + occurrences(&copy.body, never);
+        let found = headers.count(never) + body.count(never);
         hold(found == 0, || format!("{never} stands in a copy"))?;
     }
     Ok(())
@@ -187,13 +167,11 @@ fn anonymity(copy: &Copy, fields: &Fields<'_>, setting: &Setting, known: &Known)
     let headers: Vec<u8> = telling
         .flat_map(|(_, value)| [value, &b"\r\n"[..]].concat())
         .collect();
-    let start = copy
-        .body
-        .windows(16)
-        .rposition(|part| part.starts_with(b"<resource-lists "));
+    let start = memchr::memmem::rfind(&copy.body, b"<resource-lists ");
     let body = &copy.body[..start.unwrap_or(copy.body.len())];
+    let (headers, body) = (Traces::of(&headers), Traces::of(body));
     for name in ORIGINATOR {
-        let found = occurrences(&headers, name) + occurrences(body, name);
+        let found = headers.count(name) + body.count(name);
         hold(found == 0, || format!("{name} stands in an anonymous copy"))?;
     }
     Ok(())

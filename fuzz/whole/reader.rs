@@ -25,7 +25,7 @@ pub fn fields(text: &[u8]) -> Result<Fields<'_>, String> {
     let mut rest = text;
     let mut fields = Vec::new();
     while !rest.is_empty() {
-        let end = rest.windows(2).position(|pair| pair == b"\r\n");
+        let end = memchr::memmem::find(rest, b"\r\n");
         let end = end.ok_or("a last line without CRLF")?;
         let line = &rest[..end];
         rest = &rest[end + 2..];
@@ -270,11 +270,5 @@ pub fn is_closed(body: &[u8], boundary: &[u8]) -> bool {
 }
 
 pub fn contains(text: &[u8], needle: &[u8]) -> bool {
-    !needle.is_empty() && text.windows(needle.len()).any(|part| part == needle)
-}
-
-pub fn count(text: &[u8], needle: &[u8]) -> usize {
-    text.windows(needle.len())
-        .filter(|part| *part == needle)
-        .count()
+    memchr::memmem::find(text, needle).is_some()
 }
