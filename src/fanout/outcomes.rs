@@ -86,6 +86,9 @@ impl Outcome<'_> {
     }
 }
 
+/// Tells the endings of one kind.
+type IsOfKind = fn(&Ending) -> bool;
+
 impl Finished<'_> {
     /// The number of the message.
     pub fn message(&self) -> u64 {
@@ -115,7 +118,7 @@ impl Finished<'_> {
             skipped,
             ..
         } = self.tally;
-        let kinds: [(u32, fn(&Ending) -> bool); 4] = [
+        let kinds: [(u32, IsOfKind); 4] = [
             (skipped, |ending| matches!(ending, Ending::Skipped(_))),
             (expired, |ending| matches!(ending, Ending::Expired)),
             (unreachable, |ending| {

@@ -244,7 +244,7 @@ fn who_was_overtaken_and_comes_to_its_turn_waits_as_the_first() {
     start_as(&engine, &of("sip:ann@h"), &["sip:victim@h"]);
     let (_, _, anns) = send(&engine).unwrap();
     // Eve has nothing more to send to the silent.
-    assert!(engine.cancel(3));
+    assert!(engine.cancel(3).unwrap());
     silent
         .iter()
         .for_each(|&(_, cookie)| engine.completed(cookie, 408));

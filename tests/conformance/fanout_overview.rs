@@ -7,7 +7,7 @@ use crate::support::client::Transport;
 use crate::support::core::Answer;
 use crate::support::flow::Request;
 use crate::support::proxy::proxy;
-use crate::support::rig::{ANN, BOB, HIKERS, Setup, TEL};
+use crate::support::rig::{BOB, HIKERS, Setup, TEL};
 
 /// Issue 4, item 7: what is under way and how far, and to cancel it.
 pub fn fanouts_are_listed_and_may_be_cancelled(transport: Transport) {
@@ -144,7 +144,9 @@ pub fn a_stop_names_the_first_of_many(transport: Transport) {
             .map(|member| format!("sip:silent{member}.{number}@home1.net"))
             .collect();
         let own = sender(number);
-        let members = [own.as_str()].into_iter().chain(members.iter().map(String::as_str));
+        let members = [own.as_str()]
+            .into_iter()
+            .chain(members.iter().map(String::as_str));
         let members: Vec<&str> = members.collect();
         setup = setup.group(&format!("sip:many{number}@im.home1.net"), &members);
     }
@@ -153,7 +155,9 @@ pub fn a_stop_names_the_first_of_many(transport: Transport) {
     let mut client = rig.client();
     for number in 0..60 {
         let group = format!("sip:many{number}@im.home1.net");
-        let request = Request::another(&client).group(&group).sender(&sender(number));
+        let request = Request::another(&client)
+            .group(&group)
+            .sender(&sender(number));
         sent(&rig, &mut client, &request, 30);
     }
     rig.stop();
