@@ -209,6 +209,12 @@ impl Busy {
         held.set_pair(self.0 + LENGTH, length - 1, next);
     }
 
+    /// Whether anybody waits, or was put off.
+    #[inline]
+    pub(super) fn is_wanted(self, held: &Held<'_>) -> bool {
+        held.get(self.0 + QUEUE) | held.get(self.0 + KEPT) != 0
+    }
+
     /// For whom the target is kept, and who was put off when another one took it; 0 for nobody.
     #[inline]
     pub(super) fn kept(self, held: &Held<'_>) -> (usize, usize) {
