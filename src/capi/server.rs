@@ -162,15 +162,15 @@ pub unsafe extern "C" fn cimf_server_decide(
 }
 
 fn decide(server: &Server, message: &[u8], source: &Source<'_>) -> Decision {
-    let Ok(message) = server.server.recognise(message) else {
-        return Decision::not_ours();
-    };
     let mut worker = server.worker.lock().unwrap_or_else(PoisonError::into_inner);
     if !worker.is_ours() {
         let inherited = std::mem::replace(&mut *worker, OwnedWorker::new(&server.server));
         worker.inherited = Some(Box::new(inherited));
     }
     let worker = &mut worker.worker;
+    let Ok(message) = worker.recognise(&server.server, message, source) else {
+        return Decision::not_ours();
+    };
     let decision = worker.decide(&server.server, &message, source);
     let answer = server.server.answer(&message, &decision, source);
     Decision::made(&server.server, answer, decision, &mut worker.identifiers)

@@ -12,6 +12,26 @@ pub enum SkipOriginator {
     Never,
 }
 
+/// Which messages are group messages though they want none of the feature tags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Untagged {
+    /// None: the script goes on with them.
+    #[default]
+    Script,
+    /// Those to a stored group or service.
+    Groups,
+}
+
+/// What happens to a group message to an address of ours that is no group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownGroup {
+    /// It is refused.
+    #[default]
+    Reject,
+    /// The script goes on with it.
+    Script,
+}
+
 /// Whose word counts for who the originator is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IdentityMode {

@@ -1,7 +1,8 @@
 //! The values of all parameters.
 
 use super::choices::{
-    ForeignRecipients, FromMismatch, GroupWithList, IdentityMode, SkipOriginator,
+    ForeignRecipients, FromMismatch, GroupWithList, IdentityMode, SkipOriginator, UnknownGroup,
+    Untagged,
 };
 use super::error::SettingError;
 use super::table::PARAMETERS;
@@ -37,6 +38,10 @@ pub struct Settings {
     pub icid_copied: bool,
     /// `feature_tags`.
     pub feature_tags: Vec<String>,
+    /// `untagged`.
+    pub untagged: Untagged,
+    /// `unknown_group`.
+    pub unknown_group: UnknownGroup,
     /// `pager_mode`.
     pub pager_mode: bool,
     /// `hide_groups`.

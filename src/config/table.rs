@@ -1,7 +1,8 @@
 //! The table of parameters: name, kind, default, help, and where the value goes.
 
 use super::choices::{
-    ForeignRecipients, FromMismatch, GroupWithList, IdentityMode, SkipOriginator,
+    ForeignRecipients, FromMismatch, GroupWithList, IdentityMode, SkipOriginator, UnknownGroup,
+    Untagged,
 };
 use super::parameter::{Kind, Parameter};
 
@@ -168,6 +169,27 @@ pub const PARAMETERS: &[Parameter] = &[
         ),
         default: "+g.oma.sip-im",
         help: "Which messages are group messages: those whose Accept-Contact wants one of these tags. OUTGOING is what Accept-Contact of the outgoing messages then has behind `*;`, otherwise `TAG;require;explicit`.",
+    },
+    Parameter {
+        name: "untagged",
+        kind: Kind::Text("script or groups", |settings, value| {
+            let choices = [("script", Untagged::Script), ("groups", Untagged::Groups)];
+            choose(&choices, value, &mut settings.untagged)
+        }),
+        default: "script",
+        help: "What becomes of a message that wants none of `feature_tags`, as ordinary phones send them: the script goes on with it (`script`), or it is a group message like any other if its Request-URI is a stored group or service (`groups`). Its copies then have no Accept-Contact.",
+    },
+    Parameter {
+        name: "unknown_group",
+        kind: Kind::Text("reject or script", |settings, value| {
+            let choices = [
+                ("reject", UnknownGroup::Reject),
+                ("script", UnknownGroup::Script),
+            ];
+            choose(&choices, value, &mut settings.unknown_group)
+        }),
+        default: "reject",
+        help: "What becomes of a message to an address of `domains` that is no group: it is refused with 404 (`reject`), or the script goes on with it (`script`), for domains that people and groups share. With `hide_groups=1` the same happens to a message to a group that its sender may not use.",
     },
     Parameter {
         name: "pager_mode",

@@ -47,6 +47,8 @@ checks! {
     FeatureTag: "feature-tag", "2", None, "A-1, F-1 to F-4";
     /// Is the Request-URI in one of `domains`?
     Domain: "domain", "2", None, "A-6";
+    /// Is it for a group or service, where `untagged` and `unknown_group` leave others to the script?
+    Ownership: "ownership", "5", None, "A-1, A-6";
     /// Is the message well formed?
     WellFormed: "well-formed", "1", None, "RFC 3261 §8.1.1 and §18.3, F-5";
     /// Is it outside of any dialog (To without a tag)?

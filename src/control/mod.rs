@@ -11,6 +11,7 @@ mod anonymity;
 pub mod capabilities;
 pub mod charging;
 pub mod checks;
+mod claim;
 mod content;
 pub mod copying;
 pub mod date_time;

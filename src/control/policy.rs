@@ -16,6 +16,10 @@ pub struct Policy {
     pub requires_option_tag: bool,
     /// How addresses are told apart and sent to.
     pub addressing: Addressing,
+    /// Whether a message without a feature tag is ours if it goes to a stored group or service.
+    pub untagged_groups: bool,
+    /// Whether a message to an address of ours that is no group is left to the script.
+    pub leaves_unknown_groups: bool,
     /// Whether pager mode is supported at all.
     pub pager_mode: bool,
     /// Whether an unknown group is answered as one that the originator may not use (A.1).
@@ -114,6 +118,8 @@ impl Policy {
                 tel_domain: None,
                 domains: vec!["im.home1.net".to_owned(), "home1.net".to_owned()],
             },
+            untagged_groups: false,
+            leaves_unknown_groups: false,
             pager_mode: true,
             hide_groups: false,
             skip_originator: true,

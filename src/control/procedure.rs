@@ -167,7 +167,7 @@ impl Recognised<'_> {
 
     /// What the forks ask for.
     fn accept_contact_of_forks<'p>(&self, policy: &'p Policy) -> &'p [u8] {
-        let feature = policy.features.get(self.feature);
+        let feature = self.feature.and_then(|at| policy.features.get(at));
         feature.map_or(b"", |feature| &feature.accept_contact)
     }
 
@@ -188,7 +188,7 @@ impl Recognised<'_> {
 
 /// Row 7, second half: the group, or the server for a service, lets him send. With the members of the
 /// group that he is.
-fn check_authority(
+pub(super) fn check_authority(
     target: Option<Target>,
     asker: &Asker<'_, '_>,
     policy: &Policy,

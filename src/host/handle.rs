@@ -90,11 +90,16 @@ pub fn check<'s>(
     bytes: &[u8],
     source: &Source<'_>,
 ) -> Result<Verdict<'s>, ScriptResult> {
-    let message = match server.recognise(bytes) {
+    let message = match worker.recognise(server, bytes, source) {
         Ok(message) => message,
         Err(NotOurs::Method) => return Err(describe(server, worker, proxy, bytes)),
         Err(reason) => {
-            log::debug!("left to the script: {reason}");
+            let level = match reason {
+                NotOurs::Unavailable(_) => log::Level::Error,
+                NotOurs::Untagged(_) => log::Level::Info,
+                _ => log::Level::Debug,
+            };
+            log::log!(level, "left to the script: {reason}");
             return Err(ScriptResult::NotOurs);
         }
     };

@@ -18,7 +18,7 @@ use crate::config::Settings;
 use crate::control::size::by_stream;
 use crate::control::{
     Accepted, Answer, Decision, Inquiry, NotOurs, Observer, Policy, Reason, RecentRequests,
-    Recognised, Refusal, Source, Unobserved, World, recognise, recognise_observed,
+    Recognised, Refusal, Source, Unobserved, World, recognise_observed,
 };
 use crate::fanout::journal::{JournalError, TransactionKey, Writer};
 use crate::fanout::{Counter, Counters, RecentTable, Ticket};
@@ -102,20 +102,6 @@ impl Server {
     /// The counts of all workers.
     pub fn counters(&self) -> &Counters {
         &self.counters
-    }
-
-    /// Whether a message is for this function at all (A.1, rows 1 and 2).
-    pub fn recognise<'m>(&self, bytes: &'m [u8]) -> Result<Recognised<'m>, NotOurs> {
-        recognise(&self.policy, bytes)
-    }
-
-    /// The same, for somebody who wants to know why.
-    pub fn recognise_observed<'m>(
-        &self,
-        bytes: &'m [u8],
-        observer: &mut impl Observer,
-    ) -> Result<Recognised<'m>, NotOurs> {
-        recognise_observed(&self.policy, bytes, observer)
     }
 
     /// The answer to a message that a decision asks for.
@@ -217,6 +203,33 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// Whether a message is for this function at all (A.1, rows 1 and 2; ). Nothing is counted
+    /// or remembered.
+    pub fn recognise<'m>(
+        &mut self,
+        server: &Server,
+        bytes: &'m [u8],
+        source: &Source<'_>,
+    ) -> Result<Recognised<'m>, NotOurs> {
+        let now = SystemTime::now();
+        self.recognise_observed(server, bytes, source, now, &mut Unobserved)
+    }
+
+    /// The same for a message that came at `now`, for somebody who wants to know why.
+    pub fn recognise_observed<'m>(
+        &mut self,
+        server: &Server,
+        bytes: &'m [u8],
+        source: &Source<'_>,
+        now: SystemTime,
+        observer: &mut impl Observer,
+    ) -> Result<Recognised<'m>, NotOurs> {
+        let policy = &server.policy;
+        let message = recognise_observed(policy, bytes, observer)?;
+        message.claim(policy, source, &mut self.groups, now, observer)?;
+        Ok(message)
+    }
+
     /// Runs the checks of a recognised message, counts the outcome and logs a refusal.
     pub fn decide(
         &mut self,

@@ -1,7 +1,9 @@
 //! From the settings to the policy: what a parameter's text means, and what is wrong with it.
 
 use super::StartError;
-use crate::config::{self, IdentityMode, SettingError, Settings, SkipOriginator};
+use crate::config::{
+    self, IdentityMode, SettingError, Settings, SkipOriginator, UnknownGroup, Untagged,
+};
 use crate::control::access::ServiceAcl;
 use crate::control::copying::may_be_copied;
 use crate::control::lists::may_be_in_uri;
@@ -36,6 +38,8 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
         requires_option_tag: settings.strict_require,
         access: access(settings, &addressing)?,
         addressing,
+        untagged_groups: settings.untagged == Untagged::Groups,
+        leaves_unknown_groups: settings.unknown_group == UnknownGroup::Script,
         pager_mode: settings.pager_mode,
         hide_groups: settings.hide_groups,
         skip_originator: settings.skip_originator != SkipOriginator::Never,

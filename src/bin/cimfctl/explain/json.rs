@@ -100,7 +100,7 @@ fn of_reason(outcome: &Outcome) -> Value {
             "warning": null,
             "meaning": reason.to_string(),
             "detail": "",
-            "advice": advice::of_not_ours(*reason),
+            "advice": advice::of_not_ours(reason),
         }),
         Outcome::Refused(refusal, _) => json!({
             "requirement": refusal.reason.requirement(),

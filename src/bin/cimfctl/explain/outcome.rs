@@ -92,11 +92,11 @@ fn outcome(
     now: SystemTime,
     record: &mut Record,
 ) -> Outcome {
-    let message = match server.recognise_observed(bytes, record) {
+    let mut worker = server.worker();
+    let message = match worker.recognise_observed(server, bytes, source, now, record) {
         Ok(message) => message,
         Err(reason) => return Outcome::NotOurs(reason),
     };
-    let mut worker = server.worker();
     let decision = worker.decide_observed(server, &message, source, now, record);
     let answer = server.answer(&message, &decision, source);
     match decision {

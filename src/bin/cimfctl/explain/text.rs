@@ -34,7 +34,7 @@ pub fn write(
                 "LEFT TO THE SCRIPT, nothing is answered: {}",
                 shown(&reason.to_string())
             )?;
-            write_paragraph("What to do", advice::of_not_ours(*reason), out)
+            write_paragraph("What to do", advice::of_not_ours(reason), out)
         }
         Outcome::Refused(refusal, answer) => {
             let reason = refusal.reason;
