@@ -122,6 +122,7 @@ impl Rig {
         match worker.decide(&server, &recognised, &source) {
             Decision::Accepted(_) => ("accepted".to_owned(), None),
             Decision::Refused(refusal) => ("refused".to_owned(), Some(refusal.reason)),
+            Decision::Ended(_) => ("ended".to_owned(), None),
             Decision::Repeated => ("repeated".to_owned(), None),
         }
     }

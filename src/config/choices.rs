@@ -32,6 +32,36 @@ pub enum UnknownGroup {
     Script,
 }
 
+/// Whose address From of the copies is (U-4, I-3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForkFrom {
+    /// The originator's.
+    #[default]
+    Originator,
+    /// The group's.
+    Group,
+}
+
+/// What becomes of composing indications to a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Composing {
+    /// They go to its members.
+    #[default]
+    Relay,
+    /// They end with their answer.
+    Drop,
+}
+
+/// What becomes of disposition notifications to a group (M-9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Notifications {
+    /// They are refused.
+    #[default]
+    Refuse,
+    /// They are answered 202, and end there.
+    Accept,
+}
+
 /// Whose word counts for who the originator is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IdentityMode {

@@ -14,8 +14,8 @@ mod table;
 mod tests;
 
 pub use choices::{
-    ForeignRecipients, FromMismatch, GroupWithList, IdentityMode, SkipOriginator, UnknownGroup,
-    Untagged,
+    Composing, ForeignRecipients, ForkFrom, FromMismatch, GroupWithList, IdentityMode,
+    Notifications, SkipOriginator, UnknownGroup, Untagged,
 };
 pub use error::SettingError;
 pub use parameter::{Kind, Parameter};

@@ -1,8 +1,8 @@
 //! The values of all parameters.
 
 use super::choices::{
-    ForeignRecipients, FromMismatch, GroupWithList, IdentityMode, SkipOriginator, UnknownGroup,
-    Untagged,
+    Composing, ForeignRecipients, ForkFrom, FromMismatch, GroupWithList, IdentityMode,
+    Notifications, SkipOriginator, UnknownGroup, Untagged,
 };
 use super::error::SettingError;
 use super::table::PARAMETERS;
@@ -32,6 +32,18 @@ pub struct Settings {
     pub anonymity_by_group: bool,
     /// Whether `fork_pai` is `group`.
     pub fork_pai_group: bool,
+    /// `fork_from`.
+    pub fork_from: ForkFrom,
+    /// Whether `sender_label` has `display_name`.
+    pub sender_label_display_name: bool,
+    /// Whether `sender_label` has `body`.
+    pub sender_label_body: bool,
+    /// `composing`.
+    pub composing: Composing,
+    /// `notifications`.
+    pub notifications: Notifications,
+    /// `utf8_only`.
+    pub utf8_only: bool,
     /// `ioi`; empty means the server's name.
     pub ioi: String,
     /// Whether `icid_mode` is `copy`.

@@ -1,8 +1,8 @@
 //! The table of parameters: name, kind, default, help, and where the value goes.
 
 use super::choices::{
-    ForeignRecipients, FromMismatch, GroupWithList, IdentityMode, SkipOriginator, UnknownGroup,
-    Untagged,
+    Composing, ForeignRecipients, ForkFrom, FromMismatch, GroupWithList, IdentityMode,
+    Notifications, SkipOriginator, UnknownGroup, Untagged,
 };
 use super::parameter::{Kind, Parameter};
 
@@ -142,6 +142,66 @@ pub const PARAMETERS: &[Parameter] = &[
         }),
         default: "sender",
         help: "Whom P-Asserted-Identity of outgoing messages names, where the next hop gets one. With `group` and a `core_route` with `orig`, P-Served-User names the group too.",
+    },
+    Parameter {
+        name: "fork_from",
+        kind: Kind::Text("originator or group", |settings, value| {
+            let choices = [
+                ("originator", ForkFrom::Originator),
+                ("group", ForkFrom::Group),
+            ];
+            choose(&choices, value, &mut settings.fork_from)
+        }),
+        default: "originator",
+        help: "Whose address From of the copies of a message to a stored group is. With `group` phones file the copy in the group's conversation, and an answer goes to the group; `sender_label` says how the sender is named then, and Reply-To is not copied.",
+    },
+    Parameter {
+        name: "sender_label",
+        kind: Kind::Text(
+            "display_name, body, display_name,body or none",
+            |settings, value| {
+                let found = match value {
+                    "none" => Some((false, false)),
+                    "display_name" => Some((true, false)),
+                    "body" => Some((false, true)),
+                    "display_name,body" | "body,display_name" => Some((true, true)),
+                    _ => None,
+                };
+                let (display_name, body) = found.unwrap_or_default();
+                settings.sender_label_display_name = display_name;
+                settings.sender_label_body = body;
+                found.is_some()
+            },
+        ),
+        default: "display_name,body",
+        help: "How copies with `fork_from=group` name the sender: by the display name of From, by `NAME: ` before a text/plain body, both, or `none`. The name is the one that the group stores for that member, else the user part of the authenticated address; never one that the sender has written.",
+    },
+    Parameter {
+        name: "composing",
+        kind: Kind::Text("relay or drop", |settings, value| {
+            let choices = [("relay", Composing::Relay), ("drop", Composing::Drop)];
+            choose(&choices, value, &mut settings.composing)
+        }),
+        default: "relay",
+        help: "What becomes of a composing indication (`application/im-iscomposing+xml`): it goes to the members (`relay`), or is answered 202 and goes nowhere (`drop`).",
+    },
+    Parameter {
+        name: "notifications",
+        kind: Kind::Text("refuse or accept", |settings, value| {
+            let choices = [
+                ("refuse", Notifications::Refuse),
+                ("accept", Notifications::Accept),
+            ];
+            choose(&choices, value, &mut settings.notifications)
+        }),
+        default: "refuse",
+        help: "What becomes of a disposition notification, such as a phone's receipt, that is addressed to a group: it is refused with 403 (`refuse`), or answered 202 and goes nowhere (`accept`), for phones that take a 403 for a wrong password.",
+    },
+    Parameter {
+        name: "utf8_only",
+        kind: Kind::Flag(|settings| &mut settings.utf8_only),
+        default: "0",
+        help: "1: a message whose copies would not be UTF-8 throughout, or have an encoded body, is refused with 415. For members that are reached by WebSocket: a browser closes its connection at such a text frame.",
     },
     Parameter {
         name: "ioi",

@@ -97,6 +97,8 @@ checks! {
     AnyRecipient: "any-recipient", "11", Some(5), "A-9";
     /// Is the largest outgoing message no longer than 1300 bytes, or may it be (`large_ok`)?
     Size: "size", "9", None, "M-2, RFC 3428 §8";
+    /// Are the copies UTF-8 throughout and not encoded, where `utf8_only` asks for it?
+    Text: "text", "10", None, "RFC 6455 §5.6";
     /// Has it not come back from another server, where `loop_cache` asks for it?
     Loop: "loop", "3", None, "H-5";
 }

@@ -2,6 +2,7 @@
 
 use super::access::Access;
 use super::charging::Charging;
+use super::conversation::SenderLabel;
 use super::group::Addressing;
 use super::lists::Lists;
 use super::trust::{Source, TrustedPeer};
@@ -44,6 +45,15 @@ pub struct Policy {
     pub groups_may_allow_anonymity: bool,
     /// Whether forks are asserted to come from the group and not from the sender (N-3).
     pub asserts_group: bool,
+    /// How copies name the sender where From is the group's address; `None` where it is the sender's
+    /// (`fork_from`, `sender_label`).
+    pub fork_from_group: Option<SenderLabel>,
+    /// Whether composing indications end with their answer (`composing`).
+    pub drops_composing: bool,
+    /// Whether disposition notifications are answered 202 and end there (M-9; `notifications`).
+    pub accepts_notifications: bool,
+    /// Whether copies have to be UTF-8 throughout (`utf8_only`).
+    pub utf8_only: bool,
     /// The operator's name and identifiers in charging (N-4).
     pub charging: Charging,
     /// The feature tags that make a message ours, the first that a message wants counts.
@@ -135,6 +145,10 @@ impl Policy {
             from_mismatch: None,
             groups_may_allow_anonymity: false,
             asserts_group: false,
+            fork_from_group: None,
+            drops_composing: false,
+            accepts_notifications: false,
+            utf8_only: false,
             charging: Charging {
                 ioi: "home1.net".to_owned(),
                 copies_icid: false,

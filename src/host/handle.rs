@@ -164,7 +164,7 @@ pub fn reply(
         // A refusal that a broken request lets nobody answer is nobody's loss.
         let level = match decision {
             Decision::Refused(_) => log::Level::Info,
-            Decision::Accepted(_) | Decision::Repeated => log::Level::Error,
+            _ => log::Level::Error,
         };
         let code = answer.code;
         log::log!(
@@ -175,6 +175,9 @@ pub fn reply(
             worker.forget(server, number);
         }
         return ScriptResult::InternalError;
+    }
+    if let Decision::Ended(ended) = decision {
+        server.ended(ended);
     }
     if let (Decision::Accepted(accepted), Some(room)) = (decision, &verdict.room) {
         let number = room.ticket.number();
@@ -191,6 +194,7 @@ pub fn fork(server: &Server, sender: &mut impl Sender, verdict: &mut Verdict<'_>
     let Some(room) = is_answered.then(|| verdict.room.take()).flatten() else {
         let state = match (verdict.progress, &verdict.decision) {
             (Progress::Ended, Decision::Refused(_)) => return ScriptResult::Refused,
+            (Progress::Ended, Decision::Ended(_)) => return ScriptResult::Accepted,
             (Progress::Checked, _) => "has not been answered: cimf_reply() comes first",
             _ => "has been sent already, or could not be answered",
         };

@@ -17,7 +17,7 @@ pub use start_error::StartError;
 use crate::config::Settings;
 use crate::control::size::by_stream;
 use crate::control::{
-    Accepted, Answer, Decision, Inquiry, NotOurs, Observer, Policy, Reason, RecentRequests,
+    Accepted, Answer, Decision, Ended, Inquiry, NotOurs, Observer, Policy, Reason, RecentRequests,
     Recognised, Refusal, Source, Unobserved, World, recognise_observed,
 };
 use crate::fanout::journal::{JournalError, TransactionKey, Writer};
@@ -157,6 +157,17 @@ impl Server {
         );
     }
 
+    /// Notes that a message which goes nowhere has been answered 202, and logs it.
+    pub fn ended(&self, ended: &Ended) {
+        self.recent.accept(ended.receipt);
+        log::info!(
+            "a {} from <{}> to <{}> is answered 202 and goes no further",
+            ended.what,
+            Printable(&ended.originator),
+            Printable(ended.group.as_bytes()),
+        );
+    }
+
     /// Checks the database as at the start.
     pub fn check_database(&self) -> Result<(), StoreError> {
         Store::check(&self.database)
@@ -246,7 +257,7 @@ impl Worker {
             Decision::Repeated => {
                 server.counters.add(Counter::Retransmissions);
             }
-            Decision::Accepted(_) => {}
+            Decision::Accepted(_) | Decision::Ended(_) => {}
         }
         decision
     }

@@ -2,14 +2,15 @@
 
 use super::StartError;
 use crate::config::{
-    self, IdentityMode, SettingError, Settings, SkipOriginator, UnknownGroup, Untagged,
+    self, Composing, ForkFrom, IdentityMode, Notifications, SettingError, Settings, SkipOriginator,
+    UnknownGroup, Untagged,
 };
 use crate::control::access::ServiceAcl;
 use crate::control::copying::may_be_copied;
 use crate::control::lists::may_be_in_uri;
 use crate::control::{
     Access, Addressing, Believed, Charging, Feature, ForeignRecipients, FromMismatch,
-    GroupWithList, Lists, Nested, Policy, Reach, TrustedPeer,
+    GroupWithList, Lists, Nested, Policy, Reach, SenderLabel, TrustedPeer,
 };
 use crate::sip::accept_contact::FeatureTag;
 use crate::sip::text::parameters;
@@ -52,6 +53,13 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
         from_mismatch: settings.from_mismatch.map(from_mismatch),
         groups_may_allow_anonymity: settings.anonymity_by_group,
         asserts_group: settings.fork_pai_group,
+        fork_from_group: (settings.fork_from == ForkFrom::Group).then_some(SenderLabel {
+            display_name: settings.sender_label_display_name,
+            body: settings.sender_label_body,
+        }),
+        drops_composing: settings.composing == Composing::Drop,
+        accepts_notifications: settings.notifications == Notifications::Accept,
+        utf8_only: settings.utf8_only,
         charging: Charging {
             ioi: settings.ioi().to_owned(),
             copies_icid: settings.icid_copied,

@@ -262,6 +262,16 @@ impl Snapshot<'_> {
         Ok(Some(members))
     }
 
+    /// The names of the members that have one, each with the member's address.
+    pub fn member_names(&self, group: i64) -> rusqlite::Result<Vec<(String, String)>> {
+        let sql = "SELECT uri, display_name FROM member_name WHERE group_id = ?1";
+        let mut statement = self.0.prepare(sql)?;
+        let names = statement.query_map([group], |row| {
+            Ok((text(row, 0)?.into_owned(), text(row, 1)?.into_owned()))
+        })?;
+        names.collect()
+    }
+
     /// How many members a group has.
     pub fn member_count(&self, group: i64) -> rusqlite::Result<u64> {
         let sql = "SELECT count(*) FROM member WHERE group_id = ?1";

@@ -152,6 +152,10 @@ pub fn of_refusal(reason: Reason) -> &'static str {
             "`cimfctl check` looks the database over; the proxy's user has to be able to read and \
              write it and its folder."
         }
+        Reason::NotText => {
+            "The client has to send text as UTF-8, without Content-Encoding. utf8_only=0 lets other \
+             bodies pass, if no member is a browser."
+        }
         Reason::NoRecipients => {
             "Add members that can be sent to (`cimfctl group show GROUP`); the originator himself \
              counts only with skip_originator=never."

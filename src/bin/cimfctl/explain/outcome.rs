@@ -3,7 +3,8 @@
 use super::Options;
 use super::capture::Capture;
 use cimf::control::{
-    Accepted, Answer, Check, Decision, NotOurs, Note, Policy, Record, Refusal, Source, Transport,
+    Accepted, Answer, Check, Decision, Ended, NotOurs, Note, Policy, Record, Refusal, Source,
+    Transport,
 };
 use cimf::server::{RandomPool, Server};
 use std::net::Ipv4Addr;
@@ -34,6 +35,8 @@ pub enum Outcome {
     NotOurs(NotOurs),
     Refused(Box<Refusal>, Answer),
     Accepted(Box<Accepted>, Answer),
+    /// Answered 202, and sent to nobody.
+    Ended(Ended, Answer),
     /// Only an earlier message could make it so, and here there is none.
     Repeated(Answer),
 }
@@ -102,6 +105,7 @@ fn outcome(
     match decision {
         Decision::Refused(refusal) => Outcome::Refused(Box::new(refusal), answer),
         Decision::Accepted(accepted) => Outcome::Accepted(Box::new(accepted), answer),
+        Decision::Ended(ended) => Outcome::Ended(ended, answer),
         Decision::Repeated => Outcome::Repeated(answer),
     }
 }

@@ -62,6 +62,10 @@ pub fn write(
                  the same message came before (H-3)."
             )
         }
+        Outcome::Ended(ended, answer) => {
+            writeln!(out, "ACCEPTED, and sent to nobody: a {}", ended.what)?;
+            write_answer(answer, out)
+        }
         Outcome::Repeated(answer) => write_answer(answer, out),
     }
 }
