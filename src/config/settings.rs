@@ -20,6 +20,10 @@ pub struct Settings {
     pub trusted_peers: Vec<String>,
     /// `core_route`; empty means none.
     pub core_route: String,
+    /// `core_socket`; empty means that the proxy chooses.
+    pub core_socket: String,
+    /// `copy_mark`.
+    pub copy_mark: bool,
     /// `direct`.
     pub direct: bool,
     /// `trusted_next_hop`.

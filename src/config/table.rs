@@ -86,6 +86,24 @@ pub const PARAMETERS: &[Parameter] = &[
         help: "The next hop of every outgoing message and its only Route, such as `sip:icscf.home1.net;transport=tcp`.",
     },
     Parameter {
+        name: "core_socket",
+        kind: Kind::Text(
+            "udp, tcp or tls, an address and a port of the proxy, such as udp:127.0.0.1:5062",
+            |settings, value| {
+                value.clone_into(&mut settings.core_socket);
+                true
+            },
+        ),
+        default: "",
+        help: "The listener of the proxy from which outgoing messages leave, such as `udp:127.0.0.1:5062`. Empty means that the proxy chooses.",
+    },
+    Parameter {
+        name: "copy_mark",
+        kind: Kind::Flag(|settings| &mut settings.copy_mark),
+        default: "0",
+        help: "1: the Route of outgoing messages carries a mark that only this server knows, by which `cimf_is_copy()` recognises them when `core_route` leads back to this proxy. The script has to take that Route away before it sends a message to anybody.",
+    },
+    Parameter {
         name: "direct",
         kind: Kind::Flag(|settings| &mut settings.direct),
         default: "0",

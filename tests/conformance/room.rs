@@ -56,7 +56,10 @@ pub fn an_untagged_message_to_no_group_is_the_scripts(transport: Transport) {
     let mut client = rig.client();
     let request = untagged(&client).group(PERSON);
     not_ours(&rig, &mut client, &request, 403, "Feature Tag Missing");
-    let broken = untagged(&client).group(PERSON).without("From").with("From: x");
+    let broken = untagged(&client)
+        .group(PERSON)
+        .without("From")
+        .with("From: x");
     not_ours(&rig, &mut client, &broken, 403, "Feature Tag Missing");
     let tagged = Request::another(&client).group(PERSON);
     let response = refused(&rig, &mut client, &tagged, 404);
@@ -80,7 +83,9 @@ pub fn the_log_names_the_parameter_that_serves_untagged_messages(transport: Tran
 /// with `unknown_group=script` a tagged message to no group is the script's, and is neither counted nor
 /// logged as refused.
 pub fn people_and_groups_share_a_domain(transport: Transport) {
-    let rig = Setup::new(transport).text("UNKNOWN_GROUP", "script").start();
+    let rig = Setup::new(transport)
+        .text("UNKNOWN_GROUP", "script")
+        .start();
     let mut client = rig.client();
     let request = Request::another(&client).group(PERSON);
     not_ours(&rig, &mut client, &request, 403, "Feature Tag Missing");
