@@ -216,3 +216,12 @@ fn phones_share_a_group(proxy: Proxy) {
 fn phones_of_all_kinds_share_a_group_behind_kamailio() {
     phones_share_a_group(Proxy::Kamailio);
 }
+
+#[test]
+fn phones_of_all_kinds_share_a_group_behind_opensips() {
+    if std::env::var_os("CIMF_OPENSIPS").is_none() {
+        println!("LEFT OUT: OpenSIPS is not there; set CIMF_OPENSIPS to its program");
+        return;
+    }
+    phones_share_a_group(Proxy::OpenSips);
+}
