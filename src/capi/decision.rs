@@ -63,6 +63,10 @@ impl Decision {
     ) -> Self {
         let (outcome, accepted) = match decision {
             control::Decision::Accepted(accepted) => (Outcome::Accepted, Some(accepted)),
+            control::Decision::Ended(ended) => {
+                server.ended(&ended);
+                (Outcome::Accepted, None)
+            }
             control::Decision::Refused(_) => (Outcome::Refused, None),
             control::Decision::Repeated => (Outcome::Repeated, None),
         };

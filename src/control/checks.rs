@@ -47,6 +47,8 @@ checks! {
     FeatureTag: "feature-tag", "2", None, "A-1, F-1 to F-4";
     /// Is the Request-URI in one of `domains`?
     Domain: "domain", "2", None, "A-6";
+    /// Is it for a group or service, where `untagged` and `unknown_group` leave others to the script?
+    Ownership: "ownership", "5", None, "A-1, A-6";
     /// Is the message well formed?
     WellFormed: "well-formed", "1", None, "RFC 3261 §8.1.1 and §18.3, F-5";
     /// Is it outside of any dialog (To without a tag)?
@@ -95,6 +97,8 @@ checks! {
     AnyRecipient: "any-recipient", "11", Some(5), "A-9";
     /// Is the largest outgoing message no longer than 1300 bytes, or may it be (`large_ok`)?
     Size: "size", "9", None, "M-2, RFC 3428 §8";
+    /// Are the copies UTF-8 throughout and not encoded, where `utf8_only` asks for it?
+    Text: "text", "10", None, "RFC 6455 §5.6";
     /// Has it not come back from another server, where `loop_cache` asks for it?
     Loop: "loop", "3", None, "H-5";
 }

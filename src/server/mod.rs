@@ -17,13 +17,13 @@ pub use start_error::StartError;
 use crate::config::Settings;
 use crate::control::size::by_stream;
 use crate::control::{
-    Accepted, Answer, Decision, Inquiry, NotOurs, Observer, Policy, Reason, RecentRequests,
-    Recognised, Refusal, Source, Unobserved, World, recognise, recognise_observed,
+    Accepted, Answer, Decision, Ended, Inquiry, NotOurs, Observer, Policy, Reason, RecentRequests,
+    Recognised, Refusal, Source, Unobserved, World, recognise_observed,
 };
 use crate::fanout::journal::{JournalError, TransactionKey, Writer};
 use crate::fanout::{Counter, Counters, RecentTable, Ticket};
-use crate::sip::Uri;
 use crate::sip::text::Printable;
+use crate::sip::{Request, Uri, name_addr};
 use crate::store::{SHARED_FOR, Store, StoreError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,6 +36,8 @@ pub struct Server {
     warnings: Vec<&'static str>,
     next_hop: String,
     stream_next_hop: String,
+    core_socket: String,
+    copy_mark: Option<String>,
     database: PathBuf,
     max_members: u32,
     cache_members: u32,
@@ -47,13 +49,19 @@ pub struct Server {
 impl Server {
     /// Checks the settings and the database, and makes the memory that workers share.
     pub fn open(settings: &Settings) -> Result<Self, StartError> {
-        let policy = policy(settings)?;
+        let mut policy = policy(settings)?;
         let warnings = policy::warnings(settings, &policy);
         for warning in &warnings {
             log::warn!("{warning}");
         }
         let database = Path::new(&settings.database);
         Store::check(database).map_err(StartError::Store)?;
+        let mut copy_mark = None;
+        if settings.copy_mark {
+            let mark = Store::copy_mark(database).map_err(StartError::Store)?;
+            policy::mark_route(&mut policy, &mark)?;
+            copy_mark = Some(mark);
+        }
         let mut key = [0; 16];
         getrandom::fill(&mut key).map_err(|error| StartError::System(error.into()))?;
         let recent = RecentTable::new(settings.recent_requests, key);
@@ -63,6 +71,8 @@ impl Server {
             policy,
             warnings,
             next_hop: settings.core_route.clone(),
+            core_socket: settings.core_socket.clone(),
+            copy_mark,
             stream_next_hop: stream_next_hop(&settings.core_route),
             database: database.to_owned(),
             max_members: settings.max_members,
@@ -99,23 +109,31 @@ impl Server {
         &self.stream_next_hop
     }
 
+    /// The listener from which copies leave; empty where the proxy chooses.
+    pub fn core_socket(&self) -> &str {
+        &self.core_socket
+    }
+
+    /// Whether a request is a copy of ours that has come back: its topmost Route carries the mark.
+    /// `None` where copies have none (`copy_mark`).
+    pub fn is_copy(&self, bytes: &[u8]) -> Option<bool> {
+        let mark = self.copy_mark.as_deref()?;
+        let request = Request::read(bytes).ok();
+        let route = request.as_ref().and_then(|request| {
+            let mut headers = request.headers().iter();
+            headers.find(|header| header.written.eq_ignore_ascii_case(b"Route"))
+        });
+        let route = route.map(|header| header.value);
+        let route = route.and_then(|route| name_addr::list("Route", route).next()?.ok());
+        Some(route.is_some_and(|route| match route.uri {
+            Uri::Sip(sip) => sip.parameter(policy::MARK.as_bytes()) == Some(Some(mark.as_bytes())),
+            _ => false,
+        }))
+    }
+
     /// The counts of all workers.
     pub fn counters(&self) -> &Counters {
         &self.counters
-    }
-
-    /// Whether a message is for this function at all (A.1, rows 1 and 2).
-    pub fn recognise<'m>(&self, bytes: &'m [u8]) -> Result<Recognised<'m>, NotOurs> {
-        recognise(&self.policy, bytes)
-    }
-
-    /// The same, for somebody who wants to know why.
-    pub fn recognise_observed<'m>(
-        &self,
-        bytes: &'m [u8],
-        observer: &mut impl Observer,
-    ) -> Result<Recognised<'m>, NotOurs> {
-        recognise_observed(&self.policy, bytes, observer)
     }
 
     /// The answer to a message that a decision asks for.
@@ -173,6 +191,17 @@ impl Server {
         );
     }
 
+    /// Notes that a message which goes nowhere has been answered 202, and logs it.
+    pub fn ended(&self, ended: &Ended) {
+        self.recent.accept(ended.receipt);
+        log::info!(
+            "a {} from <{}> to <{}> is answered 202 and goes no further",
+            ended.what,
+            Printable(&ended.originator),
+            Printable(ended.group.as_bytes()),
+        );
+    }
+
     /// Checks the database as at the start.
     pub fn check_database(&self) -> Result<(), StoreError> {
         Store::check(&self.database)
@@ -219,6 +248,33 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// Whether a message is for this function at all (A.1, rows 1 and 2; ). Nothing is counted
+    /// or remembered.
+    pub fn recognise<'m>(
+        &mut self,
+        server: &Server,
+        bytes: &'m [u8],
+        source: &Source<'_>,
+    ) -> Result<Recognised<'m>, NotOurs> {
+        let now = SystemTime::now();
+        self.recognise_observed(server, bytes, source, now, &mut Unobserved)
+    }
+
+    /// The same for a message that came at `now`, for somebody who wants to know why.
+    pub fn recognise_observed<'m>(
+        &mut self,
+        server: &Server,
+        bytes: &'m [u8],
+        source: &Source<'_>,
+        now: SystemTime,
+        observer: &mut impl Observer,
+    ) -> Result<Recognised<'m>, NotOurs> {
+        let policy = &server.policy;
+        let message = recognise_observed(policy, bytes, observer)?;
+        message.claim(policy, source, &mut self.groups, now, observer)?;
+        Ok(message)
+    }
+
     /// Runs the checks of a recognised message, counts the outcome and logs a refusal.
     pub fn decide(
         &mut self,
@@ -235,7 +291,7 @@ impl Worker {
             Decision::Repeated => {
                 server.counters.add(Counter::Retransmissions);
             }
-            Decision::Accepted(_) => {}
+            Decision::Accepted(_) | Decision::Ended(_) => {}
         }
         decision
     }
