@@ -30,6 +30,15 @@ const GROUPS: [&str; 4] = [
     "sip:climbers@im.home1.net",
     "sip:sailors@im.home1.net",
 ];
+/// Who sends: each has its own turns, and its own share of the copies in flight.
+const ORIGINATORS: [&str; 4] = [
+    "sip:ann@home1.net",
+    "sip:bob@home1.net",
+    "sip:cho@home1.net",
+    "sip:dan@home1.net",
+];
+/// How often another one may have its turn while somebody waits for its own who has a copy to send and room for it.
+const MOST_TURNS: usize = 2;
 const SCHEDULES: u64 = 12_000;
 /// One schedule of so many has a process that is stopped with the lock, and again after so many steps.
 const STOPPED: u64 = 400;
@@ -76,7 +85,6 @@ enum State {
 struct Message {
     recipients: Vec<(String, State)>,
     window: u32,
-    breadth: Option<u32>,
     in_flight: u32,
     expires_at: u64,
     cancelled: bool,
@@ -86,6 +94,7 @@ struct Message {
     /// How many were started before.
     rank: usize,
     group: &'static str,
+    originator: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -115,6 +124,7 @@ struct Habits {
     /// How many of ten forks the proxy has no memory for.
     short: usize,
     groups: usize,
+    originators: usize,
     /// One list of so many names its first member twice.
     twice: usize,
     pool: Option<usize>,
@@ -127,6 +137,7 @@ impl Habits {
             expiring: random.one_of(&[1, 2, 5, 5]),
             short: random.one_of(&[0, 1, 1, 5]),
             groups: random.one_of(&[1, 2, GROUPS.len()]),
+            originators: random.one_of(&[1, 2, ORIGINATORS.len()]),
             twice: random.one_of(&[1, 4, 100]),
             pool: random.one_of(&[None, None, Some(3)]),
         }
@@ -157,6 +168,8 @@ struct Model<'e> {
     /// The last message of each group that each target was sent, by its rank.
     reached: HashMap<(String, &'static str), usize>,
     call_ids: HashMap<Vec<u8>, (u64, usize)>,
+    /// How many turns of each of the others each originator has waited, while it had something to send.
+    waited: [[usize; ORIGINATORS.len()]; ORIGINATORS.len()],
     to_submit: usize,
     told: usize,
     attempts: usize,
@@ -179,8 +192,6 @@ fn limits(random: &mut Random) -> Limits {
     Limits {
         memory: 1,
         messages: random.one_of(&[2, 5, 100]),
-        concurrency: random.one_of(&[1, 2, 3, 60]),
-        max_breadth: random.one_of(&[0, 1, 4, 60]),
         forks_in_flight: random.one_of(&[1, 2, 3, 10, 1000]),
         target_order: !random.once_in(4),
         target_queue: random.one_of(&[1, 2, 100]),
@@ -266,17 +277,18 @@ impl<'e> Model<'e> {
             names.push(names[0].clone());
         }
         let body = vec![b'x'; random.below(200)];
-        let max_breadth = random.one_of(&[None, None, Some(1), Some(2), Some(7), Some(500)]);
+        let window = random.one_of(&[1, 2, 3, 4, 7, 60]);
         let expires_at = match random.once_in(self.habits.expiring) {
             true => self.now + random.below(3000) as u64,
             false => 0,
         };
         let group = random.one_of(&GROUPS[..self.habits.groups]);
+        let originator = random.below(self.habits.originators);
         let time = |now: u64| now.saturating_add_signed(self.wrong);
         let mut seed = [0; 16];
         seed[..8].copy_from_slice(&random.next().to_le_bytes());
         let submission = Submission {
-            originator: b"sip:ann@home1.net",
+            originator: ORIGINATORS[originator].as_bytes(),
             group: group.as_bytes(),
             from: b"<sip:ann@home1.net>",
             headers: b"Max-Forwards: 69\r\n",
@@ -284,7 +296,7 @@ impl<'e> Model<'e> {
             body: &body,
             entry_at: body.len() as u32 / 2,
             needs_stream: body.len() % 2 == 1,
-            max_breadth,
+            window,
             accepted_at: time(self.now),
             expires_at: match expires_at {
                 0 => 0,
@@ -322,18 +334,12 @@ impl<'e> Model<'e> {
                 return;
             }
         };
-        let breadth = match self.limits.max_breadth {
-            0 => max_breadth,
-            most => Some(max_breadth.unwrap_or(60).min(most)),
-        };
-        let window = self.limits.concurrency.min(breadth.unwrap_or(u32::MAX));
         let message = Message {
             recipients: names
                 .into_iter()
                 .map(|name| (name, State::Waiting))
                 .collect(),
             window,
-            breadth,
             in_flight: 0,
             expires_at,
             cancelled: false,
@@ -342,6 +348,7 @@ impl<'e> Model<'e> {
             short_since: 0,
             rank: 0,
             group,
+            originator,
         };
         self.tickets.push((ticket, message));
     }
@@ -440,6 +447,7 @@ impl<'e> Model<'e> {
     fn expect_allowed(&mut self, attempt: &Attempt<'e>) {
         assert!(!self.is_blocked);
         self.attempts += 1;
+        self.expect_fair(attempt.message());
         let (number, recipient) = (attempt.message(), attempt.recipient() as usize);
         let message = self
             .messages
@@ -448,7 +456,6 @@ impl<'e> Model<'e> {
         assert!(!message.cancelled, "a cancelled message is not sent");
         let expired = message.expires_at != 0 && message.expires_at <= self.now;
         assert!(!expired, "M-4: what has expired is not sent");
-        let share = message.window.min(message.recipients.len() as u32);
         let (address, state) = &mut message.recipients[recipient];
         assert_eq!(*state, State::Waiting, "sent twice");
         *state = State::InFlight(attempt.cookie());
@@ -459,11 +466,6 @@ impl<'e> Model<'e> {
         let mut headers = Vec::new();
         fork.write_headers(&mut headers);
         let headers = String::from_utf8(headers).unwrap();
-        let written = headers
-            .lines()
-            .find_map(|line| line.strip_prefix("Max-Breadth: "));
-        let written: Option<u32> = written.map(|value| value.parse().unwrap());
-        assert_eq!(written, message.breadth.map(|breadth| breadth / share));
         let has_more = address.contains('7');
         assert_eq!(headers.contains(&own_header(address)), has_more);
         let mut body = message.body.clone();
@@ -504,6 +506,51 @@ impl<'e> Model<'e> {
         );
         let held = self.cells.values().filter(|cell| cell.held).count();
         assert!(held <= self.cell_limit, "the cap of transactions");
+    }
+
+    /// Whether an originator may have one more copy in flight, besides so many of others: it has less of the whole than
+    /// the square of what is free.
+    fn has_share(&self, originator: usize, besides: usize) -> bool {
+        let own = |cell: &&Cell| self.messages[&cell.message].originator == originator;
+        let in_flight: Vec<_> = self.cells.values().filter(|cell| cell.in_flight).collect();
+        let own = in_flight.iter().filter(|cell| own(cell)).count();
+        let size = self.cell_limit.min(self.limits.forks_in_flight as usize);
+        let free = size.saturating_sub(in_flight.len() + besides);
+        own * size < free * free && own + self.cells.len() + besides < self.cell_limit
+    }
+
+    /// Whether an originator has a copy that nothing but its turn keeps from being sent, as far as is known here.
+    fn has_copy_to_send(&self, originator: usize) -> bool {
+        // Another message to the same member may be sent before, or have filled the member's queue.
+        let mut addresses: HashMap<&str, usize> = HashMap::new();
+        let unfinished = self.messages.values().filter(|message| !message.finished);
+        for (address, _) in unfinished.flat_map(|message| &message.recipients) {
+            *addresses.entry(address).or_default() += 1;
+        }
+        let waits = |(address, state): &(String, State)| {
+            *state == State::Waiting && (!self.limits.target_order || addresses[&address[..]] == 1)
+        };
+        let mut own = self.messages.values().filter(|message| {
+            let may_send = message.expires_at == 0 && !message.cancelled;
+            message.originator == originator && may_send && message.in_flight < message.window
+        });
+        own.any(|message| message.recipients.iter().any(waits))
+    }
+
+    /// Originators take turns, and none takes more than its share.
+    fn expect_fair(&mut self, number: u64) {
+        let whose = self.messages[&number].originator;
+        assert!(self.has_share(whose, 0), "more than its share");
+        self.waited[whose] = Default::default();
+        for other in (0..ORIGINATORS.len()).filter(|&other| other != whose) {
+            if !self.has_share(other, 1) || !self.has_copy_to_send(other) {
+                self.waited[other] = Default::default();
+                continue;
+            }
+            self.waited[other][whose] += 1;
+            let turns = self.waited[other][whose];
+            assert!(turns <= MOST_TURNS, "{turns} turns while another waits");
+        }
     }
 
     fn conclude(&mut self, attempt: Attempt<'e>) {
@@ -814,6 +861,7 @@ fn run(seed: u64) -> (usize, usize, usize) {
         busy: HashSet::new(),
         reached: HashMap::new(),
         call_ids: HashMap::new(),
+        waited: Default::default(),
         to_submit,
         told: 0,
         attempts: 0,

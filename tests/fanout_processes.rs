@@ -28,8 +28,6 @@ fn engine() -> Engine {
     let limits = Limits {
         memory: 1,
         messages: 1000,
-        concurrency: 4,
-        max_breadth: 60,
         forks_in_flight: 20,
         target_order: true,
         target_queue: 1000,
@@ -55,7 +53,7 @@ fn try_start(engine: &Engine, recipients: usize) -> Result<u64, NoRoom> {
         body: b"hi",
         entry_at: 0,
         needs_stream: false,
-        max_breadth: None,
+        window: 4,
         accepted_at: NOW,
         expires_at: 0,
         seed: [9; 16],

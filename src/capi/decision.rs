@@ -208,7 +208,22 @@ pub unsafe extern "C" fn cimf_decision_recipient(
     }
 }
 
-/// All header fields of one fork but Via, each with its CRLF, without the empty line at the end.
+/// How many forks may wait for their final responses at once, as they share the breadth of the message
+/// (RFC 5393): no more than the parameter "concurrency", and no more than the message allows. Each final
+/// response lets the program send one more. 0 if nothing is to be sent or for NULL.
+///
+/// # Safety
+/// `decision` is NULL or a handle of `cimf_server_decide`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cimf_decision_window(decision: *const Decision) -> u32 {
+    // SAFETY: as the caller promises.
+    let decision = unsafe { decision.as_ref() };
+    let accepted = decision.and_then(|decision| decision.accepted.as_ref());
+    accepted.map_or(0, |accepted| accepted.window)
+}
+
+/// All header fields of one fork but Via, each with its CRLF, without the empty line at the end. They
+/// are byte for byte those that the proxy module hands to its proxy, Max-Breadth included.
 ///
 /// # Safety
 /// `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.

@@ -7,12 +7,11 @@ use super::block::{Block, block_of, number_of};
 use super::cells::{Cell, HELD, IN_FLIGHT, SENDING};
 use super::engine::Engine;
 use super::identifiers::identifiers;
-use super::layout::{MESSAGES, MESSAGES_LENGTH, PAUSED_UNTIL, TURNS, block};
+use super::layout::{MESSAGES, MESSAGES_LENGTH, PAUSED_UNTIL, block};
 use super::left::{Deed, Rest};
 use super::lists::Queue;
 use super::lock::Held;
 use super::recipient::{self, Ending, Place};
-use super::turns::leave_lists;
 use crate::control::{Fork, Shared};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
@@ -193,7 +192,8 @@ impl Drop for Attempt<'_> {
 impl Engine {
     /// Gives back the memory of a message.
     pub(super) fn give_back(&self, held: &Held<'_>, at: usize) {
-        leave_lists(held, at);
+        self.leave_lists(held, at);
+        self.originators.leave(held, at);
         MESSAGES.remove(held, at);
         held.subtract(MESSAGES_LENGTH, 1);
         self.arena.free(held, at);
@@ -282,14 +282,15 @@ impl Engine {
         if held.get(PAUSED_UNTIL) != 0 {
             held.set(PAUSED_UNTIL, 0);
         }
-        // Nobody else goes on if all that was in flight has landed meanwhile.
-        if !self.cells.has_room(held) && TURNS.head(held).is_some() {
-            held.news.set(true);
-        }
+        let might_go_on = self.may_go_on(held);
         match cell.take(held, HELD) {
             HELD => self.cells.free(held, cell),
             bits if bits & SENDING == 0 => self.forget(held, cookie),
             _ => {}
+        }
+        // Nobody else goes on if all that was in flight has landed meanwhile.
+        if !might_go_on && self.may_go_on(held) {
+            held.news.set(true);
         }
     }
 
@@ -348,6 +349,7 @@ impl Engine {
             return self.land(held, cell, ending, false);
         }
         self.lower(held, at);
+        self.keep_target(held, entry);
         recipient::set_place(held, entry, Place::Ready);
         Queue(at + block::READY).push_front(held, entry);
         self.enter_turns(held, at);

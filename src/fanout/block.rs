@@ -113,7 +113,7 @@ impl<'a> Block<'a> {
         memory.set(at + EXPIRES_AT, submission.expires_at);
         memory.set(
             at + WINDOW,
-            u64::from(facts.window)
+            u64::from(submission.window)
                 | u64::from(submission.entry_at & ENTRY_AT_MASK) << 32
                 | u64::from(submission.needs_stream) << 63,
         );
@@ -321,6 +321,5 @@ pub(super) fn block_of(memory: &SharedMemory, entry: usize) -> usize {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts {
     pub(super) number: u64,
-    pub(super) window: u32,
     pub(super) clock_ahead: u64,
 }

@@ -23,13 +23,14 @@ use super::layout::{
 use super::left::{Left, Rest};
 use super::lines::Lines;
 use super::lock::{Blocked, Held, OF_MESSAGES, Patience, blocked};
+use super::originators::Originators;
 use super::shared_memory::SharedMemory;
 use super::silent::Silent;
 use super::submission::{Own, Submission};
 use super::targets::Targets;
 use super::wake::Waker;
 use crate::control::{Accepted, Reason, Refusal};
-use crate::sip::number::write_decimal;
+use crate::sip::address_text::address_of_record;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use std::io;
@@ -40,8 +41,6 @@ use std::time::Duration;
 
 /// Words of a mebibyte.
 const MEBIBYTE: usize = (1 << 20) / size_of::<u64>();
-/// Breadth of a message that says nothing of it (RFC 5393 §5.3.3).
-const USUAL_BREADTH: u32 = 60;
 /// The longest that a client is asked to wait for room in the queue, in seconds.
 const LONGEST_WAIT: u64 = 120;
 /// Seconds that a client is asked to wait while a process keeps the lock from the others.
@@ -54,10 +53,6 @@ pub struct Limits {
     pub memory: u32,
     /// The most messages on their way (`queue_messages`).
     pub messages: u32,
-    /// The most forks of one message in flight (`concurrency`).
-    pub concurrency: u32,
-    /// The most breadth that is used (`max_breadth`); 0 is what the message has.
-    pub max_breadth: u32,
     /// The most forks in flight of all messages together (`forks_in_flight`).
     pub forks_in_flight: u32,
     /// Whether a target gets one message at a time (`target_order`).
@@ -124,6 +119,7 @@ pub struct Engine {
     pub(super) cells: Cells,
     pub(super) left: Left,
     pub(super) targets: Targets,
+    pub(super) originators: Originators,
     pub(super) groups: Groups,
     pub(super) lines: Lines,
     pub(super) silent: Silent,
@@ -140,10 +136,12 @@ impl Engine {
         let cells = Cells(silent.0 + Silent::WORDS);
         let left = Left(cells.0 + cells::MOST * cells::WORDS);
         let at_once = (limits.forks_in_flight as usize).min(cells::MOST);
-        let targets = Targets::new(left.0 + Left::WORDS, 2 * at_once);
         let words = limits.memory as usize * MEBIBYTE;
         let in_line = if limits.target_order { words } else { 0 };
-        let groups = Groups(targets.end());
+        let targets = Targets::new(left.0 + Left::WORDS, at_once, in_line);
+        let messages = limits.messages as usize;
+        let originators = Originators::new(targets.end(), messages, at_once);
+        let groups = Groups(originators.end());
         let lines = Lines::new(groups.0 + Groups::WORDS, in_line);
         let start = groups.0 + Groups::WORDS + lines.words();
         let arena = Arena { start, words };
@@ -160,6 +158,7 @@ impl Engine {
             cells,
             left,
             targets,
+            originators,
             groups,
             lines,
             silent,
@@ -278,17 +277,23 @@ impl Engine {
         self.waker.wake();
     }
 
-    /// The hash under which an address is filed.
+    /// The hash under which an address is filed, the same for all spellings of whom it is of.
     #[inline]
     pub(super) fn hash(&self, address: &[u8]) -> u64 {
         let mut hasher = SipHasher13::new_with_key(&self.key);
-        hasher.write(address);
+        hasher.write(&address_of_record(address));
         hasher.finish()
+    }
+
+    /// The key of an originator, by which messages are told to be of the same one. The same person must not have two of
+    /// them, as each has its own share and its own turns.
+    pub(super) fn originator_key(&self, originator: &[u8]) -> u64 {
+        self.hash(&address_of_record(originator))
     }
 
     /// Under which keys originator and group have their quotas, where there are any.
     fn quota_keys(&self, submission: &Submission<'_>) -> [u64; 2] {
-        let key = |quota: Option<Quota>, kind: u8, text| {
+        let key = |quota: Option<Quota>, kind: u8, text: &[u8]| {
             quota.map_or(0, |_| {
                 let mut hasher = SipHasher13::new_with_key(&self.key);
                 hasher.write_u8(kind);
@@ -296,8 +301,9 @@ impl Engine {
                 hasher.finish()
             })
         };
+        let originator = address_of_record(submission.originator);
         [
-            key(self.limits.quota_originator, 1, submission.originator),
+            key(self.limits.quota_originator, 1, &originator),
             key(self.limits.quota_group, 2, submission.group),
         ]
     }
@@ -311,20 +317,8 @@ impl Engine {
         recipients: impl Fn() -> I,
         now: u64,
     ) -> Result<Ticket<'_>, NoRoom> {
-        let (window, breadth) = self.breadth(submission.max_breadth, recipients().count());
-        let mut headers = Vec::with_capacity(submission.headers.len() + 32);
-        if let Some(breadth) = breadth {
-            headers.extend_from_slice(b"Max-Breadth: ");
-            write_decimal(breadth as usize, &mut headers);
-            headers.extend_from_slice(b"\r\n");
-        }
-        headers.extend_from_slice(submission.headers);
-        let submission = Submission {
-            headers: &headers,
-            ..*submission
-        };
-        let keys = self.quota_keys(&submission);
-        let size = Size::of(&submission, recipients());
+        let keys = self.quota_keys(submission);
+        let size = Size::of(submission, recipients());
         let taken = self.with_within(OF_MESSAGES, |held| self.take_room(held, size, keys, now));
         let (at, size, number) = taken.unwrap_or(Err(NoRoom {
             reason: Reason::QueueBlocked,
@@ -332,14 +326,13 @@ impl Engine {
         }))?;
         let facts = Facts {
             number,
-            window,
             clock_ahead: now.wrapping_sub(submission.accepted_at),
         };
         let block = Block {
             memory: &self.memory,
             at,
         };
-        block.write(size, &submission, recipients(), &facts);
+        block.write(size, submission, recipients(), &facts);
         Ok(Ticket {
             engine: self,
             block,
@@ -402,18 +395,6 @@ impl Engine {
         Ok((at, size, held.get(NUMBER)))
     }
 
-    /// The window of a message, and the breadth of each fork (U-6).
-    fn breadth(&self, received: Option<u32>, count: usize) -> (u32, Option<u32>) {
-        let limits = &self.limits;
-        let breadth = match limits.max_breadth {
-            0 => received,
-            most => Some(received.unwrap_or(USUAL_BREADTH).min(most)),
-        };
-        let window = limits.concurrency.min(breadth.unwrap_or(u32::MAX)).max(1);
-        let share = window.min(u32::try_from(count).unwrap_or(u32::MAX)).max(1);
-        (window, breadth.map(|breadth| (breadth / share).max(1)))
-    }
-
     /// Starts a message that was answered. Its forks are sent by whoever asks for the next ones.
     pub fn start(&self, mut ticket: Ticket<'_>) -> u64 {
         ticket.started = true;
@@ -445,8 +426,10 @@ impl Engine {
         held.set_pair(at + block::LEFT, left, left);
         held.add(WAITING, u64::from(left));
         MESSAGES.push(held, at);
+        let [originator, group, ..] = self.block(at).texts();
+        self.originators
+            .join(held, at, self.originator_key(originator));
         if self.limits.target_order {
-            let [_, group, ..] = self.block(at).texts();
             held.set(at + block::LINE, self.hash(group));
         }
         held.set(at + block::FLAGS, flag::STARTED);

@@ -86,6 +86,9 @@ impl Outcome<'_> {
     }
 }
 
+/// Tells the endings of one kind.
+type IsOfKind = fn(&Ending) -> bool;
+
 impl Finished<'_> {
     /// The number of the message.
     pub fn message(&self) -> u64 {
@@ -100,6 +103,40 @@ impl Finished<'_> {
     /// The URI of the group or service.
     pub fn group(&self) -> &[u8] {
         self.pin.block().texts()[1]
+    }
+}
+
+impl Finished<'_> {
+    /// The addresses of recipients that were not delivered to, at most so many: first those for which nothing was
+    /// tried, and of each kind in the order of the message.
+    pub fn undelivered(&self, most: usize) -> Vec<(Ending, &[u8])> {
+        let block = self.pin.block();
+        let Tally {
+            refused,
+            unreachable,
+            expired,
+            skipped,
+            ..
+        } = self.tally;
+        let kinds: [(u32, IsOfKind); 4] = [
+            (skipped, |ending| matches!(ending, Ending::Skipped(_))),
+            (expired, |ending| matches!(ending, Ending::Expired)),
+            (unreachable, |ending| {
+                matches!(ending, Ending::Unreachable(_))
+            }),
+            (refused, |ending| matches!(ending, Ending::Refused(_))),
+        ];
+        let mut found = Vec::new();
+        for (count, is_of_kind) in kinds {
+            let entries = (0..block.count()).map(|number| block.entry(number));
+            // Nothing of it changes any more.
+            let ended = entries.filter_map(|entry| {
+                let ending = recipient::ending_in(block.memory, entry).filter(is_of_kind)?;
+                Some((ending, block.own(entry).address))
+            });
+            found.extend(ended.take((count as usize).min(most - found.len())));
+        }
+        found
     }
 }
 

@@ -63,9 +63,9 @@ impl Place {
 }
 
 /// Why a recipient got no fork.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SkipReason {
-    /// `target_queue` other messages wait for the same target (M-3).
+    /// `target_queue` other messages wait for the same target (M-3), or as many of the same originator as may.
     TargetQueueFull,
     /// An administrator has cancelled the message.
     Cancelled,
@@ -79,16 +79,16 @@ impl fmt::Display for Ending {
             Self::Unreachable(408) => f.write_str("not answered in time (408)"),
             Self::Unreachable(code) => write!(f, "could not be sent ({code})"),
             Self::Expired => f.write_str("the message was out of time before the copy was sent"),
-            Self::Skipped(SkipReason::TargetQueueFull) => {
-                f.write_str("not sent: target_queue messages wait for this member already")
-            }
+            Self::Skipped(SkipReason::TargetQueueFull) => f.write_str(
+                "not sent: too many messages wait for this member already (target_queue)",
+            ),
             Self::Skipped(SkipReason::Cancelled) => f.write_str("not sent: cancelled"),
         }
     }
 }
 
 /// How a recipient ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ending {
     /// The fork was answered 2xx.
     Delivered(u16),

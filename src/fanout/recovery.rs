@@ -9,10 +9,11 @@ use super::cells::{HELD, IN_FLIGHT, SENDING};
 use super::engine::{Engine, flag};
 use super::layout::{
     CLOSING, FINISHED, IN_FLIGHT as ALL_IN_FLIGHT, LINING, MESSAGES, MESSAGES_LENGTH, OUTCOMES,
-    STUCK, TURNS, WAITING, block,
+    STUCK, WAITING, block,
 };
 use super::lists::Queue;
 use super::lock::{Blocked, Held, OF_MESSAGES};
+use super::originators::Originators;
 use super::recipient::{self, Ending, Place};
 use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
@@ -25,7 +26,7 @@ impl Engine {
             "a process died or failed while it held the lock of the queue: the others go on; a member \
              may get a message twice, with the same Call-ID"
         );
-        for list in [LINING, TURNS, STUCK, CLOSING, MESSAGES] {
+        for list in [LINING, STUCK, CLOSING, MESSAGES] {
             held.set(list.anchor, 0);
         }
         for word in [
@@ -38,6 +39,7 @@ impl Engine {
             held.set(word, 0);
         }
         self.targets.clear(held);
+        self.originators.clear(held);
         self.groups.clear(held);
         self.lines.clear(held);
         let mut blocks = self.arena.recover(held);
@@ -102,6 +104,7 @@ impl Engine {
                 let at = block_of(&self.memory, entry);
                 if bits & IN_FLIGHT != 0 {
                     self.lower(held, at);
+                    self.keep_target(held, entry);
                     recipient::set_place(held, entry, Place::Ready);
                     recipient::set_repeated(held, entry);
                     Queue(at + block::READY).push_front(held, entry);
@@ -120,6 +123,8 @@ impl Engine {
 
     fn recover_message(&self, held: &Held<'_>, at: usize, flying: &HashSet<usize>) {
         MESSAGES.push(held, at);
+        let originator = self.originator_key(self.block(at).texts()[0]);
+        self.originators.join(held, at, originator);
         if self.is_done(held, at) {
             held.set(at + block::FLAGS, flag::STARTED);
             if !self.is_pinned(held, at) {
@@ -134,7 +139,10 @@ impl Engine {
             let entry = own.entry(number);
             recipient::set_link(held, entry, 0);
             match recipient::ending(held, entry) {
-                None if flying.contains(&entry) => in_flight += 1,
+                None if flying.contains(&entry) => {
+                    in_flight += 1;
+                    Originators::take_off(held, at);
+                }
                 None => {
                     recipient::set_place(held, entry, Place::Waiting);
                     if self.limits.target_order {
@@ -195,8 +203,8 @@ impl Engine {
 mod tests {
     use super::super::groups::Groups;
     use super::super::lock::death::{self, End};
-    use super::super::tests::{NOW, engine, engine_with, limits, start};
-    use super::super::{Attempt, Event, Limits};
+    use super::super::tests::{NOW, engine, start, start_narrow};
+    use super::super::{Attempt, Event};
     use super::*;
     use std::cell::RefCell;
     use std::collections::HashMap;
@@ -335,13 +343,10 @@ mod tests {
     fn one_that_ends_between_an_end_and_the_next_fork_leaves_both_to_the_others(end: End) {
         let mut deaths = 0;
         for changes in 1.. {
-            let engine = engine_with(Limits {
-                concurrency: 2,
-                ..limits()
-            });
-            start(&engine, &["sip:a@h", "sip:b@h", "sip:c@h"]);
-            start(&engine, &["sip:a@h", "sip:b@h"]);
-            start(&engine, &["sip:b@h", "sip:a@h", "sip:d@h"]);
+            let engine = engine();
+            start_narrow(&engine, 2, &["sip:a@h", "sip:b@h", "sip:c@h"]);
+            start_narrow(&engine, 2, &["sip:a@h", "sip:b@h"]);
+            start_narrow(&engine, 2, &["sip:b@h", "sip:a@h", "sip:d@h"]);
             let (mut told, mut finished) = (HashMap::new(), 0);
             let sent = RefCell::new(Vec::new());
             let take = |attempt: Attempt<'_>| {

@@ -16,10 +16,10 @@ use std::ptr::null_mut;
 pub struct Rpc {
     fault: unsafe extern "C" fn(*mut c_void, c_int, *const c_char, ...),
     send: *const c_void,
-    add: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
-    scan: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
+    pub add: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
+    pub scan: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
     printf: *const c_void,
-    struct_add: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
+    pub struct_add: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
 }
 
 /// The commands; a row of zeros ends the table.

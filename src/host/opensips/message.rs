@@ -2,6 +2,7 @@
 
 use super::abi::{HdrField, SIP_MSG_LAYOUTS, SIP_MSG_METHOD, SIP_MSG_ROOM};
 use super::core::Core;
+use super::version::EXPECTED;
 use crate::control::{Source, Transport};
 use crate::host::abi::{HDR_RECORD_ROUTE, SipMsg, Str};
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
@@ -47,8 +48,7 @@ impl Layout {
             holds.then_some(layout)
         });
         found.ok_or_else(|| {
-            "the layout of OpenSIPS's requests is unknown: expected that of 3.2 to 3.6 or 4.0"
-                .to_owned()
+            format!("the layout of OpenSIPS's requests is unknown: expected that of {EXPECTED}")
         })
     }
 

@@ -7,7 +7,7 @@ use super::abi::{
 };
 use super::core::{Core, SetAvpList};
 use super::module::{Module, module};
-use super::version::Number;
+use super::version::{EXPECTED, Number};
 use crate::control::{Answer, Fork};
 use crate::fanout::NotSent;
 use crate::host::abi::{E_OUT_OF_MEM, E_SCRIPT, LUMP_RPL_HDR, SipMsg, Str};
@@ -163,7 +163,9 @@ unsafe fn check_dialog(
     if holds {
         return Ok(());
     }
-    Err("the layout of tm's dialogs is unknown: expected that of OpenSIPS 3.2 to 4.0".to_owned())
+    Err(format!(
+        "the layout of tm's dialogs is unknown: expected that of {EXPECTED}"
+    ))
 }
 
 /// OpenSIPS while it handles one request, for as long as it calls us with it.
