@@ -363,6 +363,7 @@ fn every_refusal_is_explained_as_the_proxy_decides() {
                 | Reason::Rate
                 | Reason::QueueFull
                 | Reason::QueueMemory
+                | Reason::QueueBlocked
                 | Reason::Journal
         );
         assert!(
