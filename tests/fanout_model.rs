@@ -1,12 +1,17 @@
 //! The engine against a model of what it promises (issue 4; U-6, M-3, M-4, S-5), driven through many
 //! schedules by a simulated proxy: completions in any order, failures, lack of memory, silence,
-//! cancelled and expired messages, several processes at once. In half of the schedules nobody asks for a fork
+//! cancelled and expired messages, several processes at once, and in some schedules one that is stopped with the
+//! lock. In half of the schedules nobody asks for a fork
 //! but who has to after what he did, as the proxy's processes do: then nothing may be left that nobody sends.
 //! `SCHEDULES=100000 cargo test --release --test fanout_model` runs that many.
 
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+#[path = "support/stopped.rs"]
+mod stopped;
+
+use cimf::control::Reason;
 use cimf::fanout::{
     Attempt, Counters, Ending, Engine, Event, Limits, NotSent, Own, SkipReason, Submission, Tally,
     Ticket,
@@ -16,6 +21,7 @@ use std::collections::{HashMap, HashSet};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
+use stopped::Stopped;
 
 /// Groups that share their members.
 const GROUPS: [&str; 4] = [
@@ -34,6 +40,9 @@ const ORIGINATORS: [&str; 4] = [
 /// How often another one may have its turn while somebody waits for its own who has a copy to send and room for it.
 const MOST_TURNS: usize = 2;
 const SCHEDULES: u64 = 12_000;
+/// One schedule of so many has a process that is stopped with the lock, and again after so many steps.
+const STOPPED: u64 = 400;
+const STEPS_BETWEEN_STOPS: usize = 60;
 /// Milliseconds for which nothing is sent after the proxy had no memory.
 const PAUSE: u64 = 1_000;
 /// More than any schedule needs; a schedule that does not end has lost something.
@@ -76,7 +85,6 @@ enum State {
 struct Message {
     recipients: Vec<(String, State)>,
     window: u32,
-    breadth: Option<u32>,
     in_flight: u32,
     expires_at: u64,
     cancelled: bool,
@@ -165,6 +173,10 @@ struct Model<'e> {
     to_submit: usize,
     told: usize,
     attempts: usize,
+    /// What keeps the lock now and then, and whether it does.
+    stopped: Option<Stopped>,
+    is_blocked: bool,
+    blocks: usize,
 }
 
 /// Says which schedule failed.
@@ -180,8 +192,6 @@ fn limits(random: &mut Random) -> Limits {
     Limits {
         memory: 1,
         messages: random.one_of(&[2, 5, 100]),
-        concurrency: random.one_of(&[1, 2, 3, 60]),
-        max_breadth: random.one_of(&[0, 1, 4, 60]),
         forks_in_flight: random.one_of(&[1, 2, 3, 10, 1000]),
         target_order: !random.once_in(4),
         target_queue: random.one_of(&[1, 2, 100]),
@@ -199,6 +209,9 @@ fn own_header(address: &str) -> String {
 
 impl<'e> Model<'e> {
     fn step(&mut self) {
+        if self.stopped.is_some() && self.random.once_in(STEPS_BETWEEN_STOPS) {
+            self.go_on_while_blocked();
+        }
         match self.random.below(100) {
             0..8 => self.submit(),
             8..12 => self.settle_ticket(),
@@ -212,6 +225,33 @@ impl<'e> Model<'e> {
             98 => self.disturb(),
             _ => self.cancel(),
         }
+    }
+
+    /// A process is stopped with the lock: the proxy's processes go on with what waits for nobody.
+    fn go_on_while_blocked(&mut self) {
+        let Some(stopped) = self.stopped.take() else {
+            return;
+        };
+        stopped.keep_lock(self.engine);
+        self.is_blocked = true;
+        self.blocks += 1;
+        for _ in 0..1 + self.random.below(20) {
+            match self.random.below(20) {
+                0 => self.submit(),
+                1..4 => self.settle_ticket(),
+                4..9 => self.run_process(),
+                9..14 => self.complete(),
+                14..17 => self.release(),
+                17 => self.cancel(),
+                18 => self.tell(),
+                _ => self.engine.tick(self.now),
+            }
+        }
+        self.is_blocked = false;
+        stopped.let_go(self.engine);
+        self.stopped = Some(stopped);
+        // It may be stopped again before it calls the process that tells outcomes: then the clock does.
+        self.waits_for_clock = true;
     }
 
     fn pass_time(&mut self) {
@@ -237,7 +277,7 @@ impl<'e> Model<'e> {
             names.push(names[0].clone());
         }
         let body = vec![b'x'; random.below(200)];
-        let max_breadth = random.one_of(&[None, None, Some(1), Some(2), Some(7), Some(500)]);
+        let window = random.one_of(&[1, 2, 3, 4, 7, 60]);
         let expires_at = match random.once_in(self.habits.expiring) {
             true => self.now + random.below(3000) as u64,
             false => 0,
@@ -256,7 +296,7 @@ impl<'e> Model<'e> {
             body: &body,
             entry_at: body.len() as u32 / 2,
             needs_stream: body.len() % 2 == 1,
-            max_breadth,
+            window,
             accepted_at: time(self.now),
             expires_at: match expires_at {
                 0 => 0,
@@ -277,26 +317,29 @@ impl<'e> Model<'e> {
                 ..Own::plain(name.as_bytes())
             })
         };
-        let Ok(ticket) = self.engine.reserve(&submission, recipients, self.now) else {
-            let load = self.engine.load();
-            assert!(
-                load.messages >= u64::from(self.limits.messages) || load.memory_free < 20_000,
-                "{load:?}"
-            );
-            return;
+        let ticket = match self.engine.reserve(&submission, recipients, self.now) {
+            Ok(ticket) => {
+                assert!(!self.is_blocked);
+                ticket
+            }
+            Err(no_room) => {
+                let load = self.engine.load();
+                let is_full = load.messages >= u64::from(self.limits.messages);
+                let is_blocked = no_room.reason == Reason::QueueBlocked;
+                assert_eq!(is_blocked, self.is_blocked);
+                assert!(
+                    is_blocked || is_full || load.memory_free < 20_000,
+                    "{load:?}"
+                );
+                return;
+            }
         };
-        let breadth = match self.limits.max_breadth {
-            0 => max_breadth,
-            most => Some(max_breadth.unwrap_or(60).min(most)),
-        };
-        let window = self.limits.concurrency.min(breadth.unwrap_or(u32::MAX));
         let message = Message {
             recipients: names
                 .into_iter()
                 .map(|name| (name, State::Waiting))
                 .collect(),
             window,
-            breadth,
             in_flight: 0,
             expires_at,
             cancelled: false,
@@ -350,6 +393,9 @@ impl<'e> Model<'e> {
 
     /// Once nobody has anything to do but wait for the clock, nobody waits to be sent to who needs no clock.
     fn expect_nobody_left(&mut self) {
+        if self.is_blocked {
+            return;
+        }
         let is_busy = |process: &Process<'_>| process.is_pumping || process.attempt.is_some();
         if !self.cells.is_empty() || self.processes.iter().any(is_busy) || is_readable(self.engine)
         {
@@ -399,6 +445,7 @@ impl<'e> Model<'e> {
     }
 
     fn expect_allowed(&mut self, attempt: &Attempt<'e>) {
+        assert!(!self.is_blocked);
         self.attempts += 1;
         self.expect_fair(attempt.message());
         let (number, recipient) = (attempt.message(), attempt.recipient() as usize);
@@ -409,7 +456,6 @@ impl<'e> Model<'e> {
         assert!(!message.cancelled, "a cancelled message is not sent");
         let expired = message.expires_at != 0 && message.expires_at <= self.now;
         assert!(!expired, "M-4: what has expired is not sent");
-        let share = message.window.min(message.recipients.len() as u32);
         let (address, state) = &mut message.recipients[recipient];
         assert_eq!(*state, State::Waiting, "sent twice");
         *state = State::InFlight(attempt.cookie());
@@ -420,11 +466,6 @@ impl<'e> Model<'e> {
         let mut headers = Vec::new();
         fork.write_headers(&mut headers);
         let headers = String::from_utf8(headers).unwrap();
-        let written = headers
-            .lines()
-            .find_map(|line| line.strip_prefix("Max-Breadth: "));
-        let written: Option<u32> = written.map(|value| value.parse().unwrap());
-        assert_eq!(written, message.breadth.map(|breadth| breadth / share));
         let has_more = address.contains('7');
         assert_eq!(headers.contains(&own_header(address)), has_more);
         let mut body = message.body.clone();
@@ -516,7 +557,8 @@ impl<'e> Model<'e> {
         let cookie = attempt.cookie();
         let kind = self.random.below(10);
         let cell = *self.cells.get(&cookie).unwrap();
-        let is_short = kind < self.habits.short;
+        // What is left of two forks is done in the order of their transactions, and of a pause the last counts.
+        let is_short = kind < self.habits.short && !self.is_blocked;
         if !is_short && kind != 9 {
             drop(attempt);
             self.change(cookie, |cell| cell.sending = false);
@@ -674,15 +716,19 @@ impl<'e> Model<'e> {
         let number = self.random.one_of(&live);
         // One that has expired already ends as expired.
         let message = self.messages.get_mut(&number).unwrap();
-        if message.expires_at == 0 {
-            assert!(self.engine.cancel(number));
+        if self.is_blocked {
+            self.engine.cancel(number).unwrap_err();
+        } else if message.expires_at == 0 {
+            assert_eq!(self.engine.cancel(number), Ok(true));
             message.cancelled = true;
             self.waits_for_clock = true;
         }
     }
 
     fn tell(&mut self) {
-        match self.engine.next_event() {
+        let event = self.engine.next_event();
+        assert!(event.is_none() || !self.is_blocked);
+        match event {
             None => {}
             Some(Event::Ended(outcome)) => {
                 self.told += 1;
@@ -755,7 +801,7 @@ impl<'e> Model<'e> {
                     load.memory_used,
                 );
                 assert_eq!(left, (0, 0, 0, 0, 0));
-                assert!(self.engine.fanouts().is_empty());
+                assert!(self.engine.fanouts().unwrap().is_empty());
                 return;
             }
             self.step();
@@ -784,7 +830,7 @@ fn message_of(messages: &mut HashMap<u64, Message>, cell: Cell) -> &mut Message 
     messages.get_mut(&cell.message).unwrap()
 }
 
-fn run(seed: u64) -> (usize, usize) {
+fn run(seed: u64) -> (usize, usize, usize) {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let limits = limits(&mut random);
     let counters = Arc::new(Counters::new().unwrap());
@@ -819,22 +865,27 @@ fn run(seed: u64) -> (usize, usize) {
         to_submit,
         told: 0,
         attempts: 0,
+        stopped: seed
+            .is_multiple_of(STOPPED)
+            .then(|| Stopped::new(&engine, cell_limit)),
+        is_blocked: false,
+        blocks: 0,
     };
     model.run();
-    (model.attempts, model.told)
+    (model.attempts, model.told, model.blocks)
 }
 
 #[test]
 fn over_many_schedules_each_recipient_ends_once_and_all_memory_comes_back() {
     let threads = 2;
     let schedules = std::env::var("SCHEDULES").map_or(SCHEDULES, |count| count.parse().unwrap());
-    let totals: Vec<(usize, usize)> = std::thread::scope(|scope| {
+    let totals: Vec<(usize, usize, usize)> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads)
             .map(|thread| {
                 scope.spawn(move || {
                     let seeds = (1..=schedules).filter(|seed| seed % threads == thread);
-                    seeds.map(run).fold((0, 0), |(attempts, told), more| {
-                        (attempts + more.0, told + more.1)
+                    seeds.map(run).fold((0, 0, 0), |sum, more| {
+                        (sum.0 + more.0, sum.1 + more.1, sum.2 + more.2)
                     })
                 })
             })
@@ -846,6 +897,11 @@ fn over_many_schedules_each_recipient_ends_once_and_all_memory_comes_back() {
     });
     let attempts: usize = totals.iter().map(|total| total.0).sum();
     let told: usize = totals.iter().map(|total| total.1).sum();
-    eprintln!("{schedules} schedules, {attempts} attempts, {told} outcomes");
+    let blocks: usize = totals.iter().map(|total| total.2).sum();
+    eprintln!("{schedules} schedules, {attempts} attempts, {told} outcomes, {blocks} stops");
     assert!(attempts > 1, "too little happened");
+    assert!(
+        blocks > 0 || schedules < STOPPED,
+        "nobody was stopped with the lock"
+    );
 }

@@ -77,8 +77,24 @@ pub(super) const SPEED: usize = 27;
 pub(super) const ORIGINATORS_FREE: usize = 28;
 /// The lists of free pieces.
 pub(super) const ARENA_BINS: usize = 32;
+
+// What is looked at whenever the lock is taken, in a line of the cache that changes only while a process
+// keeps the lock from the others.
+
+/// Whether something was left without the lock (`left`), for its next holder to do.
+pub(super) const LEFT: usize = 64;
+/// Since when the holder is known to have the lock, by the clock of the memory; what it says counts while
+/// the lock is marked as blocked.
+pub(super) const BLOCKED_SINCE: usize = 65;
+/// When the log was last told that the lock is blocked, by the same clock; 0 if it is not.
+pub(super) const BLOCKED_TOLD: usize = 66;
+/// When the proxy did not take a fork whose attempt was left, by the engine's clock.
+pub(super) const NOT_SENT_AT: usize = 67;
+/// How many messages were left to be started.
+pub(super) const STARTS_LEFT: usize = 68;
+
 /// Words before the tables.
-pub(super) const HEAD: usize = 64;
+pub(super) const HEAD: usize = 72;
 
 /// Words of an originator's entry.
 pub(super) mod originator {
@@ -101,7 +117,8 @@ pub(super) mod originator {
 pub(super) mod block {
     /// Bits: what the message is doing.
     pub(in super::super) const FLAGS: usize = 2;
-    /// How many use the block's text now, and whether it is to be given back.
+    /// How many use the block's text now, what was left to be done with the message without the lock, and
+    /// whether it is to be given back.
     pub(in super::super) const PINS: usize = 3;
     /// The next recipient, and how many forks are in flight.
     pub(in super::super) const CURSOR: usize = 4;

@@ -1,6 +1,7 @@
 //! What all workers of a proxy know together, in memory that they share.
 //!
-//! Unsafe code is in `shared_memory` alone; everything else sees atomic words.
+//! Unsafe code is in `shared_memory`, and in `block` for the bytes of messages; everything else sees atomic
+//! words.
 
 mod arena;
 mod attempt;
@@ -15,12 +16,14 @@ mod handover;
 mod identifiers;
 pub mod journal;
 mod layout;
+mod left;
 mod lines;
 mod lists;
 mod lock;
 mod originators;
 mod outcomes;
 mod overview;
+mod process;
 mod ramp;
 pub mod recent_requests;
 mod recipient;
@@ -44,6 +47,7 @@ pub use budget::Quota;
 pub use clock::milliseconds;
 pub use counters::{Counter, Counters};
 pub use engine::{Engine, Limits, NoRoom, Ticket};
+pub use lock::Blocked;
 pub use outcomes::{Event, Finished, Outcome, Tally};
 pub use overview::{Fanout, Load};
 pub use recent_requests::RecentTable;

@@ -7,6 +7,7 @@ use super::attempt::Pinned;
 use super::block::{block_of, number_of};
 use super::engine::Engine;
 use super::layout::{FINISHED, OUTCOMES, block};
+use super::lock::OF_CALLBACKS;
 use super::recipient::{self, Ending};
 use crate::control::Fork;
 
@@ -85,6 +86,9 @@ impl Outcome<'_> {
     }
 }
 
+/// Tells the endings of one kind.
+type IsOfKind = fn(&Ending) -> bool;
+
 impl Finished<'_> {
     /// The number of the message.
     pub fn message(&self) -> u64 {
@@ -114,7 +118,7 @@ impl Finished<'_> {
             skipped,
             ..
         } = self.tally;
-        let kinds: [(u32, fn(&Ending) -> bool); 4] = [
+        let kinds: [(u32, IsOfKind); 4] = [
             (skipped, |ending| matches!(ending, Ending::Skipped(_))),
             (expired, |ending| matches!(ending, Ending::Expired)),
             (unreachable, |ending| {
@@ -137,10 +141,10 @@ impl Finished<'_> {
 }
 
 impl Engine {
-    /// What is to be told next, if anything. For one process only, which tells each before it asks
-    /// for the next.
+    /// What is to be told next, if anything; nothing while a process keeps the lock from the others. For
+    /// one process only, which tells each before it asks for the next.
     pub fn next_event(&self) -> Option<Event<'_>> {
-        self.with(|held| {
+        let event = self.with_within(OF_CALLBACKS, |held| {
             let finished = held.get(FINISHED) as usize;
             if finished != 0 {
                 held.set(FINISHED, 0);
@@ -166,7 +170,8 @@ impl Engine {
                 entry,
                 pin: Pinned::new(self, at),
             }))
-        })
+        });
+        event.ok().flatten()
     }
 
     /// How many recipients of a block have ended how.

@@ -225,8 +225,7 @@ pub(super) fn end(held: &Held<'_>, entry: usize, ending: Ending) {
 
 /// How the recipient ended; nothing if it has not.
 pub(super) fn ending(held: &Held<'_>, entry: usize) -> Option<Ending> {
-    let code = (state(held, entry) >> CODE & CODE_MASK) as u16;
-    Ending::unpack(place(held, entry), code)
+    ending_in(held.memory, entry)
 }
 
 /// The same without the lock: all of it is in one word.

@@ -9,8 +9,8 @@ use super::cells::Cell;
 use super::counters::Counter;
 use super::engine::{Engine, flag};
 use super::layout::{
-    CLOSING, DELIVERED_UNTOLD, HELD_BACK, IN_FLIGHT, LINING, OUTCOMES, PAUSED_UNTIL, STUCK, TURNS,
-    WAITING, block,
+    CLOSING, DELIVERED_UNTOLD, HELD_BACK, IN_FLIGHT, LEFT, LINING, OUTCOMES, PAUSED_UNTIL, STUCK,
+    TURNS, WAITING, block,
 };
 use super::lists::Queue;
 use super::lock::Held;
@@ -37,34 +37,45 @@ impl Engine {
     pub fn next(&self, now: impl Fn() -> u64) -> Option<Attempt<'_>> {
         // Who lets another message take its turns asks for the next fork himself, so that a look
         // without the lock is enough.
-        let words = [LINING.anchor, TURNS.anchor, STUCK.anchor, HELD_BACK];
+        let words = [LINING.anchor, TURNS.anchor, STUCK.anchor, HELD_BACK, LEFT];
         if words.iter().all(|&word| self.memory.get(word) == 0) {
             return None;
         }
-        self.claim_after(|_| (), now)
+        self.claim_after(|_| (), || (), now)
     }
 
-    /// Does `work`, and takes what may be sent then, without others in between.
+    /// Does `work`, and takes what may be sent then, without others in between. While a process keeps
+    /// the lock from the others, `leave` leaves the work, and nothing is sent: who tells outcomes is
+    /// called when it goes on.
     pub(super) fn claim_after(
         &self,
         work: impl FnOnce(&Held<'_>),
+        leave: impl FnOnce(),
         now: impl Fn() -> u64,
     ) -> Option<Attempt<'_>> {
-        let mut work = Some(work);
+        let (mut work, mut leave) = (Some(work), Some(leave));
         loop {
-            let found = self.with(|held| {
-                if let Some(work) = work.take() {
-                    work(held);
-                }
-                for _ in 0..STEPS {
-                    match self.step(held, &now) {
-                        Step::Claimed(entry, cookie) => return Some(Some((entry, cookie))),
-                        Step::More => {}
-                        Step::Idle => return Some(None),
+            let (work, leave) = (work.take(), leave.take());
+            let found = self.with_or(
+                |held| {
+                    if let Some(work) = work {
+                        work(held);
                     }
-                }
-                None
-            });
+                    for _ in 0..STEPS {
+                        match self.step(held, &now) {
+                            Step::Claimed(entry, cookie) => return Some(Some((entry, cookie))),
+                            Step::More => {}
+                            Step::Idle => return Some(None),
+                        }
+                    }
+                    None
+                },
+                || {
+                    if let Some(leave) = leave {
+                        leave();
+                    }
+                },
+            )?;
             if let Some(found) = found {
                 return found.map(|(entry, cookie)| Attempt::new(self, entry, cookie));
             }

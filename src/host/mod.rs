@@ -13,6 +13,8 @@ mod guard;
 pub mod handle;
 mod kamailio;
 mod life;
+mod listeners;
+mod local_addresses;
 mod log;
 mod message;
 mod next_hop;

@@ -4,7 +4,7 @@
 use super::core::Core;
 use super::module::Module;
 use crate::host::background::Teller;
-use crate::host::guard::guarded;
+use crate::host::guard::{confined, guarded};
 use std::ffi::c_int;
 use std::time::Duration;
 
@@ -25,26 +25,21 @@ pub fn announce(core: &Core) -> Result<(), String> {
 pub fn start(module: &'static Module) -> bool {
     // SAFETY: the name ends with NUL and is copied; with the last argument the process can send
     // over TCP.
-    let child = unsafe { (module.core.fork_process)(RANK, c"cimf".as_ptr(), 1) };
-    if child != 0 {
-        return child > 0;
+    match unsafe { (module.core.fork_process)(RANK, c"cimf".as_ptr(), 1) } {
+        0 => confined(|| work(module)),
+        child => child > 0,
     }
-    // SAFETY: each process of Kamailio calls it once, to hear of changed settings.
-    if unsafe { (module.core.cfg_child_init)() } != 0 {
-        log::error!("the process of cimf cannot be set up (cfg_child_init)");
-        std::process::exit(1);
-    }
-    work(module)
 }
 
-/// The life of the process. To return from it would mean to go on as a second main process.
-fn work(module: &Module) -> ! {
+/// The life of the process, up to what ends it.
+fn work(module: &Module) -> String {
+    // SAFETY: each process of Kamailio calls it once, to hear of changed settings.
+    if unsafe { (module.core.cfg_child_init)() } != 0 {
+        return "it cannot be set up (cfg_child_init)".to_owned();
+    }
     let mut teller = match Teller::new(module.server) {
         Ok(teller) => teller,
-        Err(error) => {
-            log::error!("the process of cimf cannot use the journal: {error}");
-            std::process::exit(1);
-        }
+        Err(error) => return format!("it cannot use the journal: {error}"),
     };
     loop {
         let went_well = guarded(false, || {

@@ -4,7 +4,7 @@
 
 use super::module::{Module, module};
 use crate::host::background::Teller;
-use crate::host::guard::guarded;
+use crate::host::guard::{confined, guarded};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
@@ -12,7 +12,6 @@ use rustix::time::{
 };
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
-use std::process::exit;
 use std::time::Duration;
 
 /// How often the process looks at the clock, in nanoseconds.
@@ -30,14 +29,11 @@ struct Work {
 /// # Safety
 /// OpenSIPS calls it in the process that it has forked for the module.
 pub unsafe extern "C" fn work(_: c_int) {
-    let prepared = guarded(Err("an internal error".to_owned()), prepare);
-    let error = match prepared {
+    confined(|| match prepare() {
         // SAFETY: the work is never freed, and each callback gets it.
         Ok(work) => unsafe { wait(Box::leak(Box::new(work))) },
         Err(error) => error,
-    };
-    log::error!("the process of cimf cannot work: {error}");
-    exit(1);
+    });
 }
 
 fn prepare() -> Result<Work, String> {
