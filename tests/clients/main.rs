@@ -11,8 +11,8 @@
     clippy::print_stdout
 )]
 
-#[path = "../support/mod.rs"]
-mod support;
+#[path = "../support/port.rs"]
+mod port;
 
 mod phone;
 mod site;

@@ -1,6 +1,6 @@
 //! A small site as it is shipped: small-site.sh with its configuration, on free ports of loopback.
 
-use crate::support::child::Port;
+use crate::port::Port;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -11,6 +11,7 @@ pub mod flow;
 mod kamailio;
 mod opensips;
 mod opensips_settings;
+mod port;
 pub mod proxy;
 pub mod rig;
 pub mod setup;
