@@ -9,7 +9,7 @@ use cimf::capi::decision::Outcome;
 use std::collections::HashSet;
 
 /// Whom nobody may find in an anonymous copy.
-pub const ORIGINATOR: [&str; 5] = ["zqorig", "zqdisp", "zqpc", "5557770001", "555-777-0001"];
+pub const ORIGINATOR: [&str; 5] = ["zqorig", "zqdisp", "zqhost", "5557770001", "555-777-0001"];
 
 pub type Broken = Result<(), String>;
 
