@@ -93,12 +93,12 @@ checks! {
     Body: "body", "10", None, "U-7, K-2 to K-7";
     /// Can everything that outgoing messages carry be copied?
     Content: "content", "10", None, "H-1, H-2, S-7, I-3, N-4 to N-7";
+    /// Are the copies UTF-8 throughout and not encoded, where `utf8_only` asks for it?
+    Text: "text", "10", None, "RFC 6455 §5.6";
     /// Is there at least one recipient, with or without the originator?
     AnyRecipient: "any-recipient", "11", Some(5), "A-9";
     /// Is the largest outgoing message no longer than 1300 bytes, or may it be (`large_ok`)?
     Size: "size", "9", None, "M-2, RFC 3428 §8";
-    /// Are the copies UTF-8 throughout and not encoded, where `utf8_only` asks for it?
-    Text: "text", "10", None, "RFC 6455 §5.6";
     /// Has it not come back from another server, where `loop_cache` asks for it?
     Loop: "loop", "3", None, "H-5";
 }

@@ -59,7 +59,10 @@ impl Recognised<'_> {
             });
         };
         if !is_tagged && !policy.untagged_groups {
-            return Err(NotOurs::Untagged(target.uri().to_owned()));
+            return Err(match untagged() {
+                NotOurs::NoImTag => NotOurs::Untagged(target.uri().to_owned()),
+                unread => unread,
+            });
         }
         if policy.hide_groups && self.is_hidden(target, policy, source, now).is_err() {
             return Err(NotOurs::Hidden);
