@@ -99,7 +99,7 @@ unsafe fn run_on(
     // SAFETY: `message` is a message of Kamailio's, as is required above.
     let id = unsafe { MessageId::of(message) };
     *told() = Some((id, Told::new(news)));
-    // SAFETY: as the caller promises; the route is run as Kamailio runs its own.
+    // SAFETY: `actions` is a route of the script and `message` a message, as is required above; the route is run as Kamailio runs its own.
     unsafe {
         environment.apart(EVENT_ROUTE, || {
             (core.run_top_route)(actions, message, null_mut());
