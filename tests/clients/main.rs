@@ -14,6 +14,7 @@
 #[path = "../support/port.rs"]
 mod port;
 
+mod attacks;
 mod phone;
 mod site;
 
@@ -51,6 +52,14 @@ fn python() -> PathBuf {
         true => own,
         false => "python3".into(),
     }
+}
+
+fn has_opensips() -> bool {
+    let found = std::env::var_os("CIMF_OPENSIPS").is_some();
+    if !found {
+        println!("LEFT OUT: OpenSIPS is not there; set CIMF_OPENSIPS to its program");
+    }
+    found
 }
 
 fn is_there(kind: Kind) -> bool {
@@ -213,15 +222,25 @@ fn phones_share_a_group(proxy: Proxy) {
 }
 
 #[test]
+fn nobody_speaks_as_another_behind_kamailio() {
+    attacks::nobody_speaks_as_another(Proxy::Kamailio);
+}
+
+#[test]
+fn nobody_speaks_as_another_behind_opensips() {
+    if has_opensips() {
+        attacks::nobody_speaks_as_another(Proxy::OpenSips);
+    }
+}
+
+#[test]
 fn phones_of_all_kinds_share_a_group_behind_kamailio() {
     phones_share_a_group(Proxy::Kamailio);
 }
 
 #[test]
 fn phones_of_all_kinds_share_a_group_behind_opensips() {
-    if std::env::var_os("CIMF_OPENSIPS").is_none() {
-        println!("LEFT OUT: OpenSIPS is not there; set CIMF_OPENSIPS to its program");
-        return;
+    if has_opensips() {
+        phones_share_a_group(Proxy::OpenSips);
     }
-    phones_share_a_group(Proxy::OpenSips);
 }

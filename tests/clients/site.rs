@@ -24,6 +24,7 @@ pub enum Proxy {
 pub struct Site {
     pub server: String,
     pub socket: String,
+    copies: String,
     folder: TempDir,
     script: PathBuf,
     arguments: Vec<String>,
@@ -57,6 +58,7 @@ impl Site {
         let mut site = Site {
             server: format!("127.0.0.1:{sip}"),
             socket: format!("ws://127.0.0.1:{web}"),
+            copies: format!("127.0.0.1:{copies}"),
             folder,
             script: script.join("small-site.sh"),
             arguments,
@@ -98,6 +100,11 @@ impl Site {
     pub fn restart(&mut self) {
         self.stop();
         self.run();
+    }
+
+    /// Where copies come back to the proxy.
+    pub fn copies(&self) -> &str {
+        &self.copies
     }
 
     pub fn log(&self) -> String {
