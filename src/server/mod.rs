@@ -3,12 +3,14 @@
 
 #![forbid(unsafe_code)]
 
+mod core_socket;
 mod outbox;
 mod pace;
 mod policy;
 mod random_pool;
 mod start_error;
 
+pub use core_socket::CoreSocket;
 pub use outbox::{Outbox, outcome};
 pub use policy::policy;
 pub use random_pool::RandomPool;
@@ -36,7 +38,7 @@ pub struct Server {
     warnings: Vec<&'static str>,
     next_hop: String,
     stream_next_hop: String,
-    core_socket: String,
+    core_socket: Option<CoreSocket>,
     copy_mark: Option<String>,
     database: PathBuf,
     max_members: u32,
@@ -71,7 +73,7 @@ impl Server {
             policy,
             warnings,
             next_hop: settings.core_route.clone(),
-            core_socket: settings.core_socket.clone(),
+            core_socket: CoreSocket::parse(&settings.core_socket)?,
             copy_mark,
             stream_next_hop: stream_next_hop(&settings.core_route),
             database: database.to_owned(),
@@ -109,9 +111,9 @@ impl Server {
         &self.stream_next_hop
     }
 
-    /// The listener from which copies leave; empty where the proxy chooses.
-    pub fn core_socket(&self) -> &str {
-        &self.core_socket
+    /// The listener from which copies leave; nothing where the proxy chooses.
+    pub fn core_socket(&self) -> Option<&CoreSocket> {
+        self.core_socket.as_ref()
     }
 
     /// Whether a request is a copy of ours that has come back: its topmost Route carries the mark.
