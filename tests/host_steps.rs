@@ -52,7 +52,7 @@ struct Simulated {
 }
 
 impl Sender for Simulated {
-    fn send(&mut self, fork: &Fork<'_>, cookie: u64) -> Result<(), NotSent> {
+    fn send(&mut self, fork: &Fork<'_>, _: &str, cookie: u64) -> Result<(), NotSent> {
         let recipient = String::from_utf8(fork.recipient.to_vec()).unwrap();
         self.forks.push((recipient, cookie));
         self.refuses_forks.map_or(Ok(()), Err)

@@ -5,6 +5,7 @@ use super::choices::{
 };
 use super::error::SettingError;
 use super::table::PARAMETERS;
+use std::net::SocketAddr;
 
 /// The values of all parameters.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,8 @@ pub struct Settings {
     pub core_route: String,
     /// `direct`.
     pub direct: bool,
+    /// `name_servers`; none means those of the system.
+    pub name_servers: Vec<SocketAddr>,
     /// `trusted_next_hop`.
     pub trusted_next_hop: bool,
     /// `identity_mode`.

@@ -13,6 +13,7 @@ use super::lock::Held;
 use super::recipient::{self, Ending, Place};
 use super::turns::leave_lists;
 use crate::control::{Fork, Shared};
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
@@ -129,6 +130,23 @@ impl<'e> Attempt<'e> {
     /// The fork.
     pub fn fork(&self) -> Fork<'_> {
         self.pin.fork(self.entry)
+    }
+
+    /// Where the name of the fork's next hop leads. Is that not known, there is no attempt any more: the
+    /// recipient waits until it is.
+    pub fn by_name(mut self, name: &[u8], now: u64) -> Option<(Self, SocketAddr)> {
+        let engine = self.pin.engine;
+        let lead = engine.with(|held| engine.lead_or_wait(held, self.cookie, name, now));
+        if lead.is_asked {
+            engine.asking.wake();
+        }
+        match lead.address {
+            Some(address) => Some((self, address)),
+            None => {
+                self.taken_back = true;
+                None
+            }
+        }
     }
 
     /// Hands the fork to the proxy with `send`. Should that panic, the fork was not sent: nobody would

@@ -54,6 +54,10 @@ pub struct Load {
     pub in_flight: u64,
     /// Transactions of the proxy in use.
     pub cells: u64,
+    /// Names of next hops that are being asked.
+    pub names_asked: u64,
+    /// Recipients that wait for the name of their next hop.
+    pub waiting_for_names: u64,
     /// Bytes of memory for messages that are used.
     pub memory_used: u64,
     /// Bytes of memory for messages that are free.
@@ -71,6 +75,8 @@ impl Engine {
                 waiting: held.get(WAITING),
                 in_flight: held.get(IN_FLIGHT),
                 cells: held.get(CELLS_USED),
+                names_asked: self.names.asked(held),
+                waiting_for_names: self.names.waiting(held),
                 memory_used: (self.arena.words as u64 - 1) * word - free,
                 memory_free: free,
             }
@@ -129,6 +135,7 @@ impl Engine {
         });
         self.take_back_from_the_dead();
         while self.with(|held| self.close_some(held)) {}
+        self.look_at_names(now);
     }
 
     /// Measures how many recipients end in a second.

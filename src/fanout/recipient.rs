@@ -12,7 +12,7 @@ pub(super) const WORDS: usize = 2;
 const STATE: usize = 1;
 
 /// Bits of the second word, from the lowest: link, code, place, whether it may be a repetition, whether
-/// its outcome was told.
+/// its outcome was told, whether it has waited for its next hop's name and was let go.
 const LINK_MASK: u64 = u32::MAX as u64;
 const CODE: u32 = 32;
 const CODE_MASK: u64 = 0x3ff;
@@ -20,6 +20,7 @@ const PLACE: u32 = 42;
 const PLACE_MASK: u64 = 0xf;
 const REPEATED: u64 = 1 << 46;
 const TOLD: u64 = 1 << 47;
+const LET_GO: u64 = 1 << 48;
 
 /// Where a recipient is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +40,12 @@ pub(super) enum Place {
     Unreachable = 6,
     Expired = 7,
     Skipped = 8,
+    /// It waits until it is known where the name of its next hop leads.
+    AtName = 9,
 }
 
 impl Place {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Waiting,
         Self::AtTarget,
         Self::Ready,
@@ -52,6 +55,7 @@ impl Place {
         Self::Unreachable,
         Self::Expired,
         Self::Skipped,
+        Self::AtName,
     ];
 }
 
@@ -70,6 +74,7 @@ impl fmt::Display for Ending {
             Self::Delivered(code) => write!(f, "answered {code}"),
             Self::Refused(code) => write!(f, "answered {code}"),
             Self::Unreachable(408) => f.write_str("not answered in time (408)"),
+            Self::Unreachable(478) => f.write_str("no name server knows its next hop (478)"),
             Self::Unreachable(code) => write!(f, "could not be sent ({code})"),
             Self::Expired => f.write_str("the message was out of time before the copy was sent"),
             Self::Skipped(SkipReason::TargetQueueFull) => {
@@ -87,7 +92,8 @@ pub enum Ending {
     Delivered(u16),
     /// The fork was answered with 300 or more.
     Refused(u16),
-    /// The fork was not answered in time (408), or could not be sent (503).
+    /// The fork was not answered in time (408), could not be sent (503), or the name of its next hop
+    /// could not be resolved (478).
     Unreachable(u16),
     /// The message expired before the recipient's turn came (M-4), or it could not be sent for
     /// lack of memory for too long.
@@ -125,7 +131,9 @@ impl Ending {
             Place::Expired => Self::Expired,
             Place::Skipped if code == 0 => Self::Skipped(SkipReason::TargetQueueFull),
             Place::Skipped => Self::Skipped(SkipReason::Cancelled),
-            Place::Waiting | Place::AtTarget | Place::Ready | Place::InFlight => return None,
+            Place::Waiting | Place::AtTarget | Place::Ready | Place::InFlight | Place::AtName => {
+                return None;
+            }
         })
     }
 
@@ -207,6 +215,17 @@ pub(super) fn is_told(held: &Held<'_>, entry: usize) -> bool {
 #[inline]
 pub(super) fn set_told(held: &Held<'_>, entry: usize) {
     held.set(entry + STATE, state(held, entry) | TOLD);
+}
+
+/// Whether the recipient has waited for the name of its next hop and was let go.
+pub(super) fn is_let_go(held: &Held<'_>, entry: usize) -> bool {
+    state(held, entry) & LET_GO != 0
+}
+
+/// Notes whether the recipient was let go.
+pub(super) fn set_let_go(held: &Held<'_>, entry: usize, is_let_go: bool) {
+    let bit = if is_let_go { LET_GO } else { 0 };
+    held.set(entry + STATE, state(held, entry) & !LET_GO | bit);
 }
 
 /// Ends the recipient.

@@ -268,7 +268,7 @@ impl Engine {
     }
 
     /// Gives a target to the next recipient that waits for it.
-    fn leave_target(&self, held: &Held<'_>, hash: u64) {
+    pub(super) fn leave_target(&self, held: &Held<'_>, hash: u64) {
         if !self.limits.target_order {
             return;
         }
@@ -378,6 +378,7 @@ impl Engine {
         let (_, in_flight) = held.pair(at + block::CURSOR);
         held.set_pair(at + block::CURSOR, 0, in_flight);
         CLOSING.push(held, at);
+        self.names.look_again(held);
         held.news.set(true);
     }
 

@@ -14,7 +14,7 @@ mod kamailio;
 mod life;
 mod log;
 mod message;
-mod next_hop;
+mod names;
 mod opensips;
 pub mod overview;
 mod parameters;

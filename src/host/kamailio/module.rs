@@ -32,7 +32,6 @@ impl Module {
     pub fn uac(&self) -> Uac<'_> {
         Uac {
             transactions: &self.transactions,
-            server: self.server,
         }
     }
 }
@@ -107,7 +106,7 @@ fn prepare() -> Result<Module, String> {
     let registered = statistics::register(&core, server);
     registered.map_err(|name| format!("Kamailio refused the counter {name}"))?;
     script::watch_end(&core)?;
-    process::announce(&core)?;
+    process::announce(&core, server)?;
     let events = Events::find(&core);
     server.outbox().tell_delivered(events.has_delivered());
     Ok(Module {

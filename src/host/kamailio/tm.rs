@@ -13,9 +13,7 @@ use crate::host::abi::{
 };
 use crate::host::guard::guarded;
 use crate::host::handle::{Proxy, Sender, Transaction, completed, released};
-use crate::host::next_hop::next_hop;
 use crate::host::symbol::{as_function, find_in};
-use crate::server::Server;
 use smallvec::SmallVec;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
@@ -110,8 +108,6 @@ pub struct Request<'a> {
 /// Kamailio as the client that sends forks.
 pub struct Uac<'a> {
     pub transactions: &'a Transactions,
-    /// What knows where forks go.
-    pub server: &'a Server,
 }
 
 impl Proxy for Request<'_> {
@@ -155,16 +151,15 @@ impl Proxy for Request<'_> {
 }
 
 impl Sender for Request<'_> {
-    fn send(&mut self, fork: &Fork<'_>, cookie: u64) -> Result<(), NotSent> {
-        self.module.uac().send(fork, cookie)
+    fn send(&mut self, fork: &Fork<'_>, next_hop: &str, cookie: u64) -> Result<(), NotSent> {
+        self.module.uac().send(fork, next_hop, cookie)
     }
 }
 
 impl Sender for Uac<'_> {
-    fn send(&mut self, fork: &Fork<'_>, cookie: u64) -> Result<(), NotSent> {
+    fn send(&mut self, fork: &Fork<'_>, next_hop: &str, cookie: u64) -> Result<(), NotSent> {
         let to = in_angles(fork.recipient);
-        let next_hop = next_hop(self.server, fork);
-        let mut dialog = dialog(fork, &to, &next_hop);
+        let mut dialog = dialog(fork, &to, next_hop);
         let (headers, body) = (fork.headers(), fork.body());
         let (method, headers, body) = (Str::of(b"MESSAGE"), Str::of(&headers), Str::of(&body));
         let mut request = UacReq {

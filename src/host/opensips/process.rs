@@ -1,10 +1,12 @@
-//! The process of the module's own, `cimf` in `opensips-cli -x mi ps`: it tells outcomes, raises
-//! events, and does what is done by the clock. It waits in OpenSIPS's own loop, so that OpenSIPS can
-//! reach it as it reaches all its processes.
+//! The processes of the module's own. `cimf` in `opensips-cli -x mi ps` tells outcomes, raises events,
+//! and does what is done by the clock. It waits in OpenSIPS's own loop, so that OpenSIPS can reach it as
+//! it reaches all its processes. `cimf names` asks name servers; it calls nothing of OpenSIPS but its log,
+//! and has nothing to do where copies go to an address.
 
 use super::module::{Module, module};
 use crate::host::background::Teller;
 use crate::host::guard::guarded;
+use crate::host::names;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
@@ -37,6 +39,19 @@ pub unsafe extern "C" fn work(_: c_int) {
         Err(error) => error,
     };
     log::error!("the process of cimf cannot work: {error}");
+    exit(1);
+}
+
+/// The life of the process that asks name servers: it does not return either.
+///
+/// # Safety
+/// OpenSIPS calls it in the process that it has forked for the module.
+pub unsafe extern "C" fn ask(_: c_int) {
+    let ended = guarded("an internal error".to_owned(), || match module() {
+        Some(module) => names::work(module.server, module.core.families()),
+        None => "the module has not started".to_owned(),
+    });
+    log::error!("the process of cimf that resolves names cannot work: {ended}");
     exit(1);
 }
 
