@@ -17,7 +17,7 @@ use std::array::from_fn;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// Buckets of the table.
-const BUCKETS: usize = 512;
+const BUCKETS: usize = 1024;
 /// Names of a bucket.
 const BUCKET: usize = 8;
 /// Originators whose names are counted apart from each other; others that share a number share its bound.

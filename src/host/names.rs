@@ -14,14 +14,17 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-/// Look-ups that wait at once.
-const AT_ONCE: usize = 256;
+/// Names that are asked at once for the first time, and the longest that it takes.
+const NEW: usize = 192;
+const NEW_PATIENCE: Duration = Duration::from_secs(2);
 /// Those among them whose copies are of one originator.
-const OF_ONE: usize = 64;
+const NEW_OF_ONE: usize = 128;
+/// Names that are asked at once again, as it was in vain before: apart from the others, who may have more
+/// luck. Each takes up to three descriptors, and a process may have a thousand.
+const AGAIN: usize = 96;
+const AGAIN_PATIENCE: Duration = Duration::from_secs(10);
 /// Originators that are told apart here.
 const ORIGINATORS: usize = 256;
-/// The longest that one look-up takes, with all that it asks.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the process looks for questions for which nobody has woken it, as who would have may have died.
 const LOOK: Duration = Duration::from_secs(1);
 /// How often it looks whether the system has got other name servers.
@@ -47,8 +50,9 @@ pub fn work(server: &'static Server, families: Families) -> String {
 struct Asking {
     server: &'static Server,
     families: Families,
-    at_once: Semaphore,
-    of_one: Vec<Semaphore>,
+    new: Semaphore,
+    new_of_one: Vec<Semaphore>,
+    again: Semaphore,
     resolver: Mutex<Current>,
     lines: Mutex<(Instant, u32)>,
 }
@@ -68,8 +72,11 @@ async fn ask_all(server: &'static Server, families: Families) -> std::io::Result
     let asking = Arc::new(Asking {
         server,
         families,
-        at_once: Semaphore::new(AT_ONCE),
-        of_one: (0..ORIGINATORS).map(|_| Semaphore::new(OF_ONE)).collect(),
+        new: Semaphore::new(NEW),
+        new_of_one: (0..ORIGINATORS)
+            .map(|_| Semaphore::new(NEW_OF_ONE))
+            .collect(),
+        again: Semaphore::new(AGAIN),
         resolver: Mutex::new(Current {
             resolver: None,
             files: [None; 2],
@@ -95,17 +102,14 @@ impl Asking {
     async fn settle(&self, question: &Question) {
         let engine = self.server.outbox().engine();
         let mut not_before = question.not_before();
+        let mut is_new = not_before == 0;
         loop {
             sleep(until(engine, not_before)).await;
-            let share = self.of_one.get(question.owner() as usize % ORIGINATORS);
-            let Some(Ok(_share)) = async { Some(share?.acquire().await) }.await else {
-                return;
+            let led = match is_new {
+                true => self.ask(question).await,
+                false => self.ask_again(question).await,
             };
-            let Ok(_place) = self.at_once.acquire().await else {
-                return;
-            };
-            let led = timeout(PATIENCE, self.resolve(question.name())).await;
-            let failure = match led.unwrap_or(Err(NotResolved::NoAnswer)) {
+            let failure = match led {
                 Ok(led) => {
                     let (addresses, time) = (&led.addresses, led.time_to_live);
                     return engine.name_leads(question, addresses, time, engine.now());
@@ -114,10 +118,25 @@ impl Asking {
             };
             self.log(question.name(), failure);
             match engine.name_fails(question, failure, engine.now()) {
-                Some(again) => not_before = again,
+                Some(again) => (not_before, is_new) = (again, false),
                 None => return,
             }
         }
+    }
+
+    async fn ask(&self, question: &Question) -> Result<Led, NotResolved> {
+        let of_one = &self.new_of_one[question.owner() as usize % ORIGINATORS];
+        let places = (of_one.acquire().await, self.new.acquire().await);
+        let led = timeout(NEW_PATIENCE, self.resolve(question.name())).await;
+        drop(places);
+        led.unwrap_or(Err(NotResolved::NoAnswer))
+    }
+
+    async fn ask_again(&self, question: &Question) -> Result<Led, NotResolved> {
+        let place = self.again.acquire().await;
+        let led = timeout(AGAIN_PATIENCE, self.resolve(question.name())).await;
+        drop(place);
+        led.unwrap_or(Err(NotResolved::NoAnswer))
     }
 
     async fn resolve(&self, name: &[u8]) -> Result<Led, NotResolved> {
