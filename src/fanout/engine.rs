@@ -141,9 +141,9 @@ impl Engine {
         let names = Names(silent.0 + Silent::WORDS);
         let cells = Cells(names.0 + Names::WORDS);
         let at_once = (limits.forks_in_flight as usize).min(cells::MOST);
-        let targets = Targets::new(cells.0 + cells::MOST * cells::WORDS, 2 * at_once);
         let words = limits.memory as usize * MEBIBYTE;
         let in_line = if limits.target_order { words } else { 0 };
+        let targets = Targets::new(cells.0 + cells::MOST * cells::WORDS, at_once, in_line);
         let groups = Groups(targets.end());
         let lines = Lines::new(groups.0 + Groups::WORDS, in_line);
         let start = groups.0 + Groups::WORDS + lines.words();

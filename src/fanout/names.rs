@@ -20,10 +20,11 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 const BUCKETS: usize = 1024;
 /// Names of a bucket.
 const BUCKET: usize = 8;
+const NAMES: usize = BUCKETS * BUCKET;
 /// Originators whose names are counted apart from each other; others that share a number share its bound.
 const OWNERS: usize = 256;
 /// The most names for which copies of one originator wait.
-const SHARE: u64 = (BUCKETS * BUCKET / 8) as u64;
+const SHARE: u64 = (NAMES / 8) as u64;
 /// The most addresses of a name that are kept.
 pub(super) const MOST_ADDRESSES: usize = 4;
 /// The most bytes of a name: that of a host has 255 at most, the rest says how it is meant.
@@ -44,7 +45,9 @@ const OUTSIDE: usize = 3;
 /// Set when the clock has something to do here: a message that sends nothing more may have copies in the
 /// queues, or there was no room for a copy that may go on.
 const LOOK: usize = 4;
-const HEAD: usize = 8;
+/// For which names copies wait, a bit each: these are looked at by the clock.
+const WAITED: usize = 8;
+const HEAD: usize = WAITED + NAMES / 64;
 
 // Words of each originator: for how many names its copies wait, and its copies for which there is no room.
 const OWNER_WORDS: usize = 2;
@@ -87,6 +90,7 @@ pub(super) struct Names(pub(super) usize);
 pub(super) struct Entry(usize);
 
 /// Whether copies of an originator may wait for a name.
+#[derive(Clone, Copy)]
 pub(super) enum Room {
     /// They may.
     At(Entry),
@@ -96,7 +100,7 @@ pub(super) enum Room {
 
 impl Names {
     /// Words of the table.
-    pub(super) const WORDS: usize = HEAD + OWNERS * OWNER_WORDS + BUCKETS * BUCKET * NAME_WORDS;
+    pub(super) const WORDS: usize = HEAD + OWNERS * OWNER_WORDS + NAMES * NAME_WORDS;
 
     fn owner(self, owner: u32) -> usize {
         self.0 + HEAD + owner as usize % OWNERS * OWNER_WORDS
@@ -109,7 +113,7 @@ impl Names {
     pub(super) fn entry(self, index: u32) -> Option<Entry> {
         let index = index as usize;
         let start = self.0 + HEAD + OWNERS * OWNER_WORDS;
-        (index < BUCKETS * BUCKET).then_some(Entry(start + index * NAME_WORDS))
+        (index < NAMES).then_some(Entry(start + index * NAME_WORDS))
     }
 
     fn index(self, entry: Entry) -> u32 {
@@ -117,12 +121,24 @@ impl Names {
         ((entry.0 - start) / NAME_WORDS) as u32
     }
 
-    pub(super) fn all(self) -> impl Iterator<Item = Entry> {
-        (0..(BUCKETS * BUCKET) as u32).filter_map(move |index| self.entry(index))
+    fn all(self) -> impl Iterator<Item = Entry> {
+        (0..NAMES as u32).filter_map(move |index| self.entry(index))
+    }
+
+    /// The names for which copies wait.
+    pub(super) fn waited_for(self, held: &Held<'_>) -> Vec<Entry> {
+        let words = (0..NAMES as u32 / 64)
+            .map(|word| (word, held.get(self.0 + WAITED + word as usize)))
+            .filter(|(_, bits)| *bits != 0);
+        let indices = words.flat_map(|(word, bits)| {
+            let set = (0..64).filter(move |bit| bits >> bit & 1 != 0);
+            set.map(move |bit| word * 64 + bit)
+        });
+        indices.filter_map(|index| self.entry(index)).collect()
     }
 
     fn bucket(self, hash: u64) -> [Entry; BUCKET] {
-        let first = (hash >> 32) as usize % BUCKETS * BUCKET;
+        let first = (hash >> 32) as usize % NAMES;
         let start = self.0 + HEAD + OWNERS * OWNER_WORDS;
         from_fn(|number| Entry(start + (first + number) * NAME_WORDS))
     }
@@ -174,7 +190,6 @@ impl Names {
         else {
             return Room::Outside(self.outside(owner));
         };
-        held.add(self.owner(owner), 1);
         let (link, _) = held.pair(entry.0 + LINK);
         held.set_pair(entry.0 + LINK, link, owner % OWNERS as u32);
         Room::At(entry)
@@ -202,6 +217,7 @@ impl Names {
         held.add(self.0 + WAITING, 1);
         match room {
             Room::At(entry) => {
+                self.has_come(held, entry);
                 entry.queue(NEW).push(held, copy);
                 held.set(entry.0 + CAME_AT, now);
                 held.set(entry.0 + USED_AT, now);
@@ -289,19 +305,25 @@ impl Names {
         Some(copy)
     }
 
-    /// Puts a copy back that was taken, and could not go on.
-    pub(super) fn put_back(self, held: &Held<'_>, entry: Entry, copy: usize) {
+    fn waited(self, entry: Entry) -> (usize, u64) {
+        let index = self.index(entry) as usize;
+        (self.0 + WAITED + index / 64, 1 << (index % 64))
+    }
+
+    /// A copy is about to wait for a name.
+    fn has_come(self, held: &Held<'_>, entry: Entry) {
         if !entry.has_waiting(held) {
             held.add(self.owner(held.pair(entry.0 + LINK).1), 1);
+            let (word, bit) = self.waited(entry);
+            held.set(word, held.get(word) | bit);
         }
-        held.add(self.0 + WAITING, 1);
-        entry.queue(OLD).push_front(held, copy);
-        held.set(self.0 + LOOK, 1);
     }
 
     fn has_left(self, held: &Held<'_>, entry: Entry) {
         held.subtract(self.0 + WAITING, 1);
         if !entry.has_waiting(held) {
+            let (word, bit) = self.waited(entry);
+            held.set(word, held.get(word) & !bit);
             held.subtract(self.owner(held.pair(entry.0 + LINK).1), 1);
             if held.get(self.0 + OUTSIDE) != 0 {
                 held.set(self.0 + LOOK, 1);
@@ -326,6 +348,11 @@ impl Names {
         wanted
     }
 
+    /// Whether copies wait for room in the table.
+    pub(super) fn has_outside(self, held: &Held<'_>) -> bool {
+        held.get(self.0 + OUTSIDE) != 0
+    }
+
     /// All originators' numbers.
     pub(super) fn owners(self) -> std::ops::Range<u32> {
         0..OWNERS as u32
@@ -340,14 +367,6 @@ impl Names {
         held.subtract(self.0 + OUTSIDE, 1);
         held.subtract(self.0 + WAITING, 1);
         Some(copy)
-    }
-
-    /// Puts a copy back that was taken, and could not go on.
-    pub(super) fn put_back_outside(self, held: &Held<'_>, owner: u32, copy: usize) {
-        held.add(self.0 + OUTSIDE, 1);
-        held.add(self.0 + WAITING, 1);
-        self.outside(owner).push_front(held, copy);
-        held.set(self.0 + LOOK, 1);
     }
 
     /// Takes from the queues what is not to wait any more.

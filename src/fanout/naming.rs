@@ -1,10 +1,9 @@
 //! Copies whose next hop is a name: what is known of the name lets them go, and what is not lets them
-//! wait, apart from all others. They hold no place of the window and no target then, so that a silent
-//! name server holds up nobody but them; those to the same target keep their order, as they wait in
-//! the same line.
+//! wait, apart from all others. They hold no place of the window then, so that a silent name server holds
+//! up nobody but them. Their target is kept for them: what comes later for it comes later to it (M-3).
 //!
 //!     claimed ──► name known ──► handed to the proxy
-//!        ▲   └──► not known: AtName ──► known: ready, or behind others at its target
+//!        ▲   └──► not known: AtName ──► known: ready, before those that wait
 //!        └────────────────────────┘ └─► not known after `queue_lifetime`: unreachable (478)
 
 #![forbid(unsafe_code)]
@@ -16,7 +15,6 @@ use super::engine::Engine;
 use super::lock::Held;
 use super::names::{Entry, Question, Room};
 use super::recipient::{self, Ending, Place};
-use super::targets::Occupied;
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -62,13 +60,9 @@ impl Engine {
         let Some(cell) = self.cells.find(held, cookie) else {
             return lead;
         };
-        let copy = cell.entry(held);
         let hash = self.hash(name);
         let known = self.names.find(held, hash);
-        let known = known.filter(|entry| entry.is_known(held, now));
-        // Nobody goes before those that have waited for the same name, and may be on their way.
-        let is_next = |entry: &Entry| recipient::is_let_go(held, copy) || !entry.has_waiting(held);
-        if let Some(entry) = known.filter(is_next) {
+        if let Some(entry) = known.filter(|entry| entry.is_known(held, now)) {
             let (address, is_old) = entry.lead(held, now);
             lead.address = Some(address);
             lead.is_asked = is_old && self.names.ask(held, entry);
@@ -99,18 +93,14 @@ impl Engine {
         let [originator, ..] = self.block(at).texts();
         let owner = self.hash(originator) as u32;
         let room = self.names.take(held, hash, name, owner, now);
-        let is_asked = match room {
-            // What is known is not asked: those before this one are being let go.
-            Room::At(entry) if !entry.is_known(held, now) => self.names.ask(held, entry),
-            Room::At(_) | Room::Outside(_) => false,
-        };
         self.lower(held, at);
         recipient::set_place(held, copy, Place::AtName);
-        recipient::set_let_go(held, copy, false);
         self.names.push(held, room, copy, now);
-        self.leave_target(held, cell.target(held));
         self.enter_turns(held, at);
-        is_asked
+        match room {
+            Room::At(entry) => self.names.ask(held, entry),
+            Room::Outside(_) => false,
+        }
     }
 
     /// The next name to be asked. For the one process that asks.
@@ -164,7 +154,9 @@ impl Engine {
             let entry = self.names.of_question(held, question)?;
             (0..STEPS).try_for_each(|_| {
                 let copy = self.names.pop_overdue(held, entry, now)?;
-                self.end(held, copy, Ending::Unreachable(UNRESOLVABLE));
+                // Who waits for the same target can be sent to now.
+                held.news.set(true);
+                self.give_up(held, copy, Ending::Unreachable(UNRESOLVABLE));
                 Some(())
             })
         };
@@ -190,36 +182,24 @@ impl Engine {
             let Some(copy) = self.names.pop(held, entry) else {
                 return false;
             };
-            if !self.let_go(held, copy) {
-                self.names.put_back(held, entry, copy);
-                return false;
-            }
+            self.let_go(held, copy);
         }
         true
     }
 
-    /// Lets a copy go on that has waited for its name; says whether there was room in the table of targets.
-    fn let_go(&self, held: &Held<'_>, copy: usize) -> bool {
-        let at = block_of(&self.memory, copy);
-        if let Some(ending) = self.closing(held, at) {
-            self.end(held, copy, ending);
-            return true;
+    /// Lets a copy go on that has waited for its name.
+    fn let_go(&self, held: &Held<'_>, copy: usize) {
+        match self.closing(held, block_of(&self.memory, copy)) {
+            Some(ending) => self.give_up(held, copy, ending),
+            None => self.make_ready(held, copy),
         }
-        if self.limits.target_order {
-            let hash = self.hash(self.block(at).own(copy).address);
-            match self.targets.occupy(held, hash) {
-                Occupied::Yours => {}
-                Occupied::Busy(busy) => {
-                    recipient::set_let_go(held, copy, true);
-                    self.wait_for_target(held, busy, copy);
-                    return true;
-                }
-                Occupied::NoRoom => return false,
-            }
-        }
-        recipient::set_let_go(held, copy, true);
-        self.make_ready(held, copy);
-        true
+    }
+
+    /// Ends a copy that has waited for its name, and gives up its target.
+    fn give_up(&self, held: &Held<'_>, copy: usize, ending: Ending) {
+        self.end(held, copy, ending);
+        let own = self.block(block_of(&self.memory, copy)).own(copy);
+        self.leave_target(held, self.hash(own.address));
     }
 
     /// What is done by the clock: ends those that wait in vain for a name, as their message sends nothing
@@ -235,12 +215,12 @@ impl Engine {
         let end_all = |held: &Held<'_>, copies: Vec<usize>| {
             for copy in copies {
                 if let Some(ending) = is_closing(held, copy) {
-                    self.end(held, copy, ending);
+                    self.give_up(held, copy, ending);
                 }
             }
         };
         let mut is_new = false;
-        for entry in self.names.all() {
+        for entry in self.with(|held| self.names.waited_for(held)) {
             let is_known = self.with(|held| {
                 if !entry.has_waiting(held) {
                     return false;
@@ -257,22 +237,22 @@ impl Engine {
                 while self.with(|held| self.let_some_go(held, entry, now)) {}
             }
         }
+        if is_new {
+            self.asking.wake();
+        }
+        if !self.with(|held| self.names.has_outside(held)) {
+            return;
+        }
         for owner in self.names.owners() {
             self.with(|held| {
                 let closes = |copy| is_closing(held, copy).is_some();
                 let left = self.names.take_out_outside(held, owner, closes);
                 end_all(held, left);
                 while let Some(copy) = self.names.pop_outside(held, owner) {
-                    if !self.let_go(held, copy) {
-                        self.names.put_back_outside(held, owner, copy);
-                        break;
-                    }
+                    self.let_go(held, copy);
                     held.news.set(true);
                 }
             });
-        }
-        if is_new {
-            self.asking.wake();
         }
     }
 }

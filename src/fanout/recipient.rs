@@ -12,7 +12,7 @@ pub(super) const WORDS: usize = 2;
 const STATE: usize = 1;
 
 /// Bits of the second word, from the lowest: link, code, place, whether it may be a repetition, whether
-/// its outcome was told, whether it has waited for its next hop's name and was let go.
+/// its outcome was told.
 const LINK_MASK: u64 = u32::MAX as u64;
 const CODE: u32 = 32;
 const CODE_MASK: u64 = 0x3ff;
@@ -20,7 +20,6 @@ const PLACE: u32 = 42;
 const PLACE_MASK: u64 = 0xf;
 const REPEATED: u64 = 1 << 46;
 const TOLD: u64 = 1 << 47;
-const LET_GO: u64 = 1 << 48;
 
 /// Where a recipient is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,17 +214,6 @@ pub(super) fn is_told(held: &Held<'_>, entry: usize) -> bool {
 #[inline]
 pub(super) fn set_told(held: &Held<'_>, entry: usize) {
     held.set(entry + STATE, state(held, entry) | TOLD);
-}
-
-/// Whether the recipient has waited for the name of its next hop and was let go.
-pub(super) fn is_let_go(held: &Held<'_>, entry: usize) -> bool {
-    state(held, entry) & LET_GO != 0
-}
-
-/// Notes whether the recipient was let go.
-pub(super) fn set_let_go(held: &Held<'_>, entry: usize, is_let_go: bool) {
-    let bit = if is_let_go { LET_GO } else { 0 };
-    held.set(entry + STATE, state(held, entry) & !LET_GO | bit);
 }
 
 /// Ends the recipient.

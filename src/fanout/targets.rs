@@ -11,6 +11,8 @@ use super::lock::Held;
 const WORDS: usize = 3;
 const QUEUE: usize = 1;
 const LENGTH: usize = 2;
+/// Words of the memory for messages for each target: no recipient takes less than five.
+const SHARE: usize = 16;
 
 /// The table: first words that each lead to a chain of entries, then the entries.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +20,7 @@ pub(super) struct Targets {
     start: usize,
     /// A power of two.
     chains: usize,
+    entries: usize,
 }
 
 /// A target that is being sent to, or kept for the next that waits.
@@ -35,17 +38,20 @@ pub(super) enum Occupied {
 }
 
 impl Targets {
-    /// A table for at least `entries` targets.
-    pub(super) fn new(start: usize, entries: usize) -> Self {
+    /// A table for `at_once` copies in flight, and messages in memory of so many words. A target is kept for each
+    /// recipient that is ready, too, and whoever wishes can have many of those: were there room for few, there would
+    /// be none for others.
+    pub(super) fn new(start: usize, at_once: usize, memory: usize) -> Self {
         Self {
             start,
-            chains: entries.next_power_of_two(),
+            chains: (8 * at_once).next_power_of_two(),
+            entries: (2 * at_once).max(memory / SHARE),
         }
     }
 
     /// The first word behind the table.
     pub(super) fn end(self) -> usize {
-        self.start + self.chains * (1 + WORDS)
+        self.start + self.chains + self.entries * WORDS
     }
 
     /// Forgets all targets.
@@ -81,7 +87,7 @@ impl Targets {
     /// Whether another target may be taken.
     pub(super) fn has_room(self, held: &Held<'_>) -> bool {
         let (free, ever) = held.pair(TARGETS_FREE);
-        free != 0 || (ever as usize) < self.chains
+        free != 0 || (ever as usize) < self.entries
     }
 
     /// Takes a target, unless somebody has it.
@@ -92,7 +98,7 @@ impl Targets {
         }
         let (free, ever) = held.pair(TARGETS_FREE);
         let number = match free {
-            0 if ever as usize == self.chains => return Occupied::NoRoom,
+            0 if ever as usize == self.entries => return Occupied::NoRoom,
             0 => {
                 held.set_pair(TARGETS_FREE, 0, ever + 1);
                 ever + 1
