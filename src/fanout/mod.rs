@@ -32,6 +32,8 @@ mod submission;
 mod targets;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_names;
 mod turns;
 mod under_way;
 mod wake;

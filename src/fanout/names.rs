@@ -61,23 +61,21 @@ const USE: usize = 1;
 const LINK: usize = 2;
 /// Bytes of the text, and how many addresses there are.
 const LENGTHS: usize = 3;
-/// Copies that have waited since before the last look-up failed, and those that came later.
-const OLD: Queue = Queue(4);
-const NEW: Queue = Queue(5);
-/// When the old ones end.
-const DEADLINE: usize = 6;
-/// When the last of the new ones came.
-const CAME_AT: usize = 7;
+/// Copies that wait for it, and how many they are.
+const QUEUE: usize = 4;
+const LENGTH: usize = 5;
+/// When the first look-up was in vain since one was not.
+const FAILS_SINCE: usize = 6;
 /// From when on it is asked anew, when it is used.
-const REFRESH_AT: usize = 8;
+const REFRESH_AT: usize = 7;
 /// Until when its addresses serve.
-const KNOWN_UNTIL: usize = 9;
+const KNOWN_UNTIL: usize = 8;
 /// Before which it is not asked again, and how often in a row that was in vain.
-const ASK_AT: usize = 10;
-const FAILURES: usize = 11;
+const ASK_AT: usize = 9;
+const FAILURES: usize = 10;
 /// When it was last used.
-const USED_AT: usize = 12;
-const TEXT: usize = 13;
+const USED_AT: usize = 11;
+const TEXT: usize = 12;
 const ADDRESSES: usize = TEXT + TEXT_WORDS;
 const NAME_WORDS: usize = (ADDRESSES + MOST_ADDRESSES * ADDRESS_WORDS).next_multiple_of(8);
 
@@ -218,8 +216,8 @@ impl Names {
         match room {
             Room::At(entry) => {
                 self.has_come(held, entry);
-                entry.queue(NEW).push(held, copy);
-                held.set(entry.0 + CAME_AT, now);
+                entry.queue().push(held, copy);
+                held.add(entry.0 + LENGTH, 1);
                 held.set(entry.0 + USED_AT, now);
             }
             Room::Outside(queue) => {
@@ -289,18 +287,8 @@ impl Names {
 
     /// The copy that has waited longest for a name.
     pub(super) fn pop(self, held: &Held<'_>, entry: Entry) -> Option<usize> {
-        let copy = entry.queue(OLD).pop(held);
-        let copy = copy.or_else(|| entry.queue(NEW).pop(held))?;
-        self.has_left(held, entry);
-        Some(copy)
-    }
-
-    /// The copy that has waited longest of those that have waited long enough.
-    pub(super) fn pop_overdue(self, held: &Held<'_>, entry: Entry, now: u64) -> Option<usize> {
-        if now < held.get(entry.0 + DEADLINE) {
-            return None;
-        }
-        let copy = entry.queue(OLD).pop(held)?;
+        let copy = entry.queue().pop(held)?;
+        held.subtract(entry.0 + LENGTH, 1);
         self.has_left(held, entry);
         Some(copy)
     }
@@ -378,9 +366,8 @@ impl Names {
     ) -> Vec<usize> {
         let mut left = Vec::new();
         let had_waiting = entry.has_waiting(held);
-        for queue in [OLD, NEW] {
-            entry.queue(queue).take_out(held, &leaves, &mut left);
-        }
+        entry.queue().take_out(held, &leaves, &mut left);
+        held.subtract(entry.0 + LENGTH, left.len() as u64);
         held.subtract(self.0 + WAITING, left.len() as u64);
         if had_waiting && !entry.has_waiting(held) {
             // As when the last one leaves otherwise.
@@ -406,8 +393,13 @@ impl Names {
 }
 
 impl Entry {
-    fn queue(self, queue: Queue) -> Queue {
-        Queue(self.0 + queue.0)
+    fn queue(self) -> Queue {
+        Queue(self.0 + QUEUE)
+    }
+
+    /// How many copies wait for the name.
+    pub(super) fn length(self, held: &Held<'_>) -> u64 {
+        held.get(self.0 + LENGTH)
     }
 
     /// Empties the entry and counts another use of it.
@@ -422,9 +414,7 @@ impl Entry {
 
     /// Whether copies wait for the name.
     pub(super) fn has_waiting(self, held: &Held<'_>) -> bool {
-        [OLD, NEW]
-            .iter()
-            .any(|&queue| self.queue(queue).head(held).is_some())
+        self.queue().head(held).is_some()
     }
 
     /// Whether the name is to be asked or is being asked.
@@ -498,26 +488,22 @@ impl Entry {
     }
 
     /// Notes a look-up in vain; gives how many there were in a row.
-    pub(super) fn fail(self, held: &Held<'_>) -> u64 {
+    pub(super) fn fail(self, held: &Held<'_>, now: u64) -> u64 {
+        if held.get(self.0 + FAILURES) == 0 {
+            held.set(self.0 + FAILS_SINCE, now);
+        }
         held.add(self.0 + FAILURES, 1);
         held.get(self.0 + FAILURES)
+    }
+
+    /// Since when all look-ups have been in vain, if the last one was.
+    pub(super) fn fails_since(self, held: &Held<'_>) -> Option<u64> {
+        (held.get(self.0 + FAILURES) > 0).then(|| held.get(self.0 + FAILS_SINCE))
     }
 
     /// Lets the name not be asked before this time.
     pub(super) fn ask_not_before(self, held: &Held<'_>, time: u64) {
         held.set(self.0 + ASK_AT, time);
-    }
-
-    /// After a look-up in vain: those that came before it have to end some time, at the latest
-    /// `lifetime` after the last of them came. Gives that time, if there are any.
-    pub(super) fn grow_old(self, held: &Held<'_>, lifetime: u64) -> Option<u64> {
-        if self.queue(OLD).head(held).is_none() && self.queue(NEW).head(held).is_some() {
-            held.set(self.0 + OLD.0, held.get(self.0 + NEW.0));
-            held.set(self.0 + NEW.0, 0);
-            held.set(self.0 + DEADLINE, held.get(self.0 + CAME_AT) + lifetime);
-        }
-        let has_old = self.queue(OLD).head(held).is_some();
-        has_old.then(|| held.get(self.0 + DEADLINE))
     }
 }
 

@@ -90,6 +90,12 @@ impl Engine {
             self.land(held, cell, ending, false);
             return false;
         }
+        // Others to the same target have waited for the same name meanwhile.
+        let known = self.names.find(held, hash);
+        if known.is_some_and(|entry| self.is_overdue(held, entry, copy, now)) {
+            self.land(held, cell, Ending::Unreachable(UNRESOLVABLE), false);
+            return false;
+        }
         let [originator, ..] = self.block(at).texts();
         let owner = self.hash(originator) as u32;
         let room = self.names.take(held, hash, name, owner, now);
@@ -136,40 +142,60 @@ impl Engine {
         }
     }
 
-    /// A name could not be resolved. Those that have waited for it for `queue_lifetime` end; gives
-    /// the millisecond at which it is to be asked again, if there are others.
+    /// A name could not be resolved. Those end whose message was accepted `queue_lifetime` ago, if the name
+    /// could not be resolved for as long; gives the millisecond at which it is to be asked again, if there
+    /// are others.
     pub fn name_fails(&self, question: &Question, why: NotResolved, now: u64) -> Option<u64> {
         self.count(Counter::NamesFailed);
-        let again = self.with(|held| {
+        let lifetime = u64::from(self.limits.queue_lifetime) * 1000;
+        let (again, mut left) = self.with(|held| {
             let entry = self.names.of_question(held, question)?;
             if why == NotResolved::LeadsNowhere {
                 entry.forget(held);
             }
-            let failures = entry.fail(held).min(16);
-            let again = now + (FIRST_AGAIN << (failures - 1)).min(LAST_AGAIN);
-            entry.ask_not_before(held, again);
-            Some(again)
+            let failures = entry.fail(held, now).min(16);
+            let pause = (FIRST_AGAIN << (failures - 1)).min(LAST_AGAIN.min(lifetime));
+            entry.ask_not_before(held, now + pause);
+            Some((now + pause, entry.length(held)))
         })?;
-        let end_some = |held: &Held<'_>| {
-            let entry = self.names.of_question(held, question)?;
-            (0..STEPS).try_for_each(|_| {
-                let copy = self.names.pop_overdue(held, entry, now)?;
-                // Who waits for the same target can be sent to now.
-                held.news.set(true);
-                self.give_up(held, copy, Ending::Unreachable(UNRESOLVABLE));
-                Some(())
-            })
-        };
-        while self.with(end_some).is_some() {}
+        // Each is looked at once: those that stay go to the end of the queue.
+        while left > 0 {
+            let steps = left.min(STEPS as u64);
+            left -= steps;
+            self.with(|held| {
+                let entry = self.names.of_question(held, question)?;
+                (0..steps).try_for_each(|_| {
+                    let copy = self.names.pop(held, entry)?;
+                    if self.is_overdue(held, entry, copy, now) {
+                        // Who waits for the same target can be sent to now.
+                        held.news.set(true);
+                        self.give_up(held, copy, Ending::Unreachable(UNRESOLVABLE));
+                    } else {
+                        self.names.push(held, Room::At(entry), copy, now);
+                    }
+                    Some(())
+                })
+            });
+        }
         self.with(|held| {
             let entry = self.names.of_question(held, question)?;
-            let lifetime = u64::from(self.limits.queue_lifetime) * 1000;
-            let deadline = entry.grow_old(held, lifetime);
-            if deadline.is_none() {
+            let has_waiting = entry.has_waiting(held);
+            if !has_waiting {
                 self.names.was_asked(held, entry);
             }
-            Some(again.min(deadline?.max(now + FIRST_AGAIN)))
+            has_waiting.then_some(again)
         })
+    }
+
+    /// Whether a copy has been tried for as long as it may be.
+    fn is_overdue(&self, held: &Held<'_>, entry: Entry, copy: usize, now: u64) -> bool {
+        let Some(since) = entry.fails_since(held) else {
+            return false;
+        };
+        let block = self.block(block_of(&self.memory, copy));
+        let accepted_at = self.by_clock(block.at, block.accepted_at());
+        let lifetime = u64::from(self.limits.queue_lifetime) * 1000;
+        now >= since.max(accepted_at) + lifetime
     }
 
     /// Lets some of those go that wait for a name which is known; says whether there are others that can.
