@@ -14,10 +14,11 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire};
 /// The most transactions that can be counted: tm takes 2.4 GB for as many.
 pub const MOST: usize = 1 << 18;
 /// Words of an entry: use and bits; the recipient and the process that sends, or the next free entry;
-/// the hash of the target. The last is there so that no entry lies in two lines of the processor's cache.
+/// the hash of the target; and the way to the next hop if that is a name.
 pub(super) const WORDS: usize = 4;
 const WHO: usize = 1;
 const TARGET: usize = 2;
+const WAY: usize = 3;
 
 /// The fork has no final response.
 pub(super) const IN_FLIGHT: u64 = 1;
@@ -65,6 +66,7 @@ impl Cells {
         let number = (((held.get(cell.0) >> BITS) + 1) & USE_MASK).max(1);
         held.set_pair(cell.0 + WHO, entry as u32, held.process as u32);
         held.set(cell.0 + TARGET, hash);
+        held.set(cell.0 + WAY, 0);
         held.set(cell.0, number << BITS | IN_FLIGHT | HELD | SENDING);
         held.add(CELLS_USED, 1);
         number << INDEX | index as u64
@@ -80,6 +82,13 @@ impl Cells {
         let cell = Cell(self.0 + index * WORDS);
         let word = held.word(cell.0).load(Acquire);
         (word >> BITS == cookie >> INDEX && word & BITS_MASK != 0).then_some(cell)
+    }
+
+    /// The way of the fork that a cookie may mean.
+    pub(super) fn way_of(self, memory: &SharedMemory, cookie: u64) -> u64 {
+        let index = (cookie & INDEX_MASK) as usize;
+        let cell = (index < MOST).then(|| Cell(self.0 + index * WORDS));
+        cell.map_or(0, |cell| cell.way(memory))
     }
 
     /// The entries of forks that are being handed to the proxy.
@@ -131,6 +140,16 @@ impl Cell {
     #[inline]
     pub(super) fn target(self, held: &Held<'_>) -> u64 {
         held.get(self.0 + TARGET)
+    }
+
+    /// The address of a name that the fork is sent to, as the table of names calls it; 0 for none.
+    pub(super) fn way(self, memory: &SharedMemory) -> u64 {
+        memory.get(self.0 + WAY)
+    }
+
+    /// Notes the address of a name that the fork is sent to.
+    pub(super) fn set_way(self, held: &Held<'_>, way: u64) {
+        held.set(self.0 + WAY, way);
     }
 
     /// The process that has sent or is sending.

@@ -75,7 +75,9 @@ const ASK_AT: usize = 9;
 const FAILURES: usize = 10;
 /// When it was last used.
 const USED_AT: usize = 11;
-const TEXT: usize = 12;
+/// Which of its addresses is sent to.
+const CURRENT: usize = 12;
+const TEXT: usize = 13;
 const ADDRESSES: usize = TEXT + TEXT_WORDS;
 const NAME_WORDS: usize = (ADDRESSES + MOST_ADDRESSES * ADDRESS_WORDS).next_multiple_of(8);
 
@@ -285,6 +287,27 @@ impl Names {
         held.subtract(self.0 + ASKED, 1);
     }
 
+    /// What a transaction notes of the address to which a name leads.
+    pub(super) fn way(self, held: &Held<'_>, entry: Entry) -> u64 {
+        let (use_number, _) = held.pair(entry.0 + USE);
+        let place = self.index(entry) * MOST_ADDRESSES as u32 + held.get(entry.0 + CURRENT) as u32;
+        u64::from(use_number) << 32 | u64::from(place + 1)
+    }
+
+    /// Nobody has answered at an address: the next copies go to another one of the same name, if it has any.
+    pub(super) fn turn_from(self, held: &Held<'_>, way: u64) {
+        let Some(place) = (way as u32).checked_sub(1) else {
+            return;
+        };
+        let entry = self.entry(place / MOST_ADDRESSES as u32);
+        let Some(entry) = entry.filter(|entry| self.way(held, *entry) == way) else {
+            return;
+        };
+        let (_, count) = held.pair(entry.0 + LENGTHS);
+        let next = u64::from(place % MOST_ADDRESSES as u32) + 1;
+        held.set(entry.0 + CURRENT, next % u64::from(count.max(1)));
+    }
+
     /// The copy that has waited longest for a name.
     pub(super) fn pop(self, held: &Held<'_>, entry: Entry) -> Option<usize> {
         let copy = entry.queue().pop(held)?;
@@ -440,13 +463,17 @@ impl Entry {
     pub(super) fn lead(self, held: &Held<'_>, now: u64) -> (SocketAddr, bool) {
         held.set(self.0 + USED_AT, now);
         let is_old = now >= held.get(self.0 + REFRESH_AT) && now >= held.get(self.0 + ASK_AT);
-        let word = |word| held.get(self.0 + ADDRESSES + word).to_le_bytes();
+        (self.address(held, held.get(self.0 + CURRENT)), is_old)
+    }
+
+    fn address(self, held: &Held<'_>, number: u64) -> SocketAddr {
+        let at = self.0 + ADDRESSES + number as usize % MOST_ADDRESSES * ADDRESS_WORDS;
+        let word = |word| held.get(at + word).to_le_bytes();
         let mut bytes = [0; 16];
         bytes[..BYTES].copy_from_slice(&word(0));
         bytes[BYTES..].copy_from_slice(&word(1));
         let address = IpAddr::V6(Ipv6Addr::from(bytes)).to_canonical();
-        let port = held.get(self.0 + ADDRESSES + 2) as u16;
-        (SocketAddr::new(address, port), is_old)
+        SocketAddr::new(address, held.get(at + 2) as u16)
     }
 
     /// Writes where the name leads.
@@ -458,6 +485,13 @@ impl Entry {
         known_until: u64,
     ) {
         let (length, _) = held.pair(self.0 + LENGTHS);
+        // One that was turned to, as another gave no answer, is kept to.
+        let current = self.address(held, held.get(self.0 + CURRENT));
+        let place = addresses.iter().position(|address| *address == current);
+        held.set(
+            self.0 + CURRENT,
+            place.filter(|&place| place < MOST_ADDRESSES).unwrap_or(0) as u64,
+        );
         let kept = addresses.iter().take(MOST_ADDRESSES);
         let count = kept.len() as u32;
         for (number, address) in kept.enumerate() {

@@ -64,6 +64,7 @@ impl Engine {
         let known = self.names.find(held, hash);
         if let Some(entry) = known.filter(|entry| entry.is_known(held, now)) {
             let (address, is_old) = entry.lead(held, now);
+            cell.set_way(held, self.names.way(held, entry));
             lead.address = Some(address);
             lead.is_asked = is_old && self.names.ask(held, entry);
             return lead;
@@ -107,6 +108,20 @@ impl Engine {
             Room::At(entry) => self.names.ask(held, entry),
             Room::Outside(_) => false,
         }
+    }
+
+    /// The next hop of a fork in flight has given no answer of its own, or could not be reached. If a name leads
+    /// there and to others, the next copies go to another one (RFC 3263 §4.3).
+    pub fn next_hop_failed(&self, cookie: u64) {
+        // Mostly it is no name, and the lock is not needed.
+        if self.cells.way_of(&self.memory, cookie) == 0 {
+            return;
+        }
+        self.with(|held| {
+            if let Some(cell) = self.cells.find(held, cookie) {
+                self.names.turn_from(held, cell.way(&self.memory));
+            }
+        });
     }
 
     /// The next name to be asked. For the one process that asks.

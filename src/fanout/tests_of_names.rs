@@ -184,6 +184,43 @@ fn each_copy_is_tried_for_as_long_as_the_queue_says() {
 }
 
 #[test]
+fn an_address_that_gives_no_answer_is_left_for_the_next_one() {
+    let engine = engine();
+    let others = [address(), SocketAddr::from(([192, 0, 2, 2], 5060))];
+    let send_one = |now| {
+        start(&engine, &["sip:a@h.net"]);
+        let mut found = None;
+        while let Some(attempt) = engine.next(|| now) {
+            if let Some((attempt, address)) = attempt.by_name(b"udp:0:h.net", now) {
+                found = Some((address, attempt.cookie()));
+            }
+        }
+        found
+    };
+    assert_eq!(send_one(NOW), None);
+    engine.name_leads(&question(&engine), &others, MINUTE, NOW);
+    let (first, cookie) = send_one(NOW).expect("the first copy");
+    assert_eq!(first, others[0]);
+    engine.next_hop_failed(cookie);
+    // Once for all copies that were sent there.
+    engine.next_hop_failed(cookie);
+    engine.completed(cookie, 408);
+    let (second, cookie) = send_one(NOW + 50_000).expect("the second copy");
+    assert_eq!(second, others[1]);
+    engine.completed(cookie, 200);
+    // A new answer changes nothing as long as it names the same address.
+    engine.name_leads(&question(&engine), &others, MINUTE, NOW + 50_000);
+    let (third, cookie) = send_one(NOW + 50_000).expect("the third copy");
+    assert_eq!(third, others[1]);
+    engine.next_hop_failed(cookie);
+    engine.completed(cookie, 408);
+    assert_eq!(
+        send_one(NOW + 50_000).expect("the fourth copy").0,
+        others[0]
+    );
+}
+
+#[test]
 fn a_cancelled_message_waits_for_no_name() {
     let engine = engine();
     let cancelled = start(&engine, &["sip:a@h.net", "sip:b@h.net"]);

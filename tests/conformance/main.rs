@@ -142,6 +142,7 @@ both {
         a_member_whose_name_nobody_knows_is_unreachable,
         a_name_without_port_leads_to_its_services,
         a_core_whose_name_server_goes_silent_is_sent_to,
+        a_core_that_is_silent_at_one_address_is_sent_to_at_another,
     }
     next_hop::{
         a_trusted_next_hop_gets_what_the_domain_says,

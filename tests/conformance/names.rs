@@ -312,3 +312,28 @@ pub fn a_core_whose_name_server_goes_silent_is_sent_to(transport: Transport) {
     assert!(begin.elapsed() < PATIENCE);
     trap.was_not_asked();
 }
+
+/// RFC 3263 §4.3: after an address of the core gave no answer, copies go to the next one of the same name.
+pub fn a_core_that_is_silent_at_one_address_is_sent_to_at_another(transport: Transport) {
+    let server = NameServer::start();
+    server.knows("core.test", Ipv4Addr::new(127, 0, 0, 9), 60);
+    server.knows("core.test", LOOPBACK, 60);
+    let setup = Setup::new(transport);
+    let core = format!(
+        "sip:core.test:{};transport={}",
+        setup.core_port(),
+        transport.in_uri()
+    );
+    let rig = setup
+        .text("CORE_ROUTE", &core)
+        .text("NAME_SERVERS", &server.address.to_string())
+        .number("TM_FR_TIMER", 1000)
+        .group(NEAR, &[ANN, "sip:dan@home1.net"])
+        .start();
+    let mut client = rig.client();
+    sends(&mut client, NEAR);
+    rig.wait_for_counter("forks_failed", 1);
+    assert_eq!(rig.core.count(), 0);
+    sends(&mut client, NEAR);
+    rig.wait_for_counter("forks_delivered", 1);
+}

@@ -9,7 +9,7 @@ use super::module::{Module, module};
 use crate::control::{Answer, Fork};
 use crate::fanout::NotSent;
 use crate::host::abi::{
-    E_OUT_OF_MEM, E_SCRIPT, HDR_OTHER, HDR_RECORD_ROUTE, LUMP_RPL_HDR, SipMsg, Str,
+    E_OUT_OF_MEM, E_SCRIPT, FAKED_REPLY, HDR_OTHER, HDR_RECORD_ROUTE, LUMP_RPL_HDR, SipMsg, Str,
 };
 use crate::host::guard::guarded;
 use crate::host::handle::{Proxy, Sender, Transaction, completed, released};
@@ -274,6 +274,9 @@ unsafe extern "C" fn progressed(_cell: *mut c_void, kind: c_int, params: *mut Tm
             return;
         }
         let code = u16::try_from(params.code).unwrap_or_default();
+        if params.rpl == FAKED_REPLY {
+            module.server.outbox().engine().next_hop_failed(cookie);
+        }
         completed(module.server, &mut module.uac(), cookie, code);
     });
 }

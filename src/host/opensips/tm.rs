@@ -10,7 +10,7 @@ use super::module::{Module, module};
 use super::version::Number;
 use crate::control::{Answer, Fork};
 use crate::fanout::NotSent;
-use crate::host::abi::{E_OUT_OF_MEM, E_SCRIPT, LUMP_RPL_HDR, SipMsg, Str};
+use crate::host::abi::{E_OUT_OF_MEM, E_SCRIPT, FAKED_REPLY, LUMP_RPL_HDR, SipMsg, Str};
 use crate::host::guard::guarded;
 use crate::host::handle::{Proxy, Sender, Transaction, completed, released};
 use crate::host::symbol::as_function;
@@ -373,6 +373,9 @@ unsafe extern "C" fn progressed(_cell: *mut c_void, kind: c_int, params: *mut Tm
         };
         let cookie = cookie as usize as u64;
         let code = u16::try_from(params.code).unwrap_or_default();
+        if params.rpl == FAKED_REPLY {
+            module.server.outbox().engine().next_hop_failed(cookie);
+        }
         if module.core.has_routes() {
             completed(module.server, &mut module.uac(), cookie, code);
         } else {
