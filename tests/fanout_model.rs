@@ -428,7 +428,7 @@ impl<'e> Model<'e> {
     /// A process has asked for a fork to send.
     fn go_on(&mut self, index: usize, attempt: Option<Attempt<'e>>) {
         let found = attempt.is_some();
-        let attempt = attempt.and_then(|attempt| self.to_next_hop(attempt));
+        let attempt = attempt.and_then(|attempt| self.resolved(attempt));
         if let Some(attempt) = &attempt {
             self.expect_allowed(attempt);
         }
@@ -437,7 +437,7 @@ impl<'e> Model<'e> {
     }
 
     /// A copy goes to an address, or to a name that is known; otherwise it waits.
-    fn to_next_hop(&mut self, attempt: Attempt<'e>) -> Option<Attempt<'e>> {
+    fn resolved(&mut self, attempt: Attempt<'e>) -> Option<Attempt<'e>> {
         let recipient = String::from_utf8(attempt.fork().recipient.to_vec()).unwrap();
         let user = recipient.split('@').next().unwrap();
         let digits: String = user.chars().filter(char::is_ascii_digit).collect();

@@ -105,7 +105,7 @@ impl Rig {
         for (name, value) in [
             ("domains", "im.home1.net,home1.net"),
             ("trusted_peers", "127.0.0.1"),
-            ("core_route", "sip:icscf.home1.net"),
+            ("core_route", "sip:127.0.0.1"),
             ("trusted_next_hop", "1"),
             ("durability", durability),
             ("journal_dir", &self.path("journal").display().to_string()),

@@ -23,7 +23,7 @@ impl Trap {
     /// An address of loopback of its own, and the port that resolv.conf means; nothing where tests may not have
     /// it, which is said.
     fn set(setup: Setup) -> (Setup, Trap) {
-        let number = std::process::id() ^ std::thread::current().id().as_number();
+        let number = std::process::id() ^ std::thread::current().id().number();
         let [_, high, middle, low] = number.to_be_bytes();
         let address = Ipv4Addr::new(127, 64 | high & 63, middle, low.clamp(1, 254));
         let may = Command::new("unshare").args(["-m", "true"]).status();
@@ -51,12 +51,12 @@ impl Trap {
     }
 }
 
-trait AsNumber {
-    fn as_number(self) -> u32;
+trait Numbered {
+    fn number(self) -> u32;
 }
 
-impl AsNumber for std::thread::ThreadId {
-    fn as_number(self) -> u32 {
+impl Numbered for std::thread::ThreadId {
+    fn number(self) -> u32 {
         let text = format!("{self:?}");
         let digits: String = text.chars().filter(char::is_ascii_digit).collect();
         digits.parse::<u32>().expect("a number") << 12
