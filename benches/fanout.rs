@@ -18,8 +18,6 @@ fn engine() -> Engine {
     let limits = Limits {
         memory: 64,
         messages: 10_000,
-        concurrency: 60,
-        max_breadth: 60,
         forks_in_flight: 10_000,
         target_order: true,
         target_queue: 100,
@@ -41,7 +39,7 @@ fn submission() -> Submission<'static> {
         body: b"Trail closed. Meet at the gate.",
         entry_at: 0,
         needs_stream: false,
-        max_breadth: None,
+        window: 60,
         accepted_at: NOW,
         expires_at: 0,
         seed: [9; 16],

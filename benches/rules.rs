@@ -141,12 +141,12 @@ fn costs(criterion: &mut Criterion) {
     criterion.bench_function("three groups as one/known", |bencher| {
         bencher.iter(|| {
             let parts = parts(&mut expanding);
-            expanding.union(&parts, &addressing())
+            expanding.union(&parts, &[], &addressing())
         })
     });
     let parts = parts(&mut expanding);
     criterion.bench_function("three groups as one/anew", |bencher| {
-        bencher.iter(|| Group::union(black_box(&parts), &addressing()))
+        bencher.iter(|| Group::union(black_box(&parts), &[], &addressing()))
     });
 }
 

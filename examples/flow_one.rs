@@ -33,6 +33,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+/// Where Ann's messages come from, as demo.sh of each proxy has it: the core's address, and none of the proxy's own.
+const TRUSTED_PEER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
 /// How long anything may take.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -86,7 +89,7 @@ fn run(proxy: &str, core: &str, pid: &str) -> Result<(), String> {
         Core::start_at(core).map_err(|error| format!("the core's port {core}: {error}"))?;
     wait_until_ready(proxy, pid)?;
 
-    let mut sender = Client::new(Transport::Tcp, TRUSTED, proxy)
+    let mut sender = Client::new(Transport::Tcp, TRUSTED_PEER, proxy)
         .map_err(|error| format!("connecting to the proxy: {error}"))?;
     let request = Request::b0(&sender);
     show(

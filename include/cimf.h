@@ -35,7 +35,8 @@ typedef enum {
   CIMF_STATUS_OK = 0,
   // An argument cannot be used, such as NULL with a length or an index beyond the end.
   CIMF_STATUS_INVALID_ARGUMENT = 1,
-  // A parameter of the server is unknown or has a value that it cannot have.
+  // A parameter of the server is unknown, concerns only the module's queue, or has a value that it
+  // cannot have.
   CIMF_STATUS_CONFIGURATION = 2,
   // The database is missing, locked, corrupt or of another version.
   CIMF_STATUS_STORE = 3,
@@ -67,7 +68,8 @@ typedef struct {
 typedef void (*cimf_log_callback)(void *context, uint32_t level, cimf_str text);
 
 // One parameter of a server: its name and its value as text, both ending with NUL. The names,
-// values and defaults are those of the proxy module; see the README.
+// values and defaults are those of the proxy module; see the README. Those that concern only the
+// module's queue, such as "rate" or "durability", cannot be set: the program sends the forks itself.
 typedef struct {
   // The name, such as "domains".
   const char *name;
@@ -134,11 +136,22 @@ size_t cimf_decision_recipient_count(const cimf_decision *decision);
 // `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.
 cimf_status cimf_decision_recipient(const cimf_decision *decision, size_t index, cimf_str *out);
 
-// All header fields of one fork but Via, each with its CRLF, without the empty line at the end.
+// How many forks may wait for their final responses at once, as they share the breadth of the message
+// (RFC 5393): no more than the parameter "concurrency", and no more than the message allows. Each final
+// response lets the program send one more. 0 if nothing is to be sent or for NULL.
+//
+// # Safety
+// `decision` is NULL or a handle of `cimf_server_decide`.
+uint32_t cimf_decision_window(const cimf_decision *decision);
+
+// All header fields of one fork but Via, each with its CRLF, without the empty line at the end. They
+// are byte for byte those that the proxy module hands to its proxy, Max-Breadth included.
 //
 // # Safety
 // `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.
-cimf_status cimf_decision_fork_headers(const cimf_decision *decision, size_t index, cimf_str *out);
+cimf_status cimf_decision_fork_headers(const cimf_decision *decision,
+                                       size_t index,
+                                       cimf_str *out);
 
 // A branch for the Via that the caller puts in front of one fork: "z9hG4bK" and a random token
 // that no other process makes.
@@ -175,7 +188,8 @@ const char *cimf_last_error(void);
 // `callback` must be NULL or a function that may be called with `context` until it is replaced.
 cimf_status cimf_log_set(cimf_log_callback callback, void *context, uint32_t level);
 
-// Opens a server. The settings and the database are checked; nothing is kept open.
+// Opens a server. The settings and the database are checked; nothing is kept open. A parameter that
+// concerns only the module's queue is `CIMF_STATUS_CONFIGURATION`, like one that is unknown.
 //
 // On success `*out` is a handle for `cimf_server_free`.
 //

@@ -21,6 +21,7 @@ kamailio_program=${CIMF_KAMAILIO:-$(find_program kamailio)}
     -A "CIMF_MODULE=\"$folder/cimf.so\"" \
     -A "DB_URL=\"sqlite://$folder/cimf.db\"" \
     -A "CORE_ROUTE=\"sip:127.0.0.1:$core_port;transport=tcp\"" \
+    -A 'TRUSTED_PEERS="127.0.0.2"' \
     -A "TRUSTED_NEXT_HOP=1" \
     -A 'SERVER_NAME="imas.home1.net"' \
     -A 'IOI="home1.net"' \

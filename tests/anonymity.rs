@@ -39,6 +39,9 @@ fn policy() -> Policy {
         ("trusted_next_hop", "1"),
         ("anonymity_policy", "group"),
         ("copy_headers", "X-Kept"),
+        ("copy_prefs", "1"),
+        ("group_with_list", "union"),
+        ("large_ok", "1"),
     ] {
         settings.set(name, value).unwrap();
     }
@@ -46,7 +49,17 @@ fn policy() -> Policy {
 }
 
 fn decide(policy: &Policy, allowed: bool, headers: &str, body: &str) -> Decision {
-    let members = [ANN, "sip:bob@home1.net"].into_iter();
+    decide_for(policy, &[ANN, "sip:bob@home1.net"], allowed, headers, body)
+}
+
+fn decide_for(
+    policy: &Policy,
+    members: &[&str],
+    allowed: bool,
+    headers: &str,
+    body: &str,
+) -> Decision {
+    let members = members.iter().copied();
     let uri = "sip:hikers@im.home1.net".to_owned();
     let group = Group::compile(uri, true, members, &policy.addressing, |_| false);
     let rule = Rule {
@@ -219,6 +232,130 @@ fn a_cpim_body_names_its_sender_and_is_refused() {
         let headers = format!("{FROM_ANN}Content-Type: {content_type}\r\n");
         accepted(decide(&policy(), true, &headers, body));
     }
+}
+
+#[test]
+fn a_body_that_is_a_message_or_signed_names_its_sender_and_is_refused() {
+    // I-6, M-8: as CPIM is.
+    let parts = |part: &str| format!("--b\r\n\r\nhi\r\n--b\r\n{part}\r\n--b--\r\n");
+    let asking = format!("{FROM_ANN}Privacy: id\r\n");
+    for (content_type, body) in [
+        ("message/sipfrag", "From: <sip:ann@home1.net>".to_owned()),
+        ("message/sip;version=2.0", "INFO sip:x SIP/2.0".to_owned()),
+        ("Message/RFC822", "From: ann@home1.net".to_owned()),
+        ("message/external-body;access-type=URL", "x".to_owned()),
+        ("message/partial;id=\"1@ann\";number=1", "x".to_owned()),
+        (
+            "multipart/mixed;boundary=b",
+            parts("c: message/sipfrag\r\n\r\nFrom: x"),
+        ),
+        (
+            "multipart/alternative;boundary=b",
+            parts("Content-Type: multipart/digest;boundary=c\r\n\r\n--c\r\n\r\nFrom: x\r\n--c--"),
+        ),
+        (
+            "multipart/signed;boundary=b",
+            parts("Content-Type: application/pgp-signature\r\n\r\nx"),
+        ),
+    ] {
+        let headers = format!("{asking}Content-Type: {content_type}\r\n");
+        let reason = refusal(decide(&policy(), true, &headers, &body));
+        assert_eq!(reason, Reason::NotCleanable, "{content_type}");
+        let headers = format!("{FROM_ANN}Content-Type: {content_type}\r\n");
+        accepted(decide(&policy(), true, &headers, &body));
+    }
+}
+
+#[test]
+fn no_header_of_a_body_or_of_its_parts_and_no_preference_tells_of_the_sender() {
+    // I-6: all that is left says how to read the content.
+    const HEADERS: &str = "Content-Location: http://ann/\r\nContent-Base: http://ann/\r\n\
+        Content-Description: of ann\r\nContent-X: ann\r\nContent-ID: <1@ann>\r\n\
+        Conversation-ID: ann1\r\nContribution-ID: ann2\r\nInReplyTo-Contribution-ID: ann3\r\n\
+        Content-Disposition: render;filename=\"ann.txt\"\r\nContent-Language: en\r\n\
+        Accept-Contact: *;audio;require, *;+sip.instance=\"<urn:uuid:ann>\"\r\n\
+        Reject-Contact: *;+sip.instance=\"<urn:uuid:ann>\"\r\nj: *;video\r\n\
+        Request-Disposition: no-fork\r\n";
+    const PART: &str = "Content-Type: text/plain;charset=UTF-8;name=\"ann\"\r\nContent-ID: <2@ann>\r\n\
+        Content-Location: ann\r\nContent-Description: ann\r\nFrom: ann\r\nX-Ann: ann\r\n\r\nhi";
+    let parts = format!("ann\r\n--b\r\n{PART}\r\n--b\r\n{PART}\r\n--b--\r\nann");
+    let list = "Content-Type: application/resource-lists+xml\r\nContent-Disposition: recipient-list\r\n\
+        \r\n<resource-lists xmlns=\"urn:ietf:params:xml:ns:resource-lists\"><list>\
+        <entry uri=\"sip:bob@home1.net\"/></list></resource-lists>";
+    let with_list = |part: &str| format!("--b\r\n{part}\r\n--b\r\n{list}\r\n--b--\r\n");
+    let two = format!("{PART}\r\n--b\r\n{PART}");
+    for (content_type, body, left) in [
+        ("text/plain;name=ann", "hi".to_owned(), "hi".to_owned()),
+        ("text/plain;name=ann", String::new(), String::new()),
+        (
+            "multipart/related;boundary=b;start=\"<2@ann>\"",
+            parts.clone(),
+            "--b\r\nContent-Type: text/plain;charset=UTF-8\r\n\r\nhi\r\n".repeat(2) + "--b--\r\n",
+        ),
+        (
+            "multipart/mixed;boundary=b",
+            with_list(PART),
+            "hi".to_owned(),
+        ),
+        (
+            "multipart/mixed;boundary=b",
+            with_list(&two),
+            "hi".to_owned(),
+        ),
+    ] {
+        let headers = format!("{FROM_ANN}Privacy: id\r\n{HEADERS}Content-Type: {content_type}\r\n");
+        let policy = Policy {
+            trusted_next_hop: false,
+            ..policy()
+        };
+        let accepted = accepted(decide(&policy, true, &headers, &body));
+        let text = fork(&accepted);
+        let body = String::from_utf8(accepted.body.clone()).unwrap();
+        assert!(!text.to_lowercase().contains("ann"), "{text}");
+        assert!(!body.to_lowercase().contains("ann"), "{body}");
+        assert!(body.contains(left.trim_end()), "{body}");
+        for kept in [
+            "Reject-Contact: *;video",
+            "Request-Disposition: no-fork",
+            "Accept-Contact: *;audio;require",
+        ] {
+            assert!(text.contains(&format!("\r\n{kept}\r\n")), "{text}");
+        }
+    }
+}
+
+#[test]
+fn an_anonymous_message_goes_to_nobody_whom_only_its_list_names() {
+    // A-8: services allow no anonymity, and it is their word that makes a stranger a recipient.
+    let body = |uris: &[&str]| {
+        let entries = uris.iter().map(|uri| format!("<entry uri=\"{uri}\"/>"));
+        let entries: String = entries.collect();
+        format!(
+            "--b\r\n\r\nhi\r\n--b\r\nContent-Type: application/resource-lists+xml\r\n\
+             Content-Disposition: recipient-list\r\n\r\n\
+             <resource-lists xmlns=\"urn:ietf:params:xml:ns:resource-lists\"><list>{entries}</list>\
+             </resource-lists>\r\n--b--\r\n"
+        )
+    };
+    let headers = format!("{FROM_ANN}Content-Type: multipart/mixed;boundary=b\r\n");
+    let anonymous = format!("{headers}Privacy: id\r\n");
+    let policy = Policy {
+        addressing: cimf::control::Addressing {
+            domains: vec!["im.home1.net".to_owned(), "home1.net".to_owned()],
+            ..policy().addressing
+        },
+        ..policy()
+    };
+    let both = body(&["sip:bob@home1.net", "sip:cho@home2.net"]);
+    assert_eq!(accepted(decide(&policy, true, &headers, &both)).count(), 2);
+    fork(&accepted(decide(&policy, true, &anonymous, &both)));
+    let alone = Policy {
+        skip_originator: true,
+        ..policy
+    };
+    let stranger = body(&["sip:cho@home2.net"]);
+    let solo = decide_for(&alone, &[ANN], true, &anonymous, &stranger);
+    assert_eq!(refusal(solo), Reason::Anonymity);
 }
 
 #[test]

@@ -456,6 +456,89 @@ fn the_whole_database_is_looked_over_as_the_proxy_sees_it() {
 }
 
 #[test]
+fn check_finds_groups_and_services_that_no_message_can_match() {
+    // A-3, A-6.
+    let rig = Rig::with_hikers();
+    rig.done(&["group", "add", "sip:climbers@gone.net", "sip:ann@home1.net"]);
+    rig.done(&["group", "add", "sip:all@IM.home1.net:5080"]);
+    rig.done(&["service", "add", "sip:listsvc@gone.net"]);
+    rig.done(&["service", "add", LIST]);
+    let found = |arguments: &[&str]| {
+        let output = rig.run(&[&["check"], arguments].concat());
+        let lines = text(&output.stdout);
+        (
+            output.status.code(),
+            lines.lines().map(str::to_owned).collect::<Vec<_>>(),
+        )
+    };
+    // Nobody has said which domains the proxy serves.
+    let (status, lines) = found(&[]);
+    assert_eq!(status, Some(0));
+    assert!(lines[0].starts_with(
+        "whether the groups and services are in the proxy's domains is not looked at; --config FILE"
+    ));
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let config = rig.file(
+        "kamailio.cfg",
+        "modparam(\"cimf\", \"domains\", \"im.home1.net,home1.net\")\nmodparam(\"cimf\", \"core_route\", \"sip:c\")\n",
+    );
+    let wanted = |word: &str, uri: &str| {
+        format!(
+            "{word} {uri}: no message finds it: gone.net is none of the proxy's domains (im.home1.net, home1.net); add it to `domains`, or add the {word} again under one of them and delete this one with `cimfctl {word} del`"
+        )
+    };
+    let outside = [
+        wanted("service", "sip:listsvc@gone.net"),
+        wanted("group", "sip:climbers@gone.net"),
+    ];
+    for arguments in [
+        &["--config", config.as_str()][..],
+        &[
+            "--set",
+            "domains=im.home1.net,home1.net",
+            "--set",
+            "core_route=sip:c",
+        ],
+        &["--domain", "im.home1.net,home1.net"],
+    ] {
+        assert_eq!(
+            found(arguments),
+            (Some(1), outside.to_vec()),
+            "{arguments:?}"
+        );
+    }
+    let all = ["--domain", "im.home1.net,GONE.net"];
+    assert_eq!(found(&all).0, Some(0));
+    // What only SQL can make: other spellings, of somebody else's address and of a free one, and no address.
+    let database = rusqlite::Connection::open(&rig.db).unwrap();
+    let sql = "INSERT INTO im_group (id, uri) VALUES (101, 'sip:%68ikers@im.home1.net'),
+        (102, 'sip:%6F''connor@im.home1.net'), (103, 'sip:a@im.home1.net:0')";
+    database.execute_batch(sql).unwrap();
+    let (status, lines) = found(&all);
+    assert_eq!(status, Some(1));
+    for line in [
+        "group sip:%68ikers@im.home1.net: expected the spelling sip:hikers@im.home1.net: messages to that address find another; move to that one what is missing there, and delete this one with `DELETE FROM im_group WHERE id = 101` in sqlite3",
+        "group sip:%6F\\'connor@im.home1.net: expected the spelling sip:o'connor@im.home1.net: no message finds it as it is; change it with `UPDATE im_group SET uri = 'sip:o''connor@im.home1.net' WHERE id = 102` in sqlite3",
+    ] {
+        assert!(lines.contains(&line.to_owned()), "{line}\n{lines:#?}");
+    }
+    let starts = |start: &str| lines.iter().any(|line| line.starts_with(start));
+    assert!(
+        starts("group sip:a@im.home1.net:0: no message finds it: "),
+        "{lines:#?}"
+    );
+    // What is advised helps.
+    database
+        .execute_batch(
+            "DELETE FROM im_group WHERE id = 101;
+         UPDATE im_group SET uri = 'sip:o''connor@im.home1.net' WHERE id = 102;
+         DELETE FROM im_group WHERE id = 103",
+        )
+        .unwrap();
+    assert_eq!(found(&all).0, Some(0));
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_panic() {
     let rig = Rig::with_hikers();
     let list = rig.folder.path().join("members.txt");

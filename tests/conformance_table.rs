@@ -51,6 +51,7 @@ const IDS: [(&str, &[RangeInclusive<u32>]); 15] = [
             100..=102,
             104..=106,
             108..=112,
+            120..=127,
         ],
     ),
 ];
@@ -138,8 +139,8 @@ impl Tree {
         let case = case.and_then(|file| file.strip_suffix(".rs"));
         let is_test = match case {
             Some(file) => self.cases.contains(&(file.to_owned(), function.to_owned())),
-            None => has_test_attribute(&source, line),
-        };
+            None => false,
+        } || has_test_attribute(&source, line);
         (must_be_test && !is_test).then(|| format!("{place} is no test"))
     }
 }

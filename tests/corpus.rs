@@ -4,6 +4,8 @@
 
 #[path = "../fuzz/bodies.rs"]
 mod bodies;
+#[path = "../fuzz/whole/mod.rs"]
+mod whole;
 
 use std::path::Path;
 
@@ -61,4 +63,32 @@ fn group_documents_are_replayed() {
 #[test]
 fn journals_are_replayed() {
     replay("journal", bodies::journal);
+}
+
+#[test]
+fn whole_ways_are_replayed_and_composed_messages_keep_all_promises() {
+    replay("whole", whole::whole);
+    let replayed = whole::tally();
+    let mut state = 7u64;
+    let mut random = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 56) as u8
+    };
+    for _ in 0..20_000 {
+        let length = usize::from(random()) / 2;
+        // A first byte that is no capital letter asks for a message made from the others.
+        let choices: Vec<u8> = (0..length).map(|_| random()).collect();
+        let first = random() % 6;
+        whole::whole(&[&[first], &choices[..]].concat());
+    }
+    let tally = whole::tally() - replayed;
+    // Promises about copies are kept easily where nothing is accepted.
+    assert!(tally.accepted * 5 > tally.requests, "{tally:?}");
+    assert!(tally.copies > 2 * tally.accepted, "{tally:?}");
+    assert!(
+        tally.with_hidden > 100 && tally.anonymous > 100,
+        "{tally:?}"
+    );
 }

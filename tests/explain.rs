@@ -398,12 +398,15 @@ fn the_flows_are_explained_with_every_message_that_goes_out() {
             "{text}"
         );
         // What a member sees besides is named, as it is not in the text.
-        for added in ["Via", "User-Agent", "Max-Breadth"] {
+        for added in ["Via", "User-Agent"] {
             assert!(
                 text.split_once("the proxy").unwrap().1.contains(added),
                 "{text}"
             );
         }
+        // U-6: 60, shared among the copies.
+        let share = format!("\n  Max-Breadth: {}\n", 60 / count);
+        assert!(text.contains(&share), "{text}");
     }
     let text = rig.explain(ANONYMOUS_FLOW, &[], &[]);
     assert!(
@@ -534,9 +537,12 @@ fn the_sample_configuration_is_understood() {
         .concat();
         serde_json::from_str(&rig.done(&words)).unwrap()
     };
+    // As it stands nobody is trusted.
     let json = explain(&[]);
-    assert_eq!(json["outcome"], "accepted");
+    assert_eq!(json["reason"]["warning"], Reason::NoIdentity.warning());
     assert_eq!(json["settings"]["unread"], Value::Array(Vec::new()));
+    let json = explain(&["-A", "TRUSTED_PEERS=\"10.0.0.7\""]);
+    assert_eq!(json["outcome"], "accepted");
     let off = explain(&["-A", "PAGER_MODE=0"]);
     assert_eq!(off["reason"]["warning"], Reason::PagerMode.warning());
     let set = explain(&["--set", "pager_mode=0"]);

@@ -1,12 +1,17 @@
 //! The engine against a model of what it promises (issue 4; U-6, M-3, M-4, S-5), driven through many
 //! schedules by a simulated proxy: completions in any order, failures, lack of memory, silence,
-//! cancelled and expired messages, next hops whose names are not known yet, several processes at once. In half of the schedules nobody asks for a fork
+//! cancelled and expired messages, next hops whose names are not known yet, several processes at once, and in some
+//! schedules one that is stopped with the lock. In half of the schedules nobody asks for a fork
 //! but who has to after what he did, as the proxy's processes do: then nothing may be left that nobody sends.
 //! `SCHEDULES=100000 cargo test --release --test fanout_model` runs that many.
 
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+#[path = "support/stopped.rs"]
+mod stopped;
+
+use cimf::control::Reason;
 use cimf::fanout::{
     Attempt, Counters, Ending, Engine, Event, Limits, NotResolved, NotSent, Own, Question,
     SkipReason, Submission, Tally, Ticket,
@@ -17,6 +22,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
+use stopped::Stopped;
 
 /// Groups that share their members.
 const GROUPS: [&str; 4] = [
@@ -25,7 +31,19 @@ const GROUPS: [&str; 4] = [
     "sip:climbers@im.home1.net",
     "sip:sailors@im.home1.net",
 ];
+/// Who sends: each has its own turns, and its own share of the copies in flight.
+const ORIGINATORS: [&str; 4] = [
+    "sip:ann@home1.net",
+    "sip:bob@home1.net",
+    "sip:cho@home1.net",
+    "sip:dan@home1.net",
+];
+/// How often another one may have its turn while somebody waits for its own who has a copy to send and room for it.
+const MOST_TURNS: usize = 2;
 const SCHEDULES: u64 = 12_000;
+/// One schedule of so many has a process that is stopped with the lock, and again after so many steps.
+const STOPPED: u64 = 400;
+const STEPS_BETWEEN_STOPS: usize = 60;
 /// Milliseconds for which nothing is sent after the proxy had no memory.
 const PAUSE: u64 = 1_000;
 /// More than any schedule needs; a schedule that does not end has lost something.
@@ -68,7 +86,6 @@ enum State {
 struct Message {
     recipients: Vec<(String, State)>,
     window: u32,
-    breadth: Option<u32>,
     in_flight: u32,
     expires_at: u64,
     cancelled: bool,
@@ -78,6 +95,7 @@ struct Message {
     /// How many were started before.
     rank: usize,
     group: &'static str,
+    originator: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -111,6 +129,7 @@ struct Habits {
     names: usize,
     /// How many of ten look-ups are in vain.
     vain: usize,
+    originators: usize,
     /// One list of so many names its first member twice.
     twice: usize,
     pool: Option<usize>,
@@ -125,6 +144,7 @@ impl Habits {
             groups: random.one_of(&[1, 2, GROUPS.len()]),
             names: random.one_of(&[0, 1, 3, 20]),
             vain: random.one_of(&[0, 3, 8]),
+            originators: random.one_of(&[1, 2, ORIGINATORS.len()]),
             twice: random.one_of(&[1, 4, 100]),
             pool: random.one_of(&[None, None, Some(3)]),
         }
@@ -157,11 +177,18 @@ struct Model<'e> {
     call_ids: HashMap<Vec<u8>, (u64, usize)>,
     /// Names that are being asked.
     questions: Vec<Question>,
-    /// How many copies had to wait for a name.
+    /// Copies that wait for a name, as far as is known here, and how many have had to.
+    at_name: HashMap<(u64, usize), String>,
     parked: usize,
+    /// How many turns of each of the others each originator has waited, while it had something to send.
+    waited: [[usize; ORIGINATORS.len()]; ORIGINATORS.len()],
     to_submit: usize,
     told: usize,
     attempts: usize,
+    /// What keeps the lock now and then, and whether it does.
+    stopped: Option<Stopped>,
+    is_blocked: bool,
+    blocks: usize,
 }
 
 /// Says which schedule failed.
@@ -177,8 +204,6 @@ fn limits(random: &mut Random) -> Limits {
     Limits {
         memory: 1,
         messages: random.one_of(&[2, 5, 100]),
-        concurrency: random.one_of(&[1, 2, 3, 60]),
-        max_breadth: random.one_of(&[0, 1, 4, 60]),
         forks_in_flight: random.one_of(&[1, 2, 3, 10, 1000]),
         target_order: !random.once_in(4),
         target_queue: random.one_of(&[1, 2, 100]),
@@ -196,6 +221,9 @@ fn own_header(address: &str) -> String {
 
 impl<'e> Model<'e> {
     fn step(&mut self) {
+        if self.stopped.is_some() && self.random.once_in(STEPS_BETWEEN_STOPS) {
+            self.go_on_while_blocked();
+        }
         match self.random.below(100) {
             0..8 => self.submit(),
             8..12 => self.settle_ticket(),
@@ -210,6 +238,33 @@ impl<'e> Model<'e> {
             98 => self.disturb(),
             _ => self.cancel(),
         }
+    }
+
+    /// A process is stopped with the lock: the proxy's processes go on with what waits for nobody.
+    fn go_on_while_blocked(&mut self) {
+        let Some(stopped) = self.stopped.take() else {
+            return;
+        };
+        stopped.keep_lock(self.engine);
+        self.is_blocked = true;
+        self.blocks += 1;
+        for _ in 0..1 + self.random.below(20) {
+            match self.random.below(20) {
+                0 => self.submit(),
+                1..4 => self.settle_ticket(),
+                4..9 => self.run_process(),
+                9..14 => self.complete(),
+                14..17 => self.release(),
+                17 => self.cancel(),
+                18 => self.tell(),
+                _ => self.engine.tick(self.now),
+            }
+        }
+        self.is_blocked = false;
+        stopped.let_go(self.engine);
+        self.stopped = Some(stopped);
+        // It may be stopped again before it calls the process that tells outcomes: then the clock does.
+        self.waits_for_clock = true;
     }
 
     fn pass_time(&mut self) {
@@ -235,17 +290,18 @@ impl<'e> Model<'e> {
             names.push(names[0].clone());
         }
         let body = vec![b'x'; random.below(200)];
-        let max_breadth = random.one_of(&[None, None, Some(1), Some(2), Some(7), Some(500)]);
+        let window = random.one_of(&[1, 2, 3, 4, 7, 60]);
         let expires_at = match random.once_in(self.habits.expiring) {
             true => self.now + random.below(3000) as u64,
             false => 0,
         };
         let group = random.one_of(&GROUPS[..self.habits.groups]);
+        let originator = random.below(self.habits.originators);
         let time = |now: u64| now.saturating_add_signed(self.wrong);
         let mut seed = [0; 16];
         seed[..8].copy_from_slice(&random.next().to_le_bytes());
         let submission = Submission {
-            originator: b"sip:ann@home1.net",
+            originator: ORIGINATORS[originator].as_bytes(),
             group: group.as_bytes(),
             from: b"<sip:ann@home1.net>",
             headers: b"Max-Forwards: 69\r\n",
@@ -253,7 +309,7 @@ impl<'e> Model<'e> {
             body: &body,
             entry_at: body.len() as u32 / 2,
             needs_stream: body.len() % 2 == 1,
-            max_breadth,
+            window,
             accepted_at: time(self.now),
             expires_at: match expires_at {
                 0 => 0,
@@ -274,26 +330,29 @@ impl<'e> Model<'e> {
                 ..Own::plain(name.as_bytes())
             })
         };
-        let Ok(ticket) = self.engine.reserve(&submission, recipients, self.now) else {
-            let load = self.engine.load();
-            assert!(
-                load.messages >= u64::from(self.limits.messages) || load.memory_free < 20_000,
-                "{load:?}"
-            );
-            return;
+        let ticket = match self.engine.reserve(&submission, recipients, self.now) {
+            Ok(ticket) => {
+                assert!(!self.is_blocked);
+                ticket
+            }
+            Err(no_room) => {
+                let load = self.engine.load();
+                let is_full = load.messages >= u64::from(self.limits.messages);
+                let is_blocked = no_room.reason == Reason::QueueBlocked;
+                assert_eq!(is_blocked, self.is_blocked);
+                assert!(
+                    is_blocked || is_full || load.memory_free < 20_000,
+                    "{load:?}"
+                );
+                return;
+            }
         };
-        let breadth = match self.limits.max_breadth {
-            0 => max_breadth,
-            most => Some(max_breadth.unwrap_or(60).min(most)),
-        };
-        let window = self.limits.concurrency.min(breadth.unwrap_or(u32::MAX));
         let message = Message {
             recipients: names
                 .into_iter()
                 .map(|name| (name, State::Waiting))
                 .collect(),
             window,
-            breadth,
             in_flight: 0,
             expires_at,
             cancelled: false,
@@ -302,6 +361,7 @@ impl<'e> Model<'e> {
             short_since: 0,
             rank: 0,
             group,
+            originator,
         };
         self.tickets.push((ticket, message));
     }
@@ -338,6 +398,10 @@ impl<'e> Model<'e> {
 
     /// The process that asks takes what there is to ask, and one of the name servers answers or does not.
     fn ask_names(&mut self) {
+        if self.is_blocked {
+            // It waits for the lock: nobody waits for it.
+            return;
+        }
         while let Some(question) = self.engine.next_question() {
             assert!(
                 !self
@@ -358,8 +422,16 @@ impl<'e> Model<'e> {
             let address = SocketAddr::from(([192, 0, 2, 1], question.name().len() as u16));
             let time = Duration::from_secs(self.random.one_of(&[1, 60]));
             let now = self.now;
+            self.at_name
+                .retain(|_, name| name.as_bytes() != question.name());
             return self.engine.name_leads(&question, &[address], time, now);
         }
+        // Some of them may end now, which is told later.
+        let waits = |name: &&mut String| name.as_bytes() == question.name();
+        self.at_name
+            .values_mut()
+            .filter(waits)
+            .for_each(String::clear);
         let why = match self.random.once_in(2) {
             true => NotResolved::NoAnswer,
             false => NotResolved::LeadsNowhere,
@@ -382,6 +454,9 @@ impl<'e> Model<'e> {
 
     /// Once nobody has anything to do but wait for the clock, nobody waits to be sent to who needs no clock.
     fn expect_nobody_left(&mut self) {
+        if self.is_blocked {
+            return;
+        }
         let is_busy = |process: &Process<'_>| process.is_pumping || process.attempt.is_some();
         if !self.cells.is_empty() || self.processes.iter().any(is_busy) || is_readable(self.engine)
         {
@@ -428,6 +503,9 @@ impl<'e> Model<'e> {
     /// A process has asked for a fork to send.
     fn go_on(&mut self, index: usize, attempt: Option<Attempt<'e>>) {
         let found = attempt.is_some();
+        if let Some(attempt) = &attempt {
+            self.expect_fair(attempt.message());
+        }
         let attempt = attempt.and_then(|attempt| self.resolved(attempt));
         if let Some(attempt) = &attempt {
             self.expect_allowed(attempt);
@@ -447,8 +525,10 @@ impl<'e> Model<'e> {
             return Some(attempt);
         }
         let name = format!("udp:0:{}.net", "n".repeat(1 + number % self.habits.names));
+        let copy = (attempt.message(), attempt.recipient() as usize);
         let Some((attempt, address)) = attempt.by_name(name.as_bytes(), self.now) else {
             self.parked += 1;
+            self.at_name.insert(copy, name);
             return None;
         };
         let expected = SocketAddr::from(([192, 0, 2, 1], name.len() as u16));
@@ -457,6 +537,7 @@ impl<'e> Model<'e> {
     }
 
     fn expect_allowed(&mut self, attempt: &Attempt<'e>) {
+        assert!(!self.is_blocked);
         self.attempts += 1;
         let (number, recipient) = (attempt.message(), attempt.recipient() as usize);
         let message = self
@@ -466,7 +547,6 @@ impl<'e> Model<'e> {
         assert!(!message.cancelled, "a cancelled message is not sent");
         let expired = message.expires_at != 0 && message.expires_at <= self.now;
         assert!(!expired, "M-4: what has expired is not sent");
-        let share = message.window.min(message.recipients.len() as u32);
         let (address, state) = &mut message.recipients[recipient];
         assert_eq!(*state, State::Waiting, "sent twice");
         *state = State::InFlight(attempt.cookie());
@@ -477,11 +557,6 @@ impl<'e> Model<'e> {
         let mut headers = Vec::new();
         fork.write_headers(&mut headers);
         let headers = String::from_utf8(headers).unwrap();
-        let written = headers
-            .lines()
-            .find_map(|line| line.strip_prefix("Max-Breadth: "));
-        let written: Option<u32> = written.map(|value| value.parse().unwrap());
-        assert_eq!(written, message.breadth.map(|breadth| breadth / share));
         let has_more = address.contains('7');
         assert_eq!(headers.contains(&own_header(address)), has_more);
         let mut body = message.body.clone();
@@ -524,11 +599,61 @@ impl<'e> Model<'e> {
         assert!(held <= self.cell_limit, "the cap of transactions");
     }
 
+    /// Whether an originator may have one more copy in flight, besides so many of others: it has less of the whole than
+    /// the square of what is free.
+    fn has_share(&self, originator: usize, besides: usize) -> bool {
+        let own = |cell: &&Cell| self.messages[&cell.message].originator == originator;
+        let in_flight: Vec<_> = self.cells.values().filter(|cell| cell.in_flight).collect();
+        let own = in_flight.iter().filter(|cell| own(cell)).count();
+        let size = self.cell_limit.min(self.limits.forks_in_flight as usize);
+        let free = size.saturating_sub(in_flight.len() + besides);
+        own * size < free * free && own + self.cells.len() + besides < self.cell_limit
+    }
+
+    /// Whether an originator has a copy that nothing but its turn keeps from being sent, as far as is known here.
+    fn has_copy_to_send(&self, originator: usize) -> bool {
+        // Another message to the same member may be sent before, or have filled the member's queue.
+        let mut addresses: HashMap<&str, usize> = HashMap::new();
+        let unfinished = self.messages.values().filter(|message| !message.finished);
+        for (address, _) in unfinished.flat_map(|message| &message.recipients) {
+            *addresses.entry(address).or_default() += 1;
+        }
+        let waits = |(address, state): &(String, State)| {
+            *state == State::Waiting && (!self.limits.target_order || addresses[&address[..]] == 1)
+        };
+        let mut own = self.messages.iter().filter(|(_, message)| {
+            let may_send = message.expires_at == 0 && !message.cancelled;
+            message.originator == originator && may_send && message.in_flight < message.window
+        });
+        own.any(|(number, message)| {
+            let mut recipients = message.recipients.iter().enumerate();
+            let is_here = |recipient| !self.at_name.contains_key(&(*number, recipient));
+            recipients.any(|(recipient, state)| waits(state) && is_here(recipient))
+        })
+    }
+
+    /// Originators take turns, and none takes more than its share.
+    fn expect_fair(&mut self, number: u64) {
+        let whose = self.messages[&number].originator;
+        assert!(self.has_share(whose, 0), "more than its share");
+        self.waited[whose] = Default::default();
+        for other in (0..ORIGINATORS.len()).filter(|&other| other != whose) {
+            if !self.has_share(other, 1) || !self.has_copy_to_send(other) {
+                self.waited[other] = Default::default();
+                continue;
+            }
+            self.waited[other][whose] += 1;
+            let turns = self.waited[other][whose];
+            assert!(turns <= MOST_TURNS, "{turns} turns while another waits");
+        }
+    }
+
     fn conclude(&mut self, attempt: Attempt<'e>) {
         let cookie = attempt.cookie();
         let kind = self.random.below(10);
         let cell = *self.cells.get(&cookie).unwrap();
-        let is_short = kind < self.habits.short;
+        // What is left of two forks is done in the order of their transactions, and of a pause the last counts.
+        let is_short = kind < self.habits.short && !self.is_blocked;
         if !is_short && kind != 9 {
             drop(attempt);
             self.change(cookie, |cell| cell.sending = false);
@@ -686,15 +811,19 @@ impl<'e> Model<'e> {
         let number = self.random.one_of(&live);
         // One that has expired already ends as expired.
         let message = self.messages.get_mut(&number).unwrap();
-        if message.expires_at == 0 {
-            assert!(self.engine.cancel(number));
+        if self.is_blocked {
+            self.engine.cancel(number).unwrap_err();
+        } else if message.expires_at == 0 {
+            assert_eq!(self.engine.cancel(number), Ok(true));
             message.cancelled = true;
             self.waits_for_clock = true;
         }
     }
 
     fn tell(&mut self) {
-        match self.engine.next_event() {
+        let event = self.engine.next_event();
+        assert!(event.is_none() || !self.is_blocked);
+        match event {
             None => {}
             Some(Event::Ended(outcome)) => {
                 self.told += 1;
@@ -771,7 +900,7 @@ impl<'e> Model<'e> {
                 );
                 assert_eq!(left, (0, 0, 0, 0, 0));
                 assert_eq!(load.waiting_for_names, 0);
-                assert!(self.engine.fanouts().is_empty());
+                assert!(self.engine.fanouts().unwrap().is_empty());
                 return;
             }
             self.step();
@@ -800,7 +929,7 @@ fn message_of(messages: &mut HashMap<u64, Message>, cell: Cell) -> &mut Message 
     messages.get_mut(&cell.message).unwrap()
 }
 
-fn run(seed: u64) -> [usize; 3] {
+fn run(seed: u64) -> [usize; 4] {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let limits = limits(&mut random);
     let counters = Arc::new(Counters::new().unwrap());
@@ -832,25 +961,32 @@ fn run(seed: u64) -> [usize; 3] {
         reached: HashMap::new(),
         call_ids: HashMap::new(),
         questions: Vec::new(),
+        at_name: HashMap::new(),
         parked: 0,
+        waited: Default::default(),
         to_submit,
         told: 0,
         attempts: 0,
+        stopped: seed
+            .is_multiple_of(STOPPED)
+            .then(|| Stopped::new(&engine, cell_limit)),
+        is_blocked: false,
+        blocks: 0,
     };
     model.run();
-    [model.attempts, model.told, model.parked]
+    [model.attempts, model.told, model.parked, model.blocks]
 }
 
 #[test]
 fn over_many_schedules_each_recipient_ends_once_and_all_memory_comes_back() {
     let threads = 2;
     let schedules = std::env::var("SCHEDULES").map_or(SCHEDULES, |count| count.parse().unwrap());
-    let totals: Vec<[usize; 3]> = std::thread::scope(|scope| {
+    let totals: Vec<[usize; 4]> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads)
             .map(|thread| {
                 scope.spawn(move || {
                     let seeds = (1..=schedules).filter(|seed| seed % threads == thread);
-                    seeds.map(run).fold([0; 3], |totals, more| {
+                    seeds.map(run).fold([0; 4], |totals, more| {
                         std::array::from_fn(|kind| totals[kind] + more[kind])
                     })
                 })
@@ -861,10 +997,14 @@ fn over_many_schedules_each_recipient_ends_once_and_all_memory_comes_back() {
             .map(|thread| thread.join().unwrap())
             .collect()
     });
-    let [attempts, told, parked] =
+    let [attempts, told, parked, blocks] =
         std::array::from_fn(|kind| totals.iter().map(|total| total[kind]).sum::<usize>());
     eprintln!(
-        "{schedules} schedules, {attempts} attempts, {told} outcomes, {parked} waits for a name"
+        "{schedules} schedules, {attempts} attempts, {told} outcomes, {parked} waits for a name, {blocks} stops"
     );
     assert!(attempts > 1 && parked > 1, "too little happened");
+    assert!(
+        blocks > 0 || schedules < STOPPED,
+        "nobody was stopped with the lock"
+    );
 }

@@ -4,11 +4,16 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/stopped.rs"]
+mod stopped;
+
+use cimf::control::Reason;
 use cimf::fanout::shared_memory::SharedMemory;
-use cimf::fanout::{Counters, Engine, Event, Limits, Own, Submission};
+use cimf::fanout::{Counters, Ending, Engine, Event, Limits, NoRoom, Own, Submission};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
+use stopped::Stopped;
 
 const RUNS: usize = 1_000;
 const WORKERS: usize = 3;
@@ -23,8 +28,6 @@ fn engine() -> Engine {
     let limits = Limits {
         memory: 1,
         messages: 1000,
-        concurrency: 4,
-        max_breadth: 60,
         forks_in_flight: 20,
         target_order: true,
         target_queue: 1000,
@@ -37,6 +40,10 @@ fn engine() -> Engine {
 }
 
 fn start(engine: &Engine, recipients: usize) -> bool {
+    try_start(engine, recipients).is_ok()
+}
+
+fn try_start(engine: &Engine, recipients: usize) -> Result<u64, NoRoom> {
     let submission = Submission {
         originator: b"sip:ann@home1.net",
         group: b"sip:hikers@im.home1.net",
@@ -46,7 +53,7 @@ fn start(engine: &Engine, recipients: usize) -> bool {
         body: b"hi",
         entry_at: 0,
         needs_stream: false,
-        max_breadth: None,
+        window: 4,
         accepted_at: NOW,
         expires_at: 0,
         seed: [9; 16],
@@ -54,7 +61,7 @@ fn start(engine: &Engine, recipients: usize) -> bool {
     let names: Vec<String> = (0..recipients).map(|n| format!("sip:u{n}@h")).collect();
     let own = || names.iter().map(|name| Own::plain(name.as_bytes()));
     let ticket = engine.reserve(&submission, own, NOW);
-    ticket.map(|ticket| engine.start(ticket)).is_ok()
+    ticket.map(|ticket| engine.start(ticket))
 }
 
 /// Runs `work` in a forked process.
@@ -263,4 +270,92 @@ fn a_killed_process_spoils_nothing_that_others_are_in_the_middle_of() {
         assert!(load.messages <= kill + 1, "{load:?}");
         assert!(begin.elapsed() < PATIENCE * 4, "{load:?}");
     }
+}
+
+/// Tells all there is to tell; gives how often each recipient was told of as delivered.
+fn told(engine: &Engine, told: &mut Vec<(u64, u32)>) {
+    while let Some(event) = engine.next_event() {
+        if let Event::Ended(outcome) = event {
+            assert_eq!(outcome.ending, Ending::Delivered(200));
+            told.push((outcome.message(), outcome.recipient()));
+        }
+    }
+}
+
+#[test]
+fn a_process_that_is_stopped_with_the_lock_holds_nobody_up_and_nothing_is_lost() {
+    const STOPS: u64 = 40;
+    let engine = engine();
+    let holder = Stopped::new(&engine, 1000);
+    let mut all = Vec::new();
+    for stop in 0..STOPS {
+        let first = try_start(&engine, 6).unwrap();
+        let sent: Vec<u64> = std::iter::from_fn(|| engine.next(|| NOW))
+            .map(|attempt| attempt.cookie())
+            .collect();
+        assert_eq!(sent.len(), 4, "the window of a message");
+        holder.keep_lock(&engine);
+        let begin = Instant::now();
+        for &cookie in &sent {
+            assert!(engine.completed_then_next(cookie, 200, || NOW).is_none());
+            engine.released(cookie);
+        }
+        let passed = begin.elapsed();
+        assert!(passed < Duration::from_millis(100), "callbacks: {passed:?}");
+        let refused = try_start(&engine, 1).unwrap_err();
+        let passed = begin.elapsed();
+        assert_eq!(refused.reason, Reason::QueueBlocked);
+        assert!(passed < Duration::from_millis(500), "a message: {passed:?}");
+        assert!(engine.next(|| NOW).is_none() && engine.next_event().is_none());
+        let blocked = engine.fanouts().unwrap_err();
+        assert_eq!(blocked.process, holder.id());
+        assert!(blocked.milliseconds >= 100, "{blocked}");
+
+        holder.let_go(&engine);
+        let rest: Vec<u64> = std::iter::from_fn(|| engine.next(|| NOW))
+            .map(|attempt| {
+                assert_eq!(attempt.message(), first);
+                attempt.cookie()
+            })
+            .collect();
+        assert_eq!(rest.len(), 2, "stop {stop}");
+        for cookie in rest {
+            engine.completed(cookie, 200);
+            engine.released(cookie);
+        }
+        told(&engine, &mut all);
+        let load = engine.load();
+        assert_eq!((load.messages, load.cells, load.memory_used), (0, 0, 0));
+    }
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len() as u64, 6 * STOPS);
+}
+
+#[test]
+fn a_process_that_is_killed_while_it_is_stopped_with_the_lock_loses_it_at_once() {
+    let engine = engine();
+    let holder = Stopped::new(&engine, 1000);
+    assert!(start(&engine, 3));
+    let attempt = engine.next(|| NOW).unwrap();
+    let cookie = attempt.cookie();
+    drop(attempt);
+    holder.keep_lock(&engine);
+    engine.completed(cookie, 200);
+    engine.released(cookie);
+    drop(holder);
+    let begin = Instant::now();
+    let rest: Vec<u64> = std::iter::from_fn(|| engine.next(|| NOW))
+        .map(|attempt| attempt.cookie())
+        .collect();
+    assert!(begin.elapsed() < Duration::from_secs(1));
+    assert_eq!(rest.len(), 2);
+    for cookie in rest {
+        engine.completed(cookie, 200);
+        engine.released(cookie);
+    }
+    let mut all = Vec::new();
+    told(&engine, &mut all);
+    assert_eq!(all.len(), 3);
+    assert_eq!(engine.load().memory_used, 0);
 }

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use cimf::config::Settings;
-use cimf::control::{Answer, Fork, Source, Transport};
+use cimf::control::{Answer, Decision, Fork, Source, Token, Transport};
 use cimf::fanout::{Ending, Engine, NotSent, Own, SkipReason, Submission, milliseconds};
 use cimf::host::background::{Kind, Teller};
 use cimf::host::handle::{Proxy, ScriptResult, Sender, Transaction, check, handle, pump, reply};
@@ -49,12 +49,15 @@ struct Simulated {
     answers: Vec<u16>,
     /// Addresses and cookies.
     forks: Vec<(String, u64)>,
+    /// Header fields and bodies, as the proxy is given them.
+    texts: Vec<Vec<u8>>,
 }
 
 impl Sender for Simulated {
     fn send(&mut self, fork: &Fork<'_>, _: &str, cookie: u64) -> Result<(), NotSent> {
         let recipient = String::from_utf8(fork.recipient.to_vec()).unwrap();
         self.forks.push((recipient, cookie));
+        self.texts.push(whole(fork));
         self.refuses_forks.map_or(Ok(()), Err)
     }
 }
@@ -68,6 +71,15 @@ impl Proxy for Simulated {
         self.answers.push(answer.code);
         !self.refuses_answers
     }
+}
+
+/// What a proxy makes of a fork, but for its start line and Via.
+fn whole(fork: &Fork<'_>) -> Vec<u8> {
+    let mut text = Vec::new();
+    fork.write_headers(&mut text);
+    text.extend_from_slice(b"\r\n");
+    text.extend_from_slice(&fork.body());
+    text
 }
 
 /// A database with one group, and a directory for a journal.
@@ -149,7 +161,7 @@ fn start(engine: &Engine, names: &[&str], expires: Option<u64>) -> u64 {
         body: b"hi",
         entry_at: 0,
         needs_stream: false,
-        max_breadth: None,
+        window: 60,
         accepted_at: time,
         expires_at: expires.map_or(0, |seconds| time + seconds * 1000),
         seed: [9; 16],
@@ -173,6 +185,34 @@ fn told(server: &Server, message: u64) -> Vec<Ending> {
         });
     }
     endings
+}
+
+#[test]
+fn the_queue_hands_over_the_bytes_that_were_decided() {
+    // U-6: so that the C interface and `cimfctl explain`, which have no queue, show the same.
+    let rig = Rig::new();
+    let server = rig.start("none");
+    let mut proxy = Simulated::default();
+    let (mut worker, bytes) = (server.worker(), message("queued"));
+    handle(&server, &mut worker, &mut proxy, &bytes, &SOURCE);
+    let server = rig.start("none");
+    let message = server.recognise(&bytes).unwrap();
+    let Decision::Accepted(accepted) = server.worker().decide(&server, &message, &SOURCE) else {
+        panic!("not accepted");
+    };
+    assert_eq!(proxy.texts.len(), accepted.count());
+    for (queued, recipient) in proxy.texts.iter().zip(accepted.recipients()) {
+        let queued = String::from_utf8_lossy(queued);
+        let of = |start: &str| {
+            let behind = queued.split_once(start).unwrap().1;
+            behind.split("\r\n").next().unwrap().as_bytes()
+        };
+        let call_id = Token::spelled(of("Call-ID: ").try_into().unwrap());
+        let tag = Token::spelled(of(";tag=").try_into().unwrap());
+        let decided = whole(&accepted.fork_with(recipient, call_id, tag));
+        assert_eq!(queued, String::from_utf8_lossy(&decided));
+        assert!(queued.contains("\r\nMax-Breadth: 30\r\n"), "{queued}");
+    }
 }
 
 #[test]
@@ -204,7 +244,12 @@ fn a_clock_that_is_set_forward_or_back_ends_nothing_that_waits() {
         is_tried_again();
         assert!(engine.next_event().is_none(), "{days} days");
         assert_eq!(engine.load().waiting, 2);
-        let ages = engine.fanouts().iter().map(|it| age(&server, it)).max();
+        let ages = engine
+            .fanouts()
+            .unwrap()
+            .iter()
+            .map(|it| age(&server, it))
+            .max();
         assert!(ages.unwrap() < PATIENCE.as_secs(), "{ages:?}");
     }
     // The lifetime of a message that comes now is counted from now.
@@ -243,7 +288,7 @@ fn a_message_whose_202_could_not_be_sent_does_not_come_back_after_a_restart() {
         assert_eq!(proxy.forks.len(), 2);
     }
     let server = rig.start("journal");
-    let taken_up = server.outbox().engine().under_way();
+    let taken_up = server.outbox().engine().under_way().unwrap();
     let numbers: Vec<_> = taken_up.iter().map(|message| message.number()).collect();
     assert_eq!(numbers, [2]);
 }
@@ -299,7 +344,7 @@ fn a_slow_event_route_keeps_neither_the_clock_nor_the_sending_waiting() {
         told += 1;
         if told == 1 {
             cancelled = start(engine, &["sip:never@h"], None);
-            assert!(engine.cancel(cancelled));
+            assert_eq!(engine.cancel(cancelled), Ok(true));
             start(engine, &["sip:bob@home1.net"], None);
         }
         std::thread::sleep(Duration::from_millis(400));

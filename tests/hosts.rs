@@ -1,5 +1,5 @@
-//! Programs that load the library: one that is no proxy, and some that look like an OpenSIPS in which cimf
-//! cannot start. None of them crashes.
+//! Programs that load the library: one that is no proxy, and some that look like a Kamailio or an OpenSIPS in which
+//! cimf cannot start. None of them crashes.
 
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -59,7 +59,37 @@ fn a_function_that_opensips_does_not_have_is_named_and_the_start_stops() {
         let claim = format!("-DCLAIM=\"opensips {version} (x86_64/linux)\"");
         let definitions: Vec<&str> = [claim.as_str()].into_iter().chain(scm).collect();
         let said = loaded_by(&definitions);
-        let line = "ERROR:cimf: OpenSIPS has no symbol find_export; is this OpenSIPS 3.2 to 4.0?\n\
+        let line = "ERROR:cimf: OpenSIPS has no symbol find_export; is this OpenSIPS 3.2 to 3.6 or 4.0?\n\
+                    start: -1\n";
+        assert!(said.ends_with(line), "{version}: {said}");
+    }
+}
+
+/// Kamailio's loader compares the version before it reads the tables, and names both. What tm claims there is no reason
+/// to claim the same.
+#[test]
+fn a_kamailio_of_an_unknown_version_is_told_for_which_we_are() {
+    for version in ["6.2.0-dev0", "5.5.7", "5.4.9", "7.0.0", "six"] {
+        let said = loaded_by(&[&format!("-DKAMAILIO=\"{version}\"")]);
+        let line = "Kamailio's version: for Kamailio 5.6 to 5.8, 6.0 or 6.1\nname cimf, flags flags\nmismatch\n";
+        assert!(said.ends_with(line), "{version}: {said}");
+    }
+}
+
+/// Where the loader does not compare, the start does.
+#[test]
+fn a_kamailio_of_an_unknown_version_is_named_and_the_start_stops() {
+    let said = loaded_by(&["-DKAMAILIO=\"6.2.0-dev0\"", "-DUNCHECKED"]);
+    let line = "ERROR: cimf: this is Kamailio \"6.2.0-dev0\", whose structures are not known: expected Kamailio 5.6 \
+                to 5.8, 6.0 or 6.1\nstart: -1\n";
+    assert!(said.ends_with(line), "{said}");
+}
+
+#[test]
+fn a_function_that_kamailio_does_not_have_is_named_and_the_start_stops() {
+    for version in ["5.6.3", "6.1.0-rc1"] {
+        let said = loaded_by(&[&format!("-DKAMAILIO=\"{version}\"")]);
+        let line = "ERROR: cimf: Kamailio has no symbol find_export; is this Kamailio 5.6 to 5.8, 6.0 or 6.1?\n\
                     start: -1\n";
         assert!(said.ends_with(line), "{version}: {said}");
     }

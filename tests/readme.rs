@@ -3,7 +3,7 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use cimf::config::markdown_table;
+use cimf::config::{markdown_table, queue_parameters};
 use cimf::control::Reason;
 use cimf::control::refusal::phrase;
 use cimf::host::overview::{Figure, figures};
@@ -44,6 +44,8 @@ fn the_tables_are_those_of_the_code() {
     let made = with_table(&kept, "parameters", &markdown_table());
     let made = with_table(&made, "refusals", &refusals());
     let made = with_table(&made, "counters", &counters());
+    let of_queue = format!("{}\n", queue_parameters());
+    let made = with_table(&made, "queue-parameters", &of_queue);
     if std::env::var_os("CIMF_BLESS").is_some() {
         std::fs::write(&path, &made).unwrap();
         return;

@@ -117,7 +117,8 @@ impl ForkText {
 pub unsafe extern "C" fn cimf_decision_free(decision: *mut Decision) {
     guarded((), || {
         if !decision.is_null() {
-            // SAFETY: as the caller promises.
+            // SAFETY: `cimf_server_decide` has made it by `Box::into_raw`, and it is not used any more, as
+            // is required above.
             drop(unsafe { Box::from_raw(decision) });
         }
     });
@@ -129,7 +130,7 @@ pub unsafe extern "C" fn cimf_decision_free(decision: *mut Decision) {
 /// `decision` is NULL or a handle of `cimf_server_decide`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cimf_decision_outcome(decision: *const Decision) -> Outcome {
-    // SAFETY: as the caller promises.
+    // SAFETY: `decision` is NULL or a handle that was not freed yet, as is required above.
     let decision = unsafe { decision.as_ref() };
     decision.map_or(Outcome::NotOurs, |decision| decision.outcome)
 }
@@ -140,7 +141,7 @@ pub unsafe extern "C" fn cimf_decision_outcome(decision: *const Decision) -> Out
 /// `decision` is NULL or a handle of `cimf_server_decide`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cimf_decision_status(decision: *const Decision) -> u16 {
-    // SAFETY: as the caller promises.
+    // SAFETY: `decision` is NULL or a handle that was not freed yet, as is required above.
     let decision = unsafe { decision.as_ref() };
     let answer = decision.and_then(|decision| decision.answer.as_ref());
     answer.map_or(0, |answer| answer.code)
@@ -152,7 +153,7 @@ pub unsafe extern "C" fn cimf_decision_status(decision: *const Decision) -> u16 
 /// `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cimf_decision_reason(decision: *const Decision, out: *mut Str) -> Status {
-    // SAFETY: as the caller promises.
+    // SAFETY: `decision` is a handle and `out` room for a text, as is required above.
     unsafe {
         read(decision, out, |decision| {
             let answer = decision.answer.as_ref();
@@ -168,7 +169,7 @@ pub unsafe extern "C" fn cimf_decision_reason(decision: *const Decision, out: *m
 /// `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cimf_decision_headers(decision: *const Decision, out: *mut Str) -> Status {
-    // SAFETY: as the caller promises.
+    // SAFETY: `decision` is a handle and `out` room for a text, as is required above.
     unsafe {
         read(decision, out, |decision| {
             let answer = decision.answer.as_ref();
@@ -183,7 +184,7 @@ pub unsafe extern "C" fn cimf_decision_headers(decision: *const Decision, out: *
 /// `decision` is NULL or a handle of `cimf_server_decide`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cimf_decision_recipient_count(decision: *const Decision) -> usize {
-    // SAFETY: as the caller promises.
+    // SAFETY: `decision` is NULL or a handle that was not freed yet, as is required above.
     let decision = unsafe { decision.as_ref() };
     decision.map_or(0, |decision| decision.forks.len())
 }
@@ -198,7 +199,7 @@ pub unsafe extern "C" fn cimf_decision_recipient(
     index: usize,
     out: *mut Str,
 ) -> Status {
-    // SAFETY: as the caller promises.
+    // SAFETY: `decision` is a handle and `out` room for a text, as is required above.
     unsafe {
         read(decision, out, |decision| {
             let (_, fork) = decision.fork(index)?;
@@ -207,7 +208,22 @@ pub unsafe extern "C" fn cimf_decision_recipient(
     }
 }
 
-/// All header fields of one fork but Via, each with its CRLF, without the empty line at the end.
+/// How many forks may wait for their final responses at once, as they share the breadth of the message
+/// (RFC 5393): no more than the parameter "concurrency", and no more than the message allows. Each final
+/// response lets the program send one more. 0 if nothing is to be sent or for NULL.
+///
+/// # Safety
+/// `decision` is NULL or a handle of `cimf_server_decide`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cimf_decision_window(decision: *const Decision) -> u32 {
+    // SAFETY: as the caller promises.
+    let decision = unsafe { decision.as_ref() };
+    let accepted = decision.and_then(|decision| decision.accepted.as_ref());
+    accepted.map_or(0, |accepted| accepted.window)
+}
+
+/// All header fields of one fork but Via, each with its CRLF, without the empty line at the end. They
+/// are byte for byte those that the proxy module hands to its proxy, Max-Breadth included.
 ///
 /// # Safety
 /// `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.
@@ -217,7 +233,7 @@ pub unsafe extern "C" fn cimf_decision_fork_headers(
     index: usize,
     out: *mut Str,
 ) -> Status {
-    // SAFETY: as the caller promises.
+    // SAFETY: `decision` is a handle and `out` room for a text, as is required above.
     unsafe {
         read(decision, out, |decision| {
             let (own, fork) = decision.fork(index)?;
@@ -242,7 +258,7 @@ pub unsafe extern "C" fn cimf_decision_fork_branch(
     index: usize,
     out: *mut Str,
 ) -> Status {
-    // SAFETY: as the caller promises.
+    // SAFETY: `decision` is a handle and `out` room for a text, as is required above.
     unsafe {
         read(decision, out, |decision| {
             let (own, _) = decision.fork(index)?;
@@ -258,7 +274,7 @@ pub unsafe extern "C" fn cimf_decision_fork_branch(
 /// `decision` is NULL or a handle of `cimf_server_decide`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cimf_decision_needs_stream(decision: *const Decision) -> bool {
-    // SAFETY: as the caller promises.
+    // SAFETY: `decision` is NULL or a handle that was not freed yet, as is required above.
     let decision = unsafe { decision.as_ref() };
     let accepted = decision.and_then(|decision| decision.accepted.as_ref());
     accepted.is_some_and(|accepted| accepted.needs_stream)
@@ -275,7 +291,7 @@ pub unsafe extern "C" fn cimf_decision_fork_body(
     index: usize,
     out: *mut Str,
 ) -> Status {
-    // SAFETY: as the caller promises.
+    // SAFETY: `decision` is a handle and `out` room for a text, as is required above.
     unsafe {
         read(decision, out, |decision| {
             let (own, fork) = decision.fork(index)?;
@@ -298,7 +314,7 @@ unsafe fn read(
     text: impl FnOnce(&Decision) -> Result<Str, Failure>,
 ) -> Status {
     boundary(|| {
-        // SAFETY: as the caller promises.
+        // SAFETY: `decision` is a handle and `out` room for a text, or NULL, as is required above.
         unsafe { put("out", out, text(handle("decision", decision)?)?) }
     })
 }

@@ -13,7 +13,8 @@ pub enum Status {
     Ok = 0,
     /// An argument cannot be used, such as NULL with a length or an index beyond the end.
     InvalidArgument = 1,
-    /// A parameter of the server is unknown or has a value that it cannot have.
+    /// A parameter of the server is unknown, concerns only the module's queue, or has a value that it
+    /// cannot have.
     Configuration = 2,
     /// The database is missing, locked, corrupt or of another version.
     Store = 3,

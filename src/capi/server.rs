@@ -4,9 +4,10 @@ use super::decision::Decision;
 use super::error::{Failure, Status};
 use super::text::{Str, bytes, c_text, handle, put};
 use super::{boundary, guarded};
-use crate::config::Settings;
+use crate::config::{self, Settings};
 use crate::control::{Source, Transport};
 use crate::server::{self, Worker};
+use crate::sip::lines::unfolded;
 use std::ffi::c_char;
 use std::mem::ManuallyDrop;
 use std::sync::{Mutex, PoisonError};
@@ -51,7 +52,8 @@ impl Drop for OwnedWorker {
 }
 
 /// One parameter of a server: its name and its value as text, both ending with NUL. The names,
-/// values and defaults are those of the proxy module; see the README.
+/// values and defaults are those of the proxy module; see the README. Those that concern only the
+/// module's queue, such as "rate" or "durability", cannot be set: the program sends the forks itself.
 #[repr(C)]
 pub struct Parameter {
     /// The name, such as "domains".
@@ -72,7 +74,8 @@ pub struct RequestSource {
     pub identity: Str,
 }
 
-/// Opens a server. The settings and the database are checked; nothing is kept open.
+/// Opens a server. The settings and the database are checked; nothing is kept open. A parameter that
+/// concerns only the module's queue is `CIMF_STATUS_CONFIGURATION`, like one that is unknown.
 ///
 /// On success `*out` is a handle for `cimf_server_free`.
 ///
@@ -91,24 +94,39 @@ pub unsafe extern "C" fn cimf_server_new(
         }
         let mut settings = Settings::new();
         for index in 0..count {
-            // SAFETY: the caller promises `count` parameters, each with its texts.
+            // SAFETY: `parameters` points to `count` parameters with their texts, as is required above.
             let (name, value) = unsafe {
                 let parameter = &*parameters.add(index);
                 let name = c_text("name of a parameter", parameter.name)?;
                 (name, c_text(name, parameter.value)?)
             };
-            let set = settings.set(name, value);
-            set.map_err(|error| Failure::new(Status::Configuration, error.to_string()))?;
+            set(&mut settings, name, value)?;
         }
         let server = server::Server::open(&settings)?;
         let worker = Mutex::new(OwnedWorker::new(&server));
         let server = Box::into_raw(Box::new(Server { server, worker }));
-        // SAFETY: the caller promises room for a handle.
+        // SAFETY: `out` points to room for a handle, as is required above, or is NULL.
         unsafe { put("out", out, server) }.inspect_err(|_| {
             // SAFETY: the handle was made just now and nobody else has it.
             drop(unsafe { Box::from_raw(server) });
         })
     })
+}
+
+/// Sets a parameter. One that concerns only the queue would have no effect, so it is an error.
+fn set(settings: &mut Settings, name: &str, value: &str) -> Result<(), Failure> {
+    let known = config::Parameter::find(name);
+    if known.is_some_and(|parameter| parameter.needs_queue) {
+        let text = format!(
+            "parameter {name}: expected only in a proxy, found \"{}\"; it concerns the queue of accepted \
+             messages, and the C interface has none: the program itself sends the forks, and limits, \
+             delays or keeps what it sends",
+            value.escape_debug()
+        );
+        return Err(Failure::new(Status::Configuration, text));
+    }
+    let set = settings.set(name, value);
+    set.map_err(|error| Failure::new(Status::Configuration, error.to_string()))
 }
 
 /// Frees a server; NULL does nothing. Decisions that it made stay valid.
@@ -119,7 +137,8 @@ pub unsafe extern "C" fn cimf_server_new(
 pub unsafe extern "C" fn cimf_server_free(server: *mut Server) {
     guarded((), || {
         if !server.is_null() {
-            // SAFETY: as the caller promises.
+            // SAFETY: `cimf_server_new` has made it by `Box::into_raw`, and it is not used any more, as is
+            // required above.
             drop(unsafe { Box::from_raw(server) });
         }
     });
@@ -144,7 +163,7 @@ pub unsafe extern "C" fn cimf_server_decide(
     out: *mut *mut Decision,
 ) -> Status {
     boundary(|| {
-        // SAFETY: as the caller promises.
+        // SAFETY: the handle, the bytes and the source are what is required above.
         let (server, message, source) = unsafe {
             let server = handle("server", server)?;
             let message = bytes("data", data, length)?;
@@ -156,13 +175,14 @@ pub unsafe extern "C" fn cimf_server_decide(
             ));
         }
         let decision = Box::into_raw(Box::new(decide(server, message, &source)));
-        // SAFETY: the caller promises room for a handle.
+        // SAFETY: `out` points to room for a handle, as is required above, or is NULL.
         unsafe { put("out", out, decision) }
     })
 }
 
 fn decide(server: &Server, message: &[u8], source: &Source<'_>) -> Decision {
-    let Ok(message) = server.server.recognise(message) else {
+    let message = unfolded(message);
+    let Ok(message) = server.server.recognise(&message) else {
         return Decision::not_ours();
     };
     let mut worker = server.worker.lock().unwrap_or_else(PoisonError::into_inner);
@@ -179,7 +199,7 @@ fn decide(server: &Server, message: &[u8], source: &Source<'_>) -> Decision {
 /// # Safety
 /// The texts of `source` must be readable.
 unsafe fn read_source(source: &RequestSource) -> Result<Source<'_>, Failure> {
-    // SAFETY: as the caller promises.
+    // SAFETY: the texts of the source can be read, as is required above.
     let (identity, address, transport) = unsafe {
         let text = |what, text: Str| bytes(what, text.data.cast(), text.length);
         (
@@ -201,4 +221,26 @@ unsafe fn read_source(source: &RequestSource) -> Result<Source<'_>, Failure> {
         transport: Transport::of(transport),
         identity: Some(identity),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::keep;
+    use super::*;
+    use crate::config::PARAMETERS;
+
+    #[test]
+    fn a_parameter_of_the_queue_is_an_error_and_any_other_is_taken() {
+        let mut of_queue = 0;
+        for parameter in PARAMETERS {
+            let status = keep(set(&mut Settings::new(), parameter.name, parameter.default));
+            let expected = match parameter.needs_queue {
+                true => Status::Configuration,
+                false => Status::Ok,
+            };
+            assert_eq!(status, expected, "{}", parameter.name);
+            of_queue += usize::from(parameter.needs_queue);
+        }
+        assert!(of_queue >= 12, "only {of_queue}");
+    }
 }

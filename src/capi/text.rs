@@ -51,7 +51,7 @@ pub unsafe fn bytes<'a>(what: &str, data: *const u8, length: usize) -> Result<&'
             "{what}: a length of {length} is none"
         )));
     }
-    // SAFETY: as the caller promises.
+    // SAFETY: `data` points to `length` bytes that stay, as is required above, and is not NULL.
     Ok(unsafe { std::slice::from_raw_parts(data, length) })
 }
 
@@ -65,7 +65,7 @@ pub unsafe fn c_text<'a>(what: &str, text: *const c_char) -> Result<&'a str, Fai
             "{what}: expected text, found NULL"
         )));
     }
-    // SAFETY: as the caller promises.
+    // SAFETY: the text ends with NUL and stays, as is required above, and is not NULL.
     let text = unsafe { CStr::from_ptr(text) };
     let not_utf8 = |_| Failure::argument(format!("{what}: expected UTF-8, found {text:?}"));
     text.to_str().map_err(not_utf8)
@@ -81,7 +81,8 @@ pub unsafe fn put<T>(what: &str, out: *mut T, value: T) -> Result<(), Failure> {
             "{what}: expected room for it, found NULL"
         )));
     }
-    // SAFETY: as the caller promises; what stood there is overwritten, not dropped.
+    // SAFETY: `out` points to room for a `T`, as is required above, and is not NULL; what stood there is
+    // overwritten, not dropped.
     unsafe { out.write(value) };
     Ok(())
 }
@@ -91,7 +92,7 @@ pub unsafe fn put<T>(what: &str, out: *mut T, value: T) -> Result<(), Failure> {
 /// # Safety
 /// `handle` must be NULL or come from the function that makes such handles, not yet freed.
 pub unsafe fn handle<'a, T>(what: &str, handle: *const T) -> Result<&'a T, Failure> {
-    // SAFETY: as the caller promises.
+    // SAFETY: `handle` is NULL or a handle that was not freed yet, as is required above.
     let reference = unsafe { handle.as_ref() };
     reference.ok_or_else(|| Failure::argument(format!("{what}: expected a handle, found NULL")))
 }

@@ -17,4 +17,4 @@ pub use choices::{ForeignRecipients, FromMismatch, GroupWithList, IdentityMode, 
 pub use error::SettingError;
 pub use parameter::{Kind, Parameter};
 pub use settings::Settings;
-pub use table::{PARAMETERS, markdown_table};
+pub use table::{PARAMETERS, markdown_table, queue_parameters};

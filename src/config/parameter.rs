@@ -2,11 +2,15 @@
 
 use super::error::SettingError;
 use super::settings::Settings;
+use super::table::PARAMETERS;
 
 /// One parameter.
 pub struct Parameter {
     /// The name.
     pub name: &'static str,
+    /// Whether it concerns only the queue of accepted messages, which the proxy module has and a program
+    /// with the C interface has not.
+    pub needs_queue: bool,
     /// What its value may be.
     pub kind: Kind,
     /// The default, spelt as a value.
@@ -28,6 +32,11 @@ pub enum Kind {
 }
 
 impl Parameter {
+    /// The parameter of this name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        PARAMETERS.iter().find(|parameter| parameter.name == name)
+    }
+
     /// Puts `value` in its place if it is of the parameter's kind.
     pub fn store(&self, settings: &mut Settings, value: &str) -> Result<(), SettingError> {
         let wrong = |expected: &str| Err(SettingError::new(self.name, value, expected));

@@ -4,6 +4,7 @@ use super::choices::{
     ForeignRecipients, FromMismatch, GroupWithList, IdentityMode, SkipOriginator,
 };
 use super::error::SettingError;
+use super::parameter::Parameter;
 use super::table::PARAMETERS;
 use std::net::SocketAddr;
 
@@ -139,8 +140,7 @@ impl Settings {
 
     /// Sets the parameter `name`.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), SettingError> {
-        let found = PARAMETERS.iter().find(|parameter| parameter.name == name);
-        match found {
+        match Parameter::find(name) {
             Some(parameter) => parameter.store(self, value),
             None => Err(SettingError::new(name, value, "a known parameter name")),
         }

@@ -56,6 +56,7 @@ const MILLION: u32 = 1_000_000;
 pub const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "db_url",
+        needs_queue: false,
         kind: Kind::Text(
             "sqlite:/// and an absolute path, such as sqlite:///var/lib/cimf/cimf.db",
             |settings, value| {
@@ -71,12 +72,14 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "domains",
+        needs_queue: false,
         kind: Kind::List("a domain", |settings| &mut settings.domains),
         default: "",
         help: "The served domains. A message to any other domain is left to the script. Required.",
     },
     Parameter {
         name: "server_name",
+        needs_queue: false,
         kind: Kind::Text("a host name", |settings, value| {
             value.clone_into(&mut settings.server_name);
             is_host_text(value)
@@ -86,6 +89,7 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "trusted_peers",
+        needs_queue: false,
         kind: Kind::List(
             "an address or a CIDR block, optionally with udp:, tcp: or tls: before it",
             |settings| &mut settings.trusted_peers,
@@ -95,6 +99,7 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "core_route",
+        needs_queue: false,
         kind: Kind::Text("a sip or sips URI", |settings, value| {
             value.clone_into(&mut settings.core_route);
             true
@@ -104,12 +109,14 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "direct",
+        needs_queue: false,
         kind: Kind::Flag(|settings| &mut settings.direct),
         default: "0",
         help: "1: without a core, send to each member's own address. Names are resolved by a process of the module's own, for as long as `queue_lifetime` says: a silent name server holds up the members in its own domain and nobody else.",
     },
     Parameter {
         name: "name_servers",
+        needs_queue: true,
         kind: Kind::Text(
             "addresses, each with a port or without one, separated by commas, such as 192.0.2.53 or [2001:db8::53]:5353",
             |settings, value| {
@@ -122,12 +129,14 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "trusted_next_hop",
+        needs_queue: false,
         kind: Kind::Flag(|settings| &mut settings.trusted_next_hop),
         default: "0",
         help: "1: the next hop belongs to the trust domain and gets P-Asserted-Identity, Privacy, P-Charging-Vector and what else stays in that domain. 0: it gets none of them.",
     },
     Parameter {
         name: "identity_mode",
+        needs_queue: false,
         kind: Kind::Text("pai, digest, either or none", |settings, value| {
             let choices = [
                 ("pai", IdentityMode::Pai),
@@ -142,6 +151,7 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "from_mismatch",
+        needs_queue: false,
         kind: Kind::Text("copy, reject, rewrite or nothing", |settings, value| {
             let choices = [
                 ("", None),
@@ -156,15 +166,17 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "anonymity_policy",
+        needs_queue: false,
         kind: Kind::Text("reject or group", |settings, value| {
             let choices = [("reject", false), ("group", true)];
             choose(&choices, value, &mut settings.anonymity_by_group)
         }),
         default: "reject",
-        help: "Who wants to stay anonymous is refused with 403 (`reject`), or only where the group does not allow anonymity (`group`).",
+        help: "Who wants to stay anonymous is refused with 403 (`reject`), or only where the group does not allow anonymity (`group`). Copies go to those only for whom everything that made them recipients allows it.",
     },
     Parameter {
         name: "fork_pai",
+        needs_queue: false,
         kind: Kind::Text("sender or group", |settings, value| {
             let choices = [("sender", false), ("group", true)];
             choose(&choices, value, &mut settings.fork_pai_group)
@@ -174,6 +186,7 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "ioi",
+        needs_queue: false,
         kind: Kind::Text("a host name", |settings, value| {
             value.clone_into(&mut settings.ioi);
             is_host_text(value)
@@ -183,6 +196,7 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "icid_mode",
+        needs_queue: false,
         kind: Kind::Text("new or copy", |settings, value| {
             let choices = [("new", false), ("copy", true)];
             choose(&choices, value, &mut settings.icid_copied)
@@ -192,6 +206,7 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "feature_tags",
+        needs_queue: false,
         kind: Kind::List(
             "a feature tag, TAG, TAG=VALUE or either with >OUTGOING behind it",
             |settings| &mut settings.feature_tags,
@@ -201,18 +216,21 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "pager_mode",
+        needs_queue: false,
         kind: Kind::Flag(|settings| &mut settings.pager_mode),
         default: "1",
         help: "0: refuse every group message with 403.",
     },
     Parameter {
         name: "hide_groups",
+        needs_queue: false,
         kind: Kind::Flag(|settings| &mut settings.hide_groups),
         default: "0",
         help: "1: answer 403 instead of 404 for unknown groups, so that nobody learns which exist.",
     },
     Parameter {
         name: "skip_originator",
+        needs_queue: false,
         kind: Kind::Text("group, always or never", |settings, value| {
             let choices = [
                 ("group", SkipOriginator::Group),
@@ -226,6 +244,7 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "same_number",
+        needs_queue: false,
         kind: Kind::Text("0, 1 or nothing", |settings, value| {
             let choices = [("", None), ("0", Some(false)), ("1", Some(true))];
             choose(&choices, value, &mut settings.same_number)
@@ -235,6 +254,7 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "tel_mode",
+        needs_queue: false,
         kind: Kind::Text("keep or convert", |settings, value| {
             let choices = [("keep", false), ("convert", true)];
             choose(&choices, value, &mut settings.converts_tel)
@@ -244,6 +264,7 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "tel_domain",
+        needs_queue: false,
         kind: Kind::Text("a domain", |settings, value| {
             value.clone_into(&mut settings.tel_domain);
             is_host_text(value)
@@ -253,36 +274,42 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "copy_headers",
+        needs_queue: false,
         kind: Kind::List("a header name", |settings| &mut settings.copy_headers),
         default: "",
         help: "Further headers to copy into outgoing messages.",
     },
     Parameter {
         name: "copy_prefs",
+        needs_queue: false,
         kind: Kind::Flag(|settings| &mut settings.copy_prefs),
         default: "0",
         help: "1: outgoing messages keep the sender's other Accept-Contact values, Reject-Contact and Request-Disposition. They narrow down which devices get the message.",
     },
     Parameter {
         name: "strict_require",
+        needs_queue: false,
         kind: Kind::Flag(|settings| &mut settings.strict_require),
         default: "0",
         help: "1: a message to a service needs `Require: recipient-list-message`, as RFC 5365 asks of clients; without it the answer is 421.",
     },
     Parameter {
         name: "large_ok",
+        needs_queue: false,
         kind: Kind::Flag(|settings| &mut settings.large_ok),
         default: "0",
         help: "0: a message is refused with 413 if an outgoing message would have more than 1300 bytes; one with a list of recipients goes without its history first, if that suffices. 1: such messages go to the next hop by TCP, or by what `core_route` says if that is not UDP. RFC 3428 wants 1 only where no hop to the members uses UDP.",
     },
     Parameter {
         name: "loop_cache",
+        needs_queue: false,
         kind: Kind::Flag(|settings| &mut settings.loop_cache),
-        default: "0",
-        help: "1: a message that comes back within 30 seconds from another server, which has it from us, is answered 482: same sender, group and body, and a lower Max-Forwards than at first. Each message then takes a second place of `recent_requests`.",
+        default: "1",
+        help: "1: a message that comes back within 30 seconds from another server, which has it from us, is answered 482: same sender, group and body, and a lower Max-Forwards than at first. Each message then takes a second place of `recent_requests`. With 0, groups of two servers that contain each other send one message in circles until Max-Forwards is used up: thousands of copies.",
     },
     Parameter {
         name: "send_action",
+        needs_queue: false,
         kind: Kind::Text(
             "the name of an action, such as allow-initiate-conference",
             |settings, value| {
@@ -296,6 +323,7 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "nested",
+        needs_queue: false,
         kind: Kind::Text("skip or expand", |settings, value| {
             settings.expand_nested = value == "expand";
             settings.expand_nested || value == "skip"
@@ -305,6 +333,7 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "service_acl",
+        needs_queue: false,
         kind: Kind::List("an address with its scheme, or a domain", |settings| {
             &mut settings.service_acl
         }),
@@ -313,6 +342,7 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "foreign_recipients",
+        needs_queue: false,
         kind: Kind::Text("allow, deny or consent", |settings, value| {
             let found = [
                 ("allow", ForeignRecipients::Allow),
@@ -330,18 +360,21 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "consent",
+        needs_queue: false,
         kind: Kind::Flag(|settings| &mut settings.consent),
         default: "0",
         help: "1: services send only to addresses that `cimfctl consent` lists, in whatever domain; a message that names another is answered 470.",
     },
     Parameter {
         name: "draft_list_param",
+        needs_queue: false,
         kind: Kind::Flag(|settings| &mut settings.draft_list_param),
         default: "0",
         help: "1: for clients of the drafts before RFC 5365: with `;list=cid:ID` in the Request-URI of a service, the body part whose Content-ID is ID is a list, whatever its Content-Disposition; without such a part the message is answered 400.",
     },
     Parameter {
         name: "group_with_list",
+        needs_queue: false,
         kind: Kind::Text("reject, intersect or union", |settings, value| {
             let choices = [
                 ("reject", GroupWithList::Reject),
@@ -355,6 +388,7 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "bcc_mode",
+        needs_queue: false,
         kind: Kind::Text("remove or self", |settings, value| {
             let choices = [("remove", false), ("self", true)];
             choose(&choices, value, &mut settings.bcc_self)
@@ -364,12 +398,14 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "group_history",
+        needs_queue: false,
         kind: Kind::Flag(|settings| &mut settings.group_history),
         default: "0",
         help: "1: messages to stored groups have a history too, with all members as `to`, the sender included; not for groups whose history would be longer than 64 KiB.",
     },
     Parameter {
         name: "bad_entry",
+        needs_queue: false,
         kind: Kind::Text("skip or reject", |settings, value| {
             let choices = [("skip", false), ("reject", true)];
             choose(&choices, value, &mut settings.bad_entry_rejects)
@@ -379,6 +415,7 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "literal_targets",
+        needs_queue: false,
         kind: Kind::Text("skip or allow", |settings, value| {
             let choices = [("skip", false), ("allow", true)];
             choose(&choices, value, &mut settings.literal_targets)
@@ -388,90 +425,105 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "uri_headers",
+        needs_queue: false,
         kind: Kind::List("a header name", |settings| &mut settings.uri_headers),
         default: "",
         help: "Headers that an entry of a list may set for its recipient, such as `Subject` and `Priority` for `sip:bob@home1.net?Subject=Hello`. They take the place of the message's own.",
     },
     Parameter {
         name: "max_entries",
+        needs_queue: false,
         kind: Kind::Number(1, 1000, |settings| &mut settings.max_entries),
         default: "1000",
         help: "The most entries that the list of a message to a service may have.",
     },
     Parameter {
         name: "max_recipients",
+        needs_queue: false,
         kind: Kind::Number(1, 1000, |settings| &mut settings.max_recipients),
         default: "100",
         help: "The most recipients that such a list may come to, each counted once.",
     },
     Parameter {
         name: "max_members",
+        needs_queue: false,
         kind: Kind::Number(1, 10 * MILLION, |settings| &mut settings.max_members),
         default: "100000",
         help: "The most members a stored group may have, with those of the groups in it where `nested` is `expand`.",
     },
     Parameter {
         name: "cache_members",
+        needs_queue: false,
         kind: Kind::Number(1, 100 * MILLION, |settings| &mut settings.cache_members),
         default: "200000",
         help: "How many members each worker keeps in memory, over all groups (about 120 bytes each).",
     },
     Parameter {
         name: "recent_requests",
+        needs_queue: false,
         kind: Kind::Number(64, 64 * MILLION, |settings| &mut settings.recent_requests),
-        default: "65536",
-        help: "How many requests of the last 32 seconds all workers together remember (up to 37 bytes each).",
+        default: "131072",
+        help: "How many requests of the last 32 seconds all workers together remember (up to 37 bytes each). Those of senders who may not send are not among them. With `loop_cache=1` each accepted message takes two places: the default suffices for some 2,000 messages a second.",
     },
     Parameter {
         name: "queue_memory",
+        needs_queue: true,
         kind: Kind::Number(1, 16384, |settings| &mut settings.queue_memory),
         default: "64",
         help: "Mebibytes for accepted messages that are not sent to everybody yet: each takes its own bytes once and some 45 bytes for each member. A message that does not fit is answered 503. What is not used costs nothing.",
     },
     Parameter {
         name: "queue_messages",
+        needs_queue: true,
         kind: Kind::Number(1, MILLION, |settings| &mut settings.queue_messages),
         default: "10000",
         help: "The most messages that may be on their way at once; one more is answered 503.",
     },
     Parameter {
         name: "queue_lifetime",
+        needs_queue: true,
         kind: Kind::Number(1, 86400, |settings| &mut settings.queue_lifetime),
         default: "600",
         help: "How many seconds a message waits when the proxy has no memory for its copies; then it expires for the members that are left. For as long a copy waits for the name of its next hop to be resolved; then its member is unreachable (478).",
     },
     Parameter {
         name: "concurrency",
+        needs_queue: false,
         kind: Kind::Number(1, 10_000, |settings| &mut settings.concurrency),
         default: "60",
         help: "The most copies of one message that wait for their final responses at once.",
     },
     Parameter {
         name: "max_breadth",
+        needs_queue: false,
         kind: Kind::Number(0, 10_000, |settings| &mut settings.max_breadth),
         default: "60",
         help: "The most Max-Breadth that is shared among the copies of a message (RFC 5393). 0: as much as the message has, and no limit where it says nothing; for cores that are trusted.",
     },
     Parameter {
         name: "forks_in_flight",
+        needs_queue: true,
         kind: Kind::Number(1, 250_000, |settings| &mut settings.forks_in_flight),
         default: "2000",
-        help: "The most copies of all messages together that wait for their final responses at once.",
+        help: "The most copies of all messages together that wait for their final responses at once; of one originator 38 in 100 of them, so that its silent recipients hold up nobody else's.",
     },
     Parameter {
         name: "target_order",
+        needs_queue: true,
         kind: Kind::Flag(|settings| &mut settings.target_order),
         default: "1",
         help: "1: a member gets the next message when the one before has its final response, as RFC 3428 §8 demands. 0: at once.",
     },
     Parameter {
         name: "target_queue",
+        needs_queue: true,
         kind: Kind::Number(1, MILLION, |settings| &mut settings.target_queue),
         default: "100",
-        help: "The most messages that wait for one member; a further one is not sent to him.",
+        help: "The most messages that wait for one member, of one originator 39 of 100; a further one is not sent to that member.",
     },
     Parameter {
         name: "quota_originator",
+        needs_queue: true,
         kind: Kind::Text(QUOTA, |settings, value| {
             quota(value, &mut settings.quota_originator)
         }),
@@ -480,6 +532,7 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "quota_group",
+        needs_queue: true,
         kind: Kind::Text(QUOTA, |settings, value| {
             quota(value, &mut settings.quota_group)
         }),
@@ -488,18 +541,21 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "rate",
+        needs_queue: true,
         kind: Kind::Number(0, MILLION, |settings| &mut settings.rate),
         default: "0",
         help: "How many messages are accepted in a second; a further one is answered 503 with Retry-After. 0: no limit.",
     },
     Parameter {
         name: "tm_memory",
+        needs_queue: true,
         kind: Kind::Number(0, 1_048_576, |settings| &mut settings.tm_memory),
         default: "0",
         help: "Mebibytes of the proxy's shared memory (`-m`) that the transactions of copies may use: about 10 KiB each, from sending to some seconds after the end (`wt_timer`). Copies that find no room wait. 0: half of it.",
     },
     Parameter {
         name: "durability",
+        needs_queue: true,
         kind: Kind::Text("none or journal", |settings, value| {
             let choices = [("none", false), ("journal", true)];
             choose(&choices, value, &mut settings.durable)
@@ -509,6 +565,7 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "journal_dir",
+        needs_queue: true,
         kind: Kind::Text("a directory", |settings, value| {
             value.clone_into(&mut settings.journal_dir);
             !value.is_empty()
@@ -527,6 +584,7 @@ pub fn markdown_table() -> String {
         kind,
         default,
         help,
+        ..
     } in PARAMETERS
     {
         let kind = match kind {
@@ -543,4 +601,13 @@ pub fn markdown_table() -> String {
         table += &format!("| `{name}` | {kind} | {default} | {help} |\n");
     }
     table
+}
+
+/// The parameters that need a queue, as words of a sentence.
+pub fn queue_parameters() -> String {
+    let names = PARAMETERS.iter().filter(|parameter| parameter.needs_queue);
+    let names: Vec<_> = names
+        .map(|parameter| format!("`{}`", parameter.name))
+        .collect();
+    names.join(", ")
 }

@@ -74,7 +74,7 @@ impl ServiceAcl {
             }
             _ => false,
         };
-        is_in_domain || self.addresses.has(uri, addressing)
+        is_in_domain || self.addresses.has_user(uri, addressing)
     }
 }
 
@@ -195,7 +195,8 @@ pub(crate) mod tests {
             ("<sip:ann@x.home1.net>", false, false),
             ("<sip:eve@home2.net>", false, true),
             ("<sip:Eve@home2.net>", false, false),
-            ("<sip:eve@home2.net:5060>", false, false),
+            ("<sip:eve@home2.net:5060>", false, true),
+            ("<tel:+1-555;cpc=ordinary>", false, true),
             ("<sip:eve@home3.net;x=y>", false, true),
             ("<sip:a@[2001:DB8:0::1]>", false, true),
             ("<tel:+1555>", false, true),

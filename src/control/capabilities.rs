@@ -8,8 +8,9 @@ use super::directory::{Directory, Target, Unavailable};
 use super::policy::Policy;
 use super::refusal::phrase;
 use super::request_checks::LIST_MESSAGE;
+use crate::sip::name_addr::tag_of;
 use crate::sip::token_list::tokens;
-use crate::sip::{HeaderName, NameAddr, Request, SipUri, Uri};
+use crate::sip::{HeaderName, Request, SipUri, Uri};
 
 /// What a service takes: a list, and beside it content of any type.
 const OF_SERVICE: &[u8] = b"Allow: MESSAGE, OPTIONS\r\n\
@@ -38,8 +39,8 @@ impl<'m> Inquiry<'m> {
         let Ok(Uri::Sip(target)) = Uri::parse(request.uri) else {
             return None;
         };
-        let to = NameAddr::parse("To", request.value(HeaderName::To)?).ok()?;
-        let is_outside = to.tag().is_ok_and(|tag| tag.is_none());
+        let to = tag_of("To", request.value(HeaderName::To)?);
+        let is_outside = to.is_ok_and(|tag| tag.is_none());
         let is_ours = target.user.is_some() && policy.addressing.serves(target.host);
         (is_ours && is_outside).then_some(Self { request, target })
     }

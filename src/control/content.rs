@@ -2,9 +2,9 @@
 
 use super::charging::{self, ForkCharging};
 use super::checks::Check;
-use super::copying::note_of_copy;
+use super::copying::{Single, note_of_copy};
 use super::essentials::Essentials;
-use super::expiry::Lifetime;
+use super::expiry::{Lifetime, date};
 use super::failure::Failure;
 use super::observer::{Note, Observer};
 use super::passage::Passage;
@@ -15,7 +15,8 @@ use crate::sip::header::full_form;
 use crate::sip::message::Header;
 use crate::sip::number::write_decimal;
 use crate::sip::text::unfold;
-use crate::sip::{HeaderName, Malformed, Request};
+use crate::sip::uri::Form;
+use crate::sip::{HeaderName, Malformed, NameAddr, Request};
 use std::time::SystemTime;
 
 /// Max-Forwards of a fork whose request had none (RFC 3261 §8.1.1.6).
@@ -94,12 +95,14 @@ impl Copy<'_, '_, '_> {
         observer.note(|| passage.note_of_assertions());
         passage.write_assertions(request, &mut out)?;
         out.extend_from_slice(self.accept_contact);
-        preferences::write_others(request, passage.policy, &mut out)?;
+        preferences::write_others(request, passage.policy, passage.anonymous, &mut out)?;
+        let mut single = Single::default();
         for header in request.headers() {
             let obstacle = match of_body.is_some() && is_of_content(header) {
                 true => Some("tells of the whole body, of which a part was taken out (U-7)"),
                 false => passage.obstacle(header),
             };
+            let obstacle = obstacle.or_else(|| unreadable(header));
             observer.note(|| {
                 let others = preferences::note(header, passage.policy);
                 others.unwrap_or_else(|| note_of_copy(header, obstacle))
@@ -107,13 +110,17 @@ impl Copy<'_, '_, '_> {
             if obstacle.is_some() {
                 continue;
             }
+            single.check(header)?;
             let name = match header.name {
                 HeaderName::Other => full_form(header.written),
                 known => known.as_str().as_bytes(),
             };
             out.extend_from_slice(name);
             out.extend_from_slice(b": ");
-            unfold(header.name.as_str(), header.value, &mut out)?;
+            match header.name {
+                HeaderName::ReplyTo => write_reply_to(header.value, &mut out)?,
+                name => unfold(name.as_str(), header.value, &mut out)?,
+            }
             out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(of_body.unwrap_or_default());
@@ -124,6 +131,19 @@ impl Copy<'_, '_, '_> {
         }
         Ok(out)
     }
+}
+
+/// Why a header field that would be copied is not, by its value.
+fn unreadable(header: &Header<'_>) -> Option<&'static str> {
+    let is_bad = header.name == HeaderName::Date && date(header.value).is_none();
+    is_bad.then_some("cannot be read, and counts as absent")
+}
+
+/// Reply-To is one address, as From is, and has no password either.
+fn write_reply_to(value: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+    let address = NameAddr::parse(HeaderName::ReplyTo.as_str(), value)?;
+    address.write(Form::Whole, out)?;
+    address.write_parameters(out)
 }
 
 /// Max-Forwards of the forks (U-5).

@@ -1,10 +1,11 @@
 //! Which header fields go from the message into its forks: H-1, H-2, M-1.
 
 use super::observer::Note;
-use crate::sip::HeaderName;
 use crate::sip::header::full_form;
 use crate::sip::message::Header;
 use crate::sip::text::is_token;
+use crate::sip::{HeaderName, Malformed};
+use smallvec::SmallVec;
 
 /// Header fields that are never copied, whatever the configuration says (H-2, M-1), and those that
 /// a fork has of its own.
@@ -98,6 +99,66 @@ pub fn obstacle(header: &Header<'_>, further: &[String]) -> Option<&'static str>
             Some("written anew where the next hop gets it (I-3, N-4)")
         }
         _ => Some(NEVER),
+    }
+}
+
+/// Header fields whose value is a list, so that several rows are one (RFC 3261 §7.3.1), among those that only
+/// the configuration has copied. A name that nobody knows is no list.
+const LISTS: [&str; 26] = [
+    "Accept-Encoding",
+    "Accept-Language",
+    "Allow",
+    "Allow-Events",
+    "Diversion",
+    "Error-Info",
+    "Feature-Caps",
+    "P-Associated-URI",
+    "P-Media-Authorization",
+    "Path",
+    "Permission-Missing",
+    "Policy-Contact",
+    "Policy-ID",
+    "Proxy-Authenticate",
+    "Reason",
+    "Recv-Info",
+    "Reject-Contact",
+    "Remote-Party-ID",
+    "Request-Disposition",
+    "Security-Client",
+    "Security-Verify",
+    "Service-Route",
+    "Supported",
+    "Trigger-Consent",
+    "Unsupported",
+    "User-to-User",
+];
+
+/// The header fields of one value that have been copied, of those whose names are not told apart in
+/// `HeaderName` and of User-Agent: row 1 has looked at all others.
+#[derive(Default)]
+pub(super) struct Single<'m>(SmallVec<[&'m [u8]; 4]>);
+
+impl<'m> Single<'m> {
+    /// Takes note of one; fails where it has been copied already.
+    pub fn check(&mut self, header: &Header<'m>) -> Result<(), Malformed> {
+        if !matches!(header.name, HeaderName::Other | HeaderName::UserAgent) {
+            return Ok(());
+        }
+        let name = full_form(header.written);
+        let mut lists = LISTS.iter();
+        if lists.any(|list| name.eq_ignore_ascii_case(list.as_bytes())) {
+            return Ok(());
+        }
+        if self
+            .0
+            .iter()
+            .any(|earlier| earlier.eq_ignore_ascii_case(name))
+        {
+            let expected = "only one of a header that is no list";
+            return Err(Malformed::at("header field", header.written, 0, expected));
+        }
+        self.0.push(name);
+        Ok(())
     }
 }
 

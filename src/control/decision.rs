@@ -84,8 +84,8 @@ pub struct Accepted {
     pub charging: Vec<u8>,
     /// Whether some fork has more than 1300 bytes, so that all go by TCP or TLS (M-2).
     pub needs_stream: bool,
-    /// Max-Breadth of the message (U-6).
-    pub max_breadth: Option<u32>,
+    /// The most copies that may wait for their final responses at once (U-6).
+    pub window: u32,
     /// When the message is no longer of interest, if ever (M-4).
     pub expires_at: Option<SystemTime>,
     /// The body that all forks share, byte for byte.

@@ -6,7 +6,7 @@ use super::directory::{Directory, Service, Target};
 use super::failure::Failure;
 use super::group::Group;
 use super::history::{SharedHistory, history};
-use super::nesting::expand;
+use super::nesting::{Expanded, expand};
 use super::observer::{Note, Observer};
 use super::originator::OwnMembers;
 use super::own_headers::unescaped;
@@ -16,7 +16,6 @@ use super::recent::Receipt;
 use super::recipients::{self, Listed, notes_of_members};
 use super::refusal::Reason;
 use super::rules::Asker;
-use crate::sip::identity::AssertedIdentity;
 use crate::sip::{Request, SipUri};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -40,6 +39,8 @@ pub(super) struct Delivery<'e> {
     pub has_history: bool,
     /// The recipients who find an entry of themselves in their copy (K-5).
     pub with_entry: Vec<u32>,
+    /// Whether somebody gets no copy because the message is anonymous.
+    pub kept_out: bool,
 }
 
 impl<'m> Listing<'m, '_> {
@@ -52,7 +53,14 @@ impl<'m> Listing<'m, '_> {
         observer.check(Check::List);
         let (request, content_id) = (self.request, self.content_id.as_deref());
         match target {
-            Target::Group(_) => Payload::of_group(request, content_id, self.policy, observer),
+            Target::Group(_) => {
+                let payload = Payload::of_group(request, content_id, self.policy, observer)?;
+                // What tells of the body names the originator, too (I-6).
+                match payload {
+                    None if self.anonymous => Payload::whole(request, true).map(Some),
+                    payload => Ok(payload),
+                }
+            }
             Target::Service(_) => {
                 Payload::of_service(request, content_id, self.policy, observer).map(Some)
             }
@@ -71,8 +79,13 @@ impl<'m> Listing<'m, '_> {
         match target {
             Target::Group(group) => {
                 observer.check(Check::Members);
-                let group = expand(group.clone(), directory, asker, self.policy, observer)?;
-                self.to_group(payload, group, asker.identity, directory, observer)
+                let expanded = expand(group.clone(), directory, asker, self.policy, observer)?;
+                let Expanded { group, kept_out } = expanded;
+                let delivery = self.to_group(payload, group, asker, directory, observer)?;
+                Ok(Delivery {
+                    kept_out: kept_out || delivery.kept_out,
+                    ..delivery
+                })
             }
             Target::Service(service) => {
                 let payload = payload.ok_or(Reason::NoList)?;
@@ -85,7 +98,7 @@ impl<'m> Listing<'m, '_> {
         &self,
         payload: Option<&'e Payload<'m>>,
         group: Arc<Group>,
-        sender: &AssertedIdentity<'_>,
+        asker: &Asker<'_, '_>,
         directory: &mut impl Directory,
         observer: &mut impl Observer,
     ) -> Result<Delivery<'e>, Failure> {
@@ -93,7 +106,7 @@ impl<'m> Listing<'m, '_> {
         let entries = payload.and_then(|payload| payload.entries.as_ref());
         let listed = match entries {
             Some(entries) => {
-                recipients::of_group(&group, entries, sender, directory, policy, observer)?
+                recipients::of_group(&group, entries, asker, directory, policy, observer)?
             }
             None => {
                 observer.notes(|| notes_of_members(&group));
@@ -147,7 +160,9 @@ impl<'m> Listing<'m, '_> {
         let part = history.map(|history| history.part.as_slice());
         // The hash is keyed, so that no sender can foresee it and have it in a part.
         let boundary = || {
-            let Receipt { place, fingerprint } = self.receipt;
+            let Receipt {
+                place, fingerprint, ..
+            } = self.receipt;
             format!("cimf-{place:016x}{fingerprint:016x}")
         };
         payload.content(part, boundary, self.anonymous)
@@ -171,6 +186,7 @@ fn delivery<'e>(
         ),
     });
     Delivery {
+        kept_out: listed.kept_out,
         listed,
         content,
         has_history: history.is_some(),

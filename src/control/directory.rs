@@ -48,10 +48,15 @@ pub trait Directory {
     /// What `uri` stands for, compared by C-1 without URI headers and unknown parameters.
     fn find(&mut self, uri: &SipUri<'_>) -> Result<Option<Target>, Unavailable>;
 
-    /// Several groups as one: see [`Group::union`]. Who is asked for the same groups again and
-    /// again may remember.
-    fn union(&mut self, parts: &[Arc<Group>], addressing: &Addressing) -> Arc<Group> {
-        Arc::new(Group::union(parts, addressing))
+    /// Several groups as one, without the members of others: see [`Group::union`]. Who is asked for the
+    /// same groups again and again may remember.
+    fn union(
+        &mut self,
+        parts: &[Arc<Group>],
+        without: &[Arc<Group>],
+        addressing: &Addressing,
+    ) -> Arc<Group> {
+        Arc::new(Group::union(parts, without, addressing))
     }
 }
 

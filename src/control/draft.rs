@@ -21,7 +21,8 @@ pub(super) struct Draft<'d, 'm, 'o, 'e> {
 
 impl Draft<'_, '_, '_, '_> {
     /// The message with this content, or with that of the message as it came. `with_entry` are the
-    /// recipients who find an entry of themselves in it (K-5). Nobody is excluded yet.
+    /// recipients who find an entry of themselves in it (K-5). Nobody is excluded yet, and
+    /// how wide it is spread is not said (U-6).
     pub fn with(
         &self,
         content: Option<Content>,
@@ -51,7 +52,7 @@ impl Draft<'_, '_, '_, '_> {
             from,
             headers,
             charging,
-            max_breadth: copy.essentials.max_breadth,
+            window: 1,
             expires_at: copy.lifetime.end(),
             needs_stream: false,
             body: content.map_or_else(|| copy.request.body.to_vec(), |content| content.body),

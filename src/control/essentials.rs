@@ -2,13 +2,33 @@
 
 use super::failure::{Failure, malformed};
 use super::recent::RequestKey;
-use super::recognition::Recognised;
+use super::recognition::{MESSAGE, Recognised};
 use super::refusal::Reason;
+use crate::sip::name_addr::tag_of;
 use crate::sip::number::{cseq, max_breadth, max_forwards};
 use crate::sip::text::{Nesting, split_first};
 use crate::sip::token_list::tokens;
 use crate::sip::{HeaderName, Malformed, NameAddr, Request};
 use smallvec::SmallVec;
+
+/// Header fields of one value that go into the forks or that a check goes by, and that nobody else looks at
+/// twice: two of them would mean one thing here and another one there (RFC 3261 §7.3.1).
+const SINGLE: [HeaderName; 14] = [
+    HeaderName::ContentDisposition,
+    HeaderName::ContentId,
+    HeaderName::ContentTransferEncoding,
+    HeaderName::ContentType,
+    HeaderName::ContributionId,
+    HeaderName::ConversationId,
+    HeaderName::Date,
+    HeaderName::InReplyToContributionId,
+    HeaderName::MimeVersion,
+    HeaderName::Organization,
+    HeaderName::PAssertedService,
+    HeaderName::Priority,
+    HeaderName::ReplyTo,
+    HeaderName::Subject,
+];
 
 /// The header fields that every request must have, read (row 1).
 pub(super) struct Essentials<'m> {
@@ -27,6 +47,16 @@ impl<'m> Essentials<'m> {
         if let Some(defect) = message.request.defect {
             return Err(malformed(defect));
         }
+        let method = message.request.method;
+        if method != MESSAGE {
+            let expected = "the method MESSAGE in capitals";
+            return Err(malformed(Malformed::at(
+                "request line",
+                method,
+                0,
+                expected,
+            )));
+        }
         if let Some(error) = message.accept_contact {
             return Err(Failure::new(Reason::AcceptContact, error));
         }
@@ -34,17 +64,16 @@ impl<'m> Essentials<'m> {
     }
 
     fn read(request: &Request<'m>) -> Result<Self, Malformed> {
-        let address = |name: HeaderName| {
-            let value = request.required(name)?;
-            NameAddr::parse(name.as_str(), value)
-        };
-        let from = address(HeaderName::From)?;
-        let from_tag = from.tag()?;
-        let from_tag = from_tag.ok_or_else(|| {
+        if let Some(error) = request.repeated_of(&SINGLE) {
+            return Err(error);
+        }
+        let from = NameAddr::parse("From", request.required(HeaderName::From)?)?;
+        let from_tag = from.tag().ok_or_else(|| {
             let value = request.value(HeaderName::From).unwrap_or_default();
             Malformed::at("From", value, value.len(), "a tag")
         })?;
-        let in_dialog = address(HeaderName::To)?.tag()?.is_some();
+        // To is never copied: whom it names has no say.
+        let in_dialog = tag_of("To", request.required(HeaderName::To)?)?.is_some();
         let call_id = request.required(HeaderName::CallId)?;
         if call_id.is_empty() || call_id.iter().any(|byte| !byte.is_ascii_graphic()) {
             return Err(Malformed::at("Call-ID", call_id, 0, "one word"));

@@ -1,6 +1,7 @@
 //! Expires and Date: RFC 3428 §4 and §7 (M-4).
 
 use crate::sip::number::decimal;
+use crate::sip::text::unfold;
 use crate::sip::{HeaderName, Malformed, Request};
 use std::time::{Duration, SystemTime};
 
@@ -26,17 +27,28 @@ pub fn lifetime(request: &Request<'_>, now: SystemTime) -> Result<Lifetime, Malf
         return Ok(Lifetime::Expired);
     }
     let end = |start: SystemTime| start.checked_add(Duration::from_secs(u64::from(expires)));
-    let Some(date) = request.single(HeaderName::Date)? else {
+    let Some(date) = request.value(HeaderName::Date) else {
         return Ok(Lifetime::NeedsDate(end(now)));
     };
-    let malformed = Malformed::at("Date", date, 0, "a date as RFC 1123 writes it");
-    let text = std::str::from_utf8(date).map_err(|_| malformed)?;
-    let date = httpdate::parse_http_date(text).map_err(|_| malformed)?;
+    // What cannot be read counts as absent (RFC 4475 §3.1.2.12).
+    let Some(date) = self::date(date) else {
+        return Ok(Lifetime::NeedsDate(end(now)));
+    };
     let end = end(date);
     if end.is_some_and(|end| end <= now) {
         return Ok(Lifetime::Expired);
     }
     Ok(Lifetime::Valid(end))
+}
+
+/// The time that a Date names: on one line, in the one form that RFC 3261 §20.17 has, in GMT and with the
+/// weekday of that day.
+pub(super) fn date(value: &[u8]) -> Option<SystemTime> {
+    let mut line = Vec::new();
+    unfold("Date", value, &mut line).ok()?;
+    let text = std::str::from_utf8(&line).ok()?;
+    let date = httpdate::parse_http_date(text).ok()?;
+    (httpdate::fmt_http_date(date) == text).then_some(date)
 }
 
 impl Lifetime {
@@ -87,7 +99,22 @@ mod tests {
             assert_eq!(of(headers), Ok(wanted), "{headers}");
         }
         assert!(of("Expires: soon\r\n").is_err());
-        assert!(of("Expires: 1\r\nDate: nonsense\r\n").is_err());
+        for date in [
+            "nonsense",
+            "",
+            "Sun, 22 Nov 2026 15:59:00 UTC",
+            "Sun, 1 Nov 2026 15:59:00 GMT",
+            "Mon, 22 Nov 2026 15:59:00 GMT",
+            "Sunday, 22-Nov-26 15:59:00 GMT",
+            "Sun Nov 22 15:59:00 2026",
+        ] {
+            let headers = format!("Expires: 1\r\nDate: {date}\r\n");
+            let wanted = Lifetime::NeedsDate(Some(now + Duration::from_secs(1)));
+            assert_eq!(of(&headers), Ok(wanted), "{date}");
+        }
+        let folded = "Expires: 61\r\nDate: Sun, 22 Nov 2026\r\n 15:59:00 GMT\r\n";
+        let wanted = Lifetime::Valid(Some(now + Duration::from_secs(1)));
+        assert_eq!(of(folded), Ok(wanted));
         assert!(of("Expires: 1\r\nExpires: 2\r\n").is_err());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Reach;
 use super::rules::Rules;
+use crate::sip::address_text::without_password;
 use crate::sip::tel::TelUri;
 use crate::sip::uri::{Form, SipUri, Uri};
 use crate::sip::uri_equality::same_host;
@@ -34,6 +35,27 @@ impl Addressing {
                 (Some(a), Some(b)) => a.same(&b),
                 _ => false,
             }
+    }
+
+    /// Whether both are the same user, however it is got at (C-3 included).
+    pub fn is_same_user(&self, a: &Uri<'_>, b: &Uri<'_>) -> bool {
+        a.is_same_user(b)
+            || match (self.number(a), self.number(b)) {
+                (Some(a), Some(b)) => a.is_same_user(&b),
+                _ => false,
+            }
+    }
+
+    /// The one spelling of who somebody is, by which his messages are counted and told: the number, where
+    /// it stands for the address.
+    pub fn address_of_record(&self, uri: &Uri<'_>) -> Vec<u8> {
+        let mut spelt = Vec::with_capacity(64);
+        let number = self.number(uri);
+        number
+            .as_ref()
+            .unwrap_or(uri)
+            .write(Form::AddressOfRecord, &mut spelt);
+        spelt
     }
 
     /// The number that an address stands for, if it is one of ours or a tel URI: a global one with
@@ -111,10 +133,18 @@ impl Addressing {
 /// Why a member gets no message, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
-    /// The address as it is stored.
+    /// The address as it is stored, without a password.
     pub uri: String,
     /// The reason.
     pub reason: String,
+}
+
+impl Skipped {
+    /// Of the member with this address.
+    pub fn new(uri: &str, reason: String) -> Self {
+        let uri = String::from_utf8_lossy(&without_password(uri.as_bytes())).into_owned();
+        Self { uri, reason }
+    }
 }
 
 /// A group with its members, compiled once and used for many messages.
@@ -226,10 +256,7 @@ impl Group {
     }
 
     fn skip(&mut self, uri: &str, reason: String) {
-        self.skipped.push(Skipped {
-            uri: uri.to_owned(),
-            reason,
-        });
+        self.skipped.push(Skipped::new(uri, reason));
     }
 
     fn add(&mut self, uri: &Uri<'_>, is_recipient: bool, addressing: &Addressing) -> Option<u32> {
@@ -305,9 +332,13 @@ impl Group {
         self
     }
 
-    /// Several groups as one, under the address of the first: who is in two of them is there once,
-    /// and no nested group is left (H-4).
-    pub fn union(parts: &[std::sync::Arc<Self>], addressing: &Addressing) -> Self {
+    /// Several groups as one, under the address of the first: who is in two of them is there once, who
+    /// is in one of those `without` is not there, and no nested group is left (H-4).
+    pub fn union(
+        parts: &[std::sync::Arc<Self>],
+        without: &[std::sync::Arc<Self>],
+        addressing: &Addressing,
+    ) -> Self {
         let first = parts.first();
         let (uri, pager_mode) = match first {
             Some(first) => (first.uri.clone(), first.pager_mode),
@@ -316,6 +347,10 @@ impl Group {
         let recipients = parts.iter().flat_map(|part| {
             let recipients = part.members.iter().filter(|member| member.is_recipient);
             recipients.filter_map(|member| std::str::from_utf8(part.text_of(member)).ok())
+        });
+        let recipients = recipients.filter(|text| {
+            let is_in = |uri: Uri<'_>| without.iter().any(|group| group.has(&uri, addressing));
+            without.is_empty() || !Uri::parse(text.as_bytes()).is_ok_and(is_in)
         });
         let skipped = parts.iter().flat_map(|part| part.skipped.iter().cloned());
         Self {
@@ -337,27 +372,65 @@ impl Group {
         addressing: &'a Addressing,
     ) -> impl Iterator<Item = u32> + 'a {
         let uri = uri.as_address();
-        addressing.buckets(&uri).flat_map(move |bucket| {
+        let alike = self.members_like(&uri, addressing);
+        alike.filter(move |&number| self.is_member_at(number, &uri, addressing))
+    }
+
+    /// The numbers of the members that are the same user as `uri`, who may have several addresses.
+    pub fn members_who_are<'a>(
+        &'a self,
+        uri: &'a Uri<'a>,
+        addressing: &'a Addressing,
+    ) -> impl Iterator<Item = u32> + 'a {
+        let alike = self.members_like(uri, addressing);
+        alike.filter(move |&number| {
+            self.is_plainly_at(number, uri)
+                || self
+                    .parsed(number)
+                    .is_some_and(|member| addressing.is_same_user(&member, uri))
+        })
+    }
+
+    /// The numbers of the members that may be meant by `uri`.
+    fn members_like<'a>(
+        &'a self,
+        uri: &Uri<'a>,
+        addressing: &Addressing,
+    ) -> impl Iterator<Item = u32> + use<'a> {
+        addressing.buckets(uri).flat_map(move |bucket| {
             let start = self.index.partition_point(|&(filed, _)| filed < bucket);
             let filed = self.index[start..].iter();
             filed
                 .take_while(move |&&(filed, _)| filed == bucket)
                 .map(|&(_, number)| number)
-                .filter(move |&number| self.is_member_at(number, &uri, addressing))
         })
     }
 
-    /// Whether `uri` is a member.
+    /// Whether `uri` is the address of a member.
     pub fn has(&self, uri: &Uri<'_>, addressing: &Addressing) -> bool {
         self.members_equal_to(uri, addressing).next().is_some()
     }
 
+    /// Whether `uri` is a member, by whichever address.
+    pub fn has_user(&self, uri: &Uri<'_>, addressing: &Addressing) -> bool {
+        self.members_who_are(uri, addressing).next().is_some()
+    }
+
     fn is_member_at(&self, number: u32, uri: &Uri<'_>, addressing: &Addressing) -> bool {
-        let Some(member) = self.members.get(number as usize) else {
-            return false;
-        };
-        let text = self.text_of(member);
-        uri.is_plainly(text) || Uri::parse(text).is_ok_and(|member| addressing.same(&member, uri))
+        self.is_plainly_at(number, uri)
+            || self
+                .parsed(number)
+                .is_some_and(|member| addressing.same(&member, uri))
+    }
+
+    fn is_plainly_at(&self, number: u32, uri: &Uri<'_>) -> bool {
+        let member = self.members.get(number as usize);
+        member.is_some_and(|member| uri.is_plainly(self.text_of(member)))
+    }
+
+    fn parsed(&self, number: u32) -> Option<Uri<'_>> {
+        let member = self.members.get(number as usize)?;
+        Uri::parse(self.text_of(member)).ok()
     }
 
     /// The members that can be sent to in their order, each with his number and Request-URI.
@@ -482,7 +555,7 @@ mod tests {
         assert_eq!(recipients(&group), wanted);
         assert_eq!(group.longest_recipient(), Some(2));
         assert_eq!(group.address(0), Some(&b"tel:+1-555;EXT=7"[..]));
-        let union = Group::union(&[std::sync::Arc::new(group)], &converting);
+        let union = Group::union(&[std::sync::Arc::new(group)], &[], &converting);
         assert_eq!(recipients(&union), wanted);
         for uri in [
             "tel:+1(555);ext=7",
@@ -517,6 +590,47 @@ mod tests {
         ] {
             assert!(!has(&group, uri), "{uri}");
         }
+    }
+
+    #[test]
+    fn a_member_is_known_however_he_is_got_at() {
+        let group = compiled(&[
+            "sip:ann@home1.net:5070;transport=tcp",
+            "sip:ann@home1.net",
+            "tel:+15551230003;cpc=ordinary",
+            "sip:*21%23@home1.net",
+        ]);
+        let who = |uri: &str| -> Vec<u32> {
+            let uri = Uri::parse(uri.as_bytes()).unwrap();
+            let mut numbers: Vec<_> = group.members_who_are(&uri, &addressing()).collect();
+            numbers.sort_unstable();
+            numbers
+        };
+        assert_eq!(who("sip:%61nn:pw@HOME1.net:5060;lr;x=1?a=b"), [0, 1]);
+        assert_eq!(who("tel:+1-555-123-0003;oli=62"), [2]);
+        assert_eq!(who("sip:+15551230003;cpc=x@home1.net:5060;user=phone"), [2]);
+        assert_eq!(who("sip:*21#@home1.net"), [3]);
+        assert!(who("sips:ann@home1.net").is_empty() && who("sip:Ann@home1.net").is_empty());
+    }
+
+    #[test]
+    fn who_sends_has_one_spelling() {
+        let spelt = |uri: &str| {
+            let uri = Uri::parse(uri.as_bytes()).unwrap();
+            String::from_utf8(addressing().address_of_record(&uri)).unwrap()
+        };
+        assert_eq!(spelt("sip:%65ve@Home1.NET:5060;x=7"), "sip:eve@home1.net");
+        for number in [
+            "tel:+1-555;cpc=x",
+            "sip:+1(555)@HOME1.net;user=phone",
+            "sip:+1555;oli=1@home1.net:5060;user=phone;x=1",
+        ] {
+            assert_eq!(spelt(number), "tel:+1555");
+        }
+        assert_eq!(
+            spelt("sip:+1555@home2.net;user=phone"),
+            "sip:+1555@home2.net"
+        );
     }
 
     #[test]

@@ -3,12 +3,15 @@
 
 use super::failure::Failure;
 use super::observer::{Note, Observer};
-use super::payload::{Kept, body};
+use super::payload::Kept;
 use super::refusal::Reason;
+use super::structure::{Multipart, body, check_encoding};
+use crate::sip::Malformed;
 use crate::sip::list_error::{ListError, ListErrorKind};
 use crate::sip::media_type::{Disposition, MediaType};
-use crate::sip::multipart::{Part, join_parts, parts};
+use crate::sip::multipart::{Part, join_parts};
 use crate::sip::resource_list::{MAX_BYTES, ResourceList};
+use crate::sip::text::trim_end;
 use crate::sip::transfer::{TransferError, decoded};
 use std::borrow::Cow;
 
@@ -57,37 +60,36 @@ impl<'s, O: Observer> Search<'s, O> {
         }
     }
 
-    /// Takes the lists out of a body of the type `media`; the parts that stay.
+    /// Takes the lists out of a multipart/mixed; the parts that stay.
     pub fn take_lists<'m>(
         &mut self,
-        text: &'m [u8],
-        media: &MediaType<'_>,
+        whole: &Multipart<'m>,
         depth: usize,
     ) -> Result<Vec<Kept<'m>>, Failure> {
-        let boundary = media.boundary().map_err(body)?;
         let mut kept = Vec::new();
-        for part in parts(text, &boundary, depth).map_err(body)? {
+        whole.outside().into_iter().try_for_each(check_unread)?;
+        for part in &whole.parts {
             let disposition = part.headers.disposition.map(Disposition::parse);
             let disposition = disposition.transpose().map_err(body)?;
             let is = |kind| disposition.is_some_and(|disposition| disposition.is(kind));
-            if is(LIST) || self.is_named(&part) {
-                self.read_list(&part)?;
+            if is(LIST) || self.is_named(part) {
+                self.read_list(part)?;
                 self.changed = true;
                 continue;
             }
             if is(HISTORY) {
                 let text = "a history of recipients: taken out, as only we may tell it (K-7)";
-                self.observer.note(|| Note::left(type_of(&part), text));
+                self.observer.note(|| Note::left(type_of(part), text));
                 self.changed = true;
                 continue;
             }
-            match self.inside(&part, depth)? {
+            match self.inside(part, depth)? {
                 Fate::Goes => {}
                 Fate::Rebuilt(rebuilt) => kept.push(rebuilt),
                 Fate::Stays => {
                     let length = part.content.len();
                     let text = || format!("a body part: passed on as it is, bytes: {length}");
-                    self.observer.note(|| Note::taken(type_of(&part), text()));
+                    self.observer.note(|| Note::taken(type_of(part), text()));
                     kept.push(Kept {
                         bytes: Cow::Borrowed(part.bytes),
                         head: part.head.len(),
@@ -107,15 +109,16 @@ impl<'s, O: Observer> Search<'s, O> {
     }
 
     fn inside<'m>(&mut self, part: &Part<'m>, depth: usize) -> Result<Fate<'m>, Failure> {
-        let Some(Ok(media)) = part.headers.content_type.map(MediaType::parse) else {
+        let Some(inner) = Multipart::of_part(part, depth + 1)? else {
+            check_leaf(part)?;
             return Ok(Fate::Stays);
         };
-        if !media.is("multipart", "mixed") {
-            self.refuse_enclosed(part.content, &media, depth + 1)?;
+        if !inner.media.is("multipart", "mixed") {
+            self.refuse_enclosed(&inner, depth + 1)?;
             return Ok(Fate::Stays);
         }
         let before = std::mem::replace(&mut self.changed, false);
-        let kept = self.take_lists(part.content, &media, depth + 1)?;
+        let kept = self.take_lists(&inner, depth + 1)?;
         let changed = std::mem::replace(&mut self.changed, true);
         if !changed {
             self.changed = before;
@@ -127,8 +130,7 @@ impl<'s, O: Observer> Search<'s, O> {
         let content = part.bytes.len() - part.content.len();
         let mut bytes = part.bytes[..content].to_vec();
         let whole: Vec<&[u8]> = kept.iter().map(|kept| kept.bytes.as_ref()).collect();
-        let boundary = media.boundary().map_err(body)?;
-        join_parts(&whole, &boundary, &mut bytes);
+        join_parts(&whole, &inner.boundary, &mut bytes);
         Ok(Fate::Rebuilt(Kept {
             bytes: Cow::Owned(bytes),
             head: part.head.len(),
@@ -136,40 +138,32 @@ impl<'s, O: Observer> Search<'s, O> {
         }))
     }
 
-    /// Refuses a list inside a body that is opaque: from a signed one it could not be taken without
-    /// breaking the signature, and left in any it would go to all recipients, bcc and all (M-6, K-5).
-    pub fn refuse_enclosed(
-        &mut self,
-        text: &[u8],
-        media: &MediaType<'_>,
-        depth: usize,
-    ) -> Result<(), Failure> {
-        if !self.holds_list(text, media, depth) {
-            return Ok(());
-        }
-        self.found = true;
-        let subtype = crate::sip::text::Printable(media.subtype);
-        let detail = format!("the list is inside a multipart/{subtype}, expected multipart/mixed");
-        Err(Failure::new(Reason::ListType, detail))
-    }
-
-    /// What cannot be read as a multipart has no parts, whatever it says.
-    fn holds_list(&self, text: &[u8], media: &MediaType<'_>, depth: usize) -> bool {
-        let is_multipart = media.main.eq_ignore_ascii_case(b"multipart");
-        if !is_multipart || !(self.content_id.is_some() || names_list(text)) {
-            return false;
-        }
-        let boundary = media.boundary();
-        let inner = boundary.and_then(|boundary| parts(text, &boundary, depth));
-        inner.unwrap_or_default().iter().any(|part| {
+    /// Refuses a list or a history inside a body that is opaque: from a signed one it could not be
+    /// taken without breaking the signature, and left in any it would go to all recipients, bcc and
+    /// all (M-6, K-5), or be believed to be ours (K-7).
+    pub fn refuse_enclosed(&mut self, whole: &Multipart<'_>, depth: usize) -> Result<(), Failure> {
+        whole.outside().into_iter().try_for_each(check_unread)?;
+        for part in &whole.parts {
             let disposition = part.headers.disposition.map(Disposition::parse);
-            let media = part.headers.content_type.map(MediaType::parse);
-            disposition.is_some_and(|it| it.is_ok_and(|disposition| disposition.is(LIST)))
-                || self.is_named(part)
-                || media.is_some_and(|media| {
-                    media.is_ok_and(|media| self.holds_list(part.content, &media, depth + 1))
-                })
-        })
+            let disposition = disposition.transpose().map_err(body)?;
+            let is = |kind| disposition.is_some_and(|disposition| disposition.is(kind));
+            let subtype = crate::sip::text::Printable(whole.media.subtype);
+            let inside = || format!("inside a multipart/{subtype}, expected multipart/mixed");
+            if is(LIST) || self.is_named(part) {
+                self.found = true;
+                let detail = format!("the list is {}", inside());
+                return Err(Failure::new(Reason::ListType, detail));
+            }
+            if is(HISTORY) {
+                let detail = format!("a history of recipients is {}", inside());
+                return Err(Failure::new(Reason::Body, detail));
+            }
+            match Multipart::of_part(part, depth + 1)? {
+                Some(inner) => self.refuse_enclosed(&inner, depth + 1)?,
+                None => check_leaf(part)?,
+            }
+        }
+        Ok(())
     }
 
     fn read_list(&mut self, part: &Part<'_>) -> Result<(), Failure> {
@@ -247,24 +241,53 @@ fn type_of<'m>(part: &Part<'m>) -> &'m [u8] {
     part.headers.content_type.unwrap_or(b"text/plain")
 }
 
-/// Refuses what is compressed (M-6): the Content-Encoding of a body or of a list.
-pub(super) fn check_encoding(encoding: Option<&[u8]>) -> Result<(), Failure> {
-    match encoding {
-        Some(encoding) if !encoding.eq_ignore_ascii_case(b"identity") => {
-            let encoding = crate::sip::text::Printable(encoding);
-            let detail = format!("the list is compressed (Content-Encoding: {encoding})");
-            Err(Failure::new(Reason::ListType, detail))
-        }
-        _ => Ok(()),
+/// What stands before the header of a list for whoever divides the parts in another way than we do.
+const HEADER: &[u8] = b"content-disposition";
+
+/// A part that is no multipart hides no list; a message that is enclosed is another message.
+fn check_leaf(part: &Part<'_>) -> Result<(), Failure> {
+    let media = part.headers.content_type.map(MediaType::parse);
+    let media = media.transpose().map_err(body)?;
+    match media.is_some_and(|media| media.main.eq_ignore_ascii_case(b"message")) {
+        true => Ok(()),
+        false => check_unread(part.content),
     }
 }
 
-/// Whether a text may have a part that is a list or a history: it has the word, in any case.
-pub(super) fn names_list(text: &[u8]) -> bool {
+/// Refuses a text in which somebody else's reader could find a list or a history: one that takes a line
+/// for a boundary because it starts like one, or another line end for ours, or that reads on behind the
+/// last part.
+fn check_unread(text: &[u8]) -> Result<(), Failure> {
+    let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    // Whatever divides parts starts with these.
+    let Some(hyphens) = memchr::memmem::find(text, b"--") else {
+        return Ok(());
+    };
+    let found = words(text).find(|&at| {
+        let before = trim_end(&text[..at]).strip_suffix(b":").map(trim_end);
+        let start = before.and_then(|before| before.len().checked_sub(HEADER.len()));
+        start.is_some_and(|start| {
+            let (earlier, name) = text.split_at(start);
+            name[..HEADER.len()].eq_ignore_ascii_case(HEADER)
+                && earlier.last().is_none_or(is_end)
+                && hyphens < start
+        })
+    });
+    match found {
+        None => Ok(()),
+        Some(at) => {
+            let expected = "no second way to divide the body that finds a list in it";
+            Err(body(Malformed::at("multipart body", text, at, expected)))
+        }
+    }
+}
+
+/// Where the word stands in a text, in any case, that every list and every history has.
+fn words(text: &[u8]) -> impl Iterator<Item = usize> {
     const HYPHEN: usize = 9;
-    memchr::memchr_iter(b'-', text).any(|at| {
-        let start = at.checked_sub(HYPHEN);
-        let word = start.and_then(|start| text.get(start..start + LIST.len()));
-        word.is_some_and(|word| word.eq_ignore_ascii_case(LIST.as_bytes()))
+    memchr::memchr_iter(b'-', text).filter_map(|at| {
+        let start = at.checked_sub(HYPHEN)?;
+        let word = text.get(start..start + LIST.len())?;
+        word.eq_ignore_ascii_case(LIST.as_bytes()).then_some(start)
     })
 }

@@ -28,16 +28,21 @@ impl Directory for Stored {
 struct Forgetful;
 
 impl RecentRequests for Forgetful {
-    fn arrive(&self, _: &RequestKey<'_>, _: SystemTime) -> Arrival {
+    fn arrive(&self, _: &RequestKey<'_>) -> Arrival {
         Arrival::New(Receipt {
             place: 0,
             fingerprint: 1,
+            transaction: 2,
         })
+    }
+
+    fn admit(&self, receipt: Receipt) -> Arrival {
+        Arrival::New(receipt)
     }
 
     fn accept(&self, _: Receipt) {}
 
-    fn has_come_back(&self, _: &Circulating<'_>, _: SystemTime) -> bool {
+    fn has_come_back(&self, _: &Circulating<'_>) -> bool {
         false
     }
 }
@@ -53,7 +58,7 @@ impl Identifiers for Counting {
 }
 
 /// The second address of listsvc.
-const NUMBER: &str = "sip:+15550000000@im.home1.net;user=phone";
+const NUMBER: &str = "sip:+15550000000@im.home1.net";
 
 /// A message from ann to listsvc, to be changed before the decision.
 pub(super) struct Case {
@@ -245,14 +250,275 @@ fn a_list_inside_an_opaque_body_is_refused_at_any_depth() {
         let mut whole = Case::new(&[TEXT, &list]);
         whole.content_type = format!("multipart/{subtype};boundary=b1");
         assert_eq!(whole.refused(), Reason::ListType, "{subtype}");
-        // Without a list inside it is opaque, broken or not.
+        // Without a list inside it is opaque, unless it is broken.
         let opaque = multipart(subtype, "in", &["X: recipient-list\r\n\r\nrecipient-list"]);
+        let accepted = Case::new(&[&opaque, &other]).accepted();
+        let content = opaque.split_once("\r\n\r\n").unwrap().1;
+        assert_eq!(text_of(&accepted), content);
         let broken = opaque.replace("--in--", "");
-        for part in [opaque, broken] {
-            let accepted = Case::new(&[&part, &other]).accepted();
-            let content = part.split_once("\r\n\r\n").unwrap().1;
-            assert_eq!(text_of(&accepted), content);
+        assert_eq!(Case::new(&[&broken, &other]).refused(), Reason::Body);
+    }
+}
+
+/// Bodies that say multipart and that some readers cannot read, or read as another one than others:
+/// what is wrong, the type, and the body.
+fn unreadable() -> Vec<(&'static str, String, String)> {
+    let list = plain(&["sip:dee@home1.net"]);
+    let good = body("b1", &[TEXT, &list]);
+    let mixed = |parameters: &str| format!("multipart/mixed{parameters}");
+    let b1 = || mixed(";boundary=b1");
+    let forged = format!("\r\n--b1\r\n{list}\r\n--b1--\r\n");
+    let inner =
+        |head: &str, content: &str| body("b1", &[TEXT, &format!("{head}\r\n\r\n{content}")]);
+    let within = body("in", &[TEXT, &list]);
+    let encoded = {
+        use base64::Engine;
+        base64::engine::general_purpose::STANDARD.encode(&within)
+    };
+    let deep = ["b2", "b3", "b4", "b5"]
+        .iter()
+        .rev()
+        .fold(list.clone(), |part, boundary| {
+            multipart("related", boundary, &[TEXT, &part])
+        });
+    vec![
+        ("no closing boundary", b1(), good.replace("--b1--\r\n", "")),
+        (
+            "a closing boundary that goes on",
+            b1(),
+            good.replace("--b1--\r\n", "--b1--x\r\n"),
+        ),
+        (
+            "a broken header",
+            b1(),
+            good.replace("Content-Disposition:", "no header\r\nContent-Disposition:"),
+        ),
+        (
+            "two dispositions",
+            b1(),
+            good.replace(
+                "Content-Disposition:",
+                "Content-Disposition: render\r\nContent-Disposition:",
+            ),
+        ),
+        (
+            "a disposition of two values",
+            b1(),
+            good.replace(": recipient-list", ": render;x=y, recipient-list"),
+        ),
+        ("no boundary", mixed(""), good.clone()),
+        (
+            "two boundaries",
+            mixed(";boundary=b1;Boundary=b2"),
+            good.clone(),
+        ),
+        (
+            "a boundary in pieces",
+            mixed(";boundary=b1;boundary*0=b2"),
+            good.clone(),
+        ),
+        ("another boundary", mixed(";boundary=b2"), good.clone()),
+        (
+            "two types",
+            "text/plain;x=y, multipart/mixed;boundary=b1".to_owned(),
+            good.clone(),
+        ),
+        ("two types", mixed(";boundary=b1, text/plain"), good.clone()),
+        (
+            "no type",
+            "multipart mixed;boundary=b1".to_owned(),
+            good.clone(),
+        ),
+        (
+            "an open quote",
+            "text/plain;x=\";multipart/mixed;boundary=b1".to_owned(),
+            good.clone(),
+        ),
+        (
+            "bare CR for all line ends",
+            b1(),
+            good.replace("\r\n", "\r"),
+        ),
+        (
+            "bare CR in a header",
+            b1(),
+            good.replace("+xml\r\nContent-Disposition", "+xml\rContent-Disposition"),
+        ),
+        (
+            "bare CR before a boundary",
+            b1(),
+            good.replace("ready.\r\n--b1", "ready.\r--b1"),
+        ),
+        (
+            "bare CR behind a boundary",
+            b1(),
+            good.replace("ready.\r\n--b1\r\n", "ready.\r\n--b1\r"),
+        ),
+        (
+            "a part behind the last one",
+            b1(),
+            body("b1", &[TEXT]) + &forged,
+        ),
+        (
+            "a part behind the last one, for who takes LF for no line end",
+            b1(),
+            good.replace("ready.\r\n--b1", "ready.\n--b1--\n\r\n--b1"),
+        ),
+        (
+            "a boundary that starts like ours",
+            b1(),
+            good.replace("ready.\r\n--b1", "ready.\r\n--b1x"),
+        ),
+        (
+            "a part before the first one",
+            b1(),
+            forged.replace("b1", "b1x") + &body("b1", &[TEXT]),
+        ),
+        (
+            "a part behind the last one with a boundary like ours",
+            b1(),
+            body("b1", &[TEXT]) + &forged.replace("--b1", "--b1x"),
+        ),
+        (
+            "a header in an encoded word",
+            b1(),
+            good.replace(": recipient-list", ": =?us-ascii?q?recipient-list?="),
+        ),
+        (
+            "a multipart in base64",
+            b1(),
+            inner(
+                "Content-Type: multipart/mixed;boundary=in\r\nContent-Transfer-Encoding: base64",
+                &encoded,
+            ),
+        ),
+        (
+            "a multipart in quoted-printable",
+            b1(),
+            inner(
+                "Content-Type: multipart/mixed;boundary=in\r\nContent-Transfer-Encoding: quoted-printable",
+                &within.replace("Disposition", "=44isposition"),
+            ),
+        ),
+        (
+            "a part of two types",
+            b1(),
+            inner(
+                "Content-Type: text/plain;x=y,multipart/mixed;boundary=in",
+                &within,
+            ),
+        ),
+        (
+            "a part without a boundary",
+            b1(),
+            inner("Content-Type: multipart/mixed", &within),
+        ),
+        (
+            "an opaque part that does not end",
+            b1(),
+            inner(
+                "Content-Type: multipart/alternative;boundary=in",
+                &within.replace("--in--", ""),
+            ),
+        ),
+        (
+            "a part of a broken type",
+            b1(),
+            inner("Content-Type: multipart\r\nX: y", &within),
+        ),
+        (
+            "five multiparts in each other",
+            b1(),
+            body("b1", &[TEXT, &deep]),
+        ),
+        (
+            "65 parts",
+            b1(),
+            body("b1", &["Content-Type: text/plain\r\n\r\nx"; 65]),
+        ),
+        ("no part", b1(), String::new()),
+    ]
+}
+
+#[test]
+fn what_says_multipart_and_cannot_be_read_as_one_is_refused_by_groups_and_services() {
+    // M-6, K-5; T 72: it would tell everybody of the bcc recipients.
+    // A service needs a list that can be read as well.
+    let list = format!("--b1\r\n{}\r\n--b1\r\n", plain(&["sip:bob@home1.net"]));
+    for (what, content_type, body) in unreadable() {
+        let listed = body.replacen("--b1\r\n", &list, 1);
+        let group = ("sip:hikers@im.home1.net", body);
+        for (uri, body) in [group, ("sip:listsvc@im.home1.net", listed)] {
+            let mut case = Case::new(&[]);
+            case.policy.large_ok = true;
+            case.uri = uri.to_owned();
+            case.content_type.clone_from(&content_type);
+            case.body = body.into_bytes();
+            match case.decide() {
+                Decision::Refused(refusal) => {
+                    assert_eq!(refusal.reason.code(), 400, "{what}: {uri}");
+                }
+                other => panic!("{what}: {uri}: {other:?}"),
+            }
         }
+    }
+}
+
+#[test]
+fn a_multipart_encoded_as_a_whole_or_compressed_is_refused() {
+    // M-6, RFC 2045 §6.4.
+    let compressed = "Content-Type: multipart/mixed;boundary=in\r\nContent-Encoding: gzip\r\n\r\n0";
+    for for_group in [true, false] {
+        let case = |parts: &[&str]| match for_group {
+            true => Case::new(parts).for_group(),
+            false => Case::new(parts),
+        };
+        let mut encoded = case(&[TEXT]);
+        encoded.headers = "Content-Transfer-Encoding: base64\r\n".to_owned();
+        assert_eq!(encoded.refused(), Reason::Body);
+        encoded.headers = "Content-Encoding: gzip\r\n".to_owned();
+        assert_eq!(encoded.refused(), Reason::ListType);
+        assert_eq!(case(&[TEXT, compressed]).refused(), Reason::ListType);
+    }
+    // A body of another type is opaque, whatever it is encoded in.
+    let mut text = Case::new(&[]).for_group();
+    text.content_type = "text/plain".to_owned();
+    text.headers = "Content-Encoding: gzip\r\nContent-Transfer-Encoding: base64\r\n".to_owned();
+    text.accepted();
+}
+
+#[test]
+fn a_forged_history_that_cannot_be_taken_out_is_refused() {
+    // K-7.
+    let forged = plain(&["sip:forged@h"]).replace("recipient-list", "Recipient-List-History");
+    let good = plain(&["sip:bob@home1.net"]);
+    for subtype in ["alternative", "related", "signed"] {
+        let inner = multipart(subtype, "in", &[TEXT, &forged]);
+        let deeper = multipart("mixed", "mid", &[TEXT, &inner]);
+        for part in [&inner, &deeper] {
+            let case = Case::new(&[part]).for_group();
+            assert_eq!(case.refused(), Reason::Body, "{subtype}");
+            assert_eq!(
+                Case::new(&[part, &good]).refused(),
+                Reason::Body,
+                "{subtype}"
+            );
+        }
+        let mut whole = Case::new(&[TEXT, &forged]).for_group();
+        whole.content_type = format!("multipart/{subtype};boundary=b1");
+        assert_eq!(whole.refused(), Reason::Body, "{subtype}");
+    }
+}
+
+#[test]
+fn an_enclosed_message_and_a_text_that_speaks_of_lists_are_left_alone() {
+    // M-10.
+    let said = "\r\nContent-Disposition: recipient-list is what RFC 5365 says";
+    let list = plain(&["sip:dee@home1.net"]);
+    let mail = format!("Content-Type: message/rfc822\r\n\r\nX: y\r\n\r\n--x\r\n{list}");
+    for parts in [&[said, TEXT][..], &[&mail, TEXT]] {
+        let case = Case::new(parts).for_group();
+        assert_eq!(case.accepted().body, case.body);
     }
 }
 
@@ -727,4 +993,38 @@ fn an_entry_may_set_the_headers_that_the_administrator_names() {
         );
         assert!(text.contains("\r\nOrganization: o\r\n"));
     }
+}
+
+#[test]
+fn an_entry_is_read_liberally_and_sent_to_strictly() {
+    // X-5, K-6: a password goes to nobody, and tells nobody apart.
+    let entries = [
+        entry("sip:*21#@home1.net;;", "cp:copyControl=\"to\""),
+        entry("sip:bob:secret@home1.net", "cp:copyControl=\"cc\""),
+        entry("sip:bob:other@home1.net", "cp:copyControl=\"to\""),
+        entry("sip:cho:secret@home1.net;x=", ""),
+    ];
+    let accepted = Case::new(&[TEXT, &list(&entries.concat())]).accepted();
+    assert_eq!(
+        addresses(&accepted),
+        ["sip:*21%23@home1.net", "sip:bob@home1.net"]
+    );
+    for fork in forks(&accepted) {
+        let text = whole(&fork);
+        assert!(
+            !text.contains("secret") && !text.contains("other@"),
+            "{text}"
+        );
+    }
+    let skipped = accepted.group.skipped();
+    assert!(
+        skipped
+            .iter()
+            .all(|skipped| !skipped.uri.contains("secret"))
+    );
+    assert!(
+        skipped
+            .iter()
+            .any(|skipped| skipped.uri.starts_with("sip:cho@"))
+    );
 }

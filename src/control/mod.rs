@@ -8,6 +8,8 @@
 
 pub mod access;
 mod anonymity;
+mod anonymous_body;
+mod breadth;
 pub mod capabilities;
 pub mod charging;
 pub mod checks;
@@ -51,11 +53,14 @@ pub mod refusal;
 mod request_checks;
 pub mod rules;
 pub mod size;
+mod structure;
 #[cfg(test)]
 mod tests;
 pub mod trust;
+mod unread;
 
 pub use access::{Access, ForeignRecipients, Nested, Objection};
+pub use breadth::Breadth;
 pub use capabilities::Inquiry;
 pub use charging::Charging;
 pub use checks::Check;

@@ -14,33 +14,49 @@ use super::policy::Policy;
 use super::refusal::Reason;
 use super::rules::Asker;
 use crate::sip::Uri;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Groups below the one that was asked for: deeper nesting is a mistake that nobody can oversee.
 const MAX_DEPTH: u32 = 4;
+
+/// A group with the members of the groups in it.
+pub(super) struct Expanded {
+    pub group: Arc<Group>,
+    /// Whether some group in it keeps its members from an anonymous message.
+    pub kept_out: bool,
+}
 
 /// The group with the members of the groups in it to which the asker may send, if the policy
 /// wants that.
 ///
 /// A group that is met again, refuses him or takes no pager-mode messages adds nothing. With more
 /// members in all than the policy allows, the whole message is refused.
+///
+/// An anonymous message goes to nobody whom a group that forbids anonymity has made a recipient, alone
+/// or besides others: not to its members, nor to those of the groups in it. What the group that
+/// was asked for allows has been looked at before.
 pub(super) fn expand<D: Directory>(
     group: Arc<Group>,
     directory: &mut D,
     asker: &Asker<'_, '_>,
     policy: &Policy,
     observer: &mut impl Observer,
-) -> Result<Arc<Group>, Failure> {
+) -> Result<Expanded, Failure> {
+    let alone = |group| Expanded {
+        group,
+        kept_out: false,
+    };
     let Nested::Expand { max_members } = policy.access.nested else {
-        return Ok(group);
+        return Ok(alone(group));
     };
     if group.nested().is_empty() {
-        return Ok(group);
+        return Ok(alone(group));
     }
     let mut visited = HashSet::from([group.uri().to_owned()]);
     let mut members = group.members();
     let mut parts = vec![group];
+    let mut forbids = vec![false];
     let mut level = 0..1;
     for _ in 0..MAX_DEPTH {
         for at in level.clone() {
@@ -65,7 +81,8 @@ pub(super) fn expand<D: Directory>(
                     observer.note(|| Note::left(uri, "a group within: its pager mode is off"));
                     continue;
                 }
-                if !nested.permissions(asker, policy).send {
+                let permissions = nested.permissions(asker, policy);
+                if !permissions.send {
                     observer.note(|| {
                         Note::left(uri, "a group within: the originator may not send to it")
                     });
@@ -84,11 +101,63 @@ pub(super) fn expand<D: Directory>(
                     return Err(Failure::new(Reason::Unavailable, detail));
                 }
                 parts.push(nested);
+                forbids.push(asker.anonymous && !permissions.anonymity);
             }
         }
         level = level.end..parts.len();
     }
-    Ok(directory.union(&parts, &policy.addressing))
+    forbid_within(&parts, &mut forbids);
+    let (mut allowing, mut forbidding) = (Vec::new(), Vec::new());
+    for (part, forbids) in parts.into_iter().zip(forbids) {
+        let half = if forbids {
+            &mut forbidding
+        } else {
+            &mut allowing
+        };
+        half.push(part);
+    }
+    let group = directory.union(&allowing, &forbidding, &policy.addressing);
+    tell_of_forbidding(&group, &forbidding, observer);
+    Ok(Expanded {
+        group,
+        kept_out: !forbidding.is_empty(),
+    })
+}
+
+/// Marks the groups within those that forbid anonymity, but for the first, which was asked for.
+fn forbid_within(parts: &[Arc<Group>], forbids: &mut [bool]) {
+    let numbers = parts.iter().zip(0..).map(|(part, at)| (part.uri(), at));
+    let numbers: HashMap<&str, usize> = numbers.collect();
+    let mut open: Vec<usize> = (0..parts.len()).filter(|&at| forbids[at]).collect();
+    while let Some(at) = open.pop() {
+        for uri in parts[at].nested() {
+            match numbers.get(uri.as_str()) {
+                Some(&within) if within != 0 && !forbids[within] => {
+                    forbids[within] = true;
+                    open.push(within);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Says which groups keep their members from an anonymous message.
+fn tell_of_forbidding(group: &Group, forbidding: &[Arc<Group>], observer: &mut impl Observer) {
+    if forbidding.is_empty() {
+        return;
+    }
+    observer.notes(|| {
+        let text = "a group within that allows no anonymity: its members get no copy (A-8)";
+        let notes = forbidding.iter().map(|part| Note::left(part.uri(), text));
+        notes.collect::<Vec<_>>()
+    });
+    let uris: Vec<&str> = forbidding.iter().map(|part| part.uri()).collect();
+    log::info!(
+        "a message to <{}> is anonymous, which groups in it do not allow: their members get no copy: {}",
+        group.uri(),
+        uris.join(" "),
+    );
 }
 
 #[cfg(test)]
@@ -98,6 +167,7 @@ mod tests {
     use super::*;
     use crate::control::directory::Unavailable;
     use crate::control::observer::Unobserved;
+    use crate::control::rules::{ALLOW_ANONYMITY, Rule, Rules, Ruleset};
     use crate::sip::SipUri;
     use crate::sip::uri::Form;
     use std::collections::HashMap;
@@ -122,6 +192,16 @@ mod tests {
         format!("sip:{user}@home1.net")
     }
 
+    fn anybody_anonymously() -> Rules {
+        let actions = ["allow-initiate-conference", ALLOW_ANONYMITY];
+        let rule = Rule {
+            actions: actions.map(|action| (action.to_owned(), true)).to_vec(),
+            ..Rule::default()
+        };
+        let rules = vec![rule];
+        Rules::compile(&Ruleset { rules }, &addressing(), |_| None)
+    }
+
     fn groups(groups: &[(&str, &str)]) -> Groups {
         let compiled = groups.iter().map(|(name, members)| {
             let members: Vec<_> = members.split_whitespace().map(address).collect();
@@ -130,6 +210,10 @@ mod tests {
             let uri = address(name);
             let pager_mode = *name != "q";
             let group = Group::compile(uri.clone(), pager_mode, members, &addressing(), is_ours);
+            let group = match name.chars().all(char::is_uppercase) {
+                true => group.with_rules(anybody_anonymously()),
+                false => group,
+            };
             (uri, Arc::new(group))
         });
         let groups = compiled.collect();
@@ -138,6 +222,20 @@ mod tests {
 
     /// Who gets the message of ann to group a, or the detail of the refusal.
     fn expanded(directory: &mut Groups, nested: Nested) -> Result<String, String> {
+        let all = expanded_for(directory, nested, false)?;
+        assert!(
+            !all.1,
+            "nobody is kept out of a message that is not anonymous"
+        );
+        Ok(all.0)
+    }
+
+    /// The same for one that is `anonymous`, with whether anybody is kept out.
+    fn expanded_for(
+        directory: &mut Groups,
+        nested: Nested,
+        anonymous: bool,
+    ) -> Result<(String, bool), String> {
         let policy = policy(Access {
             nested,
             ..Access::default()
@@ -145,19 +243,20 @@ mod tests {
         let ann = identity("<sip:ann@home1.net>");
         let asker = Asker {
             identity: &ann,
-            anonymous: false,
+            anonymous,
             now: SystemTime::now(),
         };
         let group = directory.groups[&address("a")].clone();
-        let group = expand(group, directory, &asker, &policy, &mut Unobserved)
-            .map_err(|failure| failure.detail)?;
+        let Expanded { group, kept_out } =
+            expand(group, directory, &asker, &policy, &mut Unobserved)
+                .map_err(|failure| failure.detail)?;
         assert_eq!(group.uri(), address("a"));
         let recipients = (0..group.members() as u32).filter_map(|number| group.recipient(number));
         let users = recipients.map(|uri| match Uri::parse(uri).unwrap() {
             Uri::Sip(sip) => String::from_utf8_lossy(sip.user.unwrap()).into_owned(),
             other => panic!("{other:?}"),
         });
-        Ok(users.collect::<Vec<_>>().join(" "))
+        Ok((users.collect::<Vec<_>>().join(" "), kept_out))
     }
 
     const EXPAND: Nested = Nested::Expand { max_members: 100 };
@@ -184,6 +283,34 @@ mod tests {
             ("q", "ann fay"),
         ]);
         assert_eq!(expanded(&mut directory, EXPAND).unwrap(), "ann dee eve");
+    }
+
+    #[test]
+    fn an_anonymous_message_goes_to_nobody_whom_a_group_that_forbids_it_has_made_a_recipient() {
+        // A-8, I-6: groups in capitals let everybody send anonymously, the others only members by name.
+        let anonymous =
+            |members: &[(&str, &str)]| expanded_for(&mut groups(members), EXPAND, true).unwrap();
+        let kept_out = |users: &str| (users.to_owned(), true);
+        let found = anonymous(&[("a", "ann bob b C"), ("b", "ann cho"), ("C", "dee")]);
+        assert_eq!(found, kept_out("bob dee"));
+        // Whoever is in two groups needs the word of both.
+        let found = anonymous(&[("a", "ann bob cho b"), ("b", "ann bob")]);
+        assert_eq!(found, kept_out("cho"));
+        let found = anonymous(&[
+            ("a", "ann bob b C"),
+            ("b", "ann D"),
+            ("C", "cho D"),
+            ("D", "dee"),
+        ]);
+        assert_eq!(found, kept_out("bob cho"));
+        // A group that refuses the originator makes nobody a recipient.
+        let found = anonymous(&[("a", "ann bob b"), ("b", "bob")]);
+        assert_eq!(found, ("ann bob".to_owned(), false));
+        // The group that was asked for has allowed it, whatever contains it.
+        let found = anonymous(&[("a", "bob B"), ("B", "cho a"), ("C", "")]);
+        assert_eq!(found, ("bob cho".to_owned(), false));
+        let found = anonymous(&[("a", "bob b"), ("b", "ann a cho")]);
+        assert_eq!(found, kept_out("bob"));
     }
 
     #[test]

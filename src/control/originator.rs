@@ -9,6 +9,7 @@ use super::policy::{FromMismatch, Policy};
 use super::refusal::Reason;
 use super::rules::{Asker, Permissions};
 use super::trust::Source;
+use crate::sip::address_text::without_password;
 use crate::sip::identity::AssertedIdentity;
 use crate::sip::privacy::Privacy;
 use crate::sip::uri::Form;
@@ -85,7 +86,7 @@ pub(super) fn authenticate<'a>(
         });
     }
     if let Some(given) = given.filter(|_| believed.proxy) {
-        let identity = AssertedIdentity::parse("identity", std::iter::once(given))
+        let identity = AssertedIdentity::one("identity", given)
             .map_err(|error| Failure::new(Reason::NoIdentity, of_script(error, given)))?;
         if identity.addresses.is_empty() {
             let detail = "the script's identity is no sip, sips or tel address";
@@ -162,7 +163,8 @@ fn notes_of_asserted(request: &Request<'_>, taken: &AssertedIdentity<'_>) -> Vec
 
 /// A pseudo-variable without a value gives an identity such as `sip:<null>@<null>`.
 fn of_script(error: Malformed, given: &[u8]) -> String {
-    let given = crate::sip::text::Printable(given);
+    let given = without_password(given);
+    let given = crate::sip::text::Printable(&given);
     format!("the script gave `{given}` ({error}); were the credentials checked?")
 }
 
@@ -222,9 +224,8 @@ fn mismatch(originator: &Originator<'_>, policy: &Policy) -> FromMismatch {
 impl Originator<'_> {
     /// Whether `address` is one of his.
     fn is(&self, address: &NameAddr<'_>, policy: &Policy) -> bool {
-        let address = address.uri.as_address();
         let mut own = self.identity.addresses.iter();
-        own.any(|own| policy.addressing.same(&own.uri.as_address(), &address))
+        own.any(|own| policy.addressing.is_same_user(&own.uri, &address.uri))
     }
 
     /// Writes the From of the forks without its tag (U-4, I-4).
@@ -236,8 +237,10 @@ impl Originator<'_> {
     ) -> Result<(), Malformed> {
         let rewrites = mismatch(self, policy) == FromMismatch::Rewrite;
         match self.identity.addresses.first() {
-            Some(own) if rewrites && !self.is(from, policy) => own.write(out),
-            _ => from.write(out).and_then(|()| from.write_parameters(out)),
+            Some(own) if rewrites && !self.is(from, policy) => own.write(Form::From, out),
+            _ => from
+                .write(Form::From, out)
+                .and_then(|()| from.write_parameters(out)),
         }
     }
 }
@@ -304,7 +307,7 @@ pub(super) fn own_members(
 ) -> OwnMembers {
     let addresses = identity.addresses.iter();
     let mut members: OwnMembers = addresses
-        .flat_map(|address| group.members_equal_to(&address.uri, &policy.addressing))
+        .flat_map(|address| group.members_who_are(&address.uri, &policy.addressing))
         .collect();
     members.sort_unstable();
     members.dedup();

@@ -1,7 +1,7 @@
 //! What the next hop learns beside the content, by the trust that stands on both sides of us: I-3,
 //! N-2, N-3, N-5 to N-7, N-9, U-10.
 
-use super::anonymity::{ANONYMOUS, tells_of_originator, write_privacy};
+use super::anonymity::{ANONYMOUS, names_somebody, write_privacy};
 use super::copying::obstacle;
 use super::observer::Note;
 use super::originator::{Originator, Voucher};
@@ -9,6 +9,7 @@ use super::policy::Policy;
 use super::preferences;
 use super::trust::Source;
 use crate::sip::message::Header;
+use crate::sip::uri::Form;
 use crate::sip::{HeaderName, Malformed, NameAddr, Request, credentials};
 
 const NAMES_ORIGINATOR: &str = "tells who the originator is, who stays anonymous (I-6)";
@@ -78,8 +79,13 @@ impl<'a, 'o> Passage<'a, 'o> {
                     false => Some("credentials for us, or for a core that is not trusted (U-10)"),
                 }
             }
-            name if self.anonymous && tells_of_originator(name) => Some(NAMES_ORIGINATOR),
-            HeaderName::Other if preferences::is_copied(header, self.policy) => None,
+            _ if self.anonymous && names_somebody(header) => Some(NAMES_ORIGINATOR),
+            HeaderName::Other if preferences::is_preference(header, self.policy) => {
+                match self.anonymous && preferences::may_name(header) {
+                    true => Some(NAMES_ORIGINATOR),
+                    false => None,
+                }
+            }
             _ => obstacle(header, &self.policy.copy_headers),
         }
     }
@@ -144,7 +150,7 @@ impl<'a, 'o> Passage<'a, 'o> {
             } else {
                 b", "
             });
-            address.write(out)?;
+            address.write(Form::Whole, out)?;
         }
         out.extend_from_slice(b"\r\n");
         Ok(())

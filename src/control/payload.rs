@@ -1,21 +1,24 @@
 //! The body of a message without its lists; all else stays as it is, byte for byte. U-7, K-7, M-10;
 //! RFC 5365 §7.3.
 
+use super::anonymity::names_somebody;
+use super::anonymous_body::write_value;
 use super::content::is_of_content;
 use super::failure::Failure;
-use super::list_search::{HISTORY, LIST, Search, check_encoding, names_list};
+use super::list_search::{HISTORY, LIST, Search};
 use super::lists::GroupWithList;
 use super::observer::{Note, Observer};
 use super::policy::Policy;
 use super::refusal::Reason;
+use super::structure::{Multipart, body};
 use crate::sip::header::full_form;
 use crate::sip::history_list;
-use crate::sip::media_type::{Disposition, MediaType};
+use crate::sip::media_type::Disposition;
 use crate::sip::message::Header;
 use crate::sip::multipart::{closing_length, content_type, write_parts};
 use crate::sip::resource_list::Entry;
 use crate::sip::text::unfold;
-use crate::sip::{HeaderName, Malformed, Request};
+use crate::sip::{HeaderName, Request};
 use std::borrow::Cow;
 
 /// A body without its lists.
@@ -81,7 +84,7 @@ impl<'m> Payload<'m> {
         policy: &Policy,
         observer: &mut impl Observer,
     ) -> Result<Option<Self>, Failure> {
-        let whole = disposition(request);
+        let whole = disposition(request)?;
         if whole.is_some_and(|whole| whole.is(LIST)) {
             return Err(Reason::GroupWithList.into());
         }
@@ -89,24 +92,15 @@ impl<'m> Payload<'m> {
             let detail = "the body is nothing but a history of recipients";
             return Err(Failure::new(Reason::Body, detail));
         }
-        if content_id.is_none() && !names_list(request.body) {
-            observer.note(|| goes_as_it_is(request));
-            return Ok(None);
-        }
         let mut search = Search::new(policy.max_entries as usize, content_id, observer);
         let kept = search_body(request, &mut search);
         search.tell_of_references(request.uri);
         if search.found && policy.lists.group_with_list == GroupWithList::Reject {
             return Err(Reason::GroupWithList.into());
         }
-        let kept = match kept {
-            Ok(Some(kept)) if search.changed => kept,
-            Err(failure) if search.found => return Err(failure),
-            // What cannot be read is no concern of a group: its members get the body as it is.
-            Ok(_) | Err(_) => {
-                search.observer.note(|| goes_as_it_is(request));
-                return Ok(None);
-            }
+        let Some(kept) = kept?.filter(|_| search.changed) else {
+            search.observer.note(|| goes_as_it_is(request));
+            return Ok(None);
         };
         if kept.is_empty() {
             let detail = "there is nothing but lists and histories of recipients";
@@ -172,19 +166,14 @@ fn search_body<'m, O: Observer>(
     request: &Request<'m>,
     search: &mut Search<'_, O>,
 ) -> Result<Option<Vec<Kept<'m>>>, Failure> {
-    let Some(value) = request.value(HeaderName::ContentType) else {
+    let Some(whole) = Multipart::of_request(request)? else {
         return Ok(None);
     };
-    let media = MediaType::parse(value).map_err(body)?;
-    if !media.main.eq_ignore_ascii_case(b"multipart") {
+    if !whole.media.is("multipart", "mixed") {
+        search.refuse_enclosed(&whole, 1)?;
         return Ok(None);
     }
-    check_encoding(request.value(HeaderName::ContentEncoding))?;
-    if !media.is("multipart", "mixed") {
-        search.refuse_enclosed(request.body, &media, 1)?;
-        return Ok(None);
-    }
-    search.take_lists(request.body, &media, 1).map(Some)
+    search.take_lists(&whole, 1).map(Some)
 }
 
 fn goes_as_it_is(request: &Request<'_>) -> Note {
@@ -194,22 +183,27 @@ fn goes_as_it_is(request: &Request<'_>) -> Note {
 }
 
 /// What the body as a whole is for.
-fn disposition<'m>(request: &Request<'m>) -> Option<Disposition<'m>> {
-    let value = request.value(HeaderName::ContentDisposition)?;
-    Disposition::parse(value).ok()
+fn disposition<'m>(request: &Request<'m>) -> Result<Option<Disposition<'m>>, Failure> {
+    let value = request.value(HeaderName::ContentDisposition);
+    value.map(Disposition::parse).transpose().map_err(body)
+}
+
+/// The header fields of a part, which have the form of a message's, as those of one.
+pub(super) fn as_message(head: &[u8]) -> Vec<u8> {
+    [b"M sip:x SIP/2.0\r\n", head, b"\r\n"].concat()
 }
 
 impl Kept<'_> {
     /// The part as the whole body: its MIME header fields become the message's.
     fn promoted(&self, anonymous: bool) -> Result<Content, Failure> {
-        // The header of a part has the form of a message's.
-        let head = [b"M sip:x SIP/2.0\r\n", &self.bytes[..self.head], b"\r\n"].concat();
+        let head = as_message(&self.bytes[..self.head]);
         let fields = Request::read(&head).map_err(body)?;
         let mut headers = Vec::new();
         for field in fields.headers() {
             write_mime(field, anonymous, &mut headers)?;
         }
-        if fields.value(HeaderName::ContentType).is_none() {
+        let has_content = self.content < self.bytes.len();
+        if has_content && fields.value(HeaderName::ContentType).is_none() {
             headers.extend_from_slice(b"Content-Type: text/plain\r\n");
         }
         Ok(Content {
@@ -220,21 +214,24 @@ impl Kept<'_> {
     }
 }
 
-/// Writes a header field that tells of a body, with its CRLF; nothing for others. Content-ID may
-/// name the machine of one who stays anonymous (I-6).
-fn write_mime(field: &Header<'_>, anonymous: bool, out: &mut Vec<u8>) -> Result<(), Failure> {
-    let is_left_out = field.name == HeaderName::ContentLength
-        || (anonymous && field.name == HeaderName::ContentId);
+/// Writes a header field that tells of a body, with its CRLF; nothing for others. Where the originator
+/// stays anonymous, nothing that may name somebody is written (I-6).
+pub(super) fn write_mime(
+    field: &Header<'_>,
+    anonymous: bool,
+    out: &mut Vec<u8>,
+) -> Result<(), Failure> {
+    let is_left_out =
+        field.name == HeaderName::ContentLength || (anonymous && names_somebody(field));
     if is_left_out || !is_of_content(field) {
         return Ok(());
     }
     out.extend_from_slice(full_form(field.written));
     out.extend_from_slice(b": ");
-    unfold("body part header", field.value, out).map_err(body)?;
+    match anonymous {
+        true => write_value(field.value, out)?,
+        false => unfold("body part header", field.value, out).map_err(body)?,
+    }
     out.extend_from_slice(b"\r\n");
     Ok(())
-}
-
-pub(super) fn body(error: Malformed) -> Failure {
-    Failure::new(Reason::Body, error)
 }

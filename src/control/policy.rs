@@ -1,6 +1,7 @@
 //! What the administrator has decided, ready for use.
 
 use super::access::Access;
+use super::breadth::Breadth;
 use super::charging::Charging;
 use super::group::Addressing;
 use super::lists::Lists;
@@ -52,6 +53,8 @@ pub struct Policy {
     pub route_is_originating: bool,
     /// Whether forks may have more than 1300 bytes (M-2).
     pub large_ok: bool,
+    /// How wide a message is spread (U-6).
+    pub breadth: Breadth,
     /// Whether a message that comes back from another server is refused (H-5).
     pub detects_loops: bool,
     /// Names of further header fields to copy (H-1).
@@ -144,7 +147,11 @@ impl Policy {
             route_header: Vec::new(),
             route_is_originating: false,
             large_ok: false,
-            detects_loops: false,
+            breadth: Breadth {
+                concurrency: 60,
+                most: 60,
+            },
+            detects_loops: true,
             copy_headers: Vec::new(),
             copies_preferences: false,
             access: Access::default(),

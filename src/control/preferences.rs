@@ -3,24 +3,37 @@
 
 use super::observer::Note;
 use super::policy::Policy;
-use crate::sip::accept_contact::is_other;
+use crate::sip::accept_contact::{self, is_other};
 use crate::sip::header::full_form;
 use crate::sip::message::Header;
-use crate::sip::text::{Nesting, split, trim, unfold};
+use crate::sip::text::{Nesting, split, unfold};
 use crate::sip::{HeaderName, Malformed, Request};
 
-/// Whether a header field is such a preference and is copied as it is.
-pub(super) fn is_copied(header: &Header<'_>, policy: &Policy) -> bool {
+/// Whether a header field is such a preference and is copied where it names nobody.
+pub(super) fn is_preference(header: &Header<'_>, policy: &Policy) -> bool {
     let name = full_form(header.written);
     let names: [&[u8]; 2] = [b"Reject-Contact", b"Request-Disposition"];
     policy.copies_preferences && names.iter().any(|one| one.eq_ignore_ascii_case(name))
 }
 
+/// Whether a preference may name somebody, as `+sip.instance` names a device (I-6): one that only says
+/// which features there are has no values.
+pub(super) fn may_name(header: &Header<'_>) -> bool {
+    let name = full_form(header.written);
+    name.eq_ignore_ascii_case(b"Reject-Contact") && has_values(header.value)
+}
+
+fn has_values(text: &[u8]) -> bool {
+    text.contains(&b'=')
+}
+
 /// Writes the other values of Accept-Contact, each with its CRLF: not those that speak of the tags of
-/// the configuration, as the forks have one of their own.
+/// the configuration, as the forks have one of their own, and not those that may name somebody who
+/// stays `anonymous`.
 pub(super) fn write_others(
     request: &Request<'_>,
     policy: &Policy,
+    anonymous: bool,
     out: &mut Vec<u8>,
 ) -> Result<(), Malformed> {
     if !policy.copies_preferences {
@@ -28,8 +41,11 @@ pub(super) fn write_others(
     }
     for row in request.rows(HeaderName::AcceptContact) {
         for value in others(row, policy) {
+            if anonymous && has_values(value) {
+                continue;
+            }
             out.extend_from_slice(b"Accept-Contact: ");
-            unfold(PART, value?, out)?;
+            unfold(PART, value, out)?;
             out.extend_from_slice(b"\r\n");
         }
     }
@@ -38,12 +54,20 @@ pub(super) fn write_others(
 
 const PART: &str = "Accept-Contact";
 
+/// The first value of Accept-Contact that would be copied if it could be read.
+pub(super) fn unreadable(request: &Request<'_>, policy: &Policy) -> Option<Malformed> {
+    let mut rows = request
+        .rows(HeaderName::AcceptContact)
+        .filter(|_| policy.copies_preferences);
+    rows.find_map(accept_contact::unreadable)
+}
+
 /// The values of a row of Accept-Contact that speak of none of the tags of the configuration.
-fn others<'m>(row: &'m [u8], policy: &Policy) -> impl Iterator<Item = Result<&'m [u8], Malformed>> {
+fn others<'m>(row: &'m [u8], policy: &Policy) -> impl Iterator<Item = &'m [u8]> {
     let tags: Vec<_> = policy.features.iter().map(|feature| &feature.tag).collect();
     split(PART, row, b',', Nesting::Quotes)
-        .map(|value| value.map(trim))
-        .filter(move |value| !value.as_ref().is_ok_and(|value| !is_other(value, &tags)))
+        .filter_map(Result::ok)
+        .filter(move |value| is_other(value, &tags))
 }
 
 /// What is told of a row of Accept-Contact that has such values.

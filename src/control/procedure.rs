@@ -1,6 +1,7 @@
 //! Receiving a SIP MESSAGE, clause 7.5.1.x: the checks of table A.1 in their order.
 
 use super::anonymity::check_privacy;
+use super::anonymous_body::cleaned;
 use super::charging;
 use super::checks::Check;
 use super::content::{Copy, DEFAULT_MAX_FORWARDS};
@@ -22,10 +23,14 @@ use super::policy::Policy;
 use super::recent::{Circulating, RecentRequests, RequestKey};
 use super::recognition::Recognised;
 use super::refusal::{RETRY_AFTER, Reason, Refusal};
-use super::request_checks::{check_pager_mode, check_path, check_require, find_target};
+use super::request_checks::{
+    check_again, check_pager_mode, check_path, check_require, find_target,
+};
 use super::rules::{Asker, Permissions};
 use super::size::fit;
 use super::trust::Source;
+use super::unread;
+use crate::sip::address_text::without_password;
 use crate::sip::uri::Form;
 use crate::sip::{HeaderName, NameAddr, Request};
 use std::sync::Arc;
@@ -75,7 +80,7 @@ impl Recognised<'_> {
                 named: failure.named,
                 originator,
                 claimed: claimed.unwrap_or_default().into_bytes(),
-                group: self.request.uri.to_vec(),
+                group: without_password(self.request.uri).into_owned(),
             })
         })
     }
@@ -102,7 +107,7 @@ impl Recognised<'_> {
         let sender = authenticate(request, from, policy, source, observer)?;
         let identity = &sender.identity;
         let own_address = identity.addresses.first().ok_or(Reason::NoIdentity)?;
-        let own_address = own_address.uri.print(Form::Whole).into_bytes();
+        let own_address = policy.addressing.address_of_record(&own_address.uri);
         let own_address = originator.insert(own_address).as_slice();
         check_from(from, &sender, policy, observer)?;
         let asker = Asker {
@@ -111,14 +116,24 @@ impl Recognised<'_> {
             now: world.now,
         };
         let (target, permissions, own) = check_authority(target, &asker, policy, observer)?;
+        let Some(receipt) = check_again(receipt, world, observer)? else {
+            return Ok(Decision::Repeated);
+        };
         if policy.hide_groups {
             check_require(&essentials, Some(&target), policy, observer)?;
         }
         let anonymous = check_privacy(request, from, policy, &permissions, observer)?;
         let lifetime = check_content(request, world.now, observer)?;
+        let content_id = content_id(&address, policy);
+        let cleaned = match anonymous {
+            true => cleaned(request, content_id.as_deref())?,
+            false => None,
+        };
+        let cleaned = cleaned.as_deref().map(|body| request.with_body(body));
+        let payload_of = cleaned.as_ref().unwrap_or(request);
         let listing = Listing {
-            request,
-            content_id: content_id(&address, policy),
+            request: payload_of,
+            content_id,
             receipt,
             anonymous,
             policy,
@@ -146,10 +161,19 @@ impl Recognised<'_> {
             // Others get it than the group's own members.
             _ => own_members(&accepted.group, identity, policy),
         };
-        exclude(&mut accepted, &target, own, policy, observer)?;
+        let kept_out = delivery.kept_out;
+        exclude(&mut accepted, &target, own, kept_out, policy, observer)?;
+        let spread = |accepted: &mut Accepted| {
+            policy.breadth.spread(essentials.max_breadth, accepted);
+        };
+        spread(&mut accepted);
+        let excluded = accepted.excluded.clone();
         let smaller = || {
             let content = listing.without_history(payload)?;
-            draft.with(content, Vec::new(), &mut Unobserved)
+            let mut smaller = draft.with(content, Vec::new(), &mut Unobserved)?;
+            smaller.excluded = excluded;
+            spread(&mut smaller);
+            Ok(smaller)
         };
         let smaller = delivery.has_history.then_some(smaller);
         fit(&mut accepted, smaller, policy, observer)?;
@@ -162,6 +186,7 @@ impl Recognised<'_> {
             world,
             observer,
         )?;
+        unread::tell(request, self.charging.as_ref(), &accepted, policy, source);
         Ok(Decision::Accepted(accepted))
     }
 
@@ -236,11 +261,13 @@ fn check_content(
     }
 }
 
-/// Row 11: the originator gets no copy where that is so, and somebody is left.
+/// Row 11: the originator gets no copy where that is so, and somebody is left. `kept_out` says
+/// that some get none because the message is anonymous.
 fn exclude(
     accepted: &mut Accepted,
     target: &Target,
     own: OwnMembers,
+    kept_out: bool,
     policy: &Policy,
     observer: &mut impl Observer,
 ) -> Result<(), Failure> {
@@ -251,6 +278,10 @@ fn exclude(
     };
     let group = &accepted.group;
     accepted.excluded = excluded(group, own, skip_originator, observer);
+    if accepted.count() == 0 && kept_out {
+        let detail = "whatever makes anybody a recipient does not allow it";
+        return Err(Failure::new(Reason::Anonymity, detail));
+    }
     if accepted.count() == 0 {
         return Err(nobody.into());
     }
@@ -275,7 +306,7 @@ fn check_loop<D, R: RecentRequests>(
         payload,
         max_forwards: essentials.max_forwards.unwrap_or(DEFAULT_MAX_FORWARDS),
     };
-    match policy.detects_loops && world.recent.has_come_back(&circulating, world.now) {
+    match policy.detects_loops && world.recent.has_come_back(&circulating) {
         true => Err(Reason::Loop.into()),
         false => Ok(()),
     }

@@ -1,6 +1,6 @@
 //! Requests of the last 32 seconds, remembered by all workers together (H-3, RFC 3261 §8.2.2.2).
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// How long a request is remembered: 64·T1, the life of a server transaction over UDP.
 pub const MEMORY: Duration = Duration::from_secs(32);
@@ -36,6 +36,8 @@ pub struct Receipt {
     pub place: u64,
     /// Which request there.
     pub fingerprint: u64,
+    /// Which transaction it came in.
+    pub transaction: u32,
 }
 
 /// How long a message is known that may come back: more than it takes through a few servers.
@@ -55,15 +57,21 @@ pub struct Circulating<'m> {
     pub max_forwards: u8,
 }
 
-/// The memory of recent requests. It is bounded and may forget before its time.
+/// The memory of recent requests. It is bounded and may forget before its time, but for nobody whose
+/// originator is not known. It has a clock of its own, which nobody sets: a system's clock that is put
+/// right makes nothing new of a repetition.
 pub trait RecentRequests {
-    /// Notes a request and says whether it was here before.
-    fn arrive(&self, key: &RequestKey<'_>, now: SystemTime) -> Arrival;
+    /// Says whether a request was here before, and notes nothing: its originator is not known yet.
+    fn arrive(&self, key: &RequestKey<'_>) -> Arrival;
+
+    /// Notes a request whose originator may send. Says again whether it was here before: another worker
+    /// may have noted it since it arrived.
+    fn admit(&self, receipt: Receipt) -> Arrival;
 
     /// Notes that a request has been answered 202.
     fn accept(&self, receipt: Receipt);
 
     /// Whether a message has come back: the same one was here in the last 30 seconds, with a higher
     /// Max-Forwards. Somebody who says the same twice starts anew with it. Notes the first one.
-    fn has_come_back(&self, message: &Circulating<'_>, now: SystemTime) -> bool;
+    fn has_come_back(&self, message: &Circulating<'_>) -> bool;
 }

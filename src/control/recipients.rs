@@ -10,7 +10,9 @@ use super::observer::{Note, Observer};
 use super::own_headers::set_by;
 use super::policy::Policy;
 use super::refusal::Reason;
+use super::rules::Asker;
 use crate::control::access::Objection;
+use crate::sip::address_text::without_password;
 use crate::sip::identity::AssertedIdentity;
 use crate::sip::resource_list::Entry;
 use crate::sip::{SipUri, Uri};
@@ -30,6 +32,8 @@ pub(super) struct Listed<'e> {
     pub group: Arc<Group>,
     /// The entries that count in their order, each with the number of its recipient.
     pub entries: Vec<(&'e Entry, u32)>,
+    /// Whether the list names somebody who gets no copy because the message is anonymous.
+    pub kept_out: bool,
 }
 
 /// The recipients of a message to a service: all that its lists name, each once.
@@ -52,11 +56,12 @@ pub(super) fn of_service<'e>(
 /// The recipients of a message to a stored group that carries a list as well.
 ///
 /// A member is one with the group's authority, whatever the list says of him. Whoever else is to get
-/// the message must be one to whom a service would send, and the sender one who may use services.
+/// the message must be one to whom a service would send, and the sender one who may use services. Services
+/// allow nobody to stay anonymous, so an anonymous message goes to the members alone.
 pub(super) fn of_group<'e>(
     stored: &Arc<Group>,
     entries: &'e [Entry],
-    sender: &AssertedIdentity<'_>,
+    asker: &Asker<'_, '_>,
     directory: &mut impl Directory,
     policy: &Policy,
     observer: &mut impl Observer,
@@ -72,7 +77,20 @@ pub(super) fn of_group<'e>(
         }
         GroupWithList::Union => {
             let others = compiled(&others, stored.uri(), policy);
-            union(stored, others, sender, directory, policy, observer)?
+            let count = others.recipients();
+            let both = union(stored, others, asker.identity, directory, policy, observer)?;
+            if asker.anonymous {
+                observer.notes(|| notes_of_members(stored));
+                let uri = stored.uri();
+                log::info!(
+                    "a message to <{uri}> is anonymous, which services do not allow: those whom its list names besides the members get no copy: {count}"
+                );
+                return Ok(Listed {
+                    kept_out: true,
+                    ..Listed::new(stored.clone(), &good, policy)
+                });
+            }
+            both
         }
         GroupWithList::Intersect | GroupWithList::Reject => {
             intersection(stored, &members, &others, policy)?
@@ -106,7 +124,7 @@ fn union(
         check(&others, &service, directory, policy, observer)?;
     }
     let parts = [stored.clone(), Arc::new(others)];
-    Ok(Group::union(&parts, &policy.addressing))
+    Ok(Group::union(&parts, &[], &policy.addressing))
 }
 
 /// Those members that the list names.
@@ -123,10 +141,12 @@ fn intersection(
     let uris = uris.filter_map(|uri| std::str::from_utf8(uri).ok());
     let uri = stored.uri().to_owned();
     let mut group = Group::compile(uri, true, uris, &policy.addressing, |_| false);
-    group.also_skipped(others.iter().map(|entry| Skipped {
-        uri: entry.uri.clone(),
-        reason: "the group has no such member".to_owned(),
-    }));
+    let reason = || "the group has no such member".to_owned();
+    group.also_skipped(
+        others
+            .iter()
+            .map(|entry| Skipped::new(&entry.uri, reason())),
+    );
     if group.recipients() == 0 {
         let detail = "the list names no member of the group";
         return Err(Failure::new(Reason::NobodyListed, detail));
@@ -140,7 +160,11 @@ impl<'e> Listed<'e> {
             .iter()
             .filter_map(|&entry| Some((entry, member(entry, &group, policy)?)));
         let entries = numbered.collect();
-        Self { group, entries }
+        Self {
+            group,
+            entries,
+            kept_out: false,
+        }
     }
 
     /// The recipients of a message to a group that carries no list.
@@ -148,6 +172,7 @@ impl<'e> Listed<'e> {
         Self {
             group,
             entries: Vec::new(),
+            kept_out: false,
         }
     }
 }
@@ -186,14 +211,12 @@ fn sort<'e>(
             Err(reason) => reason,
         };
         if policy.lists.rejects_bad_entries {
-            let uri = crate::sip::text::Printable(entry.uri.as_bytes());
+            let uri = without_password(entry.uri.as_bytes());
+            let uri = crate::sip::text::Printable(&uri);
             let detail = format!("the list names <{uri}>: {reason}");
             return Err(Failure::new(Reason::BadEntry, detail));
         }
-        bad.push(Skipped {
-            uri: entry.uri.clone(),
-            reason,
-        });
+        bad.push(Skipped::new(&entry.uri, reason));
     }
     Ok((good, bad))
 }

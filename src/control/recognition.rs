@@ -8,6 +8,9 @@ use crate::sip::accept_contact::{self, Wish};
 use crate::sip::charging_vector::ChargingVector;
 use crate::sip::{HeaderName, Malformed, Request, SipUri, Uri};
 
+/// The one method of this function.
+pub(super) const MESSAGE: &[u8] = b"MESSAGE";
+
 /// Why a message is left to the routing script, for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotOurs {
@@ -15,10 +18,19 @@ pub enum NotOurs {
     Unreadable(Malformed),
     /// Its method is not MESSAGE.
     Method,
-    /// It wants none of the feature tags, or its Accept-Contact cannot be read.
+    /// It wants none of the feature tags.
     NoImTag,
+    /// It wants none of the feature tags as far as its Accept-Contact can be read (A.1 row 1).
+    Unknown(Malformed),
     /// Its Request-URI is in no served domain.
     ForeignDomain,
+}
+
+impl NotOurs {
+    /// Whether the request, or what it asks for, cannot be read, so that it may have been meant for us.
+    pub fn is_doubtful(&self) -> bool {
+        matches!(self, Self::Unreadable(_) | Self::Unknown(_))
+    }
 }
 
 impl std::fmt::Display for NotOurs {
@@ -27,6 +39,10 @@ impl std::fmt::Display for NotOurs {
             Self::Unreadable(error) => write!(f, "it is no SIP request ({error})"),
             Self::Method => f.write_str("its method is not MESSAGE"),
             Self::NoImTag => f.write_str("Accept-Contact asks for none of `feature_tags`"),
+            Self::Unknown(error) => write!(
+                f,
+                "Accept-Contact asks for none of `feature_tags` as far as it can be read ({error})"
+            ),
             Self::ForeignDomain => f.write_str("its Request-URI is in none of `domains`"),
         }
     }
@@ -59,22 +75,28 @@ pub fn recognise_observed<'m>(
 ) -> Result<Recognised<'m>, NotOurs> {
     observer.check(Check::Method);
     let request = Request::read(bytes).map_err(NotOurs::Unreadable)?;
-    if request.method != b"MESSAGE" {
+    // Proxies take a method in any case; another case than this is refused later.
+    if !request.method.eq_ignore_ascii_case(MESSAGE) {
         observer.note(|| Note::left(request.method, "expected MESSAGE"));
         return Err(NotOurs::Method);
     }
     observer.check(Check::FeatureTag);
+    let mut otherwise = NotOurs::NoImTag;
     let mut features = policy.features.iter().enumerate();
     let wanted = features.find_map(|(index, feature)| {
         let rows = request.rows(HeaderName::AcceptContact);
         match accept_contact::wish(rows, &feature.tag) {
             Ok(Wish::Wanted) => Some((index, None)),
             Ok(Wish::Broken(error)) => Some((index, Some(error))),
-            Ok(Wish::Absent) | Err(_) => None,
+            Ok(Wish::Absent) => None,
+            Err(error) => {
+                otherwise = NotOurs::Unknown(error);
+                None
+            }
         }
     });
     observer.notes(|| rows_with_their_wishes(&request, policy));
-    let (feature, accept_contact) = wanted.ok_or(NotOurs::NoImTag)?;
+    let (feature, accept_contact) = wanted.ok_or(otherwise)?;
     observer.check(Check::Domain);
     observer.note(|| Note::fact(request.uri, "the Request-URI"));
     let parsed = Uri::parse(request.uri);
@@ -122,9 +144,12 @@ fn rows_with_their_wishes(request: &Request<'_>, policy: &Policy) -> Vec<Note> {
 /// Whether a Request-URI that cannot be read seems to have a served domain: others' odd requests are
 /// not ours to refuse.
 fn seems_served(uri: &[u8], policy: &Policy) -> bool {
-    let start = uri.iter().position(|&byte| byte == b'@');
-    let start = start.or_else(|| uri.iter().position(|&byte| byte == b':'));
-    let rest = start.map_or(uri, |at| &uri[at + 1..]);
-    let end = rest.iter().position(|byte| b":;?@".contains(byte));
-    policy.addressing.serves(&rest[..end.unwrap_or(rest.len())])
+    // Whichever '@' somebody takes for the one before the host.
+    let ats = memchr::memchr_iter(b'@', uri);
+    let starts = ats.chain(memchr::memchr(b':', uri)).map(|at| at + 1);
+    starts.chain([0]).any(|start| {
+        let rest = &uri[start..];
+        let end = rest.iter().position(|byte| b":;?@ \t".contains(byte));
+        policy.addressing.serves(&rest[..end.unwrap_or(rest.len())])
+    })
 }

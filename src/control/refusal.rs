@@ -79,9 +79,9 @@ reasons! {
     NotAuthorised: 403, "A-7", "Originator not authorised";
     /// Privacy contradicts itself or cannot be read.
     Privacy: 400, "I-5", "Privacy not well formed";
-    /// The originator wants to stay anonymous.
+    /// The originator wants to stay anonymous, and nobody may get a message of theirs that is.
     Anonymity: 403, "A-8", "Anonymity not allowed";
-    /// Anonymity is granted, but the body names the originator.
+    /// Anonymity is granted, but the body is a message or signed, and so names the originator.
     NotCleanable: 403, "I-6", "Body cannot be made anonymous";
     /// A header field that goes into every outgoing message cannot be read.
     Header: 400, "S-7", "Header not well formed";
@@ -93,11 +93,11 @@ reasons! {
     Notification: 403, "M-9", "Disposition notification to a group";
     /// A message to a group has a list of recipients besides.
     GroupWithList: 403, "A-15", "Group and list together";
-    /// The body or its list of recipients is broken.
+    /// The body or its list of recipients is broken, or can be read in two ways.
     Body: 400, "X-5", "Body or recipient list not well formed";
     /// A message to a service has no list of recipients, or nothing besides.
     NoList: 400, "U-7", "No usable recipient list";
-    /// The list of recipients is of another type, compressed, or inside a body that must stay as it is.
+    /// The list of recipients is of another type, inside a body that must stay as it is, or compressed, or the whole body is.
     ListType: 415, "U-1", "Type of recipient list not supported";
     /// The list of recipients has more bytes than are read.
     ListTooLong: 413, "S-3", "Recipient list too long";
@@ -131,6 +131,8 @@ reasons! {
     QueueFull: 503, "S-5", "Too many messages wait";
     /// There is no memory for the forks of the message.
     QueueMemory: 503, "A.1 row 13", "No memory for this message now";
+    /// A process that is stopped, as by a debugger, keeps the lock of the queue from all others.
+    QueueBlocked: 503, "A.1 row 13", "Queue blocked now";
     /// The message could not be written to the journal.
     Journal: 503, "A.1 row 13", "Message cannot be stored now";
 }

@@ -40,10 +40,8 @@ pub(super) fn check_path<D, R: RecentRequests>(
         return Err(Reason::InDialog.into());
     }
     observer.check(Check::Repetition);
-    let receipt = match world.recent.arrive(&essentials.key, world.now) {
-        Arrival::New(receipt) => receipt,
-        Arrival::Repeated => return Ok(None),
-        Arrival::Merged => return Err(Reason::Merged.into()),
+    let Some(receipt) = receipt_of(world.recent.arrive(&essentials.key))? else {
+        return Ok(None);
     };
     observer.check(Check::Hops);
     if essentials.max_forwards == Some(0) {
@@ -55,6 +53,30 @@ pub(super) fn check_path<D, R: RecentRequests>(
         return Err(Reason::NoBreadth.into());
     }
     Ok(Some(receipt))
+}
+
+/// Row 3 once more, for a request whose originator may send: it is noted now and not before, so that others
+/// neither push it out of the memory nor take its place there (H-3).
+pub(super) fn check_again<D, R: RecentRequests>(
+    receipt: Receipt,
+    world: &World<'_, D, R>,
+    observer: &mut impl Observer,
+) -> Result<Option<Receipt>, Failure> {
+    let arrival = world.recent.admit(receipt);
+    if !matches!(arrival, Arrival::New(_)) {
+        observer.check(Check::Repetition);
+    }
+    receipt_of(arrival)
+}
+
+/// The receipt of a request that is here for the first time; `None` for the repetition of one that was
+/// answered.
+fn receipt_of(arrival: Arrival) -> Result<Option<Receipt>, Failure> {
+    match arrival {
+        Arrival::New(receipt) => Ok(Some(receipt)),
+        Arrival::Repeated => Ok(None),
+        Arrival::Merged => Err(Reason::Merged.into()),
+    }
 }
 
 /// Rows 4 and 5: pager mode is on, and the address is one of ours; `None` where it is not and that is

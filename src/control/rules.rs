@@ -129,7 +129,7 @@ impl Group {
 /// Whether one of the asker's addresses is among those of `group`.
 fn is_in(group: &Group, asker: &Asker<'_, '_>, addressing: &Addressing) -> bool {
     let mut addresses = asker.identity.addresses.iter();
-    addresses.any(|address| group.has(&address.uri, addressing))
+    addresses.any(|address| group.has_user(&address.uri, addressing))
 }
 
 /// A ruleset, ready for use.

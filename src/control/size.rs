@@ -13,12 +13,11 @@ use crate::sip::uri::Form;
 /// The most bytes of a request whose way is not known to avoid congestion.
 const LIMIT: usize = 1300;
 
-/// What proxy and fan-out write besides what stands in a [`Fork`](super::Fork): their longest Via, the
-/// widest Max-Breadth, and the User-Agent of a proxy that is not told another.
+/// What the proxy writes besides what stands in a [`Fork`](super::Fork): its longest Via, and the
+/// User-Agent of a proxy that is not told another.
 const OF_THE_PROXY: usize =
     b"Via: SIP/2.0/TLS [ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535;branch=z9hG4bKffff.ffffffffffffffffffffffffffffffff.0\r\n"
         .len()
-        + b"Max-Breadth: 4294967295\r\n".len()
         + b"User-Agent: kamailio (5.6.3 (x86_64/linux))\r\n".len();
 
 impl Accepted {
@@ -60,10 +59,7 @@ pub(super) fn fit(
     }
     if let Some(smaller) = smaller.filter(|_| size > LIMIT) {
         observer.note(|| Note::left("history", "with it the message is too large: left out"));
-        *accepted = Accepted {
-            excluded: std::mem::take(&mut accepted.excluded),
-            ..smaller()?
-        };
+        *accepted = smaller()?;
         size = accepted.largest_fork();
     }
     if size > LIMIT {

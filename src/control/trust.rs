@@ -43,13 +43,7 @@ pub struct Source<'s> {
 /// As `trusted_peers` would name it.
 impl fmt::Display for Source<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let transport = match self.transport {
-            Transport::Udp => "udp:",
-            Transport::Tcp => "tcp:",
-            Transport::Tls => "tls:",
-            Transport::Other => "",
-        };
-        write!(f, "{transport}{}", self.address)
+        write!(f, "{}{}", prefix(self.transport), self.address)
     }
 }
 
@@ -92,6 +86,27 @@ impl TrustedPeer {
     }
 }
 
+/// As `trusted_peers` names it.
+impl fmt::Display for TrustedPeer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(prefix(self.transport.unwrap_or(Transport::Other)))?;
+        match self.network.prefix_len() == self.network.max_prefix_len() {
+            true => self.network.addr().fmt(f),
+            false => self.network.fmt(f),
+        }
+    }
+}
+
+/// What stands before an address that counts for a transport only.
+fn prefix(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "udp:",
+        Transport::Tcp => "tcp:",
+        Transport::Tls => "tls:",
+        Transport::Other => "",
+    }
+}
+
 /// The IPv4 network that an IPv4-mapped one stands for: sources are compared as IPv4 too.
 fn canonical(network: IpNet) -> Option<IpNet> {
     match network {
@@ -130,6 +145,13 @@ mod tests {
         ] {
             let peer = TrustedPeer::parse(peer).unwrap();
             assert!(peer.includes(&peer.example()), "{peer:?}");
+        }
+    }
+
+    #[test]
+    fn a_peer_is_named_as_the_administrator_wrote_it() {
+        for peer in ["10.1.2.3", "tls:10.0.0.0/8", "tcp:2001:db8::/64", "udp:::1"] {
+            assert_eq!(TrustedPeer::parse(peer).unwrap().to_string(), peer);
         }
     }
 

@@ -214,6 +214,20 @@ impl Arena {
         given
     }
 
+    /// All pieces that are used.
+    pub(super) fn used(self, held: &Held<'_>) -> Vec<usize> {
+        let (mut piece, mut given) = (self.start, Vec::new());
+        let end = self.start + self.words - 1;
+        while piece < end {
+            let found = header(held, piece);
+            if found.used {
+                given.push(piece + HEADER);
+            }
+            piece += found.size.max(1);
+        }
+        given
+    }
+
     /// Whether all of it is one free piece.
     #[cfg(test)]
     pub(super) fn is_whole(self, held: &Held<'_>) -> bool {

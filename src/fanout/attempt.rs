@@ -7,11 +7,11 @@ use super::block::{Block, block_of, number_of};
 use super::cells::{Cell, HELD, IN_FLIGHT, SENDING};
 use super::engine::Engine;
 use super::identifiers::identifiers;
-use super::layout::{MESSAGES, MESSAGES_LENGTH, PAUSED_UNTIL, TURNS, block};
+use super::layout::{MESSAGES, MESSAGES_LENGTH, PAUSED_UNTIL, block};
+use super::left::{Deed, Rest};
 use super::lists::Queue;
-use super::lock::Held;
+use super::lock::{Held, OF_CALLBACKS};
 use super::recipient::{self, Ending, Place};
-use super::turns::leave_lists;
 use crate::control::{Fork, Shared};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -20,8 +20,11 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 /// Milliseconds for which nothing is sent after the proxy had no memory, unless some comes free.
 const PAUSE: u64 = 1_000;
 
-/// Marks a block whose last outcome and end have been told: the last pin gives it back.
-const DONE: u64 = 1 << 63;
+/// Marks a block whose last outcome and end have been told: the last pin gives it back. Between this bit
+/// and the pins stands what was left (`left`).
+pub(super) const DONE: u64 = 1 << 63;
+/// The pins of a block.
+pub(super) const PINS: u64 = u32::MAX as u64;
 
 /// Why the proxy did not take a fork.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,11 +87,14 @@ impl Drop for Pinned<'_> {
         }
         // The last pin and the block go together, under the lock: a block without pins is given back
         // by who makes everything anew after a process has died.
-        self.engine.with(|held| {
-            if self.engine.unpin(held, self.at) {
-                self.engine.give_back(held, self.at);
-            }
-        });
+        self.engine.with_or(
+            |held| {
+                if self.engine.unpin(held, self.at) {
+                    self.engine.give_back(held, self.at);
+                }
+            },
+            || self.engine.leave_rest(self.at, Rest::Unpin),
+        );
     }
 }
 
@@ -136,7 +142,12 @@ impl<'e> Attempt<'e> {
     /// recipient waits until it is.
     pub fn by_name(mut self, name: &[u8], now: u64) -> Option<(Self, SocketAddr)> {
         let engine = self.pin.engine;
-        let lead = engine.with(|held| engine.lead_or_wait(held, self.cookie, name, now));
+        let lead = |held: &Held<'_>| engine.lead_or_wait(held, self.cookie, name, now);
+        let Ok(lead) = engine.with_within(OF_CALLBACKS, lead) else {
+            // While a process keeps the lock from the others, nothing is sent: it is tried again.
+            self.not_sent(NotSent::OutOfMemory, now);
+            return None;
+        };
         if lead.is_asked {
             engine.asking.wake();
         }
@@ -174,16 +185,10 @@ impl<'e> Attempt<'e> {
     pub fn not_sent(mut self, why: NotSent, now: u64) {
         self.taken_back = true;
         let engine = self.pin.engine;
-        engine.with(|held| {
-            let Some(cell) = engine.cells.find(held, self.cookie) else {
-                return;
-            };
-            if held.get(cell.word()) & IN_FLIGHT != 0 {
-                engine.take_back(held, cell, why, now);
-            }
-            cell.take(held, IN_FLIGHT | HELD | SENDING);
-            engine.cells.free(held, cell);
-        });
+        engine.with_or(
+            |held| engine.withdraw(held, self.cookie, why, now),
+            || engine.leave_deed(self.cookie, Deed::NotSent(why, now)),
+        );
     }
 }
 
@@ -200,17 +205,18 @@ impl Drop for Attempt<'_> {
         }
         // An entry loses its last bit under the lock: after the death of another process, all without
         // any are listed as free.
-        engine.with(|held| match cell.take(held, SENDING) {
-            SENDING => engine.cells.free(held, cell),
-            _ => engine.forget(held, self.cookie),
-        });
+        engine.with_or(
+            |held| engine.hand_over(held, self.cookie),
+            || engine.leave_deed(self.cookie, Deed::HandedOver),
+        );
     }
 }
 
 impl Engine {
     /// Gives back the memory of a message.
     pub(super) fn give_back(&self, held: &Held<'_>, at: usize) {
-        leave_lists(held, at);
+        self.leave_lists(held, at);
+        self.originators.leave(held, at);
         MESSAGES.remove(held, at);
         held.subtract(MESSAGES_LENGTH, 1);
         self.arena.free(held, at);
@@ -224,12 +230,12 @@ impl Engine {
 
     /// Takes away a pin; says whether the block is to be given back.
     pub(super) fn unpin(&self, held: &Held<'_>, at: usize) -> bool {
-        held.word(at + block::PINS).fetch_sub(1, AcqRel) == DONE + 1
+        held.word(at + block::PINS).fetch_sub(1, AcqRel) & (DONE | PINS) == DONE + 1
     }
 
     /// Whether somebody uses the text of a block.
     pub(super) fn is_pinned(&self, held: &Held<'_>, at: usize) -> bool {
-        held.get(at + block::PINS) & !DONE != 0
+        held.get(at + block::PINS) & PINS != 0
     }
 
     /// Whether it was told that a message is finished.
@@ -244,7 +250,10 @@ impl Engine {
 
     /// A fork has its final response, or none in time (408). What is stale or repeated is ignored.
     pub fn completed(&self, cookie: u64, code: u16) {
-        self.with(|held| self.complete(held, cookie, code));
+        self.with_or(
+            |held| self.complete(held, cookie, code),
+            || self.leave_deed(cookie, Deed::Completed(code)),
+        );
     }
 
     /// The same, and gives the next fork to send as [`Engine::next`] does.
@@ -254,10 +263,14 @@ impl Engine {
         code: u16,
         now: impl Fn() -> u64,
     ) -> Option<Attempt<'_>> {
-        self.claim_after(|held| self.complete(held, cookie, code), now)
+        self.claim_after(
+            |held| self.complete(held, cookie, code),
+            || self.leave_deed(cookie, Deed::Completed(code)),
+            now,
+        )
     }
 
-    fn complete(&self, held: &Held<'_>, cookie: u64, code: u16) {
+    pub(super) fn complete(&self, held: &Held<'_>, cookie: u64, code: u16) {
         let Some(cell) = self.cells.find(held, cookie) else {
             return;
         };
@@ -279,23 +292,52 @@ impl Engine {
     /// The proxy has given back the memory of a fork's transaction. What is stale or repeated is
     /// ignored.
     pub fn released(&self, cookie: u64) {
-        self.with(|held| {
-            let Some(cell) = self.cells.find(held, cookie) else {
-                return;
-            };
-            if held.get(PAUSED_UNTIL) != 0 {
-                held.set(PAUSED_UNTIL, 0);
-            }
-            // Nobody else goes on if all that was in flight has landed meanwhile.
-            if !self.cells.has_room(held) && TURNS.head(held).is_some() {
-                held.news.set(true);
-            }
-            match cell.take(held, HELD) {
-                HELD => self.cells.free(held, cell),
-                bits if bits & SENDING == 0 => self.forget(held, cookie),
-                _ => {}
-            }
-        });
+        self.with_or(
+            |held| self.release(held, cookie),
+            || self.leave_deed(cookie, Deed::Released),
+        );
+    }
+
+    pub(super) fn release(&self, held: &Held<'_>, cookie: u64) {
+        let Some(cell) = self.cells.find(held, cookie) else {
+            return;
+        };
+        if held.get(PAUSED_UNTIL) != 0 {
+            held.set(PAUSED_UNTIL, 0);
+        }
+        let might_go_on = self.may_go_on(held);
+        match cell.take(held, HELD) {
+            HELD => self.cells.free(held, cell),
+            bits if bits & SENDING == 0 => self.forget(held, cookie),
+            _ => {}
+        }
+        // Nobody else goes on if all that was in flight has landed meanwhile.
+        if !might_go_on && self.may_go_on(held) {
+            held.news.set(true);
+        }
+    }
+
+    /// The proxy has taken a fork, and perhaps ended it already.
+    pub(super) fn hand_over(&self, held: &Held<'_>, cookie: u64) {
+        let Some(cell) = self.cells.find(held, cookie) else {
+            return;
+        };
+        match cell.take(held, SENDING) {
+            SENDING => self.cells.free(held, cell),
+            _ => self.forget(held, cookie),
+        }
+    }
+
+    /// The proxy has not taken a fork.
+    pub(super) fn withdraw(&self, held: &Held<'_>, cookie: u64, why: NotSent, now: u64) {
+        let Some(cell) = self.cells.find(held, cookie) else {
+            return;
+        };
+        if held.get(cell.word()) & IN_FLIGHT != 0 {
+            self.take_back(held, cell, why, now);
+        }
+        cell.take(held, IN_FLIGHT | HELD | SENDING);
+        self.cells.free(held, cell);
     }
 
     /// A transaction has ended without a word of its final response: there will be none.
@@ -330,6 +372,7 @@ impl Engine {
             return self.land(held, cell, ending, false);
         }
         self.lower(held, at);
+        self.keep_target(held, entry);
         recipient::set_place(held, entry, Place::Ready);
         Queue(at + block::READY).push_front(held, entry);
         self.enter_turns(held, at);

@@ -1,7 +1,10 @@
 //! A message in shared memory: its texts once, and its recipients. What it is made of is written
 //! once, before anybody else sees it; only counters, lists and the recipients' states change.
-
-#![forbid(unsafe_code)]
+//!
+//! Whoever reads a block has its ticket, a pin of it, or the lock: a block is given back with the lock
+//! alone, once its ticket is dropped or its last pin is gone, so that its text stays what and where it is.
+//! Whoever writes one has its ticket, or makes one of a record: [`Engine::reserve`](super::Engine::reserve)
+//! and [`Engine::restore`](super::Engine::restore) publish it afterwards.
 
 use super::identifiers::Beginning;
 use super::layout::block::{
@@ -110,7 +113,7 @@ impl<'a> Block<'a> {
         memory.set(at + EXPIRES_AT, submission.expires_at);
         memory.set(
             at + WINDOW,
-            u64::from(facts.window)
+            u64::from(submission.window)
                 | u64::from(submission.entry_at & ENTRY_AT_MASK) << 32
                 | u64::from(submission.needs_stream) << 63,
         );
@@ -122,7 +125,9 @@ impl<'a> Block<'a> {
         let text = text_start(at, size.recipients) * BYTES;
         let mut end = 0;
         let mut put = |bytes: &[u8]| {
-            memory.write(text + end, bytes);
+            // SAFETY: the bytes are in a block that `reserve` has taken for this message and not told
+            // anybody of; nobody has read any text of it.
+            unsafe { memory.write(text + end, bytes) };
             end += bytes.len();
             end
         };
@@ -208,7 +213,9 @@ impl<'a> Block<'a> {
     fn text(self, range: Range<usize>) -> &'a [u8] {
         let start = text_start(self.at, self.count()) * BYTES;
         let length = range.end.saturating_sub(range.start);
-        self.memory.bytes(start + range.start, length)
+        // SAFETY: text is written before its block is published and never again, and words that change
+        // lie before it. Who reads it keeps the block where it is, as the head of this file says.
+        unsafe { self.memory.bytes(start + range.start, length) }
     }
 
     /// The texts: originator, group, from, headers, charging, body.
@@ -261,7 +268,9 @@ impl<'a> Block<'a> {
         for word in 0..RECORD {
             self.memory.set(self.at + word, 0);
         }
-        self.memory.write((self.at + RECORD) * BYTES, record);
+        // SAFETY: the bytes are in a block that `restore` has taken for this record, before any other
+        // process was forked; nobody has read any text of it.
+        unsafe { self.memory.write((self.at + RECORD) * BYTES, record) };
         self.set_beginning();
         let words = record.len() / BYTES + RECORD;
         let room = (words - text_start(0, self.count())) * BYTES;
@@ -284,7 +293,9 @@ impl<'a> Block<'a> {
     /// All that a journal has to keep; from this the same block can be made again.
     pub(super) fn record(self, size: Size) -> &'a [u8] {
         let words = size.words() - RECORD;
-        self.memory.bytes((self.at + RECORD) * BYTES, words * BYTES)
+        // SAFETY: the record is read by who has the ticket, before the block is published: nobody else
+        // knows of it, and its owner writes no more.
+        unsafe { self.memory.bytes((self.at + RECORD) * BYTES, words * BYTES) }
     }
 }
 
@@ -310,6 +321,5 @@ pub(super) fn block_of(memory: &SharedMemory, entry: usize) -> usize {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts {
     pub(super) number: u64,
-    pub(super) window: u32,
     pub(super) clock_ahead: u64,
 }

@@ -8,17 +8,19 @@
 
 use super::layout::{CELL_LIMIT, CELLS_FREE, CELLS_USED};
 use super::lock::Held;
+use super::process::Process;
 use super::shared_memory::SharedMemory;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
 /// The most transactions that can be counted: tm takes 2.4 GB for as many.
 pub const MOST: usize = 1 << 18;
 /// Words of an entry: use and bits; the recipient and the process that sends, or the next free entry;
-/// the hash of the target; and the way to the next hop if that is a name.
+/// the hash of the target; what was left without the lock. No entry lies in two lines of the processor's
+/// cache.
 pub(super) const WORDS: usize = 4;
 const WHO: usize = 1;
 const TARGET: usize = 2;
-const WAY: usize = 3;
+const LEFT: usize = 3;
 
 /// The fork has no final response.
 pub(super) const IN_FLIGHT: u64 = 1;
@@ -64,9 +66,9 @@ impl Cells {
         };
         let cell = Cell(self.0 + index * WORDS);
         let number = (((held.get(cell.0) >> BITS) + 1) & USE_MASK).max(1);
-        held.set_pair(cell.0 + WHO, entry as u32, held.process as u32);
+        held.claimed.set(cell.0 + WHO);
+        held.set_pair(cell.0 + WHO, entry as u32, held.process.to_bits());
         held.set(cell.0 + TARGET, hash);
-        held.set(cell.0 + WAY, 0);
         held.set(cell.0, number << BITS | IN_FLIGHT | HELD | SENDING);
         held.add(CELLS_USED, 1);
         number << INDEX | index as u64
@@ -75,20 +77,42 @@ impl Cells {
     /// The entry that a cookie means, unless that use of it is over.
     #[inline]
     pub(super) fn find(self, held: &Held<'_>, cookie: u64) -> Option<Cell> {
-        let index = (cookie & INDEX_MASK) as usize;
+        self.find_in(held.memory, cookie)
+    }
+
+    /// The same without the lock, for who knows that the use is not over before he has said so.
+    #[inline]
+    pub(super) fn find_in(self, memory: &SharedMemory, cookie: u64) -> Option<Cell> {
+        let index = Self::index_of(cookie);
         if index >= MOST {
             return None;
         }
         let cell = Cell(self.0 + index * WORDS);
-        let word = held.word(cell.0).load(Acquire);
+        let word = memory.words()[cell.0].load(Acquire);
         (word >> BITS == cookie >> INDEX && word & BITS_MASK != 0).then_some(cell)
     }
 
-    /// The way of the fork that a cookie may mean.
-    pub(super) fn way_of(self, memory: &SharedMemory, cookie: u64) -> u64 {
-        let index = (cookie & INDEX_MASK) as usize;
-        let cell = (index < MOST).then(|| Cell(self.0 + index * WORDS));
-        cell.map_or(0, |cell| cell.way(memory))
+    /// The number of the entry that a cookie means.
+    #[inline]
+    pub(super) fn index_of(cookie: u64) -> usize {
+        (cookie & INDEX_MASK) as usize
+    }
+
+    /// Which use of it a cookie means, or as much of that as there is room for.
+    pub(super) fn use_of(cookie: u64) -> u32 {
+        (cookie >> INDEX) as u32
+    }
+
+    /// The entry with this number, and the cookie of its present use.
+    pub(super) fn present(self, held: &Held<'_>, index: usize) -> (Cell, u64) {
+        let cell = Cell(self.0 + index * WORDS);
+        let number = held.get(cell.0) >> BITS;
+        (cell, number << INDEX | index as u64)
+    }
+
+    /// How many entries have ever been used.
+    pub(super) fn ever(held: &Held<'_>) -> usize {
+        (held.pair(CELLS_FREE).1 as usize).min(MOST)
     }
 
     /// The entries of forks that are being handed to the proxy.
@@ -142,19 +166,9 @@ impl Cell {
         held.get(self.0 + TARGET)
     }
 
-    /// The address of a name that the fork is sent to, as the table of names calls it; 0 for none.
-    pub(super) fn way(self, memory: &SharedMemory) -> u64 {
-        memory.get(self.0 + WAY)
-    }
-
-    /// Notes the address of a name that the fork is sent to.
-    pub(super) fn set_way(self, held: &Held<'_>, way: u64) {
-        held.set(self.0 + WAY, way);
-    }
-
     /// The process that has sent or is sending.
-    pub(super) fn process(self, held: &Held<'_>) -> u64 {
-        u64::from(held.pair(self.0 + WHO).1)
+    pub(super) fn process(self, held: &Held<'_>) -> Process {
+        Process::from_bits(held.pair(self.0 + WHO).1)
     }
 
     /// Takes bits away; gives the bits before.
@@ -176,5 +190,10 @@ impl Cell {
     /// The word with the bits.
     pub(super) fn word(self) -> usize {
         self.0
+    }
+
+    /// The word with what was left.
+    pub(super) fn left(self) -> usize {
+        self.0 + LEFT
     }
 }

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::lock::process;
+use super::process::Process;
 use super::shared_memory::SharedMemory;
 use crate::control::Reason;
 use std::io;
@@ -113,7 +113,7 @@ impl Counters {
     }
 
     fn add_at(&self, index: usize) {
-        let share = process() as usize % SHARES;
+        let share = Process::this().id() as usize % SHARES;
         self.0.words()[share * SHARE + index].fetch_add(1, Relaxed);
     }
 

@@ -17,19 +17,21 @@ use super::clock::Clock;
 use super::counters::{Counter, Counters};
 use super::groups::Groups;
 use super::layout::{
-    AWAKE, CELL_LIMIT, DELIVERED_UNTOLD, HEAD, MESSAGES, MESSAGES_LENGTH, NUMBER, SPEED, WAITING,
-    block,
+    AWAKE, CELL_LIMIT, DELIVERED_UNTOLD, HEAD, LEFT, MESSAGES, MESSAGES_LENGTH, NUMBER, SPEED,
+    WAITING, block,
 };
+use super::left::{Left, Rest};
 use super::lines::Lines;
-use super::lock::Held;
+use super::lock::{Blocked, Held, OF_MESSAGES, Patience, blocked};
 use super::names::Names;
+use super::originators::Originators;
 use super::shared_memory::SharedMemory;
 use super::silent::Silent;
 use super::submission::{Own, Submission};
 use super::targets::Targets;
 use super::wake::Waker;
 use crate::control::{Accepted, Reason, Refusal};
-use crate::sip::number::write_decimal;
+use crate::sip::address_text::address_of_record;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use std::io;
@@ -40,10 +42,10 @@ use std::time::Duration;
 
 /// Words of a mebibyte.
 const MEBIBYTE: usize = (1 << 20) / size_of::<u64>();
-/// Breadth of a message that says nothing of it (RFC 5393 §5.3.3).
-const USUAL_BREADTH: u32 = 60;
 /// The longest that a client is asked to wait for room in the queue, in seconds.
 const LONGEST_WAIT: u64 = 120;
+/// Seconds that a client is asked to wait while a process keeps the lock from the others.
+const WAIT_FOR_LOCK: u32 = 10;
 
 /// What the administrator has decided about the pace of sending.
 #[derive(Clone, Debug)]
@@ -52,10 +54,6 @@ pub struct Limits {
     pub memory: u32,
     /// The most messages on their way (`queue_messages`).
     pub messages: u32,
-    /// The most forks of one message in flight (`concurrency`).
-    pub concurrency: u32,
-    /// The most breadth that is used (`max_breadth`); 0 is what the message has.
-    pub max_breadth: u32,
     /// The most forks in flight of all messages together (`forks_in_flight`).
     pub forks_in_flight: u32,
     /// Whether a target gets one message at a time (`target_order`).
@@ -118,10 +116,12 @@ pub struct Engine {
     pub(super) memory: SharedMemory,
     pub(super) limits: Limits,
     clock: Clock,
-    key: [u8; 16],
+    pub(super) key: [u8; 16],
     pub(super) arena: Arena,
     pub(super) cells: Cells,
+    pub(super) left: Left,
     pub(super) targets: Targets,
+    pub(super) originators: Originators,
     pub(super) groups: Groups,
     pub(super) lines: Lines,
     pub(super) silent: Silent,
@@ -140,11 +140,14 @@ impl Engine {
         let silent = Silent(budget.0 + Budget::WORDS);
         let names = Names(silent.0 + Silent::WORDS);
         let cells = Cells(names.0 + Names::WORDS);
+        let left = Left(cells.0 + cells::MOST * cells::WORDS);
         let at_once = (limits.forks_in_flight as usize).min(cells::MOST);
         let words = limits.memory as usize * MEBIBYTE;
         let in_line = if limits.target_order { words } else { 0 };
-        let targets = Targets::new(cells.0 + cells::MOST * cells::WORDS, at_once, in_line);
-        let groups = Groups(targets.end());
+        let targets = Targets::new(left.0 + Left::WORDS, at_once, in_line);
+        let messages = limits.messages as usize;
+        let originators = Originators::new(targets.end(), messages, at_once);
+        let groups = Groups(originators.end());
         let lines = Lines::new(groups.0 + Groups::WORDS, in_line);
         let start = groups.0 + Groups::WORDS + lines.words();
         let arena = Arena { start, words };
@@ -159,7 +162,9 @@ impl Engine {
             key,
             arena,
             cells,
+            left,
             targets,
+            originators,
             groups,
             lines,
             silent,
@@ -177,20 +182,67 @@ impl Engine {
     }
 
     /// Does `work` while no other process touches lists and counters, then wakes the reader of
-    /// outcomes if there is something new for it.
+    /// outcomes if there is something new for it. It waits for the lock for as long as it takes: that is
+    /// for the start, and for what waits for nobody ([`Engine::with_or`], [`Engine::with_within`]).
     pub(super) fn with<T>(&self, work: impl FnOnce(&Held<'_>) -> T) -> T {
-        let held = Held::take(&self.memory);
-        if held.inherited {
-            self.recover(&held);
+        self.hold(Held::take(&self.memory), work)
+    }
+
+    /// The same, unless a process keeps the lock from the others for too long. The log says so.
+    #[inline]
+    pub(super) fn with_within<T>(
+        &self,
+        patience: Patience,
+        work: impl FnOnce(&Held<'_>) -> T,
+    ) -> Result<T, Blocked> {
+        match Held::take_within(&self.memory, patience) {
+            Ok(held) => Ok(self.hold(held, work)),
+            Err(blocked) => {
+                self.tell_blocked(blocked);
+                Err(blocked)
+            }
+        }
+    }
+
+    /// Does `work` with the lock.
+    #[inline]
+    pub(super) fn hold<T>(&self, held: Held<'_>, work: impl FnOnce(&Held<'_>) -> T) -> T {
+        if held.inherited || held.get(LEFT) != 0 {
+            self.put_in_order(&held);
         }
         let result = work(&held);
         let news = held.news.get();
-        drop(held);
+        let has_left = held.release();
         // One datagram is enough until the reader has looked.
         if news && self.memory.words()[AWAKE].swap(1, AcqRel) == 0 {
             self.waker.wake();
         }
+        if has_left {
+            self.do_what_was_left();
+        }
         result
+    }
+
+    /// What the holder does before anything else.
+    #[cold]
+    fn put_in_order(&self, held: &Held<'_>) {
+        if held.inherited {
+            self.recover(held);
+        }
+        if held.get(LEFT) != 0 {
+            self.take_in(held);
+        }
+    }
+
+    /// Does what others have left while this process had the lock, unless it is blocked anew.
+    #[cold]
+    fn do_what_was_left(&self) {
+        let _ = self.with_within(OF_MESSAGES, |_| ());
+    }
+
+    /// Who keeps the lock from all others, if they have waited for long.
+    pub fn blocked(&self) -> Option<Blocked> {
+        blocked(&self.memory)
     }
 
     /// Milliseconds by the engine's clock, which nobody sets.
@@ -233,17 +285,23 @@ impl Engine {
         self.waker.wake();
     }
 
-    /// The hash under which an address is filed.
+    /// The hash under which an address is filed, the same for all spellings of whom it is of.
     #[inline]
     pub(super) fn hash(&self, address: &[u8]) -> u64 {
         let mut hasher = SipHasher13::new_with_key(&self.key);
-        hasher.write(address);
+        hasher.write(&address_of_record(address));
         hasher.finish()
+    }
+
+    /// The key of an originator, by which messages are told to be of the same one. The same person must not have two of
+    /// them, as each has its own share and its own turns.
+    pub(super) fn originator_key(&self, originator: &[u8]) -> u64 {
+        self.hash(&address_of_record(originator))
     }
 
     /// Under which keys originator and group have their quotas, where there are any.
     fn quota_keys(&self, submission: &Submission<'_>) -> [u64; 2] {
-        let key = |quota: Option<Quota>, kind: u8, text| {
+        let key = |quota: Option<Quota>, kind: u8, text: &[u8]| {
             quota.map_or(0, |_| {
                 let mut hasher = SipHasher13::new_with_key(&self.key);
                 hasher.write_u8(kind);
@@ -251,8 +309,9 @@ impl Engine {
                 hasher.finish()
             })
         };
+        let originator = address_of_record(submission.originator);
         [
-            key(self.limits.quota_originator, 1, submission.originator),
+            key(self.limits.quota_originator, 1, &originator),
             key(self.limits.quota_group, 2, submission.group),
         ]
     }
@@ -266,31 +325,22 @@ impl Engine {
         recipients: impl Fn() -> I,
         now: u64,
     ) -> Result<Ticket<'_>, NoRoom> {
-        let (window, breadth) = self.breadth(submission.max_breadth, recipients().count());
-        let mut headers = Vec::with_capacity(submission.headers.len() + 32);
-        if let Some(breadth) = breadth {
-            headers.extend_from_slice(b"Max-Breadth: ");
-            write_decimal(breadth as usize, &mut headers);
-            headers.extend_from_slice(b"\r\n");
-        }
-        headers.extend_from_slice(submission.headers);
-        let submission = Submission {
-            headers: &headers,
-            ..*submission
-        };
-        let keys = self.quota_keys(&submission);
-        let size = Size::of(&submission, recipients());
-        let (at, size, number) = self.with(|held| self.take_room(held, size, keys, now))?;
+        let keys = self.quota_keys(submission);
+        let size = Size::of(submission, recipients());
+        let taken = self.with_within(OF_MESSAGES, |held| self.take_room(held, size, keys, now));
+        let (at, size, number) = taken.unwrap_or(Err(NoRoom {
+            reason: Reason::QueueBlocked,
+            retry_after: WAIT_FOR_LOCK,
+        }))?;
         let facts = Facts {
             number,
-            window,
             clock_ahead: now.wrapping_sub(submission.accepted_at),
         };
         let block = Block {
             memory: &self.memory,
             at,
         };
-        block.write(size, &submission, recipients(), &facts);
+        block.write(size, submission, recipients(), &facts);
         Ok(Ticket {
             engine: self,
             block,
@@ -353,24 +403,15 @@ impl Engine {
         Ok((at, size, held.get(NUMBER)))
     }
 
-    /// The window of a message, and the breadth of each fork (U-6).
-    fn breadth(&self, received: Option<u32>, count: usize) -> (u32, Option<u32>) {
-        let limits = &self.limits;
-        let breadth = match limits.max_breadth {
-            0 => received,
-            most => Some(received.unwrap_or(USUAL_BREADTH).min(most)),
-        };
-        let window = limits.concurrency.min(breadth.unwrap_or(u32::MAX)).max(1);
-        let share = window.min(u32::try_from(count).unwrap_or(u32::MAX)).max(1);
-        (window, breadth.map(|breadth| (breadth / share).max(1)))
-    }
-
     /// Starts a message that was answered. Its forks are sent by whoever asks for the next ones.
     pub fn start(&self, mut ticket: Ticket<'_>) -> u64 {
         ticket.started = true;
         let block = ticket.block;
         let number = block.number();
-        self.with(|held| self.publish(held, block.at, block.count() as u32));
+        self.with_or(
+            |held| self.publish(held, block.at, block.count() as u32),
+            || self.leave_rest(block.at, Rest::Start),
+        );
         number
     }
 
@@ -379,10 +420,13 @@ impl Engine {
     pub fn start_cancelled(&self, mut ticket: Ticket<'_>) {
         ticket.started = true;
         let block = ticket.block;
-        self.with(|held| {
-            self.publish(held, block.at, block.count() as u32);
-            self.close(held, block.at, flag::CANCELLED);
-        });
+        self.with_or(
+            |held| {
+                self.publish(held, block.at, block.count() as u32);
+                self.close(held, block.at, flag::CANCELLED);
+            },
+            || self.leave_rest(block.at, Rest::StartCancelled),
+        );
     }
 
     /// Lets a message with this many recipients that have not ended take its turns.
@@ -390,8 +434,10 @@ impl Engine {
         held.set_pair(at + block::LEFT, left, left);
         held.add(WAITING, u64::from(left));
         MESSAGES.push(held, at);
+        let [originator, group, ..] = self.block(at).texts();
+        self.originators
+            .join(held, at, self.originator_key(originator));
         if self.limits.target_order {
-            let [_, group, ..] = self.block(at).texts();
             held.set(at + block::LINE, self.hash(group));
         }
         held.set(at + block::FLAGS, flag::STARTED);
@@ -400,6 +446,21 @@ impl Engine {
         } else {
             self.enter_turns(held, at);
         }
+    }
+
+    /// Gives back what [`Engine::reserve`] has taken.
+    pub(super) fn give_back_room(&self, held: &Held<'_>, at: usize, [originator, group]: [u64; 2]) {
+        let Limits {
+            quota_originator,
+            quota_group,
+            rate,
+            ..
+        } = self.limits;
+        self.budget.give_back(held, originator, quota_originator);
+        self.budget.give_back(held, group, quota_group);
+        give_back_rate(held, rate);
+        held.subtract(MESSAGES_LENGTH, 1);
+        self.arena.free(held, at);
     }
 
     /// Counts for statistics.
@@ -441,19 +502,10 @@ impl Drop for Ticket<'_> {
         if self.started {
             return;
         }
-        let Engine {
-            limits,
-            budget,
-            arena,
-            ..
-        } = self.engine;
-        let [originator, group] = self.keys;
-        self.engine.with(|held| {
-            budget.give_back(held, originator, limits.quota_originator);
-            budget.give_back(held, group, limits.quota_group);
-            give_back_rate(held, limits.rate);
-            held.subtract(MESSAGES_LENGTH, 1);
-            arena.free(held, self.block.at);
-        });
+        let (engine, at) = (self.engine, self.block.at);
+        engine.with_or(
+            |held| engine.give_back_room(held, at, self.keys),
+            || engine.leave_rest(at, Rest::GiveBack(self.keys)),
+        );
     }
 }

@@ -8,7 +8,6 @@
 use super::engine::{Engine, flag};
 use super::layout::{LINING, block};
 use super::lock::Held;
-use super::turns::leave_lists;
 
 /// The table: the number of messages, and the one among them, if any, that is in no line yet.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +71,7 @@ impl Engine {
         if flags & flag::CLOSING != 0 || has_been_through {
             return;
         }
-        leave_lists(held, at);
+        self.leave_lists(held, at);
         held.set_pair(at + block::CURSOR, 0, in_flight);
         self.begin_to_line_up(held, at);
     }

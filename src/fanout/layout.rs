@@ -7,8 +7,11 @@ use super::lists::{BlockList, Queue};
 // What changes with each fork stands beside the lock, in one line of the processor's cache: it comes
 // with the lock from the process that had it before.
 
-/// Messages that may send, in the order of their turns.
-pub(super) const TURNS: BlockList = BlockList { anchor: 1, link: 0 };
+/// Originators that have something to send, in the order of their turns.
+pub(super) const TURNS: BlockList = BlockList {
+    anchor: 1,
+    link: originator::LINKS,
+};
 /// Forks without a final response.
 pub(super) const IN_FLIGHT: usize = 2;
 /// Transactions of the proxy in use.
@@ -19,6 +22,8 @@ pub(super) const CELLS_FREE: usize = 4;
 pub(super) const TARGETS_FREE: usize = 5;
 /// Recipients that have not ended.
 pub(super) const WAITING: usize = 6;
+/// How many originators are held back, and a number of copies in flight than which none of them has fewer.
+pub(super) const HELD_BACK: usize = 7;
 
 // What is looked at for each fork, and changes rarely.
 
@@ -68,17 +73,52 @@ pub(super) const MEASURED: usize = 25;
 pub(super) const MEASURED_AT: usize = 26;
 /// Recipients that ended in a second, as measured.
 pub(super) const SPEED: usize = 27;
+/// The first free entry of the table of originators, and how many have ever been used.
+pub(super) const ORIGINATORS_FREE: usize = 28;
 /// The lists of free pieces.
 pub(super) const ARENA_BINS: usize = 32;
+
+// What is looked at whenever the lock is taken, in a line of the cache that changes only while a process
+// keeps the lock from the others.
+
+/// Whether something was left without the lock (`left`), for its next holder to do.
+pub(super) const LEFT: usize = 64;
+/// Since when the holder is known to have the lock, by the clock of the memory; what it says counts while
+/// the lock is marked as blocked.
+pub(super) const BLOCKED_SINCE: usize = 65;
+/// When the log was last told that the lock is blocked, by the same clock; 0 if it is not.
+pub(super) const BLOCKED_TOLD: usize = 66;
+/// When the proxy did not take a fork whose attempt was left, by the engine's clock.
+pub(super) const NOT_SENT_AT: usize = 67;
+/// How many messages were left to be started.
+pub(super) const STARTS_LEFT: usize = 68;
+
 /// Words before the tables.
-pub(super) const HEAD: usize = 64;
+pub(super) const HEAD: usize = 72;
+
+/// Words of an originator's entry.
+pub(super) mod originator {
+    /// The hash of its address.
+    pub(in super::super) const HASH: usize = 0;
+    /// Its messages that may send, in the order of their turns.
+    pub(in super::super) const MESSAGES: usize = 1;
+    /// How many of its copies are in flight, and how many messages it has under way.
+    pub(in super::super) const IN_FLIGHT: usize = 2;
+    /// Links of the list in which it takes turns or is held back.
+    pub(in super::super) const LINKS: usize = 3;
+    /// The next entry of its chain, or the next free one, and its state.
+    pub(in super::super) const CHAIN: usize = 4;
+    /// How many words these are.
+    pub(in super::super) const WORDS: usize = 5;
+}
 
 /// Words of a block that change, then words that stay as they were written. Links of lists are words
 /// 0 and 1.
 pub(super) mod block {
     /// Bits: what the message is doing.
     pub(in super::super) const FLAGS: usize = 2;
-    /// How many use the block's text now, and whether it is to be given back.
+    /// How many use the block's text now, what was left to be done with the message without the lock, and
+    /// whether it is to be given back.
     pub(in super::super) const PINS: usize = 3;
     /// The next recipient, and how many forks are in flight.
     pub(in super::super) const CURSOR: usize = 4;
@@ -102,25 +142,27 @@ pub(super) mod block {
     pub(in super::super) const LINE: usize = 12;
     /// How the forks' Call-IDs begin, as made from the seed.
     pub(in super::super) const BEGINNING: usize = 13;
+    /// The entry of its originator.
+    pub(in super::super) const ORIGINATOR: usize = 16;
     /// From here on the block is its record.
-    pub(in super::super) const RECORD: usize = 16;
+    pub(in super::super) const RECORD: usize = 17;
     /// The version of the record, and the number of recipients.
-    pub(in super::super) const COUNT: usize = 16;
+    pub(in super::super) const COUNT: usize = 17;
     /// The number of the message.
-    pub(in super::super) const NUMBER: usize = 17;
+    pub(in super::super) const NUMBER: usize = 18;
     /// Two words of randomness, from which the forks' identifiers are made.
-    pub(in super::super) const SEED: usize = 18;
+    pub(in super::super) const SEED: usize = 19;
     /// The millisecond of Unix time at which it was accepted.
-    pub(in super::super) const ACCEPTED_AT: usize = 20;
+    pub(in super::super) const ACCEPTED_AT: usize = 21;
     /// The millisecond of Unix time at which it expires; 0 for never.
-    pub(in super::super) const EXPIRES_AT: usize = 21;
+    pub(in super::super) const EXPIRES_AT: usize = 22;
     /// The window, where in the body the own entry of a recipient stands, and whether a stream is
     /// needed.
-    pub(in super::super) const WINDOW: usize = 22;
+    pub(in super::super) const WINDOW: usize = 23;
     /// Lengths: originator, group.
-    pub(in super::super) const LENGTHS: usize = 23;
+    pub(in super::super) const LENGTHS: usize = 24;
     /// Lengths: from, headers. Behind them: charging, body.
-    pub(in super::super) const HEADER: usize = 26;
+    pub(in super::super) const HEADER: usize = 27;
     // Then come the recipients, one word that says where the text of the last one ends, and the
     // text: originator, group, from, headers, charging, body, and each recipient's own.
 }

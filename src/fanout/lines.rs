@@ -161,7 +161,7 @@ impl Engine {
                 self.end(held, entry, ending);
                 continue;
             }
-            match self.targets.occupy(held, hash) {
+            match self.take_target(held, hash, entry) {
                 Occupied::Yours => {
                     stand.leave(held);
                     self.make_ready(held, entry);

@@ -77,6 +77,14 @@ impl Queue {
         Some(held.pair(self.0).0 as usize).filter(|&entry| entry != 0)
     }
 
+    /// All recipients, the first one first.
+    pub(super) fn iter(self, held: &Held<'_>) -> impl Iterator<Item = usize> {
+        let next = |&entry: &usize| {
+            Some(recipient::link(held, entry) as usize).filter(|&entry| entry != 0)
+        };
+        std::iter::successors(self.head(held), next)
+    }
+
     /// Puts a recipient that is in no queue behind all others; says whether it is the only one.
     #[inline]
     pub(super) fn push(self, held: &Held<'_>, entry: usize) -> bool {

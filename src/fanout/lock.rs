@@ -1,57 +1,171 @@
 //! The one lock of the engine: short, never held while a message is sent or copied.
+//!
+//! ```text
+//!            take                      a waiter has waited long
+//!   free ──────────► a process's ─────────────────────────► a process's, BLOCKED
+//!    ▲  ▲                │ │                                        │
+//!    │  └──── release ───┘ └── panic ──► BROKEN ── take ──┐         │
+//!    └────────────────────── release ─────────────────────┼─────────┘
+//!                                      the next holder makes all anew, as after a death
+//! ```
+//!
+//! Nobody waits for ever for a process that keeps it, as one that a debugger has stopped: whoever has
+//! something to do that cannot wait leaves it (`left`). It is taken from a process that has ended, and
+//! never from one that runs or is stopped.
 
 #![forbid(unsafe_code)]
 
-use super::shared_memory::{SharedMemory, word_of_this_process};
-use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
+use super::layout::{BLOCKED_SINCE, LEFT};
+use super::process::{self, Process};
+use super::shared_memory::SharedMemory;
 use rustix::thread::Timespec;
 use rustix::thread::futex::{self, Flags};
 use std::cell::Cell;
-use std::path::Path;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 /// How often the lock is looked at before the kernel is asked to wait: for about as long as a holder
 /// needs, a microsecond.
 const SPINS: u32 = 100;
 /// How often the processor is given away before that: to be woken costs the holder more than a look.
 const YIELDS: u32 = 30;
-/// How long to wait before it is asked whether the holder still exists.
-const PATIENCE: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 10_000_000,
-};
-/// Set beside the holder's process id where somebody waits in the kernel.
-const WANTED: u32 = 1 << 31;
+/// Milliseconds to wait before it is asked whether the holder still exists, and before it is said that
+/// the lock is blocked. A holder needs a microsecond, unless it has lost its processor.
+const LONG: u64 = 10;
 
-/// The word of the lock, of which half is used: 0, or the process id of its holder.
+/// Milliseconds for which a callback of the proxy waits: it may be in the process of all timers.
+pub(super) const OF_CALLBACKS: Patience = Patience(Some(LONG));
+/// Milliseconds for which a new message and an administrator's command wait.
+pub(super) const OF_MESSAGES: Patience = Patience(Some(100));
+/// Where nobody else has the lock for long: before the workers are forked.
+const ENDLESS: Patience = Patience(None);
+
+/// How long to wait for the lock, in milliseconds that its holder has kept it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience(Option<u64>);
+
+/// Set beside the holder where somebody waits in the kernel.
+const WANTED: u32 = 1 << 31;
+/// Set beside the holder where somebody has waited for long.
+const BLOCKED: u32 = 1 << 30;
+/// The holder is none: one has panicked half-way through a change. No process has such a number, as its
+/// id is 0.
+const BROKEN: u32 = 1 << 22;
+
+/// All bits of a process are below those of the lock.
+const _: () = assert!(process::BITS <= 30);
+
+/// The word of the lock, of which half is used.
 pub(super) const LOCK: usize = 0;
+
+/// The lock is kept by a process that does not give it back, mostly as it is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// The process id.
+    pub process: u32,
+    /// Milliseconds for which it has had the lock, or more.
+    pub milliseconds: u64,
+}
+
+impl fmt::Display for Blocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            process,
+            milliseconds,
+        } = self;
+        write!(
+            f,
+            "process {process} has held the lock of the queue for {milliseconds} ms: expected \
+             microseconds; is it stopped, as by a debugger? `kill -CONT {process}` lets it go on"
+        )
+    }
+}
 
 /// The memory while no other process touches what the lock protects.
 pub(super) struct Held<'a> {
-    memory: &'a SharedMemory,
+    pub(super) memory: &'a SharedMemory,
     /// Whether the reader of outcomes has something new to do.
     pub(super) news: Cell<bool>,
+    /// The word of a transaction, taken since, that names the process that sends; 0 if none was.
+    pub(super) claimed: Cell<usize>,
     /// This process.
-    pub(super) process: u64,
-    /// Whether the lock was taken from a process that died with it.
+    pub(super) process: Process,
+    /// Whether the lock was taken from a process that died with it, or panicked.
     pub(super) inherited: bool,
 }
 
 impl<'a> Held<'a> {
-    /// Waits for the lock. It is taken from a holder only if that process does not exist any more.
+    /// Waits for the lock for as long as it takes. It is taken from a holder only if that process does
+    /// not exist any more.
     pub(super) fn take(memory: &'a SharedMemory) -> Self {
-        let word = memory.half_word(LOCK);
-        let own = process();
-        let free = word.compare_exchange(0, own as u32, Acquire, Relaxed);
-        let inherited = free.is_err() && wait(word, own as u32);
+        loop {
+            if let Ok(held) = Self::take_within(memory, ENDLESS) {
+                return held;
+            }
+        }
+    }
+
+    /// Waits for the lock until its holder has kept it for too long.
+    #[inline]
+    pub(super) fn take_within(
+        memory: &'a SharedMemory,
+        patience: Patience,
+    ) -> Result<Self, Blocked> {
+        let own = Process::this();
+        let free = memory
+            .half_word(LOCK)
+            .compare_exchange(0, own.to_bits(), Acquire, Relaxed);
+        let inherited = match free {
+            Ok(_) => false,
+            Err(_) => wait(memory, own.to_bits(), patience)?,
+        };
+        Ok(Self::new(memory, own, inherited))
+    }
+
+    /// Takes the lock if nobody has it; else its holder sees when it gives it back that something was
+    /// left.
+    pub(super) fn take_or_tell(memory: &'a SharedMemory) -> Option<Self> {
+        let (word, own) = (memory.half_word(LOCK), Process::this());
+        loop {
+            let holder = word.load(Relaxed);
+            let wish = match holder & !(WANTED | BLOCKED) {
+                0 | BROKEN => own.to_bits() | WANTED,
+                _ => holder | WANTED,
+            };
+            if word
+                .compare_exchange(holder, wish, AcqRel, Relaxed)
+                .is_err()
+            {
+                continue;
+            }
+            let inherited = holder == BROKEN;
+            return (holder == 0 || inherited).then(|| Self::new(memory, own, inherited));
+        }
+    }
+
+    fn new(memory: &'a SharedMemory, process: Process, inherited: bool) -> Self {
         Self {
             memory,
             news: Cell::new(false),
-            process: own,
+            claimed: Cell::new(0),
+            process,
             inherited,
         }
+    }
+
+    /// Gives the lock back after all changes were made; says whether something was left meanwhile.
+    #[inline]
+    pub(super) fn release(self) -> bool {
+        // What `drop` does is for a panic.
+        let held = ManuallyDrop::new(self);
+        #[cfg(test)]
+        if death::has_come() {
+            return false;
+        }
+        let memory = held.memory;
+        memory.half_word(LOCK).swap(0, AcqRel) & WANTED != 0 && wake(memory)
     }
 
     /// The word at this index.
@@ -100,182 +214,176 @@ impl<'a> Held<'a> {
     }
 }
 
+/// Half-way through a change: a panic has come before the lock was given back.
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         #[cfg(test)]
         if death::has_come() {
             return;
         }
-        let word = self.memory.half_word(LOCK);
-        if word.swap(0, Release) & WANTED != 0 {
-            // One is enough, it will wake the next. Should this process die here, it wakes by itself.
-            let _ = futex::wake(word, Flags::empty(), 1);
+        let claimed = self.claimed.get();
+        if claimed != 0 {
+            // The attempt will not exist: its transaction is taken back like one of a dead process.
+            let entry = self.memory.get(claimed) & u64::from(u32::MAX);
+            let nobody = u64::from(Process::NONE.to_bits()) << 32;
+            self.memory.set(claimed, entry | nobody);
         }
+        self.memory.half_word(LOCK).swap(BROKEN, AcqRel);
+        wake(self.memory);
     }
 }
 
-/// The id of this process.
-pub(super) fn process() -> u64 {
-    #[cfg(test)]
-    if let Some(process) = death::process() {
-        return process;
-    }
-    let ask = || u64::from(std::process::id());
-    // The kernel is asked once: the lock is taken several times for each fork.
-    let Some(word) = word_of_this_process() else {
-        return ask();
-    };
-    match word.load(Relaxed) {
-        0 => {
-            word.store(ask(), Relaxed);
-            word.load(Relaxed)
-        }
-        known => known,
-    }
-}
-
-/// Waits until the lock is ours; says whether it was taken from a holder that had died.
+/// Wakes one who waits; says whether something was left.
 #[cold]
-fn wait(word: &AtomicU32, own: u32) -> bool {
-    for _ in 0..SPINS {
-        if word.load(Relaxed) == 0 && word.compare_exchange(0, own, Acquire, Relaxed).is_ok() {
-            return false;
-        }
-        std::hint::spin_loop();
+fn wake(memory: &SharedMemory) -> bool {
+    // One is enough, it will wake the next. Should this process die here, it wakes by itself.
+    let _ = futex::wake(memory.half_word(LOCK), Flags::empty(), 1);
+    memory.get(LEFT) != 0
+}
+
+/// Who keeps the lock from others, if somebody has had to wait for long.
+pub(super) fn blocked(memory: &SharedMemory) -> Option<Blocked> {
+    let holder = memory.half_word(LOCK).load(Acquire);
+    (holder & BLOCKED != 0).then(|| blocked_by(memory, holder, now(memory)))
+}
+
+/// Milliseconds by the clock of the memory.
+pub(super) fn now(memory: &SharedMemory) -> u64 {
+    memory.age().as_millis() as u64
+}
+
+fn blocked_by(memory: &SharedMemory, holder: u32, now: u64) -> Blocked {
+    Blocked {
+        process: Process::from_bits(holder).id(),
+        milliseconds: now.saturating_sub(memory.get(BLOCKED_SINCE)),
     }
-    for _ in 0..YIELDS {
-        std::thread::yield_now();
-        if word.load(Relaxed) == 0 && word.compare_exchange(0, own, Acquire, Relaxed).is_ok() {
-            return false;
+}
+
+/// Waits until the lock is ours; says whether it was taken from a holder that had died or panicked.
+#[cold]
+fn wait(memory: &SharedMemory, own: u32, patience: Patience) -> Result<bool, Blocked> {
+    let word = memory.half_word(LOCK);
+    for look in 0..SPINS + YIELDS {
+        let holder = word.load(Relaxed);
+        if holder == 0 && word.compare_exchange(0, own, Acquire, Relaxed).is_ok() {
+            return Ok(false);
+        }
+        if holder & BLOCKED != 0 {
+            break;
+        }
+        match look < SPINS {
+            true => std::hint::spin_loop(),
+            false => std::thread::yield_now(),
         }
     }
+    let begin = now(memory);
+    let (mut last, mut seen) = (0, begin);
     loop {
         let holder = word.load(Relaxed);
-        if holder == 0 {
-            // Others may be waiting too.
-            if word
-                .compare_exchange(0, own | WANTED, Acquire, Relaxed)
+        // Whoever takes it from here on wakes others: they may be waiting too.
+        let take = |from| {
+            word.compare_exchange(from, own | WANTED, Acquire, Relaxed)
                 .is_ok()
-            {
-                return false;
+        };
+        if holder == 0 || holder & !(WANTED | BLOCKED) == BROKEN {
+            match take(holder) {
+                true => return Ok(holder != 0),
+                false => continue,
             }
-            continue;
         }
         let wanted = holder | WANTED;
-        if holder != wanted
-            && word
-                .compare_exchange(holder, wanted, Relaxed, Relaxed)
-                .is_err()
-        {
+        let change = |from, to| word.compare_exchange(from, to, AcqRel, Relaxed).is_ok();
+        if holder != wanted && !change(holder, wanted) {
             continue;
         }
-        let waited = futex::wait(word, Flags::empty(), wanted, Some(&PATIENCE));
-        // A holder needs a microsecond, unless it has lost its processor.
-        if waited == Err(Errno::TIMEDOUT)
-            && word.load(Relaxed) == wanted
-            && is_gone(u64::from(holder & !WANTED))
-            && word
-                .compare_exchange(wanted, own | WANTED, Acquire, Relaxed)
-                .is_ok()
-        {
-            return true;
+        let (now, process) = (now(memory), Process::from_bits(holder));
+        if process.to_bits() != last {
+            (last, seen) = (process.to_bits(), now);
         }
+        let is_blocked = holder & BLOCKED != 0;
+        let since = match is_blocked {
+            true => memory.get(BLOCKED_SINCE).min(seen),
+            false => seen,
+        };
+        if now.saturating_sub(since) >= LONG {
+            if process.has_ended() {
+                match take(wanted) {
+                    true => return Ok(true),
+                    false => continue,
+                }
+            }
+            if !is_blocked {
+                memory.set(BLOCKED_SINCE, since);
+                let _ = change(wanted, wanted | BLOCKED);
+                continue;
+            }
+        }
+        // Others may have had it meanwhile: then it is not blocked, but still too long for us.
+        let waited = now.saturating_sub(since.min(begin));
+        let left = match patience {
+            Patience(Some(most)) if waited >= most => return Err(blocked_by(memory, holder, now)),
+            Patience(Some(most)) => (most - waited).min(LONG),
+            Patience(None) => LONG,
+        };
+        let patience = Timespec {
+            tv_sec: 0,
+            tv_nsec: left as i64 * 1_000_000,
+        };
+        let _ = futex::wait(word, Flags::empty(), wanted, Some(&patience));
     }
 }
 
-/// Whether no process with this id runs: it does not exist, or has ended and nobody has asked how.
-pub(super) fn is_gone(process: u64) -> bool {
-    has_ended(process, Path::new("/proc"))
-}
-
-/// The kernel is asked first: below a changed root, or where processes are hidden from each other,
-/// `proc` has nothing of a process that runs.
-fn has_ended(process: u64, proc: &Path) -> bool {
-    let id = i32::try_from(process).ok().and_then(Pid::from_raw);
-    if id.is_none_or(|id| test_kill_process(id) == Err(Errno::SRCH)) {
-        return true;
-    }
-    let stat = std::fs::read_to_string(proc.join(format!("{process}/stat")));
-    // The state stands behind the name, which is in parentheses and may have others in it.
-    stat.is_ok_and(|stat| {
-        let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start());
-        state.is_some_and(|state| state.starts_with(['Z', 'X']))
-    })
-}
-
-/// Lets a thread of a test be a process that dies while it holds the lock.
+/// Lets a thread of a test be a process that dies while it holds the lock, or panics.
 #[cfg(test)]
 pub(super) mod death {
+    use super::Process;
     use std::cell::Cell;
 
-    /// No process has such an id.
-    const PROCESS: u64 = i32::MAX as u64;
+    /// What happens in the middle of a change.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(in super::super) enum End {
+        /// The process dies.
+        Death,
+        /// It panics, and goes on.
+        Panic,
+    }
 
     thread_local! {
-        static CHANGES_LEFT: Cell<Option<u32>> = const { Cell::new(None) };
+        static CHANGES_LEFT: Cell<Option<(End, u32)>> = const { Cell::new(None) };
     }
 
-    /// From now on this thread is a process that dies with that many changes of words.
-    pub(in super::super) fn after(changes: u32) {
-        CHANGES_LEFT.set(Some(changes));
+    /// From now on this thread is a process that ends so with that many changes of words.
+    pub(in super::super) fn after(end: End, changes: u32) {
+        CHANGES_LEFT.set(Some((end, changes)));
     }
 
-    /// This thread is itself again; says whether death had come.
+    /// This thread is itself again; says whether the end had come.
     pub(in super::super) fn over() -> bool {
-        let came = has_come();
-        CHANGES_LEFT.set(None);
-        came
+        let left = CHANGES_LEFT.replace(None);
+        left.is_some_and(|(_, left)| left == 0)
     }
 
     /// How many words this thread has changed since [`after`] was given the most there are.
     pub(in super::super) fn changes() -> u32 {
-        u32::MAX - CHANGES_LEFT.get().unwrap_or(u32::MAX)
+        u32::MAX - CHANGES_LEFT.get().map_or(u32::MAX, |(_, left)| left)
     }
 
     pub(super) fn come_nearer() {
-        if let Some(left) = CHANGES_LEFT.get() {
-            CHANGES_LEFT.set(Some(left.saturating_sub(1)));
+        if let Some((end, left)) = CHANGES_LEFT.get() {
+            CHANGES_LEFT.set(Some((end, left.saturating_sub(1))));
             if left == 1 {
-                std::panic::resume_unwind(Box::new("dead"));
+                std::panic::resume_unwind(Box::new("the end"));
             }
         }
     }
 
     pub(super) fn has_come() -> bool {
-        CHANGES_LEFT.get() == Some(0)
+        CHANGES_LEFT.get() == Some((End::Death, 0))
     }
 
-    pub(super) fn process() -> Option<u64> {
-        CHANGES_LEFT.get().map(|_| PROCESS)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::process::Command;
-
-    #[test]
-    fn a_process_that_runs_is_not_gone_where_there_is_no_proc() {
-        // A proxy with a changed root has no /proc: its processes must not rob each other.
-        let own = u64::from(std::process::id());
-        for proc in ["/proc", "/nowhere"] {
-            assert!(!has_ended(own, Path::new(proc)), "{proc}");
-        }
-    }
-
-    #[test]
-    fn a_process_that_has_ended_is_gone() {
-        let mut child = Command::new("true").spawn().unwrap();
-        let id = u64::from(child.id());
-        // Nobody has asked how it ended.
-        while !has_ended(id, Path::new("/proc")) {
-            std::thread::yield_now();
-        }
-        assert!(!has_ended(id, Path::new("/nowhere")));
-        child.wait().unwrap();
-        for proc in ["/proc", "/nowhere"] {
-            assert!(has_ended(id, Path::new(proc)), "{proc}");
-        }
+    /// One that never was.
+    pub(in super::super) fn process() -> Option<Process> {
+        let end = CHANGES_LEFT.get().map(|(end, _)| end);
+        (end == Some(End::Death)).then(|| Process::from_bits(2 << 22))
     }
 }

@@ -1,6 +1,7 @@
 //! What all workers of a proxy know together, in memory that they share.
 //!
-//! Unsafe code is in `shared_memory` alone; everything else sees atomic words.
+//! Unsafe code is in `shared_memory`, and in `block` for the bytes of messages; everything else sees atomic
+//! words.
 
 mod arena;
 mod attempt;
@@ -11,21 +12,26 @@ mod clock;
 pub mod counters;
 mod engine;
 mod groups;
+mod handover;
 mod identifiers;
 pub mod journal;
 mod layout;
+mod left;
 mod lines;
 mod lists;
 mod lock;
 mod names;
 mod naming;
+mod originators;
 mod outcomes;
 mod overview;
+mod process;
 mod ramp;
 pub mod recent_requests;
 mod recipient;
 mod recovery;
 mod restore;
+mod share;
 pub mod shared_memory;
 mod silent;
 mod submission;
@@ -34,6 +40,8 @@ mod targets;
 mod tests;
 #[cfg(test)]
 mod tests_of_names;
+#[cfg(test)]
+mod tests_of_shares;
 mod turns;
 mod under_way;
 mod wake;
@@ -43,6 +51,7 @@ pub use budget::Quota;
 pub use clock::milliseconds;
 pub use counters::{Counter, Counters};
 pub use engine::{Engine, Limits, NoRoom, Ticket};
+pub use lock::Blocked;
 pub use names::{LONGEST_NAME, Question};
 pub use naming::NotResolved;
 pub use outcomes::{Event, Finished, Outcome, Tally};

@@ -11,8 +11,10 @@
 
 #![forbid(unsafe_code)]
 
+use super::cells::{self, Cells};
 use super::lists::Queue;
 use super::lock::Held;
+use super::shared_memory::SharedMemory;
 use std::array::from_fn;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -32,6 +34,10 @@ pub const LONGEST_NAME: usize = TEXT_WORDS * BYTES;
 const BYTES: usize = size_of::<u64>();
 const TEXT_WORDS: usize = 36;
 const ADDRESS_WORDS: usize = 3;
+
+/// Bits of what a transaction notes that say which address of which name it is.
+const PLACE_MASK: u32 = u16::MAX as u32;
+const _: () = assert!(NAMES * MOST_ADDRESSES <= PLACE_MASK as usize + 1);
 
 // Words of the table's head.
 /// The first and the last name to be asked.
@@ -99,8 +105,9 @@ pub(super) enum Room {
 }
 
 impl Names {
-    /// Words of the table.
-    pub(super) const WORDS: usize = HEAD + OWNERS * OWNER_WORDS + NAMES * NAME_WORDS;
+    /// Words of the table, and one for each transaction: to which address of which name its fork is sent.
+    pub(super) const WORDS: usize = Self::TABLE + cells::MOST;
+    const TABLE: usize = HEAD + OWNERS * OWNER_WORDS + NAMES * NAME_WORDS;
 
     fn owner(self, owner: u32) -> usize {
         self.0 + HEAD + owner as usize % OWNERS * OWNER_WORDS
@@ -144,13 +151,13 @@ impl Names {
     }
 
     /// Copies that wait for a name.
-    pub(super) fn waiting(self, held: &Held<'_>) -> u64 {
-        held.get(self.0 + WAITING)
+    pub(super) fn waiting(self, memory: &SharedMemory) -> u64 {
+        memory.get(self.0 + WAITING)
     }
 
     /// Names that are to be asked or are being asked.
-    pub(super) fn asked(self, held: &Held<'_>) -> u64 {
-        held.get(self.0 + ASKED)
+    pub(super) fn asked(self, memory: &SharedMemory) -> u64 {
+        memory.get(self.0 + ASKED)
     }
 
     /// Forgets all names. Answers that are still to come are known as stale.
@@ -287,20 +294,35 @@ impl Names {
         held.subtract(self.0 + ASKED, 1);
     }
 
-    /// What a transaction notes of the address to which a name leads.
-    pub(super) fn way(self, held: &Held<'_>, entry: Entry) -> u64 {
-        let (use_number, _) = held.pair(entry.0 + USE);
-        let place = self.index(entry) * MOST_ADDRESSES as u32 + held.get(entry.0 + CURRENT) as u32;
-        u64::from(use_number) << 32 | u64::from(place + 1)
+    /// Notes to which address of a name a fork is sent.
+    pub(super) fn note_way(self, held: &Held<'_>, cookie: u64, entry: Entry) {
+        held.set(self.way_of(cookie), self.way(held, cookie, entry));
     }
 
-    /// Nobody has answered at an address: the next copies go to another one of the same name, if it has any.
-    pub(super) fn turn_from(self, held: &Held<'_>, way: u64) {
-        let Some(place) = (way as u32).checked_sub(1) else {
-            return;
-        };
+    /// Whether a fork is sent to an address of a name.
+    pub(super) fn has_way(self, memory: &SharedMemory, cookie: u64) -> bool {
+        Cells::index_of(cookie) < cells::MOST
+            && memory.get(self.way_of(cookie)) >> 32 == u64::from(Cells::use_of(cookie))
+    }
+
+    fn way_of(self, cookie: u64) -> usize {
+        self.0 + Self::TABLE + Cells::index_of(cookie)
+    }
+
+    /// The use of the transaction and, of the name, the use of its entry and which address is sent to.
+    fn way(self, held: &Held<'_>, cookie: u64, entry: Entry) -> u64 {
+        let (use_number, _) = held.pair(entry.0 + USE);
+        let place = self.index(entry) * MOST_ADDRESSES as u32 + held.get(entry.0 + CURRENT) as u32;
+        u64::from(Cells::use_of(cookie)) << 32 | u64::from(use_number << 16 | place)
+    }
+
+    /// Nobody has answered at the address that a fork was sent to: the next copies go to another one of the same
+    /// name, if it has any.
+    pub(super) fn turn_from(self, held: &Held<'_>, cookie: u64) {
+        let way = held.get(self.way_of(cookie));
+        let place = way as u32 & PLACE_MASK;
         let entry = self.entry(place / MOST_ADDRESSES as u32);
-        let Some(entry) = entry.filter(|entry| self.way(held, *entry) == way) else {
+        let Some(entry) = entry.filter(|entry| self.way(held, cookie, *entry) == way) else {
             return;
         };
         let (_, count) = held.pair(entry.0 + LENGTHS);

@@ -12,9 +12,11 @@ use super::block::block_of;
 use super::cells::{Cell, HELD, IN_FLIGHT, SENDING};
 use super::counters::Counter;
 use super::engine::Engine;
-use super::lock::Held;
+use super::lock::{Blocked, Held, OF_CALLBACKS, OF_MESSAGES};
 use super::names::{Entry, Question, Room};
 use super::recipient::{self, Ending, Place};
+use siphasher::sip::SipHasher13;
+use std::hash::Hasher;
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -60,11 +62,11 @@ impl Engine {
         let Some(cell) = self.cells.find(held, cookie) else {
             return lead;
         };
-        let hash = self.hash(name);
+        let hash = self.hash_of_name(name);
         let known = self.names.find(held, hash);
         if let Some(entry) = known.filter(|entry| entry.is_known(held, now)) {
             let (address, is_old) = entry.lead(held, now);
-            cell.set_way(held, self.names.way(held, entry));
+            self.names.note_way(held, cookie, entry);
             lead.address = Some(address);
             lead.is_asked = is_old && self.names.ask(held, entry);
             return lead;
@@ -98,7 +100,7 @@ impl Engine {
             return false;
         }
         let [originator, ..] = self.block(at).texts();
-        let owner = self.hash(originator) as u32;
+        let owner = self.originator_key(originator) as u32;
         let room = self.names.take(held, hash, name, owner, now);
         self.lower(held, at);
         recipient::set_place(held, copy, Place::AtName);
@@ -113,15 +115,18 @@ impl Engine {
     /// The next hop of a fork in flight has given no answer of its own, or could not be reached. If a name leads
     /// there and to others, the next copies go to another one (RFC 3263 §4.3).
     pub fn next_hop_failed(&self, cookie: u64) {
-        // Mostly it is no name, and the lock is not needed.
-        if self.cells.way_of(&self.memory, cookie) == 0 {
-            return;
+        // Mostly it is no name, and the lock is not needed. Is that kept by another process, there is another failure
+        // to learn from.
+        if self.names.has_way(&self.memory, cookie) {
+            let _ = self.with_within(OF_CALLBACKS, |held| self.names.turn_from(held, cookie));
         }
-        self.with(|held| {
-            if let Some(cell) = self.cells.find(held, cookie) {
-                self.names.turn_from(held, cell.way(&self.memory));
-            }
-        });
+    }
+
+    /// The hash under which a name is filed.
+    fn hash_of_name(&self, name: &[u8]) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(&self.key);
+        hasher.write(name);
+        hasher.finish()
     }
 
     /// The next name to be asked. For the one process that asks.
@@ -245,9 +250,9 @@ impl Engine {
 
     /// What is done by the clock: ends those that wait in vain for a name, as their message sends nothing
     /// more, and lets those go on for which there was no room.
-    pub(super) fn look_at_names(&self, now: u64) {
-        if !self.with(|held| self.names.takes_a_look(held)) {
-            return;
+    pub(super) fn look_at_names(&self, now: u64) -> Result<(), Blocked> {
+        if !self.with_within(OF_MESSAGES, |held| self.names.takes_a_look(held))? {
+            return Ok(());
         }
         let is_closing = |held: &Held<'_>, copy: usize| {
             let at = block_of(&self.memory, copy);
@@ -261,8 +266,9 @@ impl Engine {
             }
         };
         let mut is_new = false;
-        for entry in self.with(|held| self.names.waited_for(held)) {
-            let is_known = self.with(|held| {
+        let names = self.with_within(OF_MESSAGES, |held| self.names.waited_for(held))?;
+        for entry in names {
+            let is_known = self.with_within(OF_MESSAGES, |held| {
                 if !entry.has_waiting(held) {
                     return false;
                 }
@@ -273,19 +279,19 @@ impl Engine {
                 let is_known = entry.is_known(held, now);
                 is_new |= !is_known && entry.has_waiting(held) && self.names.ask(held, entry);
                 is_known
-            });
+            })?;
             if is_known {
-                while self.with(|held| self.let_some_go(held, entry, now)) {}
+                while self.with_within(OF_MESSAGES, |held| self.let_some_go(held, entry, now))? {}
             }
         }
         if is_new {
             self.asking.wake();
         }
-        if !self.with(|held| self.names.has_outside(held)) {
-            return;
+        if !self.with_within(OF_MESSAGES, |held| self.names.has_outside(held))? {
+            return Ok(());
         }
         for owner in self.names.owners() {
-            self.with(|held| {
+            self.with_within(OF_MESSAGES, |held| {
                 let closes = |copy| is_closing(held, copy).is_some();
                 let left = self.names.take_out_outside(held, owner, closes);
                 end_all(held, left);
@@ -293,7 +299,8 @@ impl Engine {
                     self.let_go(held, copy);
                     held.news.set(true);
                 }
-            });
+            })?;
         }
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@ use super::attempt::Pinned;
 use super::block::{block_of, number_of};
 use super::engine::Engine;
 use super::layout::{FINISHED, OUTCOMES, block};
+use super::lock::OF_CALLBACKS;
 use super::recipient::{self, Ending};
 use crate::control::Fork;
 
@@ -85,6 +86,9 @@ impl Outcome<'_> {
     }
 }
 
+/// Tells the endings of one kind.
+type IsOfKind = fn(&Ending) -> bool;
+
 impl Finished<'_> {
     /// The number of the message.
     pub fn message(&self) -> u64 {
@@ -102,11 +106,45 @@ impl Finished<'_> {
     }
 }
 
+impl Finished<'_> {
+    /// The addresses of recipients that were not delivered to, at most so many: first those for which nothing was
+    /// tried, and of each kind in the order of the message.
+    pub fn undelivered(&self, most: usize) -> Vec<(Ending, &[u8])> {
+        let block = self.pin.block();
+        let Tally {
+            refused,
+            unreachable,
+            expired,
+            skipped,
+            ..
+        } = self.tally;
+        let kinds: [(u32, IsOfKind); 4] = [
+            (skipped, |ending| matches!(ending, Ending::Skipped(_))),
+            (expired, |ending| matches!(ending, Ending::Expired)),
+            (unreachable, |ending| {
+                matches!(ending, Ending::Unreachable(_))
+            }),
+            (refused, |ending| matches!(ending, Ending::Refused(_))),
+        ];
+        let mut found = Vec::new();
+        for (count, is_of_kind) in kinds {
+            let entries = (0..block.count()).map(|number| block.entry(number));
+            // Nothing of it changes any more.
+            let ended = entries.filter_map(|entry| {
+                let ending = recipient::ending_in(block.memory, entry).filter(is_of_kind)?;
+                Some((ending, block.own(entry).address))
+            });
+            found.extend(ended.take((count as usize).min(most - found.len())));
+        }
+        found
+    }
+}
+
 impl Engine {
-    /// What is to be told next, if anything. For one process only, which tells each before it asks
-    /// for the next.
+    /// What is to be told next, if anything; nothing while a process keeps the lock from the others. For
+    /// one process only, which tells each before it asks for the next.
     pub fn next_event(&self) -> Option<Event<'_>> {
-        self.with(|held| {
+        let event = self.with_within(OF_CALLBACKS, |held| {
             let finished = held.get(FINISHED) as usize;
             if finished != 0 {
                 held.set(FINISHED, 0);
@@ -132,7 +170,8 @@ impl Engine {
                 entry,
                 pin: Pinned::new(self, at),
             }))
-        })
+        });
+        event.ok().flatten()
     }
 
     /// How many recipients of a block have ended how.

@@ -6,10 +6,10 @@ use super::attempt::Pinned;
 use super::counters::Counter;
 use super::engine::{Engine, flag};
 use super::layout::{
-    ARENA_FREE, CELLS_USED, IN_FLIGHT, MEASURED, MEASURED_AT, MESSAGES, MESSAGES_LENGTH, SPEED,
-    WAITING, block,
+    ARENA_FREE, CELLS_USED, IN_FLIGHT, LEFT, MEASURED, MEASURED_AT, MESSAGES, MESSAGES_LENGTH,
+    SPEED, WAITING, block,
 };
-use super::lock::Held;
+use super::lock::{Blocked, Held, OF_CALLBACKS, OF_MESSAGES};
 use super::outcomes::Tally;
 
 /// Messages that are looked at before others get the lock.
@@ -65,33 +65,36 @@ pub struct Load {
 }
 
 impl Engine {
-    /// How much is under way.
+    /// How much is under way. It needs no lock, so that it is told even while a process keeps that from
+    /// the others; what it keeps them from doing is not counted.
     pub fn load(&self) -> Load {
-        self.with(|held| {
-            let word = size_of::<u64>() as u64;
-            let free = held.get(ARENA_FREE) * word;
-            Load {
-                messages: held.get(MESSAGES_LENGTH),
-                waiting: held.get(WAITING),
-                in_flight: held.get(IN_FLIGHT),
-                cells: held.get(CELLS_USED),
-                names_asked: self.names.asked(held),
-                waiting_for_names: self.names.waiting(held),
-                memory_used: (self.arena.words as u64 - 1) * word - free,
-                memory_free: free,
-            }
-        })
+        if self.memory.get(LEFT) != 0 {
+            let _ = self.with_within(OF_CALLBACKS, |_| ());
+        }
+        let word = size_of::<u64>() as u64;
+        let memory = (self.arena.words as u64 - 1) * word;
+        let free = memory.min(self.memory.get(ARENA_FREE) * word);
+        Load {
+            messages: self.memory.get(MESSAGES_LENGTH),
+            waiting: self.memory.get(WAITING),
+            in_flight: self.memory.get(IN_FLIGHT),
+            cells: self.memory.get(CELLS_USED),
+            names_asked: self.names.asked(&self.memory),
+            waiting_for_names: self.names.waiting(&self.memory),
+            memory_used: memory - free,
+            memory_free: free,
+        }
     }
 
     /// What is under way, oldest first.
-    pub fn fanouts(&self) -> Vec<Fanout> {
+    pub fn fanouts(&self) -> Result<Vec<Fanout>, Blocked> {
         let mut found = Vec::new();
         self.each_message(|held, at| {
             self.pin(held, at);
             let (_, in_flight) = held.pair(at + block::CURSOR);
             found.push((Pinned::new(self, at), in_flight, self.tally(at)));
             true
-        });
+        })?;
         let fanouts = found.into_iter().map(|(pin, in_flight, tally)| {
             let block = pin.block();
             let [originator, group, ..] = block.texts();
@@ -105,12 +108,12 @@ impl Engine {
                 accepted_at: self.by_clock(block.at, block.accepted_at()),
             }
         });
-        fanouts.collect()
+        Ok(fanouts.collect())
     }
 
     /// Sends no more forks of a message: who has got none is skipped. Says whether there is such a
     /// message.
-    pub fn cancel(&self, message: u64) -> bool {
+    pub fn cancel(&self, message: u64) -> Result<bool, Blocked> {
         let mut found = false;
         self.each_message(|held, at| {
             found = self.block(at).number() == message;
@@ -118,24 +121,30 @@ impl Engine {
                 self.close(held, at, flag::CANCELLED);
             }
             !found
-        });
-        found
+        })?;
+        Ok(found)
     }
 
     /// What is done by the clock, to be called about once a second by the process that tells
     /// outcomes, and when it is woken: ends what has expired or was cancelled, and takes back what
-    /// a process that died was about to send.
+    /// a process that died was about to send. While a process keeps the lock from the others, nothing is
+    /// done, and the log says so.
     pub fn tick(&self, now: u64) {
-        self.with(|held| self.measure(held, now));
+        // Told by the log; the next tick does it.
+        let _ = self.tick_unless_blocked(now);
+    }
+
+    fn tick_unless_blocked(&self, now: u64) -> Result<(), Blocked> {
+        self.with_within(OF_MESSAGES, |held| self.measure(held, now))?;
         self.each_message(|held, at| {
             if self.has_expired(at, || now) {
                 self.close(held, at, 0);
             }
             true
-        });
-        self.take_back_from_the_dead();
-        while self.with(|held| self.close_some(held)) {}
-        self.look_at_names(now);
+        })?;
+        self.take_back_from_the_dead()?;
+        while self.with_within(OF_MESSAGES, |held| self.close_some(held))? {}
+        self.look_at_names(now)
     }
 
     /// Measures how many recipients end in a second.
@@ -152,10 +161,13 @@ impl Engine {
     }
 
     /// Looks at all messages until `work` says that it is enough. Others get the lock in between.
-    pub(super) fn each_message(&self, mut work: impl FnMut(&Held<'_>, usize) -> bool) {
+    pub(super) fn each_message(
+        &self,
+        mut work: impl FnMut(&Held<'_>, usize) -> bool,
+    ) -> Result<(), Blocked> {
         let mut last: Option<Pinned<'_>> = None;
         loop {
-            let reached = self.with(|held| {
+            let reached = self.with_within(OF_MESSAGES, |held| {
                 let mut next = match &last {
                     None => MESSAGES.head(held),
                     Some(last) => MESSAGES.after(held, last.block().at),
@@ -172,9 +184,9 @@ impl Engine {
                 let at = reached?;
                 self.pin(held, at);
                 Some(Pinned::new(self, at))
-            });
+            })?;
             match reached {
-                None => return,
+                None => return Ok(()),
                 reached => last = reached,
             }
         }

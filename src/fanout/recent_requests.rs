@@ -1,7 +1,8 @@
 //! The table of recent requests that all workers share: bounded, and lost with the proxy.
 //!
-//! A request is filed in one of many small buckets by a keyed hash. A full bucket forgets its
-//! oldest entry, so that a flood costs memory of the past and nothing else.
+//! A request is filed in one of many small buckets by a keyed hash, once it is known that its originator
+//! may send: whoever is nobody writes nothing. A full bucket forgets first what was not answered 202, then
+//! its oldest entry.
 
 #![forbid(unsafe_code)]
 
@@ -14,7 +15,7 @@ use std::hash::Hasher;
 use std::io;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Words of a bucket: its lock, one unused, and the entries.
 const BUCKET: usize = 16;
@@ -26,9 +27,6 @@ const ENTRIES: usize = (BUCKET - ENTRY) / ENTRY;
 /// How often the processor is given away before a held lock is taken for that of a dead process.
 /// Its holder needs some 50 ns, unless it lost its own processor in between.
 const PATIENCE: u32 = 10_000;
-
-/// By how much the clocks of two processes may seem to differ, as one of them waited.
-const CLOCK_SLACK: Duration = Duration::from_secs(10);
 
 /// The table.
 #[derive(Debug)]
@@ -67,6 +65,14 @@ impl RecentTable {
             place,
             // 0 means an empty entry.
             fingerprint: fingerprint | 1,
+            transaction: self.hash(&[key.via]).0 as u32 >> 1,
+        }
+    }
+
+    /// Notes a request that was answered 202 by the last run of the proxy, so long ago.
+    pub fn restore(&self, key: &RequestKey<'_>, age: Duration) {
+        if let Some(left) = MEMORY.checked_sub(age) {
+            self.note(self.receipt(key), true, self.now() + seconds(left));
         }
     }
 
@@ -77,47 +83,35 @@ impl RecentTable {
         let _lock = Lock::take(&words[0]);
         work(Bucket(&words[ENTRY..]))
     }
-}
 
-impl RecentRequests for RecentTable {
-    fn arrive(&self, key: &RequestKey<'_>, now: SystemTime) -> Arrival {
-        let now = seconds(now);
-        let transaction = self.hash(&[key.via]).0 as u32 >> 1;
-        let receipt = self.receipt(key);
+    /// The second, by the clock that nobody sets.
+    fn now(&self) -> u32 {
+        seconds(self.memory.age())
+    }
+
+    /// Says whether a request was here before.
+    fn arrive_at(&self, receipt: Receipt, now: u32) -> Arrival {
+        self.with_bucket(receipt, |bucket| bucket.arrival(receipt, now))
+    }
+
+    /// Notes a request, and says before whether it was here.
+    fn admit_at(&self, receipt: Receipt, now: u32) -> Arrival {
         self.with_bucket(receipt, |bucket| {
-            let known = bucket.find(receipt.fingerprint);
-            match known.filter(|(_, entry)| entry.counts(now, MEMORY)) {
-                Some((_, entry)) if entry.mark != transaction => Arrival::Merged,
-                Some((_, entry)) if entry.accepted => Arrival::Repeated,
-                Some(_) => Arrival::New(receipt),
-                None => {
-                    let entry = Entry {
-                        until: now.saturating_add(MEMORY.as_secs() as u32),
-                        mark: transaction,
-                        accepted: false,
-                    };
-                    let place = known.map_or_else(|| bucket.oldest(), |(place, _)| place);
-                    bucket.put(place, receipt.fingerprint, entry);
-                    Arrival::New(receipt)
-                }
+            let arrival = bucket.arrival(receipt, now);
+            if matches!(arrival, Arrival::New(_)) {
+                bucket.note(receipt, false, now + seconds(MEMORY), now);
             }
+            arrival
         })
     }
 
-    fn accept(&self, receipt: Receipt) {
+    fn note(&self, receipt: Receipt, accepted: bool, until: u32) {
         self.with_bucket(receipt, |bucket| {
-            if let Some((place, entry)) = bucket.find(receipt.fingerprint) {
-                let accepted = Entry {
-                    accepted: true,
-                    ..entry
-                };
-                bucket.put(place, receipt.fingerprint, accepted);
-            }
+            bucket.note(receipt, accepted, until, self.now())
         });
     }
 
-    fn has_come_back(&self, message: &Circulating<'_>, now: SystemTime) -> bool {
-        let now = seconds(now);
+    fn has_come_back_at(&self, message: &Circulating<'_>, now: u32) -> bool {
         let mark = u32::from(message.max_forwards);
         // A fourth part: no request has the fingerprint of a message.
         let parts = [b"", message.originator, message.target, message.payload];
@@ -125,33 +119,44 @@ impl RecentRequests for RecentTable {
         let receipt = Receipt {
             place,
             fingerprint: fingerprint | 1,
+            transaction: mark,
         };
         self.with_bucket(receipt, |bucket| {
-            let known = bucket.find(receipt.fingerprint);
-            if let Some((_, entry)) = known.filter(|(_, entry)| entry.counts(now, LOOP_MEMORY)) {
+            if let Some((_, entry)) = bucket.find(receipt.fingerprint, now) {
                 return mark < entry.mark;
             }
-            let entry = Entry {
-                until: now.saturating_add(LOOP_MEMORY.as_secs() as u32),
-                mark,
-                accepted: false,
-            };
-            let place = known.map_or_else(|| bucket.oldest(), |(place, _)| place);
-            bucket.put(place, receipt.fingerprint, entry);
+            bucket.note(receipt, false, now + seconds(LOOP_MEMORY), now);
             false
         })
     }
 }
 
-fn seconds(time: SystemTime) -> u32 {
-    let since = time.duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs() as u32)
+impl RecentRequests for RecentTable {
+    fn arrive(&self, key: &RequestKey<'_>) -> Arrival {
+        self.arrive_at(self.receipt(key), self.now())
+    }
+
+    fn admit(&self, receipt: Receipt) -> Arrival {
+        self.admit_at(receipt, self.now())
+    }
+
+    fn accept(&self, receipt: Receipt) {
+        self.note(receipt, true, self.now() + seconds(MEMORY));
+    }
+
+    fn has_come_back(&self, message: &Circulating<'_>) -> bool {
+        self.has_come_back_at(message, self.now())
+    }
+}
+
+fn seconds(duration: Duration) -> u32 {
+    duration.as_secs() as u32
 }
 
 /// What is known of a request besides its fingerprint.
 #[derive(Clone, Copy)]
 struct Entry {
-    /// The second of Unix time up to which it is remembered.
+    /// The second up to which it is remembered.
     until: u32,
     /// Of a request a hash of the topmost Via, of a message that may come back its Max-Forwards;
     /// 31 bits.
@@ -160,13 +165,6 @@ struct Entry {
 }
 
 impl Entry {
-    /// Whether what is remembered for so long still counts. What would for longer was noted before the
-    /// clock was set back, and is over.
-    fn counts(self, now: u32, memory: Duration) -> bool {
-        let most = (memory + CLOCK_SLACK).as_secs() as u32;
-        self.until > now && self.until - now <= most
-    }
-
     fn unpack(word: u64) -> Self {
         Self {
             until: (word >> 32) as u32,
@@ -193,17 +191,39 @@ impl Bucket<'_> {
         )
     }
 
-    fn find(&self, fingerprint: u64) -> Option<(usize, Entry)> {
+    /// The entry with this fingerprint, if it is remembered still.
+    fn find(&self, fingerprint: u64, now: u32) -> Option<(usize, Entry)> {
         let mut places = (0..ENTRIES).map(|place| (place, self.entry(place)));
         places
-            .find(|(_, (found, _))| *found == fingerprint)
+            .find(|(_, (found, entry))| *found == fingerprint && entry.until > now)
             .map(|(place, (_, entry))| (place, entry))
     }
 
-    /// The entry that ends first; an empty one has ended long ago.
-    fn oldest(&self) -> usize {
-        let oldest = (0..ENTRIES).min_by_key(|&place| self.entry(place).1.until);
-        oldest.unwrap_or_default()
+    fn arrival(&self, receipt: Receipt, now: u32) -> Arrival {
+        match self.find(receipt.fingerprint, now) {
+            Some((_, entry)) if entry.mark != receipt.transaction => Arrival::Merged,
+            Some((_, entry)) if entry.accepted => Arrival::Repeated,
+            _ => Arrival::New(receipt),
+        }
+    }
+
+    /// Notes a request where it was noted before, or in place of the one that is missed least: one that is
+    /// over, then one that was not answered 202, then the oldest.
+    fn note(&self, receipt: Receipt, accepted: bool, until: u32, now: u32) {
+        let known = self.find(receipt.fingerprint, now);
+        let place = known.map(|(place, _)| place).or_else(|| {
+            (0..ENTRIES).min_by_key(|&place| {
+                let (_, entry) = self.entry(place);
+                let counts = entry.until > now;
+                (counts, counts && entry.accepted, entry.until)
+            })
+        });
+        let entry = Entry {
+            until: known.map_or(until, |(_, entry)| entry.until),
+            mark: receipt.transaction,
+            accepted,
+        };
+        self.put(place.unwrap_or_default(), receipt.fingerprint, entry);
     }
 
     fn put(&self, place: usize, fingerprint: u64, entry: Entry) {
@@ -254,8 +274,24 @@ mod tests {
         }
     }
 
-    fn at(seconds: u64) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds)
+    /// A request arrives and is admitted, at this second.
+    fn arrive(table: &RecentTable, key: &RequestKey<'_>, second: u32) -> Arrival {
+        let now = 1_000_000 + second;
+        match table.arrive_at(table.receipt(key), now) {
+            Arrival::New(receipt) => table.admit_at(receipt, now),
+            known => known,
+        }
+    }
+
+    fn accept(table: &RecentTable, receipt: Receipt, second: u32) {
+        let now = 1_000_000 + second;
+        table.with_bucket(receipt, |bucket| {
+            bucket.note(receipt, true, now + seconds(MEMORY), now);
+        });
+    }
+
+    fn comes_back(table: &RecentTable, message: &Circulating<'_>, second: u32) -> bool {
+        table.has_come_back_at(message, 1_000_000 + second)
     }
 
     fn is_new(arrival: Arrival) -> bool {
@@ -266,22 +302,22 @@ mod tests {
     fn a_retransmission_and_a_merged_request_are_told_apart() {
         // H-3.
         let table = table(64);
-        let Arrival::New(receipt) = table.arrive(&key("a", "v1"), at(0)) else {
+        let Arrival::New(receipt) = arrive(&table, &key("a", "v1"), 0) else {
             panic!("the table is empty");
         };
-        assert_eq!(table.arrive(&key("a", "v1"), at(1)), Arrival::New(receipt));
-        table.accept(receipt);
-        assert_eq!(table.arrive(&key("a", "v1"), at(31)), Arrival::Repeated);
-        assert_eq!(table.arrive(&key("a", "v2"), at(31)), Arrival::Merged);
-        assert!(is_new(table.arrive(&key("b", "v2"), at(31))));
+        assert_eq!(arrive(&table, &key("a", "v1"), 1), Arrival::New(receipt));
+        accept(&table, receipt, 1);
+        assert_eq!(arrive(&table, &key("a", "v1"), 31), Arrival::Repeated);
+        assert_eq!(arrive(&table, &key("a", "v2"), 31), Arrival::Merged);
+        assert!(is_new(arrive(&table, &key("b", "v2"), 31)));
     }
 
     #[test]
     fn a_request_is_forgotten_after_64_t1() {
         let table = table(64);
-        assert!(is_new(table.arrive(&key("a", "v1"), at(0))));
-        assert!(is_new(table.arrive(&key("a", "v2"), at(32))));
-        assert_eq!(table.arrive(&key("a", "v1"), at(33)), Arrival::Merged);
+        assert!(is_new(arrive(&table, &key("a", "v1"), 0)));
+        assert!(is_new(arrive(&table, &key("a", "v2"), 32)));
+        assert_eq!(arrive(&table, &key("a", "v1"), 33), Arrival::Merged);
     }
 
     #[test]
@@ -294,7 +330,7 @@ mod tests {
             payload: b"ok",
             max_forwards: 68,
         };
-        let comes_back = |change: Circulating<'_>, second| table.has_come_back(&change, at(second));
+        let comes_back = |change: Circulating<'_>, second| comes_back(&table, &change, second);
         let with_hops = |max_forwards| Circulating {
             max_forwards,
             ..first
@@ -324,22 +360,52 @@ mod tests {
     }
 
     #[test]
-    fn what_was_noted_before_the_clock_was_set_back_does_not_count_for_longer() {
-        // H-3, H-5.
-        let table = table(64);
-        let message = |max_forwards| Circulating {
-            originator: b"sip:ann@home1.net",
-            target: b"sip:hikers@im.home1.net",
-            payload: b"ok",
-            max_forwards,
+    fn what_only_arrives_is_not_noted() {
+        // H-3: whoever is nobody neither fills the table nor takes another's place.
+        let table = table(1);
+        let Arrival::New(receipt) = arrive(&table, &key("a", "v1"), 0) else {
+            panic!("the table is empty");
         };
-        assert!(is_new(table.arrive(&key("a", "v1"), at(7200))));
-        assert!(!table.has_come_back(&message(68), at(7200)));
-        // Another process has looked at its clock a little earlier.
-        assert_eq!(table.arrive(&key("a", "v2"), at(7199)), Arrival::Merged);
-        assert!(table.has_come_back(&message(67), at(7199)));
-        assert!(is_new(table.arrive(&key("a", "v2"), at(3600))));
-        assert!(!table.has_come_back(&message(60), at(3600)));
+        accept(&table, receipt, 0);
+        for number in 0..1_000 {
+            let name = number.to_string();
+            let stranger = table.receipt(&key(&name, "v9"));
+            assert!(is_new(table.arrive_at(stranger, 1_000_001)));
+        }
+        let before = table.receipt(&key("b", "v9"));
+        assert!(is_new(table.arrive_at(before, 1_000_001)));
+        assert!(is_new(arrive(&table, &key("b", "v1"), 1)));
+        assert_eq!(arrive(&table, &key("a", "v1"), 2), Arrival::Repeated);
+    }
+
+    #[test]
+    fn what_was_answered_202_is_forgotten_last() {
+        // H-3.
+        let table = table(1);
+        let Arrival::New(receipt) = arrive(&table, &key("a", "v1"), 0) else {
+            panic!("the table is empty");
+        };
+        accept(&table, receipt, 0);
+        for second in 1..32 {
+            let name = second.to_string();
+            assert!(is_new(arrive(&table, &key(&name, "v1"), second)));
+        }
+        assert_eq!(arrive(&table, &key("a", "v1"), 31), Arrival::Repeated);
+        // Even one that was pushed out before its answer.
+        accept(&table, table.receipt(&key("1", "v1")), 31);
+        assert_eq!(arrive(&table, &key("1", "v1"), 31), Arrival::Repeated);
+    }
+
+    #[test]
+    fn what_the_last_run_has_answered_is_remembered_for_the_rest_of_its_time() {
+        // H-3.
+        let table = table(64);
+        table.restore(&key("a", "v1"), Duration::from_secs(20));
+        table.restore(&key("b", "v1"), Duration::from_secs(33));
+        assert_eq!(table.arrive(&key("a", "v1")), Arrival::Repeated);
+        assert!(is_new(table.arrive(&key("b", "v1"))));
+        let a = table.receipt(&key("a", "v1"));
+        assert!(is_new(table.arrive_at(a, table.now() + 13)));
     }
 
     #[test]
@@ -347,12 +413,12 @@ mod tests {
         let table = table(1);
         let names: Vec<_> = (0..ENTRIES + 1).map(|n| n.to_string()).collect();
         for (second, name) in names.iter().enumerate() {
-            assert!(is_new(table.arrive(&key(name, "v"), at(second as u64))));
+            assert!(is_new(arrive(&table, &key(name, "v"), second as u32)));
         }
         for name in &names[1..] {
-            assert_eq!(table.arrive(&key(name, "w"), at(9)), Arrival::Merged);
+            assert_eq!(arrive(&table, &key(name, "w"), 9), Arrival::Merged);
         }
-        assert!(is_new(table.arrive(&key(&names[0], "w"), at(9))));
+        assert!(is_new(arrive(&table, &key(&names[0], "w"), 9)));
     }
 
     #[test]
@@ -370,7 +436,7 @@ mod tests {
                         start.wait();
                         for number in 0..500 {
                             let name = number.to_string();
-                            let arrival = table.arrive(&key(&name, &via), at(0));
+                            let arrival = arrive(table, &key(&name, &via), 0);
                             new.fetch_add(usize::from(is_new(arrival)), Relaxed);
                         }
                     });
@@ -384,6 +450,6 @@ mod tests {
     fn the_lock_of_a_dead_process_does_not_stop_the_others() {
         let table = table(1);
         table.memory.words()[0].store(1, Relaxed);
-        assert!(is_new(table.arrive(&key("a", "v1"), at(0))));
+        assert!(is_new(arrive(&table, &key("a", "v1"), 0)));
     }
 }

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::lock::Held;
+use super::shared_memory::SharedMemory;
 use std::fmt;
 
 /// Words of a recipient.
@@ -56,12 +57,18 @@ impl Place {
         Self::Skipped,
         Self::AtName,
     ];
+
+    #[inline]
+    fn of(state: u64) -> Self {
+        let place = Self::ALL.get((state >> PLACE & PLACE_MASK) as usize);
+        place.copied().unwrap_or(Self::Skipped)
+    }
 }
 
 /// Why a recipient got no fork.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SkipReason {
-    /// `target_queue` other messages wait for the same target (M-3).
+    /// `target_queue` other messages wait for the same target (M-3), or as many of the same originator as may.
     TargetQueueFull,
     /// An administrator has cancelled the message.
     Cancelled,
@@ -76,16 +83,16 @@ impl fmt::Display for Ending {
             Self::Unreachable(478) => f.write_str("no name server knows its next hop (478)"),
             Self::Unreachable(code) => write!(f, "could not be sent ({code})"),
             Self::Expired => f.write_str("the message was out of time before the copy was sent"),
-            Self::Skipped(SkipReason::TargetQueueFull) => {
-                f.write_str("not sent: target_queue messages wait for this member already")
-            }
+            Self::Skipped(SkipReason::TargetQueueFull) => f.write_str(
+                "not sent: too many messages wait for this member already (target_queue)",
+            ),
             Self::Skipped(SkipReason::Cancelled) => f.write_str("not sent: cancelled"),
         }
     }
 }
 
 /// How a recipient ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ending {
     /// The fork was answered 2xx.
     Delivered(u16),
@@ -183,9 +190,7 @@ pub(super) fn set_link(held: &Held<'_>, entry: usize, next: u32) {
 /// Where the recipient is.
 #[inline]
 pub(super) fn place(held: &Held<'_>, entry: usize) -> Place {
-    let number = state(held, entry) >> PLACE & PLACE_MASK;
-    let place = Place::ALL.get(number as usize).copied();
-    place.unwrap_or(Place::Skipped)
+    Place::of(state(held, entry))
 }
 
 /// Changes where the recipient is.
@@ -227,6 +232,12 @@ pub(super) fn end(held: &Held<'_>, entry: usize, ending: Ending) {
 
 /// How the recipient ended; nothing if it has not.
 pub(super) fn ending(held: &Held<'_>, entry: usize) -> Option<Ending> {
-    let code = (state(held, entry) >> CODE & CODE_MASK) as u16;
-    Ending::unpack(place(held, entry), code)
+    ending_in(held.memory, entry)
+}
+
+/// The same without the lock: all of it is in one word.
+pub(super) fn ending_in(memory: &SharedMemory, entry: usize) -> Option<Ending> {
+    let state = memory.get(entry + STATE);
+    let code = (state >> CODE & CODE_MASK) as u16;
+    Ending::unpack(Place::of(state), code)
 }

@@ -1,4 +1,4 @@
-//! What is done when a process died while it held the lock: lists, counts and free memory are made
+//! What is done when a process died while it held the lock, or panicked half-way through a change: lists, counts and free memory are made
 //! anew from what each change writes first or last: the pieces of the arena, where each recipient is,
 //! and the transactions in use.
 
@@ -9,10 +9,11 @@ use super::cells::{HELD, IN_FLIGHT, SENDING};
 use super::engine::{Engine, flag};
 use super::layout::{
     CLOSING, FINISHED, IN_FLIGHT as ALL_IN_FLIGHT, LINING, MESSAGES, MESSAGES_LENGTH, OUTCOMES,
-    STUCK, TURNS, WAITING, block,
+    STUCK, WAITING, block,
 };
 use super::lists::Queue;
-use super::lock::{Held, is_gone};
+use super::lock::{Blocked, Held, OF_MESSAGES};
+use super::originators::Originators;
 use super::recipient::{self, Ending, Place};
 use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
@@ -22,10 +23,10 @@ impl Engine {
     #[cold]
     pub(super) fn recover(&self, held: &Held<'_>) {
         log::error!(
-            "a process died while it held the lock of the messages on their way: the other \
-             processes go on; a member may get a message twice, with the same Call-ID"
+            "a process died or failed while it held the lock of the queue: the others go on; a member \
+             may get a message twice, with the same Call-ID"
         );
-        for list in [LINING, TURNS, STUCK, CLOSING, MESSAGES] {
+        for list in [LINING, STUCK, CLOSING, MESSAGES] {
             held.set(list.anchor, 0);
         }
         for word in [
@@ -38,6 +39,7 @@ impl Engine {
             held.set(word, 0);
         }
         self.targets.clear(held);
+        self.originators.clear(held);
         self.groups.clear(held);
         self.lines.clear(held);
         self.names.clear(held);
@@ -49,6 +51,7 @@ impl Engine {
         for &at in &blocks {
             self.recover_message(held, at, &flying);
         }
+        self.recover_left(held);
         held.news.set(true);
     }
 
@@ -65,7 +68,7 @@ impl Engine {
                 // Its block may have been given back.
                 return bits;
             }
-            let is_lost = bits & SENDING != 0 && is_gone(cell.process(held));
+            let is_lost = bits & SENDING != 0 && cell.process(held).has_ended();
             if is_flying && !is_lost {
                 flying.insert(entry);
                 let own = self.block(block_of(&self.memory, entry));
@@ -91,17 +94,18 @@ impl Engine {
     }
 
     /// Takes back the forks that a process was about to send when it died, to be called by the clock.
-    pub(super) fn take_back_from_the_dead(&self) {
+    pub(super) fn take_back_from_the_dead(&self) -> Result<(), Blocked> {
         for cell in self.cells.sending(&self.memory) {
-            self.with(|held| {
+            self.with_within(OF_MESSAGES, |held| {
                 let is_sending = |held: &Held<'_>| held.get(cell.word()) & SENDING != 0;
-                if !is_sending(held) || !is_gone(cell.process(held)) {
+                if !is_sending(held) || !cell.process(held).has_ended() {
                     return;
                 }
                 let (entry, bits) = (cell.entry(held), cell.take(held, SENDING));
                 let at = block_of(&self.memory, entry);
                 if bits & IN_FLIGHT != 0 {
                     self.lower(held, at);
+                    self.keep_target(held, entry);
                     recipient::set_place(held, entry, Place::Ready);
                     recipient::set_repeated(held, entry);
                     Queue(at + block::READY).push_front(held, entry);
@@ -113,12 +117,15 @@ impl Engine {
                 if self.unpin(held, at) {
                     self.give_back(held, at);
                 }
-            });
+            })?;
         }
+        Ok(())
     }
 
     fn recover_message(&self, held: &Held<'_>, at: usize, flying: &HashSet<usize>) {
         MESSAGES.push(held, at);
+        let originator = self.originator_key(self.block(at).texts()[0]);
+        self.originators.join(held, at, originator);
         if self.is_done(held, at) {
             held.set(at + block::FLAGS, flag::STARTED);
             if !self.is_pinned(held, at) {
@@ -133,7 +140,10 @@ impl Engine {
             let entry = own.entry(number);
             recipient::set_link(held, entry, 0);
             match recipient::ending(held, entry) {
-                None if flying.contains(&entry) => in_flight += 1,
+                None if flying.contains(&entry) => {
+                    in_flight += 1;
+                    Originators::take_off(held, at);
+                }
                 None => {
                     recipient::set_place(held, entry, Place::Waiting);
                     if self.limits.target_order {
@@ -193,8 +203,9 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::super::groups::Groups;
-    use super::super::tests::{NOW, engine, engine_with, limits, start};
-    use super::super::{Attempt, Event, Limits, lock::death};
+    use super::super::lock::death::{self, End};
+    use super::super::tests::{NOW, engine, start, start_narrow};
+    use super::super::{Attempt, Event};
     use super::*;
     use std::cell::RefCell;
     use std::collections::HashMap;
@@ -257,6 +268,15 @@ mod tests {
 
     #[test]
     fn whenever_a_process_dies_the_others_send_to_all_that_are_left() {
+        whenever_it_ends_the_others_send_to_all_that_are_left(End::Death);
+    }
+
+    #[test]
+    fn whenever_a_process_panics_it_and_the_others_send_to_all_that_are_left() {
+        whenever_it_ends_the_others_send_to_all_that_are_left(End::Panic);
+    }
+
+    fn whenever_it_ends_the_others_send_to_all_that_are_left(end: End) {
         let mut deaths = 0;
         for changes in 1.. {
             let engine = engine();
@@ -266,12 +286,12 @@ mod tests {
             let cookie = in_flight.cookie();
             drop(in_flight);
             let (mut told, mut finished) = (HashMap::new(), 0);
-            death::after(changes);
+            death::after(end, changes);
             let _ = catch_unwind(AssertUnwindSafe(|| {
                 drop(engine.next(|| NOW));
                 engine.completed(cookie, 408);
                 let third = start(&engine, &["sip:e@h"]);
-                engine.cancel(third);
+                engine.cancel(third).unwrap();
                 go_on(&engine, &mut told, &mut finished);
             }));
             let died = death::over();
@@ -313,15 +333,21 @@ mod tests {
 
     #[test]
     fn a_process_that_dies_between_an_end_and_the_next_fork_leaves_both_to_the_others() {
+        one_that_ends_between_an_end_and_the_next_fork_leaves_both_to_the_others(End::Death);
+    }
+
+    #[test]
+    fn a_process_that_panics_between_an_end_and_the_next_fork_leaves_both_to_the_others() {
+        one_that_ends_between_an_end_and_the_next_fork_leaves_both_to_the_others(End::Panic);
+    }
+
+    fn one_that_ends_between_an_end_and_the_next_fork_leaves_both_to_the_others(end: End) {
         let mut deaths = 0;
         for changes in 1.. {
-            let engine = engine_with(Limits {
-                concurrency: 2,
-                ..limits()
-            });
-            start(&engine, &["sip:a@h", "sip:b@h", "sip:c@h"]);
-            start(&engine, &["sip:a@h", "sip:b@h"]);
-            start(&engine, &["sip:b@h", "sip:a@h", "sip:d@h"]);
+            let engine = engine();
+            start_narrow(&engine, 2, &["sip:a@h", "sip:b@h", "sip:c@h"]);
+            start_narrow(&engine, 2, &["sip:a@h", "sip:b@h"]);
+            start_narrow(&engine, 2, &["sip:b@h", "sip:a@h", "sip:d@h"]);
             let (mut told, mut finished) = (HashMap::new(), 0);
             let sent = RefCell::new(Vec::new());
             let take = |attempt: Attempt<'_>| {
@@ -331,7 +357,7 @@ mod tests {
             while let Some(attempt) = engine.next(|| NOW) {
                 take(attempt);
             }
-            death::after(changes);
+            death::after(end, changes);
             let _ = catch_unwind(AssertUnwindSafe(|| {
                 let mut index = 0;
                 while let Some(cookie) = { sent.borrow().get(index).copied() } {

@@ -5,12 +5,14 @@ use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::time::{Duration, Instant};
 
 /// A run of zeroed words that a process shares with all processes it forks afterwards.
 #[derive(Debug)]
 pub struct SharedMemory {
     start: NonNull<AtomicU64>,
     words: usize,
+    made: Instant,
 }
 
 // SAFETY: the memory is only reached as atomic words, and lives as long as the value.
@@ -35,7 +37,16 @@ impl SharedMemory {
         }
         let start = NonNull::new(address.cast())
             .ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        Ok(Self { start, words })
+        Ok(Self {
+            start,
+            words,
+            made: Instant::now(),
+        })
+    }
+
+    /// How long ago it was made, the same in all processes: by a clock that nobody sets.
+    pub(super) fn age(&self) -> Duration {
+        self.made.elapsed()
     }
 
     /// All words.
@@ -57,25 +68,30 @@ impl SharedMemory {
         self.words()[at].store(value, Release);
     }
 
-    /// Writes bytes from byte number `from` on. To be used only on memory that belongs to this
-    /// process alone: a piece of the arena that it was given and has not published yet.
-    pub(super) fn write(&self, from: usize, bytes: &[u8]) {
+    /// Writes bytes from byte number `from` on.
+    ///
+    /// # Safety
+    /// No other process or thread may use these bytes meanwhile, and no slice that
+    /// [`SharedMemory::bytes`] has given of them may be in use.
+    pub(super) unsafe fn write(&self, from: usize, bytes: &[u8]) {
         self.check(from, bytes.len());
-        // SAFETY: the bytes lie within the mapping, as was just checked, and `bytes` is not in it:
-        // what `bytes()` lends is published, and what is published is not written any more.
+        // SAFETY: the bytes lie within the mapping, as was just checked. `bytes` is not among them, as no
+        // slice of them is in use, which is required above.
         unsafe {
             let place = self.start.as_ptr().cast::<u8>().add(from);
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
         }
     }
 
-    /// The bytes from byte number `from` on. To be used only on text of a published block that is
-    /// pinned as long as the result is in use.
-    pub(super) fn bytes(&self, from: usize, length: usize) -> &[u8] {
+    /// The bytes from byte number `from` on.
+    ///
+    /// # Safety
+    /// As long as the result is in use, nobody may write any of these bytes: neither
+    /// [`SharedMemory::write`] nor a word that lies among them.
+    pub(super) unsafe fn bytes(&self, from: usize, length: usize) -> &[u8] {
         self.check(from, length);
-        // SAFETY: the bytes lie within the mapping. The text of a block is written before the block
-        // is published under the lock, never afterwards, and its memory is given to nobody else
-        // while somebody pins it: whoever calls this holds a pin, an unpublished block, or the lock.
+        // SAFETY: the bytes lie within the mapping, as was just checked, and live as long as `self`. That
+        // they do not change is required above.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast::<u8>().add(from), length) }
     }
 
@@ -92,8 +108,8 @@ impl SharedMemory {
     /// Half of a word, for the kernel to wait on (futex). That word is to be used for nothing else.
     pub fn half_word(&self, word: usize) -> &AtomicU32 {
         let word: *const AtomicU64 = &self.words()[word];
-        // SAFETY: the word is inside the mapping, is aligned for its half and lives as long as
-        // `self`; both are atomic and hold any bytes.
+        // SAFETY: indexing has found the word inside the mapping, which lives as long as `self`; it is
+        // aligned for its half, both are atomic, and both hold any bytes.
         unsafe { &*word.cast() }
     }
 }

@@ -25,8 +25,8 @@ pub struct Submission<'a> {
     pub entry_at: u32,
     /// Whether the forks have to go by a transport that avoids congestion (M-2).
     pub needs_stream: bool,
-    /// Max-Breadth of the message, if it had one (U-6).
-    pub max_breadth: Option<u32>,
+    /// The most forks that wait for their final responses at once (U-6); at least 1.
+    pub window: u32,
     /// The millisecond of Unix time at which it was accepted.
     pub accepted_at: u64,
     /// The millisecond of Unix time at which it expires; 0 for never.
@@ -69,7 +69,7 @@ impl<'a> Submission<'a> {
             body: &accepted.body,
             entry_at: accepted.own.entry_at.unwrap_or_default() as u32,
             needs_stream: accepted.needs_stream,
-            max_breadth: accepted.max_breadth,
+            window: accepted.window,
             accepted_at: milliseconds(now),
             expires_at: accepted.expires_at.map_or(0, milliseconds),
             seed,

@@ -6,11 +6,14 @@
 use super::layout::TARGETS_FREE;
 use super::lists::Queue;
 use super::lock::Held;
+use super::share;
 
-/// Words of an entry: hash, the queue of those that wait, how many they are and the next entry.
-const WORDS: usize = 3;
+/// Words of an entry: hash, the queue of those that wait, how many they are and the next entry, and for whom the target
+/// is kept and who was put off.
+const WORDS: usize = 4;
 const QUEUE: usize = 1;
 const LENGTH: usize = 2;
+const KEPT: usize = 3;
 /// Words of the memory for messages for each target: no recipient takes less than five.
 const SHARE: usize = 16;
 
@@ -112,6 +115,7 @@ impl Targets {
         let (chain, entry) = (self.chain(hash), self.at(number));
         held.set(entry, hash);
         held.set(entry + QUEUE, 0);
+        held.set(entry + KEPT, 0);
         held.set_pair(entry + LENGTH, 0, held.get(chain) as u32);
         held.set(chain, u64::from(number));
         Occupied::Yours
@@ -146,23 +150,75 @@ impl Targets {
 }
 
 impl Busy {
-    /// Lets a recipient wait, unless `most` wait already.
-    pub(super) fn wait(self, held: &Held<'_>, entry: usize, most: u32) -> bool {
+    /// Lets a recipient wait, unless `most` wait already, or as many of those for whom `is_like_it` holds that the
+    /// other places are for others. Only where these may be too many they are counted.
+    pub(super) fn wait(
+        self,
+        held: &Held<'_>,
+        entry: usize,
+        most: u32,
+        is_like_it: impl Fn(usize) -> bool,
+    ) -> bool {
         let (length, next) = held.pair(self.0 + LENGTH);
-        if length >= most {
-            return false;
+        let queue = Queue(self.0 + QUEUE);
+        let free = u64::from(most.saturating_sub(length));
+        let fits = |own| share::fits(own, free, u64::from(most));
+        if !fits(u64::from(length)) {
+            let alike = queue.iter(held).filter(|&other| is_like_it(other));
+            if free == 0 || !fits(alike.count() as u64) {
+                return false;
+            }
         }
         held.set_pair(self.0 + LENGTH, length + 1, next);
-        Queue(self.0 + QUEUE).push(held, entry);
+        queue.push(held, entry);
         true
+    }
+
+    /// Lets a recipient wait before all others.
+    pub(super) fn wait_first(self, held: &Held<'_>, entry: usize) {
+        let (length, next) = held.pair(self.0 + LENGTH);
+        held.set_pair(self.0 + LENGTH, length + 1, next);
+        Queue(self.0 + QUEUE).push_front(held, entry);
+    }
+
+    /// Those that wait, the one first that has waited longest.
+    pub(super) fn waiting(self, held: &Held<'_>) -> impl Iterator<Item = usize> {
+        Queue(self.0 + QUEUE).iter(held)
     }
 
     /// The recipient that has waited longest.
     #[inline]
     pub(super) fn next(self, held: &Held<'_>) -> Option<usize> {
         let entry = Queue(self.0 + QUEUE).pop(held)?;
+        self.shorten(held);
+        Some(entry)
+    }
+
+    /// Takes out a recipient that waits behind another one, or, if that is 0, as the first.
+    pub(super) fn leave_queue(self, held: &Held<'_>, before: usize, entry: usize) {
+        let queue = Queue(self.0 + QUEUE);
+        match before {
+            0 => drop(queue.pop(held)),
+            before => queue.remove_behind(held, before, entry),
+        }
+        self.shorten(held);
+    }
+
+    fn shorten(self, held: &Held<'_>) {
         let (length, next) = held.pair(self.0 + LENGTH);
         held.set_pair(self.0 + LENGTH, length - 1, next);
-        Some(entry)
+    }
+
+    /// For whom the target is kept, and who was put off when another one took it; 0 for nobody.
+    #[inline]
+    pub(super) fn kept(self, held: &Held<'_>) -> (usize, usize) {
+        let (kept, put_off) = held.pair(self.0 + KEPT);
+        (kept as usize, put_off as usize)
+    }
+
+    /// Changes these.
+    #[inline]
+    pub(super) fn keep(self, held: &Held<'_>, kept: usize, put_off: usize) {
+        held.set_pair(self.0 + KEPT, kept as u32, put_off as u32);
     }
 }

@@ -1,6 +1,6 @@
 //! What is promised to copies whose next hop is a name (issue 11).
 
-use super::lock::death;
+use super::lock::death::{self, End};
 use super::tests::{NOW, engine, engine_with, limits, start, submission};
 use super::{Ending, Engine, Event, Limits, NotResolved, Own, Question, SkipReason, Submission};
 use std::collections::HashMap;
@@ -226,7 +226,7 @@ fn a_cancelled_message_waits_for_no_name() {
     let cancelled = start(&engine, &["sip:a@h.net", "sip:b@h.net"]);
     start(&engine, &["sip:a@h.net"]);
     assert_eq!(send_at(&engine, NOW), []);
-    assert!(engine.cancel(cancelled));
+    assert_eq!(engine.cancel(cancelled), Ok(true));
     engine.tick(NOW);
     assert_eq!(
         endings(&engine),
@@ -296,7 +296,8 @@ fn one_originator_leaves_room_for_the_names_of_others() {
 #[test]
 fn whenever_a_process_dies_copies_that_wait_for_names_are_not_lost() {
     let mut deaths = 0;
-    for changes in 1.. {
+    let ends = [End::Death, End::Panic];
+    for (end, changes) in (1..4_000).flat_map(|changes| ends.map(|end| (end, changes))) {
         let engine = engine();
         start(&engine, &["sip:a@h.net", "sip:b@h.net", "sip:c@other.net"]);
         start(&engine, &["sip:c@other.net", "sip:a@h.net"]);
@@ -315,7 +316,7 @@ fn whenever_a_process_dies_copies_that_wait_for_names_are_not_lost() {
                 engine.released(cookie);
             }
         };
-        death::after(changes);
+        death::after(end, changes);
         let _ = catch_unwind(AssertUnwindSafe(|| {
             complete(send_at(&engine, NOW));
             let (first, second) = (question(&engine), question(&engine));

@@ -1,5 +1,5 @@
-//! Whose turn it is: messages take turns, each sends to one recipient at a time until its window is
-//! full, and each target gets one message at a time.
+//! Whose turn it is: originators take turns, and the messages of each; each message sends to one recipient at a time
+//! until its window is full, and each target gets one message at a time.
 
 #![forbid(unsafe_code)]
 
@@ -9,11 +9,12 @@ use super::cells::Cell;
 use super::counters::Counter;
 use super::engine::{Engine, flag};
 use super::layout::{
-    CLOSING, DELIVERED_UNTOLD, IN_FLIGHT, LINING, OUTCOMES, PAUSED_UNTIL, STUCK, TURNS, WAITING,
-    block,
+    CLOSING, DELIVERED_UNTOLD, HELD_BACK, IN_FLIGHT, LEFT, LINING, OUTCOMES, PAUSED_UNTIL, STUCK,
+    TURNS, WAITING, block,
 };
-use super::lists::{BlockList, Queue};
+use super::lists::Queue;
 use super::lock::Held;
+use super::originators::{Originator, Originators};
 use super::ramp;
 use super::recipient::{self, Ending, Place, SkipReason};
 use super::targets::{Busy, Occupied};
@@ -36,34 +37,45 @@ impl Engine {
     pub fn next(&self, now: impl Fn() -> u64) -> Option<Attempt<'_>> {
         // Who lets another message take its turns asks for the next fork himself, so that a look
         // without the lock is enough.
-        let is_empty = |list: &BlockList| self.memory.get(list.anchor) == 0;
-        if [LINING, TURNS, STUCK].iter().all(is_empty) {
+        let words = [LINING.anchor, TURNS.anchor, STUCK.anchor, HELD_BACK, LEFT];
+        if words.iter().all(|&word| self.memory.get(word) == 0) {
             return None;
         }
-        self.claim_after(|_| (), now)
+        self.claim_after(|_| (), || (), now)
     }
 
-    /// Does `work`, and takes what may be sent then, without others in between.
+    /// Does `work`, and takes what may be sent then, without others in between. While a process keeps
+    /// the lock from the others, `leave` leaves the work, and nothing is sent: who tells outcomes is
+    /// called when it goes on.
     pub(super) fn claim_after(
         &self,
         work: impl FnOnce(&Held<'_>),
+        leave: impl FnOnce(),
         now: impl Fn() -> u64,
     ) -> Option<Attempt<'_>> {
-        let mut work = Some(work);
+        let (mut work, mut leave) = (Some(work), Some(leave));
         loop {
-            let found = self.with(|held| {
-                if let Some(work) = work.take() {
-                    work(held);
-                }
-                for _ in 0..STEPS {
-                    match self.step(held, &now) {
-                        Step::Claimed(entry, cookie) => return Some(Some((entry, cookie))),
-                        Step::More => {}
-                        Step::Idle => return Some(None),
+            let (work, leave) = (work.take(), leave.take());
+            let found = self.with_or(
+                |held| {
+                    if let Some(work) = work {
+                        work(held);
                     }
-                }
-                None
-            });
+                    for _ in 0..STEPS {
+                        match self.step(held, &now) {
+                            Step::Claimed(entry, cookie) => return Some(Some((entry, cookie))),
+                            Step::More => {}
+                            Step::Idle => return Some(None),
+                        }
+                    }
+                    None
+                },
+                || {
+                    if let Some(leave) = leave {
+                        leave();
+                    }
+                },
+            )?;
             if let Some(found) = found {
                 return found.map(|(entry, cookie)| Attempt::new(self, entry, cookie));
             }
@@ -75,18 +87,14 @@ impl Engine {
             self.line_up(held, at);
             return Step::More;
         }
-        let Some(at) = TURNS.head(held) else {
-            // One that was let go on may have found that its next targets are busy.
-            return match STUCK.head(held) {
-                Some(at) if self.targets.has_room(held) => {
-                    self.go_on(held, at);
-                    Step::More
-                }
-                _ => Step::Idle,
-            };
-        };
-        if self.has_expired(at, now) {
-            self.close(held, at, 0);
+        let head = TURNS.head(held).map(Originator);
+        let is_held_back = held.get(HELD_BACK) != 0;
+        if head.is_none() && !is_held_back {
+            return self.let_stuck_go_on(held);
+        }
+        if let Some(head) = head
+            && self.closes_expired(held, head, now)
+        {
             return Step::More;
         }
         let most = u64::from(self.limits.forks_in_flight);
@@ -102,21 +110,80 @@ impl Engine {
             held.news.set(true);
             return Step::Idle;
         }
+        // Who was held back has waited longer than those that took their turns meanwhile.
+        let first = match is_held_back {
+            true => self
+                .originators
+                .go_on(held, |own| self.has_share(held, own)),
+            false => None,
+        };
+        match first.or(head) {
+            None => self.let_stuck_go_on(held),
+            Some(originator) if first.is_some() && self.closes_expired(held, originator, now) => {
+                Step::More
+            }
+            Some(originator) => self.take_turn(held, originator),
+        }
+    }
+
+    /// One that was let go on may have found that its next targets are busy.
+    fn let_stuck_go_on(&self, held: &Held<'_>) -> Step {
+        match STUCK.head(held) {
+            Some(at) if self.targets.has_room(held) => {
+                self.go_on(held, at);
+                Step::More
+            }
+            _ => Step::Idle,
+        }
+    }
+
+    /// Closes the message whose turn it is among those of an originator, if that is out of time; says so.
+    #[inline]
+    fn closes_expired(
+        &self,
+        held: &Held<'_>,
+        originator: Originator,
+        now: &impl Fn() -> u64,
+    ) -> bool {
+        let head = originator.messages().head(held);
+        let expired = head.filter(|&at| self.has_expired(at, now));
+        expired.is_some_and(|at| {
+            self.close(held, at, 0);
+            true
+        })
+    }
+
+    /// Lets an originator send for that of its messages whose turn it is, if its share allows it.
+    fn take_turn(&self, held: &Held<'_>, originator: Originator) -> Step {
+        let Some(at) = originator.messages().head(held) else {
+            return Step::Idle;
+        };
+        let own = originator.in_flight(held);
+        if !self.has_share(held, own) {
+            if !self.has_share_of_cells(held, own) {
+                ramp::prepare(held);
+            }
+            self.originators.hold_back(held, originator);
+            return Step::More;
+        }
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
         if in_flight >= self.memory.get(at + block::WINDOW) as u32 {
-            leave_turns(held, at);
+            self.leave_turns(held, at);
             return Step::More;
         }
         if let Some(entry) = Queue(at + block::READY).pop(held) {
             let hash = self.hash(self.block(at).own(entry).address);
-            return self.claim(held, at, entry, hash);
+            return match self.take_kept(held, hash, entry) {
+                true => self.claim(held, at, entry, hash),
+                false => Step::More,
+            };
         }
         let block = self.block(at);
         if cursor as usize == block.count() {
             let (_, put_off) = held.pair(at + block::SKIPPED);
             let flags = held.get(at + block::FLAGS);
             if put_off == 0 || flags & flag::SECOND_PASS != 0 {
-                leave_turns(held, at);
+                self.leave_turns(held, at);
             } else {
                 held.set(at + block::FLAGS, flags | flag::SECOND_PASS);
                 held.set_pair(at + block::CURSOR, 0, in_flight);
@@ -158,7 +225,7 @@ impl Engine {
                 return Step::More;
             }
             let stand = stand.flatten();
-            match self.targets.occupy(held, hash) {
+            match self.take_target(held, hash, entry) {
                 Occupied::Yours => {
                     if let Some(stand) = stand {
                         stand.leave(held);
@@ -177,7 +244,7 @@ impl Engine {
                     return Step::More;
                 }
                 Occupied::NoRoom => {
-                    leave_turns(held, at);
+                    self.leave_turns(held, at);
                     held.set(at + block::FLAGS, held.get(at + block::FLAGS) | flag::STUCK);
                     STUCK.push(held, at);
                     return Step::More;
@@ -188,10 +255,13 @@ impl Engine {
         self.claim(held, at, entry, hash)
     }
 
-    /// Lets a recipient wait for its target, if not too many do.
+    /// Lets a recipient wait for its target, if not too many do, nor too many of its originator.
     pub(super) fn wait_for_target(&self, held: &Held<'_>, busy: Busy, entry: usize) {
         recipient::set_place(held, entry, Place::AtTarget);
-        if !busy.wait(held, entry, self.limits.target_queue) {
+        let originator = |entry| Originator::of(held, block_of(&self.memory, entry));
+        let own = originator(entry);
+        let is_like_it = |other| originator(other) == own;
+        if !busy.wait(held, entry, self.limits.target_queue, is_like_it) {
             self.end(held, entry, Ending::Skipped(SkipReason::TargetQueueFull));
         }
     }
@@ -199,12 +269,13 @@ impl Engine {
     /// Lets a recipient whose target is kept for it be sent to.
     pub(super) fn make_ready(&self, held: &Held<'_>, entry: usize) {
         let at = block_of(&self.memory, entry);
+        self.keep_target(held, entry);
         recipient::set_place(held, entry, Place::Ready);
         Queue(at + block::READY).push(held, entry);
         self.enter_turns(held, at);
     }
 
-    /// Takes a recipient whose target is ours, and gives the turn to the next message.
+    /// Takes a recipient whose target is ours, and gives the turn to the next message of the next originator.
     fn claim(&self, held: &Held<'_>, at: usize, entry: usize, hash: u64) -> Step {
         // Before the attempt exists, so that each one that is under way has its pin.
         self.pin(held, at);
@@ -213,12 +284,16 @@ impl Engine {
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
         held.set_pair(at + block::CURSOR, cursor, in_flight + 1);
         held.add(IN_FLIGHT, 1);
+        Originators::take_off(held, at);
+        let originator = Originator::of(held, at);
+        let messages = originator.messages();
         if !self.may_send(held, at) {
-            leave_turns(held, at);
-        } else if TURNS.after(held, at).is_some() {
-            TURNS.remove(held, at);
-            TURNS.push(held, at);
+            self.leave_turns(held, at);
+        } else if messages.after(held, at).is_some() {
+            messages.remove(held, at);
+            messages.push(held, at);
         }
+        originator.turn_is_over(held);
         Step::Claimed(entry, cookie)
     }
 
@@ -265,24 +340,11 @@ impl Engine {
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
         held.set_pair(at + block::CURSOR, cursor, in_flight - 1);
         held.subtract(IN_FLIGHT, 1);
+        self.originators.land(held, at);
     }
 
-    /// Gives a target to the next recipient that waits for it.
-    pub(super) fn leave_target(&self, held: &Held<'_>, hash: u64) {
-        if !self.limits.target_order {
-            return;
-        }
-        let Some(busy) = self.targets.find(held, hash) else {
-            return;
-        };
-        while let Some(entry) = busy.next(held) {
-            let at = block_of(&self.memory, entry);
-            match self.closing(held, at) {
-                Some(ending) => self.end(held, entry, ending),
-                None => return self.make_ready(held, entry),
-            }
-        }
-        self.targets.leave(held, hash);
+    /// A target is free: one that waits for room in the table of targets may go on.
+    pub(super) fn one_stuck_goes_on(&self, held: &Held<'_>) {
         if let Some(at) = STUCK.head(held) {
             self.go_on(held, at);
         }
@@ -290,7 +352,7 @@ impl Engine {
 
     /// Lets a message take turns again that has waited for room in the table of targets.
     pub(super) fn go_on(&self, held: &Held<'_>, at: usize) {
-        leave_lists(held, at);
+        self.leave_lists(held, at);
         self.enter_turns(held, at);
     }
 
@@ -305,12 +367,12 @@ impl Engine {
             if Queue(at + block::READY).head(held).is_none() {
                 return;
             }
-            leave_lists(held, at);
+            self.leave_lists(held, at);
             flags &= !flag::STUCK;
         }
         if self.may_send(held, at) {
             held.set(at + block::FLAGS, flags | flag::IN_TURNS);
-            TURNS.push(held, at);
+            self.originators.enter(held, at);
         }
     }
 
@@ -370,7 +432,7 @@ impl Engine {
         if flags & flag::CLOSING != 0 {
             return;
         }
-        leave_lists(held, at);
+        self.leave_lists(held, at);
         held.set(
             at + block::FLAGS,
             held.get(at + block::FLAGS) | flag::CLOSING | flag::IN_CLOSING | why,
@@ -421,12 +483,12 @@ impl Engine {
         for _ in 0..STEPS {
             if let Some(entry) = Queue(at + block::READY).pop(held) {
                 self.end(held, entry, ending);
-                self.leave_target(held, self.hash(block.own(entry).address));
+                self.leave_kept(held, self.hash(block.own(entry).address), entry);
                 continue;
             }
             let (cursor, in_flight) = held.pair(at + block::CURSOR);
             if cursor as usize == block.count() {
-                leave_lists(held, at);
+                self.leave_lists(held, at);
                 break;
             }
             held.set_pair(at + block::CURSOR, cursor + 1, in_flight);
@@ -434,22 +496,31 @@ impl Engine {
         }
         true
     }
-}
 
-/// Takes a message out of the list of those that are to do something.
-pub(super) fn leave_lists(held: &Held<'_>, at: usize) {
-    let flags = held.get(at + block::FLAGS);
-    if flags & flag::IN_TURNS != 0 {
-        leave_turns(held, at);
-    } else if flags & flag::LINING != 0 {
-        LINING.remove(held, at);
-        held.set(at + block::FLAGS, flags & !flag::LINING);
-    } else if flags & flag::STUCK != 0 {
-        STUCK.remove(held, at);
-        held.set(at + block::FLAGS, flags & !flag::STUCK);
-    } else if flags & flag::IN_CLOSING != 0 {
-        CLOSING.remove(held, at);
-        held.set(at + block::FLAGS, flags & !flag::IN_CLOSING);
+    /// Takes a message out of the list of those that are to do something.
+    pub(super) fn leave_lists(&self, held: &Held<'_>, at: usize) {
+        let flags = held.get(at + block::FLAGS);
+        if flags & flag::IN_TURNS != 0 {
+            self.leave_turns(held, at);
+        } else if flags & flag::LINING != 0 {
+            LINING.remove(held, at);
+            held.set(at + block::FLAGS, flags & !flag::LINING);
+        } else if flags & flag::STUCK != 0 {
+            STUCK.remove(held, at);
+            held.set(at + block::FLAGS, flags & !flag::STUCK);
+        } else if flags & flag::IN_CLOSING != 0 {
+            CLOSING.remove(held, at);
+            held.set(at + block::FLAGS, flags & !flag::IN_CLOSING);
+        }
+    }
+
+    /// Takes a message out of the turns.
+    fn leave_turns(&self, held: &Held<'_>, at: usize) {
+        self.originators.quit(held, at);
+        held.set(
+            at + block::FLAGS,
+            held.get(at + block::FLAGS) & !flag::IN_TURNS,
+        );
     }
 }
 
@@ -457,13 +528,4 @@ pub(super) fn leave_lists(held: &Held<'_>, at: usize) {
 fn is_paused(held: &Held<'_>, now: impl Fn() -> u64) -> bool {
     let until = held.get(PAUSED_UNTIL);
     until != 0 && now() < until
-}
-
-/// Takes a message out of the turns.
-fn leave_turns(held: &Held<'_>, at: usize) {
-    TURNS.remove(held, at);
-    held.set(
-        at + block::FLAGS,
-        held.get(at + block::FLAGS) & !flag::IN_TURNS,
-    );
 }

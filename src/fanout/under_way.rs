@@ -4,6 +4,7 @@
 
 use super::attempt::Pinned;
 use super::engine::Engine;
+use super::lock::Blocked;
 use super::recipient::{self, Ending};
 
 /// A message that is under way. It keeps its memory as long as this is there.
@@ -15,7 +16,7 @@ pub struct UnderWay<'e> {
 
 impl Engine {
     /// The messages that are under way, oldest first.
-    pub fn under_way(&self) -> Vec<UnderWay<'_>> {
+    pub fn under_way(&self) -> Result<Vec<UnderWay<'_>>, Blocked> {
         let mut found = Vec::new();
         self.each_message(|held, at| {
             self.pin(held, at);
@@ -24,8 +25,8 @@ impl Engine {
                 pin: Pinned::new(self, at),
             });
             true
-        });
-        found
+        })?;
+        Ok(found)
     }
 }
 
@@ -62,6 +63,6 @@ impl UnderWay<'_> {
     }
 
     fn ending(&self, entry: usize) -> Option<Ending> {
-        self.engine.with(|held| recipient::ending(held, entry))
+        recipient::ending_in(&self.engine.memory, entry)
     }
 }

@@ -1,6 +1,7 @@
 //! Structures that Kamailio and OpenSIPS have in common, from the time when they were one program.
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::net::IpAddr;
 
 /// `str`: text that need not end with NUL.
 #[repr(C)]
@@ -22,6 +23,42 @@ impl Str {
         Self {
             s: text.as_ptr().cast(),
             len: c_int::try_from(text.len()).unwrap_or(c_int::MAX),
+        }
+    }
+
+    /// The bytes of the text.
+    ///
+    /// # Safety
+    /// It must be a text of the host's, or of ours, that lives as long as the result is looked at.
+    pub unsafe fn bytes<'t>(&self) -> &'t [u8] {
+        match usize::try_from(self.len) {
+            Ok(length @ 1..) if !self.s.is_null() => {
+                // SAFETY: the text has this length, and the caller promises that it lives.
+                unsafe { std::slice::from_raw_parts(self.s.cast(), length) }
+            }
+            _ => b"",
+        }
+    }
+}
+
+/// `struct ip_addr`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct IpAddress {
+    pub family: c_uint,
+    pub length: c_uint,
+    pub bytes: [u64; 2],
+}
+
+impl IpAddress {
+    /// The address; `None` for one that is not set.
+    pub fn read(&self) -> Option<IpAddr> {
+        let bytes = self.bytes.map(u64::to_ne_bytes);
+        let bytes = bytes.as_flattened();
+        match (c_int::try_from(self.family).ok()?, self.length) {
+            (libc::AF_INET, 4) => Some(<[u8; 4]>::try_from(&bytes[..4]).ok()?.into()),
+            (libc::AF_INET6, 16) => Some(<[u8; 16]>::try_from(bytes).ok()?.into()),
+            _ => None,
         }
     }
 }
@@ -86,3 +123,29 @@ const _: () = {
     assert!(size_of::<Str>() == 16);
     assert!(size_of::<ParamExport>() == 24);
 };
+
+#[cfg(test)]
+mod tests {
+    use super::IpAddress;
+
+    #[test]
+    fn an_address_is_read_as_its_family_says() {
+        let of = |family: i32, length, bytes: [u8; 16]| {
+            let halves = bytes.as_chunks().0;
+            let halves = [halves[0], halves[1]].map(u64::from_ne_bytes);
+            let (family, bytes) = (family as u32, halves);
+            let address = IpAddress {
+                family,
+                length,
+                bytes,
+            };
+            address.read().map(|address| address.to_string())
+        };
+        let bytes = std::array::from_fn(|at| at as u8 + 1);
+        assert_eq!(of(libc::AF_INET, 4, bytes).as_deref(), Some("1.2.3.4"));
+        let six = "102:304:506:708:90a:b0c:d0e:f10";
+        assert_eq!(of(libc::AF_INET6, 16, bytes).as_deref(), Some(six));
+        assert_eq!(of(libc::AF_INET, 16, bytes), None);
+        assert_eq!(of(0, 0, [0; 16]), None);
+    }
+}

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::failures::Failures;
 use super::handle::{Sender, pump};
 use crate::control::Fork;
 use crate::fanout::journal::{JournalError, Maintainer, Outcome, Writer};
@@ -23,9 +24,8 @@ const TICK: Duration = Duration::from_millis(500);
 /// How long it lets news gather, so that a thousand outcomes are not a thousand rounds.
 const REST: Duration = Duration::from_millis(20);
 
-/// The most lines about failed recipients in a second: a group of ten thousand that is out of reach
-/// must not fill the disk.
-const LINES_A_SECOND: u32 = 20;
+/// The most recipients that the line of a finished message names.
+const NAMED: usize = 20;
 
 /// The most outcomes that go to the journal in one record.
 const TOGETHER: usize = 256;
@@ -77,8 +77,7 @@ pub struct Teller<'s> {
     /// Outcomes of one message that are not in the journal yet.
     untold: Untold,
     ticked: Option<Instant>,
-    second: Instant,
-    lines: u32,
+    failures: Failures,
 }
 
 /// Outcomes that go to the journal together.
@@ -98,8 +97,7 @@ impl<'s> Teller<'s> {
             maintainer: outbox.maintainer()?,
             untold: Untold::default(),
             ticked: None,
-            second: Instant::now(),
-            lines: 0,
+            failures: Failures::new(Instant::now()),
         })
     }
 
@@ -210,31 +208,22 @@ impl<'s> Teller<'s> {
 
     /// Says how many recipients the log has left out, when a second is over.
     fn end_second(&mut self) {
-        if self.second.elapsed() < Duration::from_secs(1) {
-            return;
-        }
-        let left_out = self.lines.saturating_sub(LINES_A_SECOND);
-        if left_out > 0 {
+        if let Some(left_out) = self.failures.end_second(Instant::now()) {
             log::info!("{left_out} more recipients have not got their message");
         }
-        self.second = Instant::now();
-        self.lines = 0;
     }
 
-    /// One line for each failed recipient, and for the others how many they are.
+    /// A line for each failed recipient, as far as there is room in the log.
     fn log(&mut self, news: &News<'_>) {
-        if news.kind != Kind::Undelivered {
+        let Some(ending) = news.ending().filter(|_| news.kind == Kind::Undelivered) else {
             return;
-        }
+        };
         self.end_second();
-        self.lines += 1;
-        if self.lines <= LINES_A_SECOND {
+        if self.failures.has_room(ending) {
             let recipient = news.fork().map_or(&b""[..], |fork| fork.recipient);
             let message = news.message;
-            let why = news.ending().map(|ending| ending.to_string());
-            let why = why.unwrap_or_default();
             let (recipient, group) = (Printable(recipient), Printable(news.group));
-            log::info!("message {message}: <{recipient}> of <{group}> has not got it: {why}");
+            log::info!("message {message}: <{recipient}> of <{group}> has not got it: {ending}");
         }
     }
 }
@@ -252,7 +241,8 @@ fn news_of_outcome<'o>(outcome: &'o Told<'o>) -> News<'o> {
     }
 }
 
-/// One line for each message that is finished.
+/// One line for each message that is finished: how many recipients ended how, and who was not delivered to. Whatever
+/// else the log leaves out, these are named there, those first for which nothing was tried.
 fn log_end(finished: &Finished<'_>) {
     let Tally {
         delivered,
@@ -263,10 +253,36 @@ fn log_end(finished: &Finished<'_>) {
     } = finished.tally;
     log::info!(
         "message {} to <{}> is finished: delivered={delivered} refused={refused} \
-         unreachable={unreachable} expired={expired} skipped={skipped}",
+         unreachable={unreachable} expired={expired} skipped={skipped}{}",
         finished.message(),
         Printable(finished.group()),
+        names(finished),
     );
+}
+
+/// `; skipped: <a> <b>; refused: <c>; and 5 more`, or nothing where everybody was delivered to.
+fn names(finished: &Finished<'_>) -> String {
+    let undelivered = (finished.tally.ended() - finished.tally.delivered) as usize;
+    let mut text = String::new();
+    let mut last = "";
+    for (ending, address) in finished.undelivered(NAMED) {
+        let kind = match ending {
+            Ending::Delivered(_) => "delivered",
+            Ending::Refused(_) => "refused",
+            Ending::Unreachable(_) => "unreachable",
+            Ending::Expired => "expired",
+            Ending::Skipped(_) => "skipped",
+        };
+        if kind != last {
+            text += &format!("; {kind}:");
+            last = kind;
+        }
+        text += &format!(" <{}>", Printable(address));
+    }
+    if undelivered > NAMED {
+        text += &format!("; and {} more", undelivered - NAMED);
+    }
+    text
 }
 
 /// The fork as a whole request, for a proxy that wants to look at it: with a Via, as each request

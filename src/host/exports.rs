@@ -29,7 +29,8 @@ impl Exports {
             assert!(size_of::<T>() <= size_of::<Self>());
             assert!(align_of::<T>() <= align_of::<Self>());
         };
-        // SAFETY: there is room for `table`, and as the caller promises nobody else is here.
+        // SAFETY: there is room for `table`, and while the file is loaded, as is required above, nobody
+        // else is here.
         unsafe { self.0.get().cast::<T>().write(table) };
     }
 }

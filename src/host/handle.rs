@@ -9,6 +9,7 @@ use crate::control::{Answer, Decision, Fork, NotOurs, Source};
 use crate::fanout::journal::TransactionKey;
 use crate::fanout::{Attempt, Counter, NotSent};
 use crate::server::{Server, Worker};
+use crate::sip::lines::unfolded;
 use std::borrow::Cow;
 use std::cell::Cell;
 
@@ -92,11 +93,16 @@ pub fn check<'s>(
     bytes: &[u8],
     source: &Source<'_>,
 ) -> Result<Verdict<'s>, ScriptResult> {
+    let bytes = &*unfolded(bytes);
     let message = match server.recognise(bytes) {
         Ok(message) => message,
         Err(NotOurs::Method) => return Err(describe(server, worker, proxy, bytes)),
         Err(reason) => {
-            log::debug!("left to the script: {reason}");
+            let level = match reason.is_doubtful() {
+                true => log::Level::Info,
+                false => log::Level::Debug,
+            };
+            log::log!(level, "left to the script: {reason}");
             return Err(ScriptResult::NotOurs);
         }
     };

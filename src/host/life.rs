@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use super::listeners::{Listener, warn_of_own_addresses};
+use super::local_addresses::local_addresses;
 use super::overview::log_unfinished;
 use super::parameters::SETTINGS;
 use crate::server::Server;
@@ -38,8 +40,17 @@ pub fn prepare(memory: TransactionMemory) -> Result<&'static Server, String> {
 }
 
 /// Checks what needs the rights of the workers: the database can be opened, and so can the journal.
-/// The last step before they are forked; says whether they may be.
-pub fn check_as_worker(server: &Server) -> bool {
+/// The last step before they are forked; says whether they may be. `listeners` are the proxy's sockets, if they could
+/// be read.
+pub fn check_as_worker(server: &Server, listeners: Option<&[Listener]>) -> bool {
+    match listeners {
+        Some(listeners) => {
+            warn_of_own_addresses(server.policy(), listeners, &local_addresses());
+        }
+        None => log::warn!(
+            "the proxy does not tell where it listens: whether trusted_peers includes such an address is not checked"
+        ),
+    }
     let checked = server
         .check_database()
         .map_err(|error| error.to_string())

@@ -4,9 +4,10 @@
 
 use crate::control::Reason;
 use crate::fanout::journal::Figures;
-use crate::fanout::{Counter, Fanout, Load};
+use crate::fanout::{Counter, Fanout, Load, UnderWay};
 use crate::server::Server;
 use crate::sip::text::Printable;
+use std::fmt::Write;
 
 /// The seconds since a message was accepted.
 pub fn age(server: &Server, fanout: &Fanout) -> u64 {
@@ -144,32 +145,87 @@ impl Figure {
     }
 }
 
-/// Logs what a stop leaves undone: each message, and who has not got it. The journal, if there is one,
-/// is told of all others.
+/// How many messages a stop names, and how many recipients of each: the log of a stop that takes long, or fills the
+/// disk, is of no use to anybody.
+const NAMED_MESSAGES: usize = 20;
+const NAMED_RECIPIENTS: usize = 20;
+
+/// How many recipients stand in one line: proxies cut their log lines at about a thousand bytes.
+const NAMES_A_LINE: usize = 8;
+
+/// Logs what a stop leaves undone: which messages, and who has not got them, as far as a log can take it. The level
+/// `debug` names everybody. The journal, if there is one, is told of all others.
 pub fn log_unfinished(server: &Server) {
     if let Err(error) = server.outbox().keep_outcomes() {
         log::error!("journal: {error}; who has got a message may get it once more");
     }
-    for under_way in server.outbox().engine().under_way() {
-        let left = under_way.remaining();
+    let is_durable = server.outbox().is_durable();
+    let under_way = match server.outbox().engine().under_way() {
+        Ok(under_way) => under_way,
+        Err(blocked) => {
+            log::error!("{blocked}; what is not finished cannot be listed");
+            return;
+        }
+    };
+    let mut messages = 0;
+    let mut recipients = 0;
+    for message in &under_way {
+        let left = message.remaining();
         if left.is_empty() {
             continue;
         }
-        let names: Vec<String> = left
-            .into_iter()
-            .map(|uri| format!("<{}>", Printable(uri)))
-            .collect();
-        let what = match server.outbox().is_durable() {
-            true => "goes on after the next start",
-            false => "is lost (durability=none)",
+        messages += 1;
+        let named = match messages <= NAMED_MESSAGES {
+            true => left.len().min(NAMED_RECIPIENTS),
+            false => 0,
         };
-        let (message, group) = (under_way.number(), Printable(under_way.group()));
-        // Log lines are cut at about a thousand bytes.
-        for names in names.chunks(8) {
-            log::warn!(
-                "message {message} to <{group}> is not finished and {what}; without outcome: {}",
-                names.join(" ")
-            );
+        if messages > NAMED_MESSAGES {
+            recipients += left.len();
+        }
+        log_names(message, &left, named, is_durable);
+    }
+    let more = messages.saturating_sub(NAMED_MESSAGES);
+    if more > 0 {
+        let what = match is_durable {
+            true => "go on after the next start",
+            false => "are lost (durability=none)",
+        };
+        log::warn!(
+            "{more} more messages with {recipients} recipients are not finished and {what}; a stop with the log at \
+             debug level names them all"
+        );
+    }
+}
+
+/// The first recipients of a message as warnings, with the number of the others, who are named to whoever debugs.
+fn log_names(message: &UnderWay<'_>, left: &[&[u8]], named: usize, is_durable: bool) {
+    let what = match is_durable {
+        true => "goes on after the next start",
+        false => "is lost (durability=none)",
+    };
+    let (number, group) = (message.number(), Printable(message.group()));
+    let line = |names: &[&[u8]]| {
+        let names = names.iter().map(|uri| format!("<{}>", Printable(uri)));
+        let names = names.collect::<Vec<_>>().join(" ");
+        format!(
+            "message {number} to <{group}> is not finished and {what}; without outcome: {names}"
+        )
+    };
+    let (named, others) = left.split_at(named);
+    let mut lines = named.chunks(NAMES_A_LINE).map(line).collect::<Vec<_>>();
+    if let Some(last) = lines.last_mut().filter(|_| !others.is_empty()) {
+        let _ = write!(
+            last,
+            " and {} more recipients; a stop with the log at debug level names them all",
+            others.len()
+        );
+    }
+    for line in lines {
+        log::warn!("{line}");
+    }
+    if log::log_enabled!(log::Level::Debug) {
+        for names in others.chunks(NAMES_A_LINE) {
+            log::debug!("{}", line(names));
         }
     }
 }

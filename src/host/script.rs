@@ -11,7 +11,7 @@ use crate::server::{Server, Worker};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 /// A request as the proxy holds it while its script runs, and the parameter of the function that was
-/// called.
+/// called: `'m` ends when that function returns.
 pub trait ScriptRequest<'m>: Proxy {
     /// What scripts call the route of requests.
     const ROUTE: &'static str;
@@ -23,7 +23,8 @@ pub trait ScriptRequest<'m>: Proxy {
     /// Which one it is.
     fn id(&self) -> MessageId;
 
-    /// Its bytes from the method on; `None` where they cannot be found.
+    /// Its bytes from the method on, which the proxy keeps while it calls us; `None` where they cannot be
+    /// found.
     fn bytes(&self) -> Option<&'m [u8]>;
 
     /// Where it came from.

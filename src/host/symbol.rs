@@ -26,7 +26,7 @@ pub fn find_in(handle: *mut c_void, name: &CStr) -> Option<*mut c_void> {
 /// pointer to a variable of its type.
 pub unsafe fn function<T: Copy>(name: &'static CStr) -> Result<T, Missing> {
     let address = find(name).ok_or(Missing(name))?;
-    // SAFETY: the caller promises that `T` is a pointer to the symbol.
+    // SAFETY: `T` is a pointer to a function or variable of the symbol's type, as is required above.
     Ok(unsafe { as_function(address) })
 }
 
@@ -36,7 +36,8 @@ pub unsafe fn function<T: Copy>(name: &'static CStr) -> Result<T, Missing> {
 /// `T` must be the type of a function pointer that fits the function at `address`.
 pub unsafe fn as_function<T: Copy>(address: *mut c_void) -> T {
     const { assert!(size_of::<T>() == size_of::<*mut c_void>()) };
-    // SAFETY: both are pointers of one size, and the caller promises the signature.
+    // SAFETY: both are pointers of one size, and `T` has the signature of the function, as is required
+    // above.
     unsafe { std::mem::transmute_copy(&address) }
 }
 

@@ -159,7 +159,9 @@ impl Server {
         self.counters.add_refused(refusal.reason);
         let level = match refusal.reason {
             Reason::Unavailable | Reason::Journal => log::Level::Error,
-            Reason::QueueMemory | Reason::QueueFull | Reason::Rate => log::Level::Warn,
+            Reason::QueueMemory | Reason::QueueFull | Reason::QueueBlocked | Reason::Rate => {
+                log::Level::Warn
+            }
             _ => log::Level::Info,
         };
         log::log!(level, "{refusal}");

@@ -2,8 +2,8 @@
 
 use super::{StartError, pace};
 use crate::config::Settings;
-use crate::control::recent::{Arrival, RequestKey};
-use crate::control::{Accepted, Identifiers, Reason, RecentRequests, Refusal};
+use crate::control::recent::RequestKey;
+use crate::control::{Accepted, Identifiers, Reason, Refusal};
 use crate::fanout::journal::{
     self, Figures, Journal, JournalError, Maintainer, Memory, Outcome, Unfinished, Writer,
 };
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 /// Seconds after which a client may try again when the journal could not be written.
 const RETRY_AFTER: u32 = 30;
@@ -104,10 +104,8 @@ impl Outbox {
             }
         }
         for (time, key) in &recovered.recent {
-            let time = UNIX_EPOCH + Duration::from_millis(*time);
-            if let Arrival::New(receipt) = recent.arrive(&key.borrow(), time) {
-                recent.accept(receipt);
-            }
+            let age = milliseconds(now).saturating_sub(*time);
+            recent.restore(&key.borrow(), Duration::from_millis(age));
         }
         if !taken_up.is_empty() {
             let count = taken_up.len();
@@ -168,7 +166,11 @@ impl Outbox {
         let Some(mut writer) = self.writer()? else {
             return Ok(());
         };
-        for message in self.engine.under_way() {
+        let under_way = self.engine.under_way().unwrap_or_else(|blocked| {
+            log::error!("{blocked}; the journal is not told of the last outcomes");
+            Vec::new()
+        });
+        for message in under_way {
             let id = self.journal_id(message.number());
             let endings = message.endings();
             if endings.len() == message.recipients() {

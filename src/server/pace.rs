@@ -11,8 +11,6 @@ pub fn limits(settings: &Settings) -> Limits {
     Limits {
         memory: settings.queue_memory,
         messages: settings.queue_messages,
-        concurrency: settings.concurrency,
-        max_breadth: settings.max_breadth,
         forks_in_flight: settings.forks_in_flight,
         target_order: settings.target_order,
         target_queue: settings.target_queue,

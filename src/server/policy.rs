@@ -6,7 +6,7 @@ use crate::control::access::ServiceAcl;
 use crate::control::copying::may_be_copied;
 use crate::control::lists::may_be_in_uri;
 use crate::control::{
-    Access, Addressing, Believed, Charging, Feature, ForeignRecipients, FromMismatch,
+    Access, Addressing, Believed, Breadth, Charging, Feature, ForeignRecipients, FromMismatch,
     GroupWithList, Lists, Nested, Policy, Reach, TrustedPeer,
 };
 use crate::sip::accept_contact::FeatureTag;
@@ -57,6 +57,10 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
         route_header: route.as_ref().map(route_header).unwrap_or_default(),
         route_is_originating: route.as_ref().is_some_and(is_originating),
         large_ok: settings.large_ok,
+        breadth: Breadth {
+            concurrency: settings.concurrency,
+            most: settings.max_breadth,
+        },
         detects_loops: settings.loop_cache,
         copy_headers: copy_headers(settings)?,
         copies_preferences: settings.copy_prefs,
@@ -148,6 +152,9 @@ fn feature(text: &str) -> Option<Feature> {
         Some((tag, outgoing)) => (tag.trim(), outgoing.trim().to_owned()),
         None => (text, format!("{text};require;explicit")),
     };
+    if outgoing.is_empty() {
+        return None;
+    }
     let mut accept_contact = b"Accept-Contact: *".to_vec();
     for parameter in parameters("feature_tags", outgoing.as_bytes()) {
         let parameter = parameter.ok()?;

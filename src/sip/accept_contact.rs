@@ -92,6 +92,18 @@ pub fn is_other(value: &[u8], tags: &[&FeatureTag]) -> bool {
         })
 }
 
+/// Why the first value of a row that cannot be read cannot be.
+pub fn unreadable(row: &[u8]) -> Option<Malformed> {
+    split(PART, row, b',', Nesting::Quotes).find_map(|value| {
+        let value = match value {
+            Ok(value) => value,
+            Err(error) => return Some(error),
+        };
+        let (_, rest) = split_first(PART, value, b';', Nesting::Quotes).ok()?;
+        parameters(PART, rest).find_map(Result::err)
+    })
+}
+
 /// What Accept-Contact says of one feature tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
@@ -103,28 +115,34 @@ pub enum Wish {
     Broken(Malformed),
 }
 
-/// Looks for `tag` in all rows; an unreadable row is an error.
+/// Looks for `tag` in all rows. A value that cannot be read hides no other; where none of the others wants
+/// the feature it is the error.
 pub fn wish<'a>(rows: impl Iterator<Item = &'a [u8]>, tag: &FeatureTag) -> Result<Wish, Malformed> {
     let mut wanted = false;
     let mut broken = None;
+    let mut unreadable = None;
     let mut count = 0;
     for row in rows {
         for value in split(PART, row, b',', Nesting::Quotes) {
-            let value = value?;
             count += 1;
             if count > MAX_VALUES {
                 broken.get_or_insert(Malformed::at(PART, row, 0, "at most 20 values"));
             }
-            let (feature_wanted, defect) = read_value(value, tag)?;
-            wanted |= feature_wanted;
-            broken = broken.or(defect);
+            match value.and_then(|value| read_value(value, tag)) {
+                Ok((feature_wanted, defect)) => {
+                    wanted |= feature_wanted;
+                    broken = broken.or(defect);
+                }
+                Err(error) => unreadable = unreadable.or(Some(error)),
+            }
         }
     }
-    Ok(match (wanted, broken) {
-        (false, _) => Wish::Absent,
-        (true, None) => Wish::Wanted,
-        (true, Some(defect)) => Wish::Broken(defect),
-    })
+    match (wanted, broken, unreadable) {
+        (true, None, _) => Ok(Wish::Wanted),
+        (true, Some(defect), _) => Ok(Wish::Broken(defect)),
+        (false, _, Some(error)) => Err(error),
+        (false, _, None) => Ok(Wish::Absent),
+    }
 }
 
 /// One value: whether it wants the feature, and what it repeats.
@@ -288,13 +306,31 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_value_is_an_error() {
+    fn an_unreadable_value_is_an_error_and_hides_no_other() {
         for rows in [
             &["*;+g.oma.sip-im;x=\"a"][..],
             &["*;=x"],
-            &["*;;+g.oma.sip-im"],
+            &["*;audio", "*;+g.oma.sip-im;=x"],
         ] {
             assert!(of(rows).is_err(), "{rows:?}");
+        }
+        for rows in [
+            &["*;+g.3gpp.icsi-ref=\"urn%3Aurn-7", "*;+g.oma.sip-im"][..],
+            &["*;+g.oma.sip-im", "*;x=\"a"],
+            &["*;=x, *;+g.oma.sip-im, *;a b"],
+        ] {
+            assert_eq!(of(rows), Ok(Wish::Wanted), "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn empty_parameters_and_values_are_skipped() {
+        for row in [
+            "*;;+g.oma.sip-im",
+            "*;+g.oma.sip-im;require;explicit;",
+            ", *;+g.oma.sip-im,",
+        ] {
+            assert_eq!(of(&[row]), Ok(Wish::Wanted), "{row}");
         }
     }
 

@@ -4,6 +4,9 @@
 pub struct ByteSet([bool; 256]);
 
 impl ByteSet {
+    /// No byte.
+    pub const NONE: Self = Self([false; 256]);
+
     /// The letters and digits of ASCII.
     pub const ALPHANUMERIC: Self = {
         let mut table = [false; 256];
@@ -54,5 +57,6 @@ mod tests {
         }
         assert_eq!(SET.end(b"a-Z9 b"), Some(4));
         assert!(SET.has_all(b"a-Z9") && SET.has_all(b""));
+        assert_eq!(ByteSet::NONE.end(b"a"), Some(0));
     }
 }

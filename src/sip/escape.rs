@@ -1,7 +1,9 @@
 //! `%HH` in URIs, RFC 3261 §19.1.4: an escaped character equals itself unless it is reserved.
+//!
+//! Phones leave out the escape of some characters that need one. Where nobody can take such a character
+//! for anything else it is read as if it were escaped, and printed escaped.
 
 use super::byte_set::ByteSet;
-use super::text::find;
 
 /// One character of a URI part, compared as RFC 3261 §19.1.4 says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +42,32 @@ impl Unit {
 /// The bytes that need an escape nowhere in a URI.
 pub const UNRESERVED: ByteSet = ByteSet::ALPHANUMERIC.and(b"-_.!~*'()");
 
+/// The bytes that need an escape everywhere in a URI, and that mean nothing without: no quote, bracket
+/// or separator, and of one character set.
+pub const UNESCAPED: &[u8] = b"#\\^`{|}";
+
+/// What does not stand for itself alone: an escape, or what should have been one.
+const ESCAPES: ByteSet = ByteSet::NONE.and(UNESCAPED).and(b"%");
+
+/// Whether `text` has escapes, or what should have been one. Most parts of URIs have not: those are what
+/// they look like.
+pub fn has_escapes(text: &[u8]) -> bool {
+    text.iter().any(|&byte| ESCAPES.has(byte))
+}
+
+/// Appends `text` with its escapes as they are, and with those that it should have.
+pub fn write_escaped(text: &[u8], out: &mut Vec<u8>) {
+    if !has_escapes(text) {
+        return out.extend_from_slice(text);
+    }
+    for &byte in text {
+        match UNESCAPED.contains(&byte) {
+            true => Unit::Escaped(byte).write(out),
+            false => out.push(byte),
+        }
+    }
+}
+
 /// The value of the two hexadecimal digits after a `%` at the start of `text`.
 pub fn escaped_byte(text: &[u8]) -> Option<u8> {
     let [b'%', high, low, ..] = text else {
@@ -56,7 +84,10 @@ pub fn units(text: &[u8]) -> impl Iterator<Item = Unit> {
         let byte = *text.get(at)?;
         let Some(escaped) = escaped_byte(&text[at..]) else {
             at += 1;
-            return Some(Unit::Plain(byte));
+            return Some(match UNESCAPED.contains(&byte) {
+                true => Unit::Escaped(byte),
+                false => Unit::Plain(byte),
+            });
         };
         at += 3;
         Some(if UNRESERVED.has(escaped) {
@@ -78,9 +109,8 @@ pub fn same_ignoring_case(a: &[u8], b: &[u8]) -> bool {
     a.eq_ignore_ascii_case(b) || (any_escape(a, b) && folded(a).eq(folded(b)))
 }
 
-/// Most parts have no escape: those are what they look like.
 fn any_escape(a: &[u8], b: &[u8]) -> bool {
-    find(b'%', a).is_some() || find(b'%', b).is_some()
+    has_escapes(a) || has_escapes(b)
 }
 
 /// The first byte of `text` that is neither allowed nor part of a `%HH`.
@@ -93,6 +123,44 @@ pub fn first_bad(text: &[u8], allowed: &ByteSet) -> Option<usize> {
         match escaped_byte(&text[at..]) {
             Some(byte) if !byte.is_ascii_control() => at += 3,
             _ => return Some(at),
+        }
+    }
+}
+
+/// What the grammar wants at the bad byte that [`first_bad`] has found in `text`; `otherwise` where no
+/// escape stands there.
+pub fn expected_at(text: &[u8], bad: usize, otherwise: &'static str) -> &'static str {
+    let here = text.get(bad..).unwrap_or_default();
+    match (here.first(), escaped_byte(here)) {
+        (Some(b'%'), Some(_)) => "no escaped control character, such as %00,",
+        (Some(b'%'), None) => "two hexadecimal digits behind the '%'",
+        _ => otherwise,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_should_have_been_escaped_is_the_same_as_if_it_were() {
+        assert!(same(b"*21#", b"*21%23") && same(b"a|b", b"a|b") && !same(b"*21#", b"*21%24"));
+        assert!(same_ignoring_case(b"A^", b"a%5e"));
+        let mut out = Vec::new();
+        write_escaped(b"%41#\\{}`^|", &mut out);
+        assert_eq!(out, b"%41%23%5C%7B%7D%60%5E%7C");
+    }
+
+    #[test]
+    fn an_error_tells_a_broken_escape_from_a_forbidden_one() {
+        let control = "no escaped control character, such as %00,";
+        for (text, expected) in [
+            (&b"a%00"[..], control),
+            (b"a%4", "two hexadecimal digits behind the '%'"),
+            (b"a ", "a letter"),
+        ] {
+            let bad = first_bad(text, &UNRESERVED).unwrap();
+            assert_eq!(expected_at(text, bad, "a letter"), expected);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Malformed;
 use super::name_addr::{self, NameAddr};
+use super::text::trim;
 use super::uri::Uri;
 use smallvec::SmallVec;
 
@@ -13,6 +14,15 @@ pub struct AssertedIdentity<'a> {
 }
 
 impl<'a> AssertedIdentity<'a> {
+    /// Reads the one address that `text` has to be.
+    pub fn one(part: &'static str, text: &'a [u8]) -> Result<Self, Malformed> {
+        let address = NameAddr::parse(part, trim(text))?;
+        let is_one = matches!(address.uri, Uri::Sip(_) | Uri::Tel(_));
+        Ok(Self {
+            addresses: is_one.then_some(address).into_iter().collect(),
+        })
+    }
+
     /// Reads all rows of `part`. Further addresses and other schemes are ignored, and so is what cannot
     /// be read behind an address that counts; they are not passed on.
     pub fn parse(
@@ -45,6 +55,7 @@ impl<'a> AssertedIdentity<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::uri::Form;
 
     #[test]
     fn the_first_sip_and_the_first_tel_address_count() {
@@ -55,7 +66,7 @@ mod tests {
         let identity = AssertedIdentity::parse("P-Asserted-Identity", rows.into_iter()).unwrap();
         let mut out = Vec::new();
         for address in &identity.addresses {
-            address.write(&mut out).unwrap();
+            address.write(Form::Whole, &mut out).unwrap();
         }
         assert_eq!(out, b"<tel:+1>\"Ann\" <sips:ann@h>");
     }

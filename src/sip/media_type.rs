@@ -25,8 +25,10 @@ pub struct MediaType<'a> {
 impl<'a> MediaType<'a> {
     /// Reads the value of a Content-Type header field.
     ///
-    /// Fails where type and subtype are not two tokens around a slash.
+    /// Fails where type and subtype are not two tokens around a slash, and where a second value
+    /// follows: which of them counts, two readers may see differently.
     pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
+        check_single(CONTENT_TYPE, value)?;
         let (essence, parameters) = split_first(CONTENT_TYPE, value, b';', Nesting::Quotes)?;
         let (main, subtype) = split_first(CONTENT_TYPE, essence, b'/', Nesting::Quotes)?;
         let (main, subtype) = (trim(main), trim(subtype.unwrap_or_default()));
@@ -49,7 +51,8 @@ impl<'a> MediaType<'a> {
 
     /// The parameter `name`, in any case, its quotes undone.
     ///
-    /// Fails where the parameters cannot be read or `name` stands twice.
+    /// Fails where the parameters cannot be read, where `name` stands twice, and where it stands in
+    /// pieces or with a charset (RFC 2231), which not every reader would see.
     pub fn parameter(&self, name: &str) -> Result<Option<Cow<'a, [u8]>>, Malformed> {
         parameter(CONTENT_TYPE, self.parameters, name)
     }
@@ -89,8 +92,9 @@ pub struct Disposition<'a> {
 impl<'a> Disposition<'a> {
     /// Reads the value of a Content-Disposition header field.
     ///
-    /// Fails where the type is no token.
+    /// Fails where the type is no token, and where a second value follows.
     pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
+        check_single(CONTENT_DISPOSITION, value)?;
         let (kind, parameters) = split_first(CONTENT_DISPOSITION, value, b';', Nesting::Quotes)?;
         let kind = trim(kind);
         if !is_token(kind) {
@@ -123,17 +127,25 @@ fn parameter<'a>(
     text: &'a [u8],
     name: &str,
 ) -> Result<Option<Cow<'a, [u8]>>, Malformed> {
-    // Some clients end the header field with a semicolon.
-    let text = trim(text);
-    let text = text.strip_suffix(b";").unwrap_or(text);
-    if trim(text).is_empty() {
-        return Ok(None);
-    }
     let mut found = None;
-    for parameter in parameters(part, text) {
+    for parameter in parameters(part, listed(text)) {
         let parameter = parameter?;
-        if !parameter.name.eq_ignore_ascii_case(name.as_bytes()) {
+        let start = parameter.name.get(..name.len()).unwrap_or_default();
+        if !start.eq_ignore_ascii_case(name.as_bytes()) {
             continue;
+        }
+        match parameter.name[name.len()..].first() {
+            None => {}
+            Some(b'*') => {
+                let at = name.len();
+                return Err(Malformed::at(
+                    part,
+                    parameter.name,
+                    at,
+                    "a value in one piece",
+                ));
+            }
+            Some(_) => continue,
         }
         let value = parameter.value.unwrap_or_default();
         if found.replace(unquoted(value)).is_some() {
@@ -141,6 +153,21 @@ fn parameter<'a>(
         }
     }
     Ok(found)
+}
+
+/// The text of parameters, if there are any. Some clients end the header field with a semicolon.
+fn listed(text: &[u8]) -> Option<&[u8]> {
+    let text = trim(text);
+    let text = text.strip_suffix(b";").unwrap_or(text);
+    Some(text).filter(|text| !trim(text).is_empty())
+}
+
+/// Refuses a list of values where one belongs.
+fn check_single(part: &'static str, value: &[u8]) -> Result<(), Malformed> {
+    match split_first(part, value, b',', Nesting::Quotes)? {
+        (_, None) => Ok(()),
+        (first, Some(_)) => Err(Malformed::at(part, value, first.len(), "one value")),
+    }
 }
 
 /// A value without its quotes and backslashes.
@@ -192,6 +219,9 @@ mod tests {
             "te xt/plain",
             "text/plain/x",
             "\"a\"/b",
+            "text/plain, multipart/mixed",
+            "text/plain;x=y,multipart/mixed",
+            "text/plain;x=\"y",
         ] {
             assert!(MediaType::parse(value.as_bytes()).is_err(), "{value}");
         }
@@ -223,6 +253,9 @@ mod tests {
             "multipart/mixed;boundary=a;boundary=a",
             "multipart/mixed;boundary=\"a",
             "multipart/mixed;=x;boundary=a",
+            "multipart/mixed;boundary=a;boundary*=us-ascii''b",
+            "multipart/mixed;boundary*0=a;boundary*1=b",
+            "multipart/mixed;boundary=a, text/plain",
             &long,
         ] {
             let parsed = MediaType::parse(value.as_bytes());
@@ -234,6 +267,8 @@ mod tests {
     fn broken_parameters_of_a_payload_do_not_matter() {
         let media_type = MediaType::parse(b"text/plain;;charset").unwrap();
         assert!(media_type.is("text", "plain"));
+        assert!(media_type.parameter("charset").is_ok());
+        let media_type = MediaType::parse(b"text/plain;=x;charset").unwrap();
         assert!(media_type.parameter("charset").is_err());
     }
 
@@ -254,6 +289,7 @@ mod tests {
         assert_eq!(handling.as_deref(), Some(&b"optional"[..]));
         assert!(Disposition::parse(b"").is_err());
         assert!(Disposition::parse(b"a b").is_err());
+        assert!(Disposition::parse(b"render;x=y, recipient-list").is_err());
     }
 
     proptest! {

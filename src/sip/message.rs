@@ -1,10 +1,13 @@
 //! A borrowed view of a SIP request, RFC 3261 §7.
 //!
-//! The view is made even of a request whose header fields are broken, so that the caller can see
-//! whether it concerns him before he refuses it: the first break is kept as [`Request::defect`].
+//! The view is made even of a request that is broken, so that the caller can see whether it concerns
+//! him before he refuses it: the first break is kept as [`Request::defect`].
+//!
+//! Lines that end in different ways are such a break (see `lines`).
 
 use super::Malformed;
 use super::header::HeaderName;
+use super::lines::Lines;
 use super::number::decimal;
 use super::text::{is_token, is_token_byte, token_length, trim};
 
@@ -18,11 +21,11 @@ const MAX_HEADERS: usize = 255;
 pub struct Request<'m> {
     /// The method of the request line.
     pub method: &'m [u8],
-    /// The Request-URI as written.
+    /// The Request-URI as written; of a broken request line all between the method and the version.
     pub uri: &'m [u8],
     /// The body: what follows the empty line, no more than Content-Length says.
     pub body: &'m [u8],
-    /// What is wrong with the header fields or the length, if anything is.
+    /// What is wrong with the request line, the header fields or the length, if anything is.
     pub defect: Option<Malformed>,
     headers: Vec<Header<'m>>,
     first: [u8; HeaderName::COUNT],
@@ -50,37 +53,54 @@ const USUAL_HEADERS: usize = 32;
 const _: () = assert!(HeaderName::COUNT <= u64::BITS as usize);
 
 impl<'m> Request<'m> {
-    /// Reads `bytes`, which start with a request; only a broken request line is an error.
+    /// Reads `bytes`, which start with a request; only one that does not start with a method and
+    /// a Request-URI is an error.
     pub fn read(bytes: &'m [u8]) -> Result<Self, Malformed> {
-        let start = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n'));
-        let mut lines = Lines {
-            bytes,
-            at: start.count(),
-        };
+        let mut lines = Lines::of(bytes);
         let line = lines.next().unwrap_or_default();
-        let (method, uri) = read_request_line(line)?;
+        let RequestLine {
+            method,
+            uri,
+            defect,
+        } = RequestLine::read(line)?;
         let mut request = Self {
             method,
             uri,
             body: b"",
-            defect: None,
+            defect,
             headers: Vec::with_capacity(USUAL_HEADERS),
             first: [NONE; HeaderName::COUNT],
             repeated: 0,
         };
-        request.read_headers(&mut lines);
-        request.read_body(&bytes[lines.at..]);
+        request.read_headers(bytes, &mut lines);
+        if let Some(at) = lines.ambiguous_at() {
+            let expected = "the same line end in all lines";
+            request.note(Malformed::at(PART, bytes, at, expected));
+        }
+        request.read_body(&bytes[lines.at()..]);
         Ok(request)
     }
 
-    fn read_headers(&mut self, lines: &mut Lines<'m>) {
+    /// The same request with another body.
+    pub fn with_body<'b>(&self, body: &'b [u8]) -> Request<'b>
+    where
+        'm: 'b,
+    {
+        Request {
+            body,
+            headers: self.headers.clone(),
+            ..*self
+        }
+    }
+
+    fn read_headers(&mut self, bytes: &[u8], lines: &mut Lines<'m>) {
         loop {
-            let at = lines.at;
+            let at = lines.at();
             match lines.next() {
                 Some(b"") => return,
-                Some(line) => self.read_header(line, lines.bytes, at),
+                Some(line) => self.read_header(line, bytes, at),
                 None => {
-                    let (bytes, end) = (lines.bytes, lines.bytes.len());
+                    let end = bytes.len();
                     return self.note(Malformed::at(PART, bytes, end, "an empty line"));
                 }
             }
@@ -157,6 +177,15 @@ impl<'m> Request<'m> {
         rows.map(|header| header.value)
     }
 
+    /// The first header field of `names` that stands twice, if any does.
+    pub fn repeated_of(&self, names: &[HeaderName]) -> Option<Malformed> {
+        // Few requests repeat anything but what may be repeated.
+        let repeated = |name: &HeaderName| self.repeated & 1 << *name as u8 != 0;
+        let mut names = names.iter();
+        let name = names.find(|name| self.repeated != 0 && repeated(name))?;
+        self.single(*name).err()
+    }
+
     /// The value of a header field that must not stand twice.
     pub fn single(&self, name: HeaderName) -> Result<Option<&'m [u8]>, Malformed> {
         if self.repeated & 1 << name as u8 == 0 {
@@ -186,59 +215,60 @@ fn name_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
     is_token(name).then_some((name, &line[colon + 1..]))
 }
 
-/// Lines with their folds, ended by CRLF or a bare LF.
-struct Lines<'m> {
-    bytes: &'m [u8],
-    at: usize,
+/// The line that a request starts with.
+struct RequestLine<'m> {
+    method: &'m [u8],
+    uri: &'m [u8],
+    /// What is wrong with it, if anything is.
+    defect: Option<Malformed>,
 }
 
-impl<'m> Lines<'m> {
-    fn next(&mut self) -> Option<&'m [u8]> {
-        let rest = &self.bytes[self.at..];
-        let mut end = memchr::memchr(b'\n', rest)?;
-        let is_blank = |line: &[u8]| line.is_empty() || line == b"\r";
-        // The empty line ends the header; what follows it is no fold.
-        while !is_blank(&rest[..end]) && matches!(rest.get(end + 1), Some(b' ' | b'\t')) {
-            end += 1 + memchr::memchr(b'\n', &rest[end + 1..])?;
+impl<'m> RequestLine<'m> {
+    /// Reads a line. Blanks more than one, and those behind the version, mean nothing.
+    fn read(line: &'m [u8]) -> Result<Self, Malformed> {
+        const PART: &str = "request line";
+        let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+        let method = line.split(is_blank).next().unwrap_or_default();
+        if !is_token(method) {
+            return Err(Malformed::at(PART, line, 0, "a method"));
         }
-        self.at += end + 1;
-        let line = &rest[..end];
-        Some(line.strip_suffix(b"\r").unwrap_or(line))
+        let rest = trim(&line[method.len()..]);
+        if rest.is_empty() {
+            return Err(Malformed::at(PART, line, line.len(), "a Request-URI"));
+        }
+        let offset = |part: &[u8]| (part.as_ptr() as usize).saturating_sub(line.as_ptr() as usize);
+        let last = rest.iter().rposition(is_blank).map_or(0, |at| at + 1);
+        let (uri, version) = (trim(&rest[..last]), &rest[last..]);
+        if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+            return Ok(Self {
+                method,
+                uri: if uri.is_empty() { version } else { uri },
+                defect: Some(Malformed::at(PART, line, offset(version), "SIP/2.0")),
+            });
+        }
+        let bad = uri.iter().position(|&b| !b.is_ascii_graphic());
+        let bad = bad.or(uri.is_empty().then_some(0));
+        let defect = bad.map(|bad| Malformed::at(PART, line, offset(uri) + bad, "a Request-URI"));
+        Ok(Self {
+            method,
+            uri,
+            defect,
+        })
     }
-}
-
-fn read_request_line(line: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
-    const PART: &str = "request line";
-    let mut words = line.split(|&byte| byte == b' ');
-    let method = words.next().unwrap_or_default();
-    if !is_token(method) {
-        return Err(Malformed::at(PART, line, 0, "a method"));
-    }
-    let uri_at = method.len() + 1;
-    let uri = words.next().unwrap_or_default();
-    let bad = uri.iter().position(|&b| !b.is_ascii_graphic());
-    if let Some(bad) = bad.or(uri.is_empty().then_some(0)) {
-        return Err(Malformed::at(PART, line, uri_at + bad, "a Request-URI"));
-    }
-    let version_at = uri_at + uri.len() + 1;
-    let version = words.next().unwrap_or_default();
-    if !version.eq_ignore_ascii_case(b"SIP/2.0") || words.next().is_some() {
-        return Err(Malformed::at(PART, line, version_at, "SIP/2.0"));
-    }
-    Ok((method, uri))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::lines::unfolded;
     use super::*;
     use proptest::prelude::*;
 
     const MESSAGE: &[u8] = b"\r\nMESSAGE sip:g@h SIP/2.0\r\nv: SIP/2.0/UDP a\r\n\
-        fROM :\r\n  \"Ann\"\n\t<sip:ann@h>\r\nVia: SIP/2.0/TCP b\nSubject:\xff\r\n\
+        fROM :\r\n  \"Ann\"\r\n\t<sip:ann@h>\r\nVia: SIP/2.0/TCP b\r\nSubject:\xff\r\n\
         l: 3\r\n\r\nabcde";
 
     #[test]
-    fn folds_compact_names_and_bare_line_feeds_are_read() {
+    fn folds_and_compact_names_are_read() {
         let request = Request::read(MESSAGE).unwrap();
         assert_eq!(
             (request.method, request.uri),
@@ -247,10 +277,33 @@ mod tests {
         let vias: Vec<_> = request.rows(HeaderName::Via).collect();
         assert_eq!(vias, [&b"SIP/2.0/UDP a"[..], b"SIP/2.0/TCP b"]);
         let from = request.value(HeaderName::From).unwrap();
-        assert_eq!(from, b"\"Ann\"\n\t<sip:ann@h>");
+        assert_eq!(from, b"\"Ann\"\r\n\t<sip:ann@h>");
         assert_eq!(request.value(HeaderName::Subject), Some(&b"\xff"[..]));
         assert_eq!(request.body, b"abc");
         assert_eq!(request.defect, None);
+    }
+
+    #[test]
+    fn lines_end_in_one_way_and_a_mixture_is_a_defect() {
+        let bare: Vec<u8> = MESSAGE.iter().copied().filter(|&b| b != b'\r').collect();
+        let request = Request::read(&bare).unwrap();
+        assert_eq!((request.body, request.defect), (&b"abc"[..], None));
+        assert_eq!(request.headers().len(), 5);
+        for message in [
+            &b"M sip:h SIP/2.0\nTo: x\r\n\r\n"[..],
+            b"M sip:h SIP/2.0\r\nTo: x\nFrom: y\r\n\r\n",
+            b"M sip:h SIP/2.0\r\nTo: x\n y\r\n\r\n",
+            b"M sip:h SIP/2.0\r\nTo: x\r\n\n",
+            b"M sip:h SIP/2.0\r\nTo: x\rFrom: y\r\n\r\n",
+            b"M sip:h SIP/2.0\nTo: x\rFrom: y\n\n",
+            b"M sip:h SIP/2.0\r\nTo: x\r\r\n\r\n",
+        ] {
+            let defect = Request::read(message).unwrap().defect.unwrap();
+            assert_eq!(defect.expected, "the same line end in all lines");
+            assert!(matches!(unfolded(message), std::borrow::Cow::Borrowed(_)));
+        }
+        let body = b"M sip:h SIP/2.0\r\nTo: x\r\n\r\na\nb\rc\r\n";
+        assert_eq!(Request::read(body).unwrap().defect, None);
     }
 
     #[test]
@@ -280,7 +333,7 @@ mod tests {
     #[test]
     fn white_space_around_a_name_is_no_part_of_it() {
         let request =
-            Request::read(b"M sip:h SIP/2.0\r\n\rTo \t: x\r\nFrom\r\n : y\r\n\r\n").unwrap();
+            Request::read(b"M sip:h SIP/2.0\r\nTo \t: x\r\nFrom\r\n : y\r\n\r\n").unwrap();
         assert_eq!(request.defect, None);
         let headers = request.headers().iter();
         let headers: Vec<_> = headers.map(|it| (it.name, it.written, it.value)).collect();
@@ -304,15 +357,43 @@ mod tests {
 
     #[test]
     fn a_broken_request_line_says_where() {
-        for (line, offset) in [
-            (&b"SIP/2.0 200 OK\r\n\r\n"[..], 0),
-            (b"MESSAGE  sip:h SIP/2.0\r\n\r\n", 8),
-            (b"MESSAGE sip:h\tx SIP/2.0\r\n\r\n", 13),
-            (b"MESSAGE sip:h SIP/3.0\r\n\r\n", 14),
-            (b"MESSAGE sip:h SIP/2.0 \r\n\r\n", 14),
-            (b"MESSAGE", 0),
+        for (line, uri, offset) in [
+            (
+                &b"MESSAGE sip:h\tx SIP/2.0\r\n\r\n"[..],
+                &b"sip:h\tx"[..],
+                13,
+            ),
+            (b"MESSAGE sip:h;a b SIP/2.0\r\n\r\n", b"sip:h;a b", 15),
+            (
+                b"MESSAGE sip:\xc3\xa9@h SIP/2.0\r\n\r\n",
+                b"sip:\xc3\xa9@h",
+                12,
+            ),
+            (b"MESSAGE sip:h SIP/3.0\r\n\r\n", b"sip:h", 14),
+            (b"MESSAGE sip:h\r\n\r\n", b"sip:h", 8),
+            (b"MESSAGE SIP/2.0\r\n\r\n", b"", 8),
         ] {
-            assert_eq!(Request::read(line).unwrap_err().offset, offset);
+            let request = Request::read(line).unwrap();
+            assert_eq!(request.uri, uri);
+            assert_eq!(request.defect.unwrap().offset, offset);
+        }
+        for line in [
+            &b"SIP/2.0 200 OK\r\n\r\n"[..],
+            b"MESSAGE",
+            b"MESSAGE \r\n\r\n",
+        ] {
+            assert!(Request::read(line).is_err());
+        }
+    }
+
+    #[test]
+    fn blanks_in_the_request_line_mean_nothing() {
+        for line in [
+            &b"MESSAGE sip:h SIP/2.0  \r\n\r\n"[..],
+            b"MESSAGE  sip:h\tsip/2.0\r\n\r\n",
+        ] {
+            let request = Request::read(line).unwrap();
+            assert_eq!((request.uri, request.defect), (&b"sip:h"[..], None));
         }
     }
 
@@ -323,6 +404,8 @@ mod tests {
             message.extend(&tail);
             let _ = Request::read(&message);
             let _ = Request::read(&tail);
+            let _ = unfolded(&message);
+            let _ = unfolded(&tail);
         }
     }
 }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accept_contact;
+pub mod address_text;
 pub mod byte_set;
 pub mod charging_vector;
 pub mod credentials;
@@ -13,6 +14,7 @@ pub mod escape;
 pub mod header;
 pub mod history_list;
 pub mod identity;
+pub mod lines;
 pub mod list_error;
 pub mod malformed;
 pub mod media_type;

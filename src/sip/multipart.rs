@@ -40,7 +40,8 @@ pub struct Part<'a> {
 ///
 /// `depth` is 1 for the body of a message, 2 for a multipart part of that, and so on. Fails where
 /// the boundary does not open or does not close the body, where a part's header cannot be read,
-/// and beyond [`MAX_PARTS`] and [`MAX_DEPTH`].
+/// and beyond [`MAX_PARTS`] and [`MAX_DEPTH`]. What some readers would divide in another way is an
+/// error too: a boundary beside a CR without LF, and one behind the closing one.
 pub fn parts<'a>(
     body: &'a [u8],
     boundary: &[u8],
@@ -52,14 +53,14 @@ pub fn parts<'a>(
     }
     let delimiters = Delimiters::new(body, boundary);
     let mut delimiter = delimiters
-        .next(0)
+        .next(0)?
         .filter(|first| !first.closes)
         .ok_or_else(|| Malformed::at(PART, body, 0, "a line with the boundary"))?;
     let mut parts = Vec::new();
     while !delimiter.closes {
         let start = delimiter.end;
         delimiter = delimiters
-            .next(start)
+            .next(start)?
             .ok_or_else(|| Malformed::at(PART, body, body.len(), "the closing boundary"))?;
         if parts.len() == MAX_PARTS {
             return Err(Malformed::at(PART, body, start, "at most 64 parts"));
@@ -78,6 +79,11 @@ pub fn parts<'a>(
             content,
             headers,
         });
+    }
+    if let Some(further) = delimiters.next(delimiter.end)? {
+        let expected = "no boundary behind the closing one";
+        let at = further.start.max(delimiter.end);
+        return Err(Malformed::at(PART, body, at, expected));
     }
     Ok(parts)
 }
@@ -107,22 +113,43 @@ impl<'a> Delimiters<'a> {
     }
 
     /// The first delimiter at or behind `from`, which is the start of a line.
-    fn next(&self, from: usize) -> Option<Delimiter> {
+    ///
+    /// Fails where a CR without LF stands before or behind the boundary: who takes it for a line end
+    /// sees a delimiter there, and others see none.
+    fn next(&self, from: usize) -> Result<Option<Delimiter>, Malformed> {
         let mut at = from;
-        loop {
-            let found = at + self.finder.find(self.body.get(at..)?)?;
+        while let Some(found) = self.body.get(at..).and_then(|rest| self.finder.find(rest)) {
+            let found = at + found;
             at = found + self.finder.needle().len();
             let (before, after) = (&self.body[..found], &self.body[at..]);
-            let at_line_start = matches!(before.last(), None | Some(b'\n'));
-            if let Some((length, closes)) = rest_of_line(after).filter(|_| at_line_start) {
-                return Some(Delimiter {
+            let bare_cr = |offset| Malformed::at(PART, self.body, offset, "CR LF");
+            match before.last() {
+                None | Some(b'\n') => {}
+                Some(b'\r') => return Err(bare_cr(found - 1)),
+                Some(_) => continue,
+            }
+            if let Some(length) = before_bare_cr(after) {
+                return Err(bare_cr(at + length));
+            }
+            if let Some((length, closes)) = rest_of_line(after) {
+                return Ok(Some(Delimiter {
                     start: without_line_end(before).len(),
                     end: at + length,
                     closes,
-                });
+                }));
             }
         }
+        Ok(None)
     }
+}
+
+/// How many bytes of a delimiter's end stand before a CR without LF, if there is one.
+fn before_bare_cr(text: &[u8]) -> Option<usize> {
+    let rest = text.strip_prefix(b"--").unwrap_or(text);
+    let padding = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t'));
+    let rest = &rest[padding.count()..];
+    let is_bare = rest.first() == Some(&b'\r') && rest.get(1) != Some(&b'\n');
+    is_bare.then(|| text.len() - rest.len())
 }
 
 /// What follows the boundary in its line: the length with the line end, and whether it closes the
@@ -223,7 +250,7 @@ mod tests {
     #[test]
     fn preamble_epilogue_padding_and_bare_line_feeds_are_tolerated() {
         let body = "not a part\r\n--b1 \t\r\n\r\none\n--b1\n\ntwo\n\n--b1\r\nX: y\r\n\r\n\r\n\
-            --b1--  \r\nepilogue\r\n--b1\r\n\r\nno part\r\n--b1--";
+            --b1--  \r\nepilogue";
         assert_eq!(contents(body), ["one", "two\n", ""]);
         assert_eq!(contents("--b1\r\n\r\nx\r\n--b1--"), ["x"]);
         assert_eq!(contents("--b1\r\n--b1--"), [""]);
@@ -258,6 +285,13 @@ mod tests {
             ("--b1\r\n\r\nx\r\n--b1", 15),
             ("--b1", 0),
             ("--b1\r\nno header\r\n--b1--", 6),
+            // What has a part more for some readers than for others.
+            ("--b1\r\n\r\nx\r\n--b1--\r\n\r\n--b1\r\n\r\ny\r\n--b1--", 19),
+            ("--b1\r\n\r\nx\r\n--b1--\n--b1--", 18),
+            ("--b1\r\n\r\nx\r--b1\r\n\r\ny\r\n--b1--", 9),
+            ("--b1\r\n\r\nx\r\n--b1 \r\r\ny\r\n--b1--", 16),
+            ("--b1\r\rx\r--b1--\r", 4),
+            ("--b1\r\n\r\nx\r\n--b1--\r", 17),
         ] {
             let error = read(body, "b1").unwrap_err();
             assert_eq!(error.offset, offset, "{body:?}: {error}");

@@ -1,10 +1,18 @@
-//! name-addr and addr-spec, RFC 3261 §20.10 and §25.1: From, To, P-Asserted-Identity.
+//! name-addr and addr-spec, RFC 3261 §20.10 and §25.1: From, To, P-Asserted-Identity, Reply-To.
+//!
+//! Each is one address. What somebody might take for a second one cannot be read, and what is written is
+//! put together from what was read: names and values that should have been quoted are.
 
 use super::Malformed;
+use super::byte_set::ByteSet;
 use super::text::{
-    Nesting, Parameter, find, is_token_byte, parameters, quoted_length, trim, unfold,
+    Nesting, Parameter, find, is_token, is_token_byte, parameters, quoted_length, trim, unfold,
 };
-use super::uri::{Form, Uri};
+use super::uri::{Form, Uri, ipv6_address};
+
+/// The bytes of a value without quotes: those of tokens and hosts, and those that should stand in quotes
+/// but mean nothing outside of them.
+const VALUE: ByteSet = ByteSet::ALPHANUMERIC.and(b"-.!%*_+`'~[]:@/?=&$#{}|^");
 
 /// An address with its optional display name and header parameters.
 #[derive(Clone, Copy, Debug)]
@@ -15,12 +23,118 @@ pub struct NameAddr<'a> {
     pub uri: Uri<'a>,
     /// What follows the first semicolon behind the address.
     pub parameters: &'a [u8],
+    tag: Option<&'a [u8]>,
     part: &'static str,
 }
 
 impl<'a> NameAddr<'a> {
     /// Reads the whole of `text`, the value of the header field `part`.
     pub fn parse(part: &'static str, text: &'a [u8]) -> Result<Self, Malformed> {
+        let pieces = Pieces::split(part, text)?;
+        let uri = Uri::parse(pieces.uri).map_err(|error| Malformed {
+            part,
+            offset: pieces.offset(text) + error.offset,
+            ..error
+        })?;
+        Ok(Self {
+            display_name: pieces.display_name,
+            uri,
+            parameters: pieces.parameters,
+            tag: pieces.tag,
+            part,
+        })
+    }
+
+    /// The header parameters.
+    pub fn parameters(&self) -> impl Iterator<Item = Result<Parameter<'a>, Malformed>> {
+        parameters(self.part, self.parameters)
+    }
+
+    /// The tag parameter, a token.
+    pub fn tag(&self) -> Option<&'a [u8]> {
+        self.tag
+    }
+
+    /// Appends the header parameters but `tag`, each with its semicolon.
+    pub fn write_parameters(&self, out: &mut Vec<u8>) -> Result<(), Malformed> {
+        for parameter in self.parameters() {
+            let Parameter { name, value } = parameter?;
+            if name.eq_ignore_ascii_case(b"tag") {
+                continue;
+            }
+            out.push(b';');
+            out.extend_from_slice(name);
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                out.push(b'=');
+                write_value(self.part, value, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends display name and URI as a name-addr, the latter in `form`, without header parameters.
+    pub fn write(&self, form: Form, out: &mut Vec<u8>) -> Result<(), Malformed> {
+        if !self.display_name.is_empty() {
+            write_display_name(self.part, self.display_name, out)?;
+            out.push(b' ');
+        }
+        out.push(b'<');
+        self.uri.write(form, out);
+        out.push(b'>');
+        Ok(())
+    }
+}
+
+/// The tag of an address that nothing else is wanted of: whatever its URI names, it is one.
+pub fn tag_of<'a>(part: &'static str, text: &'a [u8]) -> Result<Option<&'a [u8]>, Malformed> {
+    let pieces = Pieces::split(part, text)?;
+    let bad = pieces.uri.iter().position(|byte| !byte.is_ascii_graphic());
+    let start = pieces.offset(text);
+    if let Some(bad) = bad {
+        return Err(Malformed::at(part, text, start + bad, "a URI character"));
+    }
+    if find(b':', pieces.uri).is_none() {
+        return Err(Malformed::at(part, text, start, "a scheme and a colon"));
+    }
+    Ok(pieces.tag)
+}
+
+/// Checks that each parameter has a value that nobody reads as more than one; gives the tag.
+fn read_parameters<'a>(part: &'static str, text: &'a [u8]) -> Result<Option<&'a [u8]>, Malformed> {
+    let mut tag = None;
+    for parameter in parameters(part, text) {
+        let parameter = parameter?;
+        let value = parameter.value.unwrap_or_default();
+        if !parameter.name.eq_ignore_ascii_case(b"tag") {
+            // `parameters` has found the end of a quoted one.
+            let is_quoted = value.first() == Some(&b'"');
+            if let Some(bad) = VALUE.end(value).filter(|_| !is_quoted) {
+                let expected = "a token or a quoted string";
+                return Err(Malformed::at(part, value, bad, expected));
+            }
+            continue;
+        }
+        let bad = value.iter().position(|&byte| !is_token_byte(byte));
+        if let Some(bad) = bad.or(value.is_empty().then_some(0)) {
+            return Err(Malformed::at(part, value, bad, "a tag"));
+        }
+        if tag.replace(value).is_some() {
+            return Err(Malformed::at(part, value, 0, "only one tag"));
+        }
+    }
+    Ok(tag)
+}
+
+/// The pieces of one address, the URI not read yet.
+struct Pieces<'a> {
+    display_name: &'a [u8],
+    uri: &'a [u8],
+    parameters: &'a [u8],
+    tag: Option<&'a [u8]>,
+}
+
+impl<'a> Pieces<'a> {
+    fn split(part: &'static str, text: &'a [u8]) -> Result<Self, Malformed> {
         let name_end = display_name_length(part, text)?;
         let display_name = trim(&text[..name_end]);
         let address = &text[name_end..];
@@ -29,10 +143,16 @@ impl<'a> NameAddr<'a> {
                 .ok_or_else(|| Malformed::at(part, text, text.len(), "a closing '>'"))?;
             (&address[1..close], &address[close + 1..])
         } else if display_name.is_empty() {
-            // Without brackets a semicolon starts a header parameter (RFC 3261 §20).
+            // Without brackets a semicolon starts a header parameter, and a comma or a question mark may
+            // not be (RFC 3261 §20).
             let address = trim(address);
             let end = find(b';', address).unwrap_or(address.len());
-            (trim(&address[..end]), &address[end..])
+            let bad = |byte: &u8| matches!(byte, b',' | b'?');
+            if let Some(bad) = address[..end].iter().position(bad) {
+                let offset = offset(address, text) + bad;
+                return Err(Malformed::at(part, text, offset, "brackets around the URI"));
+            }
+            (&address[..end], &address[end..])
         } else {
             return Err(Malformed::at(part, text, name_end, "'<'"));
         };
@@ -45,74 +165,57 @@ impl<'a> NameAddr<'a> {
                 return Err(Malformed::at(part, text, offset, "a semicolon"));
             }
         };
-        let start = (uri.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
-        let uri = Uri::parse(trim(uri)).map_err(|error| Malformed {
-            part,
-            offset: start + error.offset,
-            ..error
-        })?;
         Ok(Self {
             display_name,
-            uri,
+            uri: trim(uri),
             parameters,
-            part,
+            tag: read_parameters(part, parameters)?,
         })
     }
 
-    /// The header parameters.
-    pub fn parameters(&self) -> impl Iterator<Item = Result<Parameter<'a>, Malformed>> {
-        let present = !self.parameters.is_empty();
-        parameters(self.part, present.then_some(self.parameters))
+    /// Where the URI starts in the text that these are the pieces of.
+    fn offset(&self, text: &[u8]) -> usize {
+        offset(self.uri, text)
     }
+}
 
-    /// The tag parameter, a token.
-    pub fn tag(&self) -> Result<Option<&'a [u8]>, Malformed> {
-        let mut tag = None;
-        for parameter in self.parameters() {
-            let parameter = parameter?;
-            if !parameter.name.eq_ignore_ascii_case(b"tag") {
-                continue;
-            }
-            let value = parameter.value.unwrap_or_default();
-            let bad = value.iter().position(|&byte| !is_token_byte(byte));
-            if let Some(bad) = bad.or(value.is_empty().then_some(0)) {
-                return Err(Malformed::at(self.part, value, bad, "a tag"));
-            }
-            if tag.replace(value).is_some() {
-                return Err(Malformed::at(self.part, value, 0, "only one tag"));
-            }
-        }
-        Ok(tag)
-    }
+/// Where a part of `text` starts.
+fn offset(part: &[u8], text: &[u8]) -> usize {
+    (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize)
+}
 
-    /// Appends the header parameters but `tag`, each with its semicolon.
-    pub fn write_parameters(&self, out: &mut Vec<u8>) -> Result<(), Malformed> {
-        for parameter in self.parameters() {
-            let Parameter { name, value } = parameter?;
-            if name.eq_ignore_ascii_case(b"tag") {
-                continue;
-            }
-            out.push(b';');
-            out.extend_from_slice(name);
-            if let Some(value) = value {
-                out.push(b'=');
-                unfold(self.part, value, out)?;
-            }
-        }
-        Ok(())
+/// Appends the value of a parameter: a token, a host or a quoted string.
+fn write_value(part: &'static str, value: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+    if value.first() == Some(&b'"') {
+        return unfold(part, value, out);
     }
+    let is_strict = is_token(value) || ipv6_address(value).is_some();
+    let quote: &[u8] = if is_strict { b"" } else { b"\"" };
+    for piece in [quote, value, quote] {
+        out.extend_from_slice(piece);
+    }
+    Ok(())
+}
 
-    /// Appends display name and URI as a name-addr, without header parameters.
-    pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Malformed> {
-        if !self.display_name.is_empty() {
-            unfold(self.part, self.display_name, out)?;
-            out.push(b' ');
-        }
-        out.push(b'<');
-        self.uri.write(Form::Whole, out);
-        out.push(b'>');
-        Ok(())
+/// Appends a display name: tokens, or a quoted string.
+fn write_display_name(part: &'static str, name: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+    let start = out.len();
+    unfold(part, name, out)?;
+    let is_of_tokens = |byte: &u8| is_token_byte(*byte) || matches!(byte, b' ' | b'\t');
+    if name.first() == Some(&b'"') || out[start..].iter().all(is_of_tokens) {
+        return Ok(());
     }
+    let unquoted = out.split_off(start);
+    out.push(b'"');
+    for byte in unquoted {
+        // A quote has no place in such a name.
+        if byte == b'\\' {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
+    Ok(())
 }
 
 /// Where the address starts: at the '<', or at 0 where there is no display name.
@@ -152,8 +255,8 @@ mod tests {
     fn parsed(text: &str) -> Result<(String, Option<Vec<u8>>), Malformed> {
         let address = NameAddr::parse("From", text.as_bytes())?;
         let mut out = Vec::new();
-        address.write(&mut out)?;
-        let tag = address.tag()?.map(<[u8]>::to_vec);
+        address.write(Form::Whole, &mut out)?;
+        let tag = address.tag().map(<[u8]>::to_vec);
         Ok((String::from_utf8(out).unwrap(), tag))
     }
 
@@ -201,5 +304,66 @@ mod tests {
         }
         assert!(parsed("<sip:h>;tag=a;tag=b").is_err());
         assert!(parsed("<sip:h>;tag").is_err());
+    }
+
+    #[test]
+    fn what_may_be_two_addresses_is_none() {
+        for text in [
+            "<sip:ann@h>;x=1,\"Boss\" <sip:boss@h>;tag=1",
+            "<sip:ann@h>;x=1, <sip:boss@h>;tag=1",
+            "<sip:ann@h>,<sip:boss@h>;tag=1",
+            "<sip:ann@h>;x=a <sip:boss@h>;tag=1",
+            "<sip:ann@h>;x=a\\b;tag=1",
+            "<sip:ann@h>;x=\"a\" <sip:boss@h>;tag=1",
+            "<sip:ann@h>;x,y;tag=1",
+            "<sip:ann@h>;tag=1,2",
+            "sip:ann@h,sip:boss@h;tag=1",
+            "sip:ann,sip:boss@h;tag=1",
+            "sip:ann@h?a=b;tag=1",
+            "sip:ann@h, <sip:boss@h>;tag=1",
+            "Ann, \"Boss\" <sip:boss@h>;tag=1",
+            "<sip:ann@h> <sip:boss@h>;tag=1",
+        ] {
+            assert!(NameAddr::parse("From", text.as_bytes()).is_err(), "{text}");
+            assert!(tag_of("To", text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_should_be_quoted_is_written_in_quotes() {
+        for (text, written) in [
+            ("Ann (home) <sip:ann@h>", "\"Ann (home)\" <sip:ann@h>"),
+            ("A\\nn <sip:ann@h>", "\"A\\\\nn\" <sip:ann@h>"),
+            ("J\u{fc}rg\r\n B <sip:ann@h>", "\"J\u{fc}rg B\" <sip:ann@h>"),
+            (
+                "<sip:ann@h>;;x=a@b;tag=1;y=\"c,\\\"d\"; z=e:f ;v;w=;u=[::1];",
+                "<sip:ann@h>;x=\"a@b\";y=\"c,\\\"d\";z=\"e:f\";v;w;u=[::1]",
+            ),
+            ("<sip:*21#@h>", "<sip:*21%23@h>"),
+        ] {
+            let address = NameAddr::parse("From", text.as_bytes()).unwrap();
+            let mut out = Vec::new();
+            address.write(Form::From, &mut out).unwrap();
+            address.write_parameters(&mut out).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), written);
+        }
+    }
+
+    #[test]
+    fn the_tag_of_an_address_is_found_whatever_its_user_is() {
+        // RFC 4475 §3.1.1.4.
+        let tag = |text: &'static str| tag_of("To", text.as_bytes());
+        assert_eq!(tag("sip:nul-%00-nul@example.com"), Ok(None));
+        assert_eq!(tag("\"x\" <sip:a%zz@h>;tag=1;"), Ok(Some(&b"1"[..])));
+        for text in [
+            "",
+            "<sip:ann@h",
+            "ann",
+            "<sip:an n@h>",
+            "Ann sip:ann@h",
+            "<sip:h>;tag=",
+        ] {
+            assert!(tag(text).is_err(), "{text}");
+        }
     }
 }

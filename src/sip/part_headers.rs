@@ -29,8 +29,8 @@ pub struct PartHeaders<'a> {
 impl<'a> PartHeaders<'a> {
     /// Splits a part into its header bytes, its content and what the header says.
     ///
-    /// Fails on a line that is no header field, and on one of the fields above that stands twice:
-    /// two readers could take the part for two things.
+    /// Fails on a line that is no header field, on a CR without LF, and on one of the fields above
+    /// that stands twice: two readers could take the part for two things.
     pub fn read(part: &'a [u8]) -> Result<(&'a [u8], &'a [u8], Self), Malformed> {
         let mut headers = Self::default();
         let mut at = 0;
@@ -55,6 +55,10 @@ impl<'a> PartHeaders<'a> {
         // A blank before the name would be a fold of nothing.
         if colon == field.len() || !is_token(name) || !field.starts_with(name) {
             return Err(Malformed::at(PART, part, at, "a header name and a colon"));
+        }
+        let bare_cr = |cr: &usize| field.get(cr + 1) != Some(&b'\n');
+        if let Some(cr) = memchr::memchr_iter(b'\r', field).find(bare_cr) {
+            return Err(Malformed::at(PART, part, at + cr, "CR LF"));
         }
         let value = trim(&field[colon + 1..]);
         let slot = match HeaderName::of(name) {
@@ -130,6 +134,9 @@ mod tests {
             (b" folded: first\r\n\r\n", 0),
             (b": x\r\n\r\n", 0),
             (b"Content-Type: a/b\r\nc: a/b\r\n\r\n", 19),
+            (b"A: b\rContent-Disposition: c\r\n\r\n", 4),
+            (b"A: b\r\n\rC: d\r\n\r\n", 6),
+            (b"A: b\r", 4),
         ] {
             assert_eq!(PartHeaders::read(part).unwrap_err().offset, offset);
         }

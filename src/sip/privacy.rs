@@ -22,18 +22,26 @@ pub struct Privacy {
     pub unknown: bool,
 }
 
+const PART: &str = "Privacy";
+
+/// The tokens of one row.
+pub fn tokens(row: &[u8]) -> impl Iterator<Item = Result<&[u8], Malformed>> {
+    split(PART, row, b';', Nesting::Quotes).map(|token| {
+        let token = token?;
+        match is_token(token) {
+            true => Ok(token),
+            false => Err(Malformed::at(PART, token, 0, "a privacy value")),
+        }
+    })
+}
+
 impl Privacy {
     /// Reads all rows; tokens are separated by semicolons and may be in any case.
     pub fn parse<'a>(rows: impl Iterator<Item = &'a [u8]>) -> Result<Self, Malformed> {
-        const PART: &str = "Privacy";
         let mut privacy = Self::default();
         for row in rows {
-            for token in split(PART, row, b';', Nesting::Quotes) {
-                let token = token?;
-                if !is_token(token) {
-                    return Err(Malformed::at(PART, token, 0, "a privacy value"));
-                }
-                *privacy.field(token) = true;
+            for token in tokens(row) {
+                *privacy.field(token?) = true;
             }
             let others = Self {
                 none: false,
@@ -98,15 +106,16 @@ mod tests {
     }
 
     #[test]
-    fn none_beside_others_is_malformed_and_so_is_no_value() {
-        for rows in [
-            &["none;id"][..],
-            &["none", "session"],
-            &[""],
-            &["id,header"],
-            &["id;"],
-        ] {
+    fn none_beside_others_is_malformed_and_so_is_what_is_no_token() {
+        for rows in [&["none;id"][..], &["none", "session"], &["id,header"]] {
             assert!(parse(rows).is_err(), "{rows:?}");
         }
+    }
+
+    #[test]
+    fn an_empty_value_is_none() {
+        assert_eq!(parse(&[""]), Ok(Privacy::default()));
+        assert!(parse(&["none;"]).unwrap().none);
+        assert!(parse(&[";id;;"]).unwrap().id);
     }
 }

@@ -2,14 +2,28 @@
 
 use super::Malformed;
 use super::byte_set::ByteSet;
-use super::escape::{UNRESERVED, first_bad};
+use super::escape::{UNESCAPED, UNRESERVED, first_bad, same_ignoring_case, units, write_escaped};
 use super::text::find;
-use super::uri::MAX_PARAMETERS;
+use super::uri::{MAX_PARAMETERS, is_one_of};
 
 const PART: &str = "tel URI";
 
 /// The bytes of a parameter's `=` and value.
-const VALUE: ByteSet = UNRESERVED.and(b"[]/:&+$=");
+const VALUE: ByteSet = UNRESERVED.and(UNESCAPED).and(b"[]/:&+$=");
+
+/// Parameters that tell of the call and not of the number: what kind of line it comes from (`cpc` and
+/// `oli`), whether the number was verified (TS 24.229), and to which network it was ported (RFC 4694,
+/// RFC 4759).
+const OF_THE_CALL: [&[u8]; 8] = [
+    b"cic",
+    b"cpc",
+    b"enumdi",
+    b"isup-oli",
+    b"npdi",
+    b"oli",
+    b"rn",
+    b"verstat",
+];
 
 /// A tel URI: a global number (`+15551230003`) or a local one with its context.
 #[derive(Clone, Copy, Debug)]
@@ -67,38 +81,110 @@ impl<'a> TelUri<'a> {
         all.find_map(|(found, value)| found.eq_ignore_ascii_case(name).then_some(value))
     }
 
-    fn parameters(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    fn pieces(&self) -> impl Iterator<Item = &'a [u8]> {
         let pieces = self.parameters.split(|&byte| byte == b';');
-        pieces
-            .filter(|piece| !piece.is_empty())
-            .map(|piece| match find(b'=', piece) {
-                Some(at) => (&piece[..at], &piece[at + 1..]),
-                None => (piece, &b""[..]),
-            })
+        pieces.filter(|piece| !piece.is_empty())
+    }
+
+    fn parameters(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        self.pieces().map(named)
     }
 
     /// Whether both are the same number by RFC 3966 §4.
     pub fn same(&self, other: &Self) -> bool {
+        self.same_but_for(other, |_| true)
+    }
+
+    /// Whether both are the same number, whatever they tell of the call.
+    pub fn is_same_user(&self, other: &Self) -> bool {
+        self.same_but_for(other, |name| !is_one_of(&OF_THE_CALL, name))
+    }
+
+    /// Whether both are the same number, of whose parameters only those count that `counts`.
+    fn same_but_for(&self, other: &Self, counts: impl Fn(&[u8]) -> bool) -> bool {
+        let count = |tel: &Self| tel.parameters().filter(|(name, _)| counts(name)).count();
         self.is_global() == other.is_global()
             && self.digits().eq(other.digits())
-            && self.parameters().count() == other.parameters().count()
+            && count(self) == count(other)
             && self.parameters().all(|(name, value)| {
-                other
-                    .parameter(name)
-                    .is_some_and(|theirs| same_value(name, value, theirs))
+                let theirs = other.parameter(name);
+                !counts(name) || theirs.is_some_and(|theirs| same_value(name, value, theirs))
             })
+    }
+
+    /// Whether a parameter tells of the call.
+    pub(super) fn tells_of_call(&self) -> bool {
+        let mut all = self.parameters();
+        all.any(|(name, _)| is_one_of(&OF_THE_CALL, name))
+    }
+
+    /// Appends the URI as it was read.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"tel:");
+        out.extend_from_slice(self.number);
+        for piece in self.pieces() {
+            out.push(b';');
+            write_escaped(piece, out);
+        }
+    }
+
+    /// Appends number and parameters without those that tell of the call, as the user of a SIP URI has
+    /// them.
+    pub(super) fn write_without_call(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.number);
+        let kept = |piece: &&[u8]| !is_one_of(&OF_THE_CALL, named(piece).0);
+        for piece in self.pieces().filter(kept) {
+            out.push(b';');
+            out.extend_from_slice(piece);
+        }
+    }
+
+    /// Appends the one spelling of the number: digits, and the parameters that count in order.
+    pub fn write_address_of_record(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"tel:");
+        out.extend(self.digits());
+        let mut kept: Vec<Vec<u8>> = self
+            .parameters()
+            .filter(|(name, _)| !is_one_of(&OF_THE_CALL, name))
+            .map(|(name, value)| {
+                let mut spelt = name.to_ascii_lowercase();
+                if !value.is_empty() {
+                    spelt.push(b'=');
+                }
+                match is_number(name, value) {
+                    true => spelt.extend(digits(value)),
+                    false => units(value).for_each(|unit| unit.folded().write(&mut spelt)),
+                }
+                spelt
+            })
+            .collect();
+        kept.sort_unstable();
+        for parameter in kept {
+            out.push(b';');
+            out.extend_from_slice(&parameter);
+        }
+    }
+}
+
+/// Name and value of a parameter; the value may be missing.
+fn named(piece: &[u8]) -> (&[u8], &[u8]) {
+    match find(b'=', piece) {
+        Some(at) => (&piece[..at], &piece[at + 1..]),
+        None => (piece, b""),
     }
 }
 
 /// Parameter values that are numbers are compared without visual separators.
 fn same_value(name: &[u8], a: &[u8], b: &[u8]) -> bool {
-    let is_number = name.eq_ignore_ascii_case(b"ext")
-        || (name.eq_ignore_ascii_case(b"phone-context") && a.first() == Some(&b'+'));
-    if is_number {
-        digits(a).eq(digits(b))
-    } else {
-        a.eq_ignore_ascii_case(b)
+    match is_number(name, a) {
+        true => digits(a).eq(digits(b)),
+        false => same_ignoring_case(a, b),
     }
+}
+
+fn is_number(name: &[u8], value: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"ext")
+        || (name.eq_ignore_ascii_case(b"phone-context") && value.first() == Some(&b'+'))
 }
 
 fn digits(number: &[u8]) -> impl Iterator<Item = u8> {
@@ -115,6 +201,10 @@ fn check_parameters(text: &[u8], start: usize) -> Result<(), Malformed> {
     for (index, piece) in text[start..].split(|&byte| byte == b';').enumerate() {
         if index == MAX_PARAMETERS {
             return Err(Malformed::at(PART, text, at, "at most 32 parameters"));
+        }
+        if piece.is_empty() {
+            at += 1;
+            continue;
         }
         let name_end = find(b'=', piece).unwrap_or(piece.len());
         let (name, value) = piece.split_at(name_end);
@@ -159,6 +249,23 @@ mod tests {
         assert!(!here.same(&tel("7042;phone-context=example.net")));
         assert!(!tel("15551;phone-context=+1").same(&tel("+15551;phone-context=+1")));
         assert!(tel("7042;phone-context=+1-5").same(&tel("7042;phone-context=+15")));
+    }
+
+    #[test]
+    fn what_tells_of_the_call_is_no_part_of_the_number() {
+        let plain = tel("+15551230003");
+        for text in [
+            "+1-555-123-0003;cpc=ordinary",
+            "+15551230003;OLI=62;verstat=TN-Validation-Passed",
+            "+15551230003;npdi;rn=+1555",
+        ] {
+            assert!(
+                tel(text).is_same_user(&plain) && plain.is_same_user(&tel(text)),
+                "{text}"
+            );
+            assert!(!tel(text).same(&plain), "{text}");
+        }
+        assert!(!tel("+15551230003;isub=7;cpc=ordinary").is_same_user(&plain));
     }
 
     #[test]

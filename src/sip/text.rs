@@ -42,7 +42,8 @@ pub fn trim_start(text: &[u8]) -> &[u8] {
     &text[start.unwrap_or(text.len())..]
 }
 
-fn trim_end(text: &[u8]) -> &[u8] {
+/// `text` without white space, folds included, at its end.
+pub fn trim_end(text: &[u8]) -> &[u8] {
     let last = text.iter().rposition(|&b| !is_space(b));
     &text[..last.map_or(0, |last| last + 1)]
 }
@@ -80,7 +81,7 @@ pub fn is_forbidden_control(byte: u8) -> bool {
 }
 
 /// The length of the line end and the white space of a fold at the start of `text`, or 0.
-fn fold_length(text: &[u8]) -> usize {
+pub(super) fn fold_length(text: &[u8]) -> usize {
     let line_end = match text {
         [b'\r', b'\n', ..] => 2,
         [b'\n', ..] => 1,
@@ -161,8 +162,8 @@ fn shifted(error: Malformed, by: usize) -> Malformed {
     }
 }
 
-/// The elements of a list with its `separator`, trimmed; an error ends the list. Where there is no list
-/// (`None`) there are no elements, and in an empty one there is an empty one.
+/// The elements of a list with its `separator`, trimmed; an error ends the list. Empty elements mean
+/// nothing and are skipped.
 pub fn split<'a>(
     part: &'static str,
     text: impl Into<Option<&'a [u8]>>,
@@ -171,13 +172,19 @@ pub fn split<'a>(
 ) -> impl Iterator<Item = Result<&'a [u8], Malformed>> {
     let mut rest = text.into();
     std::iter::from_fn(move || {
-        let here = rest.take()?;
-        Some(
-            split_first(part, here, separator, nesting).map(|(element, after)| {
-                rest = after;
-                trim(element)
-            }),
-        )
+        loop {
+            let here = rest.take()?;
+            match split_first(part, here, separator, nesting) {
+                Err(error) => return Some(Err(error)),
+                Ok((element, after)) => {
+                    rest = after;
+                    let element = trim(element);
+                    if !element.is_empty() {
+                        return Some(Ok(element));
+                    }
+                }
+            }
+        }
     })
 }
 
@@ -251,6 +258,14 @@ mod tests {
     fn commas_inside_quotes_and_angles_are_data() {
         let parts = pieces(r#""a,\",b" <sip:a,b@h>, <sip:c@h>"#);
         assert_eq!(parts, [&br#""a,\",b" <sip:a,b@h>"#[..], b"<sip:c@h>"]);
+    }
+
+    #[test]
+    fn empty_elements_are_skipped() {
+        for text in ["a,b", ",a,,b,", " a , \r\n ,b , "] {
+            assert_eq!(pieces(text), [b"a", b"b"], "{text}");
+        }
+        assert!(pieces("").is_empty() && pieces(" , ,").is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::Malformed;
 use super::text::{Nesting, is_token, split};
 
-/// The tokens of one row of the header field `part`.
+/// The tokens of one row of the header field `part`; an empty row has none.
 pub fn tokens<'a>(
     part: &'static str,
     value: &'a [u8],

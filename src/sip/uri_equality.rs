@@ -3,7 +3,7 @@
 //! Equality is not transitive (a parameter that only one side has may not count), so sets are built
 //! by comparing pairwise within a bucket: see [`Uri::bucket`].
 
-use super::escape::{same, same_ignoring_case, units};
+use super::escape::{has_escapes, same, same_ignoring_case, units};
 use super::text::find;
 use super::uri::{SIGNIFICANT, SipUri, Uri, ipv6_address};
 use siphasher::sip::SipHasher13;
@@ -27,6 +27,21 @@ impl Uri<'_> {
         }
     }
 
+    /// Whether both are the same user, whatever else they say: the same address of record (RFC 3261
+    /// §10.3). Of telephone numbers what tells of the call does not count.
+    pub fn is_same_user(&self, other: &Uri<'_>) -> bool {
+        match (self, other) {
+            (Self::Sip(a), Uri::Sip(b)) => {
+                a.secure == b.secure
+                    && same_host(a.host, b.host)
+                    && (a.user == b.user
+                        || same_optional(a.identity().as_deref(), b.identity().as_deref()))
+            }
+            (Self::Tel(a), Uri::Tel(b)) => a.is_same_user(b),
+            _ => self.same(other),
+        }
+    }
+
     /// The URI as an address: see [`SipUri::as_address`].
     pub fn as_address(self) -> Self {
         match self {
@@ -35,7 +50,8 @@ impl Uri<'_> {
         }
     }
 
-    /// A number that URIs which are the same share: scheme, user and host, hashed (C-2).
+    /// A number that URIs which are the same share, and those of the same user: scheme, user and host,
+    /// hashed (C-2).
     pub fn bucket(&self) -> u64 {
         let mut key = Key::new();
         match self {
@@ -65,9 +81,10 @@ impl Uri<'_> {
 /// What is hashed of a URI, in one piece: most fit here.
 type Key = SmallVec<[u8; 64]>;
 
-/// Most users have no escape.
+/// The user up to what a telephone number may tell of the call. Most have no escape.
 fn push_user(user: &[u8], key: &mut Key) {
-    if find(b'%', user).is_none() {
+    let user = &user[..find(b';', user).unwrap_or(user.len())];
+    if !has_escapes(user) {
         return key.extend_from_slice(user);
     }
     let mut spelt = Vec::with_capacity(user.len());
@@ -132,6 +149,7 @@ fn same_parameters(a: &SipUri<'_>, b: &SipUri<'_>) -> bool {
 fn same_headers(a: &[u8], b: &[u8]) -> bool {
     let list = |text: &[u8]| {
         let pieces = text.split(|&byte| byte == b'&');
+        let pieces = pieces.filter(|piece| !piece.is_empty());
         let mut list: Vec<Vec<u8>> = pieces.map(spelt_header).collect();
         list.sort();
         list
@@ -224,6 +242,44 @@ mod tests {
         ] {
             assert!(!equal(a, b), "{a} and {b}");
         }
+    }
+
+    #[test]
+    fn who_somebody_is_does_not_hang_on_how_to_get_there() {
+        let same = |a: &str, b: &str| {
+            let there = uri(a).is_same_user(&uri(b));
+            let canonical = |text| uri(text).print(crate::sip::uri::Form::AddressOfRecord);
+            assert_eq!(
+                there,
+                uri(b).is_same_user(&uri(a)),
+                "symmetry of {a} and {b}"
+            );
+            assert_eq!(there, canonical(a) == canonical(b), "{a} and {b}");
+            assert!(!there || uri(a).bucket() == uri(b).bucket(), "{a} and {b}");
+            there
+        };
+        for other in [
+            "sip:ann@home1.net:5060",
+            "SIP:%61nn:pw@HOME1.net:5070;transport=tcp;maddr=192.0.2.1;ttl=3;lr",
+            "sip:ann@home1.net;method=INVITE;user=phone;x=2?Subject=a",
+        ] {
+            assert!(same("sip:ann@home1.net;x=1", other), "{other}");
+        }
+        for other in [
+            "sips:ann@home1.net",
+            "sip:Ann@home1.net",
+            "sip:ann@home2.net",
+            "tel:+1",
+        ] {
+            assert!(!same("sip:ann@home1.net", other), "{other}");
+        }
+        assert!(same("sip:*21#@h", "sip:*21%23@h"));
+        assert!(same("tel:+1-555;cpc=ordinary", "tel:+1555;oli=62"));
+        assert!(!same("tel:+1555;ext=1;cpc=ordinary", "tel:+1555"));
+        assert!(same("sip:+1555;cpc=x@h;user=phone", "sip:+1555@h"));
+        // Such a name is no number, and somebody else's.
+        assert!(!same("sip:bob;cpc=x@h;user=phone", "sip:bob@h"));
+        assert!(!same("sip:+1555;cpc=x@h", "sip:+1555@h"));
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! Looking a whole database over, for `cimfctl check`.
 
+mod addresses;
 mod services;
 
 use super::create::foreign_owner;
 use super::database::{Members, Probe, connect, damage, optional_text, require_current, text};
-use super::edit::{ADMINISTRATOR_PATIENCE, group_uri};
+use super::edit::ADMINISTRATOR_PATIENCE;
 use super::error::StoreError;
 use super::schema;
 use crate::control::group::Addressing;
 use crate::control::{Group, Nested};
 use crate::sip::text::Printable;
+use addresses::{Kind, check_address};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -29,7 +31,7 @@ pub struct Audit {
 
 /// Looks over the database at `path` and tells `found` of each thing that is wrong: damage, tables
 /// that were altered, owners, addresses of groups and services that no message can match, members
-/// that get no message as far as `addressing` and `nested` can tell, groups with more than `max_members`
+/// that get no message as far as `addressing` and `nested` can tell (domains only if it has any), groups with more than `max_members`
 /// members, rulesets that cannot be read or never hold.
 ///
 /// # Errors
@@ -137,7 +139,14 @@ fn check_groups(
     let mut rows = groups.query([])?;
     while let Some(row) = rows.next()? {
         let uri = text(row, 1)?.into_owned();
-        check_spelling("group", &uri, report);
+        check_address(
+            connection,
+            Kind::Group,
+            row.get(0)?,
+            &uri,
+            addressing,
+            report,
+        )?;
         let mut members = Members::default();
         let mut member_rows = select.query([row.get::<_, i64>(0)?])?;
         while let Some(row) = member_rows.next()? {
@@ -177,16 +186,4 @@ fn check_groups(
         }
     }
     Ok((group_count, member_count))
-}
-
-/// A group or service is found by its text, so any other spelling than the one is never found.
-fn check_spelling(what: &str, uri: &str, report: &mut dyn FnMut(String)) {
-    let shown = Printable(uri.as_bytes());
-    match group_uri(uri) {
-        Ok(spelt) if spelt == uri => {}
-        Ok(spelt) => report(format!(
-            "{what} {shown}: expected the spelling {spelt}: no message finds it as it is"
-        )),
-        Err(error) => report(format!("{what} {shown}: no message finds it: {error}")),
-    }
 }

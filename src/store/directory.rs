@@ -302,8 +302,13 @@ impl Directory for Store {
         })
     }
 
-    fn union(&mut self, parts: &[Arc<Group>], addressing: &Addressing) -> Arc<Group> {
-        self.unions.get(parts, addressing)
+    fn union(
+        &mut self,
+        parts: &[Arc<Group>],
+        without: &[Arc<Group>],
+        addressing: &Addressing,
+    ) -> Arc<Group> {
+        self.unions.get(parts, without, addressing)
     }
 }
 

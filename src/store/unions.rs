@@ -10,8 +10,8 @@ const MOST: usize = 64;
 
 /// A bounded memory of unions.
 pub struct Unions {
-    /// By the addresses in memory of the parts, which are kept: so no other group can take their
-    /// place there.
+    /// By the addresses in memory of the parts, a zero, and those of the groups whose members are left
+    /// out. All are kept: so no other group can take their place there.
     known: LruCache<Vec<usize>, Union>,
     members: usize,
     bound: usize,
@@ -33,13 +33,23 @@ impl Unions {
         }
     }
 
-    /// The union of `parts`.
-    pub fn get(&mut self, parts: &[Arc<Group>], addressing: &Addressing) -> Arc<Group> {
-        let key: Vec<usize> = parts.iter().map(|part| Arc::as_ptr(part).addr()).collect();
+    /// The union of `parts`, without the members of others.
+    pub fn get(
+        &mut self,
+        parts: &[Arc<Group>],
+        without: &[Arc<Group>],
+        addressing: &Addressing,
+    ) -> Arc<Group> {
+        let addresses = |groups: &[Arc<Group>]| -> Vec<usize> {
+            let addresses = groups.iter().map(|group| Arc::as_ptr(group).addr());
+            addresses.collect()
+        };
+        let key = [addresses(parts), vec![0], addresses(without)].concat();
         if let Some(union) = self.known.get(&key) {
             return union.group.clone();
         }
-        let group = Arc::new(Group::union(parts, addressing));
+        let group = Arc::new(Group::union(parts, without, addressing));
+        let parts = [parts, without].concat();
         // A part that has left the cache of groups is still here, and counts.
         let weight = parts.iter().map(|part| part.weight()).sum::<usize>() + group.members();
         if weight > self.bound {
@@ -47,7 +57,7 @@ impl Unions {
         }
         let union = Union {
             group: group.clone(),
-            _parts: parts.into(),
+            _parts: parts.into_boxed_slice(),
             weight,
         };
         self.members += weight;

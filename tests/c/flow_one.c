@@ -85,6 +85,8 @@ static int print_decision(const cimf_decision *decision)
     print(headers);
     if (cimf_decision_needs_stream(decision))
         printf("(the forks go by TCP or TLS)\r\n");
+    if (cimf_decision_window(decision) > 0)
+        printf("(%" PRIu32 " forks at once)\r\n", cimf_decision_window(decision));
     printf("\n--\n");
     for (index = 0; index < cimf_decision_recipient_count(decision); index++)
         if (print_fork(decision, index) != 0)
@@ -99,6 +101,7 @@ static int misuse(cimf_server *server, const cimf_decision *decision, const cimf
     cimf_server *no_server = NULL;
     cimf_str text = {"untouched", 9};
     cimf_parameter unknown = {"no_such_parameter", "1"};
+    cimf_parameter of_queue = {"rate", "1"};
     cimf_source nowhere = *source;
     int errors = 0;
 
@@ -107,6 +110,9 @@ static int misuse(cimf_server *server, const cimf_decision *decision, const cimf
     errors += expect(cimf_server_new(&unknown, 1, &no_server) == CIMF_STATUS_CONFIGURATION &&
                          strstr(cimf_last_error(), "no_such_parameter") != NULL && !no_server,
                      "an unknown parameter is named");
+    errors += expect(cimf_server_new(&of_queue, 1, &no_server) == CIMF_STATUS_CONFIGURATION &&
+                         strstr(cimf_last_error(), "parameter rate: ") != NULL && !no_server,
+                     "a parameter of the queue is named and not ignored");
     errors += expect(cimf_server_new(NULL, 3, &no_server) == CIMF_STATUS_INVALID_ARGUMENT,
                      "NULL with a count is refused");
     errors += expect(cimf_server_decide(server, NULL, 5, source, &untouched) ==
@@ -128,7 +134,7 @@ static int misuse(cimf_server *server, const cimf_decision *decision, const cimf
     errors += expect(cimf_decision_reason(decision, NULL) == CIMF_STATUS_INVALID_ARGUMENT,
                      "an output that is NULL is refused");
     errors += expect(cimf_decision_status(NULL) == 0 && cimf_decision_recipient_count(NULL) == 0 &&
-                         !cimf_decision_needs_stream(NULL),
+                         !cimf_decision_needs_stream(NULL) && cimf_decision_window(NULL) == 0,
                      "the readers take NULL");
     errors += expect(cimf_server_decide(server, NULL, 0, source, &untouched) == CIMF_STATUS_OK &&
                          cimf_decision_outcome(untouched) == CIMF_OUTCOME_NOT_OURS,

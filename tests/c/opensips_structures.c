@@ -157,6 +157,69 @@ struct mi_export {
 #endif
 };
 
+struct api_proto {
+    any_function init_listener;
+#if VERSION >= 360
+    any_function bind_listener;
+#endif
+    any_function send, dst_attr;
+};
+struct api_proto_net {
+    int flags;
+#if VERSION >= 400
+    struct { unsigned async_chunks; any_function read, handle, write, init, connect, clean, match, dump; } stream;
+#elif VERSION >= 350
+    struct { unsigned async_chunks; any_function read, write, init, clean, match; } stream;
+#else
+    unsigned async_chunks;
+    any_function write, read, conn_init, conn_clean, conn_match;
+#endif
+    any_function report;
+};
+struct listener {
+    int socket;
+    text name;
+#if VERSION >= 400
+    text orig_name;
+#endif
+    text tag;
+    struct ip_address address;
+    text address_str;
+    unsigned short port_no;
+    text port_no_str;
+    int flags;
+    union socket_address su;
+    int proto;
+    text sock_str, adv_sock_str, tag_sock_str, adv_name_str, adv_port_str;
+    struct ip_address adv_address;
+    unsigned short adv_port, workers;
+#if VERSION >= 360
+    unsigned short tos;
+#endif
+    void *s_profile;
+#if VERSION >= 350
+    void *extra_data;
+#if VERSION >= 400
+    void *bond_sis;
+#endif
+    int internal_proto;
+    void *last_real_ports;
+    /* What follows belongs to a structure around this one. */
+#endif
+    unsigned short last_local_real_port, last_remote_real_port;
+    struct listener *next, *prev;
+};
+struct proto_info {
+    char *name;
+    unsigned short default_rfc_port;
+    int id;
+    unsigned short default_port;
+    struct api_proto tran;
+    struct api_proto_net net;
+    struct listener *listeners;
+    void *sendipv4, *sendipv6;
+};
+
 #define SIZE(type) printf("%s %zu\n", #type, sizeof(struct type))
 #define PLACE(type, member) printf("%s.%s %zu\n", #type, #member, offsetof(struct type, member))
 
@@ -222,6 +285,17 @@ int main(void)
     PLACE(event_param, next);
     SIZE(event_params);
     PLACE(event_params, last);
+    SIZE(proto_info);
+    PLACE(proto_info, default_rfc_port);
+    PLACE(proto_info, listeners);
+    SIZE(ip_address);
+    PLACE(ip_address, length);
+    PLACE(ip_address, u);
+    PLACE(listener, address);
+    PLACE(listener, address_str);
+    PLACE(listener, port_no);
+    PLACE(listener, port_no_str);
+    PLACE(listener, next);
     SIZE(mi_export);
     SIZE(recipe);
     PLACE(mi_export, recipes);

@@ -1,4 +1,5 @@
-//! Digest mode with the proxy's own authentication, run from its sample digest.cfg: T 28 and T 32.
+//! Digest mode with the proxy's own authentication, run from its sample digest.cfg: T 28 and T 32. What attackers
+//! with an account make of their credentials is in `credentials.rs`.
 
 use crate::checks::{Before, accepted, nothing_was_sent, refused, warning};
 use crate::support::client::{Client, Transport, UNTRUSTED};
@@ -7,15 +8,31 @@ use crate::support::proxy::{is_left_out_with_opensips, proxy};
 use crate::support::rig::{BOB, Rig, Setup, TEL};
 use crate::support::sip::Message;
 use md5::{Digest, Md5};
+use std::path::Path;
 
-const REALM: &str = "home1.net";
+pub const REALM: &str = "home1.net";
+
+/// The users ann, bob and eve, and one of another domain.
+const USERS: &str =
+    "ann:home1.net:secret\nbob:home1.net:other\neve:home1.net:third\nann:home2.net:fourth\n";
 
 fn rig(transport: Transport) -> Rig {
+    setup(transport, "").start()
+}
+
+/// The sample as it stands, with more users, each a line of the table.
+pub fn setup(transport: Transport, more_users: &str) -> Setup {
     let setup = Setup::new(transport)
         .sample("digest.cfg")
         .without("TRUSTED_PEERS")
         .number("TRUSTED_NEXT_HOP", 1);
-    let users = setup.folder().join("users");
+    let users = write_users(setup.folder(), more_users);
+    setup.text("USERS", &users)
+}
+
+/// Makes the table of users as the head of the sample says; gives its URL.
+pub fn write_users(folder: &Path, more: &str) -> String {
+    let users = folder.join("users");
     std::fs::create_dir(&users).expect("a folder for the users");
     let write = |name: &str, text: &str| {
         std::fs::write(users.join(name), text).expect("a file of users");
@@ -29,16 +46,13 @@ fn rig(transport: Transport) -> Rig {
         "version",
         &format!("table_name(string) table_version(int)\nsubscriber:{version}\n"),
     );
-    write(
-        "subscriber",
-        "username(string) domain(string) password(string)\nann:home1.net:secret\nbob:home1.net:other\n",
-    );
-    let url = format!("text://{}", users.display());
-    setup.text("USERS", &url).start()
+    let columns = "username(string) domain(string) password(string)";
+    write("subscriber", &format!("{columns}\n{USERS}{more}"));
+    format!("text://{}", users.display())
 }
 
 /// B0 as a client without a core sends it.
-fn plain(client: &Client) -> Request {
+pub fn plain(client: &Client) -> Request {
     Request::another(client)
         .without("P-Asserted-Identity")
         .without("P-Charging-Vector")
@@ -51,7 +65,7 @@ fn parameter<'a>(challenge: &'a str, name: &str) -> &'a str {
 }
 
 #[track_caller]
-fn challenged(rig: &Rig, client: &mut Client, request: &Request) -> String {
+pub fn challenged(rig: &Rig, client: &mut Client, request: &Request) -> String {
     let before = Before::of(rig);
     let response: Message = client.ask(request);
     assert_eq!(response.status(), 401, "{response}");
@@ -61,8 +75,13 @@ fn challenged(rig: &Rig, client: &mut Client, request: &Request) -> String {
     challenge
 }
 
+/// The answer to a challenge, for a MESSAGE.
+pub fn authorization(challenge: &str, user: &str, password: &str, uri: &str) -> String {
+    credentials(challenge, "MESSAGE", user, password, uri)
+}
+
 /// RFC 2617 with qop=auth.
-fn authorization(challenge: &str, user: &str, password: &str, uri: &str) -> String {
+pub fn credentials(challenge: &str, method: &str, user: &str, password: &str, uri: &str) -> String {
     let hash = |text: String| {
         let bytes = Md5::digest(text.as_bytes());
         let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
@@ -70,7 +89,7 @@ fn authorization(challenge: &str, user: &str, password: &str, uri: &str) -> Stri
     };
     let nonce = parameter(challenge, "nonce");
     let ha1 = hash(format!("{user}:{REALM}:{password}"));
-    let ha2 = hash(format!("MESSAGE:{uri}"));
+    let ha2 = hash(format!("{method}:{uri}"));
     let response = hash(format!("{ha1}:{nonce}:00000001:cnonce:auth:{ha2}"));
     format!(
         "Digest username=\"{user}\", realm=\"{REALM}\", nonce=\"{nonce}\", uri=\"{uri}\", qop=auth, \

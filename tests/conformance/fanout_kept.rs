@@ -1,12 +1,14 @@
 //! `store-and-forward.cfg` as it stands: messages for members out of reach are kept, and handed over when the
-//! member registers.
+//! member registers. What strangers and members try to make of it is in `registrar.rs`.
 
-use crate::checks::is_202;
-use crate::support::client::{Client, Transport};
-use crate::support::core::Answer;
+use crate::digest::{credentials, plain, write_users};
+use crate::support::client::{Client, Transport, UNTRUSTED};
+use crate::support::core::{Answer, respond};
 use crate::support::flow::{Request, unique};
 use crate::support::proxy::is_left_out_with_opensips;
 use crate::support::rig::{BOB, HIKERS, Rig, Setup};
+use crate::support::sip::Message;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 /// Makes the store as the head of the configuration says.
@@ -29,86 +31,158 @@ fn make_store(folder: &Path) {
     std::fs::write(folder.join("version"), read("version")).expect("a table");
 }
 
-fn start(transport: Transport) -> Rig {
-    let itself = format!("sip:@ADDRESS@;transport={}", transport.in_uri());
+/// The address at which the proxy reaches itself.
+pub const ITSELF: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 9);
+
+/// The sample at ports of the test's own; none with OpenSIPS, which has no such sample.
+pub fn start(transport: Transport) -> Option<Rig> {
+    if is_left_out_with_opensips(
+        "msilo stores the message of a route, and a route for events has none",
+    ) {
+        return None;
+    }
+    let itself = format!("sip:{ITSELF}:@PORT@;transport={}", transport.in_uri());
     let setup = Setup::new(transport)
         .sample("store-and-forward.cfg")
+        .without("TRUSTED_PEERS")
         .number("TM_FR_TIMER", 1000)
         .text("DOMAINS", "im.home1.net")
+        .word("LISTEN_ITSELF_UDP", &format!("udp:{ITSELF}:@PORT@"))
+        .word("LISTEN_ITSELF_TCP", &format!("tcp:{ITSELF}:@PORT@"))
         .text("ITSELF", &itself)
         .text("CORE_ROUTE", &itself);
     let store = setup.folder().join("store");
     make_store(&store);
-    let setup = setup.text("STORE", &format!("text://{}", store.display()));
-    setup.start()
+    let users = write_users(setup.folder(), "");
+    let store = format!("text://{}", store.display());
+    Some(setup.text("STORE", &store).text("USERS", &users).start())
 }
 
-/// Bob registers a device at the core's port.
-#[track_caller]
-fn register(rig: &Rig, client: &mut Client) {
-    let mark = unique();
-    let transport = client.transport;
-    let request = format!(
-        "REGISTER sip:home1.net SIP/2.0\r\nVia: SIP/2.0/{} {};branch=z9hG4bK-{mark}\r\nMax-Forwards: 70\r\n\
-         From: <{BOB}>;tag={mark}\r\nTo: <{BOB}>\r\nCall-ID: {mark}\r\nCSeq: 1 REGISTER\r\n\
-         Contact: <sip:bob@127.0.0.1:{};transport={}>;expires=600\r\nContent-Length: 0\r\n\r\n",
-        transport.in_via(),
-        client.address,
-        rig.core.port,
-        transport.in_uri(),
-    );
-    client.send(request.as_bytes());
-    assert_eq!(client.receive().status(), 200);
-}
-
-#[track_caller]
-fn send(client: &mut Client, body: &str) {
-    let mut request = Request::another(client).set("Content-Length", &body.len().to_string());
-    request.body = body.as_bytes().to_vec();
-    client.send(&request.bytes());
-    is_202(&client.receive(), &request);
-}
-
-/// Issue 4, item 5.
-pub fn what_a_member_missed_is_handed_over_when_he_registers(transport: Transport) {
-    // There is no sample for it.
-    if is_left_out_with_opensips(
-        "msilo stores the message of a route, and a route for events has none",
-    ) {
-        return;
+/// The passwords of [`write_users`].
+pub fn password(user: &str) -> &'static str {
+    match user {
+        "ann" => "secret",
+        "bob" => "other",
+        _ => "third",
     }
-    let rig = start(transport);
-    let mut client = rig.client();
-    send(&mut client, "Trail closed.");
-    rig.wait_for_log(&format!("kept message 1 of {HIKERS} for {BOB}"));
-    assert_eq!(rig.core.count(), 0);
+}
 
-    register(&rig, &mut client);
-    let fork = rig.core.wait_for(1).remove(0).message;
-    assert!(fork.request_uri().contains("bob@127.0.0.1"), "{fork}");
+/// Sends a request as a user, with the answer to the challenge that it meets.
+#[track_caller]
+pub fn ask_as(client: &mut Client, request: &Request, user: &str) -> Message {
+    let request = request.clone().via(client, &unique());
+    client.send(&request.bytes());
+    let challenge = client.receive();
+    if challenge.status() != 401 {
+        return challenge;
+    }
+    let start = request.start.clone();
+    let mut words = start.split(' ');
+    let (method, uri) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+    let challenge = challenge.one("WWW-Authenticate");
+    let line = credentials(challenge, method, user, password(user), uri);
+    let request = request
+        .set("CSeq", &format!("7 {method}"))
+        .via(client, &unique())
+        .with(&format!("Authorization: {line}"));
+    client.send(&request.bytes());
+    client.receive()
+}
+
+/// A REGISTER of a user's device.
+pub fn register(client: &Client, user: &str, contact: &str) -> Request {
+    let mark = unique();
+    Request {
+        start: "REGISTER sip:home1.net SIP/2.0".to_owned(),
+        lines: vec![
+            format!(
+                "Via: SIP/2.0/{} {};branch=z9hG4bK-{mark}",
+                client.transport.in_via(),
+                client.address
+            ),
+            "Max-Forwards: 70".to_owned(),
+            format!("From: <sip:{user}@home1.net>;tag={mark}"),
+            format!("To: <sip:{user}@home1.net>"),
+            format!("Call-ID: {mark}"),
+            "CSeq: 6 REGISTER".to_owned(),
+            format!("Contact: {contact}"),
+            "Expires: 600".to_owned(),
+            "Content-Length: 0".to_owned(),
+        ],
+        body: Vec::new(),
+    }
+}
+
+/// Where the device says that it is.
+pub fn contact(client: &Client, user: &str) -> String {
+    let transport = client.transport.in_uri();
+    format!("<sip:{user}@{};transport={transport}>", client.address)
+}
+
+/// A user registers this very client.
+#[track_caller]
+fn registers(client: &mut Client, user: &str) {
+    let request = register(client, user, &contact(client, user));
+    let response = ask_as(client, &request, user);
+    assert_eq!(response.status(), 200, "{response}");
+}
+
+/// The next message that a device gets, which it answers.
+#[track_caller]
+pub fn takes(client: &mut Client) -> Message {
+    let message = client.receive();
+    assert_eq!(message.method(), "MESSAGE", "{message}");
+    let response = respond(&message, &Answer::Code(200)).expect("a response");
+    client.send(response.as_bytes());
+    message
+}
+
+/// A message from ann to the group.
+#[track_caller]
+pub fn send(client: &mut Client, body: &str) {
+    let mut request = plain(client).set("Content-Length", &body.len().to_string());
+    request.body = body.as_bytes().to_vec();
+    let response = ask_as(client, &request, "ann");
+    assert_eq!(response.status(), 202, "{response}");
+}
+
+/// Outcomes: what a member missed.
+pub fn what_a_member_missed_is_handed_over_when_he_registers(transport: Transport) {
+    let Some(rig) = start(transport) else {
+        return;
+    };
+    let mut ann = rig.client();
+    let mut bob = rig.client_at(UNTRUSTED);
+    send(&mut ann, "Trail closed.");
+    rig.wait_for_log(&format!("kept message 1 of {HIKERS} for {BOB}"));
+
+    registers(&mut bob, "bob");
+    let copy = takes(&mut bob);
     assert!(
-        String::from_utf8_lossy(&fork.body).contains("Trail closed."),
-        "{fork}"
+        copy.request_uri().contains(&bob.address.to_string()),
+        "{copy}"
     );
-    assert!(fork.one("From").contains("ann@home1.net"), "{fork}");
+    assert!(
+        String::from_utf8_lossy(&copy.body).contains("Trail closed."),
+        "{copy}"
+    );
+    assert!(copy.one("From").contains("ann@home1.net"), "{copy}");
 
     // Who is there gets it at once, and it is not kept.
-    send(&mut client, "Trail open.");
-    let fork = rig.core.wait_for(2).remove(1).message;
-    assert_eq!(fork.body, b"Trail open.");
+    send(&mut ann, "Trail open.");
+    let copy = takes(&mut bob);
+    assert_eq!(copy.body, b"Trail open.");
     rig.wait_for_log(&format!("message 2 to <{HIKERS}> is finished: delivered=1"));
 
     // A device that does not answer.
-    rig.core.answer("bob", Answer::Silence);
-    send(&mut client, "Trail closed again.");
+    send(&mut ann, "Trail closed again.");
     rig.wait_for_log(&format!("kept message 3 of {HIKERS} for {BOB}"));
-    rig.core.answer("bob", Answer::Code(200));
-    let before = rig.core.count();
-    register(&rig, &mut client);
-    let fork = rig.core.wait_for(before + 1).remove(before).message;
+    let mut device = rig.client_at(UNTRUSTED);
+    registers(&mut device, "bob");
+    let copy = takes(&mut device);
     assert!(
-        String::from_utf8_lossy(&fork.body).contains("Trail closed again."),
-        "{fork}"
+        String::from_utf8_lossy(&copy.body).contains("Trail closed again."),
+        "{copy}"
     );
     assert_eq!(rig.log().matches("kept message").count(), 2);
 }

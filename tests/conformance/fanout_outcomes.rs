@@ -127,13 +127,20 @@ pub fn the_log_names_who_has_not_got_it_and_counts_the_rest(transport: Transport
     let request = Request::another(&client).group(&group(120));
     sent(&rig, &mut client, &request, 120);
     let line = rig.wait_for_log("is finished");
-    assert!(
-        line.ends_with(&format!(
-            "message 1 to <{}> is finished: delivered=0 refused=120 unreachable=0 expired=0 skipped=0",
+    let (_, names) = line
+        .split_once(&format!(
+            "message 1 to <{}> is finished: delivered=0 refused=120 unreachable=0 expired=0 \
+             skipped=0; refused: ",
             group(120)
-        )),
+        ))
+        .unwrap_or_else(|| panic!("{line}"));
+    // In the order of the group, which is that of the addresses.
+    assert!(
+        names.starts_with("<sip:m0.of120@home1.net> <sip:m1.of"),
         "{line}"
     );
+    assert_eq!(names.matches("<sip:").count(), 20, "{line}");
+    assert!(names.ends_with("; and 100 more"), "{line}");
     let told = || {
         let log = rig.log();
         let named = log
@@ -153,4 +160,73 @@ pub fn the_log_names_who_has_not_got_it_and_counts_the_rest(transport: Transport
     assert!((20..120).contains(&named), "{named} lines");
     let line = rig.wait_for_log("has not got it");
     assert!(line.contains("message 1: <sip:m"), "{line}");
+}
+
+/// Routes that say what they find in every kind of variable that belongs to a message, and then set it.
+fn keeping_routes() -> String {
+    let mut script = "cimf_handle(); exit; }\n".to_owned();
+    for event in ["delivered", "finished"] {
+        let group = proxy().event_value("group");
+        let body = match proxy().name() {
+            "OpenSIPS" => format!(
+                r#"xlog("L_NOTICE", "{event} found: $(avp(kept)[*])|\n");
+                   $avp(kept) = {group}; $avp(kept) = {group};"#
+            ),
+            _ => format!(
+                r#"xlog("L_NOTICE", "{event} found: $(avp(kept)[*])|$(avp(s:of_to)[*])|$xavp(kept=>one)|$xavu(kept=>one)|$xavi(kept=>one)|$du|$mf|\n");
+                   $avp(kept) = {group}; $avp(kept) = {group}; $avp(s:of_to) = {group};
+                   $xavp(kept=>one) = {group}; $xavu(kept=>one) = {group}; $xavi(kept=>one) = {group};
+                   $du = "sip:127.0.0.1:9"; setflag(3);"#
+            ),
+        };
+        script += &proxy().event_route(event, &body);
+    }
+    script
+}
+
+/// What an event route keeps is gone when it ends, so that no message sees another's and nothing piles up.
+pub fn what_an_event_route_sets_is_gone_when_it_ends(transport: Transport) {
+    let rig = setup(transport, &keeping_routes()).start();
+    let mut client = rig.client();
+    for _ in 0..2 {
+        let request = Request::another(&client);
+        accepted(&rig, &mut client, &request, &[BOB, TEL]);
+    }
+    let found = || {
+        let log = rig.log();
+        let lines = log.lines().filter_map(|line| line.split_once(" found: "));
+        lines.map(|(_, found)| found.to_owned()).collect::<Vec<_>>()
+    };
+    let all = until(|| Some(found()).filter(|all| all.len() >= 6));
+    let all = all.unwrap_or_else(|| panic!("the routes have not run: {:?}", found()));
+    let nothing = match proxy().name() {
+        "OpenSIPS" => "<null>|",
+        _ => "<null>|<null>|<null>|<null>|<null>|<null>|0|",
+    };
+    assert_eq!(all, [nothing; 6]);
+}
+
+/// What event routes keep takes no shared memory once they have ended.
+pub fn event_routes_do_not_fill_the_shared_memory(transport: Transport) {
+    let body = format!("$avp(kept) = \"{}\";", "k".repeat(1000));
+    let route = proxy().event_route("delivered", &body);
+    let script = format!("cimf_handle(); exit; }}\n{route}");
+    let rig = with_group(setup(transport, &script), 100).start();
+    let mut client = rig.client();
+    let mut used_after = || {
+        let request = Request::another(&client).group(&group(100));
+        sent(&rig, &mut client, &request, 100);
+        rig.wait_for_gauge("messages", 0);
+        rig.wait_for_gauge("transactions", 0);
+        rig.wait_until_tm_holds_at_most(0);
+        proxy().shared_memory_used(rig.folder())
+    };
+    let before = used_after();
+    let after = [used_after(), used_after(), used_after()];
+    // Each message would keep 100 values of a kilobyte.
+    let grown = after[2].saturating_sub(before);
+    assert!(
+        grown < 100_000,
+        "grown by {grown} bytes: {before}, {after:?}"
+    );
 }

@@ -1,10 +1,12 @@
 //! What an administrator sees of messages under way, what he may do about them, and what a stop leaves undone.
 
-use crate::checks::accepted;
+use crate::checks::{accepted, sent};
+use crate::fanout_breadth::{group, with_group};
 use crate::fanout_order::{end, send};
 use crate::support::client::Transport;
 use crate::support::core::Answer;
 use crate::support::flow::Request;
+use crate::support::proxy::proxy;
 use crate::support::rig::{BOB, HIKERS, Setup, TEL};
 
 /// Issue 4, item 7: what is under way and how far, and to cancel it.
@@ -52,7 +54,7 @@ pub fn fanouts_are_listed_and_may_be_cancelled(transport: Transport) {
         (2, "delivered=1 refused=0 unreachable=0 expired=0 skipped=1"),
     ] {
         let line = end(&rig, message);
-        assert!(line.ends_with(ending), "{line}");
+        assert!(line.contains(ending), "{line}");
     }
     rig.wait_for_log(&format!(
         "message 2: <{BOB}> of <{HIKERS}> has not got it: not sent: cancelled"
@@ -127,6 +129,81 @@ pub fn a_stop_names_whom_it_leaves_without_outcome(transport: Transport) {
         assert!(found[0].contains("WARNING"), "{found:?}");
     }
     assert!(!log.contains(&format!("without outcome: <{TEL}>")));
+}
+
+/// S-2: a stop with many silent recipients does not fill the disk with their names.
+pub fn a_stop_names_the_first_of_many(transport: Transport) {
+    // No member has two messages, which would wait for each other, and no originator more silent copies than are
+    // left to one.
+    let sender = |number: usize| format!("sip:ann{}@home1.net", number % 6);
+    let mut setup = Setup::new(transport)
+        .number("QUEUE_MEMORY", 64)
+        .number("FORKS_IN_FLIGHT", 20_000);
+    for number in 0..60 {
+        let members: Vec<String> = (0..30)
+            .map(|member| format!("sip:silent{member}.{number}@home1.net"))
+            .collect();
+        let own = sender(number);
+        let members = [own.as_str()]
+            .into_iter()
+            .chain(members.iter().map(String::as_str));
+        let members: Vec<&str> = members.collect();
+        setup = setup.group(&format!("sip:many{number}@im.home1.net"), &members);
+    }
+    let mut rig = setup.start();
+    rig.core.answer("silent", Answer::Silence);
+    let mut client = rig.client();
+    for number in 0..60 {
+        let group = format!("sip:many{number}@im.home1.net");
+        let request = Request::another(&client)
+            .group(&group)
+            .sender(&sender(number));
+        sent(&rig, &mut client, &request, 30);
+    }
+    rig.stop();
+    let log = rig.log();
+    let lines: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("is not finished") || line.contains("not finished and"))
+        .collect();
+    assert!(lines.len() <= 3 * 20 + 1, "{} lines:\n{log}", lines.len());
+    let named = |message: &str| {
+        let of = lines.iter().filter(|line| line.contains(message));
+        of.map(|line| line.matches("<sip:silent").count())
+            .sum::<usize>()
+    };
+    // The first 20 of a message are named, the others counted.
+    assert_eq!(named("message 1 to <sip:many0@im.home1.net>"), 20, "{log}");
+    assert_eq!(named("message 20 to"), 20, "{log}");
+    assert_eq!(named("message 21 to"), 0, "{log}");
+    assert!(log.contains("and 10 more recipients"), "{log}");
+    let rest =
+        "40 more messages with 1200 recipients are not finished and are lost (durability=none)";
+    assert!(log.contains(rest), "no `{rest}` in\n{log}");
+}
+
+/// S-2: whoever wants the names of all has them with the log at the level for everything.
+pub fn a_stop_names_all_to_whoever_debugs(transport: Transport) {
+    let everything = match proxy().name() {
+        "OpenSIPS" => 4,
+        _ => 3,
+    };
+    let setup = Setup::new(transport).number("LOG_LEVEL", everything);
+    let mut rig = with_group(setup, 50).start();
+    rig.core.answer("m", Answer::Silence);
+    let mut client = rig.client();
+    let request = Request::another(&client).group(&group(50));
+    sent(&rig, &mut client, &request, 50);
+    rig.stop();
+    let log = rig.log();
+    let lines = log.lines().filter(|line| line.contains("is not finished"));
+    let (mut names, mut all) = (0, 0);
+    for line in lines {
+        let count = line.matches("<sip:m").count();
+        names += if line.contains("WARNING") { count } else { 0 };
+        all += count;
+    }
+    assert_eq!((names, all), (20, 50), "{log}");
 }
 
 /// What is finished leaves a stop nothing to say.

@@ -10,7 +10,7 @@ fn rig(transport: Transport) -> Rig {
     Setup::new(transport)
         .sample("ims-as.cfg")
         .without("SERVER_NAME")
-        .without("TRUSTED_PEERS")
+        .text("TRUSTED_PEERS", "127.0.0.1/32")
         .text("DOMAINS", "im.home1.net")
         .number("TRUSTED_NEXT_HOP", 1)
         .start()

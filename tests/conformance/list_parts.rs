@@ -2,8 +2,11 @@
 //! as it is: M-6, U-2, U-7, U-11.
 
 use crate::checks::refused;
-use crate::lists::{HEAD, TAIL, TEXT, entries, list, message, rig, rig_for_large, sent};
+use crate::lists::{
+    HEAD, SERVICE, TAIL, TEXT, entries, list, message, rig, rig_for_large, sent, with_body,
+};
 use crate::support::client::Transport;
+use crate::support::rig::HIKERS;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -117,6 +120,43 @@ pub fn parts_that_are_no_list_stay_byte_for_byte(transport: Transport) {
         expected += &format!("--{boundary}--\r\n");
         let body = String::from_utf8(fork.message.body.clone()).expect("UTF-8");
         assert_eq!(body, expected);
+    }
+}
+
+/// M-6, K-5, K-7: what somebody's reader may divide in another way than we do goes to nobody, as it would tell all
+/// of those whom the sender hides.
+pub fn a_multipart_that_can_be_read_in_two_ways_goes_to_nobody(transport: Transport) {
+    let rig = rig(transport);
+    let mut client = rig.client();
+    let hidden = list(&entries(&[CHO]));
+    let good = format!("--b1\r\n{TEXT}\r\n--b1\r\n{hidden}\r\n--b1--\r\n");
+    let history = hidden.replace("recipient-list", "recipient-list-history");
+    let related = multipart("related", "in", &[TEXT, &history]);
+    let within = format!("--b1\r\n{TEXT}\r\n--b1\r\n{related}\r\n--b1--\r\n");
+    let mixed = "multipart/mixed;boundary=b1";
+    for (content_type, body) in [
+        (mixed, good.replace("--b1--\r\n", "")),
+        (mixed, good.replace("+xml\r\n", "+xml\r\nno header\r\n")),
+        (
+            mixed,
+            good.replace("+xml\r\n", "+xml\r\nContent-Disposition: render\r\n"),
+        ),
+        (mixed, good.replace("+xml\r\n", "+xml\r")),
+        (mixed, good.replace("ready.\r\n--b1\r\n", "ready.\r--b1\r")),
+        (mixed, good.replace("ready.\r\n--b1", "ready.\r\n--b1x")),
+        ("multipart/mixed", good.clone()),
+        ("multipart/mixed;boundary=b1;boundary=b2", good.clone()),
+        ("text/plain;x=y, multipart/mixed;boundary=b1", good.clone()),
+        (mixed, within),
+    ] {
+        // A service needs a list that it can read.
+        let readable = format!("--b1\r\n{}\r\n--b1\r\n", list(&entries(&[BOB])));
+        let listed = body.replacen("--b1\r\n", &readable, 1);
+        for (group, body) in [(HIKERS, body), (SERVICE, listed)] {
+            let request = with_body(&client, body.as_bytes()).group(group);
+            let request = request.set("Content-Type", content_type);
+            refused(&rig, &mut client, &request, 400);
+        }
     }
 }
 

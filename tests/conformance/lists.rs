@@ -275,7 +275,7 @@ pub fn lists_that_are_no_lists_are_refused(transport: Transport) {
         ),
         (vec![TEXT, &list(&entries(&[SERVICE]))], 403),
     ] {
-        // Kamailio 6 drops more than 32,767 bytes (msg_recv_max_size).
+        // Kamailio drops more than 32,767 bytes from 5.7.3 on (msg_recv_max_size).
         let request = message(&client, &parts);
         assert!(request.bytes().len() < 32_000);
         let response = refused(&rig, &mut client, &request, code);

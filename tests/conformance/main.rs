@@ -16,6 +16,8 @@ mod checks;
 mod answers;
 mod breadth;
 mod charging;
+mod connections;
+mod credentials;
 mod database;
 mod digest;
 mod durability;
@@ -27,6 +29,7 @@ mod fanout_memory;
 mod fanout_order;
 mod fanout_outcomes;
 mod fanout_overview;
+mod fanout_shares;
 mod feature_tag;
 mod features;
 mod hostile;
@@ -45,13 +48,17 @@ mod numbers;
 mod options;
 mod outcomes;
 mod preferences;
+mod registrar;
 mod repetition;
 mod rules;
+mod samples;
 mod script;
 mod service_rules;
 mod size;
 mod start;
 mod steps;
+mod stopped_worker;
+mod values;
 mod workers;
 
 /// Makes each case a test over UDP and a test over TCP, but for those that only one of them can
@@ -73,6 +80,16 @@ macro_rules! cases {
 
 cases! {
 both {
+    values::{
+        from_is_one_address_and_no_way_to_get_there,
+        who_somebody_is_is_an_address_of_record,
+        one_member_under_two_spellings_gets_one_message_at_a_time,
+        what_cannot_be_misread_is_served,
+        a_date_is_one_or_counts_as_absent,
+        what_is_not_copied_is_told,
+        a_header_of_one_value_that_stands_twice_is_refused,
+        what_only_the_proxy_can_read_goes_no_further,
+    }
     members::{
         t01_b0_is_answered_202_and_forked_to_bob_and_tel,
         t01_the_forks_are_those_of_flow_1_header_by_header_and_byte_by_byte,
@@ -166,6 +183,27 @@ both {
         t32_ann_with_her_password_cannot_write_as_bob,
         a_repetition_with_a_used_nonce_is_answered_again,
     }
+    credentials::{
+        an_unchecked_header_beside_the_credentials_names_nobody,
+        another_realm_beside_the_credentials_makes_no_member_of_it,
+        a_second_authorization_names_nobody,
+        a_check_that_failed_leaves_no_user_behind,
+        the_realm_in_another_case_is_the_same_user,
+        credentials_work_for_one_message,
+        a_username_with_a_domain_is_the_user_of_that_domain,
+        no_username_turns_into_another_address,
+    }
+    connections::{
+        every_sample_bounds_connections_by_what_the_memory_holds,
+        idle_connections_stop_nobody,
+    }
+    samples::{
+        nobody_is_trusted_unless_the_administrator_says_so,
+        a_sender_has_the_quota_of_the_shipped_file,
+        a_user_with_a_password_has_the_quota_of_the_shipped_file,
+        what_only_the_core_may_say_is_not_relayed_for_strangers,
+        no_sample_relays_for_strangers,
+    }
     ims_as::{
         the_sample_for_ims_plays_flow_1,
         what_is_for_a_member_goes_back_to_the_core,
@@ -187,6 +225,8 @@ both {
     repetition::{
         the_same_request_on_another_branch_is_merged,
         a_retransmission_after_tm_has_forgotten_is_still_absorbed,
+        strangers_do_not_make_a_retransmission_new,
+        a_stranger_with_the_same_identifiers_makes_no_message_a_merged_one,
     }
     steps::{
         the_three_steps_do_what_cimf_handle_does,
@@ -215,6 +255,7 @@ both {
         a_rule_counts_while_it_is_valid,
         an_anonymous_request_is_told_apart_before_anonymity_is_refused,
         a_rule_lets_some_stay_anonymous_and_others_not,
+        an_anonymous_message_goes_around_groups_that_forbid_it,
         the_action_that_counts_is_the_administrators_choice,
         a_ruleset_that_cannot_be_read_lets_nobody_send,
         t86_members_that_are_groups_or_services_get_nothing,
@@ -237,6 +278,7 @@ both {
     loops::{
         t87_a_message_that_comes_back_is_refused,
         without_the_setting_messages_may_come_back,
+        groups_of_two_servers_that_contain_each_other_make_few_copies,
     }
     numbers::{
         t52_a_number_is_sent_to_as_a_sip_address,
@@ -277,13 +319,28 @@ both {
     fanout_outcomes::{
         event_routes_are_told_how_each_copy_has_ended,
         a_slow_event_route_holds_nobody_up,
+        what_an_event_route_sets_is_gone_when_it_ends,
+        event_routes_do_not_fill_the_shared_memory,
         the_log_names_who_has_not_got_it_and_counts_the_rest,
     }
+    fanout_shares::{
+        who_sends_to_the_silent_keeps_nobody_waiting,
+        one_sender_does_not_fill_a_members_queue,
+    }
     fanout_kept::{ what_a_member_missed_is_handed_over_when_he_registers }
+    registrar::{
+        a_member_who_registers_the_group_speaks_as_nobody_else,
+        a_device_is_reached_where_it_registered_from_and_nowhere_else,
+        nobody_registers_another_members_device,
+        strangers_relay_nothing,
+        the_listener_for_ourselves_takes_no_group_message,
+    }
     fanout_overview::{
         fanouts_are_listed_and_may_be_cancelled,
         figures_are_statistics_and_a_command,
         a_stop_names_whom_it_leaves_without_outcome,
+        a_stop_names_the_first_of_many,
+        a_stop_names_all_to_whoever_debugs,
         a_stop_without_messages_under_way_says_nothing,
     }
     notifications::{
@@ -299,6 +356,7 @@ both {
         a_list_is_found_however_it_is_written,
         a_list_that_may_not_be_taken_out_is_refused,
         parts_that_are_no_list_stay_byte_for_byte,
+        a_multipart_that_can_be_read_in_two_ways_goes_to_nobody,
         who_may_not_use_a_service_is_refused_before_his_list_is_read,
     }
     service_rules::{
@@ -358,6 +416,7 @@ udp {
     steps::{ an_answer_of_the_script_is_repeated_for_repetitions }
     repetition::{ t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks }
     workers::{ identifiers_of_four_workers_never_repeat }
+    stopped_worker::{ a_worker_that_is_stopped_with_the_lock_stops_nobody }
     fanout_memory::{
         every_202_is_followed_by_an_attempt_for_every_member,
         a_copy_for_which_there_is_no_memory_is_tried_again,

@@ -1,6 +1,7 @@
 //! Who may send by a group's own rules, and groups within groups.
 
 use crate::checks::{accepted, refused, sent, warning};
+use crate::lists;
 use crate::support::client::{Client, Transport};
 use crate::support::flow::Request;
 use crate::support::rig::{ANN, BOB, HIKERS, Rig, Setup, TEL};
@@ -160,6 +161,56 @@ pub fn a_rule_lets_some_stay_anonymous_and_others_not(transport: Transport) {
     hikers(&rig, &members);
     let request = Request::another(&client).with("Privacy: id");
     refused(&rig, &mut client, &request, 403);
+}
+
+/// A-8, H-4, I-6: what made somebody a recipient allows it, all of it, or they get no copy.
+pub fn an_anonymous_message_goes_around_groups_that_forbid_it(transport: Transport) {
+    let rig = Setup::new(transport)
+        .text("ANONYMITY_POLICY", "group")
+        .text("NESTED", "expand")
+        .text("GROUP_WITH_LIST", "union")
+        .number("LARGE_OK", 1)
+        .number("TRUSTED_NEXT_HOP", 1)
+        .group(WALKERS, &[ANN, CHO, TEL])
+        .start();
+    let mut client = rig.client();
+    let everybody = rule("", SEND) + &rule("", "allow-anonymity");
+    import(&rig, HIKERS, &[ANN, BOB, TEL, WALKERS], &everybody);
+    accepted_of(&rig, &mut client, ANN, &[BOB, TEL, CHO]);
+    let mut sent_to = |rig: &Rig, recipients: &[&str]| {
+        let request = Request::another(&client).with("Privacy: id");
+        let (_, forks) = sent(rig, &mut client, &request, recipients.len());
+        let mut found: Vec<_> = forks
+            .iter()
+            .map(|fork| fork.message.request_uri())
+            .collect();
+        found.sort_unstable();
+        assert_eq!(found, recipients);
+    };
+    // The number is in both groups.
+    sent_to(&rig, &[BOB]);
+    rig.wait_for_log("is anonymous, which groups in it do not allow");
+    import(&rig, WALKERS, &[ANN, CHO, TEL], &everybody);
+    sent_to(&rig, &[BOB, CHO, TEL]);
+    import(&rig, WALKERS, &[ANN, CHO, TEL], &rule("", SEND));
+    import(&rig, HIKERS, &[ANN, WALKERS], &everybody);
+    let request = Request::another(&client).with("Privacy: id");
+    let response = refused(&rig, &mut client, &request, 403);
+    assert_eq!(warning(&response), "Anonymity not allowed");
+    // A list adds others with the word of a service, which is none.
+    import(&rig, HIKERS, &[ANN, BOB], &everybody);
+    let with_list = |client: &Client, uris: &[&str]| {
+        let list = lists::list(&lists::entries(uris));
+        let request = lists::message(client, &[lists::TEXT, &list]).group(HIKERS);
+        request.with("Privacy: id")
+    };
+    let request = with_list(&client, &[BOB, DEE]);
+    let (_, forks) = sent(&rig, &mut client, &request, 1);
+    assert_eq!(forks[0].message.request_uri(), BOB);
+    import(&rig, HIKERS, &[ANN], &everybody);
+    let request = with_list(&client, &[DEE]);
+    let response = refused(&rig, &mut client, &request, 403);
+    assert_eq!(warning(&response), "Anonymity not allowed");
 }
 
 /// G-4.

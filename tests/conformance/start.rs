@@ -223,3 +223,43 @@ fn a_database_that_the_workers_cannot_open_is_named() {
     setup.provision();
     stops(&setup, &["cimf.db", "cimf: "]);
 }
+
+/// I-1: an item of `trusted_peers` that includes a listener is told of, once, with the listeners and what to do.
+#[test]
+fn a_trusted_peer_that_is_a_listener_of_ours_is_named() {
+    for (items, item) in [
+        ("127.0.0.1", "127.0.0.1"),
+        (
+            "10.9.8.7, tcp:127.0.0.0/8, tls:127.0.0.1",
+            "tcp:127.0.0.0/8",
+        ),
+    ] {
+        let rig = setup().text("TRUSTED_PEERS", items).start();
+        let udp = match item.starts_with("tcp") {
+            true => String::new(),
+            false => format!("udp:{}, ", rig.address),
+        };
+        let line = format!(
+            "trusted_peers: {item} includes {udp}tcp:{}, where this proxy itself listens.",
+            rig.address
+        );
+        let log = rig.log();
+        let lines: Vec<_> = log
+            .lines()
+            .filter(|line| line.contains("trusted_peers"))
+            .collect();
+        assert_eq!(lines.len(), 1, "{lines:#?}");
+        assert!(lines[0].contains(&line), "no `{line}` in {lines:?}");
+        assert!(lines[0].contains("WARNING"), "{lines:?}");
+        assert!(lines[0].contains("Take this address out"), "{lines:?}");
+    }
+}
+
+/// I-1: and of no others.
+#[test]
+fn a_trusted_peer_elsewhere_is_not_named() {
+    let rig = setup()
+        .text("TRUSTED_PEERS", "127.0.0.2, 10.0.0.0/8, tls:127.0.0.1, ::1")
+        .start();
+    assert!(!rig.log().contains("trusted_peers"), "{}", rig.log());
+}

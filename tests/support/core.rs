@@ -368,7 +368,8 @@ impl Shared {
     }
 }
 
-fn respond(message: &Message, answer: &Answer) -> Option<String> {
+/// The response of a member; none for silence.
+pub fn respond(message: &Message, answer: &Answer) -> Option<String> {
     let (code, contact) = match answer {
         Answer::Code(code) => (*code, None),
         Answer::Redirect(contact) => (302, Some(contact)),

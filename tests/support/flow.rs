@@ -7,8 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The bytes of one file of tests/flows.
 pub fn file(name: &str) -> Vec<u8> {
+    read("tests/flows", name)
+}
+
+fn read(folder: &str, name: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/flows")
+        .join(folder)
         .join(name);
     match std::fs::read(&path) {
         Ok(bytes) => bytes,
@@ -49,8 +53,16 @@ pub struct Request {
 impl Request {
     /// A request as a file has it, Via and all.
     pub fn from_file(name: &str) -> Request {
-        let bytes = file(name);
-        let end = super::sip::find(&bytes, b"\r\n\r\n").expect("an empty line");
+        Request::from_bytes(&file(name))
+    }
+
+    /// The same of a file of tests/cases.
+    pub fn from_case(name: &str) -> Request {
+        Request::from_bytes(&read("tests/cases", name))
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Request {
+        let end = super::sip::find(bytes, b"\r\n\r\n").expect("an empty line");
         let head = std::str::from_utf8(&bytes[..end]).expect("headers in UTF-8");
         let mut lines = head.split("\r\n").map(str::to_owned);
         let start = lines.next().expect("a request line");

@@ -59,6 +59,11 @@ impl Settings {
             ("socket=tcp:", "LISTEN_TCP", "socket=".len()),
             ("udp_workers=", "CHILDREN", "udp_workers=".len()),
             ("tcp_workers=", "TCP_CHILDREN", "tcp_workers=".len()),
+            (
+                "tcp_max_connections=",
+                "TCP_CONNECTIONS",
+                "tcp_max_connections=".len(),
+            ),
             ("log_level=", "LOG_LEVEL", "log_level=".len()),
             ("mpath=", "MODULES", "mpath=".len()),
             ("loadmodule \"cimf.so\"", "CIMF_MODULE", "loadmodule ".len()),
@@ -92,6 +97,14 @@ impl Settings {
             let rest = rest.split_once(')').map_or(rest, |(_, rest)| rest);
             let pattern = pattern.replace(',', "|");
             return (format!("{before}$rd =~ \"^({pattern}){rest}"), None);
+        }
+        // Its ims-as.cfg names the trusted peers in its route, too.
+        let nobody = "{ip.matches,0.0.0.0/32}";
+        if line.contains(nobody)
+            && let Some(peers) = self.get("TRUSTED_PEERS")
+        {
+            let peers = format!("{{ip.matches,{}}}", peers.trim_matches('"'));
+            return (line.replace(nobody, &peers), None);
         }
         let Some((name, start)) = self.of(line) else {
             return (line.to_owned(), None);

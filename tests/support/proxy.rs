@@ -95,15 +95,21 @@ pub fn proxy() -> &'static dyn Proxy {
 pub fn is_left_out_with_opensips(reason: &str) -> bool {
     let is_left_out = proxy().name() == "OpenSIPS";
     if is_left_out {
-        let thread = std::thread::current();
-        let case = thread.name().unwrap_or("a case").to_owned();
-        // Past the test harness, which keeps what a test that passes prints.
-        let _ = writeln!(
-            std::io::stderr(),
-            "LEFT OUT with OpenSIPS: {case}: {reason}"
-        );
+        leave_out(reason);
     }
     is_left_out
+}
+
+/// Says where nobody overlooks it that this case cannot be shown with the proxy under test.
+pub fn leave_out(reason: &str) {
+    let thread = std::thread::current();
+    let case = thread.name().unwrap_or("a case").to_owned();
+    // Past the test harness, which keeps what a test that passes prints.
+    let _ = writeln!(
+        std::io::stderr(),
+        "LEFT OUT with {}: {case}: {reason}",
+        proxy().name()
+    );
 }
 
 /// The first line that a program prints with an argument.

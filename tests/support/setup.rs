@@ -32,7 +32,7 @@ pub struct Setup {
     /// A whole configuration instead of the sample one; `@NAME@` stands for a define.
     configuration: Option<String>,
     /// Which of the proxy's samples otherwise.
-    sample: &'static str,
+    sample: String,
     folder: TempDir,
     core: Core,
 }
@@ -60,7 +60,7 @@ impl Setup {
                 (SOLO.to_owned(), vec![ANN.to_owned()]),
             ],
             configuration: None,
-            sample: SMALL,
+            sample: SMALL.to_owned(),
             folder,
             core,
         };
@@ -75,6 +75,8 @@ impl Setup {
             .text("DOMAINS", "im.home1.net,home1.net")
             .text("SERVER_NAME", SERVER_NAME)
             .text("TRUSTED_PEERS", "127.0.0.1")
+            // One client plays everybody, and some send hundreds of messages.
+            .text("QUOTA_ORIGINATOR", "")
             .text("CORE_ROUTE", &next_hop)
     }
 
@@ -84,9 +86,16 @@ impl Setup {
         self
     }
 
-    /// Defines a text for the configuration. `@ADDRESS@` in it stands for the proxy's own address and port.
+    /// Defines a text for the configuration. `@ADDRESS@` in it stands for the proxy's own address and port, `@PORT@`
+    /// for the port.
     pub fn text(mut self, name: &str, value: &str) -> Setup {
         self.defines.insert(name.to_owned(), format!("\"{value}\""));
+        self
+    }
+
+    /// Defines a word without quotes for the configuration. `@PORT@` in it stands for the proxy's own port.
+    pub fn word(mut self, name: &str, value: &str) -> Setup {
+        self.defines.insert(name.to_owned(), value.to_owned());
         self
     }
 
@@ -134,9 +143,9 @@ impl Setup {
         self
     }
 
-    /// Another of the proxy's samples than the small one.
-    pub fn sample(mut self, name: &'static str) -> Setup {
-        self.sample = name;
+    /// Another of the proxy's samples than the small one, or the path of a file.
+    pub fn sample(mut self, name: &str) -> Setup {
+        name.clone_into(&mut self.sample);
         self
     }
 
@@ -240,13 +249,14 @@ impl Setup {
         let mut defines = self.defines.clone();
         for value in defines.values_mut() {
             *value = value.replace("@ADDRESS@", &address.to_string());
+            *value = value.replace("@PORT@", &port.number.to_string());
         }
         let start = Start {
             folder: self.folder.path(),
             address,
             defines,
             configuration: self.configuration.as_deref(),
-            sample: match self.sample {
+            sample: match self.sample.as_str() {
                 SMALL => proxy().small_sample(),
                 sample => sample,
             },

@@ -13,8 +13,8 @@ use std::path::Path;
 
 /// Look the whole database over
 ///
-/// Finds damage, altered tables, a wrong owner, addresses of groups and services that no message
-/// can match, members that get no message, consents that count for nothing, and rulesets that
+/// Finds damage, altered tables, a wrong owner, groups and services that no message finds, as their
+/// address is outside of the proxy's domains, misspelt or another's as well, members that get no message, consents that count for nothing, and rulesets that
 /// cannot be read or that ask for what is not known here, each with the reason. Says exactly what
 /// the proxy would see if told the proxy's parameters. Exit status 1 if anything was found.
 #[derive(Args)]
@@ -54,6 +54,11 @@ pub fn run(db: Option<&Path>, max_members: Option<u32>, options: &Options) -> Re
     };
     let db = Path::new(&settings.database);
     let max_members = settings.max_members;
+    if addressing.domains.is_empty() {
+        say(
+            "whether the groups and services are in the proxy's domains is not looked at; --config FILE, --set domains=DOMAIN,... or --domain DOMAIN,... tells which those are",
+        )?;
+    }
     let mut written: io::Result<()> = Ok(());
     let found = store::audit(db, &addressing, nested, max_members, &mut |finding| {
         if written.is_ok() {

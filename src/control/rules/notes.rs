@@ -67,7 +67,7 @@ impl Rules {
 /// The address by which the originator is found in the group.
 fn own_address(group: &Group, asker: &Asker<'_, '_>, addressing: &Addressing) -> String {
     let mut addresses = asker.identity.addresses.iter();
-    let own = addresses.find(|address| group.has(&address.uri, addressing));
+    let own = addresses.find(|address| group.has_user(&address.uri, addressing));
     own.map(|own| own.uri.print(crate::sip::uri::Form::Whole))
         .unwrap_or_default()
 }

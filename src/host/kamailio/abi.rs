@@ -1,7 +1,8 @@
-//! Structures and numbers of Kamailio that we share with it, the same from 5.4 to 6.1 on x86_64.
+//! Structures and numbers of Kamailio that we share with it, the same in all known versions on x86_64.
 
-use crate::host::abi::{ParamExport, PvValue, SipMsg, Str};
-use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
+use crate::host::abi::{IpAddress, ParamExport, PvValue, SipMsg, Str};
+use std::ffi::{c_char, c_int, c_long, c_uint, c_ushort, c_void};
+use std::ptr::null_mut;
 
 /// Where `struct sip_msg` has the method of a request, its bytes and their number.
 pub const SIP_MSG_METHOD: usize = 40;
@@ -133,11 +134,36 @@ pub struct SrModule {
     pub handle: *mut c_void,
 }
 
+/// The start of `struct socket_info`.
+#[repr(C)]
+pub struct SocketInfo {
+    pub socket: c_int,
+    pub index: c_int,
+    pub name: Str,
+    pub address: IpAddress,
+    pub address_text: Str,
+    pub port_text: Str,
+    pub flags: c_int,
+    /// `union sockaddr_union`.
+    pub system_address: [u64; 16],
+    pub next: *const SocketInfo,
+    pub previous: *const SocketInfo,
+    pub port: c_ushort,
+    pub protocol: c_char,
+}
+
 /// `dlg_seq_t`.
 #[repr(C)]
 pub struct DlgSeq {
     pub value: c_uint,
     pub is_set: u8,
+}
+
+impl DlgSeq {
+    const NONE: Self = Self {
+        value: 0,
+        is_set: 0,
+    };
 }
 
 /// `DLG_SEQ_VALSET`.
@@ -163,6 +189,29 @@ pub struct Dlg {
     pub hooks: [usize; 8],
     pub send_sock: *mut c_void,
     pub later: [usize; 32],
+}
+
+impl Dlg {
+    /// A dialog about nothing.
+    pub const NONE: Self = Self {
+        call_id: Str::NONE,
+        rem_tag: Str::NONE,
+        loc_tag: Str::NONE,
+        loc_seq: DlgSeq::NONE,
+        rem_seq: DlgSeq::NONE,
+        loc_uri: Str::NONE,
+        rem_uri: Str::NONE,
+        rem_target: Str::NONE,
+        dst_uri: Str::NONE,
+        loc_dname: Str::NONE,
+        rem_dname: Str::NONE,
+        secure: 0,
+        state: 0,
+        route_set: null_mut(),
+        hooks: [0; 8],
+        send_sock: null_mut(),
+        later: [0; 32],
+    };
 }
 
 /// `uac_req_t`, with room for what later versions append.
@@ -217,6 +266,7 @@ pub struct LogData {
 }
 
 const _: () = {
+    assert!(SIP_MSG_LEN + 8 <= SIP_MSG_ROOM);
     assert!(size_of::<ModuleExports>() == 80);
     assert!(size_of::<CmdExport>() == 48);
     assert!(size_of::<PvExport>() == 72);

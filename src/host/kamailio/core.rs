@@ -1,8 +1,9 @@
 //! Functions and variables of Kamailio's core, found by name once.
 
 use super::abi::{GetVariable, HdrField, LumpRpl, PvParam, RouteList, ScriptCallback, SrModule};
+use super::version::EXPECTED;
 use crate::host::abi::{PvValue, SipMsg, Str};
-use crate::host::symbol::{Missing, function, text};
+use crate::host::symbol::{Missing, function};
 use crate::server::Families;
 use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 
@@ -27,8 +28,6 @@ pub struct Core {
     pub get_str_fparam: unsafe extern "C" fn(*mut Str, *mut SipMsg, *mut c_void) -> c_int,
     pub add_lump_rpl2:
         unsafe extern "C" fn(*mut SipMsg, *const c_char, c_int, c_int) -> *mut *mut LumpRpl,
-    pub faked_msg_next: unsafe extern "C" fn() -> *mut SipMsg,
-    pub faked_msg_init: unsafe extern "C" fn() -> c_int,
     pub counter_register: CounterRegister,
     pub get_hdr_by_name: unsafe extern "C" fn(*const SipMsg, *const c_char, c_int) -> *mut HdrField,
     pub register_procs: unsafe extern "C" fn(c_int) -> c_int,
@@ -43,7 +42,7 @@ pub struct Core {
     pub free_sip_msg: unsafe extern "C" fn(*mut SipMsg),
     pub run_top_route: unsafe extern "C" fn(*mut c_void, *mut SipMsg, *mut c_void) -> c_int,
     /// The variable that says which route is running.
-    pub route_type: *mut c_uint,
+    route_type: *const c_uint,
     /// The variable that says for what kinds of addresses there are sockets.
     socket_types: *const c_int,
 }
@@ -73,15 +72,6 @@ impl Core {
         unsafe { *self.route_type }
     }
 
-    /// Says which route is about to run.
-    ///
-    /// # Safety
-    /// No other route may be running in this process.
-    pub unsafe fn set_route(&self, route: c_uint) {
-        // SAFETY: the variable is an int of this process.
-        unsafe { *self.route_type = route };
-    }
-
     /// To what kinds of addresses Kamailio can send: those that it listens on.
     pub fn families(&self) -> Families {
         // SAFETY: the variable is an int and always readable.
@@ -95,7 +85,7 @@ impl Core {
     /// Finds everything, or names what is missing.
     pub fn find() -> Result<Self, Missing> {
         // SAFETY: each field has the signature of the function of its name, which has not changed
-        // from Kamailio 5.4 to 6.1.
+        // in the versions that are known.
         unsafe {
             Ok(Self {
                 find_module_by_name: function(c"find_module_by_name")?,
@@ -108,8 +98,6 @@ impl Core {
                 register_script_cb: function(c"register_script_cb")?,
                 get_str_fparam: function(c"get_str_fparam")?,
                 add_lump_rpl2: function(c"add_lump_rpl2")?,
-                faked_msg_next: function(c"faked_msg_next")?,
-                faked_msg_init: function(c"faked_msg_init")?,
                 counter_register: function(c"counter_register")?,
                 get_hdr_by_name: function(c"get_hdr_by_name")?,
                 register_procs: function(c"register_procs")?,
@@ -131,12 +119,5 @@ impl Core {
 /// What is said of a function that is missing.
 pub fn missing(symbol: Missing) -> String {
     let name = symbol.0.to_string_lossy();
-    format!("Kamailio has no symbol {name}; is this Kamailio 5.4 to 6.1?")
-}
-
-/// The major and the minor number of the running version.
-pub fn version() -> Option<(c_uint, c_uint)> {
-    let version = text(c"ver_version")?.to_str().ok()?;
-    let mut numbers = version.split(['.', '-']).map(str::parse);
-    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+    format!("Kamailio has no symbol {name}; is this {EXPECTED}?")
 }

@@ -1,14 +1,17 @@
 //! `event_route[cimf:delivered]`, `[cimf:undelivered]` and `[cimf:finished]`: they run in the
 //! module's own process, on the fork as it was sent, or would have been.
 
-use super::abi::{EVENT_ROUTE, SIP_MSG_BUF, SIP_MSG_ROOM};
+use super::abi::EVENT_ROUTE;
 use super::core::Core;
+use super::environment::Environment;
+use super::message::Made;
 use crate::fanout::Ending;
 use crate::host::abi::SipMsg;
 use crate::host::background::{Kind, News, request};
 use crate::host::message::MessageId;
+use crate::host::symbol::Missing;
 use crate::host::verdict::{Fact, Value};
-use std::ffi::{CStr, c_int};
+use std::ffi::CStr;
 use std::ptr::null_mut;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -18,21 +21,23 @@ pub struct Events {
     delivered: Option<usize>,
     undelivered: Option<usize>,
     finished: Option<usize>,
+    environment: Environment,
 }
 
 impl Events {
     /// Looks the routes up, once: one that the script does not have costs nothing.
-    pub fn find(core: &Core) -> Self {
+    pub fn find(core: &Core) -> Result<Self, Missing> {
         let route = |name: &CStr| {
             // SAFETY: the list is a variable of the core, and the name ends with NUL.
             let index = unsafe { (core.route_lookup)(core.event_routes, name.as_ptr()) };
             usize::try_from(index).ok()
         };
-        Self {
+        Ok(Self {
             delivered: route(c"cimf:delivered"),
             undelivered: route(c"cimf:undelivered"),
             finished: route(c"cimf:finished"),
-        }
+            environment: Environment::find()?,
+        })
     }
 
     /// Whether the script wants to know of each recipient that has got a message.
@@ -58,62 +63,47 @@ impl Events {
         if actions.is_null() {
             return;
         }
-        match &news.fork() {
-            Some(fork) => {
-                let mut bytes = request(fork, server_name);
-                let length = bytes.len();
-                // Kamailio's parser may look at the byte behind the text.
-                bytes.push(0);
-                let mut room = Box::new(Room {
-                    _bytes: [0; SIP_MSG_ROOM / 8],
-                });
-                let message: *mut SipMsg = std::ptr::from_mut(&mut *room).cast();
-                // SAFETY: the room is larger than any known `struct sip_msg`, which Kamailio
-                // clears; the bytes live until the message is taken apart again. It would free
-                // the bytes too where it had made them, so they are taken out first.
-                unsafe {
-                    let number = (core.inc_msg_no)();
-                    let start = bytes.as_mut_ptr().cast();
-                    if (core.build_sip_msg_from_buf)(message, start, length as c_int, number) < 0 {
-                        log::error!("Kamailio cannot read a fork, and no event route runs for it");
-                        return;
-                    }
-                    run_on(core, actions, message, news);
-                    message
-                        .cast::<u8>()
-                        .add(SIP_MSG_BUF)
-                        .cast::<*mut u8>()
-                        .write(null_mut());
-                    (core.free_sip_msg)(message);
-                }
-            }
-            // SAFETY: the message is one that Kamailio keeps for such purposes.
-            None => unsafe { run_on(core, actions, (core.faked_msg_next)(), news) },
-        }
+        let bytes = match &news.fork() {
+            Some(fork) => request(fork, server_name),
+            None => placeholder(server_name),
+        };
+        let Some(mut made) = Made::read(core, bytes) else {
+            log::error!("Kamailio cannot read the message for an event route, which does not run");
+            return;
+        };
+        // SAFETY: the route is one of the script, and the message lives until it has run.
+        unsafe { run_on(core, &self.environment, actions, made.message(), news) };
     }
 }
 
-/// Room for a `struct sip_msg`, aligned as it has to be.
-#[repr(align(16))]
-struct Room {
-    _bytes: [u64; SIP_MSG_ROOM / 8],
+/// The message of a route that is about no copy. One for each run: the message that Kamailio keeps for such purposes
+/// keeps what a route has changed in it.
+fn placeholder(server_name: &str) -> Vec<u8> {
+    format!(
+        "OPTIONS sip:cimf@{server_name} SIP/2.0\r\nVia: SIP/2.0/UDP {server_name};branch=z9hG4bK-cimf\r\n\
+         From: <sip:cimf@{server_name}>;tag=cimf\r\nTo: <sip:cimf@{server_name}>\r\n\
+         Call-ID: cimf@{server_name}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+    )
+    .into_bytes()
 }
 
 /// # Safety
 /// `actions` must be a route of the script, and `message` a message.
 unsafe fn run_on(
     core: &Core,
+    environment: &Environment,
     actions: *mut std::ffi::c_void,
     message: *mut SipMsg,
     news: &News<'_>,
 ) {
-    // SAFETY: as the caller promises.
+    // SAFETY: `message` is a message of Kamailio's, as is required above.
     let id = unsafe { MessageId::of(message) };
     *told() = Some((id, Told::new(news)));
-    // SAFETY: the variable is an int of the core; the route is run as Kamailio runs its own.
+    // SAFETY: as the caller promises; the route is run as Kamailio runs its own.
     unsafe {
-        core.set_route(EVENT_ROUTE);
-        (core.run_top_route)(actions, message, null_mut());
+        environment.apart(EVENT_ROUTE, || {
+            (core.run_top_route)(actions, message, null_mut());
+        });
     }
     *told() = None;
 }
@@ -169,13 +159,10 @@ pub unsafe fn with_news<T>(
     if message.is_null() {
         return None;
     }
-    // SAFETY: as the caller promises.
+    // SAFETY: `message` is a message of Kamailio's, as is required above.
     let id = unsafe { MessageId::of(message) };
     let told = told();
     let (of, told) = told.as_ref()?;
     let value = told.fact(fact).filter(|_| *of == id)?;
     Some(read(value))
 }
-
-// The route's message is looked at by its offsets, which have to be inside the room.
-const _: () = assert!(SIP_MSG_BUF + 16 <= SIP_MSG_ROOM);

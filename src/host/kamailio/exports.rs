@@ -1,15 +1,15 @@
 //! What Kamailio's module loader reads: the version it compares, and the table of exports.
 
-use super::abi::{CmdExport, Fixup, ModuleExports, ScriptFunction, SrModule};
+use super::abi::{CmdExport, Fixup, ModuleExports, ScriptFunction};
 use super::log::KamailioLog;
 use super::variables::VARIABLES;
-use super::{module, rpc, script};
+use super::{module, rpc, script, version};
 use crate::host::abi::{REQUEST_ROUTE, Table};
 use crate::host::exports::Exports;
 use crate::host::log::install;
 use crate::host::parameters::PARAMETERS;
-use crate::host::symbol::{find, find_in, function, text};
-use std::ffi::{CStr, CString, c_char, c_int, c_uint};
+use crate::host::symbol::find;
+use std::ffi::{CStr, c_char, c_int, c_uint};
 use std::ptr::null;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
@@ -67,18 +67,17 @@ pub fn is_host() -> bool {
     find(c"ver_name").is_some() && find(c"ver_version").is_some()
 }
 
-/// Claims the version of the Kamailio that has loaded us, and fills in the table of exports.
+/// Claims the version of the Kamailio that has loaded us if it is known, and fills in the table of exports.
 ///
 /// # Safety
 /// Only while the file is loaded, before the loader looks at it.
 pub unsafe fn become_module(exports: &Exports) {
-    let mut needed = [c"tm", c"sl", c"pv"].into_iter();
-    if let Some((version, flags)) = needed.find_map(of_module).or_else(of_core) {
+    if let Some((version, flags)) = version::claim() {
         module_version.store(version.cast_mut(), Relaxed);
         module_flags.store(flags.cast_mut(), Relaxed);
     }
     install(KamailioLog::find());
-    // SAFETY: as the caller promises.
+    // SAFETY: the file is being loaded, as is required above.
     unsafe {
         exports.fill(ModuleExports {
             name: c"cimf".as_ptr(),
@@ -93,29 +92,4 @@ pub unsafe fn become_module(exports: &Exports) {
             destroy_mod_f: Some(module::stop),
         });
     }
-}
-
-/// What a module claims that is loaded already, and that the loader has therefore found right. The
-/// modules that we need come before us in every script that works, and their texts are those that
-/// the loader compares: in Debian's Kamailio 6.1 the core's own `ver_flags` are not.
-fn of_module(name: &CStr) -> Option<(*const c_char, *const c_char)> {
-    type FindModule = unsafe extern "C" fn(*const c_char) -> *const SrModule;
-    // SAFETY: the function has this signature in all versions, and the name ends with NUL. The
-    // module stays loaded, and both symbols are pointers to texts that end with NUL.
-    unsafe {
-        let find_module = function::<FindModule>(c"find_module_by_name").ok()?;
-        let module = find_module(name.as_ptr()).as_ref()?;
-        let text = |name| Some(*find_in(module.handle, name)?.cast::<*const c_char>());
-        Some((text(c"module_version")?, text(c"module_flags")?))
-    }
-}
-
-/// What the core says of itself. Without those modules ours will not start, but then it says why.
-fn of_core() -> Option<(*const c_char, *const c_char)> {
-    let part = |name| text(name)?.to_str().ok();
-    let name = part(c"ver_name")?;
-    let version = part(c"ver_version")?;
-    let (arch, os) = (part(c"ver_arch")?, part(c"ver_os")?);
-    let version = CString::new(format!("{name} {version} ({arch}/{os})")).ok()?;
-    Some((version.into_raw(), text(c"ver_flags")?.as_ptr()))
 }

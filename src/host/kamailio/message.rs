@@ -1,10 +1,121 @@
-//! The request as Kamailio holds it: its bytes, and where they came from.
+//! The request as Kamailio holds it: its bytes, and where they came from; and requests that we make.
 
-use super::abi::{SIP_MSG_BUF, SIP_MSG_LEN, SIP_MSG_METHOD};
+use super::abi::{HdrField, SIP_MSG_BUF, SIP_MSG_LEN, SIP_MSG_METHOD, SIP_MSG_ROOM};
 use super::core::Core;
+use super::version::EXPECTED;
 use crate::control::{Source, Transport};
-use crate::host::abi::{SipMsg, Str};
+use crate::host::abi::{HDR_RECORD_ROUTE, SipMsg, Str};
+use crate::host::message::MessageId;
 use std::ffi::{c_char, c_int, c_uint, c_void};
+
+/// Room for a `struct sip_msg`, aligned as it has to be.
+#[repr(align(16))]
+struct Room([u64; SIP_MSG_ROOM / 8]);
+
+/// A request that Kamailio has read from bytes of ours.
+pub struct Made {
+    core: Core,
+    room: Box<Room>,
+    /// What the message points to.
+    _bytes: Vec<u8>,
+}
+
+impl Made {
+    /// Has Kamailio read a request, up to its first Via; `None` if it cannot.
+    pub fn read(core: &Core, mut bytes: Vec<u8>) -> Option<Self> {
+        let length = c_int::try_from(bytes.len()).ok()?;
+        // Kamailio's parser may look at the byte behind the text.
+        bytes.push(0);
+        let mut room = Box::new(Room([0; SIP_MSG_ROOM / 8]));
+        let message: *mut SipMsg = room.0.as_mut_ptr().cast();
+        // SAFETY: the room is larger than any known `struct sip_msg`, which Kamailio clears; the bytes live as long
+        // as the message.
+        let result = unsafe {
+            let number = (core.inc_msg_no)();
+            (core.build_sip_msg_from_buf)(message, bytes.as_mut_ptr().cast(), length, number)
+        };
+        (result >= 0).then_some(Self {
+            core: *core,
+            room,
+            _bytes: bytes,
+        })
+    }
+
+    /// The message, which lives as long as this.
+    pub fn message(&mut self) -> *mut SipMsg {
+        self.room.0.as_mut_ptr().cast()
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        let message = self.message();
+        // SAFETY: Kamailio has made the message, and it is used no more. Where it had made the bytes it would free
+        // them too, so they are taken out first.
+        unsafe {
+            let buf = message.cast::<u8>().add(SIP_MSG_BUF).cast::<*mut u8>();
+            buf.write(std::ptr::null_mut());
+            (self.core.free_sip_msg)(message);
+        }
+    }
+}
+
+/// Checks the layout of requests and of their header fields on one that Kamailio reads.
+pub fn check_layout(core: &Core) -> Result<(), String> {
+    const REQUEST: &[u8] = b"OPTIONS sip:cimf@localhost SIP/2.0\r\n\
+        Record-Route: <sip:localhost;lr>\r\nVia: SIP/2.0/UDP localhost;branch=z9hG4bKcimf\r\n\
+        From: <sip:cimf@localhost>;tag=cimf\r\nTo: <sip:cimf@localhost>\r\n\
+        Call-ID: cimf@localhost\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+    let mut made = Made::read(core, REQUEST.to_vec())
+        .ok_or("Kamailio cannot read a request to check its layout with")?;
+    let mut next = Made::read(core, REQUEST.to_vec())
+        .ok_or("Kamailio cannot read a request to check its layout with")?;
+    let (message, next) = (made.message(), next.message());
+    // SAFETY: both are messages that Kamailio has made.
+    let holds = unsafe {
+        let number = MessageId::of(message).number.wrapping_add(1);
+        let numbers = MessageId::of(next).number == number;
+        numbers && bytes(message) == Some(REQUEST) && fields_hold(core, message)
+    };
+    if holds {
+        return Ok(());
+    }
+    Err(format!(
+        "the layout of Kamailio's requests is unknown: expected that of {EXPECTED}"
+    ))
+}
+
+/// Whether the fields before the first Via are where and what they should be.
+///
+/// # Safety
+/// `message` must be the request that [`check_layout`] has made, and its bytes where they should be.
+unsafe fn fields_hold(core: &Core, message: *mut SipMsg) -> bool {
+    const NAME: &[u8] = b"Record-Route";
+    // SAFETY: the caller's promise; a text of a field is looked at only if it lies inside the bytes.
+    unsafe {
+        let Some(request) = bytes(message) else {
+            return false;
+        };
+        let is = |text: &Str, expected: &[u8]| {
+            let inside = request.as_ptr_range();
+            let start = text.s.cast::<u8>();
+            usize::try_from(text.len) == Ok(expected.len())
+                && inside.contains(&start)
+                && std::slice::from_raw_parts(start, expected.len()) == expected
+        };
+        let field = (core.get_hdr_by_name)(message, NAME.as_ptr().cast(), NAME.len() as c_int);
+        let is_first = |field: &HdrField| {
+            field.kind == HDR_RECORD_ROUTE
+                && is(&field.name, NAME)
+                && is(&field.body, b"<sip:localhost;lr>")
+        };
+        let Some(first) = field.as_ref().filter(|field| is_first(field)) else {
+            return false;
+        };
+        let second = first.next.as_ref();
+        second.is_some_and(|field| is(&field.name, b"Via") && field.next.is_null())
+    }
+}
 
 /// The bytes of a request from its method on, valid while the host handles it. Kamailio passes over
 /// line ends and blanks that stand before it.
@@ -97,7 +208,8 @@ pub unsafe fn parameter_text(
     parameter: *mut c_void,
 ) -> Option<Vec<u8>> {
     let mut text = Str::NONE;
-    // SAFETY: as the caller promises; the host writes where its text is.
+    // SAFETY: the request is being handled and the parameter was prepared by its fixup, as is required
+    // above; the host writes where its text is.
     let result = unsafe { (core.get_str_fparam)(&mut text, message, parameter) };
     let length = usize::try_from(text.len).ok()?;
     if result < 0 || (text.s.is_null() && length > 0) {

@@ -1,12 +1,17 @@
-//! Kamailio 5.4 to 6.1, loaded without its headers.
+//! Kamailio, loaded without its headers: the versions that `version` names.
 //!
 //! What it reads of us stands in `exports`, what we know of its structures in `abi`, its functions
-//! in `core` and `tm`. A function that is missing or a layout that does not hold stops the start.
+//! in `core` and `tm`. A version that is not known, a function that is missing or a layout that does
+//! not hold stops the start.
 
 mod abi;
+#[cfg(test)]
+mod abi_tests;
 mod core;
+mod environment;
 mod events;
 mod exports;
+mod listeners;
 mod log;
 mod message;
 mod module;
@@ -16,5 +21,6 @@ mod script;
 mod statistics;
 mod tm;
 mod variables;
+mod version;
 
 pub use exports::{become_module, is_host};

@@ -1,22 +1,19 @@
 //! The life of the module: its start before Kamailio forks, and its end.
 
 use super::abi::{PROC_INIT, PROC_MAIN};
-use super::core::{Core, missing, version};
+use super::core::{Core, missing};
 use super::events::Events;
+use super::listeners::listeners;
 use super::log::KamailioLog;
-use super::message::{SourceReader, bytes};
+use super::message::{SourceReader, check_layout};
 use super::tm::{Transactions, Uac};
-use super::{process, script, statistics};
+use super::{process, script, statistics, version};
 use crate::host::guard::guarded;
 use crate::host::life::{self, TransactionMemory};
-use crate::host::message::MessageId;
 use crate::host::symbol::find;
 use crate::server::Server;
 use std::ffi::c_int;
 use std::sync::OnceLock;
-
-/// The versions that have been tested; others get a warning.
-const TESTED: std::ops::RangeInclusive<(u32, u32)> = (5, 6)..=(6, 1);
 
 /// Everything that is the same in all workers, made before they are forked.
 pub struct Module {
@@ -71,7 +68,7 @@ pub unsafe extern "C" fn start_process(rank: c_int) -> c_int {
             return 0;
         };
         match rank {
-            PROC_INIT if !life::check_as_worker(module.server) => -1,
+            PROC_INIT if !life::check_as_worker(module.server, listeners().as_deref()) => -1,
             PROC_MAIN if !process::start(module) => -1,
             _ => 0,
         }
@@ -93,8 +90,8 @@ pub unsafe extern "C" fn stop() {
 
 fn prepare() -> Result<Module, String> {
     KamailioLog::find().map_err(missing)?;
+    version::known()?;
     let core = Core::find().map_err(missing)?;
-    check_version();
     check_layout(&core)?;
     let source = SourceReader::new(&core)
         .ok_or("module pv is not loaded: expected loadmodule \"pv.so\" before cimf.so")?;
@@ -107,7 +104,7 @@ fn prepare() -> Result<Module, String> {
     registered.map_err(|name| format!("Kamailio refused the counter {name}"))?;
     script::watch_end(&core)?;
     process::announce(&core, server)?;
-    let events = Events::find(&core);
+    let events = Events::find(&core).map_err(missing)?;
     server.outbox().tell_delivered(events.has_delivered());
     Ok(Module {
         events,
@@ -127,36 +124,4 @@ fn shared_memory_size() -> Option<u64> {
     let place = find(c"shm_mem_size")?.cast::<std::ffi::c_ulong>();
     // SAFETY: the symbol is a variable of this type in all versions.
     Some(unsafe { *place })
-}
-
-fn check_version() {
-    match version() {
-        Some(version) if TESTED.contains(&version) => {}
-        Some((major, minor)) => {
-            log::warn!("Kamailio {major}.{minor} is untested: cimf is tested with 5.6 to 6.1")
-        }
-        None => {
-            log::warn!("the version of Kamailio cannot be read: cimf is tested with 5.6 to 6.1")
-        }
-    }
-}
-
-/// Checks the layout of requests on one that Kamailio keeps for such purposes.
-fn check_layout(core: &Core) -> Result<(), String> {
-    // SAFETY: both functions take nothing; the request is made by the first.
-    let holds = unsafe {
-        if (core.faked_msg_init)() < 0 {
-            return Err("Kamailio cannot make a request to check its layout with".to_owned());
-        }
-        // The second is in the memory of the first, with the next number.
-        let first = (core.faked_msg_next)();
-        let number = (!first.is_null()).then(|| MessageId::of(first).number);
-        let request = (core.faked_msg_next)();
-        number.is_some_and(|number| MessageId::of(request).number == number.wrapping_add(1))
-            && bytes(request).is_some_and(|bytes| bytes.starts_with(b"OPTIONS "))
-    };
-    if holds {
-        return Ok(());
-    }
-    Err("the layout of Kamailio's requests is unknown: cimf is tested with 5.6 to 6.1".to_owned())
 }

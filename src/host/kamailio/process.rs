@@ -4,7 +4,7 @@
 use super::core::Core;
 use super::module::Module;
 use crate::host::background::Teller;
-use crate::host::guard::guarded;
+use crate::host::guard::{confined, guarded};
 use crate::host::names;
 use crate::server::Server;
 use std::ffi::{CStr, c_int};
@@ -33,38 +33,31 @@ pub fn start(module: &'static Module) -> bool {
 }
 
 /// Starts a process from Kamailio's main process, with this life.
-fn fork(module: &'static Module, name: &CStr, life: fn(&'static Module) -> !) -> bool {
+fn fork(module: &'static Module, name: &CStr, life: fn(&'static Module) -> String) -> bool {
     // SAFETY: the name ends with NUL and is copied; with the last argument the process can send
     // over TCP.
-    let child = unsafe { (module.core.fork_process)(RANK, name.as_ptr(), 1) };
-    if child != 0 {
-        return child > 0;
+    match unsafe { (module.core.fork_process)(RANK, name.as_ptr(), 1) } {
+        0 => confined(|| {
+            // SAFETY: each process of Kamailio calls it once, to hear of changed settings.
+            if unsafe { (module.core.cfg_child_init)() } != 0 {
+                return "it cannot be set up (cfg_child_init)".to_owned();
+            }
+            life(module)
+        }),
+        child => child > 0,
     }
-    // SAFETY: each process of Kamailio calls it once, to hear of changed settings.
-    if unsafe { (module.core.cfg_child_init)() } != 0 {
-        log::error!("the process {name:?} cannot be set up (cfg_child_init)");
-        std::process::exit(1);
-    }
-    life(module)
 }
 
-/// The life of the process that asks name servers.
-fn ask(module: &'static Module) -> ! {
-    let ended = guarded("an internal error".to_owned(), || {
-        names::work(module.server, module.core.families())
-    });
-    log::error!("the process of cimf that resolves names cannot work: {ended}");
-    std::process::exit(1)
+/// The life of the process that asks name servers, up to what ends it.
+fn ask(module: &'static Module) -> String {
+    names::work(module.server, module.core.families())
 }
 
-/// The life of the process. To return from it would mean to go on as a second main process.
-fn work(module: &'static Module) -> ! {
+/// The life of the process that tells outcomes, up to what ends it.
+fn work(module: &'static Module) -> String {
     let mut teller = match Teller::new(module.server) {
         Ok(teller) => teller,
-        Err(error) => {
-            log::error!("the process of cimf cannot use the journal: {error}");
-            std::process::exit(1);
-        }
+        Err(error) => return format!("it cannot use the journal: {error}"),
     };
     loop {
         let went_well = guarded(false, || {

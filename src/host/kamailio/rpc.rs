@@ -3,6 +3,7 @@
 
 use super::abi::RpcExport;
 use super::module::module;
+use crate::fanout::Blocked;
 use crate::host::abi::{Str, Table};
 use crate::host::guard::guarded;
 use crate::host::overview::{age, figures, states};
@@ -15,10 +16,10 @@ use std::ptr::null_mut;
 pub struct Rpc {
     fault: unsafe extern "C" fn(*mut c_void, c_int, *const c_char, ...),
     send: *const c_void,
-    add: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
-    scan: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
+    pub add: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
+    pub scan: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
     printf: *const c_void,
-    struct_add: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
+    pub struct_add: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
 }
 
 /// The commands; a row of zeros ends the table.
@@ -112,17 +113,27 @@ unsafe fn fault(rpc: &Rpc, context: *mut c_void, code: c_int, text: &CStr) {
     unsafe { (rpc.fault)(context, code, c"%s".as_ptr(), text.as_ptr()) };
 }
 
+/// Answers a command that needs the lock of the queue while a process keeps it from the others.
+///
+/// # Safety
+/// As for [`fault`].
+unsafe fn unavailable(rpc: &Rpc, context: *mut c_void, blocked: Blocked) {
+    let text = CString::new(blocked.to_string()).unwrap_or_default();
+    // SAFETY: `rpc` and `context` are those of a command under way, as is required here too.
+    unsafe { fault(rpc, context, 503, &text) };
+}
+
 /// `cimf.stats`.
 ///
 /// # Safety
 /// Kamailio calls it with a command under way.
 unsafe extern "C" fn stats(rpc: *const Rpc, context: *mut c_void) {
     guarded((), || {
-        // SAFETY: as Kamailio promises.
+        // SAFETY: Kamailio calls this with its functions for a command under way, or null.
         let (Some(module), Some(rpc)) = (module(), unsafe { rpc.as_ref() }) else {
             return;
         };
-        // SAFETY: as Kamailio promises.
+        // SAFETY: `rpc` and `context` are those of this command, which is under way.
         if let Some(answer) = unsafe { Struct::add(rpc, context) } {
             for (figure, name, _) in figures() {
                 answer.numbers([(name.as_str(), figure.read(module.server))]);
@@ -137,12 +148,19 @@ unsafe extern "C" fn stats(rpc: *const Rpc, context: *mut c_void) {
 /// Kamailio calls it with a command under way.
 unsafe extern "C" fn fanouts(rpc: *const Rpc, context: *mut c_void) {
     guarded((), || {
-        // SAFETY: as Kamailio promises.
+        // SAFETY: Kamailio calls this with its functions for a command under way, or null.
         let (Some(module), Some(rpc)) = (module(), unsafe { rpc.as_ref() }) else {
             return;
         };
-        for fanout in module.server.outbox().engine().fanouts() {
-            // SAFETY: as Kamailio promises.
+        let fanouts = match module.server.outbox().engine().fanouts() {
+            Ok(fanouts) => fanouts,
+            Err(blocked) => {
+                // SAFETY: `rpc` and `context` are those of this command, which is under way.
+                return unsafe { unavailable(rpc, context, blocked) };
+            }
+        };
+        for fanout in fanouts {
+            // SAFETY: `rpc` and `context` are those of this command, which is under way.
             let Some(answer) = (unsafe { Struct::add(rpc, context) }) else {
                 return;
             };
@@ -161,7 +179,7 @@ unsafe extern "C" fn fanouts(rpc: *const Rpc, context: *mut c_void) {
 /// Kamailio calls it with a command under way.
 unsafe extern "C" fn cancel(rpc: *const Rpc, context: *mut c_void) {
     guarded((), || {
-        // SAFETY: as Kamailio promises.
+        // SAFETY: Kamailio calls this with its functions for a command under way, or null.
         let (Some(module), Some(rpc)) = (module(), unsafe { rpc.as_ref() }) else {
             return;
         };
@@ -171,10 +189,15 @@ unsafe extern "C" fn cancel(rpc: *const Rpc, context: *mut c_void) {
         if unsafe { (rpc.scan)(context, c"u".as_ptr(), &raw mut id) } < 1 {
             return;
         }
-        if !module.server.outbox().engine().cancel(u64::from(id)) {
-            let text = c"no such message is under way: cimf.fanouts lists those that are";
-            // SAFETY: as Kamailio promises.
-            unsafe { fault(rpc, context, 404, text) };
+        let cancelled = module.server.outbox().engine().cancel(u64::from(id));
+        let text = c"no such message is under way: cimf.fanouts lists those that are";
+        // SAFETY: `rpc` and `context` are those of this command, which is under way.
+        unsafe {
+            match cancelled {
+                Ok(true) => {}
+                Ok(false) => fault(rpc, context, 404, text),
+                Err(blocked) => unavailable(rpc, context, blocked),
+            }
         }
     });
 }

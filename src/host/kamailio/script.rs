@@ -4,7 +4,7 @@ use super::abi::AFTER_REQUEST_ROUTE;
 use super::core::Core;
 use super::message::{bytes, parameter_text};
 use super::module::module;
-use super::tm::Request;
+use super::tm::{Call, Request};
 use crate::control::Source;
 use crate::host::abi::{REQUEST_ROUTE, SipMsg};
 use crate::host::handle::ScriptResult;
@@ -24,7 +24,7 @@ pub unsafe extern "C" fn cimf_handle(
     identity: *mut c_void,
     _: *mut c_void,
 ) -> c_int {
-    // SAFETY: as Kamailio promises.
+    // SAFETY: Kamailio calls this with the request it is handling and the parameter, as `# Safety` says.
     unsafe { run(Step::Handle, message, identity) }
 }
 
@@ -37,7 +37,7 @@ pub unsafe extern "C" fn cimf_check(
     identity: *mut c_void,
     _: *mut c_void,
 ) -> c_int {
-    // SAFETY: as Kamailio promises.
+    // SAFETY: Kamailio calls this with the request it is handling and the parameter, as `# Safety` says.
     unsafe { run(Step::Check, message, identity) }
 }
 
@@ -46,7 +46,7 @@ pub unsafe extern "C" fn cimf_check(
 /// # Safety
 /// Kamailio calls it with the request it is handling.
 pub unsafe extern "C" fn cimf_reply(message: *mut SipMsg, _: *mut c_void, _: *mut c_void) -> c_int {
-    // SAFETY: as Kamailio promises.
+    // SAFETY: Kamailio calls this with the request it is handling and the parameter, as `# Safety` says.
     unsafe { run(Step::Reply, message, null_mut()) }
 }
 
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn cimf_reply(message: *mut SipMsg, _: *mut c_void, _: *mu
 /// # Safety
 /// Kamailio calls it with the request it is handling.
 pub unsafe extern "C" fn cimf_fork(message: *mut SipMsg, _: *mut c_void, _: *mut c_void) -> c_int {
-    // SAFETY: as Kamailio promises.
+    // SAFETY: Kamailio calls this with the request it is handling and the parameter, as `# Safety` says.
     unsafe { run(Step::Fork, message, null_mut()) }
 }
 
@@ -65,15 +65,14 @@ unsafe fn run(step: Step, message: *mut SipMsg, identity: *mut c_void) -> c_int 
     let Some(module) = module() else {
         return ScriptResult::InternalError as c_int;
     };
-    let mut request = Request {
-        module,
-        message,
-        identity,
-    };
+    let call = Call;
+    // SAFETY: Kamailio handles the request until the function that it has called returns, as is required
+    // above, and `call` ends before.
+    let mut request = unsafe { Request::during(&call, module, message, identity) };
     script::run(module.server, step, &mut request) as c_int
 }
 
-impl<'m> ScriptRequest<'m> for Request<'m> {
+impl<'c> ScriptRequest<'c> for Request<'c> {
     const ROUTE: &'static str = "request_route";
 
     fn is_in_request_route(&self) -> bool {
@@ -85,8 +84,8 @@ impl<'m> ScriptRequest<'m> for Request<'m> {
         unsafe { MessageId::of(self.message) }
     }
 
-    fn bytes(&self) -> Option<&'m [u8]> {
-        // SAFETY: as above.
+    fn bytes(&self) -> Option<&'c [u8]> {
+        // SAFETY: `message` is the request that Kamailio is handling during 'c, and its bytes stay.
         unsafe { bytes(self.message) }
     }
 
@@ -121,7 +120,7 @@ pub fn watch_end(core: &Core) -> Result<(), String> {
 /// # Safety
 /// Kamailio calls it with the request it has handled.
 unsafe extern "C" fn ended(message: *mut SipMsg, _: c_uint, _: *mut c_void) -> c_int {
-    // SAFETY: as Kamailio promises.
+    // SAFETY: Kamailio calls this with the request it has handled, which is still there.
     script::ended(unsafe { MessageId::of(message) });
     1
 }
@@ -134,7 +133,8 @@ type Fix = unsafe extern "C" fn(*mut *mut c_void, c_int) -> c_int;
 /// # Safety
 /// Kamailio calls it with a parameter of the script.
 pub unsafe extern "C" fn fix_identity(parameter: *mut *mut c_void, number: c_int) -> c_int {
-    // SAFETY: as Kamailio promises; the function has this signature in all versions.
+    // SAFETY: Kamailio calls this with a parameter of the script, as it would the function, which has
+    // this signature in all versions.
     unsafe { function::<Fix>(c"fixup_spve_null").map_or(-1, |fix| fix(parameter, number)) }
 }
 
@@ -143,6 +143,7 @@ pub unsafe extern "C" fn fix_identity(parameter: *mut *mut c_void, number: c_int
 /// # Safety
 /// Kamailio calls it with a parameter that [`fix_identity`] has prepared.
 pub unsafe extern "C" fn free_identity(parameter: *mut *mut c_void, number: c_int) -> c_int {
-    // SAFETY: as Kamailio promises; the function has this signature in all versions.
+    // SAFETY: Kamailio calls this with what `fix_identity` has made by the function's counterpart; it has
+    // this signature in all versions.
     unsafe { function::<Fix>(c"fixup_free_spve_null").map_or(-1, |free| free(parameter, number)) }
 }

@@ -6,6 +6,7 @@ use super::abi::{
 };
 use super::core::Core;
 use super::module::{Module, module};
+use super::version::EXPECTED;
 use crate::control::{Answer, Fork};
 use crate::fanout::NotSent;
 use crate::host::abi::{
@@ -15,13 +16,16 @@ use crate::host::guard::guarded;
 use crate::host::handle::{Proxy, Sender, Transaction, completed, released};
 use crate::host::symbol::{as_function, find_in};
 use smallvec::SmallVec;
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::marker::PhantomData;
 use std::ptr::{null, null_mut};
 
-/// Words of `struct tm_binds`: it has 70 to 76, and may grow.
-const TM_BINDS: usize = 256;
+/// Words of `struct tm_binds`: it has 70 to 75, and may grow.
+pub const TM_BINDS: usize = 256;
+/// Its first word that we use: `t_newtran`, then `t_reply` and `t_reply_with_body`.
+pub const T_NEWTRAN: usize = 5;
 /// Words of `sl_api_t`: it has 6.
-const SL_API: usize = 32;
+pub const SL_API: usize = 32;
 
 /// The functions of tm and sl that we use.
 #[derive(Clone, Copy)]
@@ -52,7 +56,7 @@ type TmFunctions = (
 );
 
 fn load_tm(core: &Core) -> Result<TmFunctions, String> {
-    let wrong = |what: &str| format!("module tm: {what}; is this Kamailio 5.4 to 6.1?");
+    let wrong = |what: &str| format!("module tm: {what}; is this {EXPECTED}?");
     // SAFETY: the name ends with NUL; the result is null or a module, which stays loaded.
     let tm = unsafe { (core.find_module_by_name)(c"tm".as_ptr()).as_ref() };
     let tm = tm.ok_or("module tm is not loaded: expected loadmodule \"tm.so\" before cimf.so")?;
@@ -60,20 +64,123 @@ fn load_tm(core: &Core) -> Result<TmFunctions, String> {
         find_in(tm.handle, name).ok_or_else(|| wrong(&format!("no symbol {name:?}")))
     };
     let mut binds = [null_mut::<c_void>(); TM_BINDS];
-    // SAFETY: `load_tm` takes a structure that is no larger than `binds` and fills it; `t_uac`
-    // has had this signature in all versions.
-    let (load, uac) = unsafe {
+    // SAFETY: `load_tm` takes a structure that is no larger than `binds` and fills it.
+    let result = unsafe {
         let load: unsafe extern "C" fn(*mut c_void) -> c_int = as_function(symbol(c"load_tm")?);
-        (load, as_function(symbol(c"t_uac")?))
+        load(binds.as_mut_ptr().cast())
     };
-    // SAFETY: as above.
-    let result = unsafe { load(binds.as_mut_ptr().cast()) };
-    let (newtran, reply) = (binds[5], binds[6]);
-    if result < 0 || newtran.is_null() || reply.is_null() {
-        return Err(wrong("load_tm gave no t_newtran and t_reply"));
+    // SAFETY: the name ends with NUL.
+    let newtran = unsafe { (core.find_export)(c"t_newtran".as_ptr(), 0, 0) };
+    let expected = [
+        newtran,
+        symbol(c"w_t_reply_wrp")?,
+        symbol(c"t_reply_with_body")?,
+    ];
+    if result < 0 || newtran.is_null() || binds[T_NEWTRAN..][..3] != expected {
+        return Err(wrong(
+            "load_tm gave no t_newtran, t_reply and t_reply_with_body",
+        ));
     }
-    // SAFETY: words 5 and 6 are `t_newtran` and `t_reply` in every version.
-    unsafe { Ok((as_function(newtran), as_function(reply), uac)) }
+    // SAFETY: these functions have had these signatures in all versions.
+    unsafe {
+        let new_dialog = as_function(symbol(c"new_dlg_uac")?);
+        let free_dialog = as_function(symbol(c"free_dlg")?);
+        let calculate_hooks = as_function(symbol(c"w_calculate_hooks")?);
+        if !(made_dialog_holds(new_dialog, free_dialog) && own_dialog_holds(calculate_hooks)) {
+            return Err(wrong("the layout of its dialogs is unknown"));
+        }
+        let [newtran, reply, _] = expected;
+        Ok((
+            as_function(newtran),
+            as_function(reply),
+            as_function(symbol(c"t_uac")?),
+        ))
+    }
+}
+
+/// `new_dlg_uac`: Call-ID, tag, number, From, To, and where the dialog goes.
+type NewDialog = unsafe extern "C" fn(
+    *const Str,
+    *const Str,
+    c_uint,
+    *const Str,
+    *const Str,
+    *mut *mut Dlg,
+) -> c_int;
+
+/// Whether a dialog that tm makes has everything where we put it.
+///
+/// # Safety
+/// Both must be tm's functions.
+unsafe fn made_dialog_holds(new: NewDialog, free: unsafe extern "C" fn(*mut Dlg)) -> bool {
+    let texts = [
+        &b"cimf-call-id"[..],
+        b"cimf-tag",
+        b"sip:from@localhost",
+        b"sip:to@localhost",
+    ];
+    let [call_id, tag, from, to] = texts.map(Str::of);
+    let mut made = null_mut();
+    // SAFETY: the texts live until the call returns, and tm keeps copies.
+    let result = unsafe { new(&call_id, &tag, 7, &from, &to, &mut made) };
+    if result < 0 || made.is_null() {
+        return false;
+    }
+    // SAFETY: tm has made the dialog, which is as large as ours up to `later` in all versions, and frees it. A text
+    // is looked at only if it is as long as what tm has copied.
+    unsafe {
+        let of = [
+            &(*made).call_id,
+            &(*made).loc_tag,
+            &(*made).loc_uri,
+            &(*made).rem_uri,
+        ];
+        let is = |found: &Str, expected: &[u8]| {
+            usize::try_from(found.len) == Ok(expected.len())
+                && !found.s.is_null()
+                && std::slice::from_raw_parts(found.s.cast::<u8>(), expected.len()) == expected
+        };
+        let holds = of
+            .into_iter()
+            .zip(texts)
+            .all(|(found, text)| is(found, text))
+            && (*made).loc_seq.value == 7
+            && (*made).loc_seq.is_set == DLG_SEQ_VALSET;
+        free(made);
+        holds
+    }
+}
+
+/// Whether tm finds where a dialog of ours leads, and writes that where we leave room for it.
+///
+/// # Safety
+/// It must be tm's function.
+unsafe fn own_dialog_holds(calculate_hooks: unsafe extern "C" fn(*mut Dlg) -> c_int) -> bool {
+    let (target, next_hop) = (&b"sip:target@localhost"[..], &b"sip:next.localhost;lr"[..]);
+    let mut dialog = Dlg {
+        rem_target: Str::of(target),
+        dst_uri: Str::of(next_hop),
+        ..Dlg::NONE
+    };
+    // SAFETY: the dialog has room for all that tm writes, and its texts live until the call returns.
+    let result = unsafe { calculate_hooks(&mut dialog) };
+    let place = std::ptr::from_ref(&dialog.hooks) as usize;
+    let word = size_of::<usize>();
+    let expected = [
+        target.as_ptr() as usize,
+        target.len(),
+        next_hop.as_ptr() as usize,
+        next_hop.len(),
+        place,
+        place + 2 * word,
+        0,
+        0,
+    ];
+    // The upper half of a length is padding.
+    let mut found = dialog.hooks;
+    found[1] &= u32::MAX as usize;
+    found[3] &= u32::MAX as usize;
+    result >= 0 && found == expected
 }
 
 type StatelessReply = unsafe extern "C" fn(*mut SipMsg, c_int, *const c_char) -> c_int;
@@ -97,12 +204,37 @@ fn load_sl(core: &Core) -> Result<StatelessReply, String> {
     Ok(unsafe { as_function(api[0]) })
 }
 
-/// Kamailio while it handles one request.
-pub struct Request<'a> {
-    pub module: &'a Module,
+/// Kamailio while it handles one request, for as long as it calls us with it.
+pub struct Request<'c> {
+    pub module: &'c Module,
     pub message: *mut SipMsg,
     /// What the fixup has made of the identity that the script gives, or null.
     pub identity: *mut c_void,
+    call: PhantomData<&'c Call>,
+}
+
+/// One call of Kamailio's: what it lends lives as long as this stands on the stack.
+pub struct Call;
+
+impl<'c> Request<'c> {
+    /// A request for the time of a call.
+    ///
+    /// # Safety
+    /// `message` must be the request that Kamailio is handling, and `identity` the parameter of the
+    /// function or null; Kamailio must keep both until `call` is over.
+    pub unsafe fn during(
+        _: &'c Call,
+        module: &'c Module,
+        message: *mut SipMsg,
+        identity: *mut c_void,
+    ) -> Self {
+        Self {
+            module,
+            message,
+            identity,
+            call: PhantomData,
+        }
+    }
 }
 
 /// Kamailio as the client that sends forks.
@@ -222,15 +354,10 @@ fn in_angles(address: &[u8]) -> SmallVec<[u8; 128]> {
 fn dialog(fork: &Fork<'_>, to: &[u8], next_hop: &str) -> Dlg {
     Dlg {
         call_id: Str::of(fork.call_id.as_bytes()),
-        rem_tag: Str::NONE,
         loc_tag: Str::of(fork.from_tag.as_bytes()),
         loc_seq: DlgSeq {
             value: 1,
             is_set: DLG_SEQ_VALSET,
-        },
-        rem_seq: DlgSeq {
-            value: 0,
-            is_set: 0,
         },
         loc_uri: Str::of(fork.from()),
         rem_uri: Str::of(to),
@@ -239,14 +366,7 @@ fn dialog(fork: &Fork<'_>, to: &[u8], next_hop: &str) -> Dlg {
             "" => Str::NONE,
             next_hop => Str::of(next_hop.as_bytes()),
         },
-        loc_dname: Str::NONE,
-        rem_dname: Str::NONE,
-        secure: 0,
-        state: 0,
-        route_set: null_mut(),
-        hooks: [0; 8],
-        send_sock: null_mut(),
-        later: [0; 32],
+        ..Dlg::NONE
     }
 }
 

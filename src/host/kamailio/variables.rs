@@ -4,6 +4,7 @@
 use super::abi::{PV_IDX_NONE, PVT_OTHER, PvExport, PvParam, PvSpec};
 use super::events::with_news;
 use super::module::module;
+use super::version::EXPECTED;
 use crate::host::abi::{PV_NAME_INTSTR, PvValue, SipMsg, Str, Table};
 use crate::host::guard::guarded;
 use crate::host::message::MessageId;
@@ -54,7 +55,7 @@ unsafe extern "C" fn parse_name(variable: *mut PvSpec, word: *const Str) -> c_in
         };
         if variable.param.index_kind != PV_IDX_NONE {
             log::error!(
-                "the layout of Kamailio's pseudo-variables is unknown: cimf is tested with 5.6 to 6.1"
+                "the layout of Kamailio's pseudo-variables is unknown: expected that of {EXPECTED}"
             );
             return -1;
         }
@@ -84,7 +85,7 @@ unsafe extern "C" fn get(
         let Some(core) = module().map(|module| &module.core) else {
             return -1;
         };
-        // SAFETY: as Kamailio promises.
+        // SAFETY: Kamailio calls this with the parameter that our parser of names has filled, or null.
         let index = unsafe { parameter.as_ref() }.map(|parameter| parameter.inner[0]);
         let fact = index.and_then(|index| Fact::ALL.get(index));
         // SAFETY: Kamailio's functions write into `value`. They keep a pointer to text, which

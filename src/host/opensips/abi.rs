@@ -1,4 +1,4 @@
-//! Structures and numbers of OpenSIPS that we share with it, from 3.2 to 4.0 on x86_64.
+//! Structures and numbers of OpenSIPS that we share with it, in all known versions on x86_64.
 
 use crate::host::abi::{ParamExport, PvValue, SipMsg, Str};
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void};

@@ -6,9 +6,10 @@ use super::abi::{
     ModuleDependency, ModuleExports, ProcExport, PvExport, PvName, PvParam, PvSpec,
     SIP_MSG_LAYOUTS, SIP_MSG_METHOD, ScmVersion, TmcbParams, Version,
 };
+use super::listeners::{ADDRESS_TEXT, Layout, PORT, PORT_TEXT, STANDARD_PORT};
 use super::tm::TWO_SOCKETS;
 use super::version::Number;
-use crate::host::abi::ParamExport;
+use crate::host::abi::{IpAddress, ParamExport};
 use std::collections::BTreeMap;
 use std::mem::offset_of;
 use std::path::Path;
@@ -95,6 +96,22 @@ fn dialog<S>() -> Vec<(&'static str, usize)> {
     ]
 }
 
+fn listeners(layout: Layout) -> Vec<(&'static str, usize)> {
+    vec![
+        ("proto_info", layout.protocol),
+        ("proto_info.default_rfc_port", STANDARD_PORT),
+        ("proto_info.listeners", layout.first),
+        ("ip_address", size_of::<IpAddress>()),
+        ("ip_address.length", offset_of!(IpAddress, length)),
+        ("ip_address.u", offset_of!(IpAddress, bytes)),
+        ("listener.address", layout.address),
+        ("listener.address_str", layout.address + ADDRESS_TEXT),
+        ("listener.port_no", layout.address + PORT),
+        ("listener.port_no_str", layout.address + PORT_TEXT),
+        ("listener.next", layout.next),
+    ]
+}
+
 /// What is the same in all versions.
 fn others() -> Vec<(&'static str, usize)> {
     vec![
@@ -153,6 +170,7 @@ fn every_structure_is_as_large_as_c_says_and_its_members_stand_where_c_says() {
             true => dialog::<[usize; 2]>(),
             false => dialog::<[usize; 1]>(),
         });
+        ours.extend(listeners(Layout::of(version)));
         for (name, number) in ours {
             let c = said.remove(name);
             assert_eq!(c, Some(number), "{name} in {version:?}");

@@ -1,6 +1,7 @@
 //! Functions and variables of OpenSIPS's core, found by name once.
 
 use super::abi::{EviParams, GetVariable, MiExport, PvParam, ReadStatistic, ScriptCallback};
+use super::version::EXPECTED;
 use crate::host::abi::{PvValue, SipMsg, Str};
 use crate::host::symbol::{Missing, function};
 use crate::server::Families;
@@ -127,5 +128,5 @@ impl Core {
 /// What is said of a function that is missing.
 pub fn missing(symbol: Missing) -> String {
     let name = symbol.0.to_string_lossy();
-    format!("OpenSIPS has no symbol {name}; is this OpenSIPS 3.2 to 4.0?")
+    format!("OpenSIPS has no symbol {name}; is this {EXPECTED}?")
 }

@@ -28,7 +28,7 @@ pub fn is_host() -> bool {
 /// Only while the file is loaded, before the loader looks at it.
 pub unsafe fn become_module(exports: &Exports) {
     install(OpenSipsLog::find());
-    // SAFETY: as the caller promises.
+    // SAFETY: the file is being loaded, as is required above.
     unsafe {
         match claim() {
             Some(Claim::Plain(version)) => exports.fill(table(version)),

@@ -2,6 +2,7 @@
 
 use super::abi::{HdrField, SIP_MSG_LAYOUTS, SIP_MSG_METHOD, SIP_MSG_ROOM};
 use super::core::Core;
+use super::version::EXPECTED;
 use crate::control::{Source, Transport};
 use crate::host::abi::{HDR_RECORD_ROUTE, SipMsg, Str};
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
@@ -47,8 +48,7 @@ impl Layout {
             holds.then_some(layout)
         });
         found.ok_or_else(|| {
-            "the layout of OpenSIPS's requests is unknown: expected that of 3.2 to 3.6 or 4.0"
-                .to_owned()
+            format!("the layout of OpenSIPS's requests is unknown: expected that of {EXPECTED}")
         })
     }
 
@@ -124,7 +124,8 @@ impl Layout {
     /// # Safety
     /// `message` must be the request that OpenSIPS is handling.
     pub unsafe fn take_record_route(self, message: *mut SipMsg) -> *mut HdrField {
-        // SAFETY: as the caller promises; nothing in a request means that it has none.
+        // SAFETY: `message` is the request that OpenSIPS is handling, as is required above: nobody else
+        // uses it. Nothing in a request means that it has none.
         unsafe { self.record_route(message).replace(std::ptr::null_mut()) }
     }
 
@@ -133,7 +134,7 @@ impl Layout {
     /// # Safety
     /// It must be what [`Layout::take_record_route`] has taken out of the same request.
     pub unsafe fn put_record_route(self, message: *mut SipMsg, taken: *mut HdrField) {
-        // SAFETY: as the caller promises.
+        // SAFETY: `taken` was taken out of this request, as is required above.
         unsafe { self.record_route(message).write(taken) };
     }
 }
@@ -204,7 +205,7 @@ impl SourceReader {
     /// `message` must be the request that the host is handling.
     pub unsafe fn read(&self, message: *mut SipMsg) -> Option<Source<'static>> {
         let mut room = [0; 128];
-        // SAFETY: as the caller promises.
+        // SAFETY: `message` is the request that the host is handling, as is required above.
         let text = unsafe { self.format.print(&self.core, message, &mut room) }?;
         let (transport, address) = std::str::from_utf8(text).ok()?.split_once(' ')?;
         Some(Source {

@@ -3,10 +3,11 @@
 use super::abi::{MI_ROOM, MiCommand, MiExport};
 use super::core::{Core, missing};
 use super::module::module;
+use crate::fanout::Blocked;
 use crate::host::guard::guarded;
 use crate::host::overview::{age, figures, states};
 use crate::host::symbol::{Missing, function};
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
 
 /// How a command reads its parameters and answers. Answers and their parts are only passed on.
@@ -90,9 +91,15 @@ impl Mi {
     }
 
     /// An answer that is an error.
-    fn fault(&self, code: c_int, text: &'static CStr) -> *mut c_void {
-        // SAFETY: the text has the length that is given; there are no details.
+    fn fault(&self, code: c_int, text: &CStr) -> *mut c_void {
+        // SAFETY: the text has the length that is given, and OpenSIPS makes a copy; there are no details.
         unsafe { (self.error)(code, text.as_ptr(), text.count_bytes() as c_int, null(), 0) }
+    }
+
+    /// The answer to a command that needs the lock of the queue while a process keeps it from the others.
+    fn unavailable(&self, blocked: Blocked) -> *mut c_void {
+        let text = CString::new(blocked.to_string()).unwrap_or_default();
+        self.fault(503, &text)
     }
 }
 
@@ -158,6 +165,10 @@ unsafe extern "C" fn fanouts(_: *const c_void, _: *mut c_void) -> *mut c_void {
             return null_mut();
         };
         let mi = &module.mi;
+        let fanouts = match module.server.outbox().engine().fanouts() {
+            Ok(fanouts) => fanouts,
+            Err(blocked) => return mi.unavailable(blocked),
+        };
         let mut array = null_mut();
         // SAFETY: OpenSIPS makes an answer with an array, to which objects are added.
         unsafe {
@@ -165,7 +176,7 @@ unsafe extern "C" fn fanouts(_: *const c_void, _: *mut c_void) -> *mut c_void {
             if answer.is_null() {
                 return answer;
             }
-            for fanout in module.server.outbox().engine().fanouts() {
+            for fanout in fanouts {
                 let object = (mi.add_object)(array, null(), 0);
                 if object.is_null() {
                     break;
@@ -201,13 +212,14 @@ unsafe extern "C" fn cancel(parameters: *const c_void, _: *mut c_void) -> *mut c
                 return (mi.parameter_error)();
             }
         }
-        let is_there = u64::try_from(id).is_ok_and(|id| module.server.outbox().engine().cancel(id));
-        match is_there {
-            true => mi.done(c"OK"),
-            false => mi.fault(
+        let engine = module.server.outbox().engine();
+        match u64::try_from(id).map_or(Ok(false), |id| engine.cancel(id)) {
+            Ok(true) => mi.done(c"OK"),
+            Ok(false) => mi.fault(
                 404,
                 c"no such message is under way: cimf_fanouts lists those that are",
             ),
+            Err(blocked) => mi.unavailable(blocked),
         }
     })
 }

@@ -10,6 +10,7 @@ mod abi_tests;
 mod core;
 mod events;
 mod exports;
+mod listeners;
 mod log;
 mod message;
 mod mi;

@@ -2,6 +2,7 @@
 
 use super::core::{Core, missing};
 use super::events::Events;
+use super::listeners::listeners;
 use super::log::OpenSipsLog;
 use super::message::{Layout, SourceReader};
 use super::mi::Mi;
@@ -63,9 +64,15 @@ pub unsafe extern "C" fn start() -> c_int {
 /// # Safety
 /// OpenSIPS calls it as the function before the fork of a module's process.
 pub unsafe extern "C" fn check_as_worker() -> c_int {
-    guarded(-1, || match MODULE.get() {
-        Some(module) if life::check_as_worker(module.server) => 0,
-        _ => -1,
+    guarded(-1, || {
+        let Some(module) = MODULE.get() else {
+            return -1;
+        };
+        let listeners = version::number().ok().and_then(listeners);
+        match life::check_as_worker(module.server, listeners.as_deref()) {
+            true => 0,
+            false => -1,
+        }
     })
 }
 

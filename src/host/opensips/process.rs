@@ -5,7 +5,7 @@
 
 use super::module::{Module, module};
 use crate::host::background::Teller;
-use crate::host::guard::guarded;
+use crate::host::guard::{confined, guarded};
 use crate::host::names;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::time::{
@@ -14,7 +14,6 @@ use rustix::time::{
 };
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
-use std::process::exit;
 use std::time::Duration;
 
 /// How often the process looks at the clock, in nanoseconds.
@@ -32,14 +31,11 @@ struct Work {
 /// # Safety
 /// OpenSIPS calls it in the process that it has forked for the module.
 pub unsafe extern "C" fn work(_: c_int) {
-    let prepared = guarded(Err("an internal error".to_owned()), prepare);
-    let error = match prepared {
+    confined(|| match prepare() {
         // SAFETY: the work is never freed, and each callback gets it.
         Ok(work) => unsafe { wait(Box::leak(Box::new(work))) },
         Err(error) => error,
-    };
-    log::error!("the process of cimf cannot work: {error}");
-    exit(1);
+    });
 }
 
 /// The life of the process that asks name servers: it does not return either.
@@ -47,12 +43,10 @@ pub unsafe extern "C" fn work(_: c_int) {
 /// # Safety
 /// OpenSIPS calls it in the process that it has forked for the module.
 pub unsafe extern "C" fn ask(_: c_int) {
-    let ended = guarded("an internal error".to_owned(), || match module() {
+    confined(|| match module() {
         Some(module) => names::work(module.server, module.core.families()),
         None => "the module has not started".to_owned(),
     });
-    log::error!("the process of cimf that resolves names cannot work: {ended}");
-    exit(1);
 }
 
 fn prepare() -> Result<Work, String> {

@@ -3,7 +3,7 @@
 use super::abi::{AFTER_REQUEST_ROUTE, SCB_RUN_ALL};
 use super::core::Core;
 use super::module::module;
-use super::tm::Request;
+use super::tm::{Call, Request};
 use crate::control::Source;
 use crate::host::abi::{REQUEST_ROUTE, SipMsg, Str};
 use crate::host::handle::ScriptResult;
@@ -30,7 +30,7 @@ pub unsafe extern "C" fn cimf_handle(
     _: Unused,
     _: Unused,
 ) -> c_int {
-    // SAFETY: as OpenSIPS promises.
+    // SAFETY: OpenSIPS calls this with the request it is handling and the parameter, as `# Safety` says.
     unsafe { run(Step::Handle, message, identity) }
 }
 
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn cimf_check(
     _: Unused,
     _: Unused,
 ) -> c_int {
-    // SAFETY: as OpenSIPS promises.
+    // SAFETY: OpenSIPS calls this with the request it is handling and the parameter, as `# Safety` says.
     unsafe { run(Step::Check, message, identity) }
 }
 
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn cimf_reply(
     _: Unused,
     _: Unused,
 ) -> c_int {
-    // SAFETY: as OpenSIPS promises.
+    // SAFETY: OpenSIPS calls this with the request it is handling and the parameter, as `# Safety` says.
     unsafe { run(Step::Reply, message, null()) }
 }
 
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn cimf_fork(
     _: Unused,
     _: Unused,
 ) -> c_int {
-    // SAFETY: as OpenSIPS promises.
+    // SAFETY: OpenSIPS calls this with the request it is handling and the parameter, as `# Safety` says.
     unsafe { run(Step::Fork, message, null()) }
 }
 
@@ -97,15 +97,14 @@ unsafe fn run(step: Step, message: *mut SipMsg, identity: *const Str) -> c_int {
     let Some(module) = module() else {
         return ScriptResult::InternalError as c_int;
     };
-    let mut request = Request {
-        module,
-        message,
-        identity,
-    };
+    let call = Call;
+    // SAFETY: OpenSIPS handles the request until the function that it has called returns, as is required
+    // above, and `call` ends before.
+    let mut request = unsafe { Request::during(&call, module, message, identity) };
     script::run(module.server, step, &mut request) as c_int
 }
 
-impl<'m> ScriptRequest<'m> for Request<'m> {
+impl<'c> ScriptRequest<'c> for Request<'c> {
     const ROUTE: &'static str = "request route";
 
     fn is_in_request_route(&self) -> bool {
@@ -117,8 +116,8 @@ impl<'m> ScriptRequest<'m> for Request<'m> {
         unsafe { MessageId::of(self.message) }
     }
 
-    fn bytes(&self) -> Option<&'m [u8]> {
-        // SAFETY: as above.
+    fn bytes(&self) -> Option<&'c [u8]> {
+        // SAFETY: `message` is the request that OpenSIPS is handling during 'c, and its bytes stay.
         unsafe { self.module.layout.bytes(self.message) }
     }
 
@@ -163,7 +162,7 @@ pub fn watch_end(core: &Core) -> Result<(), String> {
 /// # Safety
 /// OpenSIPS calls it with the request it has handled.
 unsafe extern "C" fn ended(message: *mut SipMsg, _: *mut c_void) -> c_int {
-    // SAFETY: as OpenSIPS promises.
+    // SAFETY: OpenSIPS calls this with the request it has handled, which is still there.
     script::ended(unsafe { MessageId::of(message) });
     SCB_RUN_ALL
 }

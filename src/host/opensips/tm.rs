@@ -7,7 +7,7 @@ use super::abi::{
 };
 use super::core::{Core, SetAvpList};
 use super::module::{Module, module};
-use super::version::Number;
+use super::version::{EXPECTED, Number};
 use crate::control::{Answer, Fork};
 use crate::fanout::NotSent;
 use crate::host::abi::{E_OUT_OF_MEM, E_SCRIPT, FAKED_REPLY, LUMP_RPL_HDR, SipMsg, Str};
@@ -17,6 +17,7 @@ use crate::host::symbol::as_function;
 use crate::sip::name_addr::NameAddr;
 use std::borrow::Cow;
 use std::ffi::{CStr, c_int, c_uint, c_void};
+use std::marker::PhantomData;
 use std::ptr::{null, null_mut};
 
 /// Words of `struct tm_binds`: it has 45 or 46, and may grow.
@@ -160,15 +161,42 @@ unsafe fn check_dialog(
     if holds {
         return Ok(());
     }
-    Err("the layout of tm's dialogs is unknown: expected that of OpenSIPS 3.2 to 4.0".to_owned())
+    Err(format!(
+        "the layout of tm's dialogs is unknown: expected that of {EXPECTED}"
+    ))
 }
 
-/// OpenSIPS while it handles one request.
-pub struct Request<'a> {
-    pub module: &'a Module,
+/// OpenSIPS while it handles one request, for as long as it calls us with it.
+pub struct Request<'c> {
+    pub module: &'c Module,
     pub message: *mut SipMsg,
     /// The identity that the script gives, or null.
     pub identity: *const Str,
+    call: PhantomData<&'c Call>,
+}
+
+/// One call of OpenSIPS's: what it lends lives as long as this stands on the stack.
+pub struct Call;
+
+impl<'c> Request<'c> {
+    /// A request for the time of a call.
+    ///
+    /// # Safety
+    /// `message` must be the request that OpenSIPS is handling, and `identity` the parameter of the
+    /// function or null; OpenSIPS must keep both until `call` is over.
+    pub unsafe fn during(
+        _: &'c Call,
+        module: &'c Module,
+        message: *mut SipMsg,
+        identity: *const Str,
+    ) -> Self {
+        Self {
+            module,
+            message,
+            identity,
+            call: PhantomData,
+        }
+    }
 }
 
 /// OpenSIPS as the client that sends forks.

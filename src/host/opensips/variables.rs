@@ -79,7 +79,7 @@ unsafe extern "C" fn get(
         let Some(core) = module().map(|module| &module.core) else {
             return -1;
         };
-        // SAFETY: as OpenSIPS promises.
+        // SAFETY: OpenSIPS calls this with the parameter that our parser of names has filled, or null.
         let index = unsafe { parameter.as_ref() }.map(|parameter| parameter.name.value[0]);
         let fact = index.and_then(|index| Fact::ALL.get(index));
         // SAFETY: OpenSIPS's functions write into `value`. They keep a pointer to text, which

@@ -31,9 +31,19 @@ fn udp() -> Option<&'static Head> {
     unsafe { find(c"proto_udp_exports")?.cast::<Head>().as_ref() }
 }
 
+/// The same in words, for whoever has another one. `concat!` takes literals only.
+macro_rules! known {
+    () => {
+        "OpenSIPS 3.2 to 3.6 or 4.0"
+    };
+}
+
+/// What is expected.
+pub const EXPECTED: &str = known!();
+
 /// Claimed in a version that is not known: the loader says that it does not match and stops, before it
 /// reads our tables, which may have another form there.
-const FOR: &CStr = c"for OpenSIPS 3.2 to 3.6 or 4.0";
+const FOR: &str = concat!("for ", known!(), "\0");
 
 /// What we claim too.
 pub fn claim() -> Option<Claim> {
@@ -41,7 +51,7 @@ pub fn claim() -> Option<Claim> {
     let version = Version {
         version: match number() {
             Ok(_) => udp.version,
-            Err(_) => FOR.as_ptr(),
+            Err(_) => FOR.as_ptr().cast(),
         },
         compile_flags: udp.compile_flags,
     };
@@ -69,7 +79,7 @@ pub fn number() -> Result<Number, String> {
     match parse(&text) {
         Some(number) if KNOWN.contains(&(number.0, number.1)) => Ok(number),
         _ => Err(format!(
-            "this is \"{text}\", whose structures are not known: expected OpenSIPS 3.2 to 3.6 or 4.0"
+            "this is \"{text}\", whose structures are not known: expected {EXPECTED}"
         )),
     }
 }
@@ -84,7 +94,16 @@ fn parse(text: &str) -> Option<Number> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Number, parse};
+    use super::{EXPECTED, KNOWN, Number, parse};
+
+    #[test]
+    fn the_words_and_the_manual_name_the_versions_that_are_known() {
+        assert_eq!(KNOWN, [(3, 2), (3, 3), (3, 4), (3, 5), (3, 6), (4, 0)]);
+        assert_eq!(EXPECTED, "OpenSIPS 3.2 to 3.6 or 4.0");
+        let words = EXPECTED.replace(" or ", " and ");
+        let manual = include_str!("../../../README.md");
+        assert!(manual.contains(&words), "no `{words}`");
+    }
 
     #[test]
     fn the_numbers_of_a_version_are_read() {

@@ -1,9 +1,12 @@
-//! Reading URIs: the grammar of RFC 3261 §25.1, as strict as it is written.
+//! Reading URIs: the grammar of RFC 3261 §25.1.
+//!
+//! Two liberties, neither of which lets anybody read another address: an empty parameter is skipped, and
+//! so is the escape that some characters need (see `escape`). Printed, a URI has neither.
 
 use super::{MAX_PARAMETERS, SipUri, Uri};
 use crate::sip::Malformed;
 use crate::sip::byte_set::ByteSet;
-use crate::sip::escape::{UNRESERVED, first_bad};
+use crate::sip::escape::{UNESCAPED, UNRESERVED, expected_at, first_bad};
 use crate::sip::tel::TelUri;
 use crate::sip::text::find;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -11,13 +14,13 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 const PART: &str = "URI";
 
 /// The bytes that may stand without an escape in a user.
-const USER: ByteSet = UNRESERVED.and(b"&=+$,;?/");
+const USER: ByteSet = UNRESERVED.and(UNESCAPED).and(b"&=+$,;?/");
 /// In a password.
-const PASSWORD: ByteSet = UNRESERVED.and(b"&=+$,");
+const PASSWORD: ByteSet = UNRESERVED.and(UNESCAPED).and(b"&=+$,");
 /// In the name and the value of a parameter.
-const PARAMETER: ByteSet = UNRESERVED.and(b"[]/:&+$");
+const PARAMETER: ByteSet = UNRESERVED.and(UNESCAPED).and(b"[]/:&+$");
 /// In the name and the value of a header.
-const HEADER: ByteSet = UNRESERVED.and(b"[]/?:+$");
+const HEADER: ByteSet = UNRESERVED.and(UNESCAPED).and(b"[]/?:+$");
 /// In a URI of another scheme.
 const OTHER: ByteSet = UNRESERVED.and(b"/?#[]@!$&'()*+,;=:");
 /// The bytes of a host name. An underscore is none, but deployed names have it.
@@ -114,7 +117,8 @@ fn parse_userinfo<'a>(
         return Err(Malformed::at(PART, text, 0, "a user before the '@'"));
     }
     if let Some(bad) = first_bad(user, &USER) {
-        return Err(Malformed::at(PART, text, bad, "a character of a user"));
+        let expected = expected_at(user, bad, "a character of a user");
+        return Err(Malformed::at(PART, text, bad, expected));
     }
     let bad = password.and_then(|it| first_bad(it, &PASSWORD));
     if let Some(bad) = bad {
@@ -194,6 +198,10 @@ fn check_parameters(text: &[u8], start: usize, parameters: &[u8]) -> Result<(), 
         if index == MAX_PARAMETERS {
             return Err(Malformed::at(PART, text, at, "at most 32 parameters"));
         }
+        if piece.is_empty() {
+            at += 1;
+            continue;
+        }
         let (name, value) = split_value(piece);
         let bad_name = first_bad(name, &PARAMETER).or(name.is_empty().then_some(0));
         if let Some(bad) = bad_name {
@@ -223,6 +231,10 @@ fn check_headers(text: &[u8], headers: &[u8]) -> Result<(), Malformed> {
     for (index, piece) in headers.split(|&byte| byte == b'&').enumerate() {
         if index == MAX_PARAMETERS {
             return Err(Malformed::at(PART, text, at, "at most 32 headers"));
+        }
+        if piece.is_empty() {
+            at += 1;
+            continue;
         }
         let (name, value) = split_value(piece);
         let bad = first_bad(name, &HEADER)

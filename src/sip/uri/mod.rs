@@ -1,17 +1,19 @@
 //! SIP, SIPS, tel and URN URIs: RFC 3261 §19.1, RFC 3966, RFC 8141.
 //!
-//! Reading is strict: an address that some element on the way might read in another way is not one
-//! to send to. Equality stands in `uri_equality`.
+//! An address that some element on the way might read in another way is not one to send to: it cannot
+//! be read. Equality stands in `uri_equality`. A password is read and never printed: nothing that leaves,
+//! a log line neither, tells it.
 
 mod grammar;
 
 pub(super) use grammar::ipv6_address;
 
-use super::escape::units;
+use super::escape::{units, write_escaped};
 use super::number::write_decimal;
 use super::tel::TelUri;
 use super::text::find;
 use grammar::split_value;
+use std::borrow::Cow;
 
 /// A URI, borrowed from the text it was read from.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +40,7 @@ pub struct SipUri<'a> {
     pub secure: bool,
     /// The user, not empty; `None` for a URI of a host.
     pub user: Option<&'a [u8]>,
-    /// The password, which no URI should have.
+    /// The password, which no URI should have and none is printed with.
     pub password: Option<&'a [u8]>,
     /// A name, an IPv4 address or an IPv6 address in brackets.
     pub host: &'a [u8],
@@ -55,17 +57,27 @@ pub struct SipUri<'a> {
 /// What [`SipUri::write`] leaves out.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// Nothing: the URI as it is.
+    /// Nothing but the password.
     Whole,
     /// For a Request-URI: no headers and no `method` (M-7, RFC 3261 §19.1.5).
     RequestUri,
-    /// The one spelling of an address of ours: no headers, only the parameters that count for
-    /// equality, in a fixed order, escapes only where needed, host in lower case (A-3, C-1).
+    /// For From: no port, no headers, and no parameter that says how to get there (RFC 3261 §19.1.1,
+    /// table 1).
+    From,
+    /// The one spelling of an address of ours: user and host, escapes only where needed, the host in
+    /// lower case, and a port that is not the default one (A-3, C-1).
     Provisioned,
+    /// The one spelling of who somebody is: the same without any port (RFC 3261 §10.3). Of a telephone
+    /// number without what tells of the call.
+    AddressOfRecord,
 }
 
 /// More parameters than any URI has: each is compared with all others.
 pub(super) const MAX_PARAMETERS: usize = 32;
+
+/// Parameters that say how to get to an address, or what for, and that From does not have (RFC 3261
+/// §19.1.1, table 1).
+const OF_THE_WAY: [&[u8]; 5] = [b"lr", b"maddr", b"method", b"transport", b"ttl"];
 
 /// Parameters that make two URIs differ when only one has them (RFC 3261 §19.1.4), sorted.
 pub(super) const SIGNIFICANT: [&[u8]; 5] = [b"maddr", b"method", b"transport", b"ttl", b"user"];
@@ -75,11 +87,8 @@ impl<'a> Uri<'a> {
     pub fn write(&self, form: Form, out: &mut Vec<u8>) {
         match self {
             Self::Sip(sip) => sip.write(form, out),
-            Self::Tel(tel) => {
-                out.extend_from_slice(b"tel:");
-                out.extend_from_slice(tel.number);
-                write_after(b';', tel.parameters, out);
-            }
+            Self::Tel(tel) if form == Form::AddressOfRecord => tel.write_address_of_record(out),
+            Self::Tel(tel) => tel.write(out),
             Self::Urn(rest) => {
                 out.extend_from_slice(b"urn:");
                 out.extend_from_slice(rest);
@@ -133,10 +142,11 @@ impl<'a> SipUri<'a> {
             .filter(move |(name, _)| !is_address || !name.eq_ignore_ascii_case(b"method"))
     }
 
-    /// The URI as an address: without URI headers, which are no part of an identity (C-1), and
-    /// without `method`, which is none either (U-8).
+    /// The URI as an address: without URI headers, which are no part of an identity (C-1), without
+    /// `method`, which is none either (U-8), and without a password.
     pub fn as_address(self) -> Self {
         Self {
+            password: None,
             headers: b"",
             is_address: true,
             ..self
@@ -155,15 +165,46 @@ impl<'a> SipUri<'a> {
         user.is_some_and(|value| value.eq_ignore_ascii_case(b"phone"))
     }
 
+    /// The port at which the address is reached without one (RFC 3261 §19.1.2).
+    fn default_port(&self) -> u16 {
+        let transport = self.parameter(b"transport").flatten();
+        let is_tls = transport.is_some_and(|value| value.eq_ignore_ascii_case(b"tls"));
+        if self.secure || is_tls { 5061 } else { 5060 }
+    }
+
+    /// The user as a telephone number, where the URI says that it is one.
+    fn number(&self) -> Option<TelUri<'a>> {
+        let number = self.user.filter(|_| self.is_phone())?;
+        TelUri::parse(number).ok()
+    }
+
+    /// The user as far as it says who somebody is: without what a telephone number tells of the call.
+    pub(super) fn identity(&self) -> Option<Cow<'a, [u8]>> {
+        let user = self.user?;
+        let tells_of_call = |number: &TelUri<'_>| number.tells_of_call();
+        let number = find(b';', user).and_then(|_| self.number());
+        Some(match number.filter(tells_of_call) {
+            Some(number) => {
+                let mut identity = Vec::with_capacity(user.len());
+                number.write_without_call(&mut identity);
+                Cow::Owned(identity)
+            }
+            None => Cow::Borrowed(user),
+        })
+    }
+
     /// Appends the URI without what `form` leaves out.
     pub fn write(&self, form: Form, out: &mut Vec<u8>) {
         out.extend_from_slice(if self.secure { b"sips:" } else { b"sip:" });
-        let plain = form != Form::Provisioned;
+        let plain = !matches!(form, Form::Provisioned | Form::AddressOfRecord);
         if let Some(user) = self.user {
-            write_units(user, plain, out);
-            if let Some(password) = self.password {
-                out.push(b':');
-                write_units(password, plain, out);
+            match form {
+                Form::AddressOfRecord => {
+                    let identity = self.identity().unwrap_or_default();
+                    units(&identity).for_each(|unit| unit.write(out));
+                }
+                Form::Provisioned => units(user).for_each(|unit| unit.write(out)),
+                Form::Whole | Form::RequestUri | Form::From => write_escaped(user, out),
             }
             out.push(b'@');
         }
@@ -174,59 +215,51 @@ impl<'a> SipUri<'a> {
         } else {
             out.extend(self.host.iter().map(u8::to_ascii_lowercase));
         }
-        if let Some(port) = self.port {
+        let port = match form {
+            Form::Whole | Form::RequestUri => self.port,
+            Form::Provisioned => self.port.filter(|&port| port != self.default_port()),
+            Form::From | Form::AddressOfRecord => None,
+        };
+        if let Some(port) = port {
             out.push(b':');
             write_decimal(usize::from(port), out);
         }
         match form {
             Form::Whole => {
-                self.write_parameters(out);
-                write_after(b'?', self.headers, out);
+                self.write_parameters(|_| true, out);
+                self.write_headers(out);
             }
-            Form::RequestUri => self.as_address().write_parameters(out),
-            Form::Provisioned if self.parameters.is_empty() => {}
-            Form::Provisioned => {
-                for name in SIGNIFICANT {
-                    if let Some(value) = self.parameter(name) {
-                        write_parameter(name, None, out);
-                        if let Some(value) = value {
-                            out.push(b'=');
-                            units(value).for_each(|unit| unit.folded().write(out));
-                        }
-                    }
-                }
+            Form::RequestUri => self.as_address().write_parameters(|_| true, out),
+            Form::From => self.write_parameters(|name| !is_one_of(&OF_THE_WAY, name), out),
+            Form::Provisioned | Form::AddressOfRecord => {}
+        }
+    }
+
+    fn write_parameters(&self, is_wanted: impl Fn(&[u8]) -> bool, out: &mut Vec<u8>) {
+        for (name, value) in self.parameters().filter(|(name, _)| is_wanted(name)) {
+            out.push(b';');
+            write_escaped(name, out);
+            if let Some(value) = value {
+                out.push(b'=');
+                write_escaped(value, out);
             }
         }
     }
 
-    fn write_parameters(&self, out: &mut Vec<u8>) {
-        for (name, value) in self.parameters() {
-            write_parameter(name, value, out);
+    fn write_headers(&self, out: &mut Vec<u8>) {
+        let mut separator = b'?';
+        let pieces = self.headers.split(|&byte| byte == b'&');
+        for piece in pieces.filter(|piece| !piece.is_empty()) {
+            out.push(separator);
+            write_escaped(piece, out);
+            separator = b'&';
         }
     }
 }
 
-fn write_units(text: &[u8], plain: bool, out: &mut Vec<u8>) {
-    if plain || find(b'%', text).is_none() {
-        out.extend_from_slice(text);
-    } else {
-        units(text).for_each(|unit| unit.write(out));
-    }
-}
-
-fn write_parameter(name: &[u8], value: Option<&[u8]>, out: &mut Vec<u8>) {
-    write_after(b';', name, out);
-    if let Some(value) = value {
-        out.push(b'=');
-        out.extend_from_slice(value);
-    }
-}
-
-fn write_after(separator: u8, text: &[u8], out: &mut Vec<u8>) {
-    if !text.is_empty() {
-        out.push(separator);
-        out.extend_from_slice(text);
-    }
+/// Whether `name` is one of `names`, in any case.
+pub(super) fn is_one_of(names: &[&[u8]], name: &[u8]) -> bool {
+    names.iter().any(|one| one.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -241,9 +274,9 @@ mod tests {
     fn uris_are_printed_as_they_were_read() {
         for text in [
             "sip:alice@atlanta.com",
-            "sip:alice:secretword@atlanta.com;transport=tcp",
+            "sip:alice@atlanta.com;transport=tcp",
             "sips:alice@atlanta.com?subject=project%20x&priority=urgent",
-            "sip:+1-212-555-1212:1234@gateway.com;user=phone",
+            "sip:+1-212-555-1212@gateway.com;user=phone",
             "sips:1212@gateway.com",
             "sip:alice@192.0.2.4",
             "sip:atlanta.com;method=REGISTER?to=alice%40atlanta.com",
@@ -269,13 +302,91 @@ mod tests {
     #[test]
     fn an_address_of_ours_has_one_spelling() {
         // A-3: headers and unknown parameters do not count.
-        let text = "SIP:%68ikers%2f@IM.Home1.NET;x=1;Transport=%54CP?a=b";
-        let spelt = "sip:hikers%2F@im.home1.net;transport=tcp";
-        assert_eq!(printed(text, Form::Provisioned), spelt);
-        assert_eq!(printed(spelt, Form::Provisioned), spelt);
+        let spelt = "sip:hikers%2F@im.home1.net";
+        for text in [
+            "SIP:%68ikers%2f@IM.Home1.NET;x=1?a=b",
+            "sip:hikers%2F:pw@im.home1.net:5060;user=phone;lr;",
+            "sip:hikers%2F@im.home1.net;Transport=%54CP;maddr=192.0.2.1;ttl=1",
+            "sip:hikers%2F@im.home1.net:5061;transport=TLS",
+            spelt,
+        ] {
+            assert_eq!(printed(text, Form::Provisioned), spelt, "{text}");
+        }
+        for (text, spelt) in [
+            ("sip:g@h:5061", "sip:g@h:5061"),
+            ("sip:g@h:5060;transport=tls", "sip:g@h:5060"),
+            ("sips:g@h:5061", "sips:g@h"),
+            ("sips:g@h:5060", "sips:g@h:5060"),
+        ] {
+            assert_eq!(printed(text, Form::Provisioned), spelt, "{text}");
+        }
         let text = "sip:hikers@[2001:DB8:0::0:1]:5070";
         let spelt = "sip:hikers@[2001:db8::1]:5070";
         assert_eq!(printed(text, Form::Provisioned), spelt);
+    }
+
+    #[test]
+    fn who_somebody_is_has_one_spelling() {
+        for (text, spelt) in [
+            (
+                "SIP:%61nn:pw@Home1.NET:5070;user=phone;x=1;lr?a=b",
+                "sip:ann@home1.net",
+            ),
+            ("sips:ann@[2001:DB8:0::1]", "sips:ann@[2001:db8::1]"),
+            ("sip:*21#@h", "sip:*21%23@h"),
+            ("sip:*21%23@h", "sip:*21%23@h"),
+            ("sip:+1555;CPC=x;ext=7@h;user=phone", "sip:+1555;ext=7@h"),
+            ("sip:bob;cpc=x@h;user=phone", "sip:bob;cpc=x@h"),
+            ("sip:+1555;cpc=x@h", "sip:+1555;cpc=x@h"),
+            ("tel:+1-(555);cpc=x;EXT=7-1;oli=5", "tel:+1555;ext=71"),
+            (
+                "tel:7-042;phone-context=Example.COM",
+                "tel:7042;phone-context=example.com",
+            ),
+        ] {
+            assert_eq!(printed(text, Form::AddressOfRecord), spelt, "{text}");
+            assert_eq!(printed(spelt, Form::AddressOfRecord), spelt);
+        }
+    }
+
+    #[test]
+    fn from_has_no_way_to_get_there() {
+        // RFC 3261 §19.1.1, table 1.
+        for (text, spelt) in [
+            (
+                "sip:ann@h:5060;transport=udp;user=phone;MADDR=1.2.3.4;ttl=1;lr;method=INVITE;x=y?a=b",
+                "sip:ann@h;user=phone;x=y",
+            ),
+            ("sips:%61nn:secret@H", "sips:%61nn@H"),
+            ("tel:+1-5;cpc=x", "tel:+1-5;cpc=x"),
+        ] {
+            assert_eq!(printed(text, Form::From), spelt, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_liberally_is_printed_strictly() {
+        for (text, spelt) in [
+            ("sip:*21#@h;", "sip:*21%23@h"),
+            (
+                "sip:a\\b^`{|}@h;;x=#;;lr;?a=|&&b=c&",
+                "sip:a%5Cb%5E%60%7B%7C%7D@h;x=%23;lr?a=%7C&b=c",
+            ),
+            ("sip:ann:se#cret@h", "sip:ann@h"),
+            ("tel:+1;;ext=7;", "tel:+1;ext=7"),
+        ] {
+            assert_eq!(printed(text, Form::Whole), spelt, "{text}");
+        }
+        for text in [
+            "sip:a\"b@h",
+            "sip:a<b@h",
+            "sip:a[b]@h",
+            "sip:a@b@h",
+            "sip:a%@h",
+        ] {
+            assert!(Uri::parse(text.as_bytes()).is_err(), "{text}");
+        }
+        assert!(Uri::parse(b"sip:\xc3\xa9@h").is_err());
     }
 
     #[test]
@@ -311,7 +422,6 @@ mod tests {
             ("sip:a@[::1", 6),
             ("sip:a@[::g]", 6),
             ("sip:a@256.1.1.1", 6),
-            ("sip:a@h;;lr", 8),
             ("sip:a@h;lr;LR", 11),
             ("sip:a@h;a=", 10),
             ("sip:a@h?x", 8),

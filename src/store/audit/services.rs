@@ -1,6 +1,6 @@
 //! Looking over services, consents and rulesets.
 
-use super::check_spelling;
+use super::addresses::{Kind, check_address};
 use crate::control::group::Addressing;
 use crate::control::rules::{Condition, addresses};
 use crate::sip::text::Printable;
@@ -51,7 +51,14 @@ pub fn check_services(
     while let Some(row) = rows.next()? {
         count += 1;
         let uri = text(row, 1)?.into_owned();
-        check_spelling("service", &uri, report);
+        check_address(
+            connection,
+            Kind::Service,
+            row.get(0)?,
+            &uri,
+            addressing,
+            report,
+        )?;
         let shown = Printable(uri.as_bytes()).to_string();
         let found = consents.query_map([row.get::<_, i64>(0)?], |row| {
             text(row, 0).map(|text| text.into_owned())

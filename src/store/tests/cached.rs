@@ -80,14 +80,20 @@ fn any_spelling_of_the_address_finds_the_group() {
     // A-3, C-1.
     let rig = Rig::with_hikers();
     let mut store = rig.store();
-    for uri in [HIKERS, "SIP:%68ikers@IM.Home1.NET;x=1?Subject=a"] {
+    for uri in [
+        HIKERS,
+        "SIP:%68ikers@IM.Home1.NET;x=1?Subject=a",
+        "sip:hikers@im.home1.net:5060;",
+        "sip:hikers@im.home1.net;transport=tcp;user=phone;lr",
+        "sip:hikers@im.home1.net:5061;transport=tls",
+    ] {
         assert_eq!(find(&mut store, uri).unwrap().unwrap().uri(), HIKERS);
     }
     for uri in [
         "sips:hikers@im.home1.net",
         "sip:Hikers@im.home1.net",
-        "sip:hikers@im.home1.net:5060",
-        "sip:hikers@im.home1.net;transport=tcp",
+        "sip:hikers@im.home1.net:5070",
+        "sip:hikers@im.home1.net:5061",
         "sip:im.home1.net",
     ] {
         assert!(find(&mut store, uri).unwrap().is_none(), "{uri}");

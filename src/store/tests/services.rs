@@ -276,7 +276,7 @@ fn a_union_is_put_together_once_for_as_long_as_its_parts_are_the_same() {
     let mut store = rig.store();
     let union = |store: &mut Store| {
         let parts = [HIKERS, walkers].map(|uri| find(store, uri).unwrap().unwrap());
-        store.union(&parts, &addressing())
+        store.union(&parts, &[], &addressing())
     };
     let first = union(&mut store);
     assert_eq!((first.uri(), first.members()), (HIKERS, 4));

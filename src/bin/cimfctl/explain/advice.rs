@@ -44,6 +44,10 @@ pub fn of_refusal(reason: Reason) -> &'static str {
             "The memory for messages on their way is used up: raise queue_memory, or look at what does \
              not get on."
         }
+        Reason::QueueBlocked => {
+            "A process of the proxy is stopped, as by a debugger, and keeps the lock of the queue: the \
+             log names it; `kill -CONT` lets it go on."
+        }
         Reason::NoBreadth => {
             "The client or a proxy before this one forbids that the message is sent to several \
              (Max-Breadth: 0); a group message needs at least 1."
@@ -89,11 +93,11 @@ pub fn of_refusal(reason: Reason) -> &'static str {
         Reason::Privacy => "The client writes a Privacy header that contradicts itself.",
         Reason::Anonymity => {
             "The standard forbids it. anonymity_policy=group lets a group allow it, by the action \
-             allow-anonymity of its rules."
+             allow-anonymity of its rules; with nested=expand the groups in it have to allow it too."
         }
         Reason::NotCleanable => {
-            "A message/cpim body has a From of its own and must not be changed: send without \
-             anonymity, or without message/cpim."
+            "A body that is a message itself, such as message/cpim, or that is signed names its \
+             sender and must not be changed: send without anonymity, or another body."
         }
         Reason::Header => "The client or a proxy writes a broken header field, named above.",
         Reason::Expired => {
@@ -107,7 +111,8 @@ pub fn of_refusal(reason: Reason) -> &'static str {
         }
         Reason::Loop => {
             "A member of the group is a group of another server, and that one sends back here. Take \
-             one of them out of the other, or set loop_cache=0 and let Max-Forwards end the circle."
+             one of them out of the other. With loop_cache=0 the circle would go on until Max-Forwards \
+             ends it, with thousands of copies where there is more than one."
         }
         Reason::BadEntry => {
             "Mend the entry that is named above, or let such entries be left out with bad_entry=skip."
@@ -116,7 +121,10 @@ pub fn of_refusal(reason: Reason) -> &'static str {
             "A message goes to a group, or to a list at a service, not both. To send to a list, \
              address a service (`cimfctl service list`)."
         }
-        Reason::Body => "The client writes a broken body or list; what exactly stands above.",
+        Reason::Body => {
+            "The client writes a broken body or list, or a multipart that can be read in two ways; what \
+             exactly stands above. Fix it in the client."
+        }
         Reason::NoList => {
             "A message to a service has a multipart/mixed body with the text in one part and the \
              recipients in another, whose Content-Disposition is recipient-list."
@@ -167,6 +175,10 @@ pub fn of_not_ours(reason: NotOurs) -> &'static str {
         NotOurs::NoImTag => {
             "A client marks a group message with `Accept-Contact: *;+g.oma.sip-im`. If it marks it \
              with another tag, add that to feature_tags."
+        }
+        NotOurs::Unknown(_) => {
+            "A value of Accept-Contact that cannot be read may have been the one that marks a group \
+             message. Fix it in the client."
         }
         NotOurs::ForeignDomain => {
             "If this server is to serve that domain, add it to domains. It is the Request-URI that \

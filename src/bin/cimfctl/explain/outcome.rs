@@ -6,6 +6,7 @@ use cimf::control::{
     Accepted, Answer, Check, Decision, NotOurs, Note, Policy, Record, Refusal, Source, Transport,
 };
 use cimf::server::{RandomPool, Server};
+use cimf::sip::lines::unfolded;
 use std::net::Ipv4Addr;
 use std::time::SystemTime;
 
@@ -92,7 +93,8 @@ fn outcome(
     now: SystemTime,
     record: &mut Record,
 ) -> Outcome {
-    let message = match server.recognise_observed(bytes, record) {
+    let bytes = unfolded(bytes);
+    let message = match server.recognise_observed(&bytes, record) {
         Ok(message) => message,
         Err(reason) => return Outcome::NotOurs(reason),
     };

@@ -185,8 +185,8 @@ fn write_forks(accepted: &Accepted, forks: &[Vec<u8>], out: &mut impl Write) -> 
     for (index, fork) in forks.iter().enumerate() {
         let note = match index {
             0 => {
-                " (tags, Call-ID and charging identifier are new in each; the proxy\nadds Via, \
-                 User-Agent and this message's share of Max-Breadth)"
+                " (tags, Call-ID and charging identifier are new in each; the proxy\nadds Via and \
+                 User-Agent)"
             }
             _ => "",
         };

@@ -1,0 +1,71 @@
+//! How wide a message may be spread: Max-Breadth, RFC 5393 §5.3.3, U-6.
+
+use super::decision::Accepted;
+use crate::sip::number::write_decimal;
+
+/// Breadth of a message that says nothing of it (RFC 5393 §5.3.3).
+const USUAL_BREADTH: u32 = 60;
+
+/// What the administrator has decided about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Breadth {
+    /// The most copies of one message that wait for their final responses at once (`concurrency`).
+    pub concurrency: u32,
+    /// The most breadth that is used (`max_breadth`); 0 is what the message has.
+    pub most: u32,
+}
+
+impl Breadth {
+    /// How many copies of a message may wait for their final responses at once, and the breadth that
+    /// each of them has: the copies that may wait together never have more than the message.
+    fn share(self, received: Option<u32>, recipients: usize) -> (u32, Option<u32>) {
+        let breadth = match self.most {
+            0 => received,
+            most => Some(received.unwrap_or(USUAL_BREADTH).min(most)),
+        };
+        let window = self.concurrency.min(breadth.unwrap_or(u32::MAX)).max(1);
+        let share = window.min(u32::try_from(recipients).unwrap_or(u32::MAX));
+        (
+            window,
+            breadth.map(|breadth| (breadth / share.max(1)).max(1)),
+        )
+    }
+
+    /// Puts Max-Breadth in front of the header fields that all copies share, once it is known how many
+    /// copies there are.
+    pub(super) fn spread(self, received: Option<u32>, accepted: &mut Accepted) {
+        let (window, breadth) = self.share(received, accepted.count());
+        accepted.window = window;
+        if let Some(breadth) = breadth {
+            let mut header = b"Max-Breadth: ".to_vec();
+            write_decimal(breadth as usize, &mut header);
+            header.extend_from_slice(b"\r\n");
+            accepted.headers.splice(..0, header);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Breadth;
+
+    #[test]
+    fn breadth_is_shared_among_the_copies_that_wait_at_once() {
+        // U-6, T 90.
+        for (concurrency, most, received, recipients, expected) in [
+            (60, 60, None, 2, (60, Some(30))),
+            (60, 60, None, 1, (60, Some(60))),
+            (60, 60, Some(500), 100, (60, Some(1))),
+            (60, 60, Some(1), 2, (1, Some(1))),
+            (60, 60, Some(7), 100, (7, Some(1))),
+            (4, 60, None, 100, (4, Some(15))),
+            (60, 0, None, 100, (60, None)),
+            (60, 0, Some(120), 60, (60, Some(2))),
+            (60, 0, Some(u32::MAX), 1, (60, Some(u32::MAX))),
+        ] {
+            let breadth = Breadth { concurrency, most };
+            let found = breadth.share(received, recipients);
+            assert_eq!(found, expected, "{breadth:?} {received:?} {recipients}");
+        }
+    }
+}

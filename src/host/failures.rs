@@ -1,0 +1,100 @@
+//! Which failed recipients the log names. A group of ten thousand that is out of reach must not fill the disk, but no
+//! reason may be hidden behind another one: somebody who has their messages refused could hide all others' failures.
+
+#![forbid(unsafe_code)]
+
+use crate::fanout::Ending;
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+/// Lines in a second, whatever the reasons.
+const LINES: u32 = 20;
+/// Lines beyond those in a second, each the first for an answer that differs from the others': members choose what
+/// they answer, so that these have to be bounded, too.
+const ANSWERS: u32 = 20;
+
+/// What the log has said of failed recipients in this second.
+#[derive(Debug)]
+pub(super) struct Failures {
+    begun: Instant,
+    lines: u32,
+    /// Lines that are there only as they were the first for an answer.
+    answers: u32,
+    left_out: u32,
+    seen: HashSet<Ending>,
+}
+
+impl Failures {
+    /// A second that begins now.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            begun: now,
+            lines: 0,
+            answers: 0,
+            left_out: 0,
+            seen: HashSet::new(),
+        }
+    }
+
+    /// Begins a new second if this one is over; says how many recipients it has left out, if any.
+    pub(super) fn end_second(&mut self, now: Instant) -> Option<u32> {
+        if now.duration_since(self.begun) < Duration::from_secs(1) {
+            return None;
+        }
+        let left_out = self.left_out;
+        *self = Self::new(now);
+        (left_out > 0).then_some(left_out)
+    }
+
+    /// Whether the log has room for a line about a recipient that ended so.
+    pub(super) fn has_room(&mut self, ending: Ending) -> bool {
+        let is_first = self.seen.insert(ending);
+        if self.lines < LINES {
+            self.lines += 1;
+            return true;
+        }
+        let has_room = match ending {
+            Ending::Refused(_) => is_first && self.answers < ANSWERS,
+            _ => is_first,
+        };
+        match (has_room, ending) {
+            (true, Ending::Refused(_)) => self.answers += 1,
+            (true, _) => {}
+            (false, _) => self.left_out += 1,
+        }
+        has_room
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fanout::SkipReason;
+
+    #[test]
+    fn each_reason_has_a_line_in_each_second() {
+        // S-2.
+        let begin = Instant::now();
+        let mut failures = Failures::new(begin);
+        let refused = (0..5000).filter(|_| failures.has_room(Ending::Refused(486)));
+        assert_eq!(refused.count(), 20);
+        let full = Ending::Skipped(SkipReason::TargetQueueFull);
+        for ending in [full, Ending::Expired, Ending::Unreachable(408)] {
+            assert!(failures.has_room(ending));
+            assert!(!failures.has_room(ending));
+        }
+        assert_eq!(failures.end_second(begin), None);
+        let later = begin + Duration::from_secs(1);
+        assert_eq!(failures.end_second(later), Some(4983));
+        assert_eq!(failures.end_second(later + Duration::from_secs(1)), None);
+        assert!(failures.has_room(full));
+    }
+
+    #[test]
+    fn answers_that_all_differ_do_not_fill_the_log() {
+        let mut failures = Failures::new(Instant::now());
+        let lines = (300..700).filter(|&code| failures.has_room(Ending::Refused(code)));
+        assert_eq!(lines.count(), 40);
+        assert!(failures.has_room(Ending::Unreachable(408)));
+    }
+}

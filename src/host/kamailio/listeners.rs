@@ -1,0 +1,41 @@
+//! The sockets on which Kamailio listens.
+
+use super::abi::SocketInfo;
+use crate::control::Transport;
+use crate::host::listeners::Listener;
+use crate::host::symbol::function;
+use std::ffi::c_ushort;
+
+/// `PROTO_UDP` and its kin.
+const PROTOCOLS: [(c_ushort, Transport); 4] = [
+    (1, Transport::Udp),
+    (2, Transport::Tcp),
+    (3, Transport::Tls),
+    (4, Transport::Other),
+];
+
+/// All of them, to be asked for once Kamailio has resolved their addresses; `None` where they cannot be read.
+pub fn listeners() -> Option<Vec<Listener>> {
+    type GetList = unsafe extern "C" fn(c_ushort) -> *const *const SocketInfo;
+    // SAFETY: the function has this signature in all versions.
+    let list = unsafe { function::<GetList>(c"get_sock_info_list") }.ok()?;
+    let mut found = Vec::new();
+    for (number, transport) in PROTOCOLS {
+        // SAFETY: the function gives the variable that points to the first socket of a protocol, or nothing for one
+        // that Kamailio was built without. Each socket points to the next one or to nothing.
+        unsafe {
+            let first = list(number).as_ref().copied();
+            let mut next = first.and_then(|first| first.as_ref());
+            while let Some(socket) = next {
+                // A transport that is switched off keeps its lines of the script, without addresses.
+                if let Some(address) = socket.address.read() {
+                    let place = (address, socket.port).into();
+                    let (address, port) = (socket.address_text.bytes(), socket.port_text.bytes());
+                    found.push(Listener::agreed(transport, place, address, port)?);
+                }
+                next = socket.next.as_ref();
+            }
+        }
+    }
+    Some(found)
+}

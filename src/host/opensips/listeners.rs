@@ -1,0 +1,91 @@
+//! The sockets on which OpenSIPS listens.
+
+use super::version::Number;
+use crate::control::Transport;
+use crate::host::abi::{IpAddress, Str};
+use crate::host::listeners::Listener;
+use crate::host::symbol::find;
+use std::ffi::c_ushort;
+
+/// Where `protos` and the sockets of a protocol have what we look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The size of `struct proto_info`, and where it points to its first socket.
+    pub protocol: usize,
+    pub first: usize,
+    /// Where `struct socket_info` has its address, followed by the text of it, the port and the text of that.
+    pub address: usize,
+    /// Where it, or the structure around it, points to the next one.
+    pub next: usize,
+}
+
+/// Where `struct proto_info` has the port of its protocol's standard.
+pub const STANDARD_PORT: usize = 8;
+/// How far the others are from the address.
+pub const ADDRESS_TEXT: usize = 24;
+pub const PORT: usize = 40;
+pub const PORT_TEXT: usize = 48;
+
+impl Layout {
+    /// That of a version.
+    pub fn of(version: Number) -> Self {
+        let (protocol, first, address, next) = match (version.0, version.1) {
+            (3, ..=4) => (128, 104, 40, 272),
+            (3, 5) => (136, 112, 40, 296),
+            (3, _) => (144, 120, 40, 296),
+            _ => (168, 144, 56, 320),
+        };
+        Self {
+            protocol,
+            first,
+            address,
+            next,
+        }
+    }
+}
+
+/// The protocols of SIP by their numbers, with the ports of their standards.
+const PROTOCOLS: [(usize, Transport, c_ushort); 4] = [
+    (1, Transport::Udp, 5060),
+    (2, Transport::Tcp, 5060),
+    (3, Transport::Tls, 5061),
+    (4, Transport::Other, 5060),
+];
+
+/// All of them, to be asked for once OpenSIPS has resolved their addresses; `None` where they cannot be read.
+pub fn listeners(version: Number) -> Option<Vec<Listener>> {
+    let layout = Layout::of(version);
+    let protocols = find(c"protos")?.cast::<u8>().cast_const();
+    // SAFETY: the symbol is an array with an element for each protocol, of the size that the version has.
+    let element = |number: usize| unsafe { protocols.add(number * layout.protocol) };
+    let holds = PROTOCOLS.into_iter().all(|(number, _, port)| {
+        // SAFETY: as above.
+        unsafe { element(number).add(STANDARD_PORT).cast::<c_ushort>().read() == port }
+    });
+    if !holds {
+        return None;
+    }
+    let mut found = Vec::new();
+    for (number, transport, _) in PROTOCOLS {
+        // SAFETY: the element points to its first socket or to nothing, and each socket to the next one or to nothing;
+        // the version has its members there.
+        unsafe {
+            let mut next = element(number).add(layout.first).cast::<*const u8>().read();
+            while !next.is_null() {
+                let at = next.add(layout.address);
+                let address = at.cast::<IpAddress>().read().read()?;
+                let port = at.add(PORT).cast::<c_ushort>().read();
+                let text = |offset| at.add(offset).cast::<Str>().read().bytes();
+                let place = (address, port).into();
+                found.push(Listener::agreed(
+                    transport,
+                    place,
+                    text(ADDRESS_TEXT),
+                    text(PORT_TEXT),
+                )?);
+                next = next.add(layout.next).cast::<*const u8>().read();
+            }
+        }
+    }
+    Some(found)
+}
