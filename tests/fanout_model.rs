@@ -1,7 +1,7 @@
 //! The engine against a model of what it promises (issue 4; U-6, M-3, M-4, S-5), driven through many
 //! schedules by a simulated proxy: completions in any order, failures, lack of memory, silence,
-//! cancelled and expired messages, several processes at once, and in some schedules one that is stopped with the
-//! lock. In half of the schedules nobody asks for a fork
+//! cancelled and expired messages, next hops whose names are not known yet, several processes at once, and in some
+//! schedules one that is stopped with the lock. In half of the schedules nobody asks for a fork
 //! but who has to after what he did, as the proxy's processes do: then nothing may be left that nobody sends.
 //! `SCHEDULES=100000 cargo test --release --test fanout_model` runs that many.
 
@@ -13,11 +13,12 @@ mod stopped;
 
 use cimf::control::Reason;
 use cimf::fanout::{
-    Attempt, Counters, Ending, Engine, Event, Limits, NotSent, Own, SkipReason, Submission, Tally,
-    Ticket,
+    Attempt, Counters, Ending, Engine, Event, Limits, NotResolved, NotSent, Own, Question,
+    SkipReason, Submission, Tally, Ticket,
 };
 use cimf::sip::history_list::write_own_entry;
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,6 +125,10 @@ struct Habits {
     /// How many of ten forks the proxy has no memory for.
     short: usize,
     groups: usize,
+    /// Into how many names the members fall whose next hop is one; 0 for none.
+    names: usize,
+    /// How many of ten look-ups are in vain.
+    vain: usize,
     originators: usize,
     /// One list of so many names its first member twice.
     twice: usize,
@@ -137,6 +142,8 @@ impl Habits {
             expiring: random.one_of(&[1, 2, 5, 5]),
             short: random.one_of(&[0, 1, 1, 5]),
             groups: random.one_of(&[1, 2, GROUPS.len()]),
+            names: random.one_of(&[0, 1, 3, 20]),
+            vain: random.one_of(&[0, 3, 8]),
             originators: random.one_of(&[1, 2, ORIGINATORS.len()]),
             twice: random.one_of(&[1, 4, 100]),
             pool: random.one_of(&[None, None, Some(3)]),
@@ -168,6 +175,11 @@ struct Model<'e> {
     /// The last message of each group that each target was sent, by its rank.
     reached: HashMap<(String, &'static str), usize>,
     call_ids: HashMap<Vec<u8>, (u64, usize)>,
+    /// Names that are being asked.
+    questions: Vec<Question>,
+    /// Copies that wait for a name, as far as is known here, and how many have had to.
+    at_name: HashMap<(u64, usize), String>,
+    parked: usize,
     /// How many turns of each of the others each originator has waited, while it had something to send.
     waited: [[usize; ORIGINATORS.len()]; ORIGINATORS.len()],
     to_submit: usize,
@@ -215,7 +227,8 @@ impl<'e> Model<'e> {
         match self.random.below(100) {
             0..8 => self.submit(),
             8..12 => self.settle_ticket(),
-            12..45 => self.run_process(),
+            12..41 => self.run_process(),
+            41..45 => self.ask_names(),
             45..70 => self.complete(),
             70..82 => self.release(),
             82..92 => self.tell(),
@@ -383,6 +396,54 @@ impl<'e> Model<'e> {
         }
     }
 
+    /// The process that asks takes what there is to ask, and one of the name servers answers or does not.
+    fn ask_names(&mut self) {
+        if self.is_blocked {
+            // It waits for the lock: nobody waits for it.
+            return;
+        }
+        while let Some(question) = self.engine.next_question() {
+            assert!(
+                !self
+                    .questions
+                    .iter()
+                    .any(|asked| asked.name() == question.name()),
+                "a name is asked twice at once"
+            );
+            self.questions.push(question);
+        }
+        if self.questions.is_empty() {
+            return;
+        }
+        let index = self.random.below(self.questions.len());
+        let question = self.questions.swap_remove(index);
+        self.now = self.now.max(question.not_before());
+        if self.random.below(10) >= self.habits.vain {
+            let address = SocketAddr::from(([192, 0, 2, 1], question.name().len() as u16));
+            let time = Duration::from_secs(self.random.one_of(&[1, 60]));
+            let now = self.now;
+            self.at_name
+                .retain(|_, name| name.as_bytes() != question.name());
+            return self.engine.name_leads(&question, &[address], time, now);
+        }
+        // Some of them may end now, which is told later.
+        let waits = |name: &&mut String| name.as_bytes() == question.name();
+        self.at_name
+            .values_mut()
+            .filter(waits)
+            .for_each(String::clear);
+        let why = match self.random.once_in(2) {
+            true => NotResolved::NoAnswer,
+            false => NotResolved::LeadsNowhere,
+        };
+        if let Some(again) = self.engine.name_fails(&question, why, self.now) {
+            assert!(again > self.now, "asked again at once");
+            // Otherwise time stands still while nobody else has anything to do.
+            self.now = self.now.max(again);
+            self.questions.push(question);
+        }
+    }
+
     fn look_at_the_clock(&mut self) {
         self.engine.tick(self.now);
         // Who was sent to in vain is tried again when the clock says so.
@@ -403,7 +464,11 @@ impl<'e> Model<'e> {
         }
         let unseen = self.looked_at + 1..=self.now;
         let has_expired = |message: &Message| unseen.contains(&message.expires_at);
-        if self.waits_for_clock || self.messages.values().any(has_expired) {
+        let waits_for_names = self.engine.load().waiting_for_names > 0;
+        if waits_for_names && self.engine.load().names_asked > 0 {
+            return self.ask_names();
+        }
+        if self.waits_for_clock || waits_for_names || self.messages.values().any(has_expired) {
             return self.look_at_the_clock();
         }
         let waits = |(_, state): &(String, State)| *state == State::Waiting;
@@ -437,17 +502,43 @@ impl<'e> Model<'e> {
 
     /// A process has asked for a fork to send.
     fn go_on(&mut self, index: usize, attempt: Option<Attempt<'e>>) {
+        let found = attempt.is_some();
+        if let Some(attempt) = &attempt {
+            self.expect_fair(attempt.message());
+        }
+        let attempt = attempt.and_then(|attempt| self.resolved(attempt));
         if let Some(attempt) = &attempt {
             self.expect_allowed(attempt);
         }
-        self.processes[index].is_pumping = attempt.is_some();
+        self.processes[index].is_pumping = found;
         self.processes[index].attempt = attempt;
+    }
+
+    /// A copy goes to an address, or to a name that is known; otherwise it waits.
+    fn resolved(&mut self, attempt: Attempt<'e>) -> Option<Attempt<'e>> {
+        let recipient = String::from_utf8(attempt.fork().recipient.to_vec()).unwrap();
+        let user = recipient.split('@').next().unwrap();
+        let digits: String = user.chars().filter(char::is_ascii_digit).collect();
+        // Every other member has an address.
+        let number: usize = digits.parse().unwrap();
+        if self.habits.names == 0 || number.is_multiple_of(2) {
+            return Some(attempt);
+        }
+        let name = format!("udp:0:{}.net", "n".repeat(1 + number % self.habits.names));
+        let copy = (attempt.message(), attempt.recipient() as usize);
+        let Some((attempt, address)) = attempt.by_name(name.as_bytes(), self.now) else {
+            self.parked += 1;
+            self.at_name.insert(copy, name);
+            return None;
+        };
+        let expected = SocketAddr::from(([192, 0, 2, 1], name.len() as u16));
+        assert_eq!(address, expected, "the address of another name");
+        Some(attempt)
     }
 
     fn expect_allowed(&mut self, attempt: &Attempt<'e>) {
         assert!(!self.is_blocked);
         self.attempts += 1;
-        self.expect_fair(attempt.message());
         let (number, recipient) = (attempt.message(), attempt.recipient() as usize);
         let message = self
             .messages
@@ -530,11 +621,15 @@ impl<'e> Model<'e> {
         let waits = |(address, state): &(String, State)| {
             *state == State::Waiting && (!self.limits.target_order || addresses[&address[..]] == 1)
         };
-        let mut own = self.messages.values().filter(|message| {
+        let mut own = self.messages.iter().filter(|(_, message)| {
             let may_send = message.expires_at == 0 && !message.cancelled;
             message.originator == originator && may_send && message.in_flight < message.window
         });
-        own.any(|message| message.recipients.iter().any(waits))
+        own.any(|(number, message)| {
+            let mut recipients = message.recipients.iter().enumerate();
+            let is_here = |recipient| !self.at_name.contains_key(&(*number, recipient));
+            recipients.any(|(recipient, state)| waits(state) && is_here(recipient))
+        })
     }
 
     /// Originators take turns, and none takes more than its share.
@@ -750,6 +845,9 @@ impl<'e> Model<'e> {
                         Ending::Skipped(SkipReason::TargetQueueFull) => {
                             assert!(self.limits.target_order && self.limits.target_queue < 100);
                         }
+                        Ending::Unreachable(478) => {
+                            assert!(self.habits.names > 0 && self.habits.vain > 0);
+                        }
                         other => panic!("{other:?} without an attempt"),
                     },
                 }
@@ -801,6 +899,7 @@ impl<'e> Model<'e> {
                     load.memory_used,
                 );
                 assert_eq!(left, (0, 0, 0, 0, 0));
+                assert_eq!(load.waiting_for_names, 0);
                 assert!(self.engine.fanouts().unwrap().is_empty());
                 return;
             }
@@ -830,7 +929,7 @@ fn message_of(messages: &mut HashMap<u64, Message>, cell: Cell) -> &mut Message 
     messages.get_mut(&cell.message).unwrap()
 }
 
-fn run(seed: u64) -> (usize, usize, usize) {
+fn run(seed: u64) -> [usize; 4] {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let limits = limits(&mut random);
     let counters = Arc::new(Counters::new().unwrap());
@@ -861,6 +960,9 @@ fn run(seed: u64) -> (usize, usize, usize) {
         busy: HashSet::new(),
         reached: HashMap::new(),
         call_ids: HashMap::new(),
+        questions: Vec::new(),
+        at_name: HashMap::new(),
+        parked: 0,
         waited: Default::default(),
         to_submit,
         told: 0,
@@ -872,20 +974,20 @@ fn run(seed: u64) -> (usize, usize, usize) {
         blocks: 0,
     };
     model.run();
-    (model.attempts, model.told, model.blocks)
+    [model.attempts, model.told, model.parked, model.blocks]
 }
 
 #[test]
 fn over_many_schedules_each_recipient_ends_once_and_all_memory_comes_back() {
     let threads = 2;
     let schedules = std::env::var("SCHEDULES").map_or(SCHEDULES, |count| count.parse().unwrap());
-    let totals: Vec<(usize, usize, usize)> = std::thread::scope(|scope| {
+    let totals: Vec<[usize; 4]> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads)
             .map(|thread| {
                 scope.spawn(move || {
                     let seeds = (1..=schedules).filter(|seed| seed % threads == thread);
-                    seeds.map(run).fold((0, 0, 0), |sum, more| {
-                        (sum.0 + more.0, sum.1 + more.1, sum.2 + more.2)
+                    seeds.map(run).fold([0; 4], |totals, more| {
+                        std::array::from_fn(|kind| totals[kind] + more[kind])
                     })
                 })
             })
@@ -895,11 +997,12 @@ fn over_many_schedules_each_recipient_ends_once_and_all_memory_comes_back() {
             .map(|thread| thread.join().unwrap())
             .collect()
     });
-    let attempts: usize = totals.iter().map(|total| total.0).sum();
-    let told: usize = totals.iter().map(|total| total.1).sum();
-    let blocks: usize = totals.iter().map(|total| total.2).sum();
-    eprintln!("{schedules} schedules, {attempts} attempts, {told} outcomes, {blocks} stops");
-    assert!(attempts > 1, "too little happened");
+    let [attempts, told, parked, blocks] =
+        std::array::from_fn(|kind| totals.iter().map(|total| total[kind]).sum::<usize>());
+    eprintln!(
+        "{schedules} schedules, {attempts} attempts, {told} outcomes, {parked} waits for a name, {blocks} stops"
+    );
+    assert!(attempts > 1 && parked > 1, "too little happened");
     assert!(
         blocks > 0 || schedules < STOPPED,
         "nobody was stopped with the lock"

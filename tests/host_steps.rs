@@ -54,7 +54,7 @@ struct Simulated {
 }
 
 impl Sender for Simulated {
-    fn send(&mut self, fork: &Fork<'_>, cookie: u64) -> Result<(), NotSent> {
+    fn send(&mut self, fork: &Fork<'_>, _: &str, cookie: u64) -> Result<(), NotSent> {
         let recipient = String::from_utf8(fork.recipient.to_vec()).unwrap();
         self.forks.push((recipient, cookie));
         self.texts.push(whole(fork));
@@ -117,7 +117,7 @@ impl Rig {
         for (name, value) in [
             ("domains", "im.home1.net,home1.net"),
             ("trusted_peers", "127.0.0.1"),
-            ("core_route", "sip:icscf.home1.net"),
+            ("core_route", "sip:127.0.0.1"),
             ("trusted_next_hop", "1"),
             ("durability", durability),
             ("journal_dir", &self.path("journal").display().to_string()),

@@ -7,6 +7,7 @@ use super::choices::{
 use super::error::SettingError;
 use super::parameter::Parameter;
 use super::table::PARAMETERS;
+use std::net::SocketAddr;
 
 /// The values of all parameters.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +28,8 @@ pub struct Settings {
     pub copy_mark: bool,
     /// `direct`.
     pub direct: bool,
+    /// `name_servers`; none means those of the system.
+    pub name_servers: Vec<SocketAddr>,
     /// `trusted_next_hop`.
     pub trusted_next_hop: bool,
     /// `identity_mode`.

@@ -5,6 +5,7 @@ use super::choices::{
     Notifications, SkipOriginator, UnknownGroup, Untagged,
 };
 use super::parameter::{Kind, Parameter};
+use std::net::{IpAddr, SocketAddr};
 
 /// Stores the choice that `value` names; says whether it names one.
 fn choose<T: Copy>(choices: &[(&str, T)], value: &str, place: &mut T) -> bool {
@@ -16,6 +17,23 @@ fn choose<T: Copy>(choices: &[(&str, T)], value: &str, place: &mut T) -> bool {
 fn is_host_text(text: &str) -> bool {
     text.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
+}
+
+/// The port of name servers (RFC 1035 §4.2).
+const DOMAIN_PORT: u16 = 53;
+
+/// Reads addresses of name servers, each with a port or without one; nothing if one is none.
+fn name_servers(value: &str) -> Option<Vec<SocketAddr>> {
+    let read = |text: &str| {
+        let address = text.parse::<IpAddr>().ok();
+        let with_port = address.map(|address| SocketAddr::new(address, DOMAIN_PORT));
+        with_port.or_else(|| text.parse().ok())
+    };
+    let items = value.split(',').map(str::trim);
+    items
+        .filter(|_| !value.trim().is_empty())
+        .map(read)
+        .collect()
 }
 
 /// What a quota looks like.
@@ -88,7 +106,7 @@ pub const PARAMETERS: &[Parameter] = &[
             true
         }),
         default: "",
-        help: "The next hop of every outgoing message and its only Route, such as `sip:icscf.home1.net;transport=tcp`.",
+        help: "The next hop of every outgoing message and its only Route, such as `sip:icscf.home1.net;transport=tcp`. A name is resolved by a process of the module's own, and anew before its time is over.",
     },
     Parameter {
         name: "core_socket",
@@ -115,7 +133,20 @@ pub const PARAMETERS: &[Parameter] = &[
         needs_queue: false,
         kind: Kind::Flag(|settings| &mut settings.direct),
         default: "0",
-        help: "1: without a core, send to each member's own address.",
+        help: "1: without a core, send to each member's own address. Names are resolved by a process of the module's own, for as long as `queue_lifetime` says: a silent name server holds up the members in its own domain and nobody else.",
+    },
+    Parameter {
+        name: "name_servers",
+        needs_queue: true,
+        kind: Kind::Text(
+            "addresses, each with a port or without one, separated by commas, such as 192.0.2.53 or [2001:db8::53]:5353",
+            |settings, value| {
+                let found = name_servers(value);
+                found.map(|found| settings.name_servers = found).is_some()
+            },
+        ),
+        default: "",
+        help: "The name servers that are asked for the names in `core_route` and, with `direct`, in members' addresses. Empty means those of /etc/resolv.conf, with its other options.",
     },
     Parameter {
         name: "trusted_next_hop",
@@ -562,7 +593,7 @@ pub const PARAMETERS: &[Parameter] = &[
         needs_queue: true,
         kind: Kind::Number(1, 86400, |settings| &mut settings.queue_lifetime),
         default: "600",
-        help: "How many seconds a message waits when the proxy has no memory for its copies; then it expires for the members that are left.",
+        help: "How many seconds a message waits when the proxy has no memory for its copies; then it expires for the members that are left. For as long a copy waits for the name of its next hop to be resolved; then its member is unreachable (478).",
     },
     Parameter {
         name: "concurrency",

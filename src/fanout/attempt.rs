@@ -10,9 +10,10 @@ use super::identifiers::identifiers;
 use super::layout::{MESSAGES, MESSAGES_LENGTH, PAUSED_UNTIL, block};
 use super::left::{Deed, Rest};
 use super::lists::Queue;
-use super::lock::Held;
+use super::lock::{Held, OF_CALLBACKS};
 use super::recipient::{self, Ending, Place};
 use crate::control::{Fork, Shared};
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
@@ -135,6 +136,28 @@ impl<'e> Attempt<'e> {
     /// The fork.
     pub fn fork(&self) -> Fork<'_> {
         self.pin.fork(self.entry)
+    }
+
+    /// Where the name of the fork's next hop leads. Is that not known, there is no attempt any more: the
+    /// recipient waits until it is.
+    pub fn by_name(mut self, name: &[u8], now: u64) -> Option<(Self, SocketAddr)> {
+        let engine = self.pin.engine;
+        let lead = |held: &Held<'_>| engine.lead_or_wait(held, self.cookie, name, now);
+        let Ok(lead) = engine.with_within(OF_CALLBACKS, lead) else {
+            // While a process keeps the lock from the others, nothing is sent: it is tried again.
+            self.not_sent(NotSent::OutOfMemory, now);
+            return None;
+        };
+        if lead.is_asked {
+            engine.asking.wake();
+        }
+        match lead.address {
+            Some(address) => Some((self, address)),
+            None => {
+                self.taken_back = true;
+                None
+            }
+        }
     }
 
     /// Hands the fork to the proxy with `send`. Should that panic, the fork was not sent: nobody would

@@ -36,11 +36,13 @@ pub enum Counter {
     ForksExpired,
     /// Recipients that got no fork for another reason.
     ForksSkipped,
+    /// Look-ups of next hops' names that were in vain.
+    NamesFailed,
 }
 
 impl Counter {
     /// All counters with their names and what they count.
-    pub const ALL: [(Self, &'static str, &'static str); 9] = [
+    pub const ALL: [(Self, &'static str, &'static str); 10] = [
         (Self::Accepted, "accepted", "messages answered 202"),
         (Self::Refused, "refused", "messages refused"),
         (
@@ -69,6 +71,11 @@ impl Counter {
             Self::ForksSkipped,
             "forks_skipped",
             "members not sent to, as too much waits for them or the message was cancelled",
+        ),
+        (
+            Self::NamesFailed,
+            "names_failed",
+            "look-ups of next hops' names that failed",
         ),
     ];
 }

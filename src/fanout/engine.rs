@@ -23,6 +23,7 @@ use super::layout::{
 use super::left::{Left, Rest};
 use super::lines::Lines;
 use super::lock::{Blocked, Held, OF_MESSAGES, Patience, blocked};
+use super::names::Names;
 use super::originators::Originators;
 use super::shared_memory::SharedMemory;
 use super::silent::Silent;
@@ -59,7 +60,8 @@ pub struct Limits {
     pub target_order: bool,
     /// The most messages that wait for one target (`target_queue`).
     pub target_queue: u32,
-    /// Seconds for which a message waits for the proxy's memory (`queue_lifetime`).
+    /// Seconds for which a message waits for the proxy's memory, and a copy for the name of its next hop
+    /// (`queue_lifetime`).
     pub queue_lifetime: u32,
     /// What each originator may send (`quota_originator`).
     pub quota_originator: Option<Quota>,
@@ -114,7 +116,7 @@ pub struct Engine {
     pub(super) memory: SharedMemory,
     pub(super) limits: Limits,
     clock: Clock,
-    key: [u8; 16],
+    pub(super) key: [u8; 16],
     pub(super) arena: Arena,
     pub(super) cells: Cells,
     pub(super) left: Left,
@@ -123,8 +125,11 @@ pub struct Engine {
     pub(super) groups: Groups,
     pub(super) lines: Lines,
     pub(super) silent: Silent,
+    pub(super) names: Names,
     budget: Budget,
     pub(super) waker: Waker,
+    /// Wakes the process that asks for names.
+    pub(super) asking: Waker,
     pub(super) counters: Arc<Counters>,
 }
 
@@ -133,7 +138,8 @@ impl Engine {
     pub fn new(limits: Limits, key: [u8; 16], counters: Arc<Counters>) -> io::Result<Self> {
         let budget = Budget(HEAD);
         let silent = Silent(budget.0 + Budget::WORDS);
-        let cells = Cells(silent.0 + Silent::WORDS);
+        let names = Names(silent.0 + Silent::WORDS);
+        let cells = Cells(names.0 + Names::WORDS);
         let left = Left(cells.0 + cells::MOST * cells::WORDS);
         let at_once = (limits.forks_in_flight as usize).min(cells::MOST);
         let words = limits.memory as usize * MEBIBYTE;
@@ -162,8 +168,10 @@ impl Engine {
             groups,
             lines,
             silent,
+            names,
             budget,
             waker: Waker::new()?,
+            asking: Waker::new()?,
             counters,
         };
         engine.with(|held| {

@@ -130,4 +130,29 @@ impl Queue {
         recipient::set_link(held, entry, 0);
         Some(entry)
     }
+
+    /// Takes out all recipients for which `leaves` holds; the others keep their order.
+    pub(super) fn take_out(
+        self,
+        held: &Held<'_>,
+        leaves: impl Fn(usize) -> bool,
+        left: &mut Vec<usize>,
+    ) {
+        let mut next = self.head(held);
+        let mut kept = None;
+        while let Some(entry) = next {
+            next = Some(recipient::link(held, entry) as usize).filter(|&entry| entry != 0);
+            if !leaves(entry) {
+                kept = Some(entry);
+                continue;
+            }
+            match kept {
+                None => {
+                    self.pop(held);
+                }
+                Some(before) => self.remove_behind(held, before, entry),
+            }
+            left.push(entry);
+        }
+    }
 }

@@ -20,6 +20,8 @@ mod left;
 mod lines;
 mod lists;
 mod lock;
+mod names;
+mod naming;
 mod originators;
 mod outcomes;
 mod overview;
@@ -37,6 +39,8 @@ mod targets;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_of_names;
+#[cfg(test)]
 mod tests_of_shares;
 mod turns;
 mod under_way;
@@ -48,6 +52,8 @@ pub use clock::milliseconds;
 pub use counters::{Counter, Counters};
 pub use engine::{Engine, Limits, NoRoom, Ticket};
 pub use lock::Blocked;
+pub use names::{LONGEST_NAME, Question};
+pub use naming::NotResolved;
 pub use outcomes::{Event, Finished, Outcome, Tally};
 pub use overview::{Fanout, Load};
 pub use recent_requests::RecentTable;

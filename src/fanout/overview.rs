@@ -54,6 +54,10 @@ pub struct Load {
     pub in_flight: u64,
     /// Transactions of the proxy in use.
     pub cells: u64,
+    /// Names of next hops that are being asked.
+    pub names_asked: u64,
+    /// Recipients that wait for the name of their next hop.
+    pub waiting_for_names: u64,
     /// Bytes of memory for messages that are used.
     pub memory_used: u64,
     /// Bytes of memory for messages that are free.
@@ -75,6 +79,8 @@ impl Engine {
             waiting: self.memory.get(WAITING),
             in_flight: self.memory.get(IN_FLIGHT),
             cells: self.memory.get(CELLS_USED),
+            names_asked: self.names.asked(&self.memory),
+            waiting_for_names: self.names.waiting(&self.memory),
             memory_used: memory - free,
             memory_free: free,
         }
@@ -138,7 +144,7 @@ impl Engine {
         })?;
         self.take_back_from_the_dead()?;
         while self.with_within(OF_MESSAGES, |held| self.close_some(held))? {}
-        Ok(())
+        self.look_at_names(now)
     }
 
     /// Measures how many recipients end in a second.

@@ -40,10 +40,12 @@ pub(super) enum Place {
     Unreachable = 6,
     Expired = 7,
     Skipped = 8,
+    /// It waits until it is known where the name of its next hop leads.
+    AtName = 9,
 }
 
 impl Place {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Waiting,
         Self::AtTarget,
         Self::Ready,
@@ -53,6 +55,7 @@ impl Place {
         Self::Unreachable,
         Self::Expired,
         Self::Skipped,
+        Self::AtName,
     ];
 
     #[inline]
@@ -77,6 +80,7 @@ impl fmt::Display for Ending {
             Self::Delivered(code) => write!(f, "answered {code}"),
             Self::Refused(code) => write!(f, "answered {code}"),
             Self::Unreachable(408) => f.write_str("not answered in time (408)"),
+            Self::Unreachable(478) => f.write_str("no name server knows its next hop (478)"),
             Self::Unreachable(code) => write!(f, "could not be sent ({code})"),
             Self::Expired => f.write_str("the message was out of time before the copy was sent"),
             Self::Skipped(SkipReason::TargetQueueFull) => f.write_str(
@@ -94,7 +98,8 @@ pub enum Ending {
     Delivered(u16),
     /// The fork was answered with 300 or more.
     Refused(u16),
-    /// The fork was not answered in time (408), or could not be sent (503).
+    /// The fork was not answered in time (408), could not be sent (503), or the name of its next hop
+    /// could not be resolved (478).
     Unreachable(u16),
     /// The message expired before the recipient's turn came (M-4), or it could not be sent for
     /// lack of memory for too long.
@@ -132,7 +137,9 @@ impl Ending {
             Place::Expired => Self::Expired,
             Place::Skipped if code == 0 => Self::Skipped(SkipReason::TargetQueueFull),
             Place::Skipped => Self::Skipped(SkipReason::Cancelled),
-            Place::Waiting | Place::AtTarget | Place::Ready | Place::InFlight => return None,
+            Place::Waiting | Place::AtTarget | Place::Ready | Place::InFlight | Place::AtName => {
+                return None;
+            }
         })
     }
 

@@ -42,6 +42,7 @@ impl Engine {
         self.originators.clear(held);
         self.groups.clear(held);
         self.lines.clear(held);
+        self.names.clear(held);
         let mut blocks = self.arena.recover(held);
         held.set(MESSAGES_LENGTH, blocks.len() as u64);
         blocks.retain(|&at| held.get(at + block::FLAGS) & flag::STARTED != 0);

@@ -442,6 +442,7 @@ impl Engine {
         let (_, in_flight) = held.pair(at + block::CURSOR);
         held.set_pair(at + block::CURSOR, 0, in_flight);
         CLOSING.push(held, at);
+        self.names.look_again(held);
         held.news.set(true);
     }
 

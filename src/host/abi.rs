@@ -109,6 +109,9 @@ pub const E_SCRIPT: c_int = -10;
 /// `E_OUT_OF_MEM`.
 pub const E_OUT_OF_MEM: c_int = -2;
 
+/// `FAKED_REPLY`: a final response that tm has made itself, as there was none.
+pub const FAKED_REPLY: *mut SipMsg = usize::MAX as *mut SipMsg;
+
 /// A table that the host reads: it holds pointers, and nobody writes it after the start.
 #[repr(transparent)]
 pub struct Table<T>(pub T);

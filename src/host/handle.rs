@@ -10,6 +10,7 @@ use crate::fanout::journal::TransactionKey;
 use crate::fanout::{Attempt, Counter, NotSent};
 use crate::server::{Server, Worker};
 use crate::sip::lines::unfolded;
+use std::borrow::Cow;
 use std::cell::Cell;
 
 /// What a script gets from `cimf_handle()` and from each of its steps.
@@ -43,10 +44,11 @@ pub enum Transaction {
 
 /// What sends forks, in whichever process.
 pub trait Sender {
-    /// Sends one fork, or says why not. Of one that it took, the proxy tells [`completed`] and
+    /// Sends one fork to the URI `next_hop`, whose host is an address and no name, or to its own Request-URI
+    /// if that is empty; or says why not. Of one that it took, the proxy tells [`completed`] and
     /// [`released`] with its cookie, in whichever process, perhaps before this returns; of others,
     /// neither.
-    fn send(&mut self, fork: &Fork<'_>, cookie: u64) -> Result<(), NotSent>;
+    fn send(&mut self, fork: &Fork<'_>, next_hop: &str, cookie: u64) -> Result<(), NotSent>;
 }
 
 /// What the controlling function needs of a proxy while it handles one request.
@@ -241,14 +243,39 @@ impl Pumping {
         let now = || engine.now();
         let mut next = first;
         while let Some(attempt) = next {
-            let sent = attempt.hand_over(|fork, cookie| sender.send(fork, cookie), now);
-            server.counters().add(match sent {
-                Ok(()) => Counter::ForksSent,
-                Err(_) => Counter::ForksRefused,
-            });
+            if let Some(sent) = send(server, sender, attempt) {
+                server.counters().add(match sent {
+                    Ok(()) => Counter::ForksSent,
+                    Err(_) => Counter::ForksRefused,
+                });
+            }
             next = engine.next(now);
         }
     }
+}
+
+/// Sends a fork to its next hop; nothing if that is a name which has to be resolved first. The proxy is
+/// never given a name: it would wait for the name server, and all its other messages with it.
+fn send(
+    server: &Server,
+    sender: &mut impl Sender,
+    attempt: Attempt<'_>,
+) -> Option<Result<(), NotSent>> {
+    let engine = server.outbox().engine();
+    let now = || engine.now();
+    let Some(hop) = server.hop(&attempt.fork()) else {
+        attempt.not_sent(NotSent::Failed, now());
+        return Some(Err(NotSent::Failed));
+    };
+    let (attempt, next_hop) = match hop.name() {
+        None => (attempt, Cow::Borrowed(hop.uri())),
+        Some(name) => {
+            let (attempt, address) = attempt.by_name(name.as_bytes(), now())?;
+            (attempt, Cow::Owned(hop.uri_at(address)))
+        }
+    };
+    let send = |fork: &Fork<'_>, cookie| sender.send(fork, &next_hop, cookie);
+    Some(attempt.hand_over(send, now))
 }
 
 impl Drop for Pumping {

@@ -17,7 +17,7 @@ mod listeners;
 mod local_addresses;
 mod log;
 mod message;
-mod next_hop;
+mod names;
 mod opensips;
 pub mod overview;
 mod parameters;

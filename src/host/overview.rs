@@ -75,7 +75,7 @@ const JOURNAL: [(&str, &str, JournalReading); 4] = [
 ];
 
 /// What there is now, by name and meaning.
-const NOW: [(&str, &str, Reading); 5] = [
+const NOW: [(&str, &str, Reading); 7] = [
     ("messages", "messages on their way", |load| load.messages),
     ("waiting", "recipients that have not ended", |load| {
         load.waiting
@@ -87,6 +87,16 @@ const NOW: [(&str, &str, Reading); 5] = [
         "transactions",
         "transactions of forks that tm keeps in memory",
         |load| load.cells,
+    ),
+    (
+        "names_asked",
+        "names of next hops that are being asked",
+        |load| load.names_asked,
+    ),
+    (
+        "waiting_for_names",
+        "recipients that wait for the name of their next hop",
+        |load| load.waiting_for_names,
     ),
     ("memory_used", "bytes of queue_memory in use", |load| {
         load.memory_used

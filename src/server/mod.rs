@@ -4,20 +4,23 @@
 #![forbid(unsafe_code)]
 
 mod core_socket;
+mod next_hop;
 mod outbox;
 mod pace;
 mod policy;
 mod random_pool;
+mod resolver;
 mod start_error;
 
 pub use core_socket::CoreSocket;
+pub use next_hop::{HopName, NextHop};
 pub use outbox::{Outbox, outcome};
 pub use policy::policy;
 pub use random_pool::RandomPool;
+pub use resolver::{Families, Led, Resolver};
 pub use start_error::StartError;
 
 use crate::config::Settings;
-use crate::control::size::by_stream;
 use crate::control::{
     Accepted, Answer, Decision, Ended, Inquiry, NotOurs, Observer, Policy, Reason, RecentRequests,
     Recognised, Refusal, Source, Unobserved, World, recognise_observed,
@@ -27,6 +30,7 @@ use crate::fanout::{Counter, Counters, RecentTable, Ticket};
 use crate::sip::text::Printable;
 use crate::sip::{Request, Uri, name_addr};
 use crate::store::{SHARED_FOR, Store, StoreError};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -36,10 +40,15 @@ use std::time::SystemTime;
 pub struct Server {
     policy: Policy,
     warnings: Vec<&'static str>,
-    next_hop: String,
-    stream_next_hop: String,
     core_socket: Option<CoreSocket>,
     copy_mark: Option<String>,
+    /// Whether there is a core, instead of the members' own addresses.
+    has_core: bool,
+    core: Option<NextHop>,
+    /// The core by a transport that avoids congestion (M-2).
+    stream_core: Option<NextHop>,
+    /// The name servers that are asked instead of those of the system.
+    name_servers: Vec<SocketAddr>,
     database: PathBuf,
     max_members: u32,
     cache_members: u32,
@@ -64,6 +73,7 @@ impl Server {
             policy::mark_route(&mut policy, &mark)?;
             copy_mark = Some(mark);
         }
+        let (core, stream_core) = next_hop::cores(&settings.core_route);
         let mut key = [0; 16];
         getrandom::fill(&mut key).map_err(|error| StartError::System(error.into()))?;
         let recent = RecentTable::new(settings.recent_requests, key);
@@ -72,10 +82,12 @@ impl Server {
         Ok(Self {
             policy,
             warnings,
-            next_hop: settings.core_route.clone(),
             core_socket: CoreSocket::parse(&settings.core_socket)?,
             copy_mark,
-            stream_next_hop: stream_next_hop(&settings.core_route),
+            has_core: !settings.core_route.is_empty(),
+            core,
+            stream_core,
+            name_servers: settings.name_servers.clone(),
             database: database.to_owned(),
             max_members: settings.max_members,
             cache_members: settings.cache_members,
@@ -100,15 +112,14 @@ impl Server {
         &self.policy.server_name
     }
 
-    /// The URI of the next hop, or empty where each member is sent to directly.
-    pub fn next_hop(&self) -> &str {
-        &self.next_hop
+    /// Whether copies may go to a name, so that somebody has to resolve it.
+    pub fn sends_by_name(&self) -> bool {
+        !self.has_core || self.core.as_ref().is_some_and(|core| core.name().is_some())
     }
 
-    /// The URI of the next hop for messages that have to go by TCP or TLS (M-2), or empty where each
-    /// member is sent to directly.
-    pub fn stream_next_hop(&self) -> &str {
-        &self.stream_next_hop
+    /// The name servers that are asked instead of those of the system; none for those.
+    pub fn name_servers(&self) -> &[SocketAddr] {
+        &self.name_servers
     }
 
     /// The listener from which copies leave; nothing where the proxy chooses.
@@ -229,14 +240,6 @@ impl Server {
             identifiers: RandomPool::new(),
             writer: None,
         }
-    }
-}
-
-/// The next hop by a transport that avoids congestion.
-fn stream_next_hop(core_route: &str) -> String {
-    match Uri::parse(core_route.as_bytes()) {
-        Ok(Uri::Sip(route)) => by_stream(&route),
-        _ => String::new(),
     }
 }
 

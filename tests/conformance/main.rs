@@ -41,6 +41,7 @@ mod list_parts;
 mod lists;
 mod loops;
 mod members;
+mod names;
 mod next_hop;
 mod notifications;
 mod numbers;
@@ -164,6 +165,15 @@ both {
         from_mismatch_overrules_the_mode,
         a_from_that_differs_is_rewritten,
         one_number_under_two_schemes_is_one_member_with_pai_only,
+    }
+    names::{
+        a_silent_name_server_holds_up_only_its_own_members,
+        eight_hundred_silent_domains_hold_up_nobody_else,
+        a_name_is_asked_again_until_there_is_an_answer,
+        a_member_whose_name_nobody_knows_is_unreachable,
+        a_name_without_port_leads_to_its_services,
+        a_core_whose_name_server_goes_silent_is_sent_to,
+        a_core_that_is_silent_at_one_address_is_sent_to_at_another,
     }
     next_hop::{
         a_trusted_next_hop_gets_what_the_domain_says,

@@ -9,6 +9,7 @@ pub mod core;
 mod fifo;
 pub mod flow;
 mod kamailio;
+pub mod name_server;
 mod opensips;
 mod opensips_settings;
 mod port;

@@ -4,7 +4,12 @@ use super::abi::{GetVariable, HdrField, LumpRpl, PvParam, RouteList, ScriptCallb
 use super::version::EXPECTED;
 use crate::host::abi::{PvValue, SipMsg, Str};
 use crate::host::symbol::{Missing, function};
+use crate::server::Families;
 use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
+
+/// `SOCKET_T_IPV4` and `SOCKET_T_IPV6`.
+const SOCKET_IPV4: c_int = 1;
+const SOCKET_IPV6: c_int = 2;
 
 /// What we use of the core.
 #[derive(Clone, Copy)]
@@ -38,6 +43,8 @@ pub struct Core {
     pub run_top_route: unsafe extern "C" fn(*mut c_void, *mut SipMsg, *mut c_void) -> c_int,
     /// The variable that says which route is running.
     route_type: *const c_uint,
+    /// The variable that says for what kinds of addresses there are sockets.
+    socket_types: *const c_int,
 }
 
 // SAFETY: the pointer is to a variable of the core, which its own processes only read and write
@@ -63,6 +70,16 @@ impl Core {
     pub fn route(&self) -> c_uint {
         // SAFETY: the variable is an int and always readable.
         unsafe { *self.route_type }
+    }
+
+    /// To what kinds of addresses Kamailio can send: those that it listens on.
+    pub fn families(&self) -> Families {
+        // SAFETY: the variable is an int and always readable.
+        let types = unsafe { *self.socket_types };
+        Families {
+            v4: types & SOCKET_IPV4 != 0,
+            v6: types & SOCKET_IPV6 != 0,
+        }
     }
 
     /// Finds everything, or names what is missing.
@@ -93,6 +110,7 @@ impl Core {
                 free_sip_msg: function(c"free_sip_msg")?,
                 run_top_route: function(c"run_top_route")?,
                 route_type: function(c"route_type")?,
+                socket_types: function(c"socket_types")?,
             })
         }
     }

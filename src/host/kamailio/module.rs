@@ -29,7 +29,6 @@ impl Module {
     pub fn uac(&self) -> Uac<'_> {
         Uac {
             transactions: &self.transactions,
-            server: self.server,
         }
     }
 }
@@ -104,7 +103,7 @@ fn prepare() -> Result<Module, String> {
     let registered = statistics::register(&core, server);
     registered.map_err(|name| format!("Kamailio refused the counter {name}"))?;
     script::watch_end(&core)?;
-    process::announce(&core)?;
+    process::announce(&core, server)?;
     let events = Events::find(&core).map_err(missing)?;
     server.outbox().tell_delivered(events.has_delivered());
     Ok(Module {

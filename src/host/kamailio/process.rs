@@ -1,42 +1,60 @@
-//! The process of the module's own, `cimf` in `kamcmd core.psx`: it tells outcomes, runs event
-//! routes, and does what is done by the clock.
+//! The processes of the module's own. `cimf` in `kamcmd core.psx` tells outcomes, runs event routes,
+//! and does what is done by the clock. `cimf names` asks name servers, where copies may go to names.
 
 use super::core::Core;
 use super::module::Module;
 use crate::host::background::Teller;
 use crate::host::guard::{confined, guarded};
-use std::ffi::c_int;
+use crate::host::names;
+use crate::server::Server;
+use std::ffi::{CStr, c_int};
 use std::time::Duration;
 
 /// `PROC_RPC`: modules that have to do with databases get their connection in such a process.
 const RANK: c_int = -2;
 
-/// Asks Kamailio for room for the process; to be done before it forks any.
-pub fn announce(core: &Core) -> Result<(), String> {
+/// Asks Kamailio for room for the processes; to be done before it forks any.
+pub fn announce(core: &Core, server: &Server) -> Result<(), String> {
+    let count = 1 + c_int::from(server.sends_by_name());
     // SAFETY: the function takes a number.
-    if unsafe { (core.register_procs)(1) } < 0 {
-        return Err("Kamailio refused a process for cimf (register_procs)".to_owned());
+    if unsafe { (core.register_procs)(count) } < 0 {
+        return Err(format!(
+            "Kamailio refused {count} processes for cimf (register_procs)"
+        ));
     }
     Ok(())
 }
 
-/// Starts the process from Kamailio's main process; says whether that worked. It ends with
+/// Starts the processes from Kamailio's main process; says whether that worked. They end with
 /// Kamailio, by the signals that end all its processes.
 pub fn start(module: &'static Module) -> bool {
+    let has_names = module.server.sends_by_name();
+    fork(module, c"cimf", work) && (!has_names || fork(module, c"cimf names", ask))
+}
+
+/// Starts a process from Kamailio's main process, with this life.
+fn fork(module: &'static Module, name: &CStr, life: fn(&'static Module) -> String) -> bool {
     // SAFETY: the name ends with NUL and is copied; with the last argument the process can send
     // over TCP.
-    match unsafe { (module.core.fork_process)(RANK, c"cimf".as_ptr(), 1) } {
-        0 => confined(|| work(module)),
+    match unsafe { (module.core.fork_process)(RANK, name.as_ptr(), 1) } {
+        0 => confined(|| {
+            // SAFETY: each process of Kamailio calls it once, to hear of changed settings.
+            if unsafe { (module.core.cfg_child_init)() } != 0 {
+                return "it cannot be set up (cfg_child_init)".to_owned();
+            }
+            life(module)
+        }),
         child => child > 0,
     }
 }
 
-/// The life of the process, up to what ends it.
-fn work(module: &Module) -> String {
-    // SAFETY: each process of Kamailio calls it once, to hear of changed settings.
-    if unsafe { (module.core.cfg_child_init)() } != 0 {
-        return "it cannot be set up (cfg_child_init)".to_owned();
-    }
+/// The life of the process that asks name servers, up to what ends it.
+fn ask(module: &'static Module) -> String {
+    names::work(module.server, module.core.families())
+}
+
+/// The life of the process that tells outcomes, up to what ends it.
+fn work(module: &'static Module) -> String {
     let mut teller = match Teller::new(module.server) {
         Ok(teller) => teller,
         Err(error) => return format!("it cannot use the journal: {error}"),

@@ -10,13 +10,11 @@ use super::version::EXPECTED;
 use crate::control::{Answer, Fork};
 use crate::fanout::NotSent;
 use crate::host::abi::{
-    E_OUT_OF_MEM, E_SCRIPT, HDR_OTHER, HDR_RECORD_ROUTE, LUMP_RPL_HDR, SipMsg, Str,
+    E_OUT_OF_MEM, E_SCRIPT, FAKED_REPLY, HDR_OTHER, HDR_RECORD_ROUTE, LUMP_RPL_HDR, SipMsg, Str,
 };
 use crate::host::guard::guarded;
 use crate::host::handle::{Proxy, Sender, Transaction, completed, released};
-use crate::host::next_hop::next_hop;
 use crate::host::symbol::{as_function, find_in};
-use crate::server::Server;
 use smallvec::SmallVec;
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::marker::PhantomData;
@@ -242,8 +240,6 @@ impl<'c> Request<'c> {
 /// Kamailio as the client that sends forks.
 pub struct Uac<'a> {
     pub transactions: &'a Transactions,
-    /// What knows where forks go.
-    pub server: &'a Server,
 }
 
 impl Proxy for Request<'_> {
@@ -287,16 +283,15 @@ impl Proxy for Request<'_> {
 }
 
 impl Sender for Request<'_> {
-    fn send(&mut self, fork: &Fork<'_>, cookie: u64) -> Result<(), NotSent> {
-        self.module.uac().send(fork, cookie)
+    fn send(&mut self, fork: &Fork<'_>, next_hop: &str, cookie: u64) -> Result<(), NotSent> {
+        self.module.uac().send(fork, next_hop, cookie)
     }
 }
 
 impl Sender for Uac<'_> {
-    fn send(&mut self, fork: &Fork<'_>, cookie: u64) -> Result<(), NotSent> {
+    fn send(&mut self, fork: &Fork<'_>, next_hop: &str, cookie: u64) -> Result<(), NotSent> {
         let to = in_angles(fork.recipient);
-        let next_hop = next_hop(self.server, fork);
-        let mut dialog = dialog(fork, &to, &next_hop);
+        let mut dialog = dialog(fork, &to, next_hop);
         let (headers, body) = (fork.headers(), fork.body());
         let (method, headers, body) = (Str::of(b"MESSAGE"), Str::of(&headers), Str::of(&body));
         let mut request = UacReq {
@@ -399,6 +394,9 @@ unsafe extern "C" fn progressed(_cell: *mut c_void, kind: c_int, params: *mut Tm
             return;
         }
         let code = u16::try_from(params.code).unwrap_or_default();
+        if params.rpl == FAKED_REPLY {
+            module.server.outbox().engine().next_hop_failed(cookie);
+        }
         completed(module.server, &mut module.uac(), cookie, code);
     });
 }

@@ -4,6 +4,7 @@ use super::abi::{EviParams, GetVariable, MiExport, PvParam, ReadStatistic, Scrip
 use super::version::EXPECTED;
 use crate::host::abi::{PvValue, SipMsg, Str};
 use crate::host::symbol::{Missing, function};
+use crate::server::Families;
 use std::ffi::{c_char, c_int, c_uint, c_void};
 
 /// `set_avp_list`: gives the script other AVPs, and returns those it had.
@@ -48,6 +49,8 @@ pub struct Core {
     /// The variable that points to the routes of the script, in processes that have them.
     routes: *const *const c_void,
     shared_memory: *const std::ffi::c_ulong,
+    /// The variable that says whether names may lead to IPv6.
+    try_ipv6: *const c_int,
 }
 
 /// `reactor_proc_cb_f`.
@@ -76,6 +79,15 @@ impl Core {
     pub fn shared_memory(&self) -> u64 {
         // SAFETY: the variable is an unsigned long and always readable.
         unsafe { *self.shared_memory }
+    }
+
+    /// To what kinds of addresses a name may lead: IPv6 only if the script says `dns_try_ipv6=yes`.
+    pub fn families(&self) -> Families {
+        Families {
+            v4: true,
+            // SAFETY: the variable is an int and always readable.
+            v6: unsafe { *self.try_ipv6 } != 0,
+        }
     }
 
     /// Finds everything, or names what is missing.
@@ -107,6 +119,7 @@ impl Core {
                 route_type: function(c"route_type")?,
                 routes: function(c"sroutes")?,
                 shared_memory: function(c"shm_mem_size")?,
+                try_ipv6: function(c"dns_try_ipv6")?,
             })
         }
     }

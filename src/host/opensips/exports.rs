@@ -123,7 +123,7 @@ const fn needs(name: &'static CStr) -> ModuleDependency {
     }
 }
 
-static PROCESSES: Table<[ProcExport; 2]> = Table([
+static PROCESSES: Table<[ProcExport; 3]> = Table([
     ProcExport {
         name: c"cimf".as_ptr(),
         pre_fork: Some(module::check_as_worker),
@@ -131,6 +131,14 @@ static PROCESSES: Table<[ProcExport; 2]> = Table([
         function: Some(process::work),
         number: 1,
         flags: PROC_FLAGS,
+    },
+    ProcExport {
+        name: c"cimf names".as_ptr(),
+        pre_fork: None,
+        post_fork: None,
+        function: Some(process::ask),
+        number: 1,
+        flags: 0,
     },
     ProcExport {
         name: null(),

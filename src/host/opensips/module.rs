@@ -30,7 +30,6 @@ impl Module {
     pub fn uac(&self) -> Uac<'_> {
         Uac {
             transactions: &self.transactions,
-            server: self.server,
         }
     }
 }

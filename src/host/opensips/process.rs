@@ -1,10 +1,12 @@
-//! The process of the module's own, `cimf` in `opensips-cli -x mi ps`: it tells outcomes, raises
-//! events, and does what is done by the clock. It waits in OpenSIPS's own loop, so that OpenSIPS can
-//! reach it as it reaches all its processes.
+//! The processes of the module's own. `cimf` in `opensips-cli -x mi ps` tells outcomes, raises events,
+//! and does what is done by the clock. It waits in OpenSIPS's own loop, so that OpenSIPS can reach it as
+//! it reaches all its processes. `cimf names` asks name servers; it calls nothing of OpenSIPS but its log,
+//! and has nothing to do where copies go to an address.
 
 use super::module::{Module, module};
 use crate::host::background::Teller;
 use crate::host::guard::{confined, guarded};
+use crate::host::names;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
@@ -33,6 +35,17 @@ pub unsafe extern "C" fn work(_: c_int) {
         // SAFETY: the work is never freed, and each callback gets it.
         Ok(work) => unsafe { wait(Box::leak(Box::new(work))) },
         Err(error) => error,
+    });
+}
+
+/// The life of the process that asks name servers: it does not return either.
+///
+/// # Safety
+/// OpenSIPS calls it in the process that it has forked for the module.
+pub unsafe extern "C" fn ask(_: c_int) {
+    confined(|| match module() {
+        Some(module) => names::work(module.server, module.core.families()),
+        None => "the module has not started".to_owned(),
     });
 }
 

@@ -10,12 +10,10 @@ use super::module::{Module, module};
 use super::version::{EXPECTED, Number};
 use crate::control::{Answer, Fork};
 use crate::fanout::NotSent;
-use crate::host::abi::{E_OUT_OF_MEM, E_SCRIPT, LUMP_RPL_HDR, SipMsg, Str};
+use crate::host::abi::{E_OUT_OF_MEM, E_SCRIPT, FAKED_REPLY, LUMP_RPL_HDR, SipMsg, Str};
 use crate::host::guard::guarded;
 use crate::host::handle::{Proxy, Sender, Transaction, completed, released};
-use crate::host::next_hop::next_hop;
 use crate::host::symbol::as_function;
-use crate::server::Server;
 use crate::sip::name_addr::NameAddr;
 use std::borrow::Cow;
 use std::ffi::{CStr, c_int, c_uint, c_void};
@@ -204,8 +202,6 @@ impl<'c> Request<'c> {
 /// OpenSIPS as the client that sends forks.
 pub struct Uac<'a> {
     pub transactions: &'a Transactions,
-    /// What knows where forks go.
-    pub server: &'a Server,
 }
 
 impl Proxy for Request<'_> {
@@ -253,14 +249,13 @@ impl Proxy for Request<'_> {
 }
 
 impl Sender for Request<'_> {
-    fn send(&mut self, fork: &Fork<'_>, cookie: u64) -> Result<(), NotSent> {
-        self.module.uac().send(fork, cookie)
+    fn send(&mut self, fork: &Fork<'_>, next_hop: &str, cookie: u64) -> Result<(), NotSent> {
+        self.module.uac().send(fork, next_hop, cookie)
     }
 }
 
 impl Sender for Uac<'_> {
-    fn send(&mut self, fork: &Fork<'_>, cookie: u64) -> Result<(), NotSent> {
-        let next_hop = next_hop(self.server, fork);
+    fn send(&mut self, fork: &Fork<'_>, next_hop: &str, cookie: u64) -> Result<(), NotSent> {
         let from = From::of(fork);
         let headers = fork.headers();
         let (hops, headers) = max_forwards(&headers);
@@ -285,10 +280,10 @@ impl Sender for Uac<'_> {
             }
         };
         let result = if self.transactions.has_two_sockets {
-            let mut dialog = dialog::<2>(fork, &from, &next_hop, hops);
+            let mut dialog = dialog::<2>(fork, &from, next_hop, hops);
             request((&raw mut dialog).cast())
         } else {
-            let mut dialog = dialog::<1>(fork, &from, &next_hop, hops);
+            let mut dialog = dialog::<1>(fork, &from, next_hop, hops);
             request((&raw mut dialog).cast())
         };
         match result {
@@ -406,6 +401,9 @@ unsafe extern "C" fn progressed(_cell: *mut c_void, kind: c_int, params: *mut Tm
         };
         let cookie = cookie as usize as u64;
         let code = u16::try_from(params.code).unwrap_or_default();
+        if params.rpl == FAKED_REPLY {
+            module.server.outbox().engine().next_hop_failed(cookie);
+        }
         if module.core.has_routes() {
             completed(module.server, &mut module.uac(), cookie, code);
         } else {
