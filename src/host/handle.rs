@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::describe::describe;
+use super::told::{self, Told};
 use super::verdict::{Progress, Room, Verdict};
 use crate::control::{Answer, Decision, Fork, NotOurs, Source};
 use crate::fanout::journal::TransactionKey;
@@ -274,7 +275,18 @@ fn send(
             (attempt, Cow::Owned(hop.uri_at(address)))
         }
     };
-    let send = |fork: &Fork<'_>, cookie| sender.send(fork, &next_hop, cookie);
+    let told = told::is_asked().then(|| {
+        let [originator, group] = attempt.parties().map(<[u8]>::to_vec);
+        Told {
+            message: attempt.message(),
+            code: None,
+            recipient: Some(attempt.fork().recipient.to_vec()),
+            group,
+            originator,
+        }
+    });
+    let send =
+        |fork: &Fork<'_>, cookie| told::in_hand(told, || sender.send(fork, &next_hop, cookie));
     Some(attempt.hand_over(send, now))
 }
 

@@ -132,6 +132,7 @@ both {
         a_trusted_next_hop_learns_the_sender_of_a_conversation,
         what_tells_of_typing_and_reading_ends_with_its_answer,
         what_a_browser_cannot_read_is_refused,
+        copies_leave_from_the_listener_that_is_named,
     }
     feature_tag::{
         t08_without_the_feature_tag_a_message_is_not_ours,
@@ -262,6 +263,7 @@ both {
     script::{
         a_transaction_that_the_script_has_made_is_used,
         elsewhere_than_in_request_route_a_message_is_not_ours,
+        the_route_of_a_copy_knows_its_group,
     }
     rules::{
         a_ruleset_lets_a_stranger_send_and_may_keep_a_member_out,

@@ -268,3 +268,27 @@ pub fn what_a_browser_cannot_read_is_refused(transport: Transport) {
     let latin = Request::another(&client).with_body(b"Caf\xe9");
     sent(&rig, &mut client, &latin, 2);
 }
+
+/// Copies leave from the listener that the administrator names, and a name of none stops the start.
+pub fn copies_leave_from_the_listener_that_is_named(transport: Transport) {
+    let setup = Setup::new(transport).text("CORE_SOCKET", &socket(transport, "@ADDRESS@"));
+    let rig = setup.start();
+    let mut client = rig.client();
+    let request = Request::another(&client);
+    let (_, forks) = accepted(&rig, &mut client, &request, &[BOB, TEL]);
+    for fork in forks {
+        let via = fork.message.one("Via");
+        assert!(via.contains(&rig.address.to_string()), "{via}");
+    }
+    let setup = Setup::new(transport).text("CORE_SOCKET", &socket(transport, "127.0.0.1:9"));
+    setup.provision();
+    let (_, log) = setup.fails_to_start();
+    assert!(
+        log.contains("core_socket: expected an address on which this proxy listens"),
+        "{log}"
+    );
+}
+
+fn socket(transport: Transport, address: &str) -> String {
+    format!("{}:{address}", transport.in_uri())
+}
