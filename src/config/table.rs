@@ -628,7 +628,7 @@ pub const PARAMETERS: &[Parameter] = &[
         needs_queue: true,
         kind: Kind::Number(1, MILLION, |settings| &mut settings.target_queue),
         default: "100",
-        help: "The most messages that wait for one member, of one originator 39 of 100; a further one is not sent to that member.",
+        help: "The most messages of one originator that wait for one member; a further one is not sent to that member. Of all originators together 2.6 times as many, so that there is room for others.",
     },
     Parameter {
         name: "quota_originator",
