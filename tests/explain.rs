@@ -252,6 +252,11 @@ fn refused() -> Vec<Sample> {
         (group(expired), &[], Reason::Expired),
         (group("Content-Type: "), &[], Reason::ContentType),
         (
+            group("Content-Encoding: gzip"),
+            &[("utf8_only", "1")],
+            Reason::NotText,
+        ),
+        (
             group("Content-Type: message/imdn+xml"),
             &[],
             Reason::Notification,

@@ -144,7 +144,10 @@ pub fn compose(data: &[u8]) -> Composed {
         "*;+g.oma.sip-im;",
         "*;x=\"<\", *;+g.oma.sip-im",
     ]);
-    message.line(format!("Accept-Contact: {tag}"));
+    let is_untagged = SETTINGS[setting].serves_phones && message.choices.once_in(2);
+    if !is_untagged {
+        message.line(format!("Accept-Contact: {tag}"));
+    }
     message.line("Require: recipient-list-message".to_owned());
     message.known.never = vec!["zqnobody", "zqpassword", "zqforged"];
     message.privacy();
