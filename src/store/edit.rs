@@ -36,6 +36,9 @@ pub struct GroupRecord {
     pub members: u64,
 }
 
+/// A member's address, and the name that is stored for it.
+pub type NamedMember = (String, Option<String>);
+
 /// What is to be stored for a new group.
 #[derive(Clone, Copy, Debug)]
 pub struct NewGroup<'a> {
@@ -118,10 +121,7 @@ impl Editor {
     /// # Errors
     ///
     /// There is no such group.
-    pub fn group(
-        &mut self,
-        uri: &str,
-    ) -> Result<(GroupRecord, Vec<(String, Option<String>)>), EditError> {
+    pub fn group(&mut self, uri: &str) -> Result<(GroupRecord, Vec<NamedMember>), EditError> {
         let uri = group_uri(uri)?;
         self.read(|change| {
             let group = change.existing_group(&uri)?;

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::input;
 use crate::output::{complain, counted, say, standard};
-use cimf::store::edit::{Editor, GroupRecord, NewGroup};
+use cimf::store::edit::{Editor, GroupRecord, NamedMember, NewGroup};
 use clap::{Args, Subcommand};
 use std::io::{self, Write};
 use std::path::Path;
@@ -105,7 +105,7 @@ pub fn note_nested(nested: &[String]) {
     }
 }
 
-fn show(group: &GroupRecord, members: &[(String, Option<String>)]) -> io::Result<()> {
+fn show(group: &GroupRecord, members: &[NamedMember]) -> io::Result<()> {
     let mut out = standard();
     writeln!(out, "group {}", group.uri)?;
     if let Some(name) = &group.display_name {
