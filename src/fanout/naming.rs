@@ -2,9 +2,11 @@
 //! wait, apart from all others. They hold no place of the window then, so that a silent name server holds
 //! up nobody but them. Their target is kept for them: what comes later for it comes later to it (M-3).
 //!
-//!     claimed ──► name known ──► handed to the proxy
-//!        ▲   └──► not known: AtName ──► known: ready, before those that wait
-//!        └────────────────────────┘ └─► not known after `queue_lifetime`: unreachable (478)
+//! ```text
+//! claimed ──► name known ──► handed to the proxy
+//!    ▲   └──► not known: AtName ──► known: ready, before those that wait
+//!    └────────────────────────┘ └─► not known after `queue_lifetime`: unreachable (478)
+//! ```
 
 #![forbid(unsafe_code)]
 
