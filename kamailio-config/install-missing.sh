@@ -2,7 +2,7 @@
 #
 #     install_missing PROGRAM:PACKAGE...
 #
-# `header` stands for the C library's header files. Says what it installs; returns non-zero, with the reason said,
+# `header` stands for the C library's header files; a path stands for itself. Says what it installs; returns non-zero, with the reason said,
 # when it cannot.
 
 # Debian keeps servers in /usr/sbin, which is not in everybody's PATH.
@@ -15,7 +15,9 @@ install_missing() {
     for pair in "$@"; do
         program=${pair%%:*}
         package=${pair#*:}
-        if [ "$program" = header ]; then
+        if [ "${program#/}" != "$program" ]; then
+            [ -e "$program" ] || packages="$packages $package"
+        elif [ "$program" = header ]; then
             [ -e /usr/include/stdio.h ] || packages="$packages $package"
         elif ! find_program "$program" >/dev/null; then
             packages="$packages $package"

@@ -12,13 +12,8 @@ set -eu
 cd "$(dirname "$0")/.."
 . ./kamailio-config/demo-steps.sh
 
-opensips=${CIMF_OPENSIPS:-$(find_program opensips)} || fail "no opensips: set CIMF_OPENSIPS to the program"
-modules=${CIMF_OPENSIPS_MODULES:-}
-beside=$(dirname "$(dirname "$opensips")")
-for place in lib64 lib lib/x86_64-linux-gnu; do
-    [ -n "$modules" ] || [ ! -e "$beside/$place/opensips/modules/tm.so" ] || modules=$beside/$place/opensips/modules
-done
-[ -n "$modules" ] || fail "no tm.so below $beside: set CIMF_OPENSIPS_MODULES to the folder of OpenSIPS's modules"
+. ./opensips-config/find-modules.sh
+find_modules
 
 demo_prepare OpenSIPS
 "$opensips" -V | head -n 1

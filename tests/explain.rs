@@ -115,12 +115,14 @@ impl Rig {
             transport: Transport::Udp,
             identity: None,
         };
-        let Ok(recognised) = server.recognise(message.as_bytes()) else {
+        let mut worker = server.worker();
+        let Ok(recognised) = worker.recognise(&server, message.as_bytes(), &source) else {
             return ("not-ours".to_owned(), None);
         };
-        match server.worker().decide(&server, &recognised, &source) {
+        match worker.decide(&server, &recognised, &source) {
             Decision::Accepted(_) => ("accepted".to_owned(), None),
             Decision::Refused(refusal) => ("refused".to_owned(), Some(refusal.reason)),
+            Decision::Ended(_) => ("ended".to_owned(), None),
             Decision::Repeated => ("repeated".to_owned(), None),
         }
     }
@@ -250,6 +252,11 @@ fn refused() -> Vec<Sample> {
         (group(expired), &[], Reason::Expired),
         (group("Content-Type: "), &[], Reason::ContentType),
         (
+            group("Content-Encoding: gzip"),
+            &[("utf8_only", "1")],
+            Reason::NotText,
+        ),
+        (
             group("Content-Type: message/imdn+xml"),
             &[],
             Reason::Notification,
@@ -361,6 +368,7 @@ fn every_refusal_is_explained_as_the_proxy_decides() {
                 | Reason::Rate
                 | Reason::QueueFull
                 | Reason::QueueMemory
+                | Reason::QueueBlocked
                 | Reason::Journal
         );
         assert!(

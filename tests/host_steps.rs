@@ -196,8 +196,9 @@ fn the_queue_hands_over_the_bytes_that_were_decided() {
     let (mut worker, bytes) = (server.worker(), message("queued"));
     handle(&server, &mut worker, &mut proxy, &bytes, &SOURCE);
     let server = rig.start("none");
-    let message = server.recognise(&bytes).unwrap();
-    let Decision::Accepted(accepted) = server.worker().decide(&server, &message, &SOURCE) else {
+    let mut worker = server.worker();
+    let message = worker.recognise(&server, &bytes, &SOURCE).unwrap();
+    let Decision::Accepted(accepted) = worker.decide(&server, &message, &SOURCE) else {
         panic!("not accepted");
     };
     assert_eq!(proxy.texts.len(), accepted.count());

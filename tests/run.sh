@@ -7,6 +7,10 @@
 # build, then every test: units, layering, header drift, the C program, and the conformance cases against a real
 # Kamailio on loopback. With CI=true nothing of that may be skipped.
 #
+#     ./tests/run.sh --all
+#
+# installs Chromium and Node.js as well, so that the phones of tests/clients are one more: a browser.
+#
 #     CIMF_OPENSIPS=/usr/sbin/opensips ./tests/run.sh
 #
 # runs the conformance cases against that OpenSIPS (3.2 to 4.0) as well, with the same libcimf.so. Its modules are
@@ -16,6 +20,12 @@
 set -eu
 cd "$(dirname "$0")/.."
 . ./kamailio-config/install-missing.sh
+
+case ${1:-} in
+    "") ;;
+    --all) export CIMF_ALL=1 ;;
+    *) echo "$1: expected --all or nothing" >&2; exit 2 ;;
+esac
 
 step=start
 finish() {
@@ -55,7 +65,24 @@ optional() {
 
 begin "looking for what the tests need"
 command -v cargo >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }
-install_missing kamailio:kamailio sqlite3:sqlite3 valgrind:valgrind gcc:gcc g++:g++ ar:binutils ps:procps header:libc6-dev
+modules=/usr/lib/x86_64-linux-gnu/kamailio/modules
+install_missing kamailio:kamailio "$modules/db_sqlite.so:kamailio-sqlite-modules" \
+    "$modules/tls.so:kamailio-tls-modules" "$modules/websocket.so:kamailio-websocket-modules" \
+    openssl:openssl baresip:baresip linphonec:linphone-cli python3:python3 \
+    /usr/share/doc/python3-venv:python3-venv sqlite3:sqlite3 valgrind:valgrind gcc:gcc g++:g++ ar:binutils ps:procps header:libc6-dev
+
+begin "phones"
+phones=target/clients
+if ! "$phones/bin/python3" -c 'import pjsua2' 2>/dev/null; then
+    python3 -m venv "$phones"
+    "$phones/bin/pip" install --quiet --disable-pip-version-check pjsua2-python==2.15.1.post1
+fi
+if [ -n "${CIMF_ALL:-}" ]; then
+    install_missing chromium:chromium node:nodejs npm:npm
+    (cd tests/clients/browser && npm ci --silent --no-audit --no-fund && npm run --silent build)
+else
+    skipped="$skipped browser"
+fi
 
 begin "formatting"
 optional fmt cargo fmt --check
@@ -73,6 +100,7 @@ env -u CIMF_OPENSIPS cargo test --release
 if [ -n "${CIMF_OPENSIPS:-}" ]; then
     begin "conformance with $("$CIMF_OPENSIPS" -V | head -n 1)"
     cargo test --release --test conformance
+    cargo test --release --test clients opensips
 else
     printf '\n*** NOT TESTED: OpenSIPS (set CIMF_OPENSIPS to an opensips binary) ***\n'
     skipped="$skipped OpenSIPS"

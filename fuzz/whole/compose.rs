@@ -1,5 +1,6 @@
 //! A message made from choices, so that most are accepted and each way through the checks is taken; with what is
-//! known of it: who its sender is, and which names no copy may have. All such names begin with `zq`.
+//! known of it: who its sender is, and which names no copy may have. All such names begin with `zq`, and have a letter
+//! that no random identifier has.
 
 use super::promises::ORIGINATOR;
 use super::rig::{From, SETTINGS};
@@ -126,8 +127,8 @@ pub fn compose(data: &[u8]) -> Composed {
     };
     message.known.group = target;
     let (trusted, identity) = message.sender();
-    message.line("Via: SIP/2.0/TCP zqpc.example.net:5060;branch=z9hG4bK@@@@@@@@".to_owned());
-    message.line("Call-ID: @@@@@@@@@zqpc.example.net".to_owned());
+    message.line("Via: SIP/2.0/TCP zqhost.example.net:5060;branch=z9hG4bK@@@@@@@@".to_owned());
+    message.line("Call-ID: @@@@@@@@@zqhost.example.net".to_owned());
     message.line("CSeq: 41 MESSAGE".to_owned());
     let to = message
         .choices
@@ -143,9 +144,12 @@ pub fn compose(data: &[u8]) -> Composed {
         "*;+g.oma.sip-im;",
         "*;x=\"<\", *;+g.oma.sip-im",
     ]);
-    message.line(format!("Accept-Contact: {tag}"));
+    let is_untagged = SETTINGS[setting].serves_phones && message.choices.once_in(2);
+    if !is_untagged {
+        message.line(format!("Accept-Contact: {tag}"));
+    }
     message.line("Require: recipient-list-message".to_owned());
-    message.known.never = vec!["zqnever", "zqpass", "zqforged"];
+    message.known.never = vec!["zqnobody", "zqpassword", "zqforged"];
     message.privacy();
     message.others();
     let body = message.body();

@@ -28,7 +28,7 @@ impl Message<'_> {
             }
             6 => ("multipart/mixed;boundary=b1", text.to_vec()),
             7 => {
-                let id = b"--b1\r\nContent-ID: <zqpc@zqpc.example.net>\r\n\r\nhi\r\n--b1--\r\n";
+                let id = b"--b1\r\nContent-ID: <zqhost@zqhost.example.net>\r\n\r\nhi\r\n--b1--\r\n";
                 ("multipart/related;boundary=b1", id.to_vec())
             }
             8 => {
@@ -212,7 +212,7 @@ impl Message<'_> {
         ]);
         let is_visible = copy.contains(" cp:copyControl=\"to\"") || copy.contains("\"cc\"");
         let is_bcc = !is_visible;
-        let user = format!("zqh{number}x");
+        let user = format!("zqhid{number}x");
         let shape = self.choices.below(16);
         let mut owner = user.clone();
         let mut spelling = String::new();
@@ -268,7 +268,7 @@ impl Message<'_> {
             }
         }
         let entry =
-            format!("<entry uri=\"{uri}\"{copy}><display-name>zqnever</display-name></entry>\r\n");
+            format!("<entry uri=\"{uri}\"{copy}><display-name>zqnobody</display-name></entry>\r\n");
         match self.choices.below(8) {
             6 => format!("<list>{entry}</list>"),
             7 => format!("{entry}{entry}"),

@@ -239,8 +239,10 @@ pub fn grammar(copy: &Copy, fields: &Fields<'_>, setting: &Setting, needs_stream
         name == "accept-contact" && *value == b"*;+g.oma.sip-im;require;explicit"
     });
     let all = fields.iter().filter(|(name, _)| name == "accept-contact");
+    let (wanted, all) = (wanted.count(), all.count());
+    let is_untagged = setting.serves_phones && all == 0;
     hold(
-        wanted.count() == 1 && (setting.copies_preferences || all.count() == 1),
+        is_untagged || wanted == 1 && (setting.copies_preferences || all == 1),
         || "Accept-Contact".to_owned(),
     )?;
     if let Some((name, value)) = fields

@@ -9,7 +9,7 @@ use cimf::capi::decision::Outcome;
 use std::collections::HashSet;
 
 /// Whom nobody may find in an anonymous copy.
-pub const ORIGINATOR: [&str; 5] = ["zqorig", "zqdisp", "zqpc", "5557770001", "555-777-0001"];
+pub const ORIGINATOR: [&str; 5] = ["zqorig", "zqdisp", "zqhost", "5557770001", "555-777-0001"];
 
 pub type Broken = Result<(), String>;
 
@@ -76,8 +76,9 @@ fn only_once(seen: &mut HashSet<String>, one: &str, what: &str) -> Broken {
 
 /// A-7, I-1 to I-4, N-3: nobody speaks in another's name.
 fn identity(fields: &Fields<'_>, setting: &Setting, known: &Known) -> Broken {
-    let from = address(value(fields, "from")?)?;
-    let from = address_of_record(from.uri);
+    let whole_from = value(fields, "from")?;
+    let from = address_of_record(address(whole_from)?.uri);
+    let group = address_of_record(known.group.as_bytes());
     let is_anonymous = from == "anonymous@anonymous.invalid";
     let wrong = || {
         format!(
@@ -85,7 +86,11 @@ fn identity(fields: &Fields<'_>, setting: &Setting, known: &Known) -> Broken {
             known.originator, known.from
         )
     };
-    if known.anonymous {
+    if setting.serves_phones && !known.group.contains("listsvc") {
+        // The sender has no say in it, not even by a name.
+        let own = Traces::of(whole_from).count("zqdisp") == 0;
+        hold(own && from == group, wrong)?;
+    } else if known.anonymous {
         hold(is_anonymous, wrong)?;
     } else if setting.from_is_originator {
         hold(known.originator.contains(&from), wrong)?;
@@ -95,7 +100,6 @@ fn identity(fields: &Fields<'_>, setting: &Setting, known: &Known) -> Broken {
             wrong,
         )?;
     }
-    let group = address_of_record(known.group.as_bytes());
     for (_, value) in fields
         .iter()
         .filter(|(name, _)| name == "p-asserted-identity")

@@ -1,4 +1,4 @@
-//! Servers of the C interface in six settings, with stored groups and a service, and what they make of a message.
+//! Servers of the C interface in seven settings, with stored groups and a service, and what they make of a message.
 
 use cimf::capi::decision as decided;
 use cimf::capi::decision::{Decision, Outcome};
@@ -30,6 +30,8 @@ pub struct Setting {
     pub copies_preferences: bool,
     pub takes_lists: bool,
     pub grants_anonymity: bool,
+    /// Whether copies of a message to a group come from the group, and what no phone tags is a group message.
+    pub serves_phones: bool,
 }
 
 const PLAIN: Setting = Setting {
@@ -45,9 +47,10 @@ const PLAIN: Setting = Setting {
     copies_preferences: false,
     takes_lists: false,
     grants_anonymity: false,
+    serves_phones: false,
 };
 
-pub const SETTINGS: [Setting; 6] = [
+pub const SETTINGS: [Setting; 7] = [
     PLAIN,
     Setting {
         name: "nested groups, anonymity by group, preferences",
@@ -123,6 +126,22 @@ pub const SETTINGS: [Setting; 6] = [
         ],
         large_ok: true,
         direct: true,
+        ..PLAIN
+    },
+    Setting {
+        name: "ordinary phones: copies from the group, UTF-8 only, untagged",
+        parameters: &[
+            ("fork_from", "group"),
+            ("untagged", "groups"),
+            ("utf8_only", "1"),
+            ("composing", "drop"),
+            ("notifications", "accept"),
+            ("anonymity_policy", "group"),
+            ("large_ok", "1"),
+        ],
+        large_ok: true,
+        grants_anonymity: true,
+        serves_phones: true,
         ..PLAIN
     },
 ];

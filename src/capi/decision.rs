@@ -63,6 +63,10 @@ impl Decision {
     ) -> Self {
         let (outcome, accepted) = match decision {
             control::Decision::Accepted(accepted) => (Outcome::Accepted, Some(accepted)),
+            control::Decision::Ended(ended) => {
+                server.ended(&ended);
+                (Outcome::Accepted, None)
+            }
             control::Decision::Refused(_) => (Outcome::Refused, None),
             control::Decision::Repeated => (Outcome::Repeated, None),
         };
@@ -216,7 +220,7 @@ pub unsafe extern "C" fn cimf_decision_recipient(
 /// `decision` is NULL or a handle of `cimf_server_decide`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cimf_decision_window(decision: *const Decision) -> u32 {
-    // SAFETY: as the caller promises.
+    // SAFETY: `decision` is NULL or a handle that was not freed yet, as is required above.
     let decision = unsafe { decision.as_ref() };
     let accepted = decision.and_then(|decision| decision.accepted.as_ref());
     accepted.map_or(0, |accepted| accepted.window)

@@ -118,8 +118,8 @@ fn set(settings: &mut Settings, name: &str, value: &str) -> Result<(), Failure> 
     let known = config::Parameter::find(name);
     if known.is_some_and(|parameter| parameter.needs_queue) {
         let text = format!(
-            "parameter {name}: expected only in a proxy, found \"{}\"; it concerns the queue of accepted \
-             messages, and the C interface has none: the program itself sends the forks, and limits, \
+            "parameter {name}: expected only in a proxy, found \"{}\"; it concerns how accepted \
+             messages are kept and sent, and the C interface does neither: the program itself sends the forks, and limits, \
              delays or keeps what it sends",
             value.escape_debug()
         );
@@ -182,15 +182,15 @@ pub unsafe extern "C" fn cimf_server_decide(
 
 fn decide(server: &Server, message: &[u8], source: &Source<'_>) -> Decision {
     let message = unfolded(message);
-    let Ok(message) = server.server.recognise(&message) else {
-        return Decision::not_ours();
-    };
     let mut worker = server.worker.lock().unwrap_or_else(PoisonError::into_inner);
     if !worker.is_ours() {
         let inherited = std::mem::replace(&mut *worker, OwnedWorker::new(&server.server));
         worker.inherited = Some(Box::new(inherited));
     }
     let worker = &mut worker.worker;
+    let Ok(message) = worker.recognise(&server.server, &message, source) else {
+        return Decision::not_ours();
+    };
     let decision = worker.decide(&server.server, &message, source);
     let answer = server.server.answer(&message, &decision, source);
     Decision::made(&server.server, answer, decision, &mut worker.identifiers)

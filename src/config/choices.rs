@@ -12,6 +12,56 @@ pub enum SkipOriginator {
     Never,
 }
 
+/// Which messages are group messages though they want none of the feature tags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Untagged {
+    /// None: the script goes on with them.
+    #[default]
+    Script,
+    /// Those to a stored group or service.
+    Groups,
+}
+
+/// What happens to a group message to an address of ours that is no group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownGroup {
+    /// It is refused.
+    #[default]
+    Reject,
+    /// The script goes on with it.
+    Script,
+}
+
+/// Whose address From of the copies is (U-4, I-3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForkFrom {
+    /// The originator's.
+    #[default]
+    Originator,
+    /// The group's.
+    Group,
+}
+
+/// What becomes of composing indications to a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Composing {
+    /// They go to its members.
+    #[default]
+    Relay,
+    /// They end with their answer.
+    Drop,
+}
+
+/// What becomes of disposition notifications to a group (M-9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Notifications {
+    /// They are refused.
+    #[default]
+    Refuse,
+    /// They are answered 202, and end there.
+    Accept,
+}
+
 /// Whose word counts for who the originator is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IdentityMode {

@@ -13,7 +13,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use choices::{ForeignRecipients, FromMismatch, GroupWithList, IdentityMode, SkipOriginator};
+pub use choices::{
+    Composing, ForeignRecipients, ForkFrom, FromMismatch, GroupWithList, IdentityMode,
+    Notifications, SkipOriginator, UnknownGroup, Untagged,
+};
 pub use error::SettingError;
 pub use parameter::{Kind, Parameter};
 pub use settings::Settings;

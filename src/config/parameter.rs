@@ -8,8 +8,8 @@ use super::table::PARAMETERS;
 pub struct Parameter {
     /// The name.
     pub name: &'static str,
-    /// Whether it concerns only the queue of accepted messages, which the proxy module has and a program
-    /// with the C interface has not.
+    /// Whether it concerns only the queue of accepted messages and how they are sent, which the proxy module
+    /// does and a program with the C interface does itself.
     pub needs_queue: bool,
     /// What its value may be.
     pub kind: Kind,

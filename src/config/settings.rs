@@ -1,7 +1,8 @@
 //! The values of all parameters.
 
 use super::choices::{
-    ForeignRecipients, FromMismatch, GroupWithList, IdentityMode, SkipOriginator,
+    Composing, ForeignRecipients, ForkFrom, FromMismatch, GroupWithList, IdentityMode,
+    Notifications, SkipOriginator, UnknownGroup, Untagged,
 };
 use super::error::SettingError;
 use super::parameter::Parameter;
@@ -21,6 +22,10 @@ pub struct Settings {
     pub trusted_peers: Vec<String>,
     /// `core_route`; empty means none.
     pub core_route: String,
+    /// `core_socket`; empty means that the proxy chooses.
+    pub core_socket: String,
+    /// `copy_mark`.
+    pub copy_mark: bool,
     /// `direct`.
     pub direct: bool,
     /// `name_servers`; none means those of the system.
@@ -35,12 +40,28 @@ pub struct Settings {
     pub anonymity_by_group: bool,
     /// Whether `fork_pai` is `group`.
     pub fork_pai_group: bool,
+    /// `fork_from`.
+    pub fork_from: ForkFrom,
+    /// Whether `sender_label` has `display_name`.
+    pub sender_label_display_name: bool,
+    /// Whether `sender_label` has `body`.
+    pub sender_label_body: bool,
+    /// `composing`.
+    pub composing: Composing,
+    /// `notifications`.
+    pub notifications: Notifications,
+    /// `utf8_only`.
+    pub utf8_only: bool,
     /// `ioi`; empty means the server's name.
     pub ioi: String,
     /// Whether `icid_mode` is `copy`.
     pub icid_copied: bool,
     /// `feature_tags`.
     pub feature_tags: Vec<String>,
+    /// `untagged`.
+    pub untagged: Untagged,
+    /// `unknown_group`.
+    pub unknown_group: UnknownGroup,
     /// `pager_mode`.
     pub pager_mode: bool,
     /// `hide_groups`.

@@ -1,7 +1,8 @@
 //! The table of parameters: name, kind, default, help, and where the value goes.
 
 use super::choices::{
-    ForeignRecipients, FromMismatch, GroupWithList, IdentityMode, SkipOriginator,
+    Composing, ForeignRecipients, ForkFrom, FromMismatch, GroupWithList, IdentityMode,
+    Notifications, SkipOriginator, UnknownGroup, Untagged,
 };
 use super::parameter::{Kind, Parameter};
 use std::net::{IpAddr, SocketAddr};
@@ -108,6 +109,26 @@ pub const PARAMETERS: &[Parameter] = &[
         help: "The next hop of every outgoing message and its only Route, such as `sip:icscf.home1.net;transport=tcp`. A name is resolved by a process of the module's own, and anew before its time is over.",
     },
     Parameter {
+        name: "core_socket",
+        needs_queue: true,
+        kind: Kind::Text(
+            "udp, tcp or tls, an address and a port of the proxy, such as udp:127.0.0.1:5062",
+            |settings, value| {
+                value.clone_into(&mut settings.core_socket);
+                true
+            },
+        ),
+        default: "",
+        help: "The listener of the proxy from which outgoing messages leave, such as `udp:127.0.0.1:5062`. Empty means that the proxy chooses.",
+    },
+    Parameter {
+        name: "copy_mark",
+        needs_queue: true,
+        kind: Kind::Flag(|settings| &mut settings.copy_mark),
+        default: "0",
+        help: "1: the Route of outgoing messages carries a mark that only this server knows, by which `cimf_is_copy()` recognises them when `core_route` leads back to this proxy. The script has to take that Route away before it sends a message to anybody.",
+    },
+    Parameter {
         name: "direct",
         needs_queue: false,
         kind: Kind::Flag(|settings| &mut settings.direct),
@@ -185,6 +206,71 @@ pub const PARAMETERS: &[Parameter] = &[
         help: "Whom P-Asserted-Identity of outgoing messages names, where the next hop gets one. With `group` and a `core_route` with `orig`, P-Served-User names the group too.",
     },
     Parameter {
+        name: "fork_from",
+        needs_queue: false,
+        kind: Kind::Text("originator or group", |settings, value| {
+            let choices = [
+                ("originator", ForkFrom::Originator),
+                ("group", ForkFrom::Group),
+            ];
+            choose(&choices, value, &mut settings.fork_from)
+        }),
+        default: "originator",
+        help: "Whose address From of the copies of a message to a stored group is. With `group` phones file the copy in the group's conversation, and an answer goes to the group; `sender_label` says how the sender is named then, and Reply-To is not copied.",
+    },
+    Parameter {
+        name: "sender_label",
+        needs_queue: false,
+        kind: Kind::Text(
+            "display_name, body, display_name,body or none",
+            |settings, value| {
+                let found = match value {
+                    "none" => Some((false, false)),
+                    "display_name" => Some((true, false)),
+                    "body" => Some((false, true)),
+                    "display_name,body" | "body,display_name" => Some((true, true)),
+                    _ => None,
+                };
+                let (display_name, body) = found.unwrap_or_default();
+                settings.sender_label_display_name = display_name;
+                settings.sender_label_body = body;
+                found.is_some()
+            },
+        ),
+        default: "display_name,body",
+        help: "How copies with `fork_from=group` name the sender: by the display name of From, by `NAME: ` before a text/plain body, both, or `none`. The name is the one that the group stores for that member, else the user part of the authenticated address; never one that the sender has written.",
+    },
+    Parameter {
+        name: "composing",
+        needs_queue: false,
+        kind: Kind::Text("relay or drop", |settings, value| {
+            let choices = [("relay", Composing::Relay), ("drop", Composing::Drop)];
+            choose(&choices, value, &mut settings.composing)
+        }),
+        default: "relay",
+        help: "What becomes of a composing indication (`application/im-iscomposing+xml`): it goes to the members (`relay`), or is answered 202 and goes nowhere (`drop`).",
+    },
+    Parameter {
+        name: "notifications",
+        needs_queue: false,
+        kind: Kind::Text("refuse or accept", |settings, value| {
+            let choices = [
+                ("refuse", Notifications::Refuse),
+                ("accept", Notifications::Accept),
+            ];
+            choose(&choices, value, &mut settings.notifications)
+        }),
+        default: "refuse",
+        help: "What becomes of a disposition notification, such as a phone's receipt, that is addressed to a group: it is refused with 403 (`refuse`), or answered 202 and goes nowhere (`accept`), for phones that take a 403 for a wrong password.",
+    },
+    Parameter {
+        name: "utf8_only",
+        needs_queue: false,
+        kind: Kind::Flag(|settings| &mut settings.utf8_only),
+        default: "0",
+        help: "1: a message whose copies would not be UTF-8 throughout, or have an encoded body, is refused with 415. For members that are reached by WebSocket: a browser closes its connection at such a text frame.",
+    },
+    Parameter {
         name: "ioi",
         needs_queue: false,
         kind: Kind::Text("a host name", |settings, value| {
@@ -213,6 +299,29 @@ pub const PARAMETERS: &[Parameter] = &[
         ),
         default: "+g.oma.sip-im",
         help: "Which messages are group messages: those whose Accept-Contact wants one of these tags. OUTGOING is what Accept-Contact of the outgoing messages then has behind `*;`, otherwise `TAG;require;explicit`.",
+    },
+    Parameter {
+        name: "untagged",
+        needs_queue: false,
+        kind: Kind::Text("script or groups", |settings, value| {
+            let choices = [("script", Untagged::Script), ("groups", Untagged::Groups)];
+            choose(&choices, value, &mut settings.untagged)
+        }),
+        default: "script",
+        help: "What becomes of a message that wants none of `feature_tags`, as ordinary phones send them: the script goes on with it (`script`), or it is a group message like any other if its Request-URI is a stored group or service (`groups`). Its copies then have no Accept-Contact.",
+    },
+    Parameter {
+        name: "unknown_group",
+        needs_queue: false,
+        kind: Kind::Text("reject or script", |settings, value| {
+            let choices = [
+                ("reject", UnknownGroup::Reject),
+                ("script", UnknownGroup::Script),
+            ];
+            choose(&choices, value, &mut settings.unknown_group)
+        }),
+        default: "reject",
+        help: "What becomes of a message to an address of `domains` that is no group: it is refused with 404 (`reject`), or the script goes on with it (`script`), for domains that people and groups share. With `hide_groups=1` the same happens to a message to a group that its sender may not use.",
     },
     Parameter {
         name: "pager_mode",
@@ -519,7 +628,7 @@ pub const PARAMETERS: &[Parameter] = &[
         needs_queue: true,
         kind: Kind::Number(1, MILLION, |settings| &mut settings.target_queue),
         default: "100",
-        help: "The most messages that wait for one member, of one originator 39 of 100; a further one is not sent to that member.",
+        help: "The most messages of one originator that wait for one member; a further one is not sent to that member. Of all originators together 2.6 times as many, so that there is room for others.",
     },
     Parameter {
         name: "quota_originator",

@@ -47,6 +47,8 @@ checks! {
     FeatureTag: "feature-tag", "2", None, "A-1, F-1 to F-4";
     /// Is the Request-URI in one of `domains`?
     Domain: "domain", "2", None, "A-6";
+    /// Is it for a group or service, where `untagged` and `unknown_group` leave others to the script?
+    Ownership: "ownership", "5", None, "A-1, A-6";
     /// Is the message well formed?
     WellFormed: "well-formed", "1", None, "RFC 3261 §8.1.1 and §18.3, F-5";
     /// Is it outside of any dialog (To without a tag)?
@@ -91,6 +93,8 @@ checks! {
     Body: "body", "10", None, "U-7, K-2 to K-7";
     /// Can everything that outgoing messages carry be copied?
     Content: "content", "10", None, "H-1, H-2, S-7, I-3, N-4 to N-7";
+    /// Are the copies UTF-8 throughout and not encoded, where `utf8_only` asks for it?
+    Text: "text", "10", None, "RFC 6455 §5.6";
     /// Is there at least one recipient, with or without the originator?
     AnyRecipient: "any-recipient", "11", Some(5), "A-9";
     /// Is the largest outgoing message no longer than 1300 bytes, or may it be (`large_ok`)?

@@ -20,8 +20,23 @@ pub enum Decision {
     Refused(Refusal),
     /// The message is answered 202 and sent to the recipients.
     Accepted(Accepted),
+    /// The message is answered 202 and goes nowhere.
+    Ended(Ended),
     /// The message was accepted before: it is answered 202 again, and nothing is sent (H-3).
     Repeated,
+}
+
+/// A message that ends with its answer.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// What it is, and the parameter that says so, for the log.
+    pub what: &'static str,
+    /// The originator's first asserted address.
+    pub originator: Vec<u8>,
+    /// The address of the group or service.
+    pub group: String,
+    /// Where the request is remembered, to be marked once it is answered.
+    pub receipt: Receipt,
 }
 
 /// The answer to a message.
@@ -42,7 +57,7 @@ impl Decision {
             Self::Refused(refusal) => {
                 Answer::new(refusal.reason.code(), refusal.headers(server_name))
             }
-            Self::Accepted(_) | Self::Repeated => Answer::new(202, Vec::new()),
+            Self::Accepted(_) | Self::Ended(_) | Self::Repeated => Answer::new(202, Vec::new()),
         }
     }
 }

@@ -61,7 +61,7 @@ pub trait Directory {
 }
 
 /// The groups cannot be read now; the text says why, for the log.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unavailable(pub String);
 
 impl fmt::Display for Unavailable {

@@ -9,6 +9,7 @@ use super::own_headers::OwnHeaders;
 use super::payload::Content;
 use super::recent::Receipt;
 use super::recipients::Listed;
+use crate::sip::Request;
 use smallvec::SmallVec;
 
 /// What an outgoing message is made from, whatever its body will be.
@@ -30,7 +31,8 @@ impl Draft<'_, '_, '_, '_> {
         observer: &mut impl Observer,
     ) -> Result<Accepted, Failure> {
         let copy = &self.copy;
-        let of_body = content.as_ref().map(|content| content.headers.as_slice());
+        let of_body = content.as_ref().map(|content| content.headers.clone());
+        let of_body = of_body.as_deref();
         let Shared {
             from,
             mut headers,
@@ -45,6 +47,18 @@ impl Draft<'_, '_, '_, '_> {
             entry_at: content.as_ref().and_then(|content| content.entry_at),
             with_entry,
         };
+        let mut body = content.map_or_else(|| copy.request.body.to_vec(), |content| content.body);
+        if let Some(conversation) = &copy.passage.conversation {
+            match of_body {
+                None => conversation.label(copy.request, &mut body),
+                Some(fields) => {
+                    let head = [b"M sip:x SIP/2.0\r\n", fields, b"\r\n"].concat();
+                    if let Ok(fields) = Request::read(&head) {
+                        conversation.label(&fields, &mut body);
+                    }
+                }
+            }
+        }
         Ok(Accepted {
             excluded: SmallVec::new(),
             group: self.listed.group.clone(),
@@ -55,7 +69,7 @@ impl Draft<'_, '_, '_, '_> {
             window: 1,
             expires_at: copy.lifetime.end(),
             needs_stream: false,
-            body: content.map_or_else(|| copy.request.body.to_vec(), |content| content.body),
+            body,
             own,
             receipt: self.receipt,
         })

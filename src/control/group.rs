@@ -165,6 +165,8 @@ pub struct Group {
     /// Members that are groups or services of this server, in their one spelling (H-4).
     nested: Vec<String>,
     rules: Option<Rules>,
+    /// Names of members for people, sorted by the member's number.
+    names: Vec<(u32, Box<str>)>,
 }
 
 /// Why a member that is a group gets nothing where groups are not expanded.
@@ -205,6 +207,7 @@ impl Group {
             skipped: Vec::new(),
             nested: Vec::new(),
             rules: None,
+            names: Vec::new(),
         };
         let mut filed = std::collections::HashMap::<u64, Vec<u32>>::new();
         for stored in members {
@@ -326,6 +329,32 @@ impl Group {
         self.rules.as_ref()
     }
 
+    /// The group with names of its members, each with the address for which it is stored.
+    pub fn with_names<'a>(
+        mut self,
+        names: impl Iterator<Item = (&'a str, &'a str)>,
+        addressing: &Addressing,
+    ) -> Self {
+        let mut found = Vec::new();
+        for (address, name) in names {
+            let Ok(uri) = Uri::parse(address.as_bytes()) else {
+                continue;
+            };
+            let members = self.members_equal_to(&uri, addressing);
+            found.extend(members.map(|number| (number, name.into())));
+        }
+        found.sort_by_key(|&(number, _)| number);
+        self.names = found;
+        self
+    }
+
+    /// The name that is stored for the member with this number.
+    pub fn name(&self, number: u32) -> Option<&str> {
+        let at = self.names.partition_point(|&(of, _)| of < number);
+        let (of, name) = self.names.get(at)?;
+        (*of == number).then_some(name)
+    }
+
     /// For a server that expands nested groups: that a member is one is nothing to tell of.
     pub fn for_expansion(mut self) -> Self {
         self.skipped.retain(|member| member.reason != NESTED);
@@ -361,7 +390,7 @@ impl Group {
 
     /// About how many addresses are kept in memory, those of the rules included.
     pub fn weight(&self) -> usize {
-        self.members.len() + self.rules.as_ref().map_or(0, Rules::weight)
+        self.members.len() + self.names.len() + self.rules.as_ref().map_or(0, Rules::weight)
     }
 
     /// The numbers of the members that equal `uri`: several may, since equality is not transitive

@@ -11,19 +11,38 @@ use crate::sip::{HeaderName, Request};
 pub(super) fn is_notification(request: &Request<'_>) -> bool {
     let value = request.value(HeaderName::ContentType);
     let transfer_encoding = request.value(HeaderName::ContentTransferEncoding);
-    is_one(value, transfer_encoding, request.body, 1)
+    let of_type = |media: &MediaType<'_>| media.is("message", "imdn+xml");
+    is_one(&of_type, value, transfer_encoding, request.body, 1)
 }
 
-fn is_one(value: Option<&[u8]>, encoding: Option<&[u8]>, content: &[u8], depth: usize) -> bool {
+/// Whether a message tells that its sender is typing (RFC 3994), bare, in a part or in a message/cpim.
+pub(super) fn is_composing(request: &Request<'_>) -> bool {
+    let value = request.value(HeaderName::ContentType);
+    let transfer_encoding = request.value(HeaderName::ContentTransferEncoding);
+    let of_type = |media: &MediaType<'_>| media.is("application", "im-iscomposing+xml");
+    is_one(&of_type, value, transfer_encoding, request.body, 1)
+}
+
+/// Tells the media type that is looked for.
+type OfType<'t> = dyn Fn(&MediaType<'_>) -> bool + 't;
+
+fn is_one(
+    of_type: &OfType<'_>,
+    value: Option<&[u8]>,
+    encoding: Option<&[u8]>,
+    content: &[u8],
+    depth: usize,
+) -> bool {
     let Some(Ok(media)) = value.map(MediaType::parse) else {
         return false;
     };
-    if media.is("message", "imdn+xml") {
+    if of_type(&media) {
         return true;
     }
     if media.is("message", "cpim") {
         // Undone, no encoding is longer than done.
-        return decoded(encoding, content, content.len()).is_ok_and(|cpim| holds_one(&cpim));
+        return decoded(encoding, content, content.len())
+            .is_ok_and(|cpim| holds_one(of_type, &cpim));
     }
     if !media.main.eq_ignore_ascii_case(b"multipart") {
         return false;
@@ -36,19 +55,25 @@ fn is_one(value: Option<&[u8]>, encoding: Option<&[u8]>, content: &[u8], depth: 
     parts.iter().any(|part| {
         let headers = &part.headers;
         let encoding = headers.transfer_encoding;
-        is_one(headers.content_type, encoding, part.content, depth + 1)
+        is_one(
+            of_type,
+            headers.content_type,
+            encoding,
+            part.content,
+            depth + 1,
+        )
     })
 }
 
 /// Whether the content of a message/cpim is one (RFC 3862 §2.1): behind the first empty line stand the
 /// header fields of the content.
-fn holds_one(cpim: &[u8]) -> bool {
+fn holds_one(of_type: &OfType<'_>, cpim: &[u8]) -> bool {
     let start = end_of_headers(cpim);
     let content = start.and_then(|start| cpim.get(start..));
     let headers = content.and_then(|content| PartHeaders::read(content).ok());
     headers.is_some_and(|(_, _, headers)| {
         let media = headers.content_type.map(MediaType::parse);
-        media.is_some_and(|media| media.is_ok_and(|media| media.is("message", "imdn+xml")))
+        media.is_some_and(|media| media.is_ok_and(|media| of_type(&media)))
     })
 }
 

@@ -2,6 +2,7 @@
 //! N-2, N-3, N-5 to N-7, N-9, U-10.
 
 use super::anonymity::{ANONYMOUS, names_somebody, write_privacy};
+use super::conversation::Conversation;
 use super::copying::obstacle;
 use super::observer::Note;
 use super::originator::{Originator, Voucher};
@@ -24,6 +25,8 @@ pub(super) struct Passage<'a, 'o> {
     pub anonymous: bool,
     /// Whether the message came from inside the trust domain.
     pub from_inside: bool,
+    /// From and label of copies that come from the group.
+    pub conversation: Option<Conversation<'a>>,
 }
 
 impl<'a, 'o> Passage<'a, 'o> {
@@ -34,6 +37,7 @@ impl<'a, 'o> Passage<'a, 'o> {
         originator: &'a Originator<'o>,
         target: &'a str,
         anonymous: bool,
+        conversation: Option<Conversation<'a>>,
     ) -> Self {
         Self {
             policy,
@@ -41,6 +45,7 @@ impl<'a, 'o> Passage<'a, 'o> {
             target,
             anonymous,
             from_inside: policy.trusts(source),
+            conversation,
         }
     }
 
@@ -52,6 +57,9 @@ impl<'a, 'o> Passage<'a, 'o> {
 
     /// The From of the forks without its tag (U-4, I-4, I-6).
     pub fn from(&self, from: &NameAddr<'_>) -> Result<Vec<u8>, Malformed> {
+        if let Some(conversation) = &self.conversation {
+            return Ok(conversation.from());
+        }
         if self.anonymous {
             return Ok(ANONYMOUS.to_vec());
         }
@@ -78,6 +86,9 @@ impl<'a, 'o> Passage<'a, 'o> {
                     true => None,
                     false => Some("credentials for us, or for a core that is not trusted (U-10)"),
                 }
+            }
+            HeaderName::ReplyTo if self.conversation.is_some() => {
+                Some("an answer goes to the group (fork_from=group)")
             }
             _ if self.anonymous && names_somebody(header) => Some(NAMES_ORIGINATOR),
             HeaderName::Other if preferences::is_preference(header, self.policy) => {

@@ -3,6 +3,7 @@
 use super::access::Access;
 use super::breadth::Breadth;
 use super::charging::Charging;
+use super::conversation::SenderLabel;
 use super::group::Addressing;
 use super::lists::Lists;
 use super::trust::{Source, TrustedPeer};
@@ -17,6 +18,10 @@ pub struct Policy {
     pub requires_option_tag: bool,
     /// How addresses are told apart and sent to.
     pub addressing: Addressing,
+    /// Whether a message without a feature tag is ours if it goes to a stored group or service.
+    pub untagged_groups: bool,
+    /// Whether a message to an address of ours that is no group is left to the script.
+    pub leaves_unknown_groups: bool,
     /// Whether pager mode is supported at all.
     pub pager_mode: bool,
     /// Whether an unknown group is answered as one that the originator may not use (A.1).
@@ -41,6 +46,15 @@ pub struct Policy {
     pub groups_may_allow_anonymity: bool,
     /// Whether forks are asserted to come from the group and not from the sender (N-3).
     pub asserts_group: bool,
+    /// How copies name the sender where From is the group's address; `None` where it is the sender's
+    /// (`fork_from`, `sender_label`).
+    pub fork_from_group: Option<SenderLabel>,
+    /// Whether composing indications end with their answer (`composing`).
+    pub drops_composing: bool,
+    /// Whether disposition notifications are answered 202 and end there (M-9; `notifications`).
+    pub accepts_notifications: bool,
+    /// Whether copies have to be UTF-8 throughout (`utf8_only`).
+    pub utf8_only: bool,
     /// The operator's name and identifiers in charging (N-4).
     pub charging: Charging,
     /// The feature tags that make a message ours, the first that a message wants counts.
@@ -117,6 +131,8 @@ impl Policy {
                 tel_domain: None,
                 domains: vec!["im.home1.net".to_owned(), "home1.net".to_owned()],
             },
+            untagged_groups: false,
+            leaves_unknown_groups: false,
             pager_mode: true,
             hide_groups: false,
             skip_originator: true,
@@ -132,6 +148,10 @@ impl Policy {
             from_mismatch: None,
             groups_may_allow_anonymity: false,
             asserts_group: false,
+            fork_from_group: None,
+            drops_composing: false,
+            accepts_notifications: false,
+            utf8_only: false,
             charging: Charging {
                 ioi: "home1.net".to_owned(),
                 copies_icid: false,

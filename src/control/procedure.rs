@@ -5,14 +5,15 @@ use super::anonymous_body::cleaned;
 use super::charging;
 use super::checks::Check;
 use super::content::{Copy, DEFAULT_MAX_FORWARDS};
-use super::decision::{Accepted, Answer, Decision};
+use super::conversation::{Conversation, unlabelled};
+use super::decision::{Accepted, Answer, Decision, Ended};
 use super::delivery::{Listing, content_id, excluded};
 use super::directory::{Directory, Target};
 use super::draft::Draft;
 use super::essentials::Essentials;
 use super::expiry::{Lifetime, lifetime};
 use super::failure::Failure;
-use super::notification::is_notification;
+use super::notification::{is_composing, is_notification};
 use super::observer::{Note, Observer, Unobserved};
 use super::originator::{
     OwnMembers, authenticate, authorise, authorise_for_services, check_from, own_members,
@@ -123,7 +124,22 @@ impl Recognised<'_> {
             check_require(&essentials, Some(&target), policy, observer)?;
         }
         let anonymous = check_privacy(request, from, policy, &permissions, observer)?;
-        let lifetime = check_content(request, world.now, observer)?;
+        let lifetime = match check_content(request, policy, world.now, observer)? {
+            Content::GoesOn(lifetime) => lifetime,
+            Content::Ends(what) => {
+                return Ok(Decision::Ended(Ended {
+                    what,
+                    originator: own_address.to_vec(),
+                    group: target.uri().to_owned(),
+                    receipt,
+                }));
+            }
+        };
+        let conversation = match &target {
+            Target::Group(group) => Conversation::of(policy, group, &own, identity, anonymous),
+            // An answer to a service would name no recipients.
+            Target::Service(_) => None,
+        };
         let content_id = content_id(&address, policy);
         let cleaned = match anonymous {
             true => cleaned(request, content_id.as_deref())?,
@@ -145,7 +161,14 @@ impl Recognised<'_> {
             copy: Copy {
                 request,
                 essentials: &essentials,
-                passage: &Passage::new(policy, source, &sender, target.uri(), anonymous),
+                passage: &Passage::new(
+                    policy,
+                    source,
+                    &sender,
+                    target.uri(),
+                    anonymous,
+                    conversation,
+                ),
                 charging: self.charging.as_ref(),
                 accept_contact: self.accept_contact_of_forks(policy),
                 lifetime,
@@ -156,6 +179,7 @@ impl Recognised<'_> {
             receipt,
         };
         let mut accepted = draft.with(delivery.content, delivery.with_entry, observer)?;
+        check_text(&accepted, request, policy, observer)?;
         let own = match &target {
             Target::Group(group) if Arc::ptr_eq(group, &accepted.group) => own,
             // Others get it than the group's own members.
@@ -181,7 +205,7 @@ impl Recognised<'_> {
             &accepted,
             &target,
             &essentials,
-            request.body,
+            unlabelled(request, policy),
             policy,
             world,
             observer,
@@ -192,7 +216,8 @@ impl Recognised<'_> {
 
     /// What the forks ask for.
     fn accept_contact_of_forks<'p>(&self, policy: &'p Policy) -> &'p [u8] {
-        let feature = policy.features.get(self.feature);
+        let feature = self.feature.as_ref().ok();
+        let feature = feature.and_then(|&at| policy.features.get(at));
         feature.map_or(b"", |feature| &feature.accept_contact)
     }
 
@@ -213,7 +238,7 @@ impl Recognised<'_> {
 
 /// Row 7, second half: the group, or the server for a service, lets him send. With the members of the
 /// group that he is.
-fn check_authority(
+pub(super) fn check_authority(
     target: Option<Target>,
     asker: &Asker<'_, '_>,
     policy: &Policy,
@@ -240,9 +265,10 @@ fn check_authority(
 /// it is no disposition notification.
 fn check_content(
     request: &Request<'_>,
+    policy: &Policy,
     now: SystemTime,
     observer: &mut impl Observer,
-) -> Result<Lifetime, Failure> {
+) -> Result<Content, Failure> {
     let unreadable = |error| Failure::new(Reason::Header, error);
     observer.check(Check::Lifetime);
     let lifetime = match lifetime(request, now).map_err(unreadable)? {
@@ -255,10 +281,56 @@ fn check_content(
         return Err(Reason::ContentType.into());
     }
     observer.check(Check::Notification);
-    match is_notification(request) {
-        true => Err(Reason::Notification.into()),
-        false => Ok(lifetime),
+    if is_notification(request) {
+        return match policy.accepts_notifications {
+            true => Ok(Content::Ends(
+                "disposition notification (notifications=accept)",
+            )),
+            false => Err(Reason::Notification.into()),
+        };
     }
+    if policy.drops_composing && is_composing(request) {
+        return Ok(Content::Ends("composing indication (composing=drop)"));
+    }
+    Ok(Content::GoesOn(lifetime))
+}
+
+/// What the content of a message means for it.
+enum Content {
+    /// It goes to the members.
+    GoesOn(Lifetime),
+    /// It is answered 202 and goes nowhere; the text says what it is.
+    Ends(&'static str),
+}
+
+/// Where copies have to be UTF-8 throughout: they are, and their body is not encoded.
+fn check_text(
+    accepted: &Accepted,
+    request: &Request<'_>,
+    policy: &Policy,
+    observer: &mut impl Observer,
+) -> Result<(), Failure> {
+    if !policy.utf8_only {
+        return Ok(());
+    }
+    observer.check(Check::Text);
+    let encoding = request.value(HeaderName::ContentEncoding);
+    if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
+        return Err(Failure::new(Reason::NotText, "the body is encoded"));
+    }
+    let parts: [(&str, &[u8]); 3] = [
+        ("From", &accepted.from),
+        ("a header field", &accepted.headers),
+        ("the body", &accepted.body),
+    ];
+    let broken = parts.into_iter().find_map(|(part, text)| {
+        let error = std::str::from_utf8(text).err()?;
+        Some(format!(
+            "{part} is no UTF-8 at offset {}",
+            error.valid_up_to()
+        ))
+    });
+    broken.map_or(Ok(()), |detail| Err(Failure::new(Reason::NotText, detail)))
 }
 
 /// Row 11: the originator gets no copy where that is so, and somebody is left. `kept_out` says

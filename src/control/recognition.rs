@@ -2,17 +2,19 @@
 
 use super::charging;
 use super::checks::Check;
+use super::directory::Unavailable;
 use super::observer::{Note, Observer, Unobserved};
 use super::policy::Policy;
 use crate::sip::accept_contact::{self, Wish};
 use crate::sip::charging_vector::ChargingVector;
+use crate::sip::text::Printable;
 use crate::sip::{HeaderName, Malformed, Request, SipUri, Uri};
 
 /// The one method of this function.
 pub(super) const MESSAGE: &[u8] = b"MESSAGE";
 
 /// Why a message is left to the routing script, for the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotOurs {
     /// It is no SIP request.
     Unreadable(Malformed),
@@ -24,13 +26,14 @@ pub enum NotOurs {
     Unknown(Malformed),
     /// Its Request-URI is in no served domain (A-6).
     ForeignDomain,
-}
-
-impl NotOurs {
-    /// Whether the request, or what it asks for, cannot be read, so that it may have been meant for us.
-    pub fn is_doubtful(&self) -> bool {
-        matches!(self, Self::Unreadable(_) | Self::Unknown(_))
-    }
+    /// Its Request-URI is no stored group or service, and may be a person's address.
+    NoGroup,
+    /// It wants none of the feature tags, and goes to this stored group or service (A-1).
+    Untagged(String),
+    /// Its sender may not learn that the group exists.
+    Hidden,
+    /// It wants none of the feature tags, and the groups cannot be read now.
+    Unavailable(Unavailable),
 }
 
 impl std::fmt::Display for NotOurs {
@@ -44,6 +47,21 @@ impl std::fmt::Display for NotOurs {
                 "Accept-Contact asks for none of `feature_tags` as far as it can be read ({error})"
             ),
             Self::ForeignDomain => f.write_str("its Request-URI is in none of `domains`"),
+            Self::NoGroup => f.write_str("its Request-URI is no stored group or service"),
+            Self::Untagged(group) => {
+                let group = Printable(group.as_bytes());
+                write!(
+                    f,
+                    "it is for the group <{group}>, but its Accept-Contact asks for none of `feature_tags`; \
+                     untagged=groups serves such messages too"
+                )
+            }
+            Self::Hidden => f.write_str(
+                "its sender may not use the group, and hide_groups=1 keeps from them that it exists",
+            ),
+            Self::Unavailable(error) => {
+                write!(f, "it has no feature tag, and the groups cannot be read: {error}")
+            }
         }
     }
 }
@@ -53,8 +71,9 @@ impl std::fmt::Display for NotOurs {
 pub struct Recognised<'m> {
     pub(super) request: Request<'m>,
     pub(super) accept_contact: Option<Malformed>,
-    /// Which of the policy's features the message wants.
-    pub(super) feature: usize,
+    /// Which of the policy's features the message wants; or why it wants none, where it is ours only if
+    /// its address is a stored one (see `claim`).
+    pub(super) feature: Result<usize, NotOurs>,
     pub(super) target: Result<SipUri<'m>, Malformed>,
     /// Whether the Request-URI names a body part, `cid:`, and so has no domain (A-4).
     pub(super) names_body_part: bool,
@@ -96,15 +115,22 @@ pub fn recognise_observed<'m>(
         }
     });
     observer.notes(|| rows_with_their_wishes(&request, policy));
-    let (feature, accept_contact) = wanted.ok_or(otherwise)?;
-    observer.check(Check::Domain);
-    observer.note(|| Note::fact(request.uri, "the Request-URI"));
+    let (feature, accept_contact) = match wanted {
+        Some((feature, error)) => (Ok(feature), error),
+        None => (Err(otherwise), None),
+    };
+    // Whoever asks for the feature tag alone looks no further.
+    if feature.is_ok() || policy.untagged_groups {
+        observer.check(Check::Domain);
+        observer.note(|| Note::fact(request.uri, "the Request-URI"));
+    }
     let parsed = Uri::parse(request.uri);
     let names_body_part =
         matches!(parsed, Ok(Uri::Other { scheme, .. }) if scheme.eq_ignore_ascii_case(b"cid"));
     let target = match parsed {
-        Ok(_) if names_body_part => Err(Malformed::at("Request-URI", request.uri, 0, "an address")),
         Ok(Uri::Sip(sip)) if policy.addressing.serves(sip.host) => Ok(sip),
+        _ if feature.is_err() => return Err(feature.err().unwrap_or(NotOurs::NoImTag)),
+        Ok(_) if names_body_part => Err(Malformed::at("Request-URI", request.uri, 0, "an address")),
         Ok(_) => return Err(NotOurs::ForeignDomain),
         Err(error) if seems_served(request.uri, policy) => Err(error.within("Request-URI")),
         Err(_) => return Err(NotOurs::ForeignDomain),

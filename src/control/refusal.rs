@@ -115,6 +115,8 @@ reasons! {
     NoConsent: 470, "U-12", "Consent missing";
     /// An outgoing message would have more than 1300 bytes, and `large_ok` is 0.
     TooLarge: 413, "M-2", "Message too large";
+    /// The outgoing messages would not be UTF-8 throughout, or the body is encoded, and `utf8_only` is 1.
+    NotText: 415, "RFC 6455 §5.6", "Message is not plain UTF-8";
     /// The message has been here before and comes back from another server.
     Loop: 482, "H-5", "Message has come back";
     /// The groups cannot be read now.
@@ -235,6 +237,9 @@ impl Refusal {
                 b"Accept: application/resource-lists+xml\r\nAccept-Encoding: identity\r\n\
                   Accept-Language: *\r\n",
             );
+        }
+        if self.reason == Reason::NotText {
+            headers.extend_from_slice(b"Accept-Encoding: identity\r\n");
         }
         if self.reason == Reason::OptionTagMissing {
             headers.extend_from_slice(b"Require: recipient-list-message\r\n");

@@ -149,7 +149,7 @@ struct Compiled {
 
 #[derive(Debug)]
 enum Check {
-    AnyOf(Group, Vec<Many>),
+    AnyOf(Box<Group>, Vec<Many>),
     During(Vec<(SystemTime, SystemTime)>),
     Member,
     InLists(Vec<Arc<Group>>),
@@ -293,7 +293,7 @@ impl Check {
                 let many: Vec<_> = many.collect();
                 let excepted = many.iter().map(|many| 1 + many.except.members());
                 *weight += ones.members() + excepted.sum::<usize>();
-                Self::AnyOf(ones, many)
+                Self::AnyOf(Box::new(ones), many)
             }
             Condition::Validity(times) => {
                 let times = times.iter();

@@ -122,12 +122,13 @@ impl Case {
             true => Groups::Down,
             false => Groups::One(Arc::new(group)),
         };
+        let recognised = recognise_observed(&self.policy, message.as_bytes(), observer)?;
+        recognised.claim(&self.policy, &self.source, &mut groups, self.now, observer)?;
         let mut world = World {
             groups: &mut groups,
             recent: &Forgetful,
             now: self.now,
         };
-        let recognised = recognise_observed(&self.policy, message.as_bytes(), observer)?;
         Ok(recognised.decide_observed(&self.policy, &self.source, &mut world, observer))
     }
 

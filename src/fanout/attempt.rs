@@ -128,6 +128,12 @@ impl<'e> Attempt<'e> {
         self.pin.block().number()
     }
 
+    /// The originator and the group of the message.
+    pub fn parties(&self) -> [&[u8]; 2] {
+        let [originator, group, ..] = self.pin.block().texts();
+        [originator, group]
+    }
+
     /// The recipient's number among those of its message.
     pub fn recipient(&self) -> u32 {
         number_of(&self.pin.engine.memory, self.entry) as u32

@@ -30,11 +30,15 @@ const LOOKED_AT: usize = 128;
 
 impl Engine {
     /// Takes a target for a recipient, unless somebody has it, or it is kept for one that goes before.
+    #[inline]
     pub(super) fn take_target(&self, held: &Held<'_>, hash: u64, entry: usize) -> Occupied {
-        let occupied = self.targets.occupy(held, hash);
-        let Occupied::Busy(busy) = occupied else {
-            return occupied;
-        };
+        match self.targets.occupy(held, hash) {
+            Occupied::Busy(busy) => self.overtake(held, busy, entry),
+            occupied => occupied,
+        }
+    }
+
+    fn overtake(&self, held: &Held<'_>, busy: Busy, entry: usize) -> Occupied {
         let (kept, put_off) = busy.kept(held);
         let is_free = kept != 0
             && put_off == 0
@@ -106,19 +110,28 @@ impl Engine {
         let Some(busy) = self.targets.find(held, hash) else {
             return;
         };
+        if busy.is_wanted(held) && self.hands_over(held, busy) {
+            return;
+        }
+        self.targets.leave(held, hash);
+        self.one_stuck_goes_on(held);
+    }
+
+    /// Keeps a target for who is next, if anybody is.
+    fn hands_over(&self, held: &Held<'_>, busy: Busy) -> bool {
         while let Some(entry) = self.next_at(held, busy) {
             let at = block_of(&self.memory, entry);
             match self.closing(held, at) {
                 Some(ending) => self.end(held, entry, ending),
-                None => return self.make_ready(held, entry),
+                None => {
+                    self.make_ready(held, entry);
+                    return true;
+                }
             }
         }
         let (_, put_off) = busy.kept(held);
-        if put_off != 0 {
-            return busy.keep(held, put_off, 0);
-        }
-        self.targets.leave(held, hash);
-        self.one_stuck_goes_on(held);
+        busy.keep(held, put_off, 0);
+        put_off != 0
     }
 
     /// Takes the next recipient out of those that wait for a target; nothing if that is the one that was put off.

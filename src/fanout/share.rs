@@ -1,5 +1,5 @@
 //! How much of a thing that all share one originator may take, so that others always find room in it: of the
-//! copies in flight (`forks_in_flight`), and of the places in a member's queue (`target_queue`).
+//! copies in flight (`forks_in_flight`), and of the places in a member's queue (`target_queue` is what one alone may take).
 //!
 //! **One takes another place only while it has less of the whole than the square of what is free of it.** Alone it
 //! gets 38 of 100 places (x = (1 - x)²). Whatever k originators do, in whatever order they come and however long they
@@ -11,8 +11,8 @@
 //! is 1, 1/s(k) is at most k + 1.
 //!
 //! Who has nothing finds a place as long as one is free. As each takes one place at least, those that come one after
-//! the other fill n places when they are some 2 √n: 85 those of a `forks_in_flight` of 2000, 19 those of a
-//! `target_queue` of 100. They have little each then, and what comes free goes to whose turn it is.
+//! the other fill n places when they are some 2 √n: 85 those of a `forks_in_flight` of 2000, 31 those of a
+//! member's queue with a `target_queue` of 100. They have little each then, and what comes free goes to whose turn it is.
 
 #![forbid(unsafe_code)]
 
@@ -24,6 +24,12 @@ use super::lock::Held;
 #[inline]
 pub(super) fn fits(own: u64, free: u64, size: u64) -> bool {
     own * size < free * free
+}
+
+/// How many places there have to be so that one alone may take `most` of them.
+#[inline]
+pub(super) fn size_for(most: u64) -> u64 {
+    most * 21 / 8 + 1
 }
 
 impl Engine {
@@ -78,6 +84,14 @@ mod tests {
     fn one_alone_leaves_more_than_half() {
         for (size, most) in [(1, 1), (2, 1), (3, 2), (10, 4), (100, 39), (2000, 764)] {
             assert_eq!(taken(size, 1, false), [most], "of {size}");
+        }
+    }
+
+    #[test]
+    fn one_alone_may_take_what_the_size_is_made_for() {
+        for most in (1..1000).chain([1_000_000]) {
+            let size = size_for(most);
+            assert!(fits(most - 1, size - (most - 1), size), "{most} of {size}");
         }
     }
 

@@ -150,8 +150,8 @@ impl Targets {
 }
 
 impl Busy {
-    /// Lets a recipient wait, unless `most` wait already, or as many of those for whom `is_like_it` holds that the
-    /// other places are for others. Only where these may be too many they are counted.
+    /// Lets a recipient wait, unless as many as may of those for whom `is_like_it` holds wait already: `most`, where
+    /// others have not taken so much of the queue that it is less. Only where these may be too many they are counted.
     pub(super) fn wait(
         self,
         held: &Held<'_>,
@@ -161,8 +161,10 @@ impl Busy {
     ) -> bool {
         let (length, next) = held.pair(self.0 + LENGTH);
         let queue = Queue(self.0 + QUEUE);
-        let free = u64::from(most.saturating_sub(length));
-        let fits = |own| share::fits(own, free, u64::from(most));
+        let most = u64::from(most);
+        let size = share::size_for(most);
+        let free = size.saturating_sub(u64::from(length));
+        let fits = |own| own < most && share::fits(own, free, size);
         if !fits(u64::from(length)) {
             let alike = queue.iter(held).filter(|&other| is_like_it(other));
             if free == 0 || !fits(alike.count() as u64) {
@@ -207,6 +209,12 @@ impl Busy {
     fn shorten(self, held: &Held<'_>) {
         let (length, next) = held.pair(self.0 + LENGTH);
         held.set_pair(self.0 + LENGTH, length - 1, next);
+    }
+
+    /// Whether anybody waits, or was put off.
+    #[inline]
+    pub(super) fn is_wanted(self, held: &Held<'_>) -> bool {
+        held.get(self.0 + QUEUE) | held.get(self.0 + KEPT) != 0
     }
 
     /// For whom the target is kept, and who was put off when another one took it; 0 for nobody.

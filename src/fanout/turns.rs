@@ -336,6 +336,7 @@ impl Engine {
     }
 
     /// Counts one fork less in flight.
+    #[inline]
     pub(super) fn lower(&self, held: &Held<'_>, at: usize) {
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
         held.set_pair(at + block::CURSOR, cursor, in_flight - 1);
@@ -344,6 +345,7 @@ impl Engine {
     }
 
     /// A target is free: one that waits for room in the table of targets may go on.
+    #[inline]
     pub(super) fn one_stuck_goes_on(&self, held: &Held<'_>) {
         if let Some(at) = STUCK.head(held) {
             self.go_on(held, at);

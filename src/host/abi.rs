@@ -33,7 +33,7 @@ impl Str {
     pub unsafe fn bytes<'t>(&self) -> &'t [u8] {
         match usize::try_from(self.len) {
             Ok(length @ 1..) if !self.s.is_null() => {
-                // SAFETY: the text has this length, and the caller promises that it lives.
+                // SAFETY: the text has this length and lives, as is required above.
                 unsafe { std::slice::from_raw_parts(self.s.cast(), length) }
             }
             _ => b"",

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::describe::describe;
+use super::told::{self, Told};
 use super::verdict::{Progress, Room, Verdict};
 use crate::control::{Answer, Decision, Fork, NotOurs, Source};
 use crate::fanout::journal::TransactionKey;
@@ -94,13 +95,16 @@ pub fn check<'s>(
     source: &Source<'_>,
 ) -> Result<Verdict<'s>, ScriptResult> {
     let bytes = &*unfolded(bytes);
-    let message = match server.recognise(bytes) {
+    let message = match worker.recognise(server, bytes, source) {
         Ok(message) => message,
         Err(NotOurs::Method) => return Err(describe(server, worker, proxy, bytes)),
         Err(reason) => {
-            let level = match reason.is_doubtful() {
-                true => log::Level::Info,
-                false => log::Level::Debug,
+            let level = match reason {
+                NotOurs::Unavailable(_) => log::Level::Error,
+                NotOurs::Unreadable(_) | NotOurs::Unknown(_) | NotOurs::Untagged(_) => {
+                    log::Level::Info
+                }
+                _ => log::Level::Debug,
             };
             log::log!(level, "left to the script: {reason}");
             return Err(ScriptResult::NotOurs);
@@ -167,7 +171,7 @@ pub fn reply(
         // A refusal that a broken request lets nobody answer is nobody's loss.
         let level = match decision {
             Decision::Refused(_) => log::Level::Info,
-            Decision::Accepted(_) | Decision::Repeated => log::Level::Error,
+            _ => log::Level::Error,
         };
         let code = answer.code;
         log::log!(
@@ -178,6 +182,9 @@ pub fn reply(
             worker.forget(server, number);
         }
         return ScriptResult::InternalError;
+    }
+    if let Decision::Ended(ended) = decision {
+        server.ended(ended);
     }
     if let (Decision::Accepted(accepted), Some(room)) = (decision, &verdict.room) {
         let number = room.ticket.number();
@@ -194,6 +201,7 @@ pub fn fork(server: &Server, sender: &mut impl Sender, verdict: &mut Verdict<'_>
     let Some(room) = is_answered.then(|| verdict.room.take()).flatten() else {
         let state = match (verdict.progress, &verdict.decision) {
             (Progress::Ended, Decision::Refused(_)) => return ScriptResult::Refused,
+            (Progress::Ended, Decision::Ended(_)) => return ScriptResult::Accepted,
             (Progress::Checked, _) => "has not been answered: cimf_reply() comes first",
             _ => "has been sent already, or could not be answered",
         };
@@ -267,7 +275,18 @@ fn send(
             (attempt, Cow::Owned(hop.uri_at(address)))
         }
     };
-    let send = |fork: &Fork<'_>, cookie| sender.send(fork, &next_hop, cookie);
+    let told = told::is_asked().then(|| {
+        let [originator, group] = attempt.parties().map(<[u8]>::to_vec);
+        Told {
+            message: attempt.message(),
+            code: None,
+            recipient: Some(attempt.fork().recipient.to_vec()),
+            group,
+            originator,
+        }
+    });
+    let send =
+        |fork: &Fork<'_>, cookie| told::in_hand(told, || sender.send(fork, &next_hop, cookie));
     Some(attempt.hand_over(send, now))
 }
 

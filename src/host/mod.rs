@@ -6,6 +6,7 @@
 
 mod abi;
 pub mod background;
+mod core_socket;
 pub mod describe;
 mod exports;
 mod failures;
@@ -24,6 +25,7 @@ mod parameters;
 mod script;
 mod statistics;
 mod symbol;
+pub mod told;
 pub mod verdict;
 
 pub use handle::{Proxy, ScriptResult, Transaction, check, fork, handle, reply};

@@ -110,6 +110,20 @@ pub fn run<'m, R: ScriptRequest<'m>>(
     })
 }
 
+/// `cimf_is_copy()`: whether a request is a copy of ours that has come back to this proxy.
+pub fn is_copy<'m>(server: &Server, request: &impl ScriptRequest<'m>) -> ScriptResult {
+    guarded(ScriptResult::InternalError, || {
+        match request.bytes().and_then(|bytes| server.is_copy(bytes)) {
+            Some(true) => ScriptResult::Accepted,
+            Some(false) => ScriptResult::NotOurs,
+            None => {
+                log::error!("cimf_is_copy(): copies have no mark; expected copy_mark=1");
+                ScriptResult::InternalError
+            }
+        }
+    })
+}
+
 impl Process {
     /// Checks a message, and does all the rest too if the step is to handle it.
     fn judge<'m>(

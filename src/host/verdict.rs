@@ -100,7 +100,7 @@ impl Verdict<'_> {
     /// What a script gets from the check.
     pub fn result(&self) -> ScriptResult {
         match self.decision {
-            Decision::Accepted(_) => ScriptResult::Accepted,
+            Decision::Accepted(_) | Decision::Ended(_) => ScriptResult::Accepted,
             Decision::Refused(_) => ScriptResult::Refused,
             Decision::Repeated => ScriptResult::Stop,
         }
@@ -136,6 +136,9 @@ impl Verdict<'_> {
             }
             (Fact::Group, Decision::Refused(refusal)) => text(&refusal.group),
             (Fact::Group, Decision::Accepted(accepted)) => text(accepted.group.uri().as_bytes()),
+            (Fact::Group, Decision::Ended(ended)) => text(ended.group.as_bytes()),
+            (Fact::Originator, Decision::Ended(ended)) => text(&ended.originator),
+            (Fact::Count, Decision::Ended(_)) => Some(Value::Number(0)),
             (Fact::Originator, Decision::Refused(refusal)) => {
                 refusal.originator.as_deref().map(Value::Text)
             }

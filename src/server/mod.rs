@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod core_socket;
 mod next_hop;
 mod outbox;
 mod pace;
@@ -11,6 +12,7 @@ mod random_pool;
 mod resolver;
 mod start_error;
 
+pub use core_socket::CoreSocket;
 pub use next_hop::{HopName, NextHop};
 pub use outbox::{Outbox, outcome};
 pub use policy::policy;
@@ -20,12 +22,13 @@ pub use start_error::StartError;
 
 use crate::config::Settings;
 use crate::control::{
-    Accepted, Answer, Decision, Inquiry, NotOurs, Observer, Policy, Reason, RecentRequests,
-    Recognised, Refusal, Source, Unobserved, World, recognise, recognise_observed,
+    Accepted, Answer, Decision, Ended, Inquiry, NotOurs, Observer, Policy, Reason, RecentRequests,
+    Recognised, Refusal, Source, Unobserved, World, recognise_observed,
 };
 use crate::fanout::journal::{JournalError, TransactionKey, Writer};
 use crate::fanout::{Counter, Counters, RecentTable, Ticket};
 use crate::sip::text::Printable;
+use crate::sip::{Request, Uri, name_addr};
 use crate::store::{SHARED_FOR, Store, StoreError};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -37,6 +40,8 @@ use std::time::SystemTime;
 pub struct Server {
     policy: Policy,
     warnings: Vec<&'static str>,
+    core_socket: Option<CoreSocket>,
+    copy_mark: Option<String>,
     /// Whether there is a core, instead of the members' own addresses.
     has_core: bool,
     core: Option<NextHop>,
@@ -55,13 +60,19 @@ pub struct Server {
 impl Server {
     /// Checks the settings and the database, and makes the memory that workers share.
     pub fn open(settings: &Settings) -> Result<Self, StartError> {
-        let policy = policy(settings)?;
+        let mut policy = policy(settings)?;
         let warnings = policy::warnings(settings, &policy);
         for warning in &warnings {
             log::warn!("{warning}");
         }
         let database = Path::new(&settings.database);
         Store::check(database).map_err(StartError::Store)?;
+        let mut copy_mark = None;
+        if settings.copy_mark {
+            let mark = Store::copy_mark(database).map_err(StartError::Store)?;
+            policy::mark_route(&mut policy, &mark)?;
+            copy_mark = Some(mark);
+        }
         let (core, stream_core) = next_hop::cores(&settings.core_route);
         let mut key = [0; 16];
         getrandom::fill(&mut key).map_err(|error| StartError::System(error.into()))?;
@@ -71,6 +82,8 @@ impl Server {
         Ok(Self {
             policy,
             warnings,
+            core_socket: CoreSocket::parse(&settings.core_socket)?,
+            copy_mark,
             has_core: !settings.core_route.is_empty(),
             core,
             stream_core,
@@ -109,23 +122,31 @@ impl Server {
         &self.name_servers
     }
 
+    /// The listener from which copies leave; nothing where the proxy chooses.
+    pub fn core_socket(&self) -> Option<&CoreSocket> {
+        self.core_socket.as_ref()
+    }
+
+    /// Whether a request is a copy of ours that has come back: its topmost Route carries the mark.
+    /// `None` where copies have none (`copy_mark`).
+    pub fn is_copy(&self, bytes: &[u8]) -> Option<bool> {
+        let mark = self.copy_mark.as_deref()?;
+        let request = Request::read(bytes).ok();
+        let route = request.as_ref().and_then(|request| {
+            let mut headers = request.headers().iter();
+            headers.find(|header| header.written.eq_ignore_ascii_case(b"Route"))
+        });
+        let route = route.map(|header| header.value);
+        let route = route.and_then(|route| name_addr::list("Route", route).next()?.ok());
+        Some(route.is_some_and(|route| match route.uri {
+            Uri::Sip(sip) => sip.parameter(policy::MARK.as_bytes()) == Some(Some(mark.as_bytes())),
+            _ => false,
+        }))
+    }
+
     /// The counts of all workers.
     pub fn counters(&self) -> &Counters {
         &self.counters
-    }
-
-    /// Whether a message is for this function at all (A.1, rows 1 and 2).
-    pub fn recognise<'m>(&self, bytes: &'m [u8]) -> Result<Recognised<'m>, NotOurs> {
-        recognise(&self.policy, bytes)
-    }
-
-    /// The same, for somebody who wants to know why.
-    pub fn recognise_observed<'m>(
-        &self,
-        bytes: &'m [u8],
-        observer: &mut impl Observer,
-    ) -> Result<Recognised<'m>, NotOurs> {
-        recognise_observed(&self.policy, bytes, observer)
     }
 
     /// The answer to a message that a decision asks for.
@@ -183,6 +204,17 @@ impl Server {
         );
     }
 
+    /// Notes that a message which goes nowhere has been answered 202, and logs it.
+    pub fn ended(&self, ended: &Ended) {
+        self.recent.accept(ended.receipt);
+        log::info!(
+            "a {} from <{}> to <{}> is answered 202 and goes no further",
+            ended.what,
+            Printable(&ended.originator),
+            Printable(ended.group.as_bytes()),
+        );
+    }
+
     /// Checks the database as at the start.
     pub fn check_database(&self) -> Result<(), StoreError> {
         Store::check(&self.database)
@@ -221,6 +253,33 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// Whether a message is for this function at all (A.1, rows 1 and 2; ). Nothing is counted
+    /// or remembered.
+    pub fn recognise<'m>(
+        &mut self,
+        server: &Server,
+        bytes: &'m [u8],
+        source: &Source<'_>,
+    ) -> Result<Recognised<'m>, NotOurs> {
+        let now = SystemTime::now();
+        self.recognise_observed(server, bytes, source, now, &mut Unobserved)
+    }
+
+    /// The same for a message that came at `now`, for somebody who wants to know why.
+    pub fn recognise_observed<'m>(
+        &mut self,
+        server: &Server,
+        bytes: &'m [u8],
+        source: &Source<'_>,
+        now: SystemTime,
+        observer: &mut impl Observer,
+    ) -> Result<Recognised<'m>, NotOurs> {
+        let policy = &server.policy;
+        let message = recognise_observed(policy, bytes, observer)?;
+        message.claim(policy, source, &mut self.groups, now, observer)?;
+        Ok(message)
+    }
+
     /// Runs the checks of a recognised message, counts the outcome and logs a refusal.
     pub fn decide(
         &mut self,
@@ -237,7 +296,7 @@ impl Worker {
             Decision::Repeated => {
                 server.counters.add(Counter::Retransmissions);
             }
-            Decision::Accepted(_) => {}
+            Decision::Accepted(_) | Decision::Ended(_) => {}
         }
         decision
     }

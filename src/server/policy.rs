@@ -1,18 +1,24 @@
 //! From the settings to the policy: what a parameter's text means, and what is wrong with it.
 
 use super::StartError;
-use crate::config::{self, IdentityMode, SettingError, Settings, SkipOriginator};
+use crate::config::{
+    self, Composing, ForkFrom, IdentityMode, Notifications, SettingError, Settings, SkipOriginator,
+    UnknownGroup, Untagged,
+};
 use crate::control::access::ServiceAcl;
 use crate::control::copying::may_be_copied;
 use crate::control::lists::may_be_in_uri;
 use crate::control::{
     Access, Addressing, Believed, Breadth, Charging, Feature, ForeignRecipients, FromMismatch,
-    GroupWithList, Lists, Nested, Policy, Reach, TrustedPeer,
+    GroupWithList, Lists, Nested, Policy, Reach, SenderLabel, TrustedPeer,
 };
 use crate::sip::accept_contact::FeatureTag;
 use crate::sip::text::parameters;
 use crate::sip::uri::Form;
 use crate::sip::{SipUri, Uri};
+
+/// The parameter of a Route that has a copy's mark.
+pub const MARK: &str = "cimf";
 
 /// The policy that the settings describe.
 pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
@@ -36,6 +42,8 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
         requires_option_tag: settings.strict_require,
         access: access(settings, &addressing)?,
         addressing,
+        untagged_groups: settings.untagged == Untagged::Groups,
+        leaves_unknown_groups: settings.unknown_group == UnknownGroup::Script,
         pager_mode: settings.pager_mode,
         hide_groups: settings.hide_groups,
         skip_originator: settings.skip_originator != SkipOriginator::Never,
@@ -48,6 +56,13 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
         from_mismatch: settings.from_mismatch.map(from_mismatch),
         groups_may_allow_anonymity: settings.anonymity_by_group,
         asserts_group: settings.fork_pai_group,
+        fork_from_group: (settings.fork_from == ForkFrom::Group).then_some(SenderLabel {
+            display_name: settings.sender_label_display_name,
+            body: settings.sender_label_body,
+        }),
+        drops_composing: settings.composing == Composing::Drop,
+        accepts_notifications: settings.notifications == Notifications::Accept,
+        utf8_only: settings.utf8_only,
         charging: Charging {
             ioi: settings.ioi().to_owned(),
             copies_icid: settings.icid_copied,
@@ -65,6 +80,18 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
         copy_headers: copy_headers(settings)?,
         copies_preferences: settings.copy_prefs,
     })
+}
+
+/// Puts the mark by which copies are known again into their Route.
+pub fn mark_route(policy: &mut Policy, mark: &str) -> Result<(), SettingError> {
+    let end = b">\r\n";
+    let Some(unmarked) = policy.route_header.strip_suffix(end) else {
+        let expected = "0, as with direct=1 outgoing messages have no Route to carry a mark";
+        return Err(SettingError::new("copy_mark", "1", expected));
+    };
+    let mark = format!(";{MARK}={mark}");
+    policy.route_header = [unmarked, mark.as_bytes(), end].concat();
+    Ok(())
 }
 
 /// What the administrator should know of settings that can be used.

@@ -262,6 +262,23 @@ impl Snapshot<'_> {
         Ok(Some(members))
     }
 
+    /// The mark of copies that come back to the proxy.
+    pub fn copy_mark(&self) -> rusqlite::Result<String> {
+        let sql = "SELECT mark FROM copy_mark";
+        self.0
+            .query_row(sql, [], |row| Ok(text(row, 0)?.into_owned()))
+    }
+
+    /// The names of the members that have one, each with the member's address.
+    pub fn member_names(&self, group: i64) -> rusqlite::Result<Vec<(String, String)>> {
+        let sql = "SELECT uri, display_name FROM member_name WHERE group_id = ?1";
+        let mut statement = self.0.prepare(sql)?;
+        let names = statement.query_map([group], |row| {
+            Ok((text(row, 0)?.into_owned(), text(row, 1)?.into_owned()))
+        })?;
+        names.collect()
+    }
+
     /// How many members a group has.
     pub fn member_count(&self, group: i64) -> rusqlite::Result<u64> {
         let sql = "SELECT count(*) FROM member WHERE group_id = ?1";

@@ -117,6 +117,15 @@ impl Store {
         }
     }
 
+    /// The mark by which the proxy knows copies that come back to it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::check`].
+    pub fn copy_mark(path: &Path) -> Result<String, StoreError> {
+        Database::open(path)?.snapshot(|snapshot| snapshot.copy_mark())
+    }
+
     /// Moves what is in the database's log into the database itself, where nobody has it open any
     /// more: then one file holds everything, and can be copied, moved and replaced.
     ///

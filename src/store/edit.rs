@@ -36,6 +36,9 @@ pub struct GroupRecord {
     pub members: u64,
 }
 
+/// A member's address, and the name that is stored for it.
+pub type NamedMember = (String, Option<String>);
+
 /// What is to be stored for a new group.
 #[derive(Clone, Copy, Debug)]
 pub struct NewGroup<'a> {
@@ -82,10 +85,7 @@ impl Editor {
         members: impl IntoIterator<Item = &'a str>,
     ) -> Result<Added, EditError> {
         let uri = group_uri(new.uri)?;
-        let bad_name = |name: &&str| name.chars().any(char::is_control);
-        if let Some(name) = new.display_name.filter(bad_name) {
-            return Err(EditError::DisplayName(name.to_owned()));
-        }
+        new.display_name.map(checked_name).transpose()?;
         self.change(|change| {
             if change.group(&uri)?.is_some() {
                 return Err(EditError::GroupExists(uri.clone()));
@@ -116,17 +116,21 @@ impl Editor {
         })
     }
 
-    /// A group and its members, in their order.
+    /// A group and its members, in their order, each with its name if it has one.
     ///
     /// # Errors
     ///
     /// There is no such group.
-    pub fn group(&mut self, uri: &str) -> Result<(GroupRecord, Vec<String>), EditError> {
+    pub fn group(&mut self, uri: &str) -> Result<(GroupRecord, Vec<NamedMember>), EditError> {
         let uri = group_uri(uri)?;
         self.read(|change| {
             let group = change.existing_group(&uri)?;
-            let members = change.members(&group)?;
-            Ok((group, members))
+            let mut names = change.names(&group)?;
+            let members = change.members(&group)?.into_iter().map(|member| {
+                let name = names.remove(&member);
+                (member, name)
+            });
+            Ok((group, members.collect()))
         })
     }
 
@@ -168,6 +172,48 @@ impl Editor {
         self.change(|change| {
             let group = change.existing_group(&uri)?;
             change.add_members(&group, members)
+        })
+    }
+
+    /// Adds one member with a name for people, by which copies may name them.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Editor::add_members`], or a name that cannot be shown.
+    pub fn add_named_member(
+        &mut self,
+        uri: &str,
+        member: &str,
+        name: &str,
+    ) -> Result<Added, EditError> {
+        let uri = group_uri(uri)?;
+        let name = checked_name(name)?;
+        self.change(|change| {
+            let group = change.existing_group(&uri)?;
+            let added = change.add_members(&group, [member])?;
+            change.name_member(&group, member, Some(name))?;
+            Ok(added)
+        })
+    }
+
+    /// Gives a member another name for people, or none; returns the member as it is stored.
+    ///
+    /// # Errors
+    ///
+    /// There is no such group or member, or the name cannot be shown.
+    pub fn name_member(
+        &mut self,
+        uri: &str,
+        member: &str,
+        name: Option<&str>,
+    ) -> Result<String, EditError> {
+        let uri = group_uri(uri)?;
+        let name = name.map(checked_name).transpose()?;
+        self.change(|change| {
+            let group = change.existing_group(&uri)?;
+            let stored = change.stored_member(&group, member)?;
+            change.name_member(&group, &stored, name)?;
+            Ok(stored)
         })
     }
 
@@ -251,6 +297,14 @@ fn group_record(row: &rusqlite::Row<'_>) -> rusqlite::Result<GroupRecord> {
         revision: row.get(4)?,
         members: row.get::<_, i64>(5)?.unsigned_abs(),
     })
+}
+
+/// A name for people, on one line.
+fn checked_name(name: &str) -> Result<&str, EditError> {
+    match name.chars().any(char::is_control) || name.trim().is_empty() {
+        true => Err(EditError::DisplayName(name.to_owned())),
+        false => Ok(name),
+    }
 }
 
 /// The one spelling of a group's or service's address.

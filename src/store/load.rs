@@ -75,7 +75,11 @@ pub fn load(
         let rules = rules(snapshot, row.id, text, group.uri(), addressing)?;
         group = group.with_rules(rules);
     }
-    Ok(Known::Group(Arc::new(group)))
+    let names = snapshot.member_names(row.id)?;
+    let names = names
+        .iter()
+        .map(|(uri, name)| (uri.as_str(), name.as_str()));
+    Ok(Known::Group(Arc::new(group.with_names(names, addressing))))
 }
 
 /// A ruleset that cannot be read allows nobody anything: the log says so.

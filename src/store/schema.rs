@@ -7,7 +7,11 @@ pub const APPLICATION_ID: i32 = 0x4349_4D46;
 
 /// The step at index n leads from version n to version n + 1. A step that was ever released is
 /// never edited: databases out there have taken it.
-const STEPS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const STEPS: [&str; 3] = [
+    include_str!("schema_1.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+];
 
 /// `PRAGMA user_version` of a current database.
 pub const VERSION: i32 = STEPS.len() as i32;

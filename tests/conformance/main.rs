@@ -50,6 +50,7 @@ mod outcomes;
 mod preferences;
 mod registrar;
 mod repetition;
+mod room;
 mod rules;
 mod samples;
 mod script;
@@ -118,6 +119,20 @@ both {
         the_statistics_are_one_command,
         transactions_are_counted_until_tm_gives_back_their_memory,
         a_fork_that_tm_cannot_send_is_counted_at_once,
+    }
+    room::{
+        a_phone_without_feature_tag_reaches_a_group,
+        an_untagged_message_to_no_group_is_the_scripts,
+        the_log_names_the_parameter_that_serves_untagged_messages,
+        people_and_groups_share_a_domain,
+        a_hidden_group_is_like_an_address_of_a_person,
+        copies_come_from_the_group_and_name_the_sender,
+        only_plain_text_is_labelled,
+        the_label_is_a_choice,
+        a_trusted_next_hop_learns_the_sender_of_a_conversation,
+        what_tells_of_typing_and_reading_ends_with_its_answer,
+        what_a_browser_cannot_read_is_refused,
+        copies_leave_from_the_listener_that_is_named,
     }
     feature_tag::{
         t08_without_the_feature_tag_a_message_is_not_ours,
@@ -248,6 +263,7 @@ both {
     script::{
         a_transaction_that_the_script_has_made_is_used,
         elsewhere_than_in_request_route_a_message_is_not_ours,
+        the_route_of_a_copy_knows_its_group,
     }
     rules::{
         a_ruleset_lets_a_stranger_send_and_may_keep_a_member_out,

@@ -4,7 +4,7 @@ use crate::checks::accepted;
 use crate::support::client::Transport;
 use crate::support::flow::Request;
 use crate::support::proxy::proxy;
-use crate::support::rig::{BOB, Setup, TEL};
+use crate::support::rig::{BOB, HIKERS, Setup, TEL};
 
 /// A script of the test's own, from the end of the head of `request_route` on.
 pub fn setup(transport: Transport, script: &str) -> Setup {
@@ -33,6 +33,19 @@ pub fn elsewhere_than_in_request_route_a_message_is_not_ours(transport: Transpor
     let request = Request::another(&client);
     accepted(&rig, &mut client, &request, &[BOB, TEL]);
     rig.wait_for_log("works in request_route only");
+}
+
+/// The route that sees each copy as it is sent knows whose it is.
+pub fn the_route_of_a_copy_knows_its_group(transport: Transport) {
+    let words = "xlog(\"a copy: $cimf(group) $cimf(originator) $cimf(recipient) $cimf(id)\\n\");";
+    let route = proxy().local_route(words);
+    let rig = setup(transport, &format!("cimf_handle(); }}\n{route}")).start();
+    let mut client = rig.client();
+    let request = Request::another(&client);
+    accepted(&rig, &mut client, &request, &[BOB, TEL]);
+    for recipient in [BOB, TEL] {
+        rig.wait_for_log(&format!("a copy: {HIKERS} sip:ann@home1.net {recipient} 1"));
+    }
 }
 
 /// OpenSIPS tells a function in a route that is not for it when it reads the script.

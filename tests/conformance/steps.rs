@@ -338,7 +338,7 @@ pub fn the_steps_belong_to_request_route(transport: Transport) {
     }
     logged(
         &rig,
-        "elsewhere: <null>|<null>|<null>|<null>|<null>|<null>.",
+        "elsewhere: <null>|<null>|<null>|sip:hikers@im.home1.net|sip:ann@home1.net|<null>.",
         2,
     );
 }

@@ -20,6 +20,8 @@ pub fn identifiers_of_four_workers_never_repeat(transport: Transport) {
     uris.extend(members.iter().map(String::as_str));
     let rig = Setup::new(transport)
         .number("CHILDREN", SENDERS as i64)
+        // One originator may have half of what waits for a member.
+        .number("TARGET_QUEUE", 4 * (SENDERS * MESSAGES) as i64)
         .group("sip:many@im.home1.net", &uris)
         .start();
     let idle = wakes_of_workers(&rig);

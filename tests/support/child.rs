@@ -5,7 +5,7 @@ use super::client::{Client, TRUSTED, Transport};
 use super::flow;
 use std::ffi::OsString;
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -42,37 +42,6 @@ pub fn launch(line: &[OsString], folder: &Path) -> Child {
             line[0].display()
         ),
     }
-}
-
-/// A port that no other rig of this machine takes: whoever holds it on 127.0.0.3 may use it on 127.0.0.1.
-/// Proxies share UDP ports with anyone (SO_REUSEADDR), so their own bind would not notice.
-pub struct Port {
-    pub number: u16,
-    _held: UdpSocket,
-}
-
-impl Port {
-    pub fn reserve() -> Port {
-        let taken = |_| {
-            // Below the range that the system hands out to outgoing connections.
-            let random = u16::from_ne_bytes(random());
-            let number = 10_000 + random % 20_000;
-            let held = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, 3), number)).ok()?;
-            UdpSocket::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
-            TcpListener::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
-            Some(Port {
-                number,
-                _held: held,
-            })
-        };
-        (0..1000).find_map(taken).expect("a free port")
-    }
-}
-
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("random bytes");
-    bytes
 }
 
 /// Where a proxy writes its log, in its folder.

@@ -112,6 +112,13 @@ impl Request {
             .set("P-Asserted-Identity", &format!("<{uri}>"))
     }
 
+    /// Another body, with the Content-Length that it has.
+    pub fn with_body(mut self, body: &[u8]) -> Request {
+        self.body = body.to_vec();
+        let length = body.len().to_string();
+        self.set("Content-Length", &length)
+    }
+
     /// Replaces the one row of a header.
     #[track_caller]
     pub fn set(self, name: &str, value: &str) -> Request {

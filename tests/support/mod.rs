@@ -12,6 +12,7 @@ mod kamailio;
 pub mod name_server;
 mod opensips;
 mod opensips_settings;
+mod port;
 pub mod proxy;
 pub mod rig;
 pub mod setup;

@@ -2,10 +2,11 @@
 //! core behind it.
 
 use super::PATIENCE;
-use super::child::{Port, launch, read_log, ready, stop, wait};
+use super::child::{launch, read_log, ready, stop, wait};
 use super::client::{Client, TRUSTED, Transport};
 use super::core::Core;
 use super::kamailio::Kamailio;
+use super::port::Port;
 use super::proxy::{Figures, proxy};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};

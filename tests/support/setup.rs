@@ -2,9 +2,10 @@
 //! behind it.
 
 use super::PATIENCE;
-use super::child::{LOG, Port, launch, read_log, ready, stop, wait};
+use super::child::{LOG, launch, read_log, ready, stop, wait};
 use super::client::Transport;
 use super::core::Core;
+use super::port::Port;
 use super::proxy::{Start, proxy};
 use super::rig::{ANN, BOB, EMPTY, HIKERS, Place, Rig, SERVER_NAME, SOLO, TEL, cimfctl, library};
 use std::collections::BTreeMap;

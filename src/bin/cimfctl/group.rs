@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::input;
 use crate::output::{complain, counted, say, standard};
-use cimf::store::edit::{Editor, GroupRecord, NewGroup};
+use cimf::store::edit::{Editor, GroupRecord, NamedMember, NewGroup};
 use clap::{Args, Subcommand};
 use std::io::{self, Write};
 use std::path::Path;
@@ -105,7 +105,7 @@ pub fn note_nested(nested: &[String]) {
     }
 }
 
-fn show(group: &GroupRecord, members: &[String]) -> io::Result<()> {
+fn show(group: &GroupRecord, members: &[NamedMember]) -> io::Result<()> {
     let mut out = standard();
     writeln!(out, "group {}", group.uri)?;
     if let Some(name) = &group.display_name {
@@ -117,8 +117,12 @@ fn show(group: &GroupRecord, members: &[String]) -> io::Result<()> {
         writeln!(out, "changed {}", httpdate::fmt_http_date(changed))?;
     }
     writeln!(out, "members {}", members.len())?;
-    for member in members {
-        writeln!(out, "member {}", member.escape_debug())?;
+    for (member, name) in members {
+        let member = member.escape_debug();
+        match name {
+            Some(name) => writeln!(out, "member {member}\t{}", name.escape_debug())?,
+            None => writeln!(out, "member {member}")?,
+        }
     }
     out.flush()
 }

@@ -18,7 +18,22 @@ pub enum Command {
     #[command(
         after_help = "Example:\n  cimfctl member add sip:hikers@im.home1.net sip:cho@home2.net\n  cimfctl member add sip:hikers@im.home1.net - < members.txt"
     )]
-    Add(Members),
+    Add(Add),
+    /// Give a member a name, or another one
+    ///
+    /// With fork_from=group the messages to the group name their sender by it. Without NAME the
+    /// member has none again, and the user part of the address takes its place.
+    #[command(
+        after_help = "Example:\n  cimfctl member name sip:hikers@im.home1.net sip:cho@home2.net 'Cho Li'"
+    )]
+    Name {
+        /// The group's address, in any spelling
+        group: String,
+        /// The member's address, in any spelling
+        member: String,
+        /// The name
+        name: Option<String>,
+    },
     /// Delete members from a group
     ///
     /// All or none. A member is found as it is stored, or in any other spelling of the same address.
@@ -26,6 +41,15 @@ pub enum Command {
         after_help = "Example:\n  cimfctl member del sip:hikers@im.home1.net tel:+1-555-123-0003"
     )]
     Del(Members),
+}
+
+#[derive(Args)]
+pub struct Add {
+    #[command(flatten)]
+    members: Members,
+    /// The name of the member, where only one is added; see `cimfctl member name --help`
+    #[arg(long)]
+    name: Option<String>,
 }
 
 #[derive(Args)]
@@ -40,12 +64,37 @@ pub struct Members {
 pub fn run(db: &Path, max_members: u32, command: Command) -> Result<(), Failure> {
     let mut editor = Editor::open(db, max_members)?;
     match command {
-        Command::Add(Members { group, members }) => {
+        Command::Add(Add { members, name }) => {
+            let Members { group, members } = members;
             let members = input::members(members)?;
-            let added = editor.add_members(&group, members.iter().map(String::as_str))?;
+            let added = match (name, members.as_slice()) {
+                (None, members) => {
+                    editor.add_members(&group, members.iter().map(String::as_str))?
+                }
+                (Some(name), [member]) => editor.add_named_member(&group, member, &name)?,
+                (Some(_), members) => {
+                    let found = members.len();
+                    return Err(Failure::Unusable(format!(
+                        "--name: expected one member, found {found}; nothing was changed; name the members of a group with `cimfctl member name`"
+                    )));
+                }
+            };
             let count = counted(added.count as u64, "member");
             say(&format!("added {count} to {}", added.group))?;
             note_nested(&added.nested);
+            Ok(())
+        }
+        Command::Name {
+            group,
+            member,
+            name,
+        } => {
+            let member = editor.name_member(&group, &member, name.as_deref())?;
+            let member = member.escape_debug();
+            say(&match name {
+                Some(name) => format!("{member} is named {}", name.escape_debug()),
+                None => format!("{member} has no name"),
+            })?;
             Ok(())
         }
         Command::Del(Members { group, members }) => {

@@ -32,7 +32,8 @@ fn a_message_that_breaks_rfc_3261_is_refused_if_it_is_ours_and_left_alone_otherw
         let case = with_line(name, line);
         assert_eq!(case.refused(), Reason::Malformed, "{name} {line}");
         let others = case.without("Accept-Contact");
-        assert_eq!(others.decide().err(), Some(NotOurs::NoImTag), "{name}");
+        let untagged = NotOurs::Untagged("sip:hikers@im.home1.net".to_owned());
+        assert_eq!(others.decide().err(), Some(untagged), "{name}");
         // Nor is it ours to refuse where the wish cannot be read.
         let unread = others.with("Accept-Contact: *;+g.oma.sip-im;x=\"a");
         let left = unread.decide().err();

@@ -1,6 +1,9 @@
 //! Values that are read liberally and written strictly, and what may be read in two ways.
 
 use super::*;
+use crate::control::SenderLabel;
+use crate::control::conversation::unlabelled;
+use crate::sip::Request;
 
 /// From of the copies, where From is this.
 #[track_caller]
@@ -252,7 +255,7 @@ fn one_value_that_cannot_be_read_hides_no_other() {
         .set("Accept-Contact: *;=x, *;+g.oma.sip-im;")
         .accepted();
     let left = Case::new().set(unread).decide().err();
-    assert!(left.is_some_and(|left| left.is_doubtful()));
+    assert!(matches!(left, Some(NotOurs::Unknown(_))));
 }
 
 #[test]
@@ -305,4 +308,25 @@ fn lines_that_end_in_two_ways_are_refused() {
             "{line:?}"
         );
     }
+}
+
+#[test]
+fn a_text_that_comes_back_is_known_whatever_names_servers_have_put_before_it() {
+    // H-5: what stands before the text changes with each server that the message has passed.
+    let of = |content_type: &str, body: &str| {
+        let mut policy = Policy::example();
+        policy.fork_from_group = Some(SenderLabel {
+            display_name: false,
+            body: true,
+        });
+        let message =
+            format!("MESSAGE sip:g@h SIP/2.0\r\nContent-Type: {content_type}\r\n\r\n{body}");
+        let request = Request::read(message.as_bytes()).unwrap();
+        unlabelled(&request, &policy).to_vec()
+    };
+    for body in ["ann: see you", "hikers: ann: see you", "Bär Li: see you"] {
+        assert_eq!(of("text/plain;charset=utf-8", body), b"see you", "{body}");
+    }
+    assert_eq!(of("text/plain", "at 9:30"), b"at 9:30");
+    assert_eq!(of("text/html", "ann: see you"), b"ann: see you");
 }

@@ -10,6 +10,7 @@ use crate::host::abi::SipMsg;
 use crate::host::background::{Kind, News, request};
 use crate::host::message::MessageId;
 use crate::host::symbol::Missing;
+use crate::host::told::Told;
 use crate::host::verdict::{Fact, Value};
 use std::ffi::CStr;
 use std::ptr::null_mut;
@@ -98,8 +99,8 @@ unsafe fn run_on(
 ) {
     // SAFETY: `message` is a message of Kamailio's, as is required above.
     let id = unsafe { MessageId::of(message) };
-    *told() = Some((id, Told::new(news)));
-    // SAFETY: as the caller promises; the route is run as Kamailio runs its own.
+    *told() = Some((id, of_news(news)));
+    // SAFETY: `actions` is a route of the script and `message` a message, as is required above; the route is run as Kamailio runs its own.
     unsafe {
         environment.apart(EVENT_ROUTE, || {
             (core.run_top_route)(actions, message, null_mut());
@@ -109,34 +110,13 @@ unsafe fn run_on(
 }
 
 /// What `$cimf(…)` says in an event route.
-struct Told {
-    message: u64,
-    code: Option<u16>,
-    recipient: Option<Vec<u8>>,
-    group: Vec<u8>,
-    originator: Vec<u8>,
-}
-
-impl Told {
-    fn new(news: &News<'_>) -> Self {
-        Self {
-            message: news.message,
-            code: news.ending().and_then(Ending::code),
-            recipient: news.fork().map(|fork| fork.recipient.to_vec()),
-            group: news.group.to_vec(),
-            originator: news.originator.to_vec(),
-        }
-    }
-
-    fn fact(&self, fact: Fact) -> Option<Value<'_>> {
-        match fact {
-            Fact::Code => self.code.map(|code| Value::Number(i64::from(code))),
-            Fact::Recipient => self.recipient.as_deref().map(Value::Text),
-            Fact::Group => Some(Value::Text(&self.group)),
-            Fact::Originator => Some(Value::Text(&self.originator)),
-            Fact::Id => Some(Value::Number(self.message as i64)),
-            Fact::Reason | Fact::Requirement | Fact::Count => None,
-        }
+fn of_news(news: &News<'_>) -> Told {
+    Told {
+        message: news.message,
+        code: news.ending().and_then(Ending::code),
+        recipient: news.fork().map(|fork| fork.recipient.to_vec()),
+        group: news.group.to_vec(),
+        originator: news.originator.to_vec(),
     }
 }
 

@@ -2,8 +2,11 @@
 
 use super::abi::SocketInfo;
 use crate::control::Transport;
+use crate::host::abi::Str;
+use crate::host::core_socket::CoreSocket;
 use crate::host::listeners::Listener;
 use crate::host::symbol::function;
+use crate::server;
 use std::ffi::c_ushort;
 
 /// `PROTO_UDP` and its kin.
@@ -38,4 +41,18 @@ pub fn listeners() -> Option<Vec<Listener>> {
         }
     }
     Some(found)
+}
+
+/// The listener from which copies are to leave.
+pub fn core_socket(wanted: Option<&server::CoreSocket>) -> Result<Option<CoreSocket>, String> {
+    type GrepSockInfo = unsafe extern "C" fn(*const Str, c_ushort, c_ushort) -> *const SocketInfo;
+    CoreSocket::find(wanted, |socket, protocol| {
+        let address = Str::of(socket.address.as_bytes());
+        // SAFETY: the function has this signature in all versions; the text lives until it returns, and the
+        // listeners have been made before modules start.
+        unsafe {
+            let grep = function::<GrepSockInfo>(c"grep_sock_info");
+            grep.map_or(0, |grep| grep(&address, socket.port, protocol) as usize)
+        }
+    })
 }

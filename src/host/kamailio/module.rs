@@ -3,11 +3,12 @@
 use super::abi::{PROC_INIT, PROC_MAIN};
 use super::core::{Core, missing};
 use super::events::Events;
-use super::listeners::listeners;
+use super::listeners::{core_socket, listeners};
 use super::log::KamailioLog;
 use super::message::{SourceReader, check_layout};
 use super::tm::{Transactions, Uac};
 use super::{process, script, statistics, version};
+use crate::host::core_socket::CoreSocket;
 use crate::host::guard::guarded;
 use crate::host::life::{self, TransactionMemory};
 use crate::host::symbol::find;
@@ -22,6 +23,7 @@ pub struct Module {
     pub source: SourceReader,
     pub events: Events,
     pub server: &'static Server,
+    core_socket: Option<CoreSocket>,
 }
 
 impl Module {
@@ -29,6 +31,7 @@ impl Module {
     pub fn uac(&self) -> Uac<'_> {
         Uac {
             transactions: &self.transactions,
+            core_socket: self.core_socket,
         }
     }
 }
@@ -107,6 +110,7 @@ fn prepare() -> Result<Module, String> {
     let events = Events::find(&core).map_err(missing)?;
     server.outbox().tell_delivered(events.has_delivered());
     Ok(Module {
+        core_socket: core_socket(server.core_socket())?,
         events,
         core,
         transactions,

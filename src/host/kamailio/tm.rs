@@ -12,6 +12,7 @@ use crate::fanout::NotSent;
 use crate::host::abi::{
     E_OUT_OF_MEM, E_SCRIPT, FAKED_REPLY, HDR_OTHER, HDR_RECORD_ROUTE, LUMP_RPL_HDR, SipMsg, Str,
 };
+use crate::host::core_socket::CoreSocket;
 use crate::host::guard::guarded;
 use crate::host::handle::{Proxy, Sender, Transaction, completed, released};
 use crate::host::symbol::{as_function, find_in};
@@ -240,6 +241,8 @@ impl<'c> Request<'c> {
 /// Kamailio as the client that sends forks.
 pub struct Uac<'a> {
     pub transactions: &'a Transactions,
+    /// The listener from which copies leave, where the administrator names one.
+    pub core_socket: Option<CoreSocket>,
 }
 
 impl Proxy for Request<'_> {
@@ -292,6 +295,7 @@ impl Sender for Uac<'_> {
     fn send(&mut self, fork: &Fork<'_>, next_hop: &str, cookie: u64) -> Result<(), NotSent> {
         let to = in_angles(fork.recipient);
         let mut dialog = dialog(fork, &to, next_hop);
+        dialog.send_sock = CoreSocket::of(self.core_socket, fork) as *mut c_void;
         let (headers, body) = (fork.headers(), fork.body());
         let (method, headers, body) = (Str::of(b"MESSAGE"), Str::of(&headers), Str::of(&body));
         let mut request = UacReq {

@@ -3,9 +3,11 @@
 use super::version::Number;
 use crate::control::Transport;
 use crate::host::abi::{IpAddress, Str};
+use crate::host::core_socket::CoreSocket;
 use crate::host::listeners::Listener;
-use crate::host::symbol::find;
-use std::ffi::c_ushort;
+use crate::host::symbol::{find, function};
+use crate::server;
+use std::ffi::{c_int, c_ushort, c_void};
 
 /// Where `protos` and the sockets of a protocol have what we look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,4 +90,19 @@ pub fn listeners(version: Number) -> Option<Vec<Listener>> {
         }
     }
     Some(found)
+}
+
+/// The listener from which copies are to leave.
+pub fn core_socket(wanted: Option<&server::CoreSocket>) -> Result<Option<CoreSocket>, String> {
+    type GrepSockInfo =
+        unsafe extern "C" fn(*const Str, c_ushort, c_ushort, c_int) -> *const c_void;
+    CoreSocket::find(wanted, |socket, protocol| {
+        let address = Str::of(socket.address.as_bytes());
+        // SAFETY: the function has this signature in all versions; the text lives until it returns, and the
+        // listeners have been made before modules start. With 0 it looks through all of them.
+        unsafe {
+            let grep = function::<GrepSockInfo>(c"grep_sock_info_ext");
+            grep.map_or(0, |grep| grep(&address, socket.port, protocol, 0) as usize)
+        }
+    })
 }

@@ -2,12 +2,13 @@
 
 use super::core::{Core, missing};
 use super::events::Events;
-use super::listeners::listeners;
+use super::listeners::{core_socket, listeners};
 use super::log::OpenSipsLog;
 use super::message::{Layout, SourceReader};
 use super::mi::Mi;
 use super::tm::{Transactions, Uac};
 use super::{script, statistics, version};
+use crate::host::core_socket::CoreSocket;
 use crate::host::guard::guarded;
 use crate::host::life::{self, TransactionMemory};
 use crate::server::Server;
@@ -23,6 +24,7 @@ pub struct Module {
     pub events: Events,
     pub mi: Mi,
     pub server: &'static Server,
+    core_socket: Option<CoreSocket>,
 }
 
 impl Module {
@@ -30,6 +32,7 @@ impl Module {
     pub fn uac(&self) -> Uac<'_> {
         Uac {
             transactions: &self.transactions,
+            core_socket: self.core_socket,
         }
     }
 }
@@ -110,6 +113,7 @@ fn prepare() -> Result<Module, String> {
     let mi = Mi::register(&core)?;
     script::watch_end(&core)?;
     Ok(Module {
+        core_socket: core_socket(server.core_socket())?,
         core,
         layout,
         transactions,

@@ -11,6 +11,7 @@ use super::version::{EXPECTED, Number};
 use crate::control::{Answer, Fork};
 use crate::fanout::NotSent;
 use crate::host::abi::{E_OUT_OF_MEM, E_SCRIPT, FAKED_REPLY, LUMP_RPL_HDR, SipMsg, Str};
+use crate::host::core_socket::CoreSocket;
 use crate::host::guard::guarded;
 use crate::host::handle::{Proxy, Sender, Transaction, completed, released};
 use crate::host::symbol::as_function;
@@ -202,6 +203,8 @@ impl<'c> Request<'c> {
 /// OpenSIPS as the client that sends forks.
 pub struct Uac<'a> {
     pub transactions: &'a Transactions,
+    /// The listener from which copies leave, where the administrator names one.
+    pub core_socket: Option<CoreSocket>,
 }
 
 impl Proxy for Request<'_> {
@@ -281,9 +284,11 @@ impl Sender for Uac<'_> {
         };
         let result = if self.transactions.has_two_sockets {
             let mut dialog = dialog::<2>(fork, &from, next_hop, hops);
+            dialog.sockets[0] = CoreSocket::of(self.core_socket, fork);
             request((&raw mut dialog).cast())
         } else {
             let mut dialog = dialog::<1>(fork, &from, next_hop, hops);
+            dialog.sockets[0] = CoreSocket::of(self.core_socket, fork);
             request((&raw mut dialog).cast())
         };
         match result {

@@ -21,8 +21,8 @@ const PASSWORD: ByteSet = UNRESERVED.and(UNESCAPED).and(b"&=+$,");
 const PARAMETER: ByteSet = UNRESERVED.and(UNESCAPED).and(b"[]/:&+$");
 /// In the name and the value of a header.
 const HEADER: ByteSet = UNRESERVED.and(UNESCAPED).and(b"[]/?:+$");
-/// In a URI of another scheme.
-const OTHER: ByteSet = UNRESERVED.and(b"/?#[]@!$&'()*+,;=:");
+/// In a URI of another scheme. A fragment is no part of one (RFC 3261 §25.1, absoluteURI).
+const OTHER: ByteSet = UNRESERVED.and(b"/?[]@!$&'()*+,;=:");
 /// The bytes of a host name. An underscore is none, but deployed names have it.
 const HOST: ByteSet = ByteSet::ALPHANUMERIC.and(b"-._");
 

@@ -390,6 +390,14 @@ mod tests {
     }
 
     #[test]
+    fn a_uri_of_another_scheme_has_no_fragment() {
+        for text in ["qip:*21#@home1.net", "urn:service:sos#x"] {
+            let error = Uri::parse(text.as_bytes()).unwrap_err();
+            assert_eq!(error.expected, "a URI character", "{text}");
+        }
+    }
+
+    #[test]
     fn parameters_without_end_are_refused() {
         let long = format!("sip:a@h{}", ";p".repeat(30_000));
         let expected = "at most 32 parameters";

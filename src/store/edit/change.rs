@@ -130,6 +130,52 @@ impl Change<'_> {
         })
     }
 
+    /// The names of the members that have one.
+    pub fn names(&self, group: &GroupRecord) -> Result<HashMap<String, String>, EditError> {
+        self.sqlite(|transaction| {
+            let sql = "SELECT uri, display_name FROM member_name WHERE group_id = ?1";
+            let mut statement = transaction.prepare(sql)?;
+            let names = statement.query_map([group.id], |row| {
+                Ok((text(row, 0)?.into_owned(), text(row, 1)?.into_owned()))
+            })?;
+            names.collect()
+        })
+    }
+
+    /// Stores the name of a member, or that it has none. `member` is spelt as it is stored.
+    pub fn name_member(
+        &self,
+        group: &GroupRecord,
+        member: &str,
+        name: Option<&str>,
+    ) -> Result<(), EditError> {
+        self.sqlite(|transaction| {
+            let done = match name {
+                Some(name) => transaction.execute(
+                    "INSERT OR REPLACE INTO member_name (group_id, uri, display_name)
+                     VALUES (?1, ?2, ?3)",
+                    (group.id, member, name),
+                ),
+                None => transaction.execute(
+                    "DELETE FROM member_name WHERE group_id = ?1 AND uri = ?2",
+                    (group.id, member),
+                ),
+            };
+            done.map(drop)
+        })
+    }
+
+    /// The spelling in which a member is stored that is given by that, or by equality.
+    pub fn stored_member(&self, group: &GroupRecord, given: &str) -> Result<String, EditError> {
+        let existing = self.members(group)?;
+        stored(
+            &existing,
+            &Index::of(existing.iter().map(String::as_str)),
+            group,
+            given,
+        )
+    }
+
     pub fn delete_members<'a>(
         &self,
         group: &GroupRecord,
@@ -139,11 +185,7 @@ impl Change<'_> {
         let index = Index::of(existing.iter().map(String::as_str));
         let mut deleted: Vec<String> = Vec::new();
         for member in gone {
-            let found = match existing.binary_search_by(|it| it.as_str().cmp(member)) {
-                Ok(at) => existing[at].clone(),
-                Err(_) => equal_address(&index, &group.uri, member)?.to_owned(),
-            };
-            deleted.push(found);
+            deleted.push(stored(&existing, &index, group, member)?);
         }
         self.sqlite(|transaction| {
             let sql = "DELETE FROM member WHERE group_id = ?1 AND uri = ?2";
@@ -154,6 +196,19 @@ impl Change<'_> {
             Ok(())
         })?;
         Ok(deleted)
+    }
+}
+
+/// The member among `existing`, which are sorted, that `given` is.
+fn stored(
+    existing: &[String],
+    index: &Index<'_>,
+    group: &GroupRecord,
+    given: &str,
+) -> Result<String, EditError> {
+    match existing.binary_search_by(|it| it.as_str().cmp(given)) {
+        Ok(at) => Ok(existing[at].clone()),
+        Err(_) => equal_address(index, &group.uri, given).map(str::to_owned),
     }
 }
 

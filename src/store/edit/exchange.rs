@@ -5,9 +5,9 @@ use super::{EditError, Editor, GroupRecord, group_uri};
 use crate::control::rules::{Condition, Ruleset};
 use crate::sip::Uri;
 use crate::store::StoreError;
-use crate::store::database::{Members, Probe, optional_text, rule_lists, text};
+use crate::store::database::{Members, Probe, optional_text, rule_lists};
 use crate::store::document::{DocumentError, Notes, Written, read_ruleset, write_ruleset};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 /// A list that a condition of a ruleset names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -270,17 +270,7 @@ impl Change<'_> {
         let members = self.members(&group)?;
         let failed = |error| EditError::Store(StoreError::sqlite(self.path, &error));
         let transaction = &self.transaction;
-        let mut names = HashMap::new();
-        let mut read_names = || -> rusqlite::Result<()> {
-            let sql = "SELECT uri, display_name FROM member_name WHERE group_id = ?1";
-            let mut statement = transaction.prepare(sql)?;
-            let mut rows = statement.query([group.id])?;
-            while let Some(row) = rows.next()? {
-                names.insert(text(row, 0)?.into_owned(), text(row, 1)?.into_owned());
-            }
-            Ok(())
-        };
-        read_names().map_err(failed)?;
+        let mut names = self.names(&group)?;
         let sql =
             "SELECT ruleset, max_participant_count, invite_members FROM im_group WHERE id = ?1";
         let (ruleset, max_participant_count, invite_members) = transaction

@@ -161,7 +161,7 @@ fn a_database_of_version_1_is_refused_until_it_is_migrated() {
     .unwrap();
     let error = Store::check(&path).unwrap_err().to_string();
     let expected = format!(
-        "expected version 2 of the tables, found 1; bring it up to date with `cimfctl --db {} init`",
+        "expected version 3 of the tables, found 1; bring it up to date with `cimfctl --db {} init`",
         path.display()
     );
     assert!(error.contains(&expected), "{error}");

@@ -160,6 +160,10 @@ pub fn of_refusal(reason: Reason) -> &'static str {
             "`cimfctl check` looks the database over; the proxy's user has to be able to read and \
              write it and its folder."
         }
+        Reason::NotText => {
+            "The client has to send text as UTF-8, without Content-Encoding. utf8_only=0 lets other \
+             bodies pass, if no member is a browser."
+        }
         Reason::NoRecipients => {
             "Add members that can be sent to (`cimfctl group show GROUP`); the originator himself \
              counts only with skip_originator=never."
@@ -168,18 +172,32 @@ pub fn of_refusal(reason: Reason) -> &'static str {
 }
 
 /// What to do about a message that is left to the script.
-pub fn of_not_ours(reason: NotOurs) -> &'static str {
+pub fn of_not_ours(reason: &NotOurs) -> &'static str {
     match reason {
         NotOurs::Unreadable(_) => "Is the file a whole SIP request, from its first line on?",
         NotOurs::Method => "Only the method MESSAGE is handled.",
         NotOurs::NoImTag => {
             "A client marks a group message with `Accept-Contact: *;+g.oma.sip-im`. If it marks it \
-             with another tag, add that to feature_tags."
+             with another tag, add that to feature_tags; ordinary phones mark nothing, and \
+             untagged=groups serves them."
         }
         NotOurs::Unknown(_) => {
             "A value of Accept-Contact that cannot be read may have been the one that marks a group \
              message. Fix it in the client."
         }
+        NotOurs::Untagged(_) => {
+            "To serve phones that mark nothing, set untagged=groups. Otherwise the client has to mark \
+             the message with `Accept-Contact: *;+g.oma.sip-im`."
+        }
+        NotOurs::NoGroup => {
+            "If it should be a group: `cimfctl group add ADDRESS MEMBER...`. If it is a person's \
+             address, your script delivers the message."
+        }
+        NotOurs::Hidden => {
+            "If the sender should know of the group: make them a member (`cimfctl member add GROUP \
+             ADDRESS`), or let its rules allow them to send."
+        }
+        NotOurs::Unavailable(_) => "The log line names the database and what is wrong with it.",
         NotOurs::ForeignDomain => {
             "If this server is to serve that domain, add it to domains. It is the Request-URI that \
              counts, not To."

@@ -42,6 +42,7 @@ pub fn write(
             Outcome::NotOurs(_) => "not-ours",
             Outcome::Refused(..) => "refused",
             Outcome::Accepted(..) => "accepted",
+            Outcome::Ended(..) => "ended",
             Outcome::Repeated(_) => "repeated",
         },
         "checks": checks,
@@ -50,6 +51,7 @@ pub fn write(
             Outcome::NotOurs(_) => Value::Null,
             Outcome::Refused(_, answer)
             | Outcome::Accepted(_, answer)
+            | Outcome::Ended(_, answer)
             | Outcome::Repeated(answer) => of_answer(answer),
         },
         "forks": match &explanation.outcome {
@@ -100,7 +102,7 @@ fn of_reason(outcome: &Outcome) -> Value {
             "warning": null,
             "meaning": reason.to_string(),
             "detail": "",
-            "advice": advice::of_not_ours(*reason),
+            "advice": advice::of_not_ours(reason),
         }),
         Outcome::Refused(refusal, _) => json!({
             "requirement": refusal.reason.requirement(),
@@ -109,7 +111,7 @@ fn of_reason(outcome: &Outcome) -> Value {
             "detail": refusal.detail,
             "advice": advice::of_refusal(refusal.reason),
         }),
-        Outcome::Accepted(..) | Outcome::Repeated(_) => Value::Null,
+        Outcome::Accepted(..) | Outcome::Ended(..) | Outcome::Repeated(_) => Value::Null,
     }
 }
 

@@ -3,7 +3,8 @@
 use super::Options;
 use super::capture::Capture;
 use cimf::control::{
-    Accepted, Answer, Check, Decision, NotOurs, Note, Policy, Record, Refusal, Source, Transport,
+    Accepted, Answer, Check, Decision, Ended, NotOurs, Note, Policy, Record, Refusal, Source,
+    Transport,
 };
 use cimf::server::{RandomPool, Server};
 use cimf::sip::lines::unfolded;
@@ -35,6 +36,8 @@ pub enum Outcome {
     NotOurs(NotOurs),
     Refused(Box<Refusal>, Answer),
     Accepted(Box<Accepted>, Answer),
+    /// Answered 202, and sent to nobody.
+    Ended(Ended, Answer),
     /// Only an earlier message could make it so, and here there is none.
     Repeated(Answer),
 }
@@ -94,16 +97,17 @@ fn outcome(
     record: &mut Record,
 ) -> Outcome {
     let bytes = unfolded(bytes);
-    let message = match server.recognise_observed(&bytes, record) {
+    let mut worker = server.worker();
+    let message = match worker.recognise_observed(server, &bytes, source, now, record) {
         Ok(message) => message,
         Err(reason) => return Outcome::NotOurs(reason),
     };
-    let mut worker = server.worker();
     let decision = worker.decide_observed(server, &message, source, now, record);
     let answer = server.answer(&message, &decision, source);
     match decision {
         Decision::Refused(refusal) => Outcome::Refused(Box::new(refusal), answer),
         Decision::Accepted(accepted) => Outcome::Accepted(Box::new(accepted), answer),
+        Decision::Ended(ended) => Outcome::Ended(ended, answer),
         Decision::Repeated => Outcome::Repeated(answer),
     }
 }

@@ -34,7 +34,7 @@ pub fn write(
                 "LEFT TO THE SCRIPT, nothing is answered: {}",
                 shown(&reason.to_string())
             )?;
-            write_paragraph("What to do", advice::of_not_ours(*reason), out)
+            write_paragraph("What to do", advice::of_not_ours(reason), out)
         }
         Outcome::Refused(refusal, answer) => {
             let reason = refusal.reason;
@@ -61,6 +61,10 @@ pub fn write(
                 "Not looked at here: whether the proxy has room for all of them (row 13), and whether\n\
                  the same message came before (H-3)."
             )
+        }
+        Outcome::Ended(ended, answer) => {
+            writeln!(out, "ACCEPTED, and sent to nobody: a {}", ended.what)?;
+            write_answer(answer, out)
         }
         Outcome::Repeated(answer) => write_answer(answer, out),
     }

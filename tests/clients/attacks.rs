@@ -1,0 +1,190 @@
+//! A small site as it is shipped, attacked by somebody who has an account and by somebody who has none.
+
+use crate::site::{DOMAIN, GROUP, Proxy, Site};
+use md5::{Digest, Md5};
+use std::net::UdpSocket;
+use std::time::Duration;
+
+/// A client that writes what it likes.
+struct Attacker {
+    socket: UdpSocket,
+    server: String,
+    sent: u32,
+}
+
+/// What an attacker changes in a message of their own.
+#[derive(Default)]
+struct Lie<'a> {
+    from: Option<&'a str>,
+    to: Option<&'a str>,
+    headers: &'a str,
+    without_password: bool,
+}
+
+impl Attacker {
+    fn new(server: &str) -> Attacker {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let patience = Some(Duration::from_secs(20));
+        socket.set_read_timeout(patience).expect("a time limit");
+        Attacker {
+            socket,
+            server: server.to_owned(),
+            sent: 0,
+        }
+    }
+
+    /// Sends a request as `user`, with the password where it is asked for; gives the final status.
+    fn ask(&mut self, method: &str, user: &str, password: &str, lie: &Lie<'_>) -> u16 {
+        let status = self.send(method, user, lie, "");
+        if status.0 != 401 || lie.without_password {
+            return status.0;
+        }
+        let credentials = credentials(&status.1, method, user, password, &uri(method, lie));
+        self.send(method, user, lie, &credentials).0
+    }
+
+    fn send(
+        &mut self,
+        method: &str,
+        user: &str,
+        lie: &Lie<'_>,
+        credentials: &str,
+    ) -> (u16, String) {
+        self.sent += 1;
+        let (own, number) = (self.socket.local_addr().expect("an address"), self.sent);
+        let from = lie.from.unwrap_or(user);
+        let to = match method {
+            "REGISTER" => format!("sip:{user}@{DOMAIN}"),
+            _ => uri(method, lie),
+        };
+        let request = format!(
+            "{method} {} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK-{number}x{};rport\r\nMax-Forwards: 70\r\n\
+             From: <sip:{from}@{DOMAIN}>;tag=a{number}\r\nTo: <{to}>\r\nCall-ID: {number}-{}\r\nCSeq: {number} {method}\r\n\
+             {}{credentials}Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello",
+            uri(method, lie),
+            own.port(),
+            own.port(),
+            lie.headers,
+        );
+        self.socket
+            .send_to(request.as_bytes(), &self.server)
+            .expect("a request that is sent");
+        let mut answer = [0; 4096];
+        loop {
+            let (length, _) = self.socket.recv_from(&mut answer).expect("an answer");
+            let text = String::from_utf8_lossy(&answer[..length]).into_owned();
+            let mut words = text.split(' ');
+            let is_answer = words.next() == Some("SIP/2.0");
+            let code = words.next().and_then(|code| code.parse::<u16>().ok());
+            match code.filter(|&code| is_answer && code >= 200) {
+                Some(code) if text.contains(&format!("CSeq: {number} ")) => return (code, text),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn uri(method: &str, lie: &Lie<'_>) -> String {
+    match method {
+        "REGISTER" => format!("sip:{DOMAIN}"),
+        _ => lie.to.unwrap_or(GROUP).to_owned(),
+    }
+}
+
+/// RFC 2617 with qop=auth.
+fn credentials(challenge: &str, method: &str, user: &str, password: &str, uri: &str) -> String {
+    let hash = |text: String| {
+        let bytes = Md5::digest(text.as_bytes());
+        let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+        digits.collect::<String>()
+    };
+    let nonce = challenge.split_once("nonce=\"").expect("a nonce").1;
+    let nonce = nonce.split('"').next().unwrap_or_default();
+    let ha1 = hash(format!("{user}:{DOMAIN}:{password}"));
+    let ha2 = hash(format!("{method}:{uri}"));
+    let response = hash(format!("{ha1}:{nonce}:00000001:c:auth:{ha2}"));
+    format!(
+        "Authorization: Digest username=\"{user}\", realm=\"{DOMAIN}\", nonce=\"{nonce}\", uri=\"{uri}\", qop=auth, \
+         nc=00000001, cnonce=\"c\", response=\"{response}\"\r\n"
+    )
+}
+
+/// Neither a stranger nor a user speaks as somebody else, and nobody makes a copy but cimf.
+pub fn nobody_speaks_as_another(proxy: Proxy) {
+    let site = Site::start(proxy, "ann eve");
+    site.cimfctl(&["member", "del", GROUP, &format!("sip:eve@{DOMAIN}")]);
+    let (ann, eve) = (site.password("ann"), site.password("eve"));
+    let mut attacker = Attacker::new(&site.server);
+    let mut status = |method: &str, user: &str, lie: Lie<'_>| {
+        let password = if user == "ann" { &ann } else { &eve };
+        attacker.ask(method, user, password, &lie)
+    };
+    // What is right, so that the refusals below are not those of a broken client.
+    assert_eq!(status("REGISTER", "eve", Lie::default()), 200);
+    let to_eve = format!("sip:eve@{DOMAIN}");
+    let asserted = format!("P-Asserted-Identity: <sip:ann@{DOMAIN}>\r\n");
+    for (what, method, lie) in [
+        ("no member", "MESSAGE", Lie::default()),
+        (
+            "a member's From",
+            "MESSAGE",
+            Lie {
+                from: Some("ann"),
+                ..Lie::default()
+            },
+        ),
+        (
+            "a member's asserted identity",
+            "MESSAGE",
+            Lie {
+                headers: &asserted,
+                ..Lie::default()
+            },
+        ),
+        (
+            "another's From, to a person",
+            "MESSAGE",
+            Lie {
+                from: Some("ann"),
+                to: Some(&to_eve),
+                ..Lie::default()
+            },
+        ),
+        (
+            "a foreign domain",
+            "MESSAGE",
+            Lie {
+                to: Some("sip:bob@elsewhere.example"),
+                ..Lie::default()
+            },
+        ),
+    ] {
+        assert_eq!(status(method, "eve", lie), 403, "{what}");
+    }
+    let stranger = Lie {
+        headers: &asserted,
+        without_password: true,
+        ..Lie::default()
+    };
+    assert_eq!(status("MESSAGE", "ann", stranger), 401);
+    // Straight to the listener of copies, with a mark that is none, and led there by a Route.
+    let copies = site.copies().to_owned();
+    for mark in ["", ";cimf=00000000000000000000000000000000"] {
+        let route = format!("Route: <sip:{copies};lr{mark}>\r\n");
+        let lie = || Lie {
+            to: Some(&to_eve),
+            headers: &route,
+            without_password: true,
+            ..Lie::default()
+        };
+        assert_eq!(
+            Attacker::new(&copies).ask("MESSAGE", "ann", "", &lie()),
+            403
+        );
+        assert_eq!(
+            Attacker::new(&site.server).ask("MESSAGE", "ann", "", &lie()),
+            401
+        );
+    }
+    assert!(site.log().contains("none of our copies"), "{}", site.log());
+}

@@ -1,0 +1,246 @@
+//! Real phones in one group, behind small-site.sh as it is shipped: baresip, linphone, PJSIP and a browser. What is
+//! asserted is what each of them shows.
+//!
+//! `tests/run.sh` installs baresip, linphone and PJSIP; the browser only with `--all`. A phone that is not there is
+//! left out with a line that says so, and with CI=true that is a failure.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::print_stdout
+)]
+
+#[path = "../support/port.rs"]
+mod port;
+
+mod attacks;
+mod phone;
+mod site;
+
+use phone::{Phone, folder};
+use site::{DOMAIN, GROUP, Proxy, Site};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A kind of phone, and the user who has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Pjsip,
+    Baresip,
+    Linphone,
+    Browser,
+}
+
+/// Who has which phone: all are members of the group but eve.
+const PHONES: [(&str, Kind, &str); 5] = [
+    ("ann", Kind::Pjsip, "udp"),
+    ("bob", Kind::Baresip, "tcp"),
+    ("cho", Kind::Linphone, "tcp"),
+    ("dee", Kind::Browser, "ws"),
+    ("eve", Kind::Pjsip, "tcp"),
+];
+
+fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true")
+}
+
+/// Python with PJSIP, as tests/run.sh makes it.
+fn python() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients/bin/python3");
+    match own.exists() {
+        true => own,
+        false => "python3".into(),
+    }
+}
+
+fn has_opensips() -> bool {
+    let found = std::env::var_os("CIMF_OPENSIPS").is_some();
+    if !found {
+        println!("LEFT OUT: OpenSIPS is not there; set CIMF_OPENSIPS to its program");
+    }
+    found
+}
+
+fn is_there(kind: Kind) -> bool {
+    let has = |program: &str| Path::new("/usr/bin").join(program).exists();
+    let found = match kind {
+        Kind::Pjsip => std::process::Command::new(python())
+            .args(["-c", "import pjsua2"])
+            .stderr(std::process::Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success()),
+        Kind::Baresip => has("baresip"),
+        Kind::Linphone => has("linphonec"),
+        Kind::Browser => {
+            let built = folder().join("browser/built/page.js");
+            built.exists() && folder().join("browser/node_modules").exists() && has("chromium")
+        }
+    };
+    if !found {
+        let may_lack = kind == Kind::Browser && std::env::var("CIMF_ALL").is_err();
+        assert!(
+            !is_ci() || may_lack,
+            "{kind:?} is not there, and with CI=true no phone is left out"
+        );
+        println!("LEFT OUT: {kind:?} is not there; `tests/run.sh --all` installs it");
+    }
+    found
+}
+
+fn start(site: &Site, user: &'static str, kind: Kind, transport: &str) -> Phone {
+    let password = site.password(user);
+    let program = |name: &str| folder().join(name).display().to_string();
+    let common = |name: &str| -> Vec<String> {
+        vec![
+            program(name),
+            user.to_owned(),
+            password.clone(),
+            DOMAIN.to_owned(),
+        ]
+    };
+    let (runner, mut arguments) = match kind {
+        Kind::Pjsip => (python(), common("phone_pjsip.py")),
+        Kind::Baresip => (PathBuf::from("python3"), common("phone_baresip.py")),
+        Kind::Linphone => (PathBuf::from("python3"), common("phone_linphone.py")),
+        Kind::Browser => (PathBuf::from("node"), common("browser/phone.mjs")),
+    };
+    match kind {
+        Kind::Browser => arguments.push(site.socket.clone()),
+        _ => arguments.extend([site.server.clone(), transport.to_owned()]),
+    }
+    if kind == Kind::Baresip {
+        arguments.extend([GROUP.to_owned(), address("ann")]);
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    Phone::start(user, &runner, &arguments)
+}
+
+fn address(user: &str) -> String {
+    format!("sip:{user}@{DOMAIN}")
+}
+
+/// Everybody writes to the group once, and each of the others shows it once: in the group's conversation, with the
+/// sender's name.
+fn everybody_talks(phones: &mut [Phone], round: &str) {
+    for sender in 0..phones.len() {
+        let user = phones[sender].user;
+        let text = format!("{round} of {user}");
+        phones[sender].send(GROUP, &text);
+        let shown = format!("{user}: {text}");
+        for (index, phone) in phones.iter().enumerate() {
+            if index == sender {
+                continue;
+            }
+            let message = phone.shows(&shown);
+            assert_eq!(message.address, GROUP, "{}: {message:?}", phone.user);
+            // baresip and linphonec show no name but what stands in the text.
+            let names = ["-", user];
+            assert!(
+                names.contains(&message.name.as_str()),
+                "{}: {message:?}",
+                phone.user
+            );
+        }
+    }
+    // The last message has come everywhere, so that all earlier ones have, as often as they do.
+    for phone in phones.iter() {
+        for sender in phones.iter().map(|sender| sender.user) {
+            let text = format!("{sender}: {round} of {sender}");
+            let wanted = usize::from(sender != phone.user);
+            assert_eq!(
+                phone.messages(&text).len(),
+                wanted,
+                "{}: {text}",
+                phone.user
+            );
+        }
+    }
+}
+
+/// Waits until a phone is in reach: the first writes to it until it shows that.
+#[track_caller]
+fn reached(first: &mut Phone, phone: &Phone) {
+    for attempt in 0..60 {
+        let text = format!("are you there, {attempt}?");
+        first.send(&address(phone.user), &text);
+        if phone.shows_within(&text, Duration::from_secs(2)) {
+            return;
+        }
+    }
+    panic!(
+        "the phone of {} is not in reach two minutes after the restart",
+        phone.user
+    );
+}
+
+fn phones_share_a_group(proxy: Proxy) {
+    let users: Vec<_> = PHONES.iter().map(|(user, ..)| *user).collect();
+    let mut site = Site::start(proxy, &users.join(" "));
+    site.cimfctl(&["member", "del", GROUP, &address("eve")]);
+    let there = PHONES.iter().filter(|(_, kind, _)| is_there(*kind));
+    let mut phones: Vec<Phone> = there
+        .map(|&(user, kind, transport)| start(&site, user, kind, transport))
+        .collect();
+    for phone in &phones {
+        phone.registered(0);
+    }
+    let eve = phones.iter().position(|phone| phone.user == "eve");
+    let mut eve = eve.map(|at| phones.remove(at));
+    assert!(phones.len() >= 2, "fewer than two phones are there");
+
+    everybody_talks(&mut phones, "a word");
+    everybody_talks(&mut phones, "an answer");
+
+    if let Some(eve) = &mut eve {
+        // From person to person, beside the group; and a stranger to the group is refused.
+        eve.send(&address("ann"), "just for you");
+        let message = phones[0].shows("just for you");
+        assert_eq!(message.address, address("eve"));
+        eve.wait("that it was sent", 0, |line| {
+            (line == "sent 200").then_some(())
+        });
+        let seen = eve.lines();
+        eve.send(GROUP, "let me in");
+        let code = eve.wait("the answer", seen, |line| {
+            line.strip_prefix("sent ").map(str::to_owned)
+        });
+        assert_eq!(code, "403");
+    }
+
+    site.restart();
+    // ann's phone, by UDP, is known as before; one with a connection is when it has registered anew, and not every
+    // phone says so.
+    let (ann, others) = phones.split_first_mut().expect("ann's phone");
+    for phone in others {
+        reached(ann, phone);
+    }
+    everybody_talks(&mut phones, "after the restart");
+    for phone in &phones {
+        assert!(phone.messages("eve: let me in").is_empty());
+    }
+}
+
+#[test]
+fn nobody_speaks_as_another_behind_kamailio() {
+    attacks::nobody_speaks_as_another(Proxy::Kamailio);
+}
+
+#[test]
+fn nobody_speaks_as_another_behind_opensips() {
+    if has_opensips() {
+        attacks::nobody_speaks_as_another(Proxy::OpenSips);
+    }
+}
+
+#[test]
+fn phones_of_all_kinds_share_a_group_behind_kamailio() {
+    phones_share_a_group(Proxy::Kamailio);
+}
+
+#[test]
+fn phones_of_all_kinds_share_a_group_behind_opensips() {
+    if has_opensips() {
+        phones_share_a_group(Proxy::OpenSips);
+    }
+}
