@@ -526,8 +526,12 @@ impl<'e> Model<'e> {
         }
         let name = format!("udp:0:{}.net", "n".repeat(1 + number % self.habits.names));
         let copy = (attempt.message(), attempt.recipient() as usize);
+        let waiting = self.engine.load().waiting;
         let Some((attempt, address)) = attempt.by_name(name.as_bytes(), self.now) else {
             self.parked += 1;
+            // It may have ended at once, which is told later.
+            let has_ended = self.engine.load().waiting < waiting;
+            let name = if has_ended { String::new() } else { name };
             self.at_name.insert(copy, name);
             return None;
         };
