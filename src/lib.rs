@@ -2,14 +2,15 @@
 //!
 //! A message flows one way through the modules, from bytes to decision to queue to proxy:
 //! [`sip`] reads it, [`control`] decides with the groups that [`store`] keeps, [`fanout`] remembers
-//! what all workers must know, [`server`] puts these together for one worker, and [`host`] (a proxy)
-//! or [`capi`] (a C program) carries the decision out.
+//! what all workers must know, [`ledger`] keeps on disk what was promised, [`server`] puts these
+//! together for one worker, and [`host`] (a proxy) or [`capi`] (a C program) carries the decision out.
 
 pub mod capi;
 pub mod config;
 pub mod control;
 pub mod fanout;
 pub mod host;
+pub mod ledger;
 pub mod server;
 pub mod sip;
 pub mod store;

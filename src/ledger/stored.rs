@@ -1,0 +1,226 @@
+//! What is read from the ledger. All times are milliseconds of Unix time.
+
+use super::entry::Outcome;
+use crate::control::recent::RequestKey;
+use crate::fanout::{Own, Submission};
+
+/// A promised message that is not finished.
+#[derive(Clone, Debug)]
+pub struct Unfinished {
+    /// The message.
+    pub message: StoredMessage,
+    /// All its recipients.
+    pub recipients: Recipients,
+    /// The outcomes that are known, by ascending number.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// A message as it is in the ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredMessage {
+    /// The message.
+    pub id: u64,
+    /// Whether its recipients are sent to after a restart.
+    pub promised: bool,
+    /// Whether its sender wants to stay anonymous; the originator is a hash then.
+    pub anonymous: bool,
+    /// Since when each recipient has an outcome or a kept copy; nothing while it is not finished.
+    pub finished_at: Option<u64>,
+    /// See [`Submission::originator`].
+    pub originator: Vec<u8>,
+    /// See [`Submission::group`].
+    pub group: Vec<u8>,
+    /// See [`Submission::from`].
+    pub from: Vec<u8>,
+    /// See [`Submission::headers`].
+    pub headers: Vec<u8>,
+    /// See [`Submission::charging`].
+    pub charging: Vec<u8>,
+    /// See [`Submission::body`].
+    pub body: Vec<u8>,
+    /// See [`Submission::entry_at`].
+    pub entry_at: u32,
+    /// See [`Submission::needs_stream`].
+    pub needs_stream: bool,
+    /// See [`Submission::window`].
+    pub window: u32,
+    /// See [`Submission::accepted_at`].
+    pub accepted_at: u64,
+    /// See [`Submission::expires_at`].
+    pub expires_at: u64,
+    /// See [`Submission::seed`].
+    pub seed: [u8; 16],
+}
+
+impl StoredMessage {
+    /// The message for the fan-out.
+    pub fn submission(&self) -> Submission<'_> {
+        Submission {
+            originator: &self.originator,
+            group: &self.group,
+            from: &self.from,
+            headers: &self.headers,
+            charging: &self.charging,
+            body: &self.body,
+            entry_at: self.entry_at,
+            needs_stream: self.needs_stream,
+            window: self.window,
+            accepted_at: self.accepted_at,
+            expires_at: self.expires_at,
+            seed: self.seed,
+        }
+    }
+
+    /// The originator for people: their address, or `anonymous`.
+    pub fn originator_shown(&self) -> &[u8] {
+        if self.anonymous {
+            b"anonymous"
+        } else {
+            &self.originator
+        }
+    }
+}
+
+/// The recipients of a message, in the order of their numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recipients {
+    /// Addresses and header fields, one behind the other.
+    bytes: Vec<u8>,
+    each: Vec<Ends>,
+}
+
+/// Where what a recipient has ends in the bytes; it starts where the one before ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ends {
+    address: usize,
+    headers: usize,
+    has_entry: bool,
+}
+
+impl Recipients {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.each.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.each.is_empty()
+    }
+
+    /// The recipient with this number.
+    pub fn get(&self, number: usize) -> Option<Own<'_>> {
+        let ends = self.each.get(number)?;
+        let before = number
+            .checked_sub(1)
+            .and_then(|before| self.each.get(before));
+        let start = before.map_or(0, |before| before.headers);
+        Some(Own {
+            address: self.bytes.get(start..ends.address)?,
+            headers: self.bytes.get(ends.address..ends.headers)?,
+            has_entry: ends.has_entry,
+        })
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = Own<'_>> {
+        (0..self.len()).filter_map(|number| self.get(number))
+    }
+}
+
+/// A request that was answered 202.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRequest {
+    /// When it was answered.
+    pub accepted_at: u64,
+    /// The message that it brought.
+    pub message: u64,
+    /// See [`RequestKey::from_tag`].
+    pub from_tag: Vec<u8>,
+    /// See [`RequestKey::call_id`].
+    pub call_id: Vec<u8>,
+    /// See [`RequestKey::cseq`].
+    pub cseq: u32,
+    /// See [`RequestKey::via`].
+    pub via: Vec<u8>,
+    /// See [`super::RequestRecord::content`].
+    pub content: [u8; 16],
+}
+
+impl StoredRequest {
+    /// What makes it the same request, and the same transaction.
+    pub fn key(&self) -> RequestKey<'_> {
+        RequestKey {
+            from_tag: &self.from_tag,
+            call_id: &self.call_id,
+            cseq: self.cseq,
+            via: &self.via,
+        }
+    }
+}
+
+/// A copy that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its number, which no other copy gets, also when it has gone.
+    pub id: i64,
+    /// The message.
+    pub message: u64,
+    /// The number of the recipient.
+    pub recipient: u32,
+    /// What is the same for all spellings of the address.
+    pub address_hash: u64,
+    /// The address as the copy had it.
+    pub address: Vec<u8>,
+    /// The code for which it is kept.
+    pub code: u16,
+    /// Since when.
+    pub kept_at: u64,
+    /// Until when.
+    pub expires_at: u64,
+}
+
+/// What a kept copy is made from.
+#[derive(Clone, Debug)]
+pub struct KeptMessage {
+    /// The copy.
+    pub kept: Kept,
+    /// The message.
+    pub message: StoredMessage,
+    /// The one recipient.
+    pub recipient: Recipients,
+}
+
+/// A message in the list for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The message.
+    pub id: u64,
+    /// When it was accepted.
+    pub accepted_at: u64,
+    /// The originator, or `anonymous`.
+    pub originator: Vec<u8>,
+    /// The URI of the group or service.
+    pub group: Vec<u8>,
+    /// How many recipients it has.
+    pub recipients: u64,
+    /// How many of them have no outcome; 0 when it is finished.
+    pub open: u64,
+    /// How many copies are kept.
+    pub kept: u64,
+    /// Bytes of the body.
+    pub body_bytes: u64,
+}
+
+/// A message for people, with all that is known of it.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The message, with the originator as people may read it.
+    pub message: StoredMessage,
+    /// All its recipients.
+    pub recipients: Recipients,
+    /// The outcomes that are known, by ascending number.
+    pub outcomes: Vec<Outcome>,
+    /// The kept copies, by ascending number of the recipient.
+    pub kept: Vec<Kept>,
+}
