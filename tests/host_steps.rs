@@ -165,6 +165,8 @@ fn start(engine: &Engine, names: &[&str], expires: Option<u64>) -> u64 {
         accepted_at: time,
         expires_at: expires.map_or(0, |seconds| time + seconds * 1000),
         seed: [9; 16],
+        anonymous: false,
+        request: b"",
     };
     let own = || names.iter().map(|name| Own::plain(name.as_bytes()));
     engine.start(engine.reserve(&submission, own, engine.now()).unwrap())

@@ -27,6 +27,7 @@
 
 use super::block::Block;
 use super::engine::{Engine, Ticket};
+use super::pipe::Pipe;
 use super::process::Process;
 use super::shared_memory::SharedMemory;
 use super::submission::{Own, Submission};
@@ -34,7 +35,6 @@ use super::wake::Waker;
 use rustix::thread::futex::{self, Flags, Timespec};
 use std::fmt;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::{Duration, Instant};
@@ -134,6 +134,7 @@ pub struct Committed {
 pub(super) struct Commits {
     memory: SharedMemory,
     waker: Waker,
+    pipe: Pipe,
 }
 
 impl Commits {
@@ -141,6 +142,7 @@ impl Commits {
         Ok(Self {
             memory: SharedMemory::new(word::SLOTS + SLOTS * slot::WORDS)?,
             waker: Waker::new()?,
+            pipe: Pipe::new()?,
         })
     }
 
@@ -301,7 +303,7 @@ impl Engine {
 
     /// Withdraws a message that was committed and then not answered. If no slot is free it is sent after the next
     /// start; says whether that is so.
-    pub fn withdraw(&self, ticket: Ticket<'_>, notes: &impl Notes) -> bool {
+    pub fn withdraw_committed(&self, ticket: Ticket<'_>, notes: &impl Notes) -> bool {
         let Some(slot) = self.commits.claim() else {
             return false;
         };
@@ -311,6 +313,16 @@ impl Engine {
         slot.state().store(state::GIVEN_UP, SeqCst);
         self.commits.wake();
         true
+    }
+
+    /// What the process that tells outcomes has for the ledger.
+    pub fn pipe(&self) -> &Pipe {
+        &self.commits.pipe
+    }
+
+    /// Makes the ledger process look at the pipe.
+    pub fn wake_committer(&self) {
+        self.commits.wake();
     }
 
     /// For the one process that writes the ledger.
@@ -337,15 +349,12 @@ pub struct Committer<'e> {
 }
 
 impl<'e> Committer<'e> {
-    /// What can be read when somebody has something to be committed.
-    pub fn descriptor(&self) -> BorrowedFd<'e> {
-        self.engine.commits.waker.descriptor()
-    }
-
-    /// From now on it has to be woken again; to be called before the slots are looked at.
-    pub fn look(&self) {
-        self.engine.commits.waker.drain();
-        self.engine.commits.word(word::AWAKE).store(0, SeqCst);
+    /// Waits until somebody has something to be committed, or for as long as `patience`. To be called before the
+    /// slots and the pipe are looked at.
+    pub fn wait(&self, patience: Duration) {
+        let commits = &self.engine.commits;
+        commits.waker.wait(patience);
+        commits.word(word::AWAKE).store(0, SeqCst);
     }
 
     fn slots(self) -> impl Iterator<Item = Slot<'e>> {

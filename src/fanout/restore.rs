@@ -79,7 +79,7 @@ impl Engine {
             held.add(MESSAGES_LENGTH, 1);
             let number = origin.number.unwrap_or(held.get(NUMBER) + 1);
             held.set(NUMBER, held.get(NUMBER).max(number));
-            Ok((at, number))
+            Ok::<_, NotRestored>((at, number))
         })??;
         let facts = Facts {
             number,

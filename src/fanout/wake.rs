@@ -33,13 +33,6 @@ impl Waker {
         self.receiver.as_fd()
     }
 
-    /// Takes all datagrams that have come, for a reader that waits by itself.
-    pub(super) fn drain(&self) {
-        if self.receiver.set_nonblocking(true).is_ok() {
-            while self.receiver.recv(&mut [0; 1]).is_ok() {}
-        }
-    }
-
     /// Waits for news, or for as long as `patience`.
     pub(super) fn wait(&self, patience: Duration) {
         // Without the time limit the reader would never come to what is done by the clock.

@@ -172,7 +172,7 @@ impl Process {
         };
         match step {
             Step::Fork => fork(server, request, verdict),
-            _ => reply(server, &mut self.worker, request, verdict),
+            _ => reply(server, request, verdict),
         }
     }
 }

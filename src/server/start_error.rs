@@ -1,7 +1,7 @@
 //! Why a server cannot start.
 
 use crate::config::SettingError;
-use crate::fanout::journal::JournalError;
+use crate::ledger::LedgerError;
 use crate::store::StoreError;
 use std::fmt;
 
@@ -14,8 +14,8 @@ pub enum StartError {
     NoWayOut,
     /// The groups cannot be used.
     Store(StoreError),
-    /// The journal cannot be used.
-    Journal(JournalError),
+    /// The ledger cannot be used.
+    Ledger(LedgerError),
     /// There is no memory for the workers to share, or no randomness.
     System(std::io::Error),
 }
@@ -29,7 +29,7 @@ impl fmt::Display for StartError {
                  sends every message to that next hop and direct=1 sends to each member's own address",
             ),
             Self::Store(error) => write!(f, "{error}"),
-            Self::Journal(error) => write!(f, "parameter journal_dir: {error}"),
+            Self::Ledger(error) => write!(f, "parameter ledger: {error}"),
             Self::System(error) => write!(f, "cannot prepare what all workers share: {error}"),
         }
     }
