@@ -10,31 +10,51 @@ use crate::support::client::Transport;
 use crate::support::core::Answer;
 use crate::support::flow::Request;
 use crate::support::rig::{ANN, BOB, HIKERS, Rig, Setup, TEL, until};
-use cimf::fanout::journal::{Entry, Journal, Recovered};
+use cimf::ledger::{LedgerFile, Reader, StoredRequest, Unfinished};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 pub use crashes::{
     of_proxies_killed_at_any_moment_none_forgets_a_recipient,
     of_proxies_killed_while_members_wait_none_forgets_a_recipient,
 };
 
-/// A proxy with a journal, and where that is.
+/// A proxy with a ledger, and where that is.
 fn durable(transport: Transport) -> (Setup, PathBuf) {
     let setup = Setup::new(transport);
-    let directory = setup.folder().join("journal");
+    let ledger = setup.folder().join("ledger.db");
     let setup = setup
         .text("DURABILITY", "journal")
-        .text("JOURNAL_DIR", &directory.display().to_string())
+        .text("LEDGER", &ledger.display().to_string())
         .number("TM_FR_TIMER", 20_000);
-    (setup, directory)
+    (setup, ledger)
 }
 
-/// What the journal of a proxy that has ended says.
+/// What a ledger says: messages that are not finished, and requests that were answered.
+struct Left {
+    messages: Vec<Unfinished>,
+    requests: Vec<StoredRequest>,
+}
+
+/// What the ledger of a proxy that has ended says.
 #[track_caller]
-fn left(directory: &Path) -> Recovered {
-    let (_, recovered) = Journal::open(directory, SystemTime::now()).expect("the journal");
-    recovered
+fn left(ledger: &Path) -> Left {
+    let file = LedgerFile::open_existing(ledger).expect("the ledger");
+    read(&mut file.reader().expect("its reader"))
+}
+
+/// What the ledger of a running proxy says.
+#[track_caller]
+fn now(ledger: &Path) -> Left {
+    read(&mut SqliteReader::open(ledger).expect("a reader"))
+}
+
+fn read(reader: &mut impl Reader) -> Left {
+    let mut messages = Vec::new();
+    let unfinished = reader.unfinished(&mut |message| messages.push(message));
+    unfinished.expect("what is not finished");
+    let requests = reader.requests(0).expect("requests");
+    Left { messages, requests }
 }
 
 /// The Call-IDs of the forks to one member, in their order.
