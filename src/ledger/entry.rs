@@ -37,7 +37,7 @@ pub enum Entry<'a> {
         id: u64,
     },
     /// A copy is kept for a member who is away. Its message is in the ledger already, or before it in the same
-    /// commit.
+    /// commit. The recipient has an outcome as well, which is an entry of its own.
     Kept(KeptCopy<'a>),
     /// A copy is not kept any longer: it was delivered, or it has expired, or it was pushed out.
     KeptEnded {

@@ -13,15 +13,27 @@
 
 #![forbid(unsafe_code)]
 
+mod connect;
 mod entry;
 mod error;
+mod open;
+mod reader;
+mod recipients;
+mod schema;
+mod states;
 mod stored;
+#[cfg(test)]
+mod tests;
+mod watch;
+mod writer;
 
 pub use entry::{Durability, Entry, KeptCopy, Outcome, Promise, RequestRecord};
 pub use error::{LedgerError, Problem};
-pub use stored::{
-    Kept, KeptMessage, Listed, Recipients, Shown, StoredMessage, StoredRequest, Unfinished,
-};
+pub use open::LedgerFile;
+pub use reader::SqliteReader;
+pub use recipients::Recipients;
+pub use stored::{Kept, KeptMessage, Listed, Shown, StoredMessage, StoredRequest, Unfinished};
+pub use writer::SqliteLedger;
 
 /// Who writes to the ledger: one process for the whole proxy.
 pub trait Ledger {
@@ -78,7 +90,7 @@ pub trait Reader {
     fn figures(&mut self) -> Result<Figures, LedgerError>;
 
     /// One line for each message, oldest first.
-    fn list(&mut self, each: &mut dyn FnMut(Listed)) -> Result<(), LedgerError>;
+    fn list(&mut self) -> Result<Vec<Listed>, LedgerError>;
 
     /// All that is known of a message.
     fn show(&mut self, id: u64) -> Result<Option<Shown>, LedgerError>;

@@ -1,8 +1,9 @@
 //! What is read from the ledger. All times are milliseconds of Unix time.
 
 use super::entry::Outcome;
+use super::recipients::Recipients;
 use crate::control::recent::RequestKey;
-use crate::fanout::{Own, Submission};
+use crate::fanout::Submission;
 
 /// A promised message that is not finished.
 #[derive(Clone, Debug)]
@@ -80,53 +81,6 @@ impl StoredMessage {
         } else {
             &self.originator
         }
-    }
-}
-
-/// The recipients of a message, in the order of their numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recipients {
-    /// Addresses and header fields, one behind the other.
-    bytes: Vec<u8>,
-    each: Vec<Ends>,
-}
-
-/// Where what a recipient has ends in the bytes; it starts where the one before ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Ends {
-    address: usize,
-    headers: usize,
-    has_entry: bool,
-}
-
-impl Recipients {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.each.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.each.is_empty()
-    }
-
-    /// The recipient with this number.
-    pub fn get(&self, number: usize) -> Option<Own<'_>> {
-        let ends = self.each.get(number)?;
-        let before = number
-            .checked_sub(1)
-            .and_then(|before| self.each.get(before));
-        let start = before.map_or(0, |before| before.headers);
-        Some(Own {
-            address: self.bytes.get(start..ends.address)?,
-            headers: self.bytes.get(ends.address..ends.headers)?,
-            has_entry: ends.has_entry,
-        })
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = Own<'_>> {
-        (0..self.len()).filter_map(|number| self.get(number))
     }
 }
 

@@ -1,0 +1,59 @@
+//! Where the recipients of a message stand: three bytes each, 256 in a row of the table `recipient_state`.
+
+use super::entry::Outcome;
+
+/// Recipients in a row.
+pub(super) const CHUNK: u32 = 256;
+
+/// Bytes of one recipient: the outcome, and the code with its lower byte first.
+const WIDTH: usize = 3;
+
+/// Notes an outcome in the row of its chunk, which grows as far as it must.
+pub(super) fn set(states: &mut Vec<u8>, outcome: Outcome) {
+    let start = (outcome.recipient % CHUNK) as usize * WIDTH;
+    if states.len() < start + WIDTH {
+        states.resize(start + WIDTH, 0);
+    }
+    let [low, high] = outcome.code.to_le_bytes();
+    if let Some(place) = states.get_mut(start..start + WIDTH) {
+        place.copy_from_slice(&[outcome.outcome, low, high]);
+    }
+}
+
+/// The outcomes in the row of a chunk, by ascending number.
+pub(super) fn outcomes(chunk: u32, states: &[u8]) -> impl Iterator<Item = Outcome> {
+    let (each, _) = states.as_chunks::<WIDTH>();
+    let numbered = (chunk.saturating_mul(CHUNK)..).zip(each);
+    numbered.filter_map(|(recipient, &[outcome, low, high])| {
+        (outcome != 0).then_some(Outcome {
+            recipient,
+            outcome,
+            code: u16::from_le_bytes([low, high]),
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_noted_is_read(
+            places in proptest::collection::btree_map(0..CHUNK, (1_u8.., any::<u16>()), 0..20),
+            chunk in 0_u32..79,
+        ) {
+            let mut states = Vec::new();
+            let expected: Vec<Outcome> = places
+                .into_iter()
+                .map(|(place, (outcome, code))| Outcome { recipient: chunk * CHUNK + place, outcome, code })
+                .collect();
+            for &outcome in expected.iter().rev() {
+                set(&mut states, outcome);
+            }
+            prop_assert!(states.len() <= CHUNK as usize * WIDTH);
+            prop_assert_eq!(outcomes(chunk, &states).collect::<Vec<_>>(), expected);
+        }
+    }
+}
