@@ -21,11 +21,17 @@ const COMPLAIN: Duration = Duration::from_secs(10);
 
 /// The life of the process, which ends only with an error.
 pub fn work(server: &'static Server) -> String {
+    write_while(server, || true);
+    // OpenSIPS starts it where there is no ledger, too.
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Writes the ledger, if there is one, as long as that is so.
+pub fn write_while(server: &Server, goes_on: impl Fn() -> bool) {
     let Some((file, notes)) = server.outbox().ledger() else {
-        // OpenSIPS starts it in any case.
-        loop {
-            std::thread::park();
-        }
+        return;
     };
     let engine = server.outbox().engine();
     let mut life = Life {
@@ -38,11 +44,12 @@ pub fn work(server: &'static Server) -> String {
         trouble: None,
         tended: None,
     };
-    loop {
-        if !guarded(false, || {
+    while goes_on() {
+        let went_well = guarded(false, || {
             life.round();
             true
-        }) {
+        });
+        if !went_well {
             // The log has the reason; who waits is answered 503.
             std::thread::sleep(RETRY);
         }
