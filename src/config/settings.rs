@@ -150,6 +150,16 @@ pub struct Settings {
     pub ledger: String,
     /// `ledger_timeout`.
     pub ledger_timeout: Duration,
+    /// Whether `away` is `keep`.
+    pub away_keep: bool,
+    /// `away_codes`.
+    pub away_codes: Vec<u16>,
+    /// `away_lifetime`, in seconds.
+    pub away_lifetime: u32,
+    /// `away_per_member`.
+    pub away_per_member: u32,
+    /// `away_bytes`.
+    pub away_bytes: u64,
 }
 
 impl Settings {

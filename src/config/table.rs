@@ -63,6 +63,28 @@ fn seconds(value: &str, place: &mut Duration) -> bool {
 
 const MILLION: u32 = 1_000_000;
 
+/// Reads status codes of final responses that are no 2xx; nothing if one is none.
+fn status_codes(value: &str) -> Option<Vec<u16>> {
+    let read = |text: &str| {
+        let code = text.parse().ok();
+        code.filter(|code| (300..700).contains(code))
+    };
+    value.split(',').map(str::trim).map(read).collect()
+}
+
+/// Reads bytes with a unit behind them or without one; nothing if they are not at least one, and at most a tebibyte.
+fn byte_count(value: &str) -> Option<u64> {
+    let units = [("K", 10), ("M", 20), ("G", 30)];
+    let unit = units.into_iter().find_map(|(unit, shift)| {
+        let digits = value.strip_suffix(unit)?;
+        Some((digits, shift))
+    });
+    let (digits, shift) = unit.unwrap_or((value, 0));
+    let number: u64 = digits.parse().ok()?;
+    let bytes = number.checked_mul(1 << shift)?;
+    (1..=1 << 40).contains(&bytes).then_some(bytes)
+}
+
 /// All parameters, in the order of the documentation.
 pub const PARAMETERS: &[Parameter] = &[
     Parameter {
@@ -700,6 +722,50 @@ pub const PARAMETERS: &[Parameter] = &[
         }),
         default: "1",
         help: "How many seconds a message waits until it is on disk (`durability=journal`). One that is not by then is answered 503 and never sent, and further ones are answered 503 at once until the disk is written again.",
+    },
+    Parameter {
+        name: "away",
+        needs_queue: true,
+        kind: Kind::Text("drop or keep", |settings, value| {
+            let choices = [("drop", false), ("keep", true)];
+            choose(&choices, value, &mut settings.away_keep)
+        }),
+        default: "drop",
+        help: "What becomes of the copy of a member who is away, which is what `away_codes` tell: it ends there (`drop`), or it is kept in the file of `ledger` (`keep`) until the script calls `cimf_deliver()` for the member.",
+    },
+    Parameter {
+        name: "away_codes",
+        needs_queue: true,
+        kind: Kind::Text("status codes from 300 to 699, separated by commas", |settings, value| {
+            let found = status_codes(value);
+            found.map(|found| settings.away_codes = found).is_some()
+        }),
+        default: "404,408,410,480",
+        help: "The final responses that say that a member is away. 408 is also what a copy ends with that nobody answers in time.",
+    },
+    Parameter {
+        name: "away_lifetime",
+        needs_queue: true,
+        kind: Kind::Number(1, 400 * 86400, |settings| &mut settings.away_lifetime),
+        default: "259200",
+        help: "How many seconds a copy is kept, 259200 are three days. One with Expires is kept until that is over, if that is sooner.",
+    },
+    Parameter {
+        name: "away_per_member",
+        needs_queue: true,
+        kind: Kind::Number(1, MILLION, |settings| &mut settings.away_per_member),
+        default: "100",
+        help: "The most copies that are kept for one member; one more pushes out the oldest.",
+    },
+    Parameter {
+        name: "away_bytes",
+        needs_queue: true,
+        kind: Kind::Text("bytes from 1 to 1024G, with K, M or G behind them or without, such as 256M", |settings, value| {
+            let found = byte_count(value);
+            found.map(|found| settings.away_bytes = found).is_some()
+        }),
+        default: "256M",
+        help: "The most bytes of all kept copies together, where a message counts once for all its copies. What would be more is not kept: no sender can push out what others have sent.",
     },
 ];
 

@@ -48,6 +48,11 @@ impl<'e> Pinned<'e> {
         Self { engine, at }
     }
 
+    /// The engine.
+    pub(super) fn engine(&self) -> &'e Engine {
+        self.engine
+    }
+
     /// The block.
     pub(super) fn block(&self) -> Block<'e> {
         self.engine.block(self.at)

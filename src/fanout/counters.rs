@@ -38,11 +38,17 @@ pub enum Counter {
     ForksSkipped,
     /// Look-ups of next hops' names that were in vain.
     NamesFailed,
+    /// Kept copies that were delivered later.
+    KeptDelivered,
+    /// Kept copies that have expired, or whose group was deleted, or that somebody has dropped.
+    KeptExpired,
+    /// Kept copies that newer ones have pushed out.
+    KeptPushedOut,
 }
 
 impl Counter {
     /// All counters with their names and what they count.
-    pub const ALL: [(Self, &'static str, &'static str); 10] = [
+    pub const ALL: [(Self, &'static str, &'static str); 13] = [
         (Self::Accepted, "accepted", "messages answered 202"),
         (Self::Refused, "refused", "messages refused"),
         (
@@ -76,6 +82,21 @@ impl Counter {
             Self::NamesFailed,
             "names_failed",
             "look-ups of next hops' names that failed",
+        ),
+        (
+            Self::KeptDelivered,
+            "kept_delivered",
+            "kept copies that were delivered later",
+        ),
+        (
+            Self::KeptExpired,
+            "kept_expired",
+            "kept copies that expired, were dropped, or were of a group that is deleted",
+        ),
+        (
+            Self::KeptPushedOut,
+            "kept_pushed_out",
+            "kept copies that newer ones have pushed out (away_per_member)",
         ),
     ];
 }

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 use super::arena::Arena;
+use super::away::Away;
 use super::block::{Block, Facts, Size};
 use super::budget::{Budget, Quota, give_back_rate, take_rate};
 use super::cells::{self, Cells};
@@ -132,6 +133,7 @@ pub struct Engine {
     /// Wakes the process that asks for names.
     pub(super) asking: Waker,
     pub(super) commits: Commits,
+    away: Away,
     pub(super) counters: Arc<Counters>,
 }
 
@@ -175,6 +177,7 @@ impl Engine {
             waker: Waker::new()?,
             asking: Waker::new()?,
             commits: Commits::new()?,
+            away: Away::new()?,
             counters,
         };
         engine.with(|held| {
@@ -281,6 +284,11 @@ impl Engine {
     /// calls [`Engine::wait`] then.
     pub fn news(&self) -> BorrowedFd<'_> {
         self.waker.descriptor()
+    }
+
+    /// What is known of members who are away.
+    pub fn away(&self) -> &Away {
+        &self.away
     }
 
     /// Makes [`Engine::news`] readable.
@@ -446,6 +454,7 @@ impl Engine {
 
     /// Lets a message with this many recipients that have not ended take its turns.
     pub(super) fn publish(&self, held: &Held<'_>, at: usize, left: u32) {
+        let is_kept = self.block(at).kept() != 0 && self.limits.target_order;
         held.set_pair(at + block::LEFT, left, left);
         held.add(WAITING, u64::from(left));
         MESSAGES.push(held, at);
@@ -456,8 +465,10 @@ impl Engine {
             held.set(at + block::LINE, self.hash(group));
         }
         held.set(at + block::FLAGS, flag::STARTED);
-        if self.limits.target_order && !self.join_group(held, at) {
+        if self.limits.target_order && !self.join_group(held, at) && !is_kept {
             self.begin_to_line_up(held, at);
+        } else if is_kept {
+            self.stand_first(held, at);
         } else {
             self.enter_turns(held, at);
         }

@@ -165,7 +165,10 @@ pub(super) mod block {
     pub(in super::super) const LENGTHS: usize = 26;
     /// Lengths: from, headers. Behind them: charging, body. Behind them: request; and whether the originator
     /// is anonymous.
-    pub(in super::super) const HEADER: usize = 30;
+    /// How many copies are kept for recipients who are away.
+    pub(in super::super) const KEPT_FOR: usize = 30;
+    /// Words before the recipients.
+    pub(in super::super) const HEADER: usize = 31;
     // Then come the recipients, one word that says where the text of the last one ends, and the
     // text: originator, group, from, headers, charging, body, request, and each recipient's own.
 }

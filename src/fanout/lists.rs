@@ -108,6 +108,16 @@ impl Queue {
         held.set_pair(self.0, entry as u32, tail);
     }
 
+    /// Puts a recipient that is in no queue behind one that is in this.
+    pub(super) fn push_behind(self, held: &Held<'_>, before: usize, entry: usize) {
+        let (head, tail) = held.pair(self.0);
+        recipient::set_link(held, entry, recipient::link(held, before));
+        recipient::set_link(held, before, entry as u32);
+        if tail as usize == before {
+            held.set_pair(self.0, head, entry as u32);
+        }
+    }
+
     /// Takes out a recipient that stands behind another one.
     pub(super) fn remove_behind(self, held: &Held<'_>, before: usize, entry: usize) {
         let (head, tail) = held.pair(self.0);

@@ -5,6 +5,7 @@
 
 mod arena;
 mod attempt;
+mod away;
 mod block;
 mod budget;
 mod cells;
@@ -17,6 +18,7 @@ mod groups;
 mod handover;
 mod identifiers;
 pub mod journal;
+mod kept;
 mod layout;
 mod left;
 mod lines;
@@ -49,6 +51,7 @@ mod turns;
 mod under_way;
 mod wake;
 
+pub use away::{Away, KeptFigures};
 pub use attempt::{Attempt, NotSent};
 pub use budget::Quota;
 pub use clock::milliseconds;
@@ -56,6 +59,7 @@ pub use commit::{Committed, Committer, GivenUp, NotCommitted, Notes, SLOTS, Take
 pub use counters::{Counter, Counters};
 pub use former::{Former, FormerRequests};
 pub use engine::{Engine, Limits, NoRoom, Ticket};
+pub use kept::{InQueue, copy_of};
 pub use lock::Blocked;
 pub use names::{LONGEST_NAME, Question};
 pub use naming::NotResolved;

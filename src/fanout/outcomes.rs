@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::attempt::Pinned;
-use super::block::block_of;
+use super::block::{Block, block_of};
 use super::engine::Engine;
 use super::layout::{FINISHED, OUTCOMES, block};
 use super::lock::OF_CALLBACKS;
@@ -42,24 +42,36 @@ pub struct Tally {
     pub expired: u32,
     /// Not sent to.
     pub skipped: u32,
+    /// Away, with their copies kept.
+    pub kept: u32,
 }
 
 impl Tally {
     /// Recipients that have ended.
     pub fn ended(&self) -> u32 {
-        self.delivered + self.refused + self.unreachable + self.expired + self.skipped
+        self.delivered + self.refused + self.unreachable + self.expired + self.skipped + self.kept
     }
 }
 
 /// A message that is finished. Its memory is given back when this is dropped.
 #[derive(Debug)]
 pub struct Finished<'e> {
-    /// How many recipients ended how.
-    pub tally: Tally,
     pin: Pinned<'e>,
 }
 
-impl Outcome<'_> {
+impl<'e> Outcome<'e> {
+    pub(super) fn block(&self) -> Block<'e> {
+        self.pin.block()
+    }
+
+    pub(super) fn engine(&self) -> &'e Engine {
+        self.pin.engine()
+    }
+
+    pub(super) fn entry(&self) -> usize {
+        self.entry
+    }
+
     /// The number of the message.
     pub fn message(&self) -> u64 {
         self.pin.block().number()
@@ -127,8 +139,13 @@ impl Finished<'_> {
 }
 
 impl Finished<'_> {
-    /// The addresses of recipients that were not delivered to, at most so many: first those for which nothing was
-    /// tried, and of each kind in the order of the message.
+    /// How many recipients ended how.
+    pub fn tally(&self) -> Tally {
+        self.pin.engine().tally(self.pin.block().at)
+    }
+
+    /// The addresses of recipients that were not delivered to and for whom nothing is kept, at most so many: first
+    /// those for which nothing was tried, and of each kind in the order of the message.
     pub fn undelivered(&self, most: usize) -> Vec<(Ending, &[u8])> {
         let block = self.pin.block();
         let Tally {
@@ -137,7 +154,7 @@ impl Finished<'_> {
             expired,
             skipped,
             ..
-        } = self.tally;
+        } = self.tally();
         let kinds: [(u32, IsOfKind); 4] = [
             (skipped, |ending| matches!(ending, Ending::Skipped(_))),
             (expired, |ending| matches!(ending, Ending::Expired)),
@@ -170,7 +187,6 @@ impl Engine {
                 held.set(FINISHED, 0);
                 self.pin_for_the_last_time(held, finished);
                 return Some(Event::Finished(Finished {
-                    tally: self.tally(finished),
                     pin: Pinned::new(self, finished),
                 }));
             }
@@ -208,6 +224,7 @@ impl Engine {
             unreachable,
             expired,
             skipped: pair(block::SKIPPED).0,
+            kept: pair(block::KEPT_FOR).0,
         }
     }
 }

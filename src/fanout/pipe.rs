@@ -62,6 +62,11 @@ impl Pipe {
         self.memory.words()[DONE].load(Acquire)
     }
 
+    /// The place of the next record.
+    pub fn end(&self) -> u64 {
+        self.memory.words()[WRITTEN].load(Acquire)
+    }
+
     /// Reads the record at a place; gives the place of the next one.
     pub fn read(&self, place: u64) -> Option<(Vec<u8>, u64)> {
         if place >= self.memory.words()[WRITTEN].load(Acquire) {

@@ -42,10 +42,12 @@ pub(super) enum Place {
     Skipped = 8,
     /// It waits until it is known where the name of its next hop leads.
     AtName = 9,
+    /// It has ended, and its copy is kept.
+    Kept = 10,
 }
 
 impl Place {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Waiting,
         Self::AtTarget,
         Self::Ready,
@@ -56,6 +58,7 @@ impl Place {
         Self::Expired,
         Self::Skipped,
         Self::AtName,
+        Self::Kept,
     ];
 
     #[inline]
@@ -82,6 +85,7 @@ impl fmt::Display for Ending {
             Self::Unreachable(408) => f.write_str("not answered in time (408)"),
             Self::Unreachable(478) => f.write_str("no name server knows its next hop (478)"),
             Self::Unreachable(code) => write!(f, "could not be sent ({code})"),
+            Self::Kept(code) => write!(f, "away ({code}), the copy is kept"),
             Self::Expired => f.write_str("the message was out of time before the copy was sent"),
             Self::Skipped(SkipReason::TargetQueueFull) => f.write_str(
                 "not sent: too many messages wait for this member already (target_queue)",
@@ -101,6 +105,8 @@ pub enum Ending {
     /// The fork was not answered in time (408), could not be sent (503), or the name of its next hop
     /// could not be resolved (478).
     Unreachable(u16),
+    /// The fork was answered with this code, which says that the member is away, and is kept.
+    Kept(u16),
     /// The message expired before the recipient's turn came (M-4), or it could not be sent for
     /// lack of memory for too long.
     Expired,
@@ -124,7 +130,10 @@ impl Ending {
     /// The status code, if the fork was sent.
     pub fn code(self) -> Option<u16> {
         match self {
-            Self::Delivered(code) | Self::Refused(code) | Self::Unreachable(code) => Some(code),
+            Self::Delivered(code)
+            | Self::Refused(code)
+            | Self::Unreachable(code)
+            | Self::Kept(code) => Some(code),
             Self::Expired | Self::Skipped(_) => None,
         }
     }
@@ -134,6 +143,7 @@ impl Ending {
             Place::Delivered => Self::Delivered(code),
             Place::Refused => Self::Refused(code),
             Place::Unreachable => Self::Unreachable(code),
+            Place::Kept => Self::Kept(code),
             Place::Expired => Self::Expired,
             Place::Skipped if code == 0 => Self::Skipped(SkipReason::TargetQueueFull),
             Place::Skipped => Self::Skipped(SkipReason::Cancelled),
@@ -148,6 +158,7 @@ impl Ending {
             Self::Delivered(code) => (Place::Delivered, code),
             Self::Refused(code) => (Place::Refused, code),
             Self::Unreachable(code) => (Place::Unreachable, code),
+            Self::Kept(code) => (Place::Kept, code),
             Self::Expired => (Place::Expired, 0),
             Self::Skipped(SkipReason::TargetQueueFull) => (Place::Skipped, 0),
             Self::Skipped(SkipReason::Cancelled) => (Place::Skipped, 1),

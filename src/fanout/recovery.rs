@@ -135,7 +135,7 @@ impl Engine {
         }
         let own = self.block(at);
         let (mut left, mut untold, mut in_flight) = (0, 0, 0);
-        let mut ended = [0u32; 5];
+        let mut ended = [0u32; 6];
         for number in 0..own.count() {
             let entry = own.entry(number);
             recipient::set_link(held, entry, 0);
@@ -157,6 +157,7 @@ impl Engine {
                         Ending::Unreachable(_) => 2,
                         Ending::Expired => 3,
                         Ending::Skipped(_) => 4,
+                        Ending::Kept(_) => 5,
                     };
                     ended[kind] += 1;
                     if !recipient::is_told(held, entry) {
@@ -178,6 +179,7 @@ impl Engine {
         held.set_pair(at + block::DELIVERED, ended[0], ended[1]);
         held.set_pair(at + block::UNREACHABLE, ended[2], ended[3]);
         held.set_pair(at + block::SKIPPED, ended[4], 0);
+        held.set_pair(at + block::KEPT_FOR, ended[5], 0);
         held.add(WAITING, u64::from(left));
         held.add(ALL_IN_FLIGHT, u64::from(in_flight));
         if untold == 0 {

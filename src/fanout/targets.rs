@@ -183,6 +183,13 @@ impl Busy {
         Queue(self.0 + QUEUE).push_front(held, entry);
     }
 
+    /// Lets a recipient wait behind one that does.
+    pub(super) fn wait_behind(self, held: &Held<'_>, before: usize, entry: usize) {
+        let (length, next) = held.pair(self.0 + LENGTH);
+        held.set_pair(self.0 + LENGTH, length + 1, next);
+        Queue(self.0 + QUEUE).push_behind(held, before, entry);
+    }
+
     /// Those that wait, the one first that has waited longest.
     pub(super) fn waiting(self, held: &Held<'_>) -> impl Iterator<Item = usize> {
         Queue(self.0 + QUEUE).iter(held)

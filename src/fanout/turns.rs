@@ -408,15 +408,26 @@ impl Engine {
 
     /// Counts a recipient that has ended among those of its message.
     pub(super) fn tally_up(&self, held: &Held<'_>, at: usize, ending: Ending) -> Counter {
-        let (word, high, counter) = match ending {
-            Ending::Delivered(_) => (block::DELIVERED, false, Counter::ForksDelivered),
-            Ending::Refused(_) => (block::DELIVERED, true, Counter::ForksFailed),
-            Ending::Unreachable(_) => (block::UNREACHABLE, false, Counter::ForksFailed),
-            Ending::Expired => (block::UNREACHABLE, true, Counter::ForksExpired),
-            Ending::Skipped(_) => (block::SKIPPED, false, Counter::ForksSkipped),
-        };
+        let (word, high) = Self::tally_word(ending);
         held.add(at + word, if high { 1 << 32 } else { 1 });
-        counter
+        match ending {
+            Ending::Delivered(_) => Counter::ForksDelivered,
+            Ending::Refused(_) | Ending::Unreachable(_) | Ending::Kept(_) => Counter::ForksFailed,
+            Ending::Expired => Counter::ForksExpired,
+            Ending::Skipped(_) => Counter::ForksSkipped,
+        }
+    }
+
+    /// Where a message counts those of its recipients that have ended so: the word, and whether its upper half.
+    pub(super) fn tally_word(ending: Ending) -> (usize, bool) {
+        match ending {
+            Ending::Delivered(_) => (block::DELIVERED, false),
+            Ending::Refused(_) => (block::DELIVERED, true),
+            Ending::Unreachable(_) => (block::UNREACHABLE, false),
+            Ending::Expired => (block::UNREACHABLE, true),
+            Ending::Skipped(_) => (block::SKIPPED, false),
+            Ending::Kept(_) => (block::KEPT_FOR, false),
+        }
     }
 
     /// How recipients of this message end without an attempt, if it sends nothing more.

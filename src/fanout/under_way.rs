@@ -41,6 +41,11 @@ impl UnderWay<'_> {
         self.pin.block().ledger()
     }
 
+    /// The ledger's number of the kept copy that is sent; 0 if it is none.
+    pub fn kept(&self) -> u64 {
+        self.pin.block().kept()
+    }
+
     /// The URI of the group or service.
     pub fn group(&self) -> &[u8] {
         self.pin.block().texts()[1]

@@ -3,7 +3,9 @@
 
 #![forbid(unsafe_code)]
 
+mod away;
 mod core_socket;
+mod keeping;
 mod news;
 mod next_hop;
 mod note_file;
@@ -15,7 +17,9 @@ mod request_record;
 mod resolver;
 mod start_error;
 
+pub use away::AwayPolicy;
 pub use core_socket::CoreSocket;
+pub use keeping::{Keep, KeepReader, KeepWriter, Mark};
 pub use next_hop::{HopName, NextHop};
 pub use news::{NewsReader, NewsWriter};
 pub use note_file::NoteFile;
@@ -27,8 +31,8 @@ pub use start_error::StartError;
 
 use crate::config::Settings;
 use crate::control::{
-    Accepted, Answer, Decision, Ended, Inquiry, NotOurs, Observer, Policy, Reason, RecentRequests,
-    Recognised, Refusal, Source, Unobserved, World, recognise_observed,
+    Accepted, Answer, Decision, Directory, Ended, Inquiry, NotOurs, Observer, Policy, Reason, RecentRequests,
+    Recognised, Refusal, Source, Unavailable, Unobserved, World, recognise_observed,
 };
 use crate::fanout::{Counter, Counters, RecentTable, Ticket};
 use crate::sip::text::Printable;
@@ -171,6 +175,11 @@ impl Server {
     /// The messages on their way.
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
+    }
+
+    /// The hash of whom an address is of, for what is kept for members who are away.
+    pub fn member(&self, address: &[u8]) -> Option<u64> {
+        self.outbox.member(address, &self.policy.addressing)
     }
 
     /// Opens the ledger, if there is to be one, and takes up what the last run has left. To be done
@@ -325,6 +334,14 @@ impl Worker {
         let identifiers = &mut self.identifiers;
         let ticket = server.outbox.reserve(accepted, message, identifiers, now);
         ticket.inspect_err(|refusal| server.refused(refusal))
+    }
+
+    /// Whether there is a group or service with this address.
+    pub fn has_group(&mut self, address: &[u8]) -> Result<bool, Unavailable> {
+        match Uri::parse(address) {
+            Ok(Uri::Sip(uri)) => self.groups.find(&uri).map(|found| found.is_some()),
+            _ => Ok(false),
+        }
     }
 
     /// The answer to an OPTIONS about a group or service; `None` leaves the request to the script.

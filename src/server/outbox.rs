@@ -1,14 +1,16 @@
 //! Accepted messages on their way: room for them, what is promised about them in the ledger, and what a restart takes
 //! up again.
 
+use super::away::{self, AwayPolicy};
+use super::keeping::KeepReader;
 use super::news::{NewsReader, outcome};
 use super::note_file::NoteFile;
 use super::{StartError, pace, request_record};
 use crate::config::Settings;
 use crate::control::recent::MEMORY;
-use crate::control::{Accepted, Identifiers, Reason, Recognised, Refusal};
+use crate::control::{Accepted, Addressing, Identifiers, Reason, Recognised, Refusal};
 use crate::fanout::{
-    Committed, Counters, Ending, Engine, FormerRequests, NotCommitted, Origin, RecentTable,
+    Committed, Counters, Ending, Engine, FormerRequests, KeptFigures, NotCommitted, Origin, RecentTable,
     Submission, Ticket, milliseconds,
 };
 use crate::ledger::{
@@ -33,6 +35,10 @@ pub struct Outbox {
     engine: Engine,
     /// Where the ledger is to be, if there is to be one.
     place: Option<PathBuf>,
+    /// Whether what is accepted is in it before the 202.
+    is_durable: bool,
+    /// What is kept in it for members who are away, if anything is.
+    away: Option<AwayPolicy>,
     /// How long a message waits for it.
     patience: Duration,
     ledger: OnceLock<Opened>,
@@ -50,7 +56,9 @@ impl Outbox {
     pub fn new(settings: &Settings, key: [u8; 16], counters: Arc<Counters>) -> io::Result<Self> {
         Ok(Self {
             engine: Engine::new(pace::limits(settings), key, counters)?,
-            place: settings.durable.then(|| settings.ledger()),
+            place: (settings.durable || settings.away_keep).then(|| settings.ledger()),
+            is_durable: settings.durable,
+            away: AwayPolicy::of(settings),
             patience: settings.ledger_timeout,
             ledger: OnceLock::new(),
         })
@@ -61,9 +69,40 @@ impl Outbox {
         &self.engine
     }
 
-    /// Whether messages are kept on disk.
+    /// Whether messages are on disk before their 202.
     pub fn is_durable(&self) -> bool {
+        self.is_durable
+    }
+
+    /// Whether there is a ledger.
+    pub fn has_ledger(&self) -> bool {
         self.place.is_some()
+    }
+
+    /// What is kept for members who are away, if anything is.
+    pub fn away(&self) -> Option<&AwayPolicy> {
+        self.away.as_ref()
+    }
+
+    /// How long somebody waits for the ledger.
+    pub fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// The hash of whom an address is of; nothing for what is none, and where there is no ledger.
+    pub fn member(&self, address: &[u8], addressing: &Addressing) -> Option<u64> {
+        away::member(address, addressing, self.ledger.get()?.file.key())
+    }
+
+    /// The number that a message has in the ledger.
+    pub fn ledger_number(&self, message: u64) -> u64 {
+        let run = self.ledger.get().map_or(0, |opened| opened.file.run());
+        run << 32 | message & LOW
+    }
+
+    /// The number of a message in the queue, by its number in the ledger.
+    pub fn message_number(ledger: u64) -> u64 {
+        ledger & LOW
     }
 
     /// Whether somebody wants to be told of each recipient that has got a message. The ledger always
@@ -93,6 +132,11 @@ impl Outbox {
         let notes = NoteFile::of(path);
         let mut writer = file.writer()?;
         withdraw(&mut writer, &notes)?;
+        let kept = writer.figures();
+        self.engine.away().note(KeptFigures {
+            copies: kept.kept,
+            bytes: kept.kept_bytes,
+        });
         let mut reader = file.reader()?;
         let mut left = Vec::new();
         reader.unfinished(&mut |message| left.push(message))?;
@@ -173,7 +217,8 @@ impl Outbox {
 
     /// The request that a message came in, where there is a ledger: it is read again from the message for that.
     fn request(&self, accepted: &Accepted, message: &Recognised<'_>) -> Option<Vec<u8>> {
-        let key = self.ledger.get()?.file.key();
+        let opened = self.ledger.get().filter(|_| self.is_durable)?;
+        let key = opened.file.key();
         let content = FormerRequests::hash(&key, &message.content(&accepted.originator));
         Some(request_record::encode(&RequestRecord {
             key: message.key()?,
@@ -187,17 +232,17 @@ impl Outbox {
         accepted: &Accepted,
         ticket: Ticket<'o>,
     ) -> Result<Ticket<'o>, Box<Refusal>> {
-        let Some(Opened { file, notes }) = self.ledger.get() else {
+        let Some(Opened { notes, .. }) = self.ledger.get().filter(|_| self.is_durable) else {
             return Ok(ticket);
         };
-        let id = file.run() << 32 | ticket.number() & LOW;
+        let id = self.ledger_number(ticket.number());
         let committed = self.engine.commit(ticket, id, self.patience, notes);
         committed.map_err(|why| not_stored(accepted, why))
     }
 
     /// Withdraws a message that was stored and then not answered.
     pub fn withdraw(&self, ticket: Ticket<'_>) {
-        let Some(Opened { notes, .. }) = self.ledger.get() else {
+        let Some(Opened { notes, .. }) = self.ledger.get().filter(|_| self.is_durable) else {
             return;
         };
         let number = ticket.number();
@@ -224,14 +269,25 @@ impl Outbox {
         withdraw(&mut writer, notes)?;
         let mut news = NewsReader::new(&self.engine);
         news.read();
-        let mut entries = news.entries();
+        let mut keeping = KeepReader::new(&self.engine);
+        keeping.read();
+        let mut entries = keeping.entries();
+        entries.extend(news.entries());
         let under_way = self.engine.under_way().unwrap_or_else(|blocked| {
             log::error!("{blocked}; the ledger is not told of the last outcomes");
             Vec::new()
         });
         for message in under_way {
             let (id, endings) = (message.ledger(), message.endings());
-            if endings.len() == message.recipients() {
+            if message.kept() != 0 {
+                let mut endings = endings.iter().map(|(_, ending)| ending);
+                if endings.any(|ending| matches!(ending, Ending::Delivered(_))) {
+                    let kept = message.kept().cast_signed();
+                    entries.push(Entry::KeptEnded { kept });
+                }
+            } else if !self.is_durable {
+                // What is not kept for anybody is not in it.
+            } else if endings.len() == message.recipients() {
                 entries.push(Entry::Finished { id });
             } else if !endings.is_empty() {
                 let outcomes = endings
@@ -248,13 +304,14 @@ impl Outbox {
         }
         drop(entries);
         news.is_committed();
+        keeping.is_committed();
         notes.remove();
         Ok(())
     }
 
     /// What the ledger has done, if there is one.
     pub fn committed(&self) -> Option<Committed> {
-        self.is_durable().then(|| self.engine.committed())
+        self.has_ledger().then(|| self.engine.committed())
     }
 }
 

@@ -16,7 +16,7 @@ const RANK: c_int = -2;
 
 /// Asks Kamailio for room for the processes; to be done before it forks any.
 pub fn announce(core: &Core, server: &Server) -> Result<(), String> {
-    let has_ledger = server.outbox().is_durable();
+    let has_ledger = server.outbox().has_ledger();
     let count = 1 + c_int::from(server.sends_by_name()) + c_int::from(has_ledger);
     // SAFETY: the function takes a number.
     if unsafe { (core.register_procs)(count) } < 0 {
@@ -31,7 +31,7 @@ pub fn announce(core: &Core, server: &Server) -> Result<(), String> {
 /// Kamailio, by the signals that end all its processes.
 pub fn start(module: &'static Module) -> bool {
     let has_names = module.server.sends_by_name();
-    let has_ledger = module.server.outbox().is_durable();
+    let has_ledger = module.server.outbox().has_ledger();
     fork(module, c"cimf", work)
         && (!has_names || fork(module, c"cimf names", ask))
         && (!has_ledger || fork(module, c"cimf ledger", store))
