@@ -717,9 +717,10 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "ledger_timeout",
         needs_queue: true,
-        kind: Kind::Text("seconds from 0.01 to 30, such as 1 or 0.5", |settings, value| {
-            seconds(value, &mut settings.ledger_timeout)
-        }),
+        kind: Kind::Text(
+            "seconds from 0.01 to 30, such as 1 or 0.5",
+            |settings, value| seconds(value, &mut settings.ledger_timeout),
+        ),
         default: "1",
         help: "How many seconds a message waits until it is on disk (`durability=journal`). One that is not by then is answered 503 and never sent, and further ones are answered 503 at once until the disk is written again.",
     },
@@ -736,10 +737,13 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "away_codes",
         needs_queue: true,
-        kind: Kind::Text("status codes from 300 to 699, separated by commas", |settings, value| {
-            let found = status_codes(value);
-            found.map(|found| settings.away_codes = found).is_some()
-        }),
+        kind: Kind::Text(
+            "status codes from 300 to 699, separated by commas",
+            |settings, value| {
+                let found = status_codes(value);
+                found.map(|found| settings.away_codes = found).is_some()
+            },
+        ),
         default: "404,408,410,480",
         help: "The final responses that say that a member is away. 408 is also what a copy ends with that nobody answers in time.",
     },
@@ -760,10 +764,13 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "away_bytes",
         needs_queue: true,
-        kind: Kind::Text("bytes from 1 to 1024G, with K, M or G behind them or without, such as 256M", |settings, value| {
-            let found = byte_count(value);
-            found.map(|found| settings.away_bytes = found).is_some()
-        }),
+        kind: Kind::Text(
+            "bytes from 1 to 1024G, with K, M or G behind them or without, such as 256M",
+            |settings, value| {
+                let found = byte_count(value);
+                found.map(|found| settings.away_bytes = found).is_some()
+            },
+        ),
         default: "256M",
         help: "The most bytes of all kept copies together, where a message counts once for all its copies. What would be more is not kept: no sender can push out what others have sent.",
     },

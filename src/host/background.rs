@@ -6,11 +6,12 @@
 
 #![forbid(unsafe_code)]
 
+use super::away::{Ended, Keeping, Turn};
 use super::failures::Failures;
 use super::handle::{Sender, pump};
 use crate::control::Fork;
 use crate::fanout::{Ending, Event, Finished, Outcome as Told, Tally};
-use crate::server::{NewsWriter, Server};
+use crate::server::{NewsWriter, Outbox, Server};
 use crate::sip::text::Printable;
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,10 @@ pub enum Kind {
     Delivered,
     /// A recipient has not got the message, and will not.
     Undelivered,
+    /// A recipient is away, and the copy is kept.
+    Kept,
+    /// A copy that was kept is so no longer, and was not delivered.
+    Expired,
     /// The last recipient of a message has ended.
     Finished,
 }
@@ -44,32 +49,51 @@ pub struct News<'a> {
     pub kind: Kind,
     /// The number of the message.
     pub message: u64,
-    /// What became of the recipient.
-    outcome: Option<&'a Told<'a>>,
+    source: Source<'a>,
     /// The address of the group or service.
     pub group: &'a [u8],
     /// The originator's address.
     pub originator: &'a [u8],
 }
 
+/// Where a copy is that a piece of news is about.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    /// In the queue.
+    Outcome(&'a Told<'a>),
+    /// It comes out of the ledger.
+    Kept(&'a Ended),
+    /// It is about no copy.
+    None,
+}
+
 impl<'a> News<'a> {
     /// How it ended with the recipient.
     pub fn ending(&self) -> Option<Ending> {
-        self.outcome.map(|outcome| outcome.ending)
+        match self.source {
+            Source::Outcome(outcome) => Some(outcome.ending),
+            Source::Kept(ended) => Some(Ending::Kept(ended.0.kept.code)),
+            Source::None => None,
+        }
     }
 
     /// The recipient's fork as it was sent, or would have been; made when it is asked for.
     pub fn fork(&self) -> Option<Fork<'a>> {
-        self.outcome.map(Told::fork)
+        match self.source {
+            Source::Outcome(outcome) => Some(outcome.fork()),
+            Source::Kept(ended) => ended.fork(),
+            Source::None => None,
+        }
     }
 }
 
 /// The state of the process between two rounds.
-#[derive(Debug)]
 pub struct Teller<'s> {
     server: &'s Server,
     /// What goes to the ledger, where there is one.
     news: Option<NewsWriter<'s>>,
+    /// What is kept for members who are away, if anything is.
+    away: Option<Keeping<'s>>,
     ticked: Option<Instant>,
     failures: Failures,
 }
@@ -81,8 +105,9 @@ impl<'s> Teller<'s> {
         Self {
             server,
             news: outbox
-                .is_durable()
+                .has_ledger()
                 .then(|| NewsWriter::new(outbox.engine())),
+            away: Keeping::new(server),
             ticked: None,
             failures: Failures::new(Instant::now()),
         }
@@ -96,45 +121,84 @@ impl<'s> Teller<'s> {
             self.ticked = Some(Instant::now());
             self.tick();
         }
+        let mut has_more = self.away.as_mut().is_some_and(Keeping::round);
         pump(self.server, sender);
         // Those that were left out last are told of even if nobody fails any more.
         self.end_second();
         let started = Instant::now();
-        let mut has_more = true;
         // A slow event route must not keep the clock and the sending waiting.
-        while has_more && started.elapsed() < TICK {
+        while started.elapsed() < TICK && !self.away.as_ref().is_some_and(Keeping::is_full) {
             let Some(event) = engine.next_event() else {
-                has_more = false;
-                continue;
+                break;
             };
-            match &event {
-                Event::Ended(outcome) => {
-                    if let Some(news) = &mut self.news {
-                        news.outcome(outcome.ledger(), outcome.recipient(), outcome.ending);
-                    }
-                    let news = news_of_outcome(outcome);
-                    self.log(&news);
-                    run(&news);
-                }
-                Event::Finished(finished) => {
-                    if let Some(news) = &mut self.news {
-                        news.finished(finished.ledger());
-                    }
-                    log_end(finished);
-                    run(&News {
-                        kind: Kind::Finished,
-                        message: finished.message(),
-                        outcome: None,
-                        group: finished.group(),
-                        originator: finished.originator(),
-                    });
-                }
+            let turn = match &mut self.away {
+                Some(away) => away.sort(event),
+                None => Turn::Now(event),
+            };
+            if let Turn::Now(event) = turn {
+                self.tell(&event, &mut run);
             }
         }
+        has_more |= started.elapsed() >= TICK;
+        self.tell_of_kept(&mut run);
         if let Some(news) = &mut self.news {
             news.flush();
         }
         has_more
+    }
+
+    /// Tells what has waited for the ledger, and of kept copies that were not sent.
+    fn tell_of_kept(&mut self, run: &mut impl FnMut(&News<'_>)) {
+        while let Some((event, late)) = self.away.as_mut().and_then(Keeping::next_held) {
+            self.tell(&event, run);
+            if let (Some(late), Some(away)) = (late, &mut self.away) {
+                away.was_told(event, late);
+            }
+        }
+        let Some(away) = &mut self.away else { return };
+        away.flush();
+        for ended in away.take_told() {
+            run(&News {
+                kind: Kind::Expired,
+                message: ended.message(),
+                source: Source::Kept(&ended),
+                group: &ended.0.message.group,
+                originator: ended.0.message.originator_shown(),
+            });
+        }
+    }
+
+    fn tell(&mut self, event: &Event<'_>, run: &mut impl FnMut(&News<'_>)) {
+        match event {
+            Event::Ended(outcome) => {
+                // What is kept, and what comes of it, the ledger knows already.
+                let is_known = outcome.kept() != 0 || matches!(outcome.ending, Ending::Kept(_));
+                if let Some(news) = &mut self.news
+                    && self.server.outbox().is_durable()
+                    && !is_known
+                {
+                    news.outcome(outcome.ledger(), outcome.recipient(), outcome.ending);
+                }
+                let news = news_of_outcome(outcome);
+                self.log(&news);
+                run(&news);
+            }
+            Event::Finished(finished) => {
+                if let Some(news) = &mut self.news
+                    && finished.ledger() != 0
+                {
+                    news.finished(finished.ledger());
+                }
+                log_end(finished);
+                run(&News {
+                    kind: Kind::Finished,
+                    message: finished.message(),
+                    source: Source::None,
+                    group: finished.group(),
+                    originator: finished.originator(),
+                });
+            }
+        }
     }
 
     /// Waits for news or the clock, and lets the news gather.
@@ -182,15 +246,25 @@ impl<'s> Teller<'s> {
 }
 
 fn news_of_outcome<'o>(outcome: &'o Told<'o>) -> News<'o> {
+    // A copy that was kept is told with the number that its message had, and of a sender who wants to stay anonymous
+    // the ledger does not know who it is.
+    let was_kept = outcome.kept() != 0;
     News {
         kind: match outcome.ending {
             Ending::Delivered(_) => Kind::Delivered,
+            Ending::Kept(_) => Kind::Kept,
             _ => Kind::Undelivered,
         },
-        message: outcome.message(),
-        outcome: Some(outcome),
+        message: match was_kept {
+            true => Outbox::message_number(outcome.ledger()),
+            false => outcome.message(),
+        },
+        source: Source::Outcome(outcome),
         group: outcome.group(),
-        originator: outcome.originator(),
+        originator: match was_kept && outcome.submission().anonymous {
+            true => b"anonymous",
+            false => outcome.originator(),
+        },
     }
 }
 
@@ -203,19 +277,25 @@ fn log_end(finished: &Finished<'_>) {
         unreachable,
         expired,
         skipped,
-    } = finished.tally;
+        kept,
+    } = finished.tally();
     log::info!(
         "message {} to <{}> is finished: delivered={delivered} refused={refused} \
-         unreachable={unreachable} expired={expired} skipped={skipped}{}",
+         unreachable={unreachable} expired={expired} skipped={skipped}{}{}",
         finished.message(),
         Printable(finished.group()),
+        match kept {
+            0 => String::new(),
+            kept => format!(" kept={kept}"),
+        },
         names(finished),
     );
 }
 
 /// `; skipped: <a> <b>; refused: <c>; and 5 more`, or nothing where everybody was delivered to.
 fn names(finished: &Finished<'_>) -> String {
-    let undelivered = (finished.tally.ended() - finished.tally.delivered) as usize;
+    let tally = finished.tally();
+    let undelivered = (tally.ended() - tally.delivered - tally.kept) as usize;
     let mut text = String::new();
     let mut last = "";
     for (ending, address) in finished.undelivered(NAMED) {
@@ -225,6 +305,7 @@ fn names(finished: &Finished<'_>) -> String {
             Ending::Unreachable(_) => "unreachable",
             Ending::Expired => "expired",
             Ending::Skipped(_) => "skipped",
+            Ending::Kept(_) => "kept",
         };
         if kind != last {
             text += &format!("; {kind}:");

@@ -5,9 +5,9 @@
 #![forbid(unsafe_code)]
 
 use super::guard::guarded;
-use crate::fanout::{Committer, GivenUp, Taken, milliseconds};
+use crate::fanout::{Committer, Engine, GivenUp, KeptFigures, Taken, milliseconds};
 use crate::ledger::{Durability, Entry, Ledger, LedgerError, LedgerFile, Promise};
-use crate::server::{NewsReader, NoteFile, Server, request_of};
+use crate::server::{KeepReader, NewsReader, NoteFile, Server, request_of};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long outcomes wait for a message to be committed with.
@@ -39,7 +39,9 @@ pub fn write_while(server: &Server, goes_on: impl Fn() -> bool) {
         open: || LedgerFile::writer(file),
         ledger: None,
         notes,
+        engine,
         news: NewsReader::new(engine),
+        keeping: KeepReader::new(engine),
         waits_since: None,
         trouble: None,
         tended: None,
@@ -63,7 +65,10 @@ struct Life<'e, L, O> {
     open: O,
     ledger: Option<L>,
     notes: &'e NoteFile,
+    engine: &'e Engine,
     news: NewsReader<'e>,
+    /// What is kept for members who are away.
+    keeping: KeepReader<'e>,
     /// Since when there is news that is not committed.
     waits_since: Option<Instant>,
     trouble: Option<Trouble>,
@@ -82,7 +87,9 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
     fn round(&mut self) {
         self.committer.wait(self.patience());
         self.news.read();
-        if !self.news.is_empty() {
+        // Behind it: that a message is finished is told after its copies.
+        self.keeping.read();
+        if !self.news.is_empty() || !self.keeping.is_empty() {
             self.waits_since.get_or_insert_with(Instant::now);
         }
         let taken = self.committer.take();
@@ -95,7 +102,8 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
             .trouble
             .as_ref()
             .is_none_or(|trouble| trouble.tried.elapsed() >= RETRY);
-        if !taken.is_empty() || (may_try && (!given_up.is_empty() || has_waited || is_down)) {
+        let is_urgent = !given_up.is_empty() || self.keeping.is_urgent();
+        if !taken.is_empty() || (may_try && (is_urgent || has_waited || is_down)) {
             self.commit(taken, given_up);
         } else if self.tended.is_none_or(|tended| tended.elapsed() >= TEND) {
             self.tend();
@@ -115,7 +123,9 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
     }
 
     fn commit(&mut self, taken: Vec<Taken<'_>>, given_up: Vec<GivenUp<'_>>) {
-        let is_urgent = !taken.is_empty() || !given_up.is_empty() || self.committer.is_down();
+        let keeps = self.keeping.is_urgent();
+        let is_urgent =
+            !taken.is_empty() || !given_up.is_empty() || keeps || self.committer.is_down();
         let committed = self.write(&taken, &given_up, is_urgent);
         match committed {
             Ok(count) => {
@@ -128,6 +138,12 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
                     .into_iter()
                     .for_each(|given_up| given_up.end(self.notes));
                 self.news.is_committed();
+                self.keeping.is_committed();
+                self.note_kept();
+                if keeps {
+                    // Who tells outcomes waits for that.
+                    self.engine.call_again();
+                }
                 self.waits_since = None;
                 self.goes_on();
             }
@@ -154,6 +170,7 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
             .iter()
             .map(|given_up| Entry::Withdrawn { id: given_up.id() });
         let mut entries: Vec<Entry<'_>> = withdrawn.collect();
+        entries.extend(self.keeping.entries());
         entries.extend(self.news.entries());
         // As late as can be: a message whose worker waits no longer is not written at all.
         let waiting = taken.iter().filter(|taken| !taken.is_given_up());
@@ -166,6 +183,17 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
             (false, false) => ledger.commit(&entries, Durability::Soon)?,
         }
         Ok(promises)
+    }
+
+    /// Lets workers know whether anything is kept.
+    fn note_kept(&self) {
+        if let Some(ledger) = &self.ledger {
+            let figures = ledger.figures();
+            self.engine.away().note(KeptFigures {
+                copies: figures.kept,
+                bytes: figures.kept_bytes,
+            });
+        }
     }
 
     fn tend(&mut self) {

@@ -5,7 +5,8 @@
 //! starts, so that one file fits every version, and a program that is no proxy can load it too.
 
 mod abi;
-pub mod background;
+pub mod away;
+mod background;
 mod core_socket;
 pub mod describe;
 mod exports;
@@ -13,7 +14,8 @@ mod failures;
 mod guard;
 pub mod handle;
 mod kamailio;
-pub mod ledger;
+pub mod kept;
+mod ledger;
 mod life;
 mod listeners;
 mod local_addresses;

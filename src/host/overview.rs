@@ -4,7 +4,7 @@
 
 use crate::control::Reason;
 use crate::fanout::Committed;
-use crate::fanout::{Counter, Fanout, Load, UnderWay};
+use crate::fanout::{Counter, Fanout, KeptFigures, Load, UnderWay};
 use crate::server::Server;
 use crate::sip::text::Printable;
 use std::fmt::Write;
@@ -16,7 +16,7 @@ pub fn age(server: &Server, fanout: &Fanout) -> u64 {
 }
 
 /// How many recipients of a message are in which state, by the names of the states.
-pub fn states(fanout: &Fanout) -> [(&'static str, u64); 7] {
+pub fn states(fanout: &Fanout) -> [(&'static str, u64); 8] {
     let tally = fanout.tally;
     let waiting = fanout.recipients - tally.ended() - fanout.in_flight;
     [
@@ -30,6 +30,7 @@ pub fn states(fanout: &Fanout) -> [(&'static str, u64); 7] {
         ),
         ("expired", u64::from(tally.expired)),
         ("skipped", u64::from(tally.skipped)),
+        ("kept", u64::from(tally.kept)),
     ]
 }
 
@@ -42,12 +43,31 @@ pub enum Figure {
     Refused(Reason),
     /// How much there is now.
     Now(Reading),
+    /// How much is kept for members who are away.
+    Kept(KeptReading),
     /// What the ledger has done; 0 where there is none.
     Ledger(LedgerReading),
 }
 
 /// How a figure is read from what is under way.
 type Reading = fn(&Load) -> u64;
+
+/// How a figure is read from what is kept.
+type KeptReading = fn(KeptFigures) -> u64;
+
+/// What is kept, by name and meaning.
+const KEPT: [(&str, &str, KeptReading); 2] = [
+    (
+        "kept",
+        "copies that are kept for members who are away",
+        |figures| figures.copies,
+    ),
+    (
+        "kept_bytes",
+        "bytes of them in the ledger, each message once",
+        |figures| figures.bytes,
+    ),
+];
 
 /// How a figure is read from what the ledger has done.
 type LedgerReading = fn(&Committed) -> u64;
@@ -118,7 +138,10 @@ pub fn figures() -> impl Iterator<Item = (Figure, String, String)> {
     let ledger = LEDGER.into_iter();
     let ledger =
         ledger.map(|(name, text, read)| (Figure::Ledger(read), name.to_owned(), text.to_owned()));
-    counts.chain(refused).chain(now).chain(ledger)
+    let kept = KEPT.into_iter();
+    let kept =
+        kept.map(|(name, text, read)| (Figure::Kept(read), name.to_owned(), text.to_owned()));
+    counts.chain(refused).chain(now).chain(kept).chain(ledger)
 }
 
 /// `refused_unknown_group` for `UnknownGroup`.
@@ -140,6 +163,7 @@ impl Figure {
             Self::Count(counter) => server.counters().get(counter),
             Self::Refused(reason) => server.counters().refused(reason),
             Self::Now(read) => read(&server.outbox().engine().load()),
+            Self::Kept(read) => read(server.outbox().engine().away().figures()),
             Self::Ledger(read) => server.outbox().committed().map_or(0, |done| read(&done)),
         }
     }
@@ -171,7 +195,8 @@ pub fn log_unfinished(server: &Server) {
     let mut recipients = 0;
     for message in &under_way {
         let left = message.remaining();
-        if left.is_empty() {
+        // A kept copy that is being sent stays in the ledger.
+        if left.is_empty() || message.kept() != 0 {
             continue;
         }
         messages += 1;

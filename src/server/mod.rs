@@ -20,8 +20,8 @@ mod start_error;
 pub use away::AwayPolicy;
 pub use core_socket::CoreSocket;
 pub use keeping::{Keep, KeepReader, KeepWriter, Mark};
-pub use next_hop::{HopName, NextHop};
 pub use news::{NewsReader, NewsWriter};
+pub use next_hop::{HopName, NextHop};
 pub use note_file::NoteFile;
 pub use outbox::{Outbox, request_of};
 pub use policy::policy;
@@ -31,8 +31,9 @@ pub use start_error::StartError;
 
 use crate::config::Settings;
 use crate::control::{
-    Accepted, Answer, Decision, Directory, Ended, Inquiry, NotOurs, Observer, Policy, Reason, RecentRequests,
-    Recognised, Refusal, Source, Unavailable, Unobserved, World, recognise_observed,
+    Accepted, Answer, Decision, Directory, Ended, Inquiry, NotOurs, Observer, Policy, Reason,
+    RecentRequests, Recognised, Refusal, Source, Unavailable, Unobserved, World,
+    recognise_observed,
 };
 use crate::fanout::{Counter, Counters, RecentTable, Ticket};
 use crate::sip::text::Printable;

@@ -10,8 +10,8 @@ use crate::config::Settings;
 use crate::control::recent::MEMORY;
 use crate::control::{Accepted, Addressing, Identifiers, Reason, Recognised, Refusal};
 use crate::fanout::{
-    Committed, Counters, Ending, Engine, FormerRequests, KeptFigures, NotCommitted, Origin, RecentTable,
-    Submission, Ticket, milliseconds,
+    Committed, Counters, Ending, Engine, FormerRequests, KeptFigures, NotCommitted, Origin,
+    RecentTable, Submission, Ticket, milliseconds,
 };
 use crate::ledger::{
     Durability, Entry, Ledger, LedgerError, LedgerFile, Reader, RequestRecord, Unfinished,

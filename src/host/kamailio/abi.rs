@@ -41,6 +41,9 @@ pub struct CmdExport {
 /// `PROC_INIT`: the main process before it forks, with the rights of the workers.
 pub const PROC_INIT: c_int = -127;
 
+/// `ANY_ROUTE`.
+pub const ANY_ROUTE: c_uint = c_uint::MAX;
+
 /// `EVENT_ROUTE`: functions for requests may be used there too.
 pub const EVENT_ROUTE: c_uint = crate::host::abi::REQUEST_ROUTE | 1 << 9;
 

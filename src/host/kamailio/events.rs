@@ -1,5 +1,5 @@
-//! `event_route[cimf:delivered]`, `[cimf:undelivered]` and `[cimf:finished]`: they run in the
-//! module's own process, on the fork as it was sent, or would have been.
+//! `event_route[cimf:delivered]`, `[cimf:undelivered]`, `[cimf:kept]`, `[cimf:expired]` and `[cimf:finished]`: they
+//! run in the module's own process, on the fork as it was sent, or would have been.
 
 use super::abi::EVENT_ROUTE;
 use super::core::Core;
@@ -21,6 +21,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub struct Events {
     delivered: Option<usize>,
     undelivered: Option<usize>,
+    kept: Option<usize>,
+    expired: Option<usize>,
     finished: Option<usize>,
     environment: Environment,
 }
@@ -36,6 +38,8 @@ impl Events {
         Ok(Self {
             delivered: route(c"cimf:delivered"),
             undelivered: route(c"cimf:undelivered"),
+            kept: route(c"cimf:kept"),
+            expired: route(c"cimf:expired"),
             finished: route(c"cimf:finished"),
             environment: Environment::find()?,
         })
@@ -50,6 +54,8 @@ impl Events {
         match kind {
             Kind::Delivered => self.delivered,
             Kind::Undelivered => self.undelivered,
+            Kind::Kept => self.kept,
+            Kind::Expired => self.expired,
             Kind::Finished => self.finished,
         }
     }

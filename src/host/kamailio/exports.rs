@@ -1,6 +1,6 @@
 //! What Kamailio's module loader reads: the version it compares, and the table of exports.
 
-use super::abi::{CmdExport, Fixup, ModuleExports, ScriptFunction};
+use super::abi::{ANY_ROUTE, CmdExport, Fixup, ModuleExports, ScriptFunction};
 use super::log::KamailioLog;
 use super::variables::VARIABLES;
 use super::{module, rpc, script, version};
@@ -28,7 +28,7 @@ static module_interface_ver: c_uint = 4;
 
 const UNKNOWN: &CStr = c"unknown host";
 
-static COMMANDS: Table<[CmdExport; 8]> = Table([
+static COMMANDS: Table<[CmdExport; 9]> = Table([
     command(c"cimf_handle", script::cimf_handle, false),
     command(c"cimf_handle", script::cimf_handle, true),
     command(c"cimf_check", script::cimf_check, false),
@@ -36,6 +36,10 @@ static COMMANDS: Table<[CmdExport; 8]> = Table([
     command(c"cimf_reply", script::cimf_reply, false),
     command(c"cimf_fork", script::cimf_fork, false),
     command(c"cimf_is_copy", script::cimf_is_copy, false),
+    CmdExport {
+        flags: ANY_ROUTE,
+        ..command(c"cimf_deliver", script::cimf_deliver, true)
+    },
     CmdExport {
         name: null(),
         function: None,

@@ -1,11 +1,12 @@
-//! Commands for `kamcmd` and Kamailio's other RPC transports: `cimf.stats`, `cimf.fanouts` and
-//! `cimf.cancel ID`.
+//! Commands for `kamcmd` and Kamailio's other RPC transports: `cimf.stats`, `cimf.fanouts`, `cimf.cancel ID`,
+//! `cimf.kept [ADDRESS]` and `cimf.kept_drop ADDRESS`.
 
 use super::abi::RpcExport;
 use super::module::module;
 use crate::fanout::Blocked;
 use crate::host::abi::{Str, Table};
 use crate::host::guard::guarded;
+use crate::host::kept;
 use crate::host::overview::{age, figures, states};
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::ptr::null_mut;
@@ -23,7 +24,7 @@ pub struct Rpc {
 }
 
 /// The commands; a row of zeros ends the table.
-pub static COMMANDS: Table<[RpcExport; 4]> = Table([
+pub static COMMANDS: Table<[RpcExport; 6]> = Table([
     RpcExport {
         name: c"cimf.stats".as_ptr(),
         function: Some(stats),
@@ -43,6 +44,18 @@ pub static COMMANDS: Table<[RpcExport; 4]> = Table([
         flags: 0,
     },
     RpcExport {
+        name: c"cimf.kept".as_ptr(),
+        function: Some(kept),
+        documentation: KEPT.0.as_ptr(),
+        flags: RET_ARRAY,
+    },
+    RpcExport {
+        name: c"cimf.kept_drop".as_ptr(),
+        function: Some(kept_drop),
+        documentation: KEPT_DROP.0.as_ptr(),
+        flags: 0,
+    },
+    RpcExport {
         name: std::ptr::null(),
         function: None,
         documentation: std::ptr::null(),
@@ -56,6 +69,11 @@ static STATS: Documentation = document(c"All counts of cimf.");
 static FANOUTS: Documentation = document(c"The group messages that are under way.");
 static CANCEL: Documentation =
     document(c"Sends no more copies of the message with this number: cimf.cancel ID");
+
+static KEPT: Documentation =
+    document(c"What is kept for members who are away, or for one of them: cimf.kept [ADDRESS]");
+static KEPT_DROP: Documentation =
+    document(c"Drops what is kept for a member: cimf.kept_drop ADDRESS");
 
 const fn document(text: &'static CStr) -> Documentation {
     Table([text.as_ptr(), std::ptr::null()])
@@ -198,6 +216,92 @@ unsafe extern "C" fn cancel(rpc: *const Rpc, context: *mut c_void) {
                 Ok(false) => fault(rpc, context, 404, text),
                 Err(blocked) => unavailable(rpc, context, blocked),
             }
+        }
+    });
+}
+
+/// Reads the text that a command has as its parameter, which `format` may let be missing.
+///
+/// # Safety
+/// `rpc` and `context` must be those of a command under way.
+unsafe fn text_parameter(rpc: &Rpc, context: *mut c_void, format: &CStr) -> Option<Vec<u8>> {
+    let mut text = Str::of(b"");
+    // SAFETY: the format asks for one text, which goes where the pointer says.
+    if unsafe { (rpc.scan)(context, format.as_ptr(), &raw mut text) } < 1 {
+        return None;
+    }
+    let length = usize::try_from(text.len)
+        .ok()
+        .filter(|_| !text.s.is_null())?;
+    // SAFETY: Kamailio keeps the text while the command is under way, and it has this length.
+    Some(unsafe { std::slice::from_raw_parts(text.s.cast::<u8>(), length) }.to_vec())
+}
+
+/// Answers a command that cannot be carried out.
+///
+/// # Safety
+/// As for [`fault`].
+unsafe fn failed(rpc: &Rpc, context: *mut c_void, why: &str) {
+    let text = CString::new(why).unwrap_or_default();
+    // SAFETY: `rpc` and `context` are those of a command under way, as is required here too.
+    unsafe { fault(rpc, context, 500, &text) };
+}
+
+/// `cimf.kept`.
+///
+/// # Safety
+/// Kamailio calls it with a command under way.
+unsafe extern "C" fn kept(rpc: *const Rpc, context: *mut c_void) {
+    guarded((), || {
+        // SAFETY: Kamailio calls this with its functions for a command under way, or null.
+        let (Some(module), Some(rpc)) = (module(), unsafe { rpc.as_ref() }) else {
+            return;
+        };
+        // SAFETY: `rpc` and `context` are those of this command, which is under way.
+        let address = unsafe { text_parameter(rpc, context, c"*S") };
+        let listed = match kept::list(module.server, address.as_deref()) {
+            Ok(listed) => listed,
+            // SAFETY: as above.
+            Err(why) => return unsafe { failed(rpc, context, &why) },
+        };
+        for copy in listed {
+            // SAFETY: as above.
+            let Some(answer) = (unsafe { Struct::add(rpc, context) }) else {
+                return;
+            };
+            answer.number(c"id", copy.message);
+            answer.text(c"recipient", &copy.recipient);
+            answer.text(c"group", &copy.group);
+            answer.text(c"originator", &copy.originator);
+            answer.numbers(copy.numbers());
+        }
+    });
+}
+
+/// `cimf.kept_drop`.
+///
+/// # Safety
+/// Kamailio calls it with a command under way.
+unsafe extern "C" fn kept_drop(rpc: *const Rpc, context: *mut c_void) {
+    guarded((), || {
+        // SAFETY: Kamailio calls this with its functions for a command under way, or null.
+        let (Some(module), Some(rpc)) = (module(), unsafe { rpc.as_ref() }) else {
+            return;
+        };
+        // Where there is no address, Kamailio's own error is the answer.
+        // SAFETY: `rpc` and `context` are those of this command, which is under way.
+        let Some(address) = (unsafe { text_parameter(rpc, context, c"S") }) else {
+            return;
+        };
+        match kept::drop_all(module.server, &address) {
+            Ok(copies) => {
+                // SAFETY: as above.
+                if let Some(answer) = unsafe { Struct::add(rpc, context) } {
+                    answer.number(c"copies", copies);
+                }
+            }
+            // SAFETY: as above.
+            Err(why) => unsafe { failed(rpc, context, &why) },
         }
     });
 }

@@ -45,8 +45,14 @@ pub struct CmdParam {
     pub free_fixup: *const c_void,
 }
 
+/// `CMD_PARAM_STR`: text, with its pseudo-variables replaced.
+pub const TEXT: c_int = 1 << 1;
+
 /// `CMD_PARAM_STR` and `CMD_PARAM_OPT`: text, with its pseudo-variables replaced, that may be left out.
-pub const OPTIONAL_TEXT: c_int = 1 << 1 | 1 << 4;
+pub const OPTIONAL_TEXT: c_int = TEXT | 1 << 4;
+
+/// `ALL_ROUTES`.
+pub const ALL_ROUTES: c_uint = (1 << 9) - 1;
 
 /// `cmd_export_t`.
 #[repr(C)]

@@ -1,5 +1,5 @@
-//! The events E_CIMF_DELIVERED, E_CIMF_UNDELIVERED and E_CIMF_FINISHED, raised in the module's own
-//! process for whoever has subscribed: an `event_route` of the script, or a program outside.
+//! The events E_CIMF_DELIVERED, E_CIMF_UNDELIVERED, E_CIMF_KEPT, E_CIMF_EXPIRED and E_CIMF_FINISHED, raised in the
+//! module's own process for whoever has subscribed: an `event_route` of the script, or a program outside.
 
 use super::abi::{EVI_NUMBER, EVI_TEXT, EviParam, EviParams, EviValue};
 use super::core::Core;
@@ -13,6 +13,8 @@ use std::ptr::null_mut;
 pub struct Events {
     delivered: c_int,
     undelivered: c_int,
+    kept: c_int,
+    expired: c_int,
     finished: c_int,
 }
 
@@ -40,6 +42,8 @@ impl Events {
         Ok(Self {
             delivered: publish(c"E_CIMF_DELIVERED")?,
             undelivered: publish(c"E_CIMF_UNDELIVERED")?,
+            kept: publish(c"E_CIMF_KEPT")?,
+            expired: publish(c"E_CIMF_EXPIRED")?,
             finished: publish(c"E_CIMF_FINISHED")?,
         })
     }
@@ -48,6 +52,8 @@ impl Events {
         match kind {
             Kind::Delivered => self.delivered,
             Kind::Undelivered => self.undelivered,
+            Kind::Kept => self.kept,
+            Kind::Expired => self.expired,
             Kind::Finished => self.finished,
         }
     }

@@ -1,8 +1,8 @@
 //! What OpenSIPS's module loader reads: the table of exports, in either of its two forms.
 
 use super::abi::{
-    CmdExport, CmdParam, DEP_SILENT, Dependencies, MOD_TYPE_DEFAULT, ModuleDependency,
-    ModuleExports, OPTIONAL_TEXT, PROC_FLAGS, ProcExport, ScriptFunction,
+    ALL_ROUTES, CmdExport, CmdParam, DEP_SILENT, Dependencies, MOD_TYPE_DEFAULT, ModuleDependency,
+    ModuleExports, OPTIONAL_TEXT, PROC_FLAGS, ProcExport, ScriptFunction, TEXT,
 };
 use super::log::OpenSipsLog;
 use super::variables::VARIABLES;
@@ -13,7 +13,7 @@ use crate::host::exports::Exports;
 use crate::host::log::install;
 use crate::host::parameters::PARAMETERS;
 use crate::host::symbol::find;
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 use std::ptr::null;
 
 /// Whether it is OpenSIPS that has loaded us.
@@ -63,30 +63,39 @@ const fn table<V>(version: V) -> ModuleExports<V> {
     }
 }
 
-static COMMANDS: Table<[CmdExport; 6]> = Table([
-    command(Some(c"cimf_handle"), Some(script::cimf_handle), true),
-    command(Some(c"cimf_check"), Some(script::cimf_check), true),
-    command(Some(c"cimf_reply"), Some(script::cimf_reply), false),
-    command(Some(c"cimf_fork"), Some(script::cimf_fork), false),
-    command(Some(c"cimf_is_copy"), Some(script::cimf_is_copy), false),
-    command(None, None, false),
+static COMMANDS: Table<[CmdExport; 7]> = Table([
+    command(
+        Some(c"cimf_handle"),
+        Some(script::cimf_handle),
+        OPTIONAL_TEXT,
+    ),
+    command(Some(c"cimf_check"), Some(script::cimf_check), OPTIONAL_TEXT),
+    command(Some(c"cimf_reply"), Some(script::cimf_reply), NOTHING),
+    command(Some(c"cimf_fork"), Some(script::cimf_fork), NOTHING),
+    command(Some(c"cimf_is_copy"), Some(script::cimf_is_copy), NOTHING),
+    CmdExport {
+        flags: ALL_ROUTES,
+        ..command(Some(c"cimf_deliver"), Some(script::cimf_deliver), TEXT)
+    },
+    command(None, None, NOTHING),
 ]);
 
-/// A script function that may be given an identity, or takes no parameter.
+/// No parameter.
+const NOTHING: c_int = 0;
+
+/// A script function with a parameter of this kind.
 const fn command(
     name: Option<&'static CStr>,
     function: Option<ScriptFunction>,
-    identity: bool,
+    parameter: c_int,
 ) -> CmdExport {
     let none = CmdParam {
-        flags: 0,
+        flags: NOTHING,
         fixup: null(),
         free_fixup: null(),
     };
     let mut params = [none; 9];
-    if identity {
-        params[0].flags = OPTIONAL_TEXT;
-    }
+    params[0].flags = parameter;
     CmdExport {
         name: match name {
             Some(name) => name.as_ptr(),

@@ -1,10 +1,12 @@
-//! Commands for OpenSIPS's management interface: `cimf_stats`, `cimf_fanouts` and `cimf_cancel`.
+//! Commands for OpenSIPS's management interface: `cimf_stats`, `cimf_fanouts`, `cimf_cancel`, `cimf_kept`,
+//! `cimf_kept_of` and `cimf_kept_drop`.
 
 use super::abi::{MI_ROOM, MiCommand, MiExport};
 use super::core::{Core, missing};
 use super::module::module;
 use crate::fanout::Blocked;
 use crate::host::guard::guarded;
+use crate::host::kept;
 use crate::host::overview::{age, figures, states};
 use crate::host::symbol::{Missing, function};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -19,6 +21,8 @@ pub struct Mi {
     error: unsafe extern "C" fn(c_int, *const c_char, c_int, *const c_char, c_int) -> *mut c_void,
     parameter_error: unsafe extern "C" fn() -> *mut c_void,
     int_parameter: unsafe extern "C" fn(*const c_void, *const c_char, *mut c_int) -> c_int,
+    text_parameter:
+        unsafe extern "C" fn(*const c_void, *const c_char, *mut *const c_char, *mut c_int) -> c_int,
     add_object: unsafe extern "C" fn(*mut c_void, *const c_char, c_int) -> *mut c_void,
     add_number: unsafe extern "C" fn(*mut c_void, *const c_char, c_int, f64) -> c_int,
     add_string:
@@ -43,6 +47,27 @@ impl Mi {
             cancel,
             c"id".as_ptr(),
         )?;
+        export(
+            core,
+            c"cimf_kept",
+            c"what is kept for members who are away",
+            kept,
+            null(),
+        )?;
+        export(
+            core,
+            c"cimf_kept_of",
+            c"what is kept for a member who is away; parameter: address",
+            kept_of,
+            c"address".as_ptr(),
+        )?;
+        export(
+            core,
+            c"cimf_kept_drop",
+            c"drops what is kept for a member; parameter: address",
+            kept_drop,
+            c"address".as_ptr(),
+        )?;
         Self::find().map_err(missing)
     }
 
@@ -56,6 +81,7 @@ impl Mi {
                 error: function(c"init_mi_error_extra")?,
                 parameter_error: function(c"init_mi_param_error")?,
                 int_parameter: function(c"get_mi_int_param")?,
+                text_parameter: function(c"get_mi_string_param")?,
                 add_object: function(c"add_mi_object")?,
                 add_number: function(c"add_mi_number")?,
                 add_string: function(c"add_mi_string")?,
@@ -220,6 +246,125 @@ unsafe extern "C" fn cancel(parameters: *const c_void, _: *mut c_void) -> *mut c
                 c"no such message is under way: cimf_fanouts lists those that are",
             ),
             Err(blocked) => mi.unavailable(blocked),
+        }
+    })
+}
+
+impl Mi {
+    /// The text of a parameter.
+    ///
+    /// # Safety
+    /// `parameters` must be those of a command under way.
+    unsafe fn address(&self, parameters: *const c_void) -> Option<Vec<u8>> {
+        let (mut text, mut length): (*const c_char, c_int) = (null(), 0);
+        // SAFETY: the parameters are those of a command under way, and text and length go where the pointers say.
+        let result = unsafe {
+            (self.text_parameter)(parameters, c"address".as_ptr(), &mut text, &mut length)
+        };
+        let length = usize::try_from(length)
+            .ok()
+            .filter(|_| result >= 0 && !text.is_null())?;
+        // SAFETY: OpenSIPS keeps the text while the command is under way, and it has this length.
+        Some(unsafe { std::slice::from_raw_parts(text.cast::<u8>(), length) }.to_vec())
+    }
+
+    /// The answer to a command that cannot be carried out.
+    fn failed(&self, why: &str) -> *mut c_void {
+        let text = CString::new(why).unwrap_or_default();
+        self.fault(500, &text)
+    }
+}
+
+/// `cimf_kept`.
+///
+/// # Safety
+/// OpenSIPS calls it with the parameters of a command.
+unsafe extern "C" fn kept(_: *const c_void, _: *mut c_void) -> *mut c_void {
+    list(|_| Ok(None))
+}
+
+/// `cimf_kept_of address`.
+///
+/// # Safety
+/// OpenSIPS calls it with the parameters of a command.
+unsafe extern "C" fn kept_of(parameters: *const c_void, _: *mut c_void) -> *mut c_void {
+    // SAFETY: the parameters are those of a command under way. Where there is none, OpenSIPS's own error is the
+    // answer.
+    list(|mi| match unsafe { mi.address(parameters) } {
+        Some(address) => Ok(Some(address)),
+        // SAFETY: the function takes nothing.
+        None => Err(unsafe { (mi.parameter_error)() }),
+    })
+}
+
+/// Lists what is kept for whom `address` says, or answers what it says.
+fn list(address: impl FnOnce(&Mi) -> Result<Option<Vec<u8>>, *mut c_void>) -> *mut c_void {
+    guarded(null_mut(), || {
+        let Some(module) = module() else {
+            return null_mut();
+        };
+        let mi = &module.mi;
+        let address = match address(mi) {
+            Ok(address) => address,
+            Err(answer) => return answer,
+        };
+        let listed = match kept::list(module.server, address.as_deref()) {
+            Ok(listed) => listed,
+            Err(why) => return mi.failed(&why),
+        };
+        let mut array = null_mut();
+        // SAFETY: OpenSIPS makes an answer with an array, to which objects are added.
+        unsafe {
+            let answer = (mi.result_array)(&mut array);
+            if answer.is_null() {
+                return answer;
+            }
+            for copy in listed {
+                let object = (mi.add_object)(array, null(), 0);
+                if object.is_null() {
+                    break;
+                }
+                mi.number(object, "id", copy.message);
+                mi.text(object, "recipient", &copy.recipient);
+                mi.text(object, "group", &copy.group);
+                mi.text(object, "originator", &copy.originator);
+                for (name, number) in copy.numbers() {
+                    mi.number(object, name, number);
+                }
+            }
+            answer
+        }
+    })
+}
+
+/// `cimf_kept_drop address`.
+///
+/// # Safety
+/// OpenSIPS calls it with the parameters of a command.
+unsafe extern "C" fn kept_drop(parameters: *const c_void, _: *mut c_void) -> *mut c_void {
+    guarded(null_mut(), || {
+        let Some(module) = module() else {
+            return null_mut();
+        };
+        let mi = &module.mi;
+        // SAFETY: the parameters are those of a command under way. Where there is none, OpenSIPS's own error is
+        // the answer.
+        let Some(address) = (unsafe { mi.address(parameters) }) else {
+            // SAFETY: the function takes nothing.
+            return unsafe { (mi.parameter_error)() };
+        };
+        let dropped = match kept::drop_all(module.server, &address) {
+            Ok(copies) => copies,
+            Err(why) => return mi.failed(&why),
+        };
+        let mut object = null_mut();
+        // SAFETY: OpenSIPS makes an answer with an object, which is filled.
+        unsafe {
+            let answer = (mi.result_object)(&mut object);
+            if !answer.is_null() {
+                mi.number(object, "copies", dropped);
+            }
+            answer
         }
     })
 }

@@ -7,6 +7,7 @@ use super::tm::{Call, Request};
 use crate::control::Source;
 use crate::host::abi::{REQUEST_ROUTE, SipMsg, Str};
 use crate::host::handle::ScriptResult;
+use crate::host::kept;
 use crate::host::message::MessageId;
 use crate::host::script::{self, ScriptRequest, Step};
 use std::ffi::{c_int, c_void};
@@ -114,6 +115,31 @@ pub unsafe extern "C" fn cimf_is_copy(
     // ends before.
     let request = unsafe { Request::during(&call, module, message, null()) };
     script::is_copy(module.server, &request) as c_int
+}
+
+/// `cimf_deliver(address)`.
+///
+/// # Safety
+/// As for [`cimf_handle`], in whichever route.
+pub unsafe extern "C" fn cimf_deliver(
+    message: *mut SipMsg,
+    address: *const Str,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+) -> c_int {
+    let Some(module) = module() else {
+        return ScriptResult::InternalError as c_int;
+    };
+    let call = Call;
+    // SAFETY: the proxy handles the message until this function returns, as `# Safety` says, and `call`
+    // ends before.
+    let request = unsafe { Request::during(&call, module, message, address) };
+    kept::deliver(module.server, request.identity()) as c_int
 }
 
 /// # Safety

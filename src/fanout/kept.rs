@@ -1,0 +1,140 @@
+//! Copies that are kept for members who are away: what they are kept from, and how one that is sent later takes its
+//! place before what has come since.
+
+#![forbid(unsafe_code)]
+
+use super::block::{Block, block_of};
+use super::engine::Engine;
+use super::identifiers::{Beginning, identifiers};
+use super::layout::block;
+use super::lock::{Held, OF_MESSAGES};
+use super::outcomes::Outcome;
+use super::recipient::{self, Ending, Place};
+use super::submission::{Own, Submission};
+use super::targets::Occupied;
+use crate::control::{Fork, Shared};
+
+/// A message that somebody else keeps where it is: the process that tells outcomes, until the ledger has it.
+#[derive(Clone, Copy, Debug)]
+pub struct InQueue<'e>(Block<'e>);
+
+impl<'e> InQueue<'e> {
+    /// The message.
+    pub fn submission(&self) -> Submission<'e> {
+        self.0.submission()
+    }
+
+    /// Its recipients, in their order.
+    pub fn recipients(&self) -> impl Iterator<Item = Own<'e>> {
+        self.0.recipients()
+    }
+
+    /// What a recipient has of its own, by its number.
+    pub fn recipient(&self, number: u32) -> Option<Own<'e>> {
+        self.0.recipients().nth(number as usize)
+    }
+}
+
+impl Engine {
+    /// The message at a place that [`Outcome::place`] gave, which is there as long as that outcome.
+    pub fn in_queue(&self, place: u64) -> InQueue<'_> {
+        InQueue(self.block(place as usize))
+    }
+
+    /// Puts the only recipient of a message that is made of a kept copy where it is sent to before all that was not
+    /// kept, and behind what was kept before it (M-3).
+    pub(super) fn stand_first(&self, held: &Held<'_>, at: usize) {
+        let own = self.block(at);
+        let entry = own.entry(0);
+        let hash = self.hash(own.own(entry).address);
+        match self.targets.occupy(held, hash) {
+            Occupied::Yours => {
+                pass(held, at);
+                self.make_ready(held, entry);
+            }
+            Occupied::Busy(busy) => {
+                pass(held, at);
+                recipient::set_place(held, entry, Place::AtTarget);
+                let is_kept =
+                    |&other: &usize| held.get(block_of(held.memory, other) + block::KEPT) != 0;
+                match busy.waiting(held).filter(is_kept).last() {
+                    None => busy.wait_first(held, entry),
+                    Some(before) => busy.wait_behind(held, before, entry),
+                }
+            }
+            // It takes its turn like others.
+            Occupied::NoRoom => self.enter_turns(held, at),
+        }
+    }
+}
+
+/// The only recipient of a message has had its turn.
+fn pass(held: &Held<'_>, at: usize) {
+    let (_, in_flight) = held.pair(at + block::CURSOR);
+    held.set_pair(at + block::CURSOR, 1, in_flight);
+}
+
+impl Outcome<'_> {
+    /// Where the message is, as long as this is there.
+    pub fn place(&self) -> u64 {
+        self.block().at as u64
+    }
+
+    /// The message.
+    pub fn submission(&self) -> Submission<'_> {
+        self.block().submission()
+    }
+
+    /// Gives a message that is in no ledger yet its number there.
+    pub fn enter_ledger(&self, ledger: u64) {
+        self.block().set_ledger(ledger);
+    }
+
+    /// The recipient's copy is kept: it has ended in another way than it seemed.
+    pub fn is_kept(&mut self) {
+        let Some(code) = self.ending.code() else {
+            return;
+        };
+        let (engine, entry) = (self.engine(), self.entry());
+        let kept = Ending::Kept(code);
+        let changed = engine.with_within(OF_MESSAGES, |held| {
+            let at = block_of(&engine.memory, entry);
+            engine.tally_down(held, at, self.ending);
+            recipient::end(held, entry, kept);
+            engine.tally_up(held, at, kept);
+        });
+        // Otherwise the line of the whole message counts it among the unreachable ones.
+        if changed.is_ok() {
+            self.ending = kept;
+        }
+    }
+}
+
+impl Engine {
+    /// Takes back what [`Engine::tally_up`] has counted.
+    fn tally_down(&self, held: &Held<'_>, at: usize, ending: Ending) {
+        let (word, high) = Self::tally_word(ending);
+        held.subtract(at + word, if high { 1 << 32 } else { 1 });
+    }
+}
+
+/// The copy to a recipient of a message, by the recipient's number.
+pub fn copy_of<'a>(submission: &Submission<'a>, own: Own<'a>, number: u32) -> Fork<'a> {
+    let seed = submission.seed;
+    let (call_id, from_tag) = identifiers(seed, Beginning::of(seed), number);
+    Fork {
+        recipient: own.address,
+        call_id,
+        from_tag,
+        shared: Shared {
+            from: submission.from,
+            headers: submission.headers,
+            charging: submission.charging,
+            body: submission.body,
+            entry_at: submission.entry_at as usize,
+            needs_stream: submission.needs_stream,
+        },
+        own_headers: own.headers,
+        has_entry: own.has_entry,
+    }
+}

@@ -1,0 +1,658 @@
+//! Copies for members who are away, in the process that tells outcomes: which of those that ended are kept, which
+//! are sent when their member registers, and which expire.
+//!
+//! ```text
+//!   ended with one of away_codes ──► told to the ledger ──► committed: `kept`       ──► registered ──► sent again
+//!                                          │                                                 ▲            │
+//!                                          └─ not in time: `undelivered`                     └── away ────┤
+//!                                                                         expired ◄── time ──┘            │
+//!                                                                                    delivered ◄──────────┘
+//! ```
+//!
+//! What came behind a copy that waits for the ledger is told behind it. A copy that is sent stays in the ledger until
+//! it has been delivered: a crash in between repeats it with the same identifiers.
+
+#![forbid(unsafe_code)]
+
+use crate::control::Fork;
+use crate::fanout::{
+    Counter, Ending, Event, NotRestored, Origin, Outcome, Submission, copy_of, milliseconds,
+};
+use crate::ledger::{Kept, KeptMessage, LedgerError, LedgerFile, Reader, SqliteReader};
+use crate::server::{AwayPolicy, Keep, KeepWriter, Mark, Outbox, Server, Worker};
+use crate::sip::text::Printable;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Events that may wait for the ledger: behind them no others are asked for.
+const MOST_HELD: usize = 4096;
+/// Copies of one member that are handed over at once.
+const TOGETHER: usize = 128;
+/// How long copies are handed over before other things get their turn.
+const SHARE: Duration = Duration::from_millis(100);
+/// How often it is looked for copies that have expired, and how many of them at once.
+const EXPIRY: Duration = Duration::from_secs(1);
+const EXPIRED_AT_ONCE: usize = 512;
+/// How often the log says that something cannot be kept or read.
+const COMPLAIN: Duration = Duration::from_secs(10);
+/// What a kept copy takes beside its texts.
+const OVERHEAD: u64 = 64;
+
+/// What becomes of an event.
+#[derive(Debug)]
+pub enum Turn<'s> {
+    /// It is told now.
+    Now(Event<'s>),
+    /// It is told when the ledger has what came before it.
+    Later,
+    /// It is nobody's affair.
+    Never,
+}
+
+/// A kept copy that has ended without having been sent.
+#[derive(Debug)]
+pub struct Ended(pub KeptMessage);
+
+impl Ended {
+    /// The number of the message.
+    pub fn message(&self) -> u64 {
+        Outbox::message_number(self.0.message.id)
+    }
+
+    /// The copy as it would have been sent.
+    pub fn fork(&self) -> Option<Fork<'_>> {
+        let own = self.0.recipient.get(0)?;
+        Some(copy_of(
+            &self.0.message.submission(),
+            own,
+            self.0.kept.recipient,
+        ))
+    }
+}
+
+/// Why a copy is not kept any longer without having been sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    Expired,
+    PushedOut,
+    Dropped,
+    GroupDeleted,
+}
+
+/// An event that waits for the ledger, or for another one that does.
+#[derive(Debug)]
+struct Held<'s> {
+    event: Event<'s>,
+    waits: Option<Waits>,
+}
+
+/// What a copy that is to be kept waits for.
+#[derive(Clone, Copy, Debug)]
+struct Waits {
+    mark: Mark,
+    since: Instant,
+    member: u64,
+    bytes: u64,
+}
+
+/// A copy that was told as undelivered, as the ledger was late. It has to stay until the ledger is done with it.
+#[derive(Debug)]
+struct Late<'s> {
+    outcome: Outcome<'s>,
+    mark: Mark,
+    member: u64,
+}
+
+/// A member whose copies are being sent.
+#[derive(Debug, Default)]
+struct Delivery {
+    /// The numbers of the messages that are under way.
+    under_way: HashMap<i64, u64>,
+    /// Whether the member is away again.
+    is_away: bool,
+    /// Whether the member has registered once more meanwhile.
+    asked_again: bool,
+}
+
+/// The state of the process as to members who are away.
+pub struct Keeping<'s> {
+    server: &'s Server,
+    policy: &'s AwayPolicy,
+    file: &'s LedgerFile,
+    reader: Option<SqliteReader>,
+    writer: KeepWriter<'s>,
+    groups: Worker,
+    held: VecDeque<Held<'s>>,
+    late: Vec<Late<'s>>,
+    /// Copies and bytes that the ledger does not have yet.
+    pending: HashMap<u64, u64>,
+    pending_bytes: u64,
+    /// Copies that have ended, as long as the ledger may still have them, and those whose mark is not known.
+    ended: HashSet<i64>,
+    ended_by: VecDeque<(Mark, i64)>,
+    unmarked: Vec<i64>,
+    deliveries: HashMap<u64, Delivery>,
+    /// Members whose copies are to be handed over next.
+    next: VecDeque<u64>,
+    /// What is to be told of copies that were not sent.
+    told: Vec<Ended>,
+    looked: Option<Instant>,
+    complained: Option<Instant>,
+}
+
+impl<'s> Keeping<'s> {
+    /// For the one process that tells outcomes, after it was forked; nothing where nothing is kept.
+    pub fn new(server: &'s Server) -> Option<Self> {
+        let outbox = server.outbox();
+        let (file, _) = outbox.ledger()?;
+        Some(Self {
+            server,
+            policy: outbox.away()?,
+            file,
+            reader: None,
+            writer: KeepWriter::new(outbox.engine()),
+            groups: server.worker(),
+            held: VecDeque::new(),
+            late: Vec::new(),
+            pending: HashMap::new(),
+            pending_bytes: 0,
+            ended: HashSet::new(),
+            ended_by: VecDeque::new(),
+            unmarked: Vec::new(),
+            deliveries: HashMap::new(),
+            next: VecDeque::new(),
+            told: Vec::new(),
+            looked: None,
+            complained: None,
+        })
+    }
+
+    /// Whether so many events wait for the ledger that no others are to be asked for.
+    pub fn is_full(&self) -> bool {
+        self.held.len() >= MOST_HELD
+    }
+
+    /// What is due: copies that have expired, those that somebody drops, and those of members who have registered.
+    /// Whether there is more of it than was done now.
+    pub fn round(&mut self) -> bool {
+        let away = self.server.outbox().engine().away();
+        if self.looked.is_none_or(|looked| looked.elapsed() >= EXPIRY) {
+            self.looked = Some(Instant::now());
+            self.expire();
+        }
+        for member in away.asked_to_drop() {
+            self.drop_all(member);
+        }
+        for member in away.asked_for() {
+            let delivery = self.deliveries.entry(member).or_default();
+            if delivery.under_way.is_empty() && !self.next.contains(&member) {
+                self.next.push_back(member);
+            } else {
+                delivery.asked_again = true;
+            }
+        }
+        let started = Instant::now();
+        while started.elapsed() < SHARE
+            && let Some(member) = self.next.pop_front()
+        {
+            if !self.hand_over(member) {
+                self.next.push_front(member);
+                return false;
+            }
+        }
+        !self.next.is_empty()
+    }
+
+    /// Says what becomes of an event.
+    pub fn sort(&mut self, event: Event<'s>) -> Turn<'s> {
+        let waits = match &event {
+            Event::Ended(outcome) if outcome.kept() != 0 => {
+                return match self.came_back(outcome) {
+                    true => self.behind(event, None),
+                    false => Turn::Never,
+                };
+            }
+            Event::Finished(finished) if finished.kept() != 0 => return Turn::Never,
+            Event::Ended(outcome) => self.keep(outcome),
+            Event::Finished(_) => None,
+        };
+        self.behind(event, waits)
+    }
+
+    fn behind(&mut self, event: Event<'s>, waits: Option<Waits>) -> Turn<'s> {
+        if waits.is_none() && self.held.is_empty() {
+            return Turn::Now(event);
+        }
+        self.held.push_back(Held { event, waits });
+        Turn::Later
+    }
+
+    /// Has a copy kept that has ended as that of somebody who is away, if it can be.
+    fn keep(&mut self, outcome: &Outcome<'_>) -> Option<Waits> {
+        let (Ending::Refused(code) | Ending::Unreachable(code)) = outcome.ending else {
+            return None;
+        };
+        if !self.policy.keeps(code) {
+            return None;
+        }
+        let engine = self.server.outbox().engine();
+        if engine.committer().is_down() {
+            self.complain("the ledger cannot be written");
+            return None;
+        }
+        let address = outcome.fork().recipient;
+        let member = self.server.member(address)?;
+        let now = milliseconds(SystemTime::now());
+        let submission = outcome.submission();
+        let expires_at = self.policy.until(submission.expires_at, now);
+        if expires_at <= now {
+            return None;
+        }
+        let bytes = self.bytes(outcome, &submission);
+        if engine.away().figures().bytes + self.pending_bytes + bytes > self.policy.bytes {
+            self.complain("as many bytes are kept as may be (away_bytes)");
+            return None;
+        }
+        if let Err(error) = self.make_room(member) {
+            self.complain(&error.to_string());
+            return None;
+        }
+        let is_new = outcome.ledger() == 0;
+        let ledger = match outcome.ledger() {
+            0 => self.server.outbox().ledger_number(outcome.message()),
+            ledger => ledger,
+        };
+        let mark = self.writer.keep(Keep {
+            place: outcome.place(),
+            ledger,
+            is_new,
+            recipient: outcome.recipient(),
+            code,
+            member,
+            kept_at: now,
+            expires_at,
+        });
+        let Some(mark) = mark else {
+            self.complain("too much is to be kept at once");
+            return None;
+        };
+        outcome.enter_ledger(ledger);
+        *self.pending.entry(member).or_default() += 1;
+        self.pending_bytes += bytes;
+        Some(Waits {
+            mark,
+            since: Instant::now(),
+            member,
+            bytes,
+        })
+    }
+
+    /// What a copy takes in the ledger: of a message that is there for another copy its own bytes only.
+    fn bytes(&self, outcome: &Outcome<'_>, submission: &Submission<'_>) -> u64 {
+        let own = outcome.fork().recipient.len() as u64 + OVERHEAD;
+        let is_there = !self.server.outbox().is_durable() && outcome.ledger() != 0;
+        let shared = [
+            submission.originator,
+            submission.group,
+            submission.from,
+            submission.headers,
+            submission.charging,
+            submission.body,
+        ];
+        let shared = shared.iter().map(|text| text.len() as u64).sum::<u64>();
+        own + if is_there { 0 } else { shared }
+    }
+
+    /// Makes room for one more copy of a member: the oldest goes.
+    fn make_room(&mut self, member: u64) -> Result<(), LedgerError> {
+        let pending = self.pending.get(&member).copied().unwrap_or_default();
+        let most = self.policy.per_member;
+        if self.reader()?.count_kept_of(member)? + pending < most {
+            return Ok(());
+        }
+        let limit = most as usize + self.ended.len() + 1;
+        let mut kept = self.reader()?.kept_of(member, limit)?;
+        kept.retain(|kept| !self.ended.contains(&kept.id));
+        let too_many = (kept.len() as u64 + pending + 1).saturating_sub(most);
+        kept.retain(|kept| !self.is_under_way(kept));
+        for kept in kept.into_iter().take(too_many as usize) {
+            self.end_unsent(&kept, Why::PushedOut)?;
+        }
+        Ok(())
+    }
+
+    fn is_under_way(&self, kept: &Kept) -> bool {
+        let delivery = self.deliveries.get(&kept.address_hash);
+        delivery.is_some_and(|delivery| delivery.under_way.contains_key(&kept.id))
+    }
+
+    fn reader(&mut self) -> Result<&mut SqliteReader, LedgerError> {
+        match &mut self.reader {
+            Some(reader) => Ok(reader),
+            none => Ok(none.insert(self.file.reader()?)),
+        }
+    }
+
+    /// A copy is not kept any longer.
+    fn end(&mut self, kept: i64) {
+        self.ended.insert(kept);
+        self.unmarked.push(kept);
+        self.writer.end(kept);
+    }
+
+    fn end_unsent(&mut self, kept: &Kept, why: Why) -> Result<(), LedgerError> {
+        let Some(message) = self.reader()?.kept_message(kept.id)? else {
+            return Ok(());
+        };
+        let what = match why {
+            Why::Expired => "has expired",
+            Why::PushedOut => "is pushed out by a newer one (away_per_member)",
+            Why::Dropped => "is dropped by an administrator",
+            Why::GroupDeleted => "is dropped, as the group is deleted",
+        };
+        let ended = Ended(message);
+        log::info!(
+            "message {}: the copy that is kept for <{}> of <{}> {what}",
+            ended.message(),
+            Printable(&kept.address),
+            Printable(&ended.0.message.group),
+        );
+        self.server.counters().add(match why {
+            Why::PushedOut => Counter::KeptPushedOut,
+            Why::Expired | Why::Dropped | Why::GroupDeleted => Counter::KeptExpired,
+        });
+        self.end(kept.id);
+        self.told.push(ended);
+        Ok(())
+    }
+
+    /// What is to be told of copies that were not sent.
+    pub fn take_told(&mut self) -> Vec<Ended> {
+        std::mem::take(&mut self.told)
+    }
+
+    /// The next event that waits no longer. Where its copy is kept, it says so; where the ledger was late, it comes
+    /// back by [`Keeping::was_told`].
+    pub fn next_held(&mut self) -> Option<(Event<'s>, Option<TooLate>)> {
+        let patience = self.server.outbox().patience();
+        let waits = self.held.front()?.waits;
+        let is_kept = waits.is_some_and(|waits| self.writer.is_committed(waits.mark));
+        if let Some(waits) = waits
+            && !is_kept
+            && waits.since.elapsed() < patience
+        {
+            return None;
+        }
+        let Held { mut event, .. } = self.held.pop_front()?;
+        let Some(waits) = waits else {
+            return Some((event, None));
+        };
+        self.pending_bytes -= waits.bytes;
+        if let Some(pending) = self.pending.get_mut(&waits.member) {
+            *pending -= 1;
+            if *pending == 0 {
+                self.pending.remove(&waits.member);
+            }
+        }
+        if !is_kept {
+            self.complain("the ledger was not written in time (ledger_timeout)");
+            return Some((event, Some(TooLate(waits))));
+        }
+        if let Event::Ended(outcome) = &mut event {
+            outcome.is_kept();
+        }
+        Some((event, None))
+    }
+
+    /// Takes an outcome that was told as undelivered, though the ledger may still keep the copy: it is taken out again.
+    pub fn was_told(&mut self, event: Event<'s>, TooLate(waits): TooLate) {
+        if let Event::Ended(outcome) = event {
+            self.late.push(Late {
+                outcome,
+                mark: waits.mark,
+                member: waits.member,
+            });
+        }
+    }
+
+    /// Sees to it that the ledger reads what was written.
+    pub fn flush(&mut self) {
+        let mark = self.writer.flush();
+        if let Some(mark) = mark {
+            let unmarked = self.unmarked.drain(..);
+            self.ended_by.extend(unmarked.map(|kept| (mark, kept)));
+        }
+        while let Some(&(mark, kept)) = self.ended_by.front()
+            && self.writer.is_committed(mark)
+        {
+            self.ended.remove(&kept);
+            self.ended_by.pop_front();
+        }
+        if self.late.is_empty() {
+            return;
+        }
+        let writer = &self.writer;
+        let is_settled = |late: &mut Late<'_>| writer.is_committed(late.mark);
+        let settled: Vec<Late<'_>> = self.late.extract_if(.., is_settled).collect();
+        for late in settled {
+            let (ledger, recipient) = (late.outcome.ledger(), late.outcome.recipient());
+            let found = self
+                .reader()
+                .and_then(|reader| reader.kept_of(late.member, usize::MAX >> 1));
+            let is_it = |kept: &&Kept| kept.message == ledger && kept.recipient == recipient;
+            match found {
+                Ok(found) => {
+                    if let Some(kept) = found.iter().find(is_it) {
+                        self.end(kept.id);
+                    }
+                }
+                Err(error) => {
+                    self.complain(&error.to_string());
+                    self.late.push(late);
+                }
+            }
+        }
+    }
+
+    fn expire(&mut self) {
+        if self.server.outbox().engine().away().figures().copies == 0 {
+            return;
+        }
+        let now = milliseconds(SystemTime::now());
+        let limit = EXPIRED_AT_ONCE + self.ended.len();
+        let expired = self.reader().and_then(|reader| reader.expired(now, limit));
+        self.end_all(expired, Why::Expired);
+    }
+
+    fn drop_all(&mut self, member: u64) {
+        let kept = self
+            .reader()
+            .and_then(|reader| reader.kept_of(member, usize::MAX >> 1));
+        self.end_all(kept, Why::Dropped);
+    }
+
+    fn end_all(&mut self, found: Result<Vec<Kept>, LedgerError>, why: Why) {
+        let ended = found.and_then(|mut found| {
+            found.retain(|kept| !self.ended.contains(&kept.id) && !self.is_under_way(kept));
+            found.iter().try_for_each(|kept| self.end_unsent(kept, why))
+        });
+        if let Err(error) = ended {
+            self.complain(&error.to_string());
+        }
+    }
+
+    /// Hands over the oldest copies of a member who has registered. Says whether there is room for more of others.
+    fn hand_over(&mut self, member: u64) -> bool {
+        match self.hand_over_some(member) {
+            Ok(has_room) => {
+                let is_idle = |delivery: &Delivery| delivery.under_way.is_empty();
+                if has_room && self.deliveries.get(&member).is_some_and(is_idle) {
+                    self.deliveries.remove(&member);
+                }
+                has_room
+            }
+            Err(error) => {
+                self.complain(&error);
+                // The member's next registration asks for it again.
+                self.deliveries.remove(&member);
+                true
+            }
+        }
+    }
+
+    fn hand_over_some(&mut self, member: u64) -> Result<bool, String> {
+        let limit = TOGETHER + self.ended.len();
+        let mut kept = self
+            .reader()
+            .and_then(|reader| reader.kept_of(member, limit))
+            .map_err(|error| error.to_string())?;
+        kept.retain(|kept| !self.ended.contains(&kept.id) && !self.is_under_way(kept));
+        kept.truncate(TOGETHER);
+        for kept in kept {
+            if !self.has_room() {
+                return Ok(false);
+            }
+            let message = self
+                .reader()
+                .and_then(|reader| reader.kept_message(kept.id))
+                .map_err(|error| error.to_string())?;
+            let Some(message) = message else { continue };
+            let group = &message.message.group;
+            if !self.groups.has_group(group).map_err(|error| error.0)? {
+                self.end_unsent(&kept, Why::GroupDeleted)
+                    .map_err(|error| error.to_string())?;
+                continue;
+            }
+            match self.send(&message) {
+                Ok(number) => {
+                    let delivery = self.deliveries.entry(member).or_default();
+                    delivery.under_way.insert(kept.id, number);
+                }
+                Err(NotRestored::Damaged) => log::error!(
+                    "ledger: the copy that is kept for <{}> cannot be sent: it has no recipient",
+                    Printable(&kept.address)
+                ),
+                Err(NotRestored::NoMemory | NotRestored::Blocked(_)) => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether kept copies may take more of the queue: never more than is free, so that new messages find room.
+    fn has_room(&self) -> bool {
+        let load = self.server.outbox().engine().load();
+        load.memory_used < load.memory_free
+    }
+
+    /// Puts a kept copy into the queue; gives the number of the message that it makes.
+    fn send(&self, kept: &KeptMessage) -> Result<u64, NotRestored> {
+        let own = kept.recipient.get(0).ok_or(NotRestored::Damaged)?;
+        let mut submission = kept.message.submission();
+        submission.window = 1;
+        let mut headers = Vec::new();
+        if !has_date(submission.headers) && !has_date(own.headers) {
+            let accepted = SystemTime::UNIX_EPOCH + Duration::from_millis(submission.accepted_at);
+            headers.extend_from_slice(submission.headers);
+            let date = format!("Date: {}\r\n", httpdate::fmt_http_date(accepted));
+            headers.extend_from_slice(date.as_bytes());
+            submission.headers = &headers;
+        }
+        let origin = Origin {
+            number: None,
+            ledger: kept.message.id,
+            kept: kept.kept.id.cast_unsigned(),
+            first: kept.kept.recipient,
+        };
+        let engine = self.server.outbox().engine();
+        let restored = engine.restore(&submission, || std::iter::once(own), origin, None)?;
+        restored
+            .map(|(number, _)| number)
+            .ok_or(NotRestored::Damaged)
+    }
+
+    /// A kept copy that was sent has ended; says whether that is to be told.
+    fn came_back(&mut self, outcome: &Outcome<'_>) -> bool {
+        let kept = outcome.kept().cast_signed();
+        let Some(member) = self.server.member(outcome.fork().recipient) else {
+            return true;
+        };
+        let stays = match outcome.ending {
+            Ending::Delivered(_) => {
+                self.server.counters().add(Counter::KeptDelivered);
+                false
+            }
+            Ending::Refused(code) | Ending::Unreachable(code) => self.policy.keeps(code),
+            // Of copies that expire the clock tells.
+            Ending::Skipped(_) | Ending::Expired | Ending::Kept(_) => true,
+        };
+        if !stays {
+            self.end(kept);
+        }
+        let Some(delivery) = self.deliveries.get_mut(&member) else {
+            return !stays;
+        };
+        delivery.under_way.remove(&kept);
+        let engine = self.server.outbox().engine();
+        if stays && !delivery.is_away {
+            delivery.is_away = true;
+            for &number in delivery.under_way.values() {
+                // Told by the log; then it is tried as well.
+                let _ = engine.cancel(number);
+            }
+        }
+        if delivery.under_way.is_empty() {
+            let goes_on = delivery.asked_again || !delivery.is_away;
+            *delivery = Delivery::default();
+            match goes_on {
+                true => self.next.push_back(member),
+                false => drop(self.deliveries.remove(&member)),
+            }
+        }
+        !stays
+    }
+
+    fn complain(&mut self, why: &str) {
+        if self
+            .complained
+            .is_none_or(|last| last.elapsed() >= COMPLAIN)
+        {
+            self.complained = Some(Instant::now());
+            log::error!(
+                "copies for members who are away are not kept, or not sent when they register: {why}"
+            );
+        }
+    }
+}
+
+/// An outcome that is told as undelivered, as the ledger was late.
+#[derive(Clone, Copy, Debug)]
+pub struct TooLate(Waits);
+
+/// Whether there is a Date among header fields, each with its CRLF.
+fn has_date(headers: &[u8]) -> bool {
+    let mut lines = headers.split(|&byte| byte == b'\n');
+    lines.any(|line| {
+        let name = line.split(|byte| b": \t".contains(byte)).next();
+        name.is_some_and(|name| name.eq_ignore_ascii_case(b"Date"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_found_however_it_is_written() {
+        for headers in ["Date: x\r\n", "A: b\r\ndate\t:x\r\n", "DATE:x\r\nB: c\r\n"] {
+            assert!(has_date(headers.as_bytes()), "{headers:?}");
+        }
+        for headers in [
+            "",
+            "Dated: x\r\n",
+            "A: Date: x\r\n",
+            "Subject: a\r\n Date: b\r\n",
+        ] {
+            assert!(!has_date(headers.as_bytes()), "{headers:?}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What scripts and administrators ask about copies for members who are away: the same in every proxy. Each process
+//! that asks has a connection of its own to the ledger, which it only reads; nobody waits for a commit.
+
+#![forbid(unsafe_code)]
+
+use super::guard::guarded;
+use super::handle::ScriptResult;
+use crate::fanout::milliseconds;
+use crate::ledger::{Kept, LedgerError, Reader, SqliteReader};
+use crate::server::{Outbox, Server};
+use crate::sip::text::Printable;
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+/// The most copies that a list has.
+const MOST_LISTED: usize = 1000;
+
+/// This process's connection, made when it asks first.
+static READER: Mutex<Option<SqliteReader>> = Mutex::new(None);
+
+/// Asks the ledger, if there is one.
+fn read<T>(
+    server: &Server,
+    ask: impl FnOnce(&mut SqliteReader) -> Result<T, LedgerError>,
+) -> Result<T, String> {
+    let Some((file, _)) = server.outbox().ledger() else {
+        return Err("nothing is kept: expected away=keep".to_owned());
+    };
+    let mut reader = READER.lock().unwrap_or_else(PoisonError::into_inner);
+    let reader = match &mut *reader {
+        Some(reader) => reader,
+        none => none.insert(file.reader().map_err(|error| error.to_string())?),
+    };
+    ask(reader).map_err(|error| error.to_string())
+}
+
+fn member(server: &Server, address: &[u8]) -> Result<u64, String> {
+    let member = server.member(address);
+    member.ok_or_else(|| {
+        format!(
+            "expected an address such as sip:bob@home1.net, found \"{}\"",
+            Printable(address)
+        )
+    })
+}
+
+/// `cimf_deliver(ADDRESS)`: asks for what is kept for a member to be sent. It only asks, and waits for nothing.
+pub fn deliver(server: &Server, address: Result<Option<Vec<u8>>, ()>) -> ScriptResult {
+    guarded(ScriptResult::InternalError, || {
+        let Ok(Some(address)) = address else {
+            log::error!("cimf_deliver(): the address cannot be read from the proxy");
+            return ScriptResult::InternalError;
+        };
+        match ask_for(server, &address) {
+            Ok(true) => ScriptResult::Accepted,
+            Ok(false) => ScriptResult::NotOurs,
+            Err(error) => {
+                log::error!("cimf_deliver(): {error}");
+                ScriptResult::InternalError
+            }
+        }
+    })
+}
+
+/// Says whether anything is kept.
+fn ask_for(server: &Server, address: &[u8]) -> Result<bool, String> {
+    let outbox = server.outbox();
+    if outbox.away().is_none() {
+        return Err("nothing is kept: expected away=keep".to_owned());
+    }
+    let engine = outbox.engine();
+    // Mostly nothing is kept for anybody.
+    if engine.away().figures().copies == 0 {
+        return Ok(false);
+    }
+    let member = member(server, address)?;
+    if !read(server, |reader| reader.is_kept(member))? {
+        return Ok(false);
+    }
+    if !engine.away().ask_for(member) {
+        return Err(
+            "too many members have registered at once; the next registration asks again".to_owned(),
+        );
+    }
+    engine.call_again();
+    Ok(true)
+}
+
+/// A kept copy as an administrator sees it. Who wants to stay anonymous is not named.
+pub struct Listed {
+    /// The number of the message.
+    pub message: u64,
+    /// The member's address.
+    pub recipient: Vec<u8>,
+    /// The URI of the group or service.
+    pub group: Vec<u8>,
+    /// The originator's address, or `anonymous`.
+    pub originator: Vec<u8>,
+    /// The code for which it is kept.
+    pub code: u16,
+    /// The seconds for which it has been kept.
+    pub seconds: u64,
+    /// The seconds for which it will be.
+    pub expires_in: u64,
+}
+
+impl Listed {
+    /// Its numbers by their names.
+    pub fn numbers(&self) -> [(&'static str, u64); 3] {
+        [
+            ("code", self.code.into()),
+            ("seconds", self.seconds),
+            ("expires_in", self.expires_in),
+        ]
+    }
+}
+
+/// What is kept for a member, or for all, oldest message first; at most a thousand copies.
+pub fn list(server: &Server, address: Option<&[u8]>) -> Result<Vec<Listed>, String> {
+    let member = address.map(|address| member(server, address)).transpose()?;
+    read(server, |reader| {
+        let kept = match member {
+            Some(member) => reader.kept_of(member, MOST_LISTED)?,
+            None => reader.oldest_kept(MOST_LISTED)?,
+        };
+        let mut listed = Vec::with_capacity(kept.len());
+        for kept in kept {
+            if let Some(message) = reader.kept_message(kept.id)? {
+                let originator = message.message.originator_shown().to_vec();
+                listed.push(of(kept, message.message.group, originator));
+            }
+        }
+        Ok(listed)
+    })
+}
+
+fn of(kept: Kept, group: Vec<u8>, originator: Vec<u8>) -> Listed {
+    let now = milliseconds(SystemTime::now());
+    Listed {
+        message: Outbox::message_number(kept.message),
+        recipient: kept.address,
+        group,
+        originator,
+        code: kept.code,
+        seconds: now.saturating_sub(kept.kept_at) / 1000,
+        expires_in: kept.expires_at.saturating_sub(now) / 1000,
+    }
+}
+
+/// Drops what is kept for a member; says how many copies these are, but for those that are being sent.
+pub fn drop_all(server: &Server, address: &[u8]) -> Result<u64, String> {
+    let member = member(server, address)?;
+    let count = read(server, |reader| reader.count_kept_of(member))?;
+    let engine = server.outbox().engine();
+    if count > 0 && !engine.away().ask_to_drop(member) {
+        return Err("too many commands at once: try again in a second".to_owned());
+    }
+    engine.call_again();
+    Ok(count)
+}
