@@ -6,7 +6,7 @@
 
 use super::guard::guarded;
 use crate::fanout::{Committer, GivenUp, Taken, milliseconds};
-use crate::ledger::{Durability, Entry, Ledger, LedgerError, LedgerFile, Promise};
+use crate::ledger::{Durability, Entry, Figures, Ledger, LedgerError, LedgerFile, Promise};
 use crate::server::{NewsReader, NoteFile, Server, request_of};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -118,7 +118,8 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         let is_urgent = !taken.is_empty() || !given_up.is_empty() || self.committer.is_down();
         let committed = self.write(&taken, &given_up, is_urgent);
         match committed {
-            Ok(count) => {
+            Ok((count, figures)) => {
+                self.note(figures);
                 if is_urgent {
                     self.committer.set_down(false);
                 }
@@ -139,13 +140,18 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         }
     }
 
+    fn note(&self, figures: Figures) {
+        self.committer
+            .note_size(figures.file_bytes, figures.unfinished);
+    }
+
     /// One transaction; gives how many messages it has promised.
     fn write(
         &mut self,
         taken: &[Taken<'_>],
         given_up: &[GivenUp<'_>],
         is_urgent: bool,
-    ) -> Result<usize, LedgerError> {
+    ) -> Result<(usize, Figures), LedgerError> {
         let ledger = match &mut self.ledger {
             Some(ledger) => ledger,
             none => none.insert((self.open)()?),
@@ -165,7 +171,7 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
             (false, true) => ledger.commit(&entries, Durability::Synced)?,
             (false, false) => ledger.commit(&entries, Durability::Soon)?,
         }
-        Ok(promises)
+        Ok((promises, ledger.figures()))
     }
 
     fn tend(&mut self) {
@@ -177,10 +183,7 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
             none => (self.open)().and_then(|ledger| none.insert(ledger).tend(now)),
         };
         match tended {
-            Ok(figures) => {
-                let (bytes, unfinished) = (figures.file_bytes, figures.unfinished);
-                self.committer.note_size(bytes, unfinished);
-            }
+            Ok(figures) => self.note(figures),
             Err(error) => {
                 self.committer.set_down(true);
                 self.complain(&error);
