@@ -116,11 +116,13 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
 
     fn commit(&mut self, taken: Vec<Taken<'_>>, given_up: Vec<GivenUp<'_>>) {
         let is_urgent = !taken.is_empty() || !given_up.is_empty() || self.committer.is_down();
+        let begin = Instant::now();
         let committed = self.write(&taken, &given_up, is_urgent);
         match committed {
             Ok((count, figures)) => {
                 self.note(figures);
-                if is_urgent {
+                let was_down = is_urgent && self.committer.is_down();
+                if was_down {
                     self.committer.set_down(false);
                 }
                 self.committer.count(count);
@@ -130,7 +132,9 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
                     .for_each(|given_up| given_up.end(self.notes));
                 self.news.is_committed();
                 self.waits_since = None;
-                self.goes_on();
+                if was_down {
+                    self.goes_on(begin.elapsed());
+                }
             }
             Err(error) => {
                 self.committer.set_down(true);
@@ -212,12 +216,17 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         }
     }
 
-    fn goes_on(&mut self) {
-        if let Some(trouble) = self.trouble.take() {
-            let milliseconds = trouble.since.elapsed().as_millis();
-            log::warn!(
-                "ledger: it can be written again after {milliseconds} ms: new messages are accepted"
-            );
+    fn goes_on(&mut self, commit: Duration) {
+        let commit = commit.as_millis();
+        match self.trouble.take() {
+            Some(trouble) => log::warn!(
+                "ledger: it can be written again after {} ms: new messages are accepted",
+                trouble.since.elapsed().as_millis()
+            ),
+            None => log::warn!(
+                "ledger: it can be written again: new messages are accepted; those before were not committed in time \
+                 (ledger_timeout), and the last commit took {commit} ms"
+            ),
         }
     }
 }
