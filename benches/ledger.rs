@@ -24,6 +24,8 @@ use std::time::{Duration, Instant, SystemTime};
 const WORKERS: usize = 4;
 const TURNS: usize = 3;
 const LONG: Duration = Duration::from_secs(5);
+/// How long what nobody waits for may wait for a commit of others.
+const LATEST: Duration = Duration::from_millis(50);
 /// Words of each worker: how many messages, then the microseconds of each.
 const WORDS: usize = 200_000;
 
@@ -166,38 +168,45 @@ fn commit_for_all(
     answers: &[(UnixDatagram, UnixDatagram)],
 ) {
     let mut ledger = file.writer().unwrap();
-    requests
-        .set_read_timeout(Some(Duration::from_millis(50)))
-        .unwrap();
     let mut tended = Instant::now();
+    // Who is finished, and since when the first of them waits: they go with the next commit, or alone.
+    let mut finished = Vec::<u64>::new();
+    let mut since = Instant::now();
     loop {
-        let mut waiting = Vec::new();
+        let mut promised = Vec::new();
         let mut message = [0; 10];
+        let left = LATEST.saturating_sub(since.elapsed());
+        let patience = if finished.is_empty() { LATEST } else { left };
+        let patience = patience.max(Duration::from_millis(1));
+        requests.set_read_timeout(Some(patience)).unwrap();
         let mut received = requests.recv(&mut message).is_ok();
         // Nobody waits for those who are still on their way.
         requests.set_nonblocking(true).unwrap();
         while received {
             let id = message[2..].try_into().map(u64::from_le_bytes).unwrap();
-            waiting.push((message[0], message[1], id, format!("{id:032x}@192.0.2.7")));
+            if message[0] == 0 {
+                promised.push((message[1], id, format!("{id:032x}@192.0.2.7")));
+            } else {
+                if finished.is_empty() {
+                    since = Instant::now();
+                }
+                finished.push(id);
+            }
             received = requests.recv(&mut message).is_ok();
         }
         requests.set_nonblocking(false).unwrap();
-        let entries: Vec<Entry<'_>> = waiting
-            .iter()
-            .map(|(kind, _, id, call_id)| match kind {
-                0 => Entry::Promise(promise(*id, call_id.as_bytes())),
-                _ => Entry::Finished { id: *id },
-            })
-            .collect();
-        let promised = waiting.iter().filter(|(kind, ..)| *kind == 0);
-        let how = match promised.clone().next() {
-            Some(_) => Durability::Synced,
-            None => Durability::Soon,
+        let how = match promised.is_empty() {
+            false => Durability::Synced,
+            true if !finished.is_empty() && since.elapsed() >= LATEST => Durability::Soon,
+            true => continue,
         };
-        if !entries.is_empty() {
-            ledger.commit(&entries, how).unwrap();
-        }
-        for (_, worker, ..) in promised {
+        let promises = promised
+            .iter()
+            .map(|(_, id, call_id)| Entry::Promise(promise(*id, call_id.as_bytes())));
+        let ended = finished.drain(..).map(|id| Entry::Finished { id });
+        let entries: Vec<Entry<'_>> = promises.chain(ended).collect();
+        ledger.commit(&entries, how).unwrap();
+        for (worker, ..) in &promised {
             answers[usize::from(*worker)].1.send(&[1]).unwrap();
         }
         if tended.elapsed() > Duration::from_secs(1) {
