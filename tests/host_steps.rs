@@ -323,7 +323,8 @@ fn a_message_whose_202_could_not_be_sent_does_not_come_back_after_a_restart() {
             (proxy.answers.as_slice(), proxy.forks.len()),
             (&[202][..], 0)
         );
-        assert_eq!(engine_messages(&server), 0);
+        // The process that writes the ledger has withdrawn it.
+        until(|| engine_messages(&server) == 0);
         // The same message is answered and sent; both members are silent until the proxy dies.
         proxy.refuses_answers = false;
         let (result, _) = handle(&server, &mut worker, &mut proxy, &message("kept"), &SOURCE);
@@ -355,8 +356,20 @@ fn a_message_that_the_script_has_not_sent_after_its_202_is_told_as_cancelled_and
         let cancelled = Ending::Skipped(SkipReason::Cancelled);
         assert_eq!(told(&server, 1), [cancelled; 2]);
         assert_eq!((proxy.forks.len(), engine_messages(&server)), (0, 0));
+        until(|| {
+            let done = server.outbox().committed();
+            done.is_none_or(|done| done.stored == 1 && done.unfinished == 0)
+        });
     }
     assert_eq!(engine_messages(&rig.start("journal")), 0);
+}
+
+fn until(is_so: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE);
+        std::thread::yield_now();
+    }
 }
 
 fn engine_messages(server: &Server) -> u64 {

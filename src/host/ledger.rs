@@ -6,7 +6,7 @@
 
 use super::guard::guarded;
 use crate::fanout::{Committer, Engine, GivenUp, KeptFigures, Taken, milliseconds};
-use crate::ledger::{Durability, Entry, Ledger, LedgerError, LedgerFile, Promise};
+use crate::ledger::{Durability, Entry, Figures, Ledger, LedgerError, LedgerFile, Promise};
 use crate::server::{KeepReader, NewsReader, NoteFile, Server, request_of};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -126,10 +126,13 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         let keeps = self.keeping.is_urgent();
         let is_urgent =
             !taken.is_empty() || !given_up.is_empty() || keeps || self.committer.is_down();
+        let begin = Instant::now();
         let committed = self.write(&taken, &given_up, is_urgent);
         match committed {
-            Ok(count) => {
-                if is_urgent {
+            Ok((count, figures)) => {
+                self.note(figures);
+                let was_down = is_urgent && self.committer.is_down();
+                if was_down {
                     self.committer.set_down(false);
                 }
                 self.committer.count(count);
@@ -139,13 +142,14 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
                     .for_each(|given_up| given_up.end(self.notes));
                 self.news.is_committed();
                 self.keeping.is_committed();
-                self.note_kept();
                 if keeps {
                     // Who tells outcomes waits for that.
                     self.engine.call_again();
                 }
                 self.waits_since = None;
-                self.goes_on();
+                if was_down {
+                    self.goes_on(begin.elapsed());
+                }
             }
             Err(error) => {
                 self.committer.set_down(true);
@@ -155,13 +159,22 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         }
     }
 
+    fn note(&self, figures: Figures) {
+        self.committer
+            .note_size(figures.file_bytes, figures.unfinished);
+        self.engine.away().note(KeptFigures {
+            copies: figures.kept,
+            bytes: figures.kept_bytes,
+        });
+    }
+
     /// One transaction; gives how many messages it has promised.
     fn write(
         &mut self,
         taken: &[Taken<'_>],
         given_up: &[GivenUp<'_>],
         is_urgent: bool,
-    ) -> Result<usize, LedgerError> {
+    ) -> Result<(usize, Figures), LedgerError> {
         let ledger = match &mut self.ledger {
             Some(ledger) => ledger,
             none => none.insert((self.open)()?),
@@ -182,18 +195,7 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
             (false, true) => ledger.commit(&entries, Durability::Synced)?,
             (false, false) => ledger.commit(&entries, Durability::Soon)?,
         }
-        Ok(promises)
-    }
-
-    /// Lets workers know whether anything is kept.
-    fn note_kept(&self) {
-        if let Some(ledger) = &self.ledger {
-            let figures = ledger.figures();
-            self.engine.away().note(KeptFigures {
-                copies: figures.kept,
-                bytes: figures.kept_bytes,
-            });
-        }
+        Ok((promises, ledger.figures()))
     }
 
     fn tend(&mut self) {
@@ -205,10 +207,7 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
             none => (self.open)().and_then(|ledger| none.insert(ledger).tend(now)),
         };
         match tended {
-            Ok(figures) => {
-                let (bytes, unfinished) = (figures.file_bytes, figures.unfinished);
-                self.committer.note_size(bytes, unfinished);
-            }
+            Ok(figures) => self.note(figures),
             Err(error) => {
                 self.committer.set_down(true);
                 self.complain(&error);
@@ -237,12 +236,17 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         }
     }
 
-    fn goes_on(&mut self) {
-        if let Some(trouble) = self.trouble.take() {
-            let milliseconds = trouble.since.elapsed().as_millis();
-            log::warn!(
-                "ledger: it can be written again after {milliseconds} ms: new messages are accepted"
-            );
+    fn goes_on(&mut self, commit: Duration) {
+        let commit = commit.as_millis();
+        match self.trouble.take() {
+            Some(trouble) => log::warn!(
+                "ledger: it can be written again after {} ms: new messages are accepted",
+                trouble.since.elapsed().as_millis()
+            ),
+            None => log::warn!(
+                "ledger: it can be written again: new messages are accepted; those before were not committed in time \
+                 (ledger_timeout), and the last commit took {commit} ms"
+            ),
         }
     }
 }

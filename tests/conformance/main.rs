@@ -14,6 +14,7 @@ mod support;
 mod checks;
 
 mod answers;
+mod away;
 mod breadth;
 mod charging;
 mod connections;
@@ -81,6 +82,21 @@ macro_rules! cases {
 
 cases! {
 both {
+    away::{
+        it_is_told_what_is_kept_and_what_becomes_of_it,
+        a_number_is_one_member_however_it_is_written,
+        other_failures_are_not_kept,
+        what_was_kept_comes_in_order_and_once,
+        what_fails_again_stays,
+        a_member_who_has_left_gets_it_and_that_of_a_deleted_group_goes,
+        the_administrator_sees_what_is_kept_and_may_drop_it,
+        a_ledger_that_is_gone_keeps_nothing_and_holds_nobody_up,
+        one_more_than_may_be_pushes_out_the_oldest,
+        a_full_ledger_keeps_what_it_has,
+        a_copy_expires_with_its_message_or_its_time,
+        who_was_away_gets_what_an_online_member_got_byte_for_byte,
+        of_proxies_killed_while_keeping_and_delivering_none_loses_a_copy,
+    }
     values::{
         from_is_one_address_and_no_way_to_get_there,
         who_somebody_is_is_an_address_of_record,

@@ -170,6 +170,17 @@ impl Core {
         count
     }
 
+    /// The same with another code.
+    pub fn release_with(&self, user: &str, code: u16) -> usize {
+        for kept in &mut self.notes().kept {
+            if kept.request_uri.contains(user) {
+                let (_, rest) = kept.response.split_once("\r\n").expect("a start line");
+                kept.response = format!("SIP/2.0 {code} Released\r\n{rest}");
+            }
+        }
+        self.release(user)
+    }
+
     /// The most that was unanswered at one time since this was last asked.
     pub fn most_open(&self) -> Most {
         std::mem::take(&mut self.notes().most)

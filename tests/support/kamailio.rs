@@ -135,6 +135,21 @@ impl Proxy for Kamailio {
         }
     }
 
+    fn kept(&self, folder: &Path, member: Option<&str>) -> Vec<Figures> {
+        let words: Vec<_> = ["cimf.kept"].into_iter().chain(member).collect();
+        let text = Kamailio::kamcmd(folder, &words);
+        let copies = text.split('}').map(figures);
+        copies.filter(|fields| !fields.is_empty()).collect()
+    }
+
+    fn drop_kept(&self, folder: &Path, member: &str) -> Result<u64, String> {
+        let (is_well, text) = Kamailio::kamcmd_output(folder, &["cimf.kept_drop", member]);
+        let copies = figures(&text)
+            .get("copies")
+            .and_then(|copies| copies.parse().ok());
+        copies.filter(|_| is_well).ok_or(text)
+    }
+
     fn transactions(&self, folder: &Path) -> u64 {
         value(folder, "tm.stats", "current")
     }

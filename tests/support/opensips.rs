@@ -120,6 +120,18 @@ fn figures_of(fields: &Map<String, Value>) -> Figures {
     texts.collect()
 }
 
+/// The objects of a list, or of an object with nothing but one.
+fn list_of(values: &Value) -> Vec<Figures> {
+    let only = values
+        .as_object()
+        .and_then(|fields| fields.values().next())
+        .unwrap_or(values);
+    let objects = only.as_array().expect("an array of objects").iter();
+    objects
+        .map(|object| figures_of(object.as_object().expect("its fields")))
+        .collect()
+}
+
 impl Proxy for OpenSips {
     fn name(&self) -> &'static str {
         "OpenSIPS"
@@ -189,16 +201,19 @@ impl Proxy for OpenSips {
     }
 
     fn fanouts(&self, folder: &Path) -> Vec<Figures> {
-        let values = self.ask_well(folder, "cimf_fanouts", json!([]));
-        // A list, or an object with nothing but one.
-        let only = values
-            .as_object()
-            .and_then(|fields| fields.values().next())
-            .unwrap_or(&values);
-        let messages = only.as_array().expect("an array of messages").iter();
-        messages
-            .map(|message| figures_of(message.as_object().expect("a message's fields")))
-            .collect()
+        list_of(&self.ask_well(folder, "cimf_fanouts", json!([])))
+    }
+
+    fn kept(&self, folder: &Path, member: Option<&str>) -> Vec<Figures> {
+        list_of(&match member {
+            None => self.ask_well(folder, "cimf_kept", json!([])),
+            Some(member) => self.ask_well(folder, "cimf_kept_of", json!({ "address": member })),
+        })
+    }
+
+    fn drop_kept(&self, folder: &Path, member: &str) -> Result<u64, String> {
+        let values = self.ask(folder, "cimf_kept_drop", json!({ "address": member }))?;
+        values["copies"].as_u64().ok_or(values.to_string())
     }
 
     fn cancel(&self, folder: &Path, id: Option<&str>) -> Result<(), String> {

@@ -53,6 +53,10 @@ pub trait Proxy: Sync {
     fn fanouts(&self, folder: &Path) -> Vec<Figures>;
     /// Cancels a message; says what is wrong, with its code.
     fn cancel(&self, folder: &Path, id: Option<&str>) -> Result<(), String>;
+    /// What is kept for members who are away, or for one of them, by the module's own command.
+    fn kept(&self, folder: &Path, member: Option<&str>) -> Vec<Figures>;
+    /// Drops what is kept for a member; gives how many copies, or what is wrong.
+    fn drop_kept(&self, folder: &Path, member: &str) -> Result<u64, String>;
     /// How many transactions tm holds.
     fn transactions(&self, folder: &Path) -> u64;
     /// How many of them are over and wait until tm forgets them.

@@ -1,1 +1,186 @@
 //! The ledger as one process sees it.
+
+mod kept;
+mod messages;
+mod refused;
+mod trouble;
+
+use super::{
+    Durability, Entry, Figures, KeptCopy, Ledger, LedgerError, LedgerFile, Outcome, Promise,
+    Reader, RequestRecord, SqliteLedger, SqliteReader, Unfinished,
+};
+use crate::control::recent::RequestKey;
+use crate::fanout::{Own, Submission};
+use rusqlite::Connection;
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+/// When all messages of these tests are accepted, in milliseconds: minutes after each other.
+const NOW: u64 = 1_700_000_000_000;
+
+/// A ledger in a folder of its own, as the process has it that writes.
+struct Rig {
+    folder: tempfile::TempDir,
+    path: PathBuf,
+    file: LedgerFile,
+    ledger: SqliteLedger,
+    reader: SqliteReader,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::at(tempfile::tempdir().unwrap())
+    }
+
+    fn at(folder: tempfile::TempDir) -> Self {
+        let path = folder.path().join("ledger.db");
+        let file = LedgerFile::open(&path).unwrap();
+        let ledger = file.writer().unwrap();
+        let reader = file.reader().unwrap();
+        Self {
+            folder,
+            path,
+            file,
+            ledger,
+            reader,
+        }
+    }
+
+    /// The proxy is started anew.
+    fn again(self) -> Self {
+        Self::at(self.left().0)
+    }
+
+    /// All processes of the proxy have ended.
+    fn left(self) -> (tempfile::TempDir, PathBuf) {
+        (self.folder, self.path)
+    }
+
+    fn write(&mut self, entries: &[Entry<'_>]) {
+        self.ledger.commit(entries, Durability::Synced).unwrap();
+        // What is counted on the way is what is there.
+        let mut counted = self.reader.figures().unwrap();
+        let figures = self.ledger.figures();
+        counted.file_bytes = figures.file_bytes;
+        assert_eq!(counted, figures);
+    }
+
+    fn refused(&mut self, entries: &[Entry<'_>]) -> String {
+        let error = self.ledger.commit(entries, Durability::Synced);
+        error.unwrap_err().to_string()
+    }
+
+    fn unfinished(&mut self) -> Vec<Unfinished> {
+        let mut found = Vec::new();
+        self.reader
+            .unfinished(&mut |unfinished| found.push(unfinished))
+            .unwrap();
+        found
+    }
+
+    fn ids(&mut self) -> Vec<u64> {
+        let found = self.unfinished();
+        found.iter().map(|found| found.message.id).collect()
+    }
+
+    /// How many rows a table has.
+    fn rows(&self, table: &str) -> u64 {
+        let connection = Connection::open(&self.path).unwrap();
+        let sql = format!("SELECT count(*) FROM {table}");
+        let count: i64 = connection.query_row(&sql, [], |row| row.get(0)).unwrap();
+        count.unsigned_abs()
+    }
+
+    fn sql(&self, sql: &str) {
+        let connection = Connection::open(&self.path).unwrap();
+        connection.execute_batch(sql).unwrap();
+    }
+
+    fn text(&self, rest: &str) -> String {
+        format!("{}: {rest}", self.path.display())
+    }
+}
+
+fn submission(id: u64) -> Submission<'static> {
+    Submission {
+        originator: b"sip:ann@home1.net",
+        group: b"sip:hikers@im.home1.net",
+        from: b"From: <sip:hikers@im.home1.net>",
+        headers: b"Content-Type: text/plain\r\nDate: Sat, 01 Jan 2000 00:00:00 GMT\r\n",
+        charging: b";orig-ioi=home1.net",
+        body: b"Hello,\r\nhikers",
+        entry_at: 3,
+        needs_stream: true,
+        window: 32,
+        accepted_at: NOW + id,
+        expires_at: 0,
+        seed: [7; 16],
+        anonymous: false,
+        request: b"",
+    }
+}
+
+fn request(id: &[u8]) -> RequestRecord<'_> {
+    let key = RequestKey {
+        from_tag: b"9f2c",
+        call_id: id,
+        cseq: 41,
+        via: b"SIP/2.0/UDP h;branch=z9hG4bK1",
+    };
+    RequestRecord {
+        key,
+        content: [9; 16],
+    }
+}
+
+fn bob_and_carol() -> Vec<Own<'static>> {
+    vec![
+        Own::plain(b"sip:bob@home1.net"),
+        Own {
+            address: b"tel:+15551230003",
+            headers: b"P-Own: 1\r\n",
+            has_entry: true,
+        },
+    ]
+}
+
+fn message(id: u64) -> Promise<'static> {
+    Promise {
+        id,
+        promised: true,
+        anonymous: false,
+        submission: submission(id),
+        recipients: bob_and_carol(),
+        request: None,
+    }
+}
+
+fn promise(id: u64) -> Entry<'static> {
+    Entry::Promise(message(id))
+}
+
+fn outcome(recipient: u32, code: u16) -> Outcome {
+    Outcome {
+        recipient,
+        outcome: 4,
+        code,
+    }
+}
+
+fn outcomes(id: u64, outcomes: &[Outcome]) -> Entry<'_> {
+    let outcomes = Cow::Borrowed(outcomes);
+    Entry::Outcomes { id, outcomes }
+}
+
+/// A copy for bob, whose address has the hash 1.
+fn kept(message: u64) -> KeptCopy<'static> {
+    KeptCopy {
+        message,
+        recipient: 0,
+        address_hash: 1,
+        address: b"sip:bob@home1.net",
+        code: 480,
+        kept_at: NOW,
+        expires_at: NOW + 1000 * message,
+    }
+}

@@ -1,0 +1,12 @@
+//! The ledger under real processes: killed at any moment, with the power cut on top, none of what it said is
+//! safe is lost; and whatever makes a promise impossible is an error that says so.
+
+// A test fails by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod crashes;
+mod holders;
+mod messages;
+mod power;
+mod processes;
+mod room;
