@@ -92,6 +92,8 @@ struct Waits {
     mark: Mark,
     since: Instant,
     member: u64,
+    /// Message and recipient.
+    copy: (u64, u32),
     bytes: u64,
 }
 
@@ -124,8 +126,8 @@ pub struct Keeping<'s> {
     groups: Worker,
     held: VecDeque<Held<'s>>,
     late: Vec<Late<'s>>,
-    /// Copies and bytes that the ledger does not have yet.
-    pending: HashMap<u64, u64>,
+    /// Copies of each member that the ledger may not have yet, by message and recipient, and bytes of all.
+    pending: HashMap<u64, Vec<(u64, u32)>>,
     pending_bytes: u64,
     /// Copies that have ended, as long as the ledger may still have them, and those whose mark is not known.
     ended: HashSet<i64>,
@@ -277,12 +279,14 @@ impl<'s> Keeping<'s> {
             return None;
         };
         outcome.enter_ledger(ledger);
-        *self.pending.entry(member).or_default() += 1;
+        let copy = (ledger, outcome.recipient());
+        self.pending.entry(member).or_default().push(copy);
         self.pending_bytes += bytes;
         Some(Waits {
             mark,
             since: Instant::now(),
             member,
+            copy,
             bytes,
         })
     }
@@ -305,14 +309,21 @@ impl<'s> Keeping<'s> {
 
     /// Makes room for one more copy of a member: the oldest goes.
     fn make_room(&mut self, member: u64) -> Result<(), LedgerError> {
-        let pending = self.pending.get(&member).copied().unwrap_or_default();
         let most = self.policy.per_member;
+        let pending = self.pending.get(&member).map_or(0, Vec::len) as u64;
         if self.reader()?.count_kept_of(member)? + pending < most {
             return Ok(());
         }
         let limit = most as usize + self.ended.len() + 1;
         let mut kept = self.reader()?.kept_of(member, limit)?;
         kept.retain(|kept| !self.ended.contains(&kept.id));
+        // Some of those that wait may be in the ledger already.
+        let is_new = |copy: &&(u64, u32)| {
+            let mut kept = kept.iter();
+            !kept.any(|kept| (kept.message, kept.recipient) == **copy)
+        };
+        let pending = self.pending.get(&member).into_iter().flatten();
+        let pending = pending.filter(is_new).count() as u64;
         let too_many = (kept.len() as u64 + pending + 1).saturating_sub(most);
         kept.retain(|kept| !self.is_under_way(kept));
         for kept in kept.into_iter().take(too_many as usize) {
@@ -389,8 +400,8 @@ impl<'s> Keeping<'s> {
         };
         self.pending_bytes -= waits.bytes;
         if let Some(pending) = self.pending.get_mut(&waits.member) {
-            *pending -= 1;
-            if *pending == 0 {
+            pending.retain(|&copy| copy != waits.copy);
+            if pending.is_empty() {
                 self.pending.remove(&waits.member);
             }
         }
