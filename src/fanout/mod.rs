@@ -16,7 +16,6 @@ mod former;
 mod groups;
 mod handover;
 mod identifiers;
-pub mod journal;
 mod layout;
 mod left;
 mod lines;
