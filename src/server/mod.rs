@@ -7,6 +7,7 @@ mod core_socket;
 mod news;
 mod next_hop;
 mod note_file;
+mod old_journal;
 mod outbox;
 mod pace;
 mod policy;
