@@ -5,9 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use cimf::fanout::shared_memory::SharedMemory;
-use cimf::fanout::{
-    Counters, Engine, Limits, NotCommitted, Notes, Own, SLOTS, Submission, Ticket,
-};
+use cimf::fanout::{Counters, Engine, Limits, NotCommitted, Notes, Own, SLOTS, Submission, Ticket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};

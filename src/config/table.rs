@@ -695,9 +695,10 @@ pub const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "ledger_timeout",
         needs_queue: true,
-        kind: Kind::Text("seconds from 0.01 to 30, such as 1 or 0.5", |settings, value| {
-            seconds(value, &mut settings.ledger_timeout)
-        }),
+        kind: Kind::Text(
+            "seconds from 0.01 to 30, such as 1 or 0.5",
+            |settings, value| seconds(value, &mut settings.ledger_timeout),
+        ),
         default: "1",
         help: "How many seconds a message waits until it is on disk (`durability=journal`). One that is not by then is answered 503 and never sent, and further ones are answered 503 at once until the disk is written again.",
     },

@@ -442,8 +442,7 @@ mod tests {
         let table = table(64);
         let content = FormerRequests::hash(&[3; 16], &content("ann", "ok"));
         let former = [("a", 20), ("b", 33)];
-        let former = former
-            .map(|(name, age)| (key(name, "v1"), Duration::from_secs(age), content));
+        let former = former.map(|(name, age)| (key(name, "v1"), Duration::from_secs(age), content));
         table.restore([3; 16], former);
         assert_eq!(table.arrive(&key("a", "v1")), Arrival::Repeated);
         assert!(is_new(table.arrive(&key("b", "v1"))));

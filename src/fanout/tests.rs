@@ -3,7 +3,7 @@
 use super::lock::death;
 use super::targets::Occupied;
 use super::{
-    Counters, Ending, Engine, Event, Limits, NotRestored, Origin, NotSent, Own, Quota, SkipReason,
+    Counters, Ending, Engine, Event, Limits, NotRestored, NotSent, Origin, Own, Quota, SkipReason,
     Submission,
 };
 use crate::control::Reason;

@@ -62,8 +62,7 @@ impl UnderWay<'_> {
     /// How those recipients ended that have, by their numbers.
     pub fn endings(&self) -> Vec<(u32, Ending)> {
         let block = self.pin.block();
-        let ended = (0..block.count())
-            .filter_map(|number| {
+        let ended = (0..block.count()).filter_map(|number| {
             let entry = block.entry(number);
             Some((block.recipient(entry), self.ending(entry)?))
         });

@@ -17,8 +17,8 @@ mod resolver;
 mod start_error;
 
 pub use core_socket::CoreSocket;
-pub use next_hop::{HopName, NextHop};
 pub use news::{NewsReader, NewsWriter};
+pub use next_hop::{HopName, NextHop};
 pub use note_file::NoteFile;
 pub use outbox::{Outbox, request_of};
 pub use policy::policy;

@@ -102,10 +102,8 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)?;
     let found = file.metadata()?;
     let own = rustix::process::geteuid().as_raw();
-    let is_ours = found.is_file()
-        && found.nlink() == 1
-        && found.uid() == own
-        && found.mode() & 0o077 == 0;
+    let is_ours =
+        found.is_file() && found.nlink() == 1 && found.uid() == own && found.mode() & 0o077 == 0;
     if !is_ours {
         return Err(io::Error::other(format!(
             "expected a file of user {own} that nobody else may read or write, found user {} and mode {:o}; remove \

@@ -1,8 +1,8 @@
 //! Proxies that are killed at random moments of running fan-outs, and lose what was not synced.
 
 use super::frozen;
-use super::members::Members;
 use super::left;
+use super::members::Members;
 use super::unsynced::{Loss, lose, on_a_lossy_disk};
 use crate::support::client::{Client, Transport};
 use crate::support::flow::{Request, unique};

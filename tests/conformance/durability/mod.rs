@@ -16,15 +16,15 @@ use cimf::ledger::{LedgerFile, Reader, SqliteReader, StoredRequest, Unfinished};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+pub use crashes::{
+    of_proxies_killed_at_any_moment_none_forgets_a_recipient,
+    of_proxies_killed_while_members_wait_none_forgets_a_recipient,
+};
 pub use trouble::{
     a_full_disk_is_answered_503_and_it_goes_on_once_there_is_room,
     a_ledger_that_is_gone_is_answered_503, a_stopped_ledger_process_is_answered_503,
     the_same_request_on_another_branch_is_known_after_a_crash,
     what_was_given_up_is_not_sent_after_a_crash,
-};
-pub use crashes::{
-    of_proxies_killed_at_any_moment_none_forgets_a_recipient,
-    of_proxies_killed_while_members_wait_none_forgets_a_recipient,
 };
 
 /// A proxy with a ledger, and where that is.
@@ -243,7 +243,10 @@ fn a_ledger_that_cannot_be_used_is_named() {
     std::fs::write(&segment, [0; 100]).expect("a segment");
     let beside = setup.folder().join("ledger.db").display().to_string();
     let setup = setup.text("LEDGER", &beside);
-    stops(&setup, &[&old.display().to_string(), "start that version once more"]);
+    stops(
+        &setup,
+        &[&old.display().to_string(), "start that version once more"],
+    );
     let setup = setup.text("LEDGER", "ledger.db");
     stops(&setup, &["ledger", "expected the absolute path of a file"]);
     let setup = setup.text("DURABILITY", "always");
@@ -251,7 +254,9 @@ fn a_ledger_that_cannot_be_used_is_named() {
         &setup,
         &["durability", "always", "expected none or journal"],
     );
-    let setup = setup.text("DURABILITY", "journal").text("LEDGER_TIMEOUT", "0");
+    let setup = setup
+        .text("DURABILITY", "journal")
+        .text("LEDGER_TIMEOUT", "0");
     stops(
         &setup,
         &["ledger_timeout", "expected seconds from 0.01 to 30"],

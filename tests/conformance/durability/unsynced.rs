@@ -93,7 +93,10 @@ pub fn lose(ledger: &Path, loss: Loss) -> u64 {
             Loss::First => {
                 let first = writes.len() / 2;
                 let size = file.metadata().expect("its size").len();
-                writes[..first].iter().rev().for_each(|write| undo(&file, write));
+                writes[..first]
+                    .iter()
+                    .rev()
+                    .for_each(|write| undo(&file, write));
                 file.set_len(size).expect("its size");
             }
             Loss::Garbage => {
