@@ -293,7 +293,7 @@ fn a_worker_that_dies_while_it_waits_leaves_its_message_to_be_withdrawn() {
     let (engine, notes) = (engine(), SharedNotes::new());
     let (engine, notes) = (&engine, &notes);
     let committer = engine.committer();
-    let wait = |id| fork(move || drop(commit(engine, notes, id, PATIENCE)));
+    let wait = |id| fork(move || assert!(commit(engine, notes, id, PATIENCE).is_ok()));
     // Before anybody has read it, and while it is being committed.
     let used = |count| until(|| (engine.load().messages == count).then_some(()));
     let early = wait(21);

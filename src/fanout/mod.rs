@@ -17,7 +17,6 @@ mod former;
 mod groups;
 mod handover;
 mod identifiers;
-pub mod journal;
 mod kept;
 mod layout;
 mod left;

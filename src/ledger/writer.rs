@@ -51,6 +51,8 @@ pub struct SqliteLedger {
     doubtful: Vec<u64>,
     /// Whether connection and log have to be made anew before anything is promised.
     suspect: bool,
+    /// Whether there was no room for more of the log.
+    full: bool,
     /// About how many bytes of the log are not in the file.
     log_bytes: u64,
     /// Whether anything was committed since it was tended last.
@@ -88,6 +90,7 @@ impl SqliteLedger {
             figures: Figures::default(),
             doubtful: Vec::new(),
             suspect: false,
+            full: false,
             log_bytes: 0,
             busy: false,
             lines: Vec::new(),
@@ -107,6 +110,10 @@ impl SqliteLedger {
         how: Durability,
         work: impl FnOnce(&mut Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), Failed> {
+        if std::mem::take(&mut self.full) {
+            // What the log holds may have room in the file; the log begins anew then and needs none.
+            self.checkpoint().map_err(Failed::before)?;
+        }
         let done = self.mend().and_then(|()| self.set_durability(how));
         done.map_err(Failed::before)?;
         let mut transaction = Transaction {
@@ -163,6 +170,7 @@ impl SqliteLedger {
             false => self.sqlite(error),
         };
         self.suspect |= !failure.problem.spares_the_connection();
+        self.full |= failure.problem == Problem::Full;
         failure
     }
 

@@ -9,6 +9,7 @@ mod keeping;
 mod news;
 mod next_hop;
 mod note_file;
+mod old_journal;
 mod outbox;
 mod pace;
 mod policy;

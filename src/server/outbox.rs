@@ -5,7 +5,7 @@ use super::away::{self, AwayPolicy};
 use super::keeping::KeepReader;
 use super::news::{NewsReader, outcome};
 use super::note_file::NoteFile;
-use super::{StartError, pace, request_record};
+use super::{StartError, old_journal, pace, request_record};
 use crate::config::Settings;
 use crate::control::recent::MEMORY;
 use crate::control::{Accepted, Addressing, Identifiers, Reason, Recognised, Refusal};
@@ -117,6 +117,9 @@ impl Outbox {
         let Some(path) = &self.place else {
             return Ok(());
         };
+        if let Some(journal) = old_journal::find(path) {
+            return Err(StartError::OldJournal(journal));
+        }
         let opened = self.open(path, recent, now).map_err(StartError::Ledger)?;
         let _ = self.ledger.set(opened);
         Ok(())

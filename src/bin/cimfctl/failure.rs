@@ -1,5 +1,6 @@
 //! Why a command ended without having done its work.
 
+use cimf::ledger::LedgerError;
 use cimf::store::StoreError;
 use cimf::store::edit::EditError;
 use std::fmt;
@@ -8,6 +9,7 @@ use std::io;
 #[derive(Debug)]
 pub enum Failure {
     Edit(EditError),
+    Ledger(LedgerError),
     /// A document cannot be read or used; the text names it.
     Document(String),
     /// A message, a parameter or a folder cannot be used; the text says why.
@@ -26,6 +28,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Edit(error) => error.fmt(f),
+            Self::Ledger(error) => error.fmt(f),
             Self::Document(text) => write!(f, "{text}; nothing was changed"),
             Self::Unusable(text) => f.write_str(text),
             Self::Input(error) => write!(f, "standard input: {error}; nothing was changed"),
@@ -46,6 +49,12 @@ impl From<EditError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::Edit(EditError::Store(error))
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error)
     }
 }
 

@@ -12,6 +12,7 @@ mod group;
 mod import;
 mod init;
 mod input;
+mod ledger;
 mod member;
 mod output;
 mod parameters;
@@ -76,6 +77,7 @@ enum Command {
     Export(export::Options),
     Check(check::Options),
     Explain(explain::Options),
+    Ledger(ledger::Options),
 }
 
 fn default_database() -> &'static str {
@@ -116,6 +118,7 @@ fn main() -> ExitCode {
         Command::Export(options) => export::run(&cli.db, cli.max_members, options),
         Command::Check(options) => check::run(given_db, given_max_members, &options),
         Command::Explain(options) => explain::run(given_db, given_max_members, &options),
+        Command::Ledger(options) => ledger::run(&cli.db, options),
     };
     match done {
         // Whoever read the output has seen enough, as `head` does.

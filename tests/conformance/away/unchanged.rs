@@ -2,10 +2,11 @@
 
 use super::{copies_of_bob, keeping, of_bob, register};
 use crate::checks::sent;
+use crate::rules::let_anybody_stay_anonymous;
 use crate::support::client::{Client, TRUSTED, Transport};
 use crate::support::core::{Answer, Fork};
 use crate::support::flow::Request;
-use crate::support::rig::{BOB, HIKERS, TEL};
+use crate::support::rig::{BOB, TEL};
 
 const CPIM: &[u8] = b"From: <sip:ann@home1.net>\r\nTo: <sip:hikers@im.home1.net>\r\n\
     DateTime: 2026-11-28T10:00:00Z\r\nNS: imdn <urn:ietf:params:imdn>\r\nimdn.Message-ID: 34jk324j\r\n\
@@ -58,11 +59,12 @@ fn rows(fork: &Fork, without_date: bool) -> Vec<(String, String)> {
 pub fn who_was_away_gets_what_an_online_member_got_byte_for_byte(transport: Transport) {
     let parameters = [
         ("anonymity_policy", "group"),
+        ("trusted_next_hop", "1"),
         ("large_ok", "1"),
         ("away_bytes", "1M"),
     ];
     let mut rig = keeping(transport, &parameters).start();
-    rig.cimfctl(&["group", "set", HIKERS, "--anonymity", "yes"]);
+    let_anybody_stay_anonymous(&rig);
     rig.core.answer("bob", Answer::Code(480));
     let mut client = rig.client();
     let mut large = Client::new(Transport::Tcp, TRUSTED, rig.address).expect("a connection");

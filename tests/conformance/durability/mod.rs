@@ -237,6 +237,16 @@ fn a_ledger_that_cannot_be_used_is_named() {
     let setup = setup.text("LEDGER", &inside);
     setup.provision();
     stops(&setup, &["parameter ledger", &inside, "ERROR"]);
+    let old = setup.folder().join("journal");
+    let segment = old.join("segment-0000000001-0000000000000001.journal");
+    std::fs::create_dir(&old).expect("a folder");
+    std::fs::write(&segment, [0; 100]).expect("a segment");
+    let beside = setup.folder().join("ledger.db").display().to_string();
+    let setup = setup.text("LEDGER", &beside);
+    stops(
+        &setup,
+        &[&old.display().to_string(), "start that version once more"],
+    );
     let setup = setup.text("LEDGER", "ledger.db");
     stops(&setup, &["ledger", "expected the absolute path of a file"]);
     let setup = setup.text("DURABILITY", "always");

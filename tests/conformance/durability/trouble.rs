@@ -45,7 +45,11 @@ fn refused_after(client: &mut Client) -> (String, Duration) {
     let took = start.elapsed();
     assert_eq!(response.status(), 503, "{response}");
     assert_eq!(response.one("Retry-After"), "30");
-    assert!(response.one("Warning").contains("Message cannot be stored now"));
+    assert!(
+        response
+            .one("Warning")
+            .contains("Message cannot be stored now")
+    );
     (request.value("Call-ID").to_owned(), took)
 }
 
@@ -122,11 +126,9 @@ pub fn a_ledger_that_is_gone_is_answered_503(transport: Transport) {
     let (aside, away) = (beside(&ledger, ".aside"), beside(&folder, ".away"));
     let rename = |from: &Path, to: &Path| fs::rename(from, to).expect("a new name");
     let deeds: [(&str, &dyn Fn(), &dyn Fn()); 3] = [
-        (
-            "moved",
-            &|| rename(&ledger, &aside),
-            &|| rename(&aside, &ledger),
-        ),
+        ("moved", &|| rename(&ledger, &aside), &|| {
+            rename(&aside, &ledger)
+        }),
         (
             "replaced",
             &|| {
@@ -135,11 +137,9 @@ pub fn a_ledger_that_is_gone_is_answered_503(transport: Transport) {
             },
             &|| rename(&aside, &ledger),
         ),
-        (
-            "its folder moved",
-            &|| rename(&folder, &away),
-            &|| rename(&away, &folder),
-        ),
+        ("its folder moved", &|| rename(&folder, &away), &|| {
+            rename(&away, &folder)
+        }),
     ];
     for (what, deed, back) in deeds {
         eprintln!("{what}");
@@ -153,7 +153,10 @@ pub fn a_ledger_that_is_gone_is_answered_503(transport: Transport) {
     let (_, took) = refused_after(&mut client);
     assert!(took < Duration::from_secs(1), "{took:?}");
     let line = rig.wait_for_log("those accepted before are sent");
-    assert!(line.contains("ERROR") && line.contains("ledger.db"), "{line}");
+    assert!(
+        line.contains("ERROR") && line.contains("ledger.db"),
+        "{line}"
+    );
     client.fence();
     rig.assert_healthy();
 }
@@ -190,13 +193,21 @@ pub fn a_stopped_ledger_process_is_answered_503(transport: Transport) {
     until(is_accepted).expect("a 202 again");
     rig.core.wait_for(before + 2);
     client.fence();
-    assert_eq!(rig.core.count(), before + 2, "one of those refused was sent");
+    assert_eq!(
+        rig.core.count(),
+        before + 2,
+        "one of those refused was sent"
+    );
     wait_until_finished(&ledger);
     frozen::kill(&mut rig);
     rig.start_again();
     let mut client = rig.client();
     client.fence();
-    assert_eq!(rig.core.count(), before + 2, "one of those refused was sent");
+    assert_eq!(
+        rig.core.count(),
+        before + 2,
+        "one of those refused was sent"
+    );
 }
 
 /// S-5: a commit that hangs in the disk may still reach it. Its message was answered 503, and is not sent: neither
@@ -221,7 +232,10 @@ pub fn what_was_given_up_is_not_sent_after_a_crash(transport: Transport) {
         if crash {
             frozen::kill(&mut rig);
             release(&ledger);
-            assert!(is_in(&left(&ledger).requests), "the commit did not reach the file");
+            assert!(
+                is_in(&left(&ledger).requests),
+                "the commit did not reach the file"
+            );
             rig.core.answer("bob", Answer::Code(200));
             rig.start_again();
             rig.wait_for_log("1 messages that were answered 503 are not sent");
@@ -239,7 +253,10 @@ pub fn what_was_given_up_is_not_sent_after_a_crash(transport: Transport) {
         assert_eq!(rig.core.count(), before + more, "{crash}");
     }
     let to_bob = call_ids(&rig, BOB);
-    assert!(to_bob.iter().all(|call_id| *call_id == to_bob[0]), "{to_bob:?}");
+    assert!(
+        to_bob.iter().all(|call_id| *call_id == to_bob[0]),
+        "{to_bob:?}"
+    );
 }
 
 /// H-3: an upstream that gave up on a proxy which died sends the same request on another branch: it is answered 202 and
