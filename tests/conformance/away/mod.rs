@@ -39,6 +39,10 @@ fn keeping(transport: Transport, parameters: &[(&str, &str)]) -> Setup {
     {
         script += &format!("modparam(\"cimf\", \"{name}\", \"{value}\")\n");
     }
+    if proxy().name() == "Kamailio" {
+        // Its buffer for messages by TCP has 4 KiB otherwise.
+        script += "tcp_rd_buf_size=131072\n";
+    }
     for event in ["kept", "expired", "delivered", "undelivered"] {
         let values = ["recipient", "code", "group", "originator", "id"].map(value);
         let text = format!("told {event}: {}|", values.join("|"));
@@ -254,7 +258,7 @@ pub fn a_member_who_has_left_gets_it_and_that_of_a_deleted_group_goes(transport:
     let request = numbered(&client, 2).group(others);
     sent(&rig, &mut client, &request, 1);
     rig.wait_for_gauge("kept", 2);
-    rig.cimfctl(&["member", "remove", HIKERS, BOB]);
+    rig.cimfctl(&["member", "del", HIKERS, BOB]);
     rig.cimfctl(&["group", "del", others]);
     rig.core.answer("bob", Answer::Code(200));
     assert_eq!(register(&mut client, BOB), 1);

@@ -36,7 +36,7 @@ fn messages(client: &Client, large: &Client) -> Vec<(Request, bool)> {
             typed("text/plain;charset=utf-8", "Gr\u{fc}\u{df}e\0\u{1f3d4}".as_bytes()),
             false,
         ),
-        (plain(large).with_body(&vec![b'x'; 64 << 10]), false),
+        (plain(large).with_body(&[b'x'; 64_000]), false),
         (
             typed("text/plain", b"from nobody").with("Privacy: id"),
             false,
@@ -46,7 +46,7 @@ fn messages(client: &Client, large: &Client) -> Vec<(Request, bool)> {
 
 /// All of a copy but what belongs to the way and to the member.
 fn rows(fork: &Fork, without_date: bool) -> Vec<(String, String)> {
-    let own = ["via", "to", "call-id", "from"];
+    let own = ["via", "to", "call-id", "from", "p-charging-vector"];
     let rows = fork.message.headers.iter();
     let rows = rows.filter(|(name, _)| {
         let name = name.to_ascii_lowercase();
@@ -98,7 +98,7 @@ pub fn who_was_away_gets_what_an_online_member_got_byte_for_byte(transport: Tran
         assert_eq!(rows(late, !dated), rows(online, false), "{number}");
         assert_eq!(late.message.all("Date").len(), 1, "{number}");
         assert_eq!(late.transport, online.transport, "{number}");
-        for name in ["Call-ID", "From", "CSeq", "To"] {
+        for name in ["Call-ID", "From", "CSeq", "To", "P-Charging-Vector"] {
             let (late, before) = (late.message.one(name), before.message.one(name));
             assert_eq!(late, before, "{number}");
         }
