@@ -86,10 +86,13 @@ impl Engine {
         }
     }
 
-    /// What is under way, oldest first.
+    /// What is under way, oldest first, but for kept copies that are sent later.
     pub fn fanouts(&self) -> Result<Vec<Fanout>, Blocked> {
         let mut found = Vec::new();
         self.each_message(|held, at| {
+            if self.block(at).kept() != 0 {
+                return true;
+            }
             self.pin(held, at);
             let (_, in_flight) = held.pair(at + block::CURSOR);
             found.push((Pinned::new(self, at), in_flight, self.tally(at)));

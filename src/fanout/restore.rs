@@ -78,7 +78,9 @@ impl Engine {
             let at = at.ok_or(NotRestored::NoMemory)?;
             held.add(MESSAGES_LENGTH, 1);
             let number = origin.number.unwrap_or(held.get(NUMBER) + 1);
-            held.set(NUMBER, held.get(NUMBER).max(number));
+            if origin.kept == 0 {
+                held.set(NUMBER, held.get(NUMBER).max(number));
+            }
             Ok::<_, NotRestored>((at, number))
         })??;
         let facts = Facts {

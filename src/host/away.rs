@@ -35,6 +35,8 @@ const EXPIRY: Duration = Duration::from_secs(1);
 const EXPIRED_AT_ONCE: usize = 512;
 /// How often the log says that something cannot be kept or read.
 const COMPLAIN: Duration = Duration::from_secs(10);
+/// Marks the numbers under which kept copies are sent: no message has such a number.
+const NOT_OF_A_MESSAGE: u64 = 1 << 62;
 /// What a kept copy takes beside its texts.
 const OVERHEAD: u64 = 64;
 
@@ -569,7 +571,7 @@ impl<'s> Keeping<'s> {
             submission.headers = &headers;
         }
         let origin = Origin {
-            number: None,
+            number: Some(NOT_OF_A_MESSAGE | kept.kept.id.cast_unsigned()),
             ledger: kept.message.id,
             kept: kept.kept.id.cast_unsigned(),
             first: kept.kept.recipient,

@@ -221,6 +221,56 @@ fn phones_share_a_group(proxy: Proxy) {
     }
 }
 
+/// Members whose phones are off while three messages come, and stay off through a restart of the proxy, get them when
+/// they register: each once, in order, in the group's conversation, before what comes then.
+fn phones_get_what_they_missed(proxy: Proxy) {
+    let users: Vec<_> = PHONES.iter().map(|(user, ..)| *user).collect();
+    let mut site = Site::start(proxy, &users.join(" "));
+    let mut there = PHONES.iter().filter(|(_, kind, _)| is_there(*kind));
+    let (_, kind, transport) = there.next().expect("a phone");
+    let mut ann = start(&site, "ann", *kind, transport);
+    ann.registered(0);
+    let send = |ann: &mut Phone, number: usize| {
+        let seen = ann.lines();
+        ann.send(GROUP, &format!("missed {number}"));
+        ann.wait("that it was sent", seen, |line| {
+            (line == "sent 202").then_some(())
+        });
+    };
+    for number in 1..=3 {
+        send(&mut ann, number);
+    }
+    site.restart();
+    send(&mut ann, 4);
+    let others: Vec<Phone> = there
+        .map(|&(user, kind, transport)| start(&site, user, kind, transport))
+        .collect();
+    assert!(!others.is_empty(), "only one phone is there");
+    for phone in &others {
+        phone.registered(0);
+        phone.shows("ann: missed 4");
+    }
+    send(&mut ann, 5);
+    for phone in &others {
+        let message = phone.shows("ann: missed 5");
+        assert_eq!(message.address, GROUP, "{}", phone.user);
+        let expected: Vec<String> = (1..=5).map(|number| format!("ann: missed {number}")).collect();
+        assert_eq!(phone.texts(), expected, "{}", phone.user);
+    }
+}
+
+#[test]
+fn phones_of_all_kinds_get_what_they_missed_behind_kamailio() {
+    phones_get_what_they_missed(Proxy::Kamailio);
+}
+
+#[test]
+fn phones_of_all_kinds_get_what_they_missed_behind_opensips() {
+    if has_opensips() {
+        phones_get_what_they_missed(Proxy::OpenSips);
+    }
+}
+
 #[test]
 fn nobody_speaks_as_another_behind_kamailio() {
     attacks::nobody_speaks_as_another(Proxy::Kamailio);

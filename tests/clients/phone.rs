@@ -141,6 +141,14 @@ impl Phone {
         messages.filter(|message| message.text == text).collect()
     }
 
+    /// All texts that it has shown, in their order.
+    pub fn texts(&self) -> Vec<String> {
+        let lines = self.shown.lines.lock();
+        let lines = lines.unwrap_or_else(PoisonError::into_inner);
+        let messages = lines.iter().filter_map(|line| message(line));
+        messages.map(|message| message.text).collect()
+    }
+
     /// Waits for a message with this text.
     #[track_caller]
     pub fn shows(&self, text: &str) -> Message {
