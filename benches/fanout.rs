@@ -43,6 +43,8 @@ fn submission() -> Submission<'static> {
         accepted_at: NOW,
         expires_at: 0,
         seed: [9; 16],
+        anonymous: false,
+        request: b"",
     }
 }
 

@@ -1,6 +1,5 @@
-//! What a promise costs: the hand-written journal and the ledger side by side, on the disk of the target folder.
-//! Four workers bring messages of 1.5 KB to the disk and wait for each, as for a 202; each message is finished
-//! right after. The journal's workers append by themselves and share syncs; the ledger's hand over to one process.
+//! What a promise costs, on the disk of the target folder. Four workers bring messages of 1.5 KB to the disk and wait
+//! for each, as for a 202; each message is finished right after. They hand over to one process.
 //! `cargo bench --bench ledger -- --run` runs it.
 
 // A bench that cannot be set up ends by panicking, and its result is what it prints.
@@ -12,7 +11,6 @@
 )]
 
 use cimf::control::recent::RequestKey;
-use cimf::fanout::journal::{Accepted, Journal};
 use cimf::fanout::shared_memory::SharedMemory;
 use cimf::fanout::{Own, Submission, milliseconds};
 use cimf::ledger::{Durability, Entry, Ledger, LedgerFile, Promise, RequestRecord};
@@ -40,20 +38,16 @@ fn main() {
         println!("{WORKERS} workers, {name}:");
         println!("          202 p50    p90    p99  p99.9 µs   messages/s   CPU µs a message");
         for _ in 0..TURNS {
-            for (engine, run) in [("journal", journal as Run), ("ledger", ledger as Run)] {
-                let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-                report(engine, folder.path(), pause, run);
-            }
+            let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+            report(folder.path(), pause);
         }
     }
 }
 
-type Run = fn(&Path, Duration, &SharedMemory);
-
-fn report(engine: &str, folder: &Path, pause: Duration, run: Run) {
+fn report(folder: &Path, pause: Duration) {
     let memory = SharedMemory::new(WORKERS * WORDS).unwrap();
     let before = cpu();
-    run(folder, pause, &memory);
+    ledger(folder, pause, &memory);
     let cpu = cpu() - before;
     let words = memory.words();
     let mut waits: Vec<u64> = (0..WORKERS)
@@ -66,7 +60,7 @@ fn report(engine: &str, folder: &Path, pause: Duration, run: Run) {
     waits.sort_unstable();
     let at = |part: f64| waits[((waits.len() - 1) as f64 * part) as usize];
     println!(
-        "{engine:8} {:8} {:6} {:6} {:6}      {:8.0}   {:8.0}",
+        "         {:8} {:6} {:6} {:6}      {:8.0}   {:8.0}",
         at(0.5),
         at(0.9),
         at(0.99),
@@ -101,38 +95,6 @@ fn key(call_id: &[u8]) -> RequestKey<'_> {
         cseq: 41,
         via: b"SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bK74b43",
     }
-}
-
-fn journal(folder: &Path, pause: Duration, memory: &SharedMemory) {
-    let (journal, _) = Journal::open(folder, SystemTime::now()).unwrap();
-    let block = [b'x'; 1_500];
-    let workers = (0..WORKERS).map(|worker| {
-        fork(|| {
-            let mut writer = journal.writer().unwrap();
-            work(memory, worker, pause, |id| {
-                let call_id = format!("{id:032x}@192.0.2.7");
-                let accepted = Accepted {
-                    id,
-                    time: milliseconds(SystemTime::now()),
-                    expiry: 0,
-                    key: key(call_id.as_bytes()),
-                    block: &block,
-                };
-                writer.accept(&accepted).unwrap();
-                writer.finished(id).unwrap();
-            });
-        })
-    });
-    let workers: Vec<i32> = workers.collect();
-    let maintainer = fork(|| {
-        let mut maintainer = journal.maintainer().unwrap();
-        loop {
-            maintainer.maintain(Instant::now()).unwrap();
-            std::thread::sleep(Duration::from_secs(1));
-        }
-    });
-    workers.into_iter().for_each(wait);
-    end(maintainer);
 }
 
 fn ledger(folder: &Path, pause: Duration, memory: &SharedMemory) {
@@ -239,6 +201,8 @@ fn promise(id: u64, call_id: &[u8]) -> Promise<'_> {
             accepted_at: milliseconds(SystemTime::now()),
             expires_at: 0,
             seed: [7; 16],
+            anonymous: false,
+            request: b"",
         },
         recipients: RECIPIENTS.map(Own::plain).to_vec(),
         request: Some(RequestRecord {

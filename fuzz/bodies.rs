@@ -2,7 +2,6 @@
 //!
 //! A target fails by panicking: in the code, or in what is asserted of its results here.
 
-use cimf::fanout::journal::{Entry, Found, Mark, Records};
 use cimf::sip::accept_contact::{FeatureTag, wish};
 use cimf::sip::history_list::{History, Visible};
 use cimf::sip::identity::AssertedIdentity;
@@ -191,40 +190,4 @@ pub fn resource_list(data: &[u8]) {
     });
     let expected = named.iter().map(|uri| uri.print(Form::RequestUri));
     assert_eq!(again, Ok(expected.collect()));
-}
-
-/// What stands in a segment of a journal; and the same bytes as one entry, the first being its kind.
-pub fn journal(data: &[u8]) {
-    let mark = Mark {
-        number: 1,
-        run: u64::from_le_bytes(*b"fuzzfuzz"),
-    };
-    let mut end = 0;
-    for found in Records::new(data, 0, mark) {
-        end = match found {
-            Found::Record { at, kind, payload } => {
-                assert_eq!(at, end);
-                entry(kind, payload);
-                at + 17 + payload.len()
-            }
-            Found::Damage { from, to } => {
-                assert!(from == end && to > from);
-                to
-            }
-            Found::Tail { from } => {
-                assert_eq!(from, end);
-                data.len()
-            }
-        };
-    }
-    assert_eq!(end, data.len());
-    if let Some((&kind, bytes)) = data.split_first() {
-        entry(kind, bytes);
-    }
-}
-
-fn entry(kind: u8, bytes: &[u8]) {
-    if let Some(entry) = Entry::decode(kind, bytes) {
-        assert_eq!([&entry.encode(), entry.block()].concat(), bytes);
-    }
 }

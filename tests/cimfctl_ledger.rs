@@ -125,6 +125,8 @@ fn message(id: u64) -> Promise<'static> {
             accepted_at: NOW,
             expires_at: if id == 1 { NOW + 3_600_000 } else { 0 },
             seed: [7; 16],
+            anonymous: false,
+            request: b"",
         },
         recipients: recipients.map(Own::plain).to_vec(),
         request: None,

@@ -61,11 +61,6 @@ fn group_documents_are_replayed() {
 }
 
 #[test]
-fn journals_are_replayed() {
-    replay("journal", bodies::journal);
-}
-
-#[test]
 fn whole_ways_are_replayed_and_composed_messages_keep_all_promises() {
     replay("whole", whole::whole);
     let replayed = whole::tally();

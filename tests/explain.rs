@@ -369,7 +369,7 @@ fn every_refusal_is_explained_as_the_proxy_decides() {
                 | Reason::QueueFull
                 | Reason::QueueMemory
                 | Reason::QueueBlocked
-                | Reason::Journal
+                | Reason::Ledger
         );
         assert!(
             takes_more || seen.contains(reason.warning()),

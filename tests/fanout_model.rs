@@ -316,6 +316,8 @@ impl<'e> Model<'e> {
                 expires_at => time(expires_at),
             },
             seed,
+            anonymous: false,
+            request: b"",
         };
         let has_more = |name: &str| name.contains('7');
         let headers: Vec<String> = names.iter().map(|name| own_header(name)).collect();

@@ -57,6 +57,8 @@ fn try_start(engine: &Engine, recipients: usize) -> Result<u64, NoRoom> {
         accepted_at: NOW,
         expires_at: 0,
         seed: [9; 16],
+        anonymous: false,
+        request: b"",
     };
     let names: Vec<String> = (0..recipients).map(|n| format!("sip:u{n}@h")).collect();
     let own = || names.iter().map(|name| Own::plain(name.as_bytes()));

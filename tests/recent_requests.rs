@@ -140,10 +140,16 @@ fn of_two_that_have_arrived_before_either_is_admitted_one_is_merged() {
         Arrival::New(receipt) => receipt,
         other => panic!("{other:?}"),
     });
-    assert_eq!(case.recent.admit(first), Arrival::New(first));
-    assert_eq!(case.recent.admit(second), Arrival::Merged);
+    let content = cimf::control::recent::Content {
+        originator: b"sip:ann@home1.net",
+        request_uri: b"sip:hikers@im.home1.net",
+        body: b"ok",
+    };
+    let admit = |receipt| case.recent.admit(receipt, &content);
+    assert_eq!(admit(first), Arrival::New(first));
+    assert_eq!(admit(second), Arrival::Merged);
     case.recent.accept(first);
-    assert_eq!(case.recent.admit(first), Arrival::Repeated);
+    assert_eq!(admit(first), Arrival::Repeated);
 }
 
 #[test]

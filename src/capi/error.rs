@@ -50,7 +50,9 @@ impl From<StartError> for Failure {
         let status = match error {
             StartError::Setting(_) | StartError::NoWayOut => Status::Configuration,
             StartError::Store(_) => Status::Store,
-            StartError::Journal(_) | StartError::System(_) => Status::System,
+            StartError::OldJournal(_) | StartError::Ledger(_) | StartError::System(_) => {
+                Status::System
+            }
         };
         Self::new(status, error.to_string())
     }

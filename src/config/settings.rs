@@ -8,6 +8,8 @@ use super::error::SettingError;
 use super::parameter::Parameter;
 use super::table::PARAMETERS;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The values of all parameters.
 #[derive(Clone, Debug, Default)]
@@ -144,8 +146,10 @@ pub struct Settings {
     pub tm_memory: u32,
     /// Whether `durability` is `journal`.
     pub durable: bool,
-    /// `journal_dir`.
-    pub journal_dir: String,
+    /// `ledger`; empty means beside the groups.
+    pub ledger: String,
+    /// `ledger_timeout`.
+    pub ledger_timeout: Duration,
 }
 
 impl Settings {
@@ -172,6 +176,14 @@ impl Settings {
         match (self.server_name.as_str(), self.domains.first()) {
             ("", Some(domain)) => domain,
             (name, _) => name,
+        }
+    }
+
+    /// `ledger`, or `ledger.db` beside the groups where none is set.
+    pub fn ledger(&self) -> PathBuf {
+        match self.ledger.as_str() {
+            "" => Path::new(&self.database).with_file_name("ledger.db"),
+            path => path.into(),
         }
     }
 

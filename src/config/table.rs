@@ -6,6 +6,7 @@ use super::choices::{
 };
 use super::parameter::{Kind, Parameter};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// Stores the choice that `value` names; says whether it names one.
 fn choose<T: Copy>(choices: &[(&str, T)], value: &str, place: &mut T) -> bool {
@@ -49,6 +50,15 @@ fn quota(value: &str, place: &mut Option<(u32, u32)>) -> bool {
     let found = found.and_then(|(messages, seconds)| Some((number(messages)?, number(seconds)?)));
     *place = found;
     found.is_some() || value.is_empty()
+}
+
+/// Stores seconds that may have a fraction; says whether `value` is some.
+fn seconds(value: &str, place: &mut Duration) -> bool {
+    let seconds = value.parse::<f64>().ok();
+    let seconds = seconds.filter(|seconds| (0.01..=30.0).contains(seconds));
+    seconds
+        .map(|seconds| *place = Duration::from_secs_f64(seconds))
+        .is_some()
 }
 
 const MILLION: u32 = 1_000_000;
@@ -673,14 +683,24 @@ pub const PARAMETERS: &[Parameter] = &[
         help: "With `journal` an accepted message is on disk before its 202, and after a crash the next start sends it to those who have not got it. With `none` a crash loses what is on its way.",
     },
     Parameter {
-        name: "journal_dir",
+        name: "ledger",
         needs_queue: true,
-        kind: Kind::Text("a directory", |settings, value| {
-            value.clone_into(&mut settings.journal_dir);
-            !value.is_empty()
+        kind: Kind::Text("the absolute path of a file", |settings, value| {
+            value.clone_into(&mut settings.ledger);
+            value.is_empty() || value.starts_with('/')
         }),
-        default: "/var/lib/cimf/journal",
-        help: "The directory of the journal; it is made if it is missing. One proxy at a time can use it.",
+        default: "",
+        help: "The file of accepted messages that are not finished, an SQLite database; it is made if it is missing. One proxy at a time can use it. Empty: `ledger.db` beside the file of `db_url`.",
+    },
+    Parameter {
+        name: "ledger_timeout",
+        needs_queue: true,
+        kind: Kind::Text(
+            "seconds from 0.01 to 30, such as 1 or 0.5",
+            |settings, value| seconds(value, &mut settings.ledger_timeout),
+        ),
+        default: "1",
+        help: "How many seconds a message waits until it is on disk (`durability=journal`). One that is not by then is answered 503 and never sent, and further ones are answered 503 at once until the disk is written again.",
     },
 ];
 

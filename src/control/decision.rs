@@ -88,6 +88,8 @@ pub struct Accepted {
     pub group: Arc<Group>,
     /// The originator's first asserted address, for the log (S-2).
     pub originator: Vec<u8>,
+    /// Whether the originator stays anonymous.
+    pub anonymous: bool,
     /// Members that get no message although they could: the originator.
     pub excluded: SmallVec<[u32; 2]>,
     /// From without its tag: a name-addr and its other parameters (U-4).

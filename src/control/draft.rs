@@ -63,6 +63,7 @@ impl Draft<'_, '_, '_, '_> {
             excluded: SmallVec::new(),
             group: self.listed.group.clone(),
             originator: self.originator.to_vec(),
+            anonymous: copy.passage.anonymous,
             from,
             headers,
             charging,

@@ -21,7 +21,7 @@ use super::originator::{
 };
 use super::passage::Passage;
 use super::policy::Policy;
-use super::recent::{Circulating, RecentRequests, RequestKey};
+use super::recent::{self, Circulating, RecentRequests, RequestKey};
 use super::recognition::Recognised;
 use super::refusal::{RETRY_AFTER, Reason, Refusal};
 use super::request_checks::{
@@ -117,7 +117,8 @@ impl Recognised<'_> {
             now: world.now,
         };
         let (target, permissions, own) = check_authority(target, &asker, policy, observer)?;
-        let Some(receipt) = check_again(receipt, world, observer)? else {
+        let content = self.content(own_address);
+        let Some(receipt) = check_again(receipt, &content, world, observer)? else {
             return Ok(Decision::Repeated);
         };
         if policy.hide_groups {
@@ -219,6 +220,15 @@ impl Recognised<'_> {
         let feature = self.feature.as_ref().ok();
         let feature = feature.and_then(|&at| policy.features.get(at));
         feature.map_or(b"", |feature| &feature.accept_contact)
+    }
+
+    /// What the request asks for, from an originator who has been authenticated.
+    pub fn content<'c>(&'c self, originator: &'c [u8]) -> recent::Content<'c> {
+        recent::Content {
+            originator,
+            request_uri: self.request.uri,
+            body: self.request.body,
+        }
     }
 
     /// What makes the request the same as another; nothing if it is broken.

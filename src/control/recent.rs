@@ -29,6 +29,18 @@ pub enum Arrival {
     Merged,
 }
 
+/// What a request asks for, by which one is known again that was accepted before a crash and comes on another branch
+/// now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Content<'m> {
+    /// The originator's authenticated address.
+    pub originator: &'m [u8],
+    /// The Request-URI as it came.
+    pub request_uri: &'m [u8],
+    /// The body as it came.
+    pub body: &'m [u8],
+}
+
 /// Where a request is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
@@ -61,12 +73,14 @@ pub struct Circulating<'m> {
 /// originator is not known. It has a clock of its own, which nobody sets: a system's clock that is put
 /// right makes nothing new of a repetition.
 pub trait RecentRequests {
-    /// Says whether a request was here before, and notes nothing: its originator is not known yet.
+    /// Says whether a request was here before, and notes nothing: its originator is not known yet. One that was
+    /// accepted before a crash, on another branch, counts as new: who sends it decides.
     fn arrive(&self, key: &RequestKey<'_>) -> Arrival;
 
     /// Notes a request whose originator may send. Says again whether it was here before: another worker
-    /// may have noted it since it arrived.
-    fn admit(&self, receipt: Receipt) -> Arrival;
+    /// may have noted it since it arrived. One that was accepted before a crash, on another branch, is a
+    /// repetition if it has the same content: a client that gives up on a dead server tries again so.
+    fn admit(&self, receipt: Receipt, content: &Content<'_>) -> Arrival;
 
     /// Notes that a request has been answered 202.
     fn accept(&self, receipt: Receipt);

@@ -135,8 +135,8 @@ reasons! {
     QueueMemory: 503, "A.1 row 13", "No memory for this message now";
     /// A process that is stopped, as by a debugger, keeps the lock of the queue from all others.
     QueueBlocked: 503, "A.1 row 13", "Queue blocked now";
-    /// The message could not be written to the journal.
-    Journal: 503, "A.1 row 13", "Message cannot be stored now";
+    /// The message could not be written to the ledger, or not in time.
+    Ledger: 503, "A.1 row 13", "Message cannot be stored now";
 }
 
 /// Seconds after which a client may try again when the groups could not be read: longer than an

@@ -8,7 +8,7 @@ use super::failure::{Failure, malformed};
 use super::observer::{Note, Observer};
 use super::policy::Policy;
 use super::procedure::World;
-use super::recent::{Arrival, Receipt, RecentRequests};
+use super::recent::{self, Arrival, Receipt, RecentRequests};
 use super::recognition::Recognised;
 use super::refusal::Reason;
 use crate::sip::SipUri;
@@ -59,10 +59,11 @@ pub(super) fn check_path<D, R: RecentRequests>(
 /// neither push it out of the memory nor take its place there (H-3).
 pub(super) fn check_again<D, R: RecentRequests>(
     receipt: Receipt,
+    content: &recent::Content<'_>,
     world: &World<'_, D, R>,
     observer: &mut impl Observer,
 ) -> Result<Option<Receipt>, Failure> {
-    let arrival = world.recent.admit(receipt);
+    let arrival = world.recent.admit(receipt, content);
     if !matches!(arrival, Arrival::New(_)) {
         observer.check(Check::Repetition);
     }

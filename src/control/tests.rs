@@ -38,7 +38,7 @@ impl RecentRequests for Forgetful {
         })
     }
 
-    fn admit(&self, receipt: Receipt) -> Arrival {
+    fn admit(&self, receipt: Receipt, _: &recent::Content<'_>) -> Arrival {
         Arrival::New(receipt)
     }
 

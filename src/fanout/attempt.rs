@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::block::{Block, block_of, number_of};
+use super::block::{Block, block_of};
 use super::cells::{Cell, HELD, IN_FLIGHT, SENDING};
 use super::engine::Engine;
 use super::identifiers::identifiers;
@@ -56,9 +56,9 @@ impl<'e> Pinned<'e> {
     /// The fork to a recipient of the block.
     pub(super) fn fork(&self, entry: usize) -> Fork<'_> {
         let block = self.block();
-        let number = number_of(block.memory, entry) as u32;
+        let number = block.recipient(entry);
         let own = block.own(entry);
-        let [_, _, from, headers, charging, body] = block.texts();
+        let [_, _, from, headers, charging, body, _] = block.texts();
         let (call_id, from_tag) = identifiers(block.seed(), block.beginning(), number);
         Fork {
             recipient: own.address,
@@ -136,7 +136,7 @@ impl<'e> Attempt<'e> {
 
     /// The recipient's number among those of its message.
     pub fn recipient(&self) -> u32 {
-        number_of(&self.pin.engine.memory, self.entry) as u32
+        self.pin.block().recipient(self.entry)
     }
 
     /// The fork.

@@ -3,13 +3,13 @@
 //!
 //! Whoever reads a block has its ticket, a pin of it, or the lock: a block is given back with the lock
 //! alone, once its ticket is dropped or its last pin is gone, so that its text stays what and where it is.
-//! Whoever writes one has its ticket, or makes one of a record: [`Engine::reserve`](super::Engine::reserve)
+//! Whoever writes one has its ticket, or takes up a message again: [`Engine::reserve`](super::Engine::reserve)
 //! and [`Engine::restore`](super::Engine::restore) publish it afterwards.
 
 use super::identifiers::Beginning;
 use super::layout::block::{
-    ACCEPTED_AT, BEGINNING, CLOCK_AHEAD, COUNT, EXPIRES_AT, HEADER, LENGTHS, NUMBER, RECORD, SEED,
-    WINDOW,
+    ACCEPTED_AT, BEGINNING, CLOCK_AHEAD, COUNT, EXPIRES_AT, HEADER, KEPT, LEDGER, LENGTHS, NUMBER,
+    SEED, WINDOW,
 };
 use super::recipient;
 use super::shared_memory::SharedMemory;
@@ -19,10 +19,10 @@ use std::ops::Range;
 
 /// Bytes of a word.
 const BYTES: usize = 8;
-/// The version of the record. Another one is not read.
-const VERSION: u32 = 1;
-/// The texts that a block has once: originator, group, from, headers, charging, body.
-const TEXTS: usize = 6;
+/// The texts that a block has once: originator, group, from, headers, charging, body, request.
+const TEXTS: usize = 7;
+/// The place in the words of lengths that no text has: whether the originator is anonymous.
+const ANONYMOUS: usize = TEXTS;
 /// Marks a recipient with header fields of his own: their length, and they, stand before his address.
 const HAS_HEADERS: u32 = 1 << 31;
 /// Marks a recipient who finds an entry of himself in the body.
@@ -99,9 +99,11 @@ impl<'a> Block<'a> {
         }
         memory.set(
             at + COUNT,
-            u64::from(VERSION) << 32 | size.recipients as u64,
+            u64::from(facts.first) << 32 | size.recipients as u64,
         );
         memory.set(at + NUMBER, facts.number);
+        memory.set(at + LEDGER, facts.ledger);
+        memory.set(at + KEPT, facts.kept);
         let (low, high) = submission.seed.split_at(BYTES);
         for (word, half) in [low, high].into_iter().enumerate() {
             let half = half.try_into().unwrap_or_default();
@@ -118,9 +120,13 @@ impl<'a> Block<'a> {
                 | u64::from(submission.needs_stream) << 63,
         );
         let texts = submission.texts();
-        for (word, pair) in texts.chunks(2).enumerate() {
-            let length = |index: usize| pair.get(index).map_or(0, |text| text.len() as u64);
-            memory.set(at + LENGTHS + word, length(0) | length(1) << 32);
+        for word in 0..(TEXTS + 1) / 2 {
+            let length = |index: usize| match texts.get(index) {
+                Some(text) => text.len() as u64,
+                None => u64::from(submission.anonymous),
+            };
+            let (low, high) = (length(2 * word), length(2 * word + 1));
+            memory.set(at + LENGTHS + word, low | high << 32);
         }
         let text = text_start(at, size.recipients) * BYTES;
         let mut end = 0;
@@ -167,6 +173,54 @@ impl<'a> Block<'a> {
     /// The number of the message.
     pub(super) fn number(self) -> u64 {
         self.memory.get(self.at + NUMBER)
+    }
+
+    /// The ledger's number of the message; 0 if it is in none.
+    pub(super) fn ledger(self) -> u64 {
+        self.memory.get(self.at + LEDGER)
+    }
+
+    /// Gives it one, before anybody else sees the block.
+    pub(super) fn set_ledger(self, ledger: u64) {
+        self.memory.set(self.at + LEDGER, ledger);
+    }
+
+    /// The ledger's number of the kept copy that the message is made of; 0 if it is made of none.
+    pub(super) fn kept(self) -> u64 {
+        self.memory.get(self.at + KEPT)
+    }
+
+    /// What was submitted.
+    pub(super) fn submission(self) -> Submission<'a> {
+        let [originator, group, from, headers, charging, body, request] = self.texts();
+        Submission {
+            originator,
+            group,
+            from,
+            headers,
+            charging,
+            body,
+            entry_at: self.entry_at() as u32,
+            needs_stream: self.needs_stream(),
+            window: self.pair(WINDOW).0,
+            accepted_at: self.accepted_at(),
+            expires_at: self.memory.get(self.at + EXPIRES_AT),
+            seed: self.seed(),
+            anonymous: self.pair(LENGTHS + ANONYMOUS / 2).1 != 0,
+            request,
+        }
+    }
+
+    /// What its recipients have of their own, in their order.
+    pub(super) fn recipients(self) -> impl Iterator<Item = Own<'a>> {
+        (0..self.count()).map(move |number| self.own(self.entry(number)))
+    }
+
+    /// The number of a recipient, by which its identifiers are made: that among the recipients of the message as it
+    /// was accepted.
+    #[inline]
+    pub(super) fn recipient(self, entry: usize) -> u32 {
+        self.pair(COUNT).1 + number_of(self.memory, entry) as u32
     }
 
     /// When it was accepted, in milliseconds of Unix time.
@@ -218,14 +272,15 @@ impl<'a> Block<'a> {
         unsafe { self.memory.bytes(start + range.start, length) }
     }
 
-    /// The texts: originator, group, from, headers, charging, body.
+    /// The texts: originator, group, from, headers, charging, body, request.
     pub(super) fn texts(self) -> [&'a [u8]; TEXTS] {
-        let lengths = [LENGTHS, LENGTHS + 1, LENGTHS + 2].map(|word| self.pair(word));
-        let [(originator, group), (from, headers), (charging, body)] = lengths;
-        let lengths = [originator, group, from, headers, charging, body];
-        let mut rest = self.text(0..lengths.iter().map(|&length| length as usize).sum());
+        let lengths: [usize; TEXTS] = from_fn(|index| {
+            let (low, high) = self.pair(LENGTHS + index / 2);
+            (if index % 2 == 0 { low } else { high }) as usize
+        });
+        let mut rest = self.text(0..lengths.iter().sum());
         lengths.map(|length| {
-            let (text, after) = rest.split_at(length as usize);
+            let (text, after) = rest.split_at(length);
             rest = after;
             text
         })
@@ -247,55 +302,6 @@ impl<'a> Block<'a> {
             headers,
             has_entry,
         }
-    }
-
-    /// Words of the block that a record makes, if it may be one.
-    pub(super) fn words_of(record: &[u8]) -> Option<usize> {
-        let words = record.len() / BYTES + RECORD;
-        let is_whole = record.len().is_multiple_of(BYTES) && words > HEADER;
-        let count = record
-            .get(..BYTES)?
-            .try_into()
-            .map(u64::from_ne_bytes)
-            .ok()?;
-        let recipients = count as u32 as usize;
-        let fits = (count >> 32) as u32 == VERSION && text_start(0, recipients) <= words;
-        (is_whole && fits && recipients > 0).then_some(words)
-    }
-
-    /// Fills the block, of which nobody else knows yet, from a record; says whether it is sound.
-    pub(super) fn read(self, record: &[u8]) -> bool {
-        for word in 0..RECORD {
-            self.memory.set(self.at + word, 0);
-        }
-        // SAFETY: the bytes are in a block that `restore` has taken for this record, before any other
-        // process was forked; nobody has read any text of it.
-        unsafe { self.memory.write((self.at + RECORD) * BYTES, record) };
-        self.set_beginning();
-        let words = record.len() / BYTES + RECORD;
-        let room = (words - text_start(0, self.count())) * BYTES;
-        let lengths = (0..TEXTS / 2).map(|word| self.pair(LENGTHS + word));
-        let mut end: usize = lengths
-            .map(|(low, high)| low as usize + high as usize)
-            .sum();
-        for number in 0..self.count() {
-            let entry = self.entry(number);
-            let start = self.memory.get(entry) as u32 as usize;
-            if start < end || number_of(self.memory, entry) != number {
-                return false;
-            }
-            end = start;
-        }
-        let last = self.memory.get(self.entry(self.count())) as usize;
-        last >= end && last <= room
-    }
-
-    /// All that a journal has to keep; from this the same block can be made again.
-    pub(super) fn record(self, size: Size) -> &'a [u8] {
-        let words = size.words() - RECORD;
-        // SAFETY: the record is read by who has the ticket, before the block is published: nobody else
-        // knows of it, and its owner writes no more.
-        unsafe { self.memory.bytes((self.at + RECORD) * BYTES, words * BYTES) }
     }
 }
 
@@ -321,5 +327,8 @@ pub(super) fn block_of(memory: &SharedMemory, entry: usize) -> usize {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts {
     pub(super) number: u64,
+    pub(super) ledger: u64,
+    pub(super) kept: u64,
+    pub(super) first: u32,
     pub(super) clock_ahead: u64,
 }

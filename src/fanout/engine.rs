@@ -14,6 +14,7 @@ use super::block::{Block, Facts, Size};
 use super::budget::{Budget, Quota, give_back_rate, take_rate};
 use super::cells::{self, Cells};
 use super::clock::Clock;
+use super::commit::Commits;
 use super::counters::{Counter, Counters};
 use super::groups::Groups;
 use super::layout::{
@@ -130,6 +131,7 @@ pub struct Engine {
     pub(super) waker: Waker,
     /// Wakes the process that asks for names.
     pub(super) asking: Waker,
+    pub(super) commits: Commits,
     pub(super) counters: Arc<Counters>,
 }
 
@@ -172,6 +174,7 @@ impl Engine {
             budget,
             waker: Waker::new()?,
             asking: Waker::new()?,
+            commits: Commits::new()?,
             counters,
         };
         engine.with(|held| {
@@ -334,6 +337,9 @@ impl Engine {
         }))?;
         let facts = Facts {
             number,
+            ledger: 0,
+            kept: 0,
+            first: 0,
             clock_ahead: now.wrapping_sub(submission.accepted_at),
         };
         let block = Block {
@@ -344,7 +350,6 @@ impl Engine {
         Ok(Ticket {
             engine: self,
             block,
-            size,
             keys,
             started: false,
         })
@@ -403,6 +408,16 @@ impl Engine {
         Ok((at, size, held.get(NUMBER)))
     }
 
+    /// The ticket of a message that was left to this process.
+    pub(super) fn ticket(&self, at: usize, keys: [u64; 2]) -> Ticket<'_> {
+        Ticket {
+            engine: self,
+            block: self.block(at),
+            keys,
+            started: false,
+        }
+    }
+
     /// Starts a message that was answered. Its forks are sent by whoever asks for the next ones.
     pub fn start(&self, mut ticket: Ticket<'_>) -> u64 {
         ticket.started = true;
@@ -459,6 +474,11 @@ impl Engine {
         self.budget.give_back(held, originator, quota_originator);
         self.budget.give_back(held, group, quota_group);
         give_back_rate(held, rate);
+        self.give_back_unpublished(held, at);
+    }
+
+    /// Gives back a block that nobody else has seen.
+    pub(super) fn give_back_unpublished(&self, held: &Held<'_>, at: usize) {
         held.subtract(MESSAGES_LENGTH, 1);
         self.arena.free(held, at);
     }
@@ -479,8 +499,7 @@ fn wait_for_room(held: &Held<'_>) -> u32 {
 #[derive(Debug)]
 pub struct Ticket<'e> {
     engine: &'e Engine,
-    block: Block<'e>,
-    size: Size,
+    pub(super) block: Block<'e>,
     keys: [u64; 2],
     started: bool,
 }
@@ -491,9 +510,10 @@ impl Ticket<'_> {
         self.block.number()
     }
 
-    /// What a journal has to keep of the message, so that [`Engine::restore`] makes it again.
-    pub fn record(&self) -> &[u8] {
-        self.block.record(self.size)
+    /// Leaves the message to somebody else, who makes the ticket again of what this gives.
+    pub(super) fn leave(mut self) -> (usize, [u64; 2]) {
+        self.started = true;
+        (self.block.at, self.keys)
     }
 }
 

@@ -144,25 +144,28 @@ pub(super) mod block {
     pub(in super::super) const BEGINNING: usize = 13;
     /// The entry of its originator.
     pub(in super::super) const ORIGINATOR: usize = 16;
-    /// From here on the block is its record.
-    pub(in super::super) const RECORD: usize = 17;
-    /// The version of the record, and the number of recipients.
-    pub(in super::super) const COUNT: usize = 17;
+    /// The ledger's number of the message; 0 if it is in none.
+    pub(in super::super) const LEDGER: usize = 17;
+    /// The ledger's number of the kept copy that the message is made of; 0 if it is made of none.
+    pub(in super::super) const KEPT: usize = 18;
+    /// The number of the first recipient, by which its identifiers are made, and how many recipients there are.
+    pub(in super::super) const COUNT: usize = 19;
     /// The number of the message.
-    pub(in super::super) const NUMBER: usize = 18;
+    pub(in super::super) const NUMBER: usize = 20;
     /// Two words of randomness, from which the forks' identifiers are made.
-    pub(in super::super) const SEED: usize = 19;
+    pub(in super::super) const SEED: usize = 21;
     /// The millisecond of Unix time at which it was accepted.
-    pub(in super::super) const ACCEPTED_AT: usize = 21;
+    pub(in super::super) const ACCEPTED_AT: usize = 23;
     /// The millisecond of Unix time at which it expires; 0 for never.
-    pub(in super::super) const EXPIRES_AT: usize = 22;
+    pub(in super::super) const EXPIRES_AT: usize = 24;
     /// The window, where in the body the own entry of a recipient stands, and whether a stream is
     /// needed.
-    pub(in super::super) const WINDOW: usize = 23;
+    pub(in super::super) const WINDOW: usize = 25;
     /// Lengths: originator, group.
-    pub(in super::super) const LENGTHS: usize = 24;
-    /// Lengths: from, headers. Behind them: charging, body.
-    pub(in super::super) const HEADER: usize = 27;
+    pub(in super::super) const LENGTHS: usize = 26;
+    /// Lengths: from, headers. Behind them: charging, body. Behind them: request; and whether the originator
+    /// is anonymous.
+    pub(in super::super) const HEADER: usize = 30;
     // Then come the recipients, one word that says where the text of the last one ends, and the
-    // text: originator, group, from, headers, charging, body, and each recipient's own.
+    // text: originator, group, from, headers, charging, body, request, and each recipient's own.
 }

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::attempt::Pinned;
-use super::block::{block_of, number_of};
+use super::block::block_of;
 use super::engine::Engine;
 use super::layout::{FINISHED, OUTCOMES, block};
 use super::lock::OF_CALLBACKS;
@@ -65,6 +65,16 @@ impl Outcome<'_> {
         self.pin.block().number()
     }
 
+    /// The ledger's number of the message; 0 if it is in none.
+    pub fn ledger(&self) -> u64 {
+        self.pin.block().ledger()
+    }
+
+    /// The ledger's number of the kept copy that was sent; 0 if it was none.
+    pub fn kept(&self) -> u64 {
+        self.pin.block().kept()
+    }
+
     /// The originator's address.
     pub fn originator(&self) -> &[u8] {
         self.pin.block().texts()[0]
@@ -77,7 +87,7 @@ impl Outcome<'_> {
 
     /// The recipient's number among those of its message.
     pub fn recipient(&self) -> u32 {
-        number_of(self.pin.block().memory, self.entry) as u32
+        self.pin.block().recipient(self.entry)
     }
 
     /// The fork as it was sent, or would have been.
@@ -93,6 +103,16 @@ impl Finished<'_> {
     /// The number of the message.
     pub fn message(&self) -> u64 {
         self.pin.block().number()
+    }
+
+    /// The ledger's number of the message; 0 if it is in none.
+    pub fn ledger(&self) -> u64 {
+        self.pin.block().ledger()
+    }
+
+    /// The ledger's number of the kept copy that was sent; 0 if it was none.
+    pub fn kept(&self) -> u64 {
+        self.pin.block().kept()
     }
 
     /// The originator's address.

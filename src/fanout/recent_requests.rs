@@ -2,17 +2,19 @@
 //!
 //! A request is filed in one of many small buckets by a keyed hash, once it is known that its originator
 //! may send: whoever is nobody writes nothing. A full bucket forgets first what was not answered 202, then
-//! its oldest entry.
+//! its oldest entry. Requests of the run before stand beside it ([`FormerRequests`]).
 
 #![forbid(unsafe_code)]
 
+use super::former::{Former, FormerRequests};
 use super::shared_memory::SharedMemory;
 use crate::control::recent::{
-    Arrival, Circulating, LOOP_MEMORY, MEMORY, Receipt, RecentRequests, RequestKey,
+    Arrival, Circulating, Content, LOOP_MEMORY, MEMORY, Receipt, RecentRequests, RequestKey,
 };
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
 use std::io;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
@@ -34,6 +36,7 @@ pub struct RecentTable {
     memory: SharedMemory,
     key: [u8; 16],
     mask: usize,
+    former: OnceLock<FormerRequests>,
 }
 
 impl RecentTable {
@@ -45,6 +48,7 @@ impl RecentTable {
             memory: SharedMemory::new(buckets * BUCKET)?,
             key,
             mask: buckets - 1,
+            former: OnceLock::new(),
         })
     }
 
@@ -69,11 +73,32 @@ impl RecentTable {
         }
     }
 
-    /// Notes a request that was answered 202 by the last run of the proxy, so long ago.
-    pub fn restore(&self, key: &RequestKey<'_>, age: Duration) {
-        if let Some(left) = MEMORY.checked_sub(age) {
-            self.note(self.receipt(key), true, self.now() + seconds(left));
+    /// Notes the requests that were answered 202 by the last run of the proxy, each so long ago and with a content
+    /// of which `key` makes this hash. To be done once, before the workers are forked.
+    pub fn restore<'k>(
+        &self,
+        key: [u8; 16],
+        requests: impl IntoIterator<Item = (RequestKey<'k>, Duration, [u8; 16])>,
+    ) {
+        let mut former = FormerRequests::new(key);
+        for (key, age, content) in requests {
+            let Some(left) = MEMORY.checked_sub(age) else {
+                continue;
+            };
+            let receipt = self.receipt(&key);
+            let known = Former {
+                content,
+                transaction: receipt.transaction,
+                until: self.now() + seconds(left),
+            };
+            former.insert(receipt, known);
         }
+        let _ = self.former.set(former);
+    }
+
+    /// The requests of the last run.
+    fn former(&self) -> Option<&FormerRequests> {
+        self.former.get()
     }
 
     /// Does `work` on the bucket of a request while no other process touches it.
@@ -133,11 +158,18 @@ impl RecentTable {
 
 impl RecentRequests for RecentTable {
     fn arrive(&self, key: &RequestKey<'_>) -> Arrival {
-        self.arrive_at(self.receipt(key), self.now())
+        let (receipt, now) = (self.receipt(key), self.now());
+        match self.former() {
+            Some(former) if former.is_repeated(receipt, now) => Arrival::Repeated,
+            _ => self.arrive_at(receipt, now),
+        }
     }
 
-    fn admit(&self, receipt: Receipt) -> Arrival {
-        self.admit_at(receipt, self.now())
+    fn admit(&self, receipt: Receipt, content: &Content<'_>) -> Arrival {
+        let now = self.now();
+        let former = self.former();
+        let known = former.and_then(|former| former.arrival(receipt, content, now));
+        known.unwrap_or_else(|| self.admit_at(receipt, now))
     }
 
     fn accept(&self, receipt: Receipt) {
@@ -274,6 +306,14 @@ mod tests {
         }
     }
 
+    fn content<'m>(originator: &'m str, body: &'m str) -> Content<'m> {
+        Content {
+            originator: originator.as_bytes(),
+            request_uri: b"sip:hikers@im.home1.net",
+            body: body.as_bytes(),
+        }
+    }
+
     /// A request arrives and is admitted, at this second.
     fn arrive(table: &RecentTable, key: &RequestKey<'_>, second: u32) -> Arrival {
         let now = 1_000_000 + second;
@@ -400,12 +440,36 @@ mod tests {
     fn what_the_last_run_has_answered_is_remembered_for_the_rest_of_its_time() {
         // H-3.
         let table = table(64);
-        table.restore(&key("a", "v1"), Duration::from_secs(20));
-        table.restore(&key("b", "v1"), Duration::from_secs(33));
+        let content = FormerRequests::hash(&[3; 16], &content("ann", "ok"));
+        let former = [("a", 20), ("b", 33)];
+        let former = former.map(|(name, age)| (key(name, "v1"), Duration::from_secs(age), content));
+        table.restore([3; 16], former);
         assert_eq!(table.arrive(&key("a", "v1")), Arrival::Repeated);
         assert!(is_new(table.arrive(&key("b", "v1"))));
-        let a = table.receipt(&key("a", "v1"));
-        assert!(is_new(table.arrive_at(a, table.now() + 13)));
+        let (a, former) = (table.receipt(&key("a", "v1")), table.former().unwrap());
+        assert!(former.is_repeated(a, table.now() + 11));
+        assert!(!former.is_repeated(a, table.now() + 12));
+    }
+
+    #[test]
+    fn on_another_branch_a_request_of_the_last_run_is_known_by_its_content() {
+        // H-3.
+        let table = table(64);
+        let known = FormerRequests::hash(&[3; 16], &content("ann", "ok"));
+        table.restore([3; 16], [(key("a", "v1"), Duration::ZERO, known)]);
+        let Arrival::New(receipt) = table.arrive(&key("a", "v2")) else {
+            panic!("who sends it is not known yet");
+        };
+        let admit = |originator, body| table.admit(receipt, &content(originator, body));
+        assert_eq!(admit("ann", "ok"), Arrival::Repeated);
+        assert_eq!(admit("ann", "no"), Arrival::Merged);
+        assert_eq!(admit("bob", "ok"), Arrival::Merged);
+        let Arrival::New(other) = table.arrive(&key("b", "v2")) else {
+            panic!("another request");
+        };
+        assert!(is_new(table.admit(other, &content("ann", "ok"))));
+        // That one is of this run.
+        assert_eq!(table.arrive(&key("b", "v3")), Arrival::Merged);
     }
 
     #[test]

@@ -109,7 +109,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The ending as a journal keeps it: what it was, and the code.
+    /// The ending as the ledger keeps it: what it was, and the code.
     pub fn to_bytes(self) -> (u8, u16) {
         let (place, code) = self.pack();
         (place as u8, code)

@@ -2,28 +2,55 @@
 
 #![forbid(unsafe_code)]
 
-use super::block::Block;
+use super::block::{Facts, Size};
+use super::clock::milliseconds;
 use super::engine::Engine;
 use super::layout::{MESSAGES_LENGTH, NUMBER};
+use super::left::Rest;
+use super::lock::{Blocked, OF_MESSAGES};
 use super::ramp;
 use super::recipient::{self, Ending};
+use super::submission::{Own, Submission};
 use std::fmt;
+use std::time::SystemTime;
+
+/// Where a message comes from that is taken up again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The number that it had; a new one where it is not to have that again.
+    pub number: Option<u64>,
+    /// The ledger's number of the message.
+    pub ledger: u64,
+    /// The ledger's number of the kept copy that it is made of; 0 if it is made of none.
+    pub kept: u64,
+    /// The number of the first of these recipients among those of the message as it was accepted.
+    pub first: u32,
+}
 
 /// Why a message was not taken up again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotRestored {
-    /// The record is none, or of another version.
+    /// It has no recipients, or more than there can be.
     Damaged,
     /// There is no memory for it.
     NoMemory,
+    /// A process keeps the lock of the queue from the others.
+    Blocked(Blocked),
+}
+
+impl From<Blocked> for NotRestored {
+    fn from(blocked: Blocked) -> Self {
+        Self::Blocked(blocked)
+    }
 }
 
 impl fmt::Display for NotRestored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Damaged => "its record is damaged, or of another version of cimf",
-            Self::NoMemory => "queue_memory is too small for it",
-        })
+        match self {
+            Self::Damaged => f.write_str("it has no recipients, or more than there can be"),
+            Self::NoMemory => f.write_str("queue_memory is too small for it"),
+            Self::Blocked(blocked) => blocked.fmt(f),
+        }
     }
 }
 
@@ -33,57 +60,70 @@ impl Engine {
         self.with(|held| held.set(NUMBER, held.get(NUMBER).max(last)));
     }
 
-    /// Takes up a message again from [`Ticket::record`](super::Ticket::record). `ended` are the
-    /// recipients, by number, whose outcomes were told before. All others may have got the message
-    /// already: they get it with the same Call-ID, and a 482 means that they had it. Gives the number
-    /// of the message and how many are left, or nothing if nobody is. To be done before anything is
-    /// accepted.
-    pub fn restore(
+    /// Takes up a message again, at the start or later. `ended` are the recipients, by the numbers that they have
+    /// in the message, whose outcomes were told before. All others may have got the message already: they get
+    /// it with the same Call-ID, and a 482 means that they had it. Gives the number of the message and how many
+    /// are left, or nothing if nobody is.
+    pub fn restore<'s, I: Iterator<Item = Own<'s>>>(
         &self,
-        record: &[u8],
+        submission: &Submission<'_>,
+        recipients: impl Fn() -> I,
+        origin: Origin,
         ended: impl IntoIterator<Item = (u32, Ending)>,
     ) -> Result<Option<(u64, usize)>, NotRestored> {
-        let words = Block::words_of(record).ok_or(NotRestored::Damaged)?;
-        let at = self.with(|held| {
-            let at = self.arena.allocate(held, words);
-            held.add(MESSAGES_LENGTH, u64::from(at.is_some()));
-            at
-        });
-        let at = at.ok_or(NotRestored::NoMemory)?;
+        let size = Size::of(submission, recipients()).filter(|size| size.recipients > 0);
+        let size = size.ok_or(NotRestored::Damaged)?;
+        let (at, number) = self.with_within(OF_MESSAGES, |held| {
+            let at = self.arena.allocate(held, size.words());
+            let at = at.ok_or(NotRestored::NoMemory)?;
+            held.add(MESSAGES_LENGTH, 1);
+            let number = origin.number.unwrap_or(held.get(NUMBER) + 1);
+            held.set(NUMBER, held.get(NUMBER).max(number));
+            Ok::<_, NotRestored>((at, number))
+        })??;
+        let facts = Facts {
+            number,
+            ledger: origin.ledger,
+            kept: origin.kept,
+            first: origin.first,
+            clock_ahead: self.now().wrapping_sub(milliseconds(SystemTime::now())),
+        };
         let own = self.block(at);
-        let is_sound = own.read(record);
+        own.write(size, submission, recipients(), &facts);
         let ended = ended.into_iter();
-        self.with(|held| {
+        let taken_up = self.with_within(OF_MESSAGES, |held| {
             let mut left = own.count();
-            if is_sound {
-                for number in 0..own.count() {
-                    held.set(own.entry(number) + 1, 0);
-                    recipient::set_repeated(held, own.entry(number));
-                }
-                for (number, ending) in ended.filter(|(number, _)| (*number as usize) < own.count())
-                {
-                    let entry = own.entry(number as usize);
-                    if recipient::ending(held, entry).is_none() {
-                        recipient::end(held, entry, ending);
-                        recipient::set_told(held, entry);
-                        self.tally_up(held, at, ending);
-                        left -= 1;
-                    }
-                }
-                held.set(NUMBER, held.get(NUMBER).max(own.number()));
+            for number in 0..own.count() {
+                recipient::set_repeated(held, own.entry(number));
             }
-            if !is_sound || left == 0 {
+            for (number, ending) in ended {
+                let number = number.wrapping_sub(origin.first) as usize;
+                if number >= own.count() {
+                    continue;
+                }
+                let entry = own.entry(number);
+                if recipient::ending(held, entry).is_none() {
+                    recipient::end(held, entry, ending);
+                    recipient::set_told(held, entry);
+                    self.tally_up(held, at, ending);
+                    left -= 1;
+                }
+            }
+            if left == 0 {
                 held.subtract(MESSAGES_LENGTH, 1);
                 self.arena.free(held, at);
-                return if is_sound {
-                    Ok(None)
-                } else {
-                    Err(NotRestored::Damaged)
-                };
+                return None;
             }
             self.publish(held, at, left as u32);
             ramp::prepare(held);
-            Ok(Some((own.number(), left)))
+            Some((number, left))
+        });
+        taken_up.map_err(|blocked| {
+            self.with_or(
+                |held| self.give_back_unpublished(held, at),
+                || self.leave_rest(at, Rest::GiveBack([0, 0])),
+            );
+            blocked.into()
         })
     }
 }

@@ -33,6 +33,10 @@ pub struct Submission<'a> {
     pub expires_at: u64,
     /// Random bytes, from which the forks' identifiers are made.
     pub seed: [u8; 16],
+    /// Whether the originator stays anonymous: only the proxy may know who it is.
+    pub anonymous: bool,
+    /// The request that it came in, for a ledger; empty where none is kept. The queue does not look into it.
+    pub request: &'a [u8],
 }
 
 /// What one recipient has of its own.
@@ -58,8 +62,8 @@ impl<'a> Own<'a> {
 }
 
 impl<'a> Submission<'a> {
-    /// What a message says that is accepted now.
-    pub fn of(accepted: &'a Accepted, now: SystemTime, seed: [u8; 16]) -> Self {
+    /// What a message says that is accepted now, in this request.
+    pub fn of(accepted: &'a Accepted, request: &'a [u8], now: SystemTime, seed: [u8; 16]) -> Self {
         Self {
             originator: &accepted.originator,
             group: accepted.group.uri().as_bytes(),
@@ -73,6 +77,8 @@ impl<'a> Submission<'a> {
             accepted_at: milliseconds(now),
             expires_at: accepted.expires_at.map_or(0, milliseconds),
             seed,
+            anonymous: accepted.anonymous,
+            request,
         }
     }
 
@@ -85,7 +91,7 @@ impl<'a> Submission<'a> {
         })
     }
 
-    pub(super) fn texts(&self) -> [&'a [u8]; 6] {
+    pub(super) fn texts(&self) -> [&'a [u8]; 7] {
         [
             self.originator,
             self.group,
@@ -93,6 +99,7 @@ impl<'a> Submission<'a> {
             self.headers,
             self.charging,
             self.body,
+            self.request,
         ]
     }
 }

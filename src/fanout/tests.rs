@@ -3,7 +3,7 @@
 use super::lock::death;
 use super::targets::Occupied;
 use super::{
-    Counters, Ending, Engine, Event, Limits, NotRestored, NotSent, Own, Quota, SkipReason,
+    Counters, Ending, Engine, Event, Limits, NotRestored, NotSent, Origin, Own, Quota, SkipReason,
     Submission,
 };
 use crate::control::Reason;
@@ -50,6 +50,8 @@ pub(super) fn submission() -> Submission<'static> {
         accepted_at: NOW,
         expires_at: 0,
         seed: [9; 16],
+        anonymous: false,
+        request: b"",
     }
 }
 
@@ -343,7 +345,10 @@ fn a_message_taken_up_again_has_the_same_forks() {
         .into_iter()
     };
     let ticket = engine.reserve(&submission(), own, NOW).unwrap();
-    let record = ticket.record().to_vec();
+    // What the ledger is given lends the same.
+    let lent = ticket.block.submission();
+    assert_eq!(format!("{lent:?}"), format!("{:?}", submission()));
+    assert!(ticket.block.recipients().eq(own()));
     let number = engine.start(ticket);
     let forks = |engine: &Engine| {
         let attempts = std::iter::from_fn(|| engine.next(|| NOW));
@@ -358,7 +363,14 @@ fn a_message_taken_up_again_has_the_same_forks() {
     let before = forks(&engine);
     let again = super::tests::engine();
     let told = [(0, Ending::Delivered(200))];
-    assert_eq!(again.restore(&record, told), Ok(Some((number, 2))));
+    let origin = Origin {
+        number: Some(number),
+        ledger: 77,
+        ..Origin::default()
+    };
+    let restored = again.restore(&submission(), own, origin, told);
+    assert_eq!(restored, Ok(Some((number, 2))));
+    assert_eq!(again.under_way().unwrap()[0].ledger(), 77);
     let after = forks(&again);
     assert_eq!(after.len(), 2);
     assert!(after.iter().zip(&before[1..]).all(|(a, b)| a.0 == b.0));
@@ -369,36 +381,37 @@ fn a_message_taken_up_again_has_the_same_forks() {
     assert_eq!(endings(&again), [Ending::Delivered(482); 2]);
     assert_eq!(again.load().memory_used, 0);
     assert!(start(&again, &["sip:a@h"]) > number);
-    // One that stays in the journal keeps its number, too.
+    // One that stays in the ledger keeps its number, too.
     again.skip_numbers(number + 50);
     assert_eq!(start(&again, &["sip:b@h"]), number + 51);
     let all = (0..3).map(|number| (number, Ending::Expired));
-    assert_eq!(super::tests::engine().restore(&record, all), Ok(None));
+    let restored = super::tests::engine().restore(&submission(), own, origin, all);
+    assert_eq!(restored, Ok(None));
 }
 
 #[test]
-fn a_damaged_record_is_refused_and_does_no_harm() {
+fn one_copy_of_a_message_has_the_identifiers_that_it_had_among_the_others() {
     let engine = engine();
-    let own = || [Own::plain(b"sip:a@h"), Own::plain(b"sip:b@h")].into_iter();
-    let ticket = engine.reserve(&submission(), own, NOW).unwrap();
-    let record = ticket.record().to_vec();
-    drop(ticket);
-    let none = || std::iter::empty();
-    for length in 0..record.len() {
-        let result = engine.restore(&record[..length], none());
-        assert_eq!(result, Err(NotRestored::Damaged), "{length}");
-    }
-    for place in 0..record.len() * 8 {
-        let mut damaged = record.clone();
-        damaged[place / 8] ^= 1 << (place % 8);
-        let engine = super::tests::engine();
-        let _ = engine.restore(&damaged, none());
-        while let Some(attempt) = engine.next(|| NOW) {
-            let _ = (attempt.fork().body(), attempt.fork().headers());
-        }
-        engine.fanouts().unwrap();
-    }
-    assert_eq!(engine.load().memory_used, 0);
+    start(&engine, &["sip:a@h", "sip:b@h", "sip:c@h"]);
+    let first: Vec<_> = std::iter::from_fn(|| engine.next(|| NOW)).collect();
+    let again = super::tests::engine();
+    start(&again, &["sip:x@h"]);
+    drop(again.next(|| NOW));
+    let origin = Origin {
+        kept: 9,
+        first: 2,
+        ..Origin::default()
+    };
+    let own = || std::iter::once(Own::plain(b"sip:c@h"));
+    let restored = again.restore(&submission(), own, origin, []);
+    assert_eq!(restored, Ok(Some((2, 1))));
+    let copy = again.next(|| NOW).unwrap();
+    let (copy, last) = (copy.fork(), first[2].fork());
+    assert!(copy.call_id == last.call_id && copy.from_tag == last.from_tag);
+    assert!(copy.call_id != first[0].fork().call_id);
+    let own = || std::iter::empty();
+    let nobody = again.restore(&submission(), own, origin, []);
+    assert_eq!(nobody, Err(NotRestored::Damaged));
 }
 
 #[test]

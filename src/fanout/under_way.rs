@@ -36,6 +36,11 @@ impl UnderWay<'_> {
         self.pin.block().number()
     }
 
+    /// The ledger's number of the message; 0 if it is in none.
+    pub fn ledger(&self) -> u64 {
+        self.pin.block().ledger()
+    }
+
     /// The URI of the group or service.
     pub fn group(&self) -> &[u8] {
         self.pin.block().texts()[1]
@@ -57,8 +62,10 @@ impl UnderWay<'_> {
     /// How those recipients ended that have, by their numbers.
     pub fn endings(&self) -> Vec<(u32, Ending)> {
         let block = self.pin.block();
-        let ended = (0..block.count())
-            .filter_map(|number| Some((number as u32, self.ending(block.entry(number))?)));
+        let ended = (0..block.count()).filter_map(|number| {
+            let entry = block.entry(number);
+            Some((block.recipient(entry), self.ending(entry)?))
+        });
         ended.collect()
     }
 

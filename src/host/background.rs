@@ -9,9 +9,8 @@
 use super::failures::Failures;
 use super::handle::{Sender, pump};
 use crate::control::Fork;
-use crate::fanout::journal::{JournalError, Maintainer, Outcome, Writer};
 use crate::fanout::{Ending, Event, Finished, Outcome as Told, Tally};
-use crate::server::{Server, outcome};
+use crate::server::{NewsWriter, Server};
 use crate::sip::text::Printable;
 use std::time::{Duration, Instant};
 
@@ -26,9 +25,6 @@ const REST: Duration = Duration::from_millis(20);
 
 /// The most recipients that the line of a finished message names.
 const NAMED: usize = 20;
-
-/// The most outcomes that go to the journal in one record.
-const TOGETHER: usize = 256;
 
 /// What a piece of news is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,33 +68,24 @@ impl<'a> News<'a> {
 #[derive(Debug)]
 pub struct Teller<'s> {
     server: &'s Server,
-    writer: Option<Writer>,
-    maintainer: Option<Maintainer>,
-    /// Outcomes of one message that are not in the journal yet.
-    untold: Untold,
+    /// What goes to the ledger, where there is one.
+    news: Option<NewsWriter<'s>>,
     ticked: Option<Instant>,
     failures: Failures,
 }
 
-/// Outcomes that go to the journal together.
-#[derive(Debug, Default)]
-struct Untold {
-    message: u64,
-    outcomes: Vec<Outcome>,
-}
-
 impl<'s> Teller<'s> {
     /// For the one process that tells outcomes, after it was forked.
-    pub fn new(server: &'s Server) -> Result<Self, JournalError> {
+    pub fn new(server: &'s Server) -> Self {
         let outbox = server.outbox();
-        Ok(Self {
+        Self {
             server,
-            writer: outbox.writer()?,
-            maintainer: outbox.maintainer()?,
-            untold: Untold::default(),
+            news: outbox
+                .is_durable()
+                .then(|| NewsWriter::new(outbox.engine())),
             ticked: None,
             failures: Failures::new(Instant::now()),
-        })
+        }
     }
 
     /// One round: the clock, what may be sent, and the news of half a second at most. Says whether there
@@ -122,13 +109,17 @@ impl<'s> Teller<'s> {
             };
             match &event {
                 Event::Ended(outcome) => {
-                    self.keep(outcome.message(), outcome.recipient(), outcome.ending);
+                    if let Some(news) = &mut self.news {
+                        news.outcome(outcome.ledger(), outcome.recipient(), outcome.ending);
+                    }
                     let news = news_of_outcome(outcome);
                     self.log(&news);
                     run(&news);
                 }
                 Event::Finished(finished) => {
-                    self.finish(finished.message());
+                    if let Some(news) = &mut self.news {
+                        news.finished(finished.ledger());
+                    }
                     log_end(finished);
                     run(&News {
                         kind: Kind::Finished,
@@ -140,7 +131,9 @@ impl<'s> Teller<'s> {
                 }
             }
         }
-        self.write();
+        if let Some(news) = &mut self.news {
+            news.flush();
+        }
         has_more
     }
 
@@ -161,49 +154,9 @@ impl<'s> Teller<'s> {
         self.server.outbox().engine().call_again();
     }
 
-    fn tick(&mut self) {
+    fn tick(&self) {
         let engine = self.server.outbox().engine();
         engine.tick(engine.now());
-        if let Some(maintainer) = &mut self.maintainer
-            && let Err(error) = maintainer.maintain(Instant::now())
-        {
-            log::error!("journal: {error}");
-        }
-    }
-
-    /// Keeps an outcome for the journal.
-    fn keep(&mut self, message: u64, recipient: u32, ending: Ending) {
-        if self.writer.is_none() {
-            return;
-        }
-        if self.untold.message != message || self.untold.outcomes.len() >= TOGETHER {
-            self.write();
-        }
-        self.untold.message = message;
-        self.untold.outcomes.push(outcome(recipient, ending));
-    }
-
-    /// Writes what was kept.
-    fn write(&mut self) {
-        let Some(writer) = self.writer.as_mut() else {
-            return;
-        };
-        if self.untold.outcomes.is_empty() {
-            return;
-        }
-        let id = self.server.outbox().journal_id(self.untold.message);
-        if let Err(error) = writer.outcomes(id, &self.untold.outcomes) {
-            log::error!("journal: {error}");
-        }
-        self.untold.outcomes.clear();
-    }
-
-    fn finish(&mut self, message: u64) {
-        self.write();
-        let id = self.server.outbox().journal_id(message);
-        if let Some(Err(error)) = self.writer.as_mut().map(|writer| writer.finished(id)) {
-            log::error!("journal: {error}");
-        }
     }
 
     /// Says how many recipients the log has left out, when a second is over.

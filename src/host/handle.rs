@@ -7,7 +7,6 @@ use super::describe::describe;
 use super::told::{self, Told};
 use super::verdict::{Progress, Room, Verdict};
 use crate::control::{Answer, Decision, Fork, NotOurs, Source};
-use crate::fanout::journal::TransactionKey;
 use crate::fanout::{Attempt, Counter, NotSent};
 use crate::server::{Server, Worker};
 use crate::sip::lines::unfolded;
@@ -74,7 +73,7 @@ pub fn handle<'s>(
         Ok(verdict) => verdict,
         Err(result) => return (result, None),
     };
-    let mut result = reply(server, worker, proxy, &mut verdict);
+    let mut result = reply(server, proxy, &mut verdict);
     if result == ScriptResult::Accepted {
         result = fork(server, proxy, &mut verdict);
     }
@@ -124,17 +123,8 @@ pub fn check<'s>(
     }
     let mut room = None;
     if let Decision::Accepted(accepted) = &decision {
-        match worker.reserve(server, accepted) {
-            Ok(ticket) => {
-                // Read again from the message, so only where a journal asks for it.
-                let is_durable = server.outbox().is_durable();
-                let key = is_durable.then(|| message.key()).flatten();
-                room = Some(Room {
-                    server,
-                    ticket,
-                    key: key.as_ref().map(TransactionKey::from),
-                });
-            }
+        match worker.reserve(server, accepted, &message) {
+            Ok(ticket) => room = Some(Room { server, ticket }),
             Err(refusal) => decision = Decision::Refused(*refusal),
         }
     }
@@ -146,24 +136,23 @@ pub fn check<'s>(
         room,
     };
     match verdict.result() {
-        ScriptResult::Stop => Err(reply(server, worker, proxy, &mut verdict)),
+        ScriptResult::Stop => Err(reply(server, proxy, &mut verdict)),
         _ => Ok(verdict),
     }
 }
 
 /// Answers a request as its verdict says. An accepted message is on disk before, where that is wanted.
-pub fn reply(
-    server: &Server,
-    worker: &mut Worker,
+pub fn reply<'s>(
+    server: &'s Server,
     proxy: &mut impl Proxy,
-    verdict: &mut Verdict<'_>,
+    verdict: &mut Verdict<'s>,
 ) -> ScriptResult {
     if verdict.progress != Progress::Checked {
         log::error!("cimf_reply(): the message has been answered already");
         return ScriptResult::InternalError;
     }
     verdict.progress = Progress::Ended;
-    let stored = verdict.store(server, worker);
+    verdict.store(server);
     let Verdict {
         decision, answer, ..
     } = &*verdict;
@@ -178,8 +167,8 @@ pub fn reply(
             level,
             "the proxy did not send the answer {code}, nothing is sent"
         );
-        if let Some(number) = stored {
-            worker.forget(server, number);
+        if let Some(room) = verdict.room.take() {
+            server.outbox().withdraw(room.ticket);
         }
         return ScriptResult::InternalError;
     }

@@ -39,7 +39,7 @@ pub fn prepare(memory: TransactionMemory) -> Result<&'static Server, String> {
     Ok(server)
 }
 
-/// Checks what needs the rights of the workers: the database can be opened, and so can the journal.
+/// Checks what needs the rights of the workers: the database can be opened, and so can the ledger.
 /// The last step before they are forked; says whether they may be. `listeners` are the proxy's sockets, if they could
 /// be read.
 pub fn check_as_worker(server: &Server, listeners: Option<&[Listener]>) -> bool {
@@ -54,7 +54,7 @@ pub fn check_as_worker(server: &Server, listeners: Option<&[Listener]>) -> bool 
     let checked = server
         .check_database()
         .map_err(|error| error.to_string())
-        .and_then(|()| server.open_journal().map_err(|error| error.to_string()));
+        .and_then(|()| server.open_ledger().map_err(|error| error.to_string()));
     match checked {
         Ok(()) => {
             STARTED.store(true, Relaxed);

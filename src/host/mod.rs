@@ -13,6 +13,7 @@ mod failures;
 mod guard;
 pub mod handle;
 mod kamailio;
+pub mod ledger;
 mod life;
 mod listeners;
 mod local_addresses;

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::control::Reason;
-use crate::fanout::journal::Figures;
+use crate::fanout::Committed;
 use crate::fanout::{Counter, Fanout, Load, UnderWay};
 use crate::server::Server;
 use crate::sip::text::Printable;
@@ -42,35 +42,35 @@ pub enum Figure {
     Refused(Reason),
     /// How much there is now.
     Now(Reading),
-    /// What the journal has done; 0 where none is kept.
-    Journal(JournalReading),
+    /// What the ledger has done; 0 where there is none.
+    Ledger(LedgerReading),
 }
 
 /// How a figure is read from what is under way.
 type Reading = fn(&Load) -> u64;
 
-/// How a figure is read from what the journal has done.
-type JournalReading = fn(&Figures) -> u64;
+/// How a figure is read from what the ledger has done.
+type LedgerReading = fn(&Committed) -> u64;
 
-/// What the journal has done, by name and meaning.
-const JOURNAL: [(&str, &str, JournalReading); 4] = [
+/// What the ledger has done, by name and meaning.
+const LEDGER: [(&str, &str, LedgerReading); 4] = [
     (
-        "journal_stored",
+        "ledger_stored",
         "messages brought to the disk before their 202",
-        |figures| figures.stored,
+        |committed| committed.stored,
     ),
     (
-        "journal_syncs",
-        "syncs of the journal, each for all that waited",
-        |figures| figures.syncs,
+        "ledger_commits",
+        "commits to the ledger, each for all that waited",
+        |committed| committed.commits,
     ),
-    ("journal_bytes", "bytes of the journal's files", |figures| {
-        figures.bytes
+    ("ledger_bytes", "bytes of the ledger's files", |committed| {
+        committed.bytes
     }),
     (
-        "journal_unfinished",
-        "messages in the journal that are not finished",
-        |figures| figures.unfinished,
+        "ledger_unfinished",
+        "messages in the ledger that are not finished",
+        |committed| committed.unfinished,
     ),
 ];
 
@@ -115,10 +115,10 @@ pub fn figures() -> impl Iterator<Item = (Figure, String, String)> {
     });
     let now = NOW.into_iter();
     let now = now.map(|(name, text, read)| (Figure::Now(read), name.to_owned(), text.to_owned()));
-    let journal = JOURNAL.into_iter();
-    let journal =
-        journal.map(|(name, text, read)| (Figure::Journal(read), name.to_owned(), text.to_owned()));
-    counts.chain(refused).chain(now).chain(journal)
+    let ledger = LEDGER.into_iter();
+    let ledger =
+        ledger.map(|(name, text, read)| (Figure::Ledger(read), name.to_owned(), text.to_owned()));
+    counts.chain(refused).chain(now).chain(ledger)
 }
 
 /// `refused_unknown_group` for `UnknownGroup`.
@@ -140,7 +140,7 @@ impl Figure {
             Self::Count(counter) => server.counters().get(counter),
             Self::Refused(reason) => server.counters().refused(reason),
             Self::Now(read) => read(&server.outbox().engine().load()),
-            Self::Journal(read) => server.outbox().journal_figures().map_or(0, |f| read(&f)),
+            Self::Ledger(read) => server.outbox().committed().map_or(0, |done| read(&done)),
         }
     }
 }
@@ -154,10 +154,10 @@ const NAMED_RECIPIENTS: usize = 20;
 const NAMES_A_LINE: usize = 8;
 
 /// Logs what a stop leaves undone: which messages, and who has not got them, as far as a log can take it. The level
-/// `debug` names everybody. The journal, if there is one, is told of all others.
+/// `debug` names everybody. The ledger, if there is one, is told of all others.
 pub fn log_unfinished(server: &Server) {
     if let Err(error) = server.outbox().keep_outcomes() {
-        log::error!("journal: {error}; who has got a message may get it once more");
+        log::error!("ledger: {error}; who has got a message may get it once more");
     }
     let is_durable = server.outbox().is_durable();
     let under_way = match server.outbox().engine().under_way() {

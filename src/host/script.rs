@@ -156,7 +156,7 @@ impl Process {
     /// Answers a message or sends it to its recipients, as its verdict says.
     fn carry_out<'m, R: ScriptRequest<'m>>(
         &mut self,
-        server: &Server,
+        server: &'static Server,
         step: Step,
         request: &mut R,
     ) -> ScriptResult {
@@ -172,7 +172,7 @@ impl Process {
         };
         match step {
             Step::Fork => fork(server, request, verdict),
-            _ => reply(server, &mut self.worker, request, verdict),
+            _ => reply(server, request, verdict),
         }
     }
 }

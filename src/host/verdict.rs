@@ -5,8 +5,7 @@
 use super::handle::{ScriptResult, Transaction};
 use crate::control::{Answer, Decision};
 use crate::fanout::Ticket;
-use crate::fanout::journal::TransactionKey;
-use crate::server::{Server, Worker};
+use crate::server::Server;
 
 /// The verdict on one request, and how far it has been carried out. It belongs to that request, and
 /// is dropped when the script ends, wherever the script has left it.
@@ -25,8 +24,6 @@ pub struct Verdict<'s> {
 pub(super) struct Room<'s> {
     pub server: &'s Server,
     pub ticket: Ticket<'s>,
-    /// The transaction that the message came in, for a journal.
-    pub key: Option<TransactionKey>,
 }
 
 /// How far a verdict has been carried out.
@@ -96,7 +93,7 @@ impl Fact {
     }
 }
 
-impl Verdict<'_> {
+impl<'s> Verdict<'s> {
     /// What a script gets from the check.
     pub fn result(&self) -> ScriptResult {
         match self.decision {
@@ -107,19 +104,16 @@ impl Verdict<'_> {
     }
 
     /// Brings an accepted message to the disk, where that is wanted, or turns the verdict into a
-    /// refusal. Gives the number of a message that was stored.
-    pub(super) fn store(&mut self, server: &Server, worker: &mut Worker) -> Option<u64> {
-        let Decision::Accepted(accepted) = &self.decision else {
-            return None;
+    /// refusal.
+    pub(super) fn store(&mut self, server: &'s Server) {
+        let (Decision::Accepted(accepted), Some(room)) = (&self.decision, self.room.take()) else {
+            return;
         };
-        let Room { ticket, key, .. } = self.room.as_ref()?;
-        match worker.store(server, accepted, ticket, key.as_ref()?) {
-            Ok(()) => Some(ticket.number()),
+        match server.store(accepted, room.ticket) {
+            Ok(ticket) => self.room = Some(Room { server, ticket }),
             Err(refusal) => {
                 self.answer.refuse(&refusal, server.server_name());
                 self.decision = Decision::Refused(*refusal);
-                self.room = None;
-                None
             }
         }
     }

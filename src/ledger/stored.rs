@@ -69,6 +69,8 @@ impl StoredMessage {
             accepted_at: self.accepted_at,
             expires_at: self.expires_at,
             seed: self.seed,
+            anonymous: self.anonymous,
+            request: b"",
         }
     }
 

@@ -4,17 +4,23 @@
 #![forbid(unsafe_code)]
 
 mod core_socket;
+mod news;
 mod next_hop;
+mod note_file;
+mod old_journal;
 mod outbox;
 mod pace;
 mod policy;
 mod random_pool;
+mod request_record;
 mod resolver;
 mod start_error;
 
 pub use core_socket::CoreSocket;
+pub use news::{NewsReader, NewsWriter};
 pub use next_hop::{HopName, NextHop};
-pub use outbox::{Outbox, outcome};
+pub use note_file::NoteFile;
+pub use outbox::{Outbox, request_of};
 pub use policy::policy;
 pub use random_pool::RandomPool;
 pub use resolver::{Families, Led, Resolver};
@@ -25,7 +31,6 @@ use crate::control::{
     Accepted, Answer, Decision, Ended, Inquiry, NotOurs, Observer, Policy, Reason, RecentRequests,
     Recognised, Refusal, Source, Unobserved, World, recognise_observed,
 };
-use crate::fanout::journal::{JournalError, TransactionKey, Writer};
 use crate::fanout::{Counter, Counters, RecentTable, Ticket};
 use crate::sip::text::Printable;
 use crate::sip::{Request, Uri, name_addr};
@@ -169,23 +174,34 @@ impl Server {
         &self.outbox
     }
 
-    /// Opens the journal, if there is to be one, and takes up what the last run has left. To be done
+    /// Opens the ledger, if there is to be one, and takes up what the last run has left. To be done
     /// with the rights of the workers, before they are forked.
-    pub fn open_journal(&self) -> Result<(), StartError> {
-        self.outbox.open_journal(&self.recent, SystemTime::now())
+    pub fn open_ledger(&self) -> Result<(), StartError> {
+        self.outbox.open_ledger(&self.recent, SystemTime::now())
     }
 
     /// Counts and logs a refusal.
     pub fn refused(&self, refusal: &Refusal) {
         self.counters.add_refused(refusal.reason);
         let level = match refusal.reason {
-            Reason::Unavailable | Reason::Journal => log::Level::Error,
+            Reason::Unavailable | Reason::Ledger => log::Level::Error,
             Reason::QueueMemory | Reason::QueueFull | Reason::QueueBlocked | Reason::Rate => {
                 log::Level::Warn
             }
             _ => log::Level::Info,
         };
         log::log!(level, "{refusal}");
+    }
+
+    /// Brings a message to the disk, before its 202, where that is wanted; counts and logs the
+    /// refusal where it cannot be.
+    pub fn store<'s>(
+        &'s self,
+        accepted: &Accepted,
+        ticket: Ticket<'s>,
+    ) -> Result<Ticket<'s>, Box<Refusal>> {
+        let stored = self.outbox.store(accepted, ticket);
+        stored.inspect_err(|refusal| self.refused(refusal))
     }
 
     /// Notes that the accepted message with this number has been answered 202, counts and logs it:
@@ -238,7 +254,6 @@ impl Server {
             .with_nested(self.policy.access.nested)
             .with_shared_answers(SHARED_FOR),
             identifiers: RandomPool::new(),
-            writer: None,
         }
     }
 }
@@ -248,8 +263,6 @@ pub struct Worker {
     groups: Store,
     /// The identifiers of this process.
     pub identifiers: RandomPool,
-    /// Its access to the journal, from its first message on.
-    writer: Option<Writer>,
 }
 
 impl Worker {
@@ -307,51 +320,12 @@ impl Worker {
         &mut self,
         server: &'s Server,
         accepted: &Accepted,
+        message: &Recognised<'_>,
     ) -> Result<Ticket<'s>, Box<Refusal>> {
         let now = SystemTime::now();
-        let ticket = server.outbox.reserve(accepted, &mut self.identifiers, now);
+        let identifiers = &mut self.identifiers;
+        let ticket = server.outbox.reserve(accepted, message, identifiers, now);
         ticket.inspect_err(|refusal| server.refused(refusal))
-    }
-
-    /// Brings a message to the disk, before its 202, where that is wanted; counts and logs the
-    /// refusal where it cannot be.
-    pub fn store(
-        &mut self,
-        server: &Server,
-        accepted: &Accepted,
-        ticket: &Ticket<'_>,
-        key: &TransactionKey,
-    ) -> Result<(), Box<Refusal>> {
-        let stored = self.writer(server).and_then(|writer| {
-            let Some(writer) = writer else { return Ok(()) };
-            let (key, now) = (key.borrow(), SystemTime::now());
-            let outbox = &server.outbox;
-            outbox.store(writer, ticket, key, accepted.expires_at, now)
-        });
-        stored.map_err(|error| {
-            let refusal = outbox::not_stored(accepted, &error);
-            server.refused(&refusal);
-            refusal
-        })
-    }
-
-    /// Notes in the journal that a message was stored and then not answered.
-    pub fn forget(&mut self, server: &Server, number: u64) {
-        let id = server.outbox.journal_id(number);
-        let forgotten = self.writer(server).and_then(|writer| {
-            let forgotten = writer.map(|writer| writer.withdrawn(id));
-            forgotten.unwrap_or(Ok(()))
-        });
-        if let Err(error) = forgotten {
-            log::error!("journal: {error}");
-        }
-    }
-
-    fn writer(&mut self, server: &Server) -> Result<Option<&mut Writer>, JournalError> {
-        if self.writer.is_none() {
-            self.writer = server.outbox.writer()?;
-        }
-        Ok(self.writer.as_mut())
     }
 
     /// The answer to an OPTIONS about a group or service; `None` leaves the request to the script.

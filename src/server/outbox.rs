@@ -1,23 +1,29 @@
-//! Accepted messages on their way: room for them, their journal, and what a restart takes up again.
+//! Accepted messages on their way: room for them, what is promised about them in the ledger, and what a restart takes
+//! up again.
 
-use super::{StartError, pace};
+use super::news::{NewsReader, outcome};
+use super::note_file::NoteFile;
+use super::{StartError, old_journal, pace, request_record};
 use crate::config::Settings;
-use crate::control::recent::RequestKey;
-use crate::control::{Accepted, Identifiers, Reason, Refusal};
-use crate::fanout::journal::{
-    self, Figures, Journal, JournalError, Maintainer, Memory, Outcome, Unfinished, Writer,
+use crate::control::recent::MEMORY;
+use crate::control::{Accepted, Identifiers, Reason, Recognised, Refusal};
+use crate::fanout::{
+    Committed, Counters, Ending, Engine, FormerRequests, NotCommitted, Origin, RecentTable,
+    Submission, Ticket, milliseconds,
 };
-use crate::fanout::{Counters, Ending, Engine, RecentTable, Submission, Ticket, milliseconds};
-use std::collections::HashMap;
+use crate::ledger::{
+    Durability, Entry, Ledger, LedgerError, LedgerFile, Reader, RequestRecord, Unfinished,
+};
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-/// Seconds after which a client may try again when the journal could not be written.
+/// Seconds after which a client may try again when the ledger could not be written.
 const RETRY_AFTER: u32 = 30;
 
-/// The bits of a journal's number that are the message's number in the queue.
+/// The bits of a ledger's number that are the message's number in the queue.
 const LOW: u64 = u32::MAX as u64;
 
 /// The messages on their way, in memory that all workers share and, if the administrator wants
@@ -25,33 +31,28 @@ const LOW: u64 = u32::MAX as u64;
 #[derive(Debug)]
 pub struct Outbox {
     engine: Engine,
-    /// Where the journal is to be, and what all processes know of it.
-    place: Option<(PathBuf, Memory)>,
-    journal: OnceLock<Opened>,
+    /// Where the ledger is to be, if there is to be one.
+    place: Option<PathBuf>,
+    /// How long a message waits for it.
+    patience: Duration,
+    ledger: OnceLock<Opened>,
 }
 
-/// The journal of a proxy that has given up the rights of root, before it forks its workers.
+/// The ledger of a proxy that has given up the rights of root, before it forks its workers.
 #[derive(Debug)]
 struct Opened {
-    journal: Journal,
-    /// What makes the numbers of this run unique among all runs whose messages are in the journal:
-    /// the second of its start, or more.
-    run: u64,
-    /// The journal's numbers of the messages that were taken up again.
-    taken_up: HashMap<u64, u64>,
+    file: LedgerFile,
+    notes: NoteFile,
 }
 
 impl Outbox {
     /// With nothing in it. To be made before the workers are forked.
     pub fn new(settings: &Settings, key: [u8; 16], counters: Arc<Counters>) -> io::Result<Self> {
-        let place = match settings.durable {
-            true => Some((settings.journal_dir.clone().into(), Memory::new()?)),
-            false => None,
-        };
         Ok(Self {
             engine: Engine::new(pace::limits(settings), key, counters)?,
-            place,
-            journal: OnceLock::new(),
+            place: settings.durable.then(|| settings.ledger()),
+            patience: settings.ledger_timeout,
+            ledger: OnceLock::new(),
         })
     }
 
@@ -65,61 +66,76 @@ impl Outbox {
         self.place.is_some()
     }
 
-    /// Whether somebody wants to be told of each recipient that has got a message. The journal always
+    /// Whether somebody wants to be told of each recipient that has got a message. The ledger always
     /// does.
     pub fn tell_delivered(&self, wanted: bool) {
         self.engine.tell_delivered(wanted || self.is_durable());
     }
 
-    /// Opens the journal, if there is to be one, and takes up what the last run has left. To be done
+    /// Opens the ledger, if there is to be one, and takes up what the last run has left. To be done
     /// with the rights of the workers, before they are forked.
-    pub fn open_journal(&self, recent: &RecentTable, now: SystemTime) -> Result<(), StartError> {
-        let Some((directory, memory)) = &self.place else {
+    pub fn open_ledger(&self, recent: &RecentTable, now: SystemTime) -> Result<(), StartError> {
+        let Some(path) = &self.place else {
             return Ok(());
         };
-        let (journal, recovered) =
-            Journal::open_with(memory.clone(), directory, now).map_err(StartError::Journal)?;
-        let mut taken_up = HashMap::new();
-        let mut recipients = 0;
-        let mut run = milliseconds(now) / 1000;
-        for message in &recovered.messages {
-            // Not given again as long as the message is in the journal, though it may not be sent.
-            self.engine.skip_numbers(message.id & LOW);
-            run = run.max((message.id >> 32) + 1);
+        if let Some(journal) = old_journal::find(path) {
+            return Err(StartError::OldJournal(journal));
+        }
+        let opened = self.open(path, recent, now).map_err(StartError::Ledger)?;
+        let _ = self.ledger.set(opened);
+        Ok(())
+    }
+
+    fn open(
+        &self,
+        path: &PathBuf,
+        recent: &RecentTable,
+        now: SystemTime,
+    ) -> Result<Opened, LedgerError> {
+        let file = LedgerFile::open(path)?;
+        let notes = NoteFile::of(path);
+        let mut writer = file.writer()?;
+        withdraw(&mut writer, &notes)?;
+        let mut reader = file.reader()?;
+        let mut left = Vec::new();
+        reader.unfinished(&mut |message| left.push(message))?;
+        let last = left.iter().map(|message| message.message.id & LOW).max();
+        // Not given again as long as the message is in the ledger, though it may not be sent.
+        self.engine.skip_numbers(last.unwrap_or(0));
+        let (mut messages, mut recipients, mut ended) = (0, 0, Vec::new());
+        for message in &left {
+            let id = message.message.id;
             match self.take_up(message) {
-                Ok(Some((number, left))) => {
+                Ok(Some((_, left))) => {
+                    messages += 1;
                     recipients += left;
-                    taken_up.insert(number, message.id);
                 }
                 // A crash came between its last outcome and its end.
-                Ok(None) => journal
-                    .writer()
-                    .and_then(|mut writer| writer.finished(message.id))
-                    .map_err(StartError::Journal)?,
+                Ok(None) => ended.push(Entry::Finished { id }),
                 Err(why) => log::error!(
-                    "journal: message {} stays in {} and is not sent in this run: {why}",
-                    message.id & LOW,
-                    directory.display()
+                    "ledger: message {} stays in {} and is not sent in this run: {why}",
+                    id & LOW,
+                    path.display()
                 ),
             }
         }
-        for (time, key) in &recovered.recent {
-            let age = milliseconds(now).saturating_sub(*time);
-            recent.restore(&key.borrow(), Duration::from_millis(age));
+        if !ended.is_empty() {
+            writer.commit(&ended, Durability::Soon)?;
         }
-        if !taken_up.is_empty() {
-            let count = taken_up.len();
+        let since = milliseconds(now).saturating_sub(MEMORY.as_millis() as u64);
+        let requests = reader.requests(since)?;
+        let requests = requests.iter().map(|request| {
+            let age = milliseconds(now).saturating_sub(request.accepted_at);
+            (request.key(), Duration::from_millis(age), request.content)
+        });
+        recent.restore(file.key(), requests);
+        if messages > 0 {
             log::warn!(
-                "journal: {count} messages of the last run go on, with {recipients} recipients whose \
+                "ledger: {messages} messages of the last run go on, with {recipients} recipients whose \
                  outcome is not known"
             );
         }
-        let _ = self.journal.set(Opened {
-            journal,
-            run,
-            taken_up,
-        });
-        Ok(())
+        Ok(Opened { file, notes })
     }
 
     /// Puts a message of the last run back into the queue; gives its number and how many recipients
@@ -129,7 +145,15 @@ impl Outbox {
             let ending = Ending::from_bytes(outcome.outcome, outcome.code)?;
             Some((outcome.recipient, ending))
         });
-        let restored = self.engine.restore(&message.block, ended);
+        let id = message.message.id;
+        let origin = Origin {
+            number: Some(id & LOW),
+            ledger: id,
+            ..Origin::default()
+        };
+        let submission = message.message.submission();
+        let recipients = || message.recipients.iter();
+        let restored = self.engine.restore(&submission, recipients, origin, ended);
         restored.map_err(|error| error.to_string())
     }
 
@@ -137,10 +161,12 @@ impl Outbox {
     pub fn reserve(
         &self,
         accepted: &Accepted,
+        message: &Recognised<'_>,
         identifiers: &mut impl Identifiers,
         now: SystemTime,
     ) -> Result<Ticket<'_>, Box<Refusal>> {
-        let submission = Submission::of(accepted, now, identifiers.random());
+        let request = self.request(accepted, message).unwrap_or_default();
+        let submission = Submission::of(accepted, &request, now, identifiers.random());
         let recipients = || Submission::recipients(accepted);
         let ticket = self
             .engine
@@ -148,93 +174,117 @@ impl Outbox {
         ticket.map_err(|no_room| Box::new(no_room.refusal(accepted)))
     }
 
-    /// For each process that appends, after the fork; nothing where no journal is kept.
-    pub fn writer(&self) -> Result<Option<Writer>, JournalError> {
-        let opened = self.journal.get();
-        opened.map(|opened| opened.journal.writer()).transpose()
+    /// The request that a message came in, where there is a ledger: it is read again from the message for that.
+    fn request(&self, accepted: &Accepted, message: &Recognised<'_>) -> Option<Vec<u8>> {
+        let key = self.ledger.get()?.file.key();
+        let content = FormerRequests::hash(&key, &message.content(&accepted.originator));
+        Some(request_record::encode(&RequestRecord {
+            key: message.key()?,
+            content,
+        }))
     }
 
-    /// For the one process that keeps the journal small.
-    pub fn maintainer(&self) -> Result<Option<Maintainer>, JournalError> {
-        let opened = self.journal.get();
-        opened.map(|opened| opened.journal.maintainer()).transpose()
+    /// Brings a message to the disk, before its 202, where that is wanted. Otherwise its room is given back.
+    pub fn store<'o>(
+        &'o self,
+        accepted: &Accepted,
+        ticket: Ticket<'o>,
+    ) -> Result<Ticket<'o>, Box<Refusal>> {
+        let Some(Opened { file, notes }) = self.ledger.get() else {
+            return Ok(ticket);
+        };
+        let id = file.run() << 32 | ticket.number() & LOW;
+        let committed = self.engine.commit(ticket, id, self.patience, notes);
+        committed.map_err(|why| not_stored(accepted, why))
+    }
+
+    /// Withdraws a message that was stored and then not answered.
+    pub fn withdraw(&self, ticket: Ticket<'_>) {
+        let Some(Opened { notes, .. }) = self.ledger.get() else {
+            return;
+        };
+        let number = ticket.number();
+        if !self.engine.withdraw_committed(ticket, notes) {
+            log::error!(
+                "ledger: message {number} was not answered, but cannot be withdrawn now: it is sent after the next start"
+            );
+        }
+    }
+
+    /// The file of the ledger and the notes of messages that were given up, for the process that writes.
+    pub fn ledger(&self) -> Option<(&LedgerFile, &NoteFile)> {
+        let opened = self.ledger.get()?;
+        Some((&opened.file, &opened.notes))
     }
 
     /// Brings to the disk all outcomes that there are, told or not, and the ends of messages without
     /// any left. To be done when all other processes have ended.
-    pub fn keep_outcomes(&self) -> Result<(), JournalError> {
-        let Some(mut writer) = self.writer()? else {
+    pub fn keep_outcomes(&self) -> Result<(), LedgerError> {
+        let Some(Opened { file, notes }) = self.ledger.get() else {
             return Ok(());
         };
+        let mut writer = file.writer()?;
+        withdraw(&mut writer, notes)?;
+        let mut news = NewsReader::new(&self.engine);
+        news.read();
+        let mut entries = news.entries();
         let under_way = self.engine.under_way().unwrap_or_else(|blocked| {
-            log::error!("{blocked}; the journal is not told of the last outcomes");
+            log::error!("{blocked}; the ledger is not told of the last outcomes");
             Vec::new()
         });
         for message in under_way {
-            let id = self.journal_id(message.number());
-            let endings = message.endings();
+            let (id, endings) = (message.ledger(), message.endings());
             if endings.len() == message.recipients() {
-                writer.finished(id)?;
+                entries.push(Entry::Finished { id });
             } else if !endings.is_empty() {
                 let outcomes = endings
                     .into_iter()
                     .map(|(number, ending)| outcome(number, ending));
-                writer.outcomes(id, &outcomes.collect::<Vec<_>>())?;
+                entries.push(Entry::Outcomes {
+                    id,
+                    outcomes: Cow::Owned(outcomes.collect()),
+                });
             }
         }
-        writer.sync()
+        if !entries.is_empty() {
+            writer.commit(&entries, Durability::Synced)?;
+        }
+        drop(entries);
+        news.is_committed();
+        notes.remove();
+        Ok(())
     }
 
-    /// What the journal has done, if there is one.
-    pub fn journal_figures(&self) -> Option<Figures> {
-        self.place.as_ref().map(|(_, memory)| memory.figures())
+    /// What the ledger has done, if there is one.
+    pub fn committed(&self) -> Option<Committed> {
+        self.is_durable().then(|| self.engine.committed())
     }
+}
 
-    /// The journal's number of the message with this number in the queue.
-    pub fn journal_id(&self, number: u64) -> u64 {
-        let Some(opened) = self.journal.get() else {
-            return number;
-        };
-        let taken_up = opened.taken_up.get(&number).copied();
-        taken_up.unwrap_or(opened.run << 32 | number & LOW)
-    }
+/// The request that a message came in.
+pub fn request_of<'a>(submission: &Submission<'a>) -> Option<RequestRecord<'a>> {
+    request_record::decode(submission.request)
+}
 
-    /// Brings a message to the disk, before its 202.
-    pub fn store(
-        &self,
-        writer: &mut Writer,
-        ticket: &Ticket<'_>,
-        key: RequestKey<'_>,
-        expires_at: Option<SystemTime>,
-        now: SystemTime,
-    ) -> Result<(), JournalError> {
-        writer.accept(&journal::Accepted {
-            id: self.journal_id(ticket.number()),
-            time: milliseconds(now),
-            expiry: expires_at.map_or(0, milliseconds),
-            key,
-            block: ticket.record(),
-        })
+/// Withdraws what a run has given up and not withdrawn.
+fn withdraw(writer: &mut impl Ledger, notes: &NoteFile) -> Result<(), LedgerError> {
+    let given_up = notes.given_up();
+    if given_up.is_empty() {
+        return Ok(());
     }
+    let withdrawn = given_up.iter().map(|&id| Entry::Withdrawn { id });
+    writer.commit(&withdrawn.collect::<Vec<_>>(), Durability::Synced)?;
+    notes.clear();
+    log::warn!(
+        "ledger: {} messages that were answered 503 are not sent",
+        given_up.len()
+    );
+    Ok(())
 }
 
 /// The refusal of a message that cannot be stored.
-pub fn not_stored(accepted: &Accepted, error: &JournalError) -> Box<Refusal> {
-    let detail = error.to_string();
-    Box::new(Refusal::after_all(
-        Reason::Journal,
-        detail,
-        accepted,
-        RETRY_AFTER,
-    ))
-}
-
-/// An outcome as the journal keeps it.
-pub fn outcome(recipient: u32, ending: Ending) -> Outcome {
-    let (outcome, code) = ending.to_bytes();
-    Outcome {
-        recipient,
-        outcome,
-        code,
-    }
+fn not_stored(accepted: &Accepted, why: NotCommitted) -> Box<Refusal> {
+    let detail = why.to_string();
+    let refusal = Refusal::after_all(Reason::Ledger, detail, accepted, RETRY_AFTER);
+    Box::new(refusal)
 }

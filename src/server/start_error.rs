@@ -1,9 +1,10 @@
 //! Why a server cannot start.
 
 use crate::config::SettingError;
-use crate::fanout::journal::JournalError;
+use crate::ledger::LedgerError;
 use crate::store::StoreError;
 use std::fmt;
+use std::path::PathBuf;
 
 /// One line that names the parameter or the file, what was expected and what was found.
 #[derive(Debug)]
@@ -14,8 +15,10 @@ pub enum StartError {
     NoWayOut,
     /// The groups cannot be used.
     Store(StoreError),
-    /// The journal cannot be used.
-    Journal(JournalError),
+    /// There is a journal of a version before, in this folder.
+    OldJournal(PathBuf),
+    /// The ledger cannot be used.
+    Ledger(LedgerError),
     /// There is no memory for the workers to share, or no randomness.
     System(std::io::Error),
 }
@@ -29,7 +32,13 @@ impl fmt::Display for StartError {
                  sends every message to that next hop and direct=1 sends to each member's own address",
             ),
             Self::Store(error) => write!(f, "{error}"),
-            Self::Journal(error) => write!(f, "parameter journal_dir: {error}"),
+            Self::OldJournal(folder) => write!(
+                f,
+                "{} holds messages that a version of cimf before this one has accepted (journal_dir); start that version \
+                 once more, stop it when it has sent them (journal_unfinished is 0), and remove the folder",
+                folder.display()
+            ),
+            Self::Ledger(error) => write!(f, "parameter ledger: {error}"),
             Self::System(error) => write!(f, "cannot prepare what all workers share: {error}"),
         }
     }

@@ -410,11 +410,16 @@ both {
     }
     durability::{
         a_202_comes_when_the_message_is_on_the_disk,
-        a_run_without_trouble_leaves_an_empty_journal,
+        a_run_without_trouble_leaves_an_empty_ledger,
+        the_ledger_does_not_name_an_anonymous_sender,
+        a_full_disk_is_answered_503_and_it_goes_on_once_there_is_room,
+        a_ledger_that_is_gone_is_answered_503,
+        a_stopped_ledger_process_is_answered_503,
+        the_same_request_on_another_branch_is_known_after_a_crash,
+        what_was_given_up_is_not_sent_after_a_crash,
         a_killed_proxy_goes_on_and_knows_its_client_again,
         an_orderly_stop_names_the_rest_and_the_next_start_sends_it,
-        without_a_journal_a_stop_names_what_is_lost,
-        a_damaged_journal_is_kept_aside_and_costs_only_what_was_hit,
+        without_a_ledger_a_stop_names_what_is_lost,
     }
     hostile::{
         broken_messages_do_no_harm,
@@ -439,7 +444,6 @@ udp {
     }
 }
 tcp {
-    durability::{ a_full_disk_is_answered_503 }
     list_choices::{ t83_a_list_of_more_than_64_kib_is_too_long }
     fanout_connection::{
         no_copy_is_lost_while_the_connection_is_made,

@@ -139,6 +139,13 @@ pub fn an_anonymous_request_is_told_apart_before_anonymity_is_refused(transport:
     assert_eq!(warning(&response), "Anonymity not allowed");
 }
 
+/// Lets each member of the group hide who they are.
+#[track_caller]
+pub fn let_anybody_stay_anonymous(rig: &Rig) {
+    let rules = rule("<is-list-member/>", SEND) + &rule("", "allow-anonymity");
+    hikers(rig, &rules);
+}
+
 /// A-8, G-4, I-6; T 39: the rule that applies to the sender decides, not one that others have.
 pub fn a_rule_lets_some_stay_anonymous_and_others_not(transport: Transport) {
     let rig = Setup::new(transport)

@@ -37,6 +37,8 @@ pub fn promise(id: u64, body: &[u8]) -> Entry<'_> {
             accepted_at: 1_700_000_000_000 + id,
             expires_at: 0,
             seed: [7; 16],
+            anonymous: false,
+            request: b"",
         },
         recipients: ADDRESSES.map(Own::plain).to_vec(),
         request: None,

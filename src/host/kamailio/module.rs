@@ -60,7 +60,7 @@ pub unsafe extern "C" fn start() -> c_int {
     })
 }
 
-/// `init_child_f`: checks the database once more and opens the journal when Kamailio has given up the
+/// `init_child_f`: checks the database once more and opens the ledger when Kamailio has given up the
 /// rights of root, as the workers have to do without; and starts the process of the module's own.
 ///
 /// # Safety

@@ -1,11 +1,12 @@
 //! The processes of the module's own. `cimf` in `kamcmd core.psx` tells outcomes, runs event routes,
-//! and does what is done by the clock. `cimf names` asks name servers, where copies may go to names.
+//! and does what is done by the clock. `cimf names` asks name servers, where copies may go to names. `cimf ledger`
+//! writes the ledger, where there is one.
 
 use super::core::Core;
 use super::module::Module;
 use crate::host::background::Teller;
 use crate::host::guard::{confined, guarded};
-use crate::host::names;
+use crate::host::{ledger, names};
 use crate::server::Server;
 use std::ffi::{CStr, c_int};
 use std::time::Duration;
@@ -15,7 +16,8 @@ const RANK: c_int = -2;
 
 /// Asks Kamailio for room for the processes; to be done before it forks any.
 pub fn announce(core: &Core, server: &Server) -> Result<(), String> {
-    let count = 1 + c_int::from(server.sends_by_name());
+    let has_ledger = server.outbox().is_durable();
+    let count = 1 + c_int::from(server.sends_by_name()) + c_int::from(has_ledger);
     // SAFETY: the function takes a number.
     if unsafe { (core.register_procs)(count) } < 0 {
         return Err(format!(
@@ -29,7 +31,10 @@ pub fn announce(core: &Core, server: &Server) -> Result<(), String> {
 /// Kamailio, by the signals that end all its processes.
 pub fn start(module: &'static Module) -> bool {
     let has_names = module.server.sends_by_name();
-    fork(module, c"cimf", work) && (!has_names || fork(module, c"cimf names", ask))
+    let has_ledger = module.server.outbox().is_durable();
+    fork(module, c"cimf", work)
+        && (!has_names || fork(module, c"cimf names", ask))
+        && (!has_ledger || fork(module, c"cimf ledger", store))
 }
 
 /// Starts a process from Kamailio's main process, with this life.
@@ -53,12 +58,14 @@ fn ask(module: &'static Module) -> String {
     names::work(module.server, module.core.families())
 }
 
+/// The life of the process that writes the ledger, up to what ends it.
+fn store(module: &'static Module) -> String {
+    ledger::work(module.server)
+}
+
 /// The life of the process that tells outcomes, up to what ends it.
 fn work(module: &'static Module) -> String {
-    let mut teller = match Teller::new(module.server) {
-        Ok(teller) => teller,
-        Err(error) => return format!("it cannot use the journal: {error}"),
-    };
+    let mut teller = Teller::new(module.server);
     loop {
         let went_well = guarded(false, || {
             let has_more = teller.round(&mut module.uac(), |news| {

@@ -123,7 +123,7 @@ const fn needs(name: &'static CStr) -> ModuleDependency {
     }
 }
 
-static PROCESSES: Table<[ProcExport; 3]> = Table([
+static PROCESSES: Table<[ProcExport; 4]> = Table([
     ProcExport {
         name: c"cimf".as_ptr(),
         pre_fork: Some(module::check_as_worker),
@@ -137,6 +137,14 @@ static PROCESSES: Table<[ProcExport; 3]> = Table([
         pre_fork: None,
         post_fork: None,
         function: Some(process::ask),
+        number: 1,
+        flags: 0,
+    },
+    ProcExport {
+        name: c"cimf ledger".as_ptr(),
+        pre_fork: None,
+        post_fork: None,
+        function: Some(process::store),
         number: 1,
         flags: 0,
     },

@@ -1,12 +1,12 @@
 //! The processes of the module's own. `cimf` in `opensips-cli -x mi ps` tells outcomes, raises events,
 //! and does what is done by the clock. It waits in OpenSIPS's own loop, so that OpenSIPS can reach it as
 //! it reaches all its processes. `cimf names` asks name servers; it calls nothing of OpenSIPS but its log,
-//! and has nothing to do where copies go to an address.
+//! and has nothing to do where copies go to an address. `cimf ledger` writes the ledger, likewise, where there is one.
 
 use super::module::{Module, module};
 use crate::host::background::Teller;
 use crate::host::guard::{confined, guarded};
-use crate::host::names;
+use crate::host::{ledger, names};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
@@ -49,9 +49,20 @@ pub unsafe extern "C" fn ask(_: c_int) {
     });
 }
 
+/// The life of the process that writes the ledger: it does not return either.
+///
+/// # Safety
+/// OpenSIPS calls it in the process that it has forked for the module.
+pub unsafe extern "C" fn store(_: c_int) {
+    confined(|| match module() {
+        Some(module) => ledger::work(module.server),
+        None => "the module has not started".to_owned(),
+    });
+}
+
 fn prepare() -> Result<Work, String> {
     let module = module().ok_or("the module has not started")?;
-    let teller = Teller::new(module.server).map_err(|error| format!("journal: {error}"))?;
+    let teller = Teller::new(module.server);
     let clock = clock().map_err(|error| format!("there is no clock: {error}"))?;
     Ok(Work {
         module,

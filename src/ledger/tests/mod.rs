@@ -115,6 +115,8 @@ fn submission(id: u64) -> Submission<'static> {
         accepted_at: NOW + id,
         expires_at: 0,
         seed: [7; 16],
+        anonymous: false,
+        request: b"",
     }
 }
 

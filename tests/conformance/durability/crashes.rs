@@ -1,8 +1,9 @@
 //! Proxies that are killed at random moments of running fan-outs, and lose what was not synced.
 
-use super::frozen::{self, Loss};
+use super::frozen;
+use super::left;
 use super::members::Members;
-use super::{durable, left};
+use super::unsynced::{Loss, lose, on_a_lossy_disk};
 use crate::support::client::{Client, Transport};
 use crate::support::flow::{Request, unique};
 use crate::support::rig::{ANN, Rig, until};
@@ -134,7 +135,7 @@ fn none_is_forgotten(transport: Transport, work: &Work) {
         .collect();
     let mut group = vec![ANN];
     group.extend(uris.iter().map(String::as_str));
-    let (setup, directory) = durable(transport);
+    let (setup, ledger) = on_a_lossy_disk(transport);
     let next_hop = format!("sip:127.0.0.1:{}", members.port);
     let mut rig = setup
         .group(GROUP, &group)
@@ -162,10 +163,9 @@ fn none_is_forgotten(transport: Transport, work: &Work) {
                 .map(|sender| sender.join().expect("a sender"));
             sent.collect()
         });
-        let synced = frozen::synced(&rig, &directory);
         frozen::kill(&mut rig);
-        let loss = [Loss::Cut, Loss::Zeros, Loss::Garbage][round % 3];
-        lost += frozen::lose(&directory, synced, loss);
+        let loss = [Loss::All, Loss::First, Loss::Garbage][round % 3];
+        lost += lose(&ledger, loss);
         rig.start_again();
         let taken_up = rig.log_of_this_run();
         let taken_up = taken_up.split_once(" messages of the last run go on");
@@ -200,14 +200,14 @@ fn none_is_forgotten(transport: Transport, work: &Work) {
     );
     assert!(resumed > 0 && totals.again > 0, "nothing was under way");
     rig.stop();
-    assert_eq!(left(&directory).messages, []);
+    assert!(left(&ledger).messages.is_empty());
 }
 
 /// Waits until nothing is under way.
 #[track_caller]
 fn drain(rig: &Rig) {
     let is_done = || {
-        let idle = ["messages", "waiting", "journal_unfinished"];
+        let idle = ["messages", "waiting", "ledger_unfinished"];
         idle.iter().all(|name| rig.counter(name) == 0).then_some(())
     };
     // What waits for a slow member ends one by one.

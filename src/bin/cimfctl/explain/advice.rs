@@ -138,9 +138,9 @@ pub fn of_refusal(reason: Reason) -> &'static str {
             "Messages outside of a session are short (RFC 3428 §8). If no hop of your network uses \
              UDP, large_ok=1 sends longer ones by TCP or TLS."
         }
-        Reason::Journal => {
-            "The disk of journal_dir is full, slow or broken, or its rights have changed; the log of \
-             the proxy says which."
+        Reason::Ledger => {
+            "The disk of the ledger is full, slow or broken, or its file was moved or its rights have changed; the \
+             log of the proxy says which."
         }
         Reason::NobodyListed => {
             "Every entry of the list was left out; why stands beside each, above."

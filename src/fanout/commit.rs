@@ -1,0 +1,495 @@
+//! How a worker hands an accepted message over to the one process that writes the ledger, and waits until it is
+//! committed, for a bounded time: a slot in shared memory for each worker that waits.
+//!
+//! ```text
+//!             worker             ledger process             worker
+//!   FREE ────────────► CLAIMED ─► WAITING ─────────► TAKEN ─────────► DONE ──► FREE, and 202
+//!    ▲                    │          │                 │ │
+//!    │                    │          │ late: 503       │ └──────────► FAILED
+//!    ├───────── FREE ◄────┼──────────┘                 │ late: 503      │ 503
+//!    │                    │ not answered after all     ▼                ▼
+//!    └── withdrawn ◄──────┴─────────────────────────► GIVEN_UP ◄────────┘
+//!         ledger process                            ledger process owns the message
+//! ```
+//!
+//! CLAIMED, DONE and FAILED belong to the worker, TAKEN to both, GIVEN_UP to the ledger process: that writes to the
+//! ledger that the message is withdrawn, gives its memory back and frees the slot. Until then the message's number
+//! stands in a place outside of this memory too ([`Notes`]), which the worker writes before it gives the message
+//! up: the commit may have reached the disk although nobody was told so, and a crash may come before the
+//! withdrawal. The worker answers after that, so a message whose wait was given up is never sent.
+//!
+//! After a wait that was too long, and after a commit that failed, the word DOWN lets all workers refuse at once,
+//! until a commit has succeeded. A process that has died leaves its slot to the ledger process, unless it died
+//! within the instructions between FREE and CLAIMED: such a slot is lost, one of [`SLOTS`]. If the ledger process
+//! dies, everybody is refused; the proxies end as a whole then.
+
+#![forbid(unsafe_code)]
+
+use super::block::Block;
+use super::engine::{Engine, Ticket};
+use super::pipe::Pipe;
+use super::process::Process;
+use super::shared_memory::SharedMemory;
+use super::submission::{Own, Submission};
+use super::wake::Waker;
+use rustix::thread::futex::{self, Flags, Timespec};
+use std::fmt;
+use std::io;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::time::{Duration, Instant};
+
+/// How many workers can wait at once.
+pub const SLOTS: usize = 1024;
+
+/// The words before the slots.
+mod word {
+    /// Whether messages are refused at once.
+    pub const DOWN: usize = 0;
+    /// Whether the ledger process has been woken, and has not looked yet.
+    pub const AWAKE: usize = 1;
+    /// How many slots have ever been used.
+    pub const USED: usize = 2;
+    /// The figures of [`super::Committed`].
+    pub const FIGURES: usize = 8;
+    pub const SLOTS: usize = 16;
+}
+
+/// The words of a slot, which fill a line of the processor's cache.
+mod slot {
+    pub const STATE: usize = 0;
+    pub const PROCESS: usize = 1;
+    pub const BLOCK: usize = 2;
+    pub const KEYS: usize = 3;
+    pub const ID: usize = 5;
+    pub const WORDS: usize = 8;
+}
+
+/// The states of a slot.
+mod state {
+    pub const FREE: u32 = 0;
+    pub const CLAIMED: u32 = 1;
+    pub const WAITING: u32 = 2;
+    pub const TAKEN: u32 = 3;
+    pub const DONE: u32 = 4;
+    pub const FAILED: u32 = 5;
+    pub const GIVEN_UP: u32 = 6;
+}
+
+/// Places outside of this memory, one for each slot, that outlive the proxy but not the machine.
+pub trait Notes {
+    /// Notes that the message with this number is to be withdrawn, or with 0 that none is. It must not wait for
+    /// anything, nor for a disk.
+    fn note(&self, place: usize, id: u64);
+}
+
+/// Why a message was not committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotCommitted {
+    /// Not within this time.
+    Late(Duration),
+    /// The commit has failed; the ledger process has logged why.
+    Failed,
+    /// A commit before has failed or was late, and none has succeeded since.
+    Down,
+    /// More processes wait than there are slots.
+    NoSlot,
+}
+
+impl fmt::Display for NotCommitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Late(patience) => write!(
+                f,
+                "the process `cimf ledger` has not committed it within {} ms (ledger_timeout): the disk is slow, \
+                 or the process is stopped",
+                patience.as_millis()
+            ),
+            Self::Failed => f.write_str(
+                "the ledger could not be written; the process `cimf ledger` has logged why",
+            ),
+            Self::Down => f.write_str(
+                "the ledger cannot be written at present; the line before that said so tells why",
+            ),
+            Self::NoSlot => write!(f, "{SLOTS} processes wait for the ledger already"),
+        }
+    }
+}
+
+/// What the ledger process has done, for statistics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// Accepted messages that were committed.
+    pub stored: u64,
+    /// Commits.
+    pub commits: u64,
+    /// Bytes of the ledger's files.
+    pub bytes: u64,
+    /// Messages in the ledger that are not finished.
+    pub unfinished: u64,
+}
+
+/// The slots, made before the workers are forked.
+#[derive(Debug)]
+pub(super) struct Commits {
+    memory: SharedMemory,
+    waker: Waker,
+    pipe: Pipe,
+}
+
+impl Commits {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            memory: SharedMemory::new(word::SLOTS + SLOTS * slot::WORDS)?,
+            waker: Waker::new()?,
+            pipe: Pipe::new()?,
+        })
+    }
+
+    fn word(&self, word: usize) -> &AtomicU64 {
+        &self.memory.words()[word]
+    }
+
+    fn is_down(&self) -> bool {
+        self.word(word::DOWN).load(Acquire) != 0
+    }
+
+    fn wake(&self) {
+        if self.word(word::AWAKE).swap(1, SeqCst) == 0 {
+            self.waker.wake();
+        }
+    }
+
+    fn slot(&self, index: usize) -> Slot<'_> {
+        Slot {
+            memory: &self.memory,
+            index,
+        }
+    }
+
+    /// A slot of this process's own.
+    fn claim(&self) -> Option<Slot<'_>> {
+        let own = u64::from(Process::this().to_bits());
+        let mut slots = (0..SLOTS).map(|index| self.slot(index));
+        let slot = slots.find(|slot| slot.change(state::FREE, state::CLAIMED))?;
+        slot.set(slot::PROCESS, own);
+        self.word(word::USED)
+            .fetch_max(slot.index as u64 + 1, SeqCst);
+        Some(slot)
+    }
+}
+
+/// One slot.
+#[derive(Clone, Copy, Debug)]
+struct Slot<'a> {
+    memory: &'a SharedMemory,
+    index: usize,
+}
+
+impl Slot<'_> {
+    fn at(self, word: usize) -> usize {
+        word::SLOTS + self.index * slot::WORDS + word
+    }
+
+    fn state(&self) -> &AtomicU32 {
+        self.memory.half_word(self.at(slot::STATE))
+    }
+
+    fn change(self, from: u32, to: u32) -> bool {
+        let state = self.state();
+        state.load(Relaxed) == from && state.compare_exchange(from, to, AcqRel, Relaxed).is_ok()
+    }
+
+    fn get(self, word: usize) -> u64 {
+        self.memory.get(self.at(word))
+    }
+
+    fn set(self, word: usize, value: u64) {
+        self.memory.set(self.at(word), value);
+    }
+
+    fn fill(self, (at, keys): (usize, [u64; 2]), id: u64) {
+        self.set(slot::BLOCK, at as u64);
+        self.set(slot::KEYS, keys[0]);
+        self.set(slot::KEYS + 1, keys[1]);
+        self.set(slot::ID, id);
+    }
+
+    fn message(self) -> (usize, [u64; 2]) {
+        let keys = [self.get(slot::KEYS), self.get(slot::KEYS + 1)];
+        (self.get(slot::BLOCK) as usize, keys)
+    }
+
+    fn free(self) {
+        self.set(slot::PROCESS, u64::from(Process::NONE.to_bits()));
+        self.state().store(state::FREE, Release);
+    }
+
+    /// Waits until the state is another one than this, or for as long as `most`.
+    fn wait(self, state: u32, most: Duration) {
+        let most = Timespec {
+            tv_sec: most.as_secs() as i64,
+            tv_nsec: most.subsec_nanos().into(),
+        };
+        // Whatever ends it, the caller looks again.
+        let _ = futex::wait(self.state(), Flags::empty(), state, Some(&most));
+    }
+
+    fn has_ended(self) -> bool {
+        Process::from_bits(self.get(slot::PROCESS) as u32).has_ended()
+    }
+}
+
+impl Engine {
+    /// Hands a message over to the ledger process, under this number of the ledger, and waits until it is
+    /// committed. Without that the ticket is gone, and what it had taken is given back.
+    pub fn commit<'e>(
+        &'e self,
+        ticket: Ticket<'e>,
+        id: u64,
+        patience: Duration,
+        notes: &impl Notes,
+    ) -> Result<Ticket<'e>, NotCommitted> {
+        if self.commits.is_down() {
+            return Err(NotCommitted::Down);
+        }
+        let slot = self.commits.claim().ok_or(NotCommitted::NoSlot)?;
+        let deadline = Instant::now() + patience;
+        ticket.block.set_ledger(id);
+        let (at, keys) = ticket.leave();
+        let ticket = || self.ticket(at, keys);
+        slot.fill((at, keys), id);
+        slot.state().store(state::WAITING, SeqCst);
+        self.commits.wake();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let found = slot.state().load(Acquire);
+            match found {
+                state::DONE => {
+                    slot.free();
+                    return Ok(ticket());
+                }
+                state::FAILED => {
+                    notes.note(slot.index, id);
+                    slot.state().store(state::GIVEN_UP, SeqCst);
+                    self.commits.wake();
+                    return Err(NotCommitted::Failed);
+                }
+                _ if !left.is_zero() => slot.wait(found, left),
+                state::WAITING if slot.change(state::WAITING, state::CLAIMED) => {
+                    slot.free();
+                    self.is_late();
+                    drop(ticket());
+                    return Err(NotCommitted::Late(patience));
+                }
+                state::TAKEN => {
+                    // While the place is this slot's own; it is cleared again if the commit has come meanwhile.
+                    notes.note(slot.index, id);
+                    if slot.change(state::TAKEN, state::GIVEN_UP) {
+                        self.is_late();
+                        return Err(NotCommitted::Late(patience));
+                    }
+                    notes.note(slot.index, 0);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn is_late(&self) {
+        self.commits.word(word::DOWN).store(1, SeqCst);
+        self.commits.wake();
+    }
+
+    /// Withdraws a message that was committed and then not answered. If no slot is free it is sent after the next
+    /// start; says whether that is so.
+    pub fn withdraw_committed(&self, ticket: Ticket<'_>, notes: &impl Notes) -> bool {
+        let Some(slot) = self.commits.claim() else {
+            return false;
+        };
+        let id = ticket.block.ledger();
+        slot.fill(ticket.leave(), id);
+        notes.note(slot.index, id);
+        slot.state().store(state::GIVEN_UP, SeqCst);
+        self.commits.wake();
+        true
+    }
+
+    /// What the process that tells outcomes has for the ledger.
+    pub fn pipe(&self) -> &Pipe {
+        &self.commits.pipe
+    }
+
+    /// Makes the ledger process look at the pipe.
+    pub fn wake_committer(&self) {
+        self.commits.wake();
+    }
+
+    /// For the one process that writes the ledger.
+    pub fn committer(&self) -> Committer<'_> {
+        Committer { engine: self }
+    }
+
+    /// What that process has done.
+    pub fn committed(&self) -> Committed {
+        let figure = |index| self.commits.word(word::FIGURES + index).load(Relaxed);
+        Committed {
+            stored: figure(0),
+            commits: figure(1),
+            bytes: figure(2),
+            unfinished: figure(3),
+        }
+    }
+}
+
+/// The side of the ledger process.
+#[derive(Clone, Copy, Debug)]
+pub struct Committer<'e> {
+    engine: &'e Engine,
+}
+
+impl<'e> Committer<'e> {
+    /// Waits until somebody has something to be committed, or for as long as `patience`. To be called before the
+    /// slots and the pipe are looked at.
+    pub fn wait(&self, patience: Duration) {
+        let commits = &self.engine.commits;
+        commits.waker.wait(patience);
+        commits.word(word::AWAKE).store(0, SeqCst);
+    }
+
+    fn slots(self) -> impl Iterator<Item = Slot<'e>> {
+        let commits = &self.engine.commits;
+        let used = commits.word(word::USED).load(SeqCst) as usize;
+        (0..used).map(move |index| commits.slot(index))
+    }
+
+    /// Takes all messages that wait.
+    pub fn take(self) -> Vec<Taken<'e>> {
+        let engine = self.engine;
+        let taken = self
+            .slots()
+            .filter(|slot| slot.change(state::WAITING, state::TAKEN));
+        taken.map(|slot| Taken { engine, slot }).collect()
+    }
+
+    /// The messages that are to be withdrawn.
+    pub fn given_up(self) -> Vec<GivenUp<'e>> {
+        let engine = self.engine;
+        let given_up = self
+            .slots()
+            .filter(|slot| slot.state().load(Acquire) == state::GIVEN_UP);
+        given_up.map(|slot| GivenUp { engine, slot }).collect()
+    }
+
+    /// Takes the slots of workers that have died; to be called now and then, while nothing is taken.
+    pub fn take_from_the_dead(self, notes: &impl Notes) {
+        for slot in self.slots() {
+            let found = slot.state().load(Acquire);
+            let is_claimed = found == state::CLAIMED && slot.get(slot::PROCESS) != 0;
+            let is_owned = matches!(found, state::WAITING | state::DONE | state::FAILED);
+            if !(is_claimed || is_owned) || !slot.has_ended() {
+                continue;
+            }
+            match found {
+                // Nobody has read it. Its message goes where those go that a dead process had prepared.
+                state::CLAIMED => slot.free(),
+                _ => {
+                    notes.note(slot.index, slot.get(slot::ID));
+                    slot.change(found, state::GIVEN_UP);
+                }
+            }
+        }
+    }
+
+    /// Whether messages are refused at once.
+    pub fn is_down(&self) -> bool {
+        self.engine.commits.is_down()
+    }
+
+    /// Lets messages be refused at once, or no longer.
+    pub fn set_down(&self, down: bool) {
+        let word = self.engine.commits.word(word::DOWN);
+        word.store(u64::from(down), SeqCst);
+    }
+
+    /// Counts a commit of that many messages.
+    pub fn count(&self, messages: usize) {
+        let figure = |index| self.engine.commits.word(word::FIGURES + index);
+        figure(0).fetch_add(messages as u64, Relaxed);
+        figure(1).fetch_add(1, Relaxed);
+    }
+
+    /// Notes how large the ledger is.
+    pub fn note_size(&self, bytes: u64, unfinished: u64) {
+        let figure = |index| self.engine.commits.word(word::FIGURES + index);
+        figure(2).store(bytes, Relaxed);
+        figure(3).store(unfinished, Relaxed);
+    }
+}
+
+/// A message that a worker waits for.
+#[derive(Debug)]
+pub struct Taken<'e> {
+    engine: &'e Engine,
+    slot: Slot<'e>,
+}
+
+impl<'e> Taken<'e> {
+    fn block(&self) -> Block<'e> {
+        self.engine.block(self.slot.message().0)
+    }
+
+    /// The ledger's number of the message.
+    pub fn id(&self) -> u64 {
+        self.slot.get(slot::ID)
+    }
+
+    /// The message. Its bytes stay where they are as long as this is there: only the ledger process gives them
+    /// back, or the worker after it was told.
+    pub fn submission(&self) -> Submission<'_> {
+        self.block().submission()
+    }
+
+    /// Its recipients, in their order.
+    pub fn recipients(&self) -> impl Iterator<Item = Own<'_>> {
+        self.block().recipients()
+    }
+
+    /// Whether the worker waits no longer.
+    pub fn is_given_up(&self) -> bool {
+        self.slot.state().load(Acquire) != state::TAKEN
+    }
+
+    /// Tells the worker whether it is committed, if it still waits.
+    pub fn tell(self, committed: bool) {
+        let end = match committed {
+            true => state::DONE,
+            false => state::FAILED,
+        };
+        if self.slot.change(state::TAKEN, end) {
+            let _ = futex::wake(self.slot.state(), Flags::empty(), 1);
+        }
+    }
+}
+
+/// A message that is to be withdrawn.
+#[derive(Debug)]
+pub struct GivenUp<'e> {
+    engine: &'e Engine,
+    slot: Slot<'e>,
+}
+
+impl GivenUp<'_> {
+    /// The ledger's number of the message.
+    pub fn id(&self) -> u64 {
+        self.slot.get(slot::ID)
+    }
+
+    /// It has been withdrawn for good.
+    pub fn end(self, notes: &impl Notes) {
+        notes.note(self.slot.index, 0);
+        let (at, keys) = self.slot.message();
+        drop(self.engine.ticket(at, keys));
+        self.slot.free();
+    }
+}

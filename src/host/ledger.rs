@@ -1,0 +1,244 @@
+//! The process `cimf ledger`, the same in every proxy: the only one that writes the ledger. It takes all messages that
+//! wait at this moment and what has become of others into one transaction, and tells the workers when that is on
+//! disk. While nothing can be written it keeps what it has to write, tries again, and goes on by itself.
+
+#![forbid(unsafe_code)]
+
+use super::guard::guarded;
+use crate::fanout::{Committer, GivenUp, Taken, milliseconds};
+use crate::ledger::{Durability, Entry, Figures, Ledger, LedgerError, LedgerFile, Promise};
+use crate::server::{NewsReader, NoteFile, Server, request_of};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long outcomes wait for a message to be committed with.
+const GATHER: Duration = Duration::from_millis(50);
+/// How often it is tried whether the ledger can be written again.
+const RETRY: Duration = Duration::from_millis(200);
+/// How often old requests are forgotten and the dead are looked for, and how long the process waits at most.
+const TEND: Duration = Duration::from_secs(1);
+/// How often the log says that the ledger still cannot be written.
+const COMPLAIN: Duration = Duration::from_secs(10);
+
+/// The life of the process, which ends only with an error.
+pub fn work(server: &'static Server) -> String {
+    write_while(server, || true);
+    // OpenSIPS starts it where there is no ledger, too.
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Writes the ledger, if there is one, as long as that is so.
+pub fn write_while(server: &Server, goes_on: impl Fn() -> bool) {
+    let Some((file, notes)) = server.outbox().ledger() else {
+        return;
+    };
+    let engine = server.outbox().engine();
+    let mut life = Life {
+        committer: engine.committer(),
+        open: || LedgerFile::writer(file),
+        ledger: None,
+        notes,
+        news: NewsReader::new(engine),
+        waits_since: None,
+        trouble: None,
+        tended: None,
+    };
+    while goes_on() {
+        let went_well = guarded(false, || {
+            life.round();
+            true
+        });
+        if !went_well {
+            // The log has the reason; who waits is answered 503.
+            std::thread::sleep(RETRY);
+        }
+    }
+}
+
+/// What the process has of its own.
+struct Life<'e, L, O> {
+    committer: Committer<'e>,
+    /// Opens the ledger, for the first time or when that was not possible before.
+    open: O,
+    ledger: Option<L>,
+    notes: &'e NoteFile,
+    news: NewsReader<'e>,
+    /// Since when there is news that is not committed.
+    waits_since: Option<Instant>,
+    trouble: Option<Trouble>,
+    tended: Option<Instant>,
+}
+
+/// The ledger cannot be written.
+struct Trouble {
+    since: Instant,
+    tried: Instant,
+    told: Instant,
+}
+
+impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
+    /// Waits for something to do, and does it.
+    fn round(&mut self) {
+        self.committer.wait(self.patience());
+        self.news.read();
+        if !self.news.is_empty() {
+            self.waits_since.get_or_insert_with(Instant::now);
+        }
+        let taken = self.committer.take();
+        let given_up = self.committer.given_up();
+        let is_down = self.committer.is_down();
+        let has_waited = self
+            .waits_since
+            .is_some_and(|since| since.elapsed() >= GATHER);
+        let may_try = self
+            .trouble
+            .as_ref()
+            .is_none_or(|trouble| trouble.tried.elapsed() >= RETRY);
+        if !taken.is_empty() || (may_try && (!given_up.is_empty() || has_waited || is_down)) {
+            self.commit(taken, given_up);
+        } else if self.tended.is_none_or(|tended| tended.elapsed() >= TEND) {
+            self.tend();
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        let left = |since: Instant, most: Duration| most.saturating_sub(since.elapsed());
+        if let Some(trouble) = &self.trouble {
+            return left(trouble.tried, RETRY);
+        }
+        match (self.waits_since, self.tended) {
+            (Some(since), _) => left(since, GATHER),
+            (None, Some(tended)) => left(tended, TEND),
+            (None, None) => Duration::ZERO,
+        }
+    }
+
+    fn commit(&mut self, taken: Vec<Taken<'_>>, given_up: Vec<GivenUp<'_>>) {
+        let is_urgent = !taken.is_empty() || !given_up.is_empty() || self.committer.is_down();
+        let begin = Instant::now();
+        let committed = self.write(&taken, &given_up, is_urgent);
+        match committed {
+            Ok((count, figures)) => {
+                self.note(figures);
+                let was_down = is_urgent && self.committer.is_down();
+                if was_down {
+                    self.committer.set_down(false);
+                }
+                self.committer.count(count);
+                taken.into_iter().for_each(|taken| taken.tell(true));
+                given_up
+                    .into_iter()
+                    .for_each(|given_up| given_up.end(self.notes));
+                self.news.is_committed();
+                self.waits_since = None;
+                if was_down {
+                    self.goes_on(begin.elapsed());
+                }
+            }
+            Err(error) => {
+                self.committer.set_down(true);
+                taken.into_iter().for_each(|taken| taken.tell(false));
+                self.complain(&error);
+            }
+        }
+    }
+
+    fn note(&self, figures: Figures) {
+        self.committer
+            .note_size(figures.file_bytes, figures.unfinished);
+    }
+
+    /// One transaction; gives how many messages it has promised.
+    fn write(
+        &mut self,
+        taken: &[Taken<'_>],
+        given_up: &[GivenUp<'_>],
+        is_urgent: bool,
+    ) -> Result<(usize, Figures), LedgerError> {
+        let ledger = match &mut self.ledger {
+            Some(ledger) => ledger,
+            none => none.insert((self.open)()?),
+        };
+        let withdrawn = given_up
+            .iter()
+            .map(|given_up| Entry::Withdrawn { id: given_up.id() });
+        let mut entries: Vec<Entry<'_>> = withdrawn.collect();
+        entries.extend(self.news.entries());
+        // As late as can be: a message whose worker waits no longer is not written at all.
+        let waiting = taken.iter().filter(|taken| !taken.is_given_up());
+        let before = entries.len();
+        entries.extend(waiting.map(promise));
+        let promises = entries.len() - before;
+        match (entries.is_empty(), is_urgent) {
+            (true, _) => ledger.probe()?,
+            (false, true) => ledger.commit(&entries, Durability::Synced)?,
+            (false, false) => ledger.commit(&entries, Durability::Soon)?,
+        }
+        Ok((promises, ledger.figures()))
+    }
+
+    fn tend(&mut self) {
+        self.tended = Some(Instant::now());
+        self.committer.take_from_the_dead(self.notes);
+        let now = milliseconds(SystemTime::now());
+        let tended = match &mut self.ledger {
+            Some(ledger) => ledger.tend(now),
+            none => (self.open)().and_then(|ledger| none.insert(ledger).tend(now)),
+        };
+        match tended {
+            Ok(figures) => self.note(figures),
+            Err(error) => {
+                self.committer.set_down(true);
+                self.complain(&error);
+            }
+        }
+    }
+
+    fn complain(&mut self, error: &LedgerError) {
+        let now = Instant::now();
+        let trouble = self.trouble.get_or_insert_with(|| {
+            log::error!(
+                "ledger: {error}; new messages are answered 503, those accepted before are sent, and it goes on by \
+                 itself once the ledger can be written"
+            );
+            Trouble {
+                since: now,
+                tried: now,
+                told: now,
+            }
+        });
+        trouble.tried = now;
+        if trouble.told.elapsed() >= COMPLAIN {
+            trouble.told = now;
+            let seconds = trouble.since.elapsed().as_secs();
+            log::error!("ledger: {error}; new messages have been answered 503 for {seconds} s");
+        }
+    }
+
+    fn goes_on(&mut self, commit: Duration) {
+        let commit = commit.as_millis();
+        match self.trouble.take() {
+            Some(trouble) => log::warn!(
+                "ledger: it can be written again after {} ms: new messages are accepted",
+                trouble.since.elapsed().as_millis()
+            ),
+            None => log::warn!(
+                "ledger: it can be written again: new messages are accepted; those before were not committed in time \
+                 (ledger_timeout), and the last commit took {commit} ms"
+            ),
+        }
+    }
+}
+
+fn promise<'t>(taken: &'t Taken<'_>) -> Entry<'t> {
+    let submission = taken.submission();
+    Entry::Promise(Promise {
+        id: taken.id(),
+        promised: true,
+        anonymous: submission.anonymous,
+        recipients: taken.recipients().collect(),
+        request: request_of(&submission),
+        submission,
+    })
+}
