@@ -137,6 +137,8 @@ impl Tree {
         };
         let case = path.strip_prefix("tests/conformance/");
         let case = case.and_then(|file| file.strip_suffix(".rs"));
+        // The cases of a folder are listed under its name.
+        let case = case.map(|file| file.split_once('/').map_or(file, |(folder, _)| folder));
         let is_test = match case {
             Some(file) => self.cases.contains(&(file.to_owned(), function.to_owned())),
             None => false,
