@@ -105,7 +105,9 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         let is_urgent = !given_up.is_empty() || self.keeping.is_urgent();
         if !taken.is_empty() || (may_try && (is_urgent || has_waited || is_down)) {
             self.commit(taken, given_up);
-        } else if self.tended.is_none_or(|tended| tended.elapsed() >= TEND) {
+        }
+        // Also where there is always something to commit: the log of the file would grow without end.
+        if self.trouble.is_none() && self.tended.is_none_or(|tended| tended.elapsed() >= TEND) {
             self.tend();
         }
     }

@@ -80,6 +80,17 @@ macro_rules! cases {
     };
 }
 
+/// Figures, which are no cases.
+mod figures {
+    use crate::support::client::Transport;
+
+    #[test]
+    #[ignore = "it measures, and takes a minute"]
+    fn what_many_members_who_are_away_cost() {
+        crate::away::what_many_members_who_are_away_cost(Transport::Udp);
+    }
+}
+
 cases! {
 both {
     away::{

@@ -106,6 +106,14 @@ impl Setup {
         self
     }
 
+    /// Another number of workers than one, for a configuration of the test's own.
+    pub fn workers(mut self, count: usize) -> Setup {
+        let text = self.configuration.take().unwrap_or_default();
+        let text = text.replace("children=1\n", &format!("children={count}\n"));
+        let text = text.replace("udp_workers=1\n", &format!("udp_workers={count}\n"));
+        self.configuration(&text)
+    }
+
     /// More arguments for the proxy.
     pub fn argument(mut self, argument: &str) -> Setup {
         self.arguments.push(argument.to_owned());
