@@ -9,13 +9,15 @@ use super::connect::{Text, connect, leave_log, number, require_current};
 use super::entry::{Durability, Entry, KeptCopy, Outcome, Promise, RequestRecord};
 use super::error::{LedgerError, Problem};
 use super::states::{self, CHUNK};
-use super::watch::{FileId, Watch};
+use super::watch::{FileId, Watch, beside};
 use super::{Figures, Ledger, recipients};
 use crate::control::recent::MEMORY;
 use crate::fanout::milliseconds;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use siphasher::sip128::SipHasher13;
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -277,11 +279,26 @@ fn open(path: &Path, file: FileId) -> Result<(Connection, Watch), LedgerError> {
         connection.execute(PROBE, []).map(drop)
     };
     set().map_err(sqlite)?;
+    lengthen(&beside(path, "-wal"));
     let watch = Watch::new(path, file);
     watch
         .look()
         .map_err(|problem| LedgerError::new(path, problem))?;
     Ok((connection, watch))
+}
+
+/// Makes the file of the log as long as it mostly becomes: a sync of bytes that were there already need not note a
+/// new length, too. What stands behind the last valid frame does not count. Without room it stays as it is.
+fn lengthen(log: &Path) {
+    let lengthened = OpenOptions::new().write(true).open(log).and_then(|file| {
+        let length = file.metadata()?.len();
+        let missing = usize::try_from(LONG_LOG.saturating_sub(length)).unwrap_or(0);
+        file.write_all_at(&vec![0; missing], length)?;
+        file.sync_all()
+    });
+    if let Err(error) = lengthened {
+        log::debug!("ledger: cannot lengthen {}: {error}", log.display());
+    }
 }
 
 const PROBE: &str = "UPDATE meta SET probes = probes + 1";
