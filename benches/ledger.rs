@@ -164,7 +164,7 @@ fn commit_for_all(
         };
         let promises = promised
             .iter()
-            .map(|(_, id, call_id)| Entry::Promise(promise(*id, call_id.as_bytes())));
+            .map(|(_, id, call_id)| Entry::Promise(Box::new(promise(*id, call_id.as_bytes()))));
         let ended = finished.drain(..).map(|id| Entry::Finished { id });
         let entries: Vec<Entry<'_>> = promises.chain(ended).collect();
         ledger.commit(&entries, how).unwrap();

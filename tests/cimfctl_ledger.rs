@@ -52,13 +52,13 @@ impl Rig {
             outcome(2, delivered),
         ];
         let entries = [
-            Entry::Promise(message(1)),
+            Entry::Promise(Box::new(message(1))),
             Entry::Outcomes {
                 id: 1,
                 outcomes: Cow::Owned(vec![outcome(0, delivered), outcome(2, refused)]),
             },
-            Entry::Promise(anonymous),
-            Entry::Promise(message(3)),
+            Entry::Promise(Box::new(anonymous)),
+            Entry::Promise(Box::new(message(3))),
             Entry::Outcomes {
                 id: 3,
                 outcomes: Cow::Borrowed(&ended),

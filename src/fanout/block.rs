@@ -120,7 +120,7 @@ impl<'a> Block<'a> {
                 | u64::from(submission.needs_stream) << 63,
         );
         let texts = submission.texts();
-        for word in 0..(TEXTS + 1) / 2 {
+        for word in 0..TEXTS.div_ceil(2) {
             let length = |index: usize| match texts.get(index) {
                 Some(text) => text.len() as u64,
                 None => u64::from(submission.anonymous),

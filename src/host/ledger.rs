@@ -255,12 +255,12 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
 
 fn promise<'t>(taken: &'t Taken<'_>) -> Entry<'t> {
     let submission = taken.submission();
-    Entry::Promise(Promise {
+    Entry::Promise(Box::new(Promise {
         id: taken.id(),
         promised: true,
         anonymous: submission.anonymous,
         recipients: taken.recipients().collect(),
         request: request_of(&submission),
         submission,
-    })
+    }))
 }

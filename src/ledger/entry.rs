@@ -17,7 +17,7 @@ pub enum Durability {
 #[derive(Clone, Debug)]
 pub enum Entry<'a> {
     /// A message is accepted.
-    Promise(Promise<'a>),
+    Promise(Box<Promise<'a>>),
     /// Some recipients of a message have an outcome.
     Outcomes {
         /// The message.

@@ -24,6 +24,7 @@ mod states;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod watch;
 mod writer;
 

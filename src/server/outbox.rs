@@ -18,7 +18,7 @@ use crate::ledger::{
 };
 use std::borrow::Cow;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -127,7 +127,7 @@ impl Outbox {
 
     fn open(
         &self,
-        path: &PathBuf,
+        path: &Path,
         recent: &RecentTable,
         now: SystemTime,
     ) -> Result<Opened, LedgerError> {

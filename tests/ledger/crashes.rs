@@ -1,7 +1,7 @@
 //! A ledger that is killed while it commits for many, and whose power is cut then.
 
 use super::messages::{body, delivered, kept, open, promise, unfinished};
-use super::power::{LOSSES, cut};
+use super::power::{LOSSES, cut, has_synced};
 use super::processes::{Dice, alone, fork, kill, wait};
 use cimf::fanout::shared_memory::SharedMemory;
 use cimf::ledger::{Durability, Entry, Ledger, LedgerFile, Reader};
@@ -55,9 +55,11 @@ fn commit(file: &LedgerFile, memory: &SharedMemory, seed: u64) {
         let alone = dice.roll(3) == 0;
         let fates = (ended + 1..=number).map(fate);
         word(ENDING).store(number, SeqCst);
+        has_synced();
         if alone {
             let entries: Vec<Entry<'_>> = fates.collect();
             ledger.commit(&entries, Durability::Soon).unwrap();
+            has_synced();
             let entries: Vec<Entry<'_>> = promises.collect();
             ledger.commit(&entries, Durability::Synced).unwrap();
         } else {
@@ -67,8 +69,10 @@ fn commit(file: &LedgerFile, memory: &SharedMemory, seed: u64) {
         ended = number;
         number += count;
         // A crash between these is one in the commit, whose promises nobody was told of.
-        word(LOG).store(log_of(file.path()), SeqCst);
-        word(FRAMES).store(frames(), SeqCst);
+        if has_synced() {
+            word(LOG).store(log_of(file.path()), SeqCst);
+            word(FRAMES).store(frames(), SeqCst);
+        }
         word(SAFELY_ENDED).store(ended, SeqCst);
         word(SAFE).store(number, SeqCst);
         if dice.roll(8) == 0 {

@@ -20,7 +20,7 @@ pub fn body(id: u64) -> Vec<u8> {
 }
 
 pub fn promise(id: u64, body: &[u8]) -> Entry<'_> {
-    Entry::Promise(Promise {
+    Entry::Promise(Box::new(Promise {
         id,
         promised: true,
         anonymous: false,
@@ -42,7 +42,7 @@ pub fn promise(id: u64, body: &[u8]) -> Entry<'_> {
         },
         recipients: ADDRESSES.map(Own::plain).to_vec(),
         request: None,
-    })
+    }))
 }
 
 pub fn delivered(id: u64) -> Entry<'static> {

@@ -176,10 +176,10 @@ fn what_has_expired_is_told_first_that_expired_first() {
 fn a_message_that_was_not_promised_outlives_a_crash_for_its_kept_copies_alone() {
     let mut rig = Rig::new();
     let not_promised = |id| {
-        Entry::Promise(Promise {
+        Entry::Promise(Box::new(Promise {
             promised: false,
             ..message(id)
-        })
+        }))
     };
     rig.write(&[
         not_promised(1),
@@ -235,7 +235,7 @@ fn figures_of_100_000_kept_copies() {
                 expires_at: NOW + 1000,
             })
         });
-        let entries: Vec<Entry<'_>> = std::iter::once(Entry::Promise(large))
+        let entries: Vec<Entry<'_>> = std::iter::once(Entry::Promise(Box::new(large)))
             .chain(copies)
             .chain(std::iter::once(Entry::Finished { id }))
             .collect();

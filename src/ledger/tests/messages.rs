@@ -22,7 +22,7 @@ fn a_promise_comes_back_byte_for_byte() {
         recipients: Vec::new(),
         ..message(2)
     };
-    rig.write(&[promise(1), Entry::Promise(second)]);
+    rig.write(&[promise(1), Entry::Promise(Box::new(second))]);
     for _ in 0..2 {
         let found = rig.unfinished();
         assert_eq!(rig.ids(), [1, i64::MAX.unsigned_abs()]);
@@ -50,7 +50,7 @@ fn outcomes_of_20_000_recipients_are_79_rows_and_few_bytes() {
         recipients,
         ..message(1)
     };
-    rig.write(&[Entry::Promise(large)]);
+    rig.write(&[Entry::Promise(Box::new(large))]);
     let all: Vec<Outcome> = (0..20_000)
         .map(|number| outcome(number, 200 + (number % 400) as u16))
         .collect();
@@ -111,7 +111,7 @@ fn a_request_is_known_for_64_t1_and_not_after_it_was_withdrawn() {
             request: Some(request(name.as_bytes())),
             ..message(id)
         };
-        rig.write(&[Entry::Promise(with_request)]);
+        rig.write(&[Entry::Promise(Box::new(with_request))]);
     }
     rig.write(&[
         Entry::Finished { id: 20_000 },
@@ -148,7 +148,7 @@ fn an_anonymous_sender_is_not_in_the_file() {
         anonymous: true,
         ..message(1)
     };
-    rig.write(&[Entry::Promise(anonymous), promise(2)]);
+    rig.write(&[Entry::Promise(Box::new(anonymous)), promise(2)]);
     let found = rig.unfinished();
     assert_eq!(found[0].message.originator.len(), 32);
     assert_eq!(found[0].message.originator_shown(), b"anonymous");
@@ -163,7 +163,7 @@ fn an_anonymous_sender_is_not_in_the_file() {
         anonymous: true,
         ..message(3)
     };
-    rig.write(&[Entry::Promise(again)]);
+    rig.write(&[Entry::Promise(Box::new(again))]);
     let found = rig.unfinished();
     assert_eq!(found[0].message.originator, found[1].message.originator);
 }

@@ -156,7 +156,7 @@ fn message(id: u64) -> Promise<'static> {
 }
 
 fn promise(id: u64) -> Entry<'static> {
-    Entry::Promise(message(id))
+    Entry::Promise(Box::new(message(id)))
 }
 
 fn outcome(recipient: u32, code: u16) -> Outcome {

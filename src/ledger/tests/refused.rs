@@ -114,7 +114,7 @@ fn a_damaged_file_is_refused_and_left_alone() {
             },
             ..message(id)
         };
-        rig.write(&[Entry::Promise(large)]);
+        rig.write(&[Entry::Promise(Box::new(large))]);
     }
     let (_folder, path) = rig.left();
     drop(LedgerFile::open(&path).unwrap());

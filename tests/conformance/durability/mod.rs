@@ -291,18 +291,20 @@ fn stops(setup: &Setup, words: &[&str]) {
     );
 }
 
-/// Not a check: how long a 202 takes, with and without the ledger, for one sender and for eight.
+/// Not a check: how long a 202 takes with four workers, how many there are in a second and what they cost, with and
+/// without the ledger, for one sender, and for eight that pause or do not.
 #[test]
 #[ignore = "figures for the README"]
 fn latency_of_202() {
-    for is_durable in [false, true] {
-        for senders in [1, 8] {
-            let (setup, _) = durable(Transport::Udp);
-            let setup = match is_durable {
-                true => setup,
-                false => setup.text("DURABILITY", "none"),
-            };
-            let rig = setup.number("CHILDREN", senders).start();
+    for durability in ["none", "journal"] {
+        for (senders, pause) in [(1, 5), (8, 20), (8, 0)] {
+            let setup = Setup::new(Transport::Udp).text("DURABILITY", durability);
+            let rig = setup
+                .number("CHILDREN", 4)
+                .number("TARGET_ORDER", 0)
+                .start();
+            let before = cpu(&rig);
+            let start = Instant::now();
             let times = std::thread::scope(|scope| {
                 let measure = || {
                     let mut client = rig.client();
@@ -312,7 +314,7 @@ fn latency_of_202() {
                         client.send(&request.bytes());
                         client.receive();
                         let time = start.elapsed();
-                        std::thread::sleep(Duration::from_millis(2));
+                        std::thread::sleep(Duration::from_millis(pause));
                         time
                     };
                     (0..500).map(one).collect::<Vec<_>>()
@@ -326,13 +328,30 @@ fn latency_of_202() {
                 times
             });
             assert!(times[times.len() / 2] < PATIENCE);
+            let took = start.elapsed();
+            let count = times.len();
             eprintln!(
-                "ledger {is_durable}, {senders} senders: p50 {:?}, p99 {:?}; stored {}, commits {}",
-                times[times.len() / 2],
-                times[times.len() * 99 / 100],
-                rig.counter("ledger_stored"),
-                rig.counter("ledger_commits"),
+                "durability={durability}, {senders} senders, pause {pause} ms: p50 {:?}, p99 {:?}, {:.0} messages a \
+                 second, {:.0} µs of the processors each",
+                times[count / 2],
+                times[count * 99 / 100],
+                count as f64 / took.as_secs_f64(),
+                (cpu(&rig) - before).as_micros() as f64 / count as f64,
             );
         }
     }
+}
+
+/// What the processes of a proxy took of the processors.
+fn cpu(rig: &Rig) -> Duration {
+    let ticks = rig.processes().into_iter().map(|(process, _)| {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("its times");
+        let fields = stat.rsplit_once(") ").expect("its name").1.split(' ');
+        let times = fields.skip(11).take(2);
+        times
+            .map(|time| time.parse::<u64>().expect("a time"))
+            .sum::<u64>()
+    });
+    // A hundred ticks a second.
+    Duration::from_millis(10 * ticks.sum::<u64>())
 }

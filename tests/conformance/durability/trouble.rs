@@ -35,7 +35,10 @@ fn goes_on(rig: &Rig, client: &mut Client) {
     rig.wait_for_log("it can be written again");
 }
 
-/// A refusal, and how long it took.
+/// What is done to a ledger, in words, and how, and what makes it good.
+type Deed<'d> = (&'d str, &'d dyn Fn(), &'d dyn Fn());
+
+/// The Call-ID of a message that is refused, and how long the refusal took.
 #[track_caller]
 fn refused_after(client: &mut Client) -> (String, Duration) {
     let request = Request::another(client);
@@ -125,7 +128,7 @@ pub fn a_ledger_that_is_gone_is_answered_503(transport: Transport) {
     accepted(&rig, &mut client, &request, &[BOB, TEL]);
     let (aside, away) = (beside(&ledger, ".aside"), beside(&folder, ".away"));
     let rename = |from: &Path, to: &Path| fs::rename(from, to).expect("a new name");
-    let deeds: [(&str, &dyn Fn(), &dyn Fn()); 3] = [
+    let deeds: [Deed<'_>; 3] = [
         ("moved", &|| rename(&ledger, &aside), &|| {
             rename(&aside, &ledger)
         }),
