@@ -208,14 +208,14 @@ impl<'e> KeepReader<'e> {
         };
         if keep.is_new {
             let submission = message.submission();
-            entries.push(Entry::Promise(Promise {
+            entries.push(Entry::Promise(Box::new(Promise {
                 id: keep.ledger,
                 promised: false,
                 anonymous: submission.anonymous,
                 recipients: message.recipients().collect(),
                 request: None,
                 submission,
-            }));
+            })));
         }
         entries.push(Entry::Kept(KeptCopy {
             message: keep.ledger,
