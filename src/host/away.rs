@@ -26,8 +26,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// Events that may wait for the ledger: behind them no others are asked for.
 const MOST_HELD: usize = 4096;
-/// Copies of one member that are handed over at once.
-const TOGETHER: usize = 128;
+/// Copies of one member that are in the queue at once: when half of them have ended, others follow them there, before
+/// what has come since.
+const TOGETHER: usize = 32;
 /// How long copies are handed over before other things get their turn.
 const SHARE: Duration = Duration::from_millis(100);
 /// How often it is looked for copies that have expired, and how many of them at once.
@@ -112,6 +113,10 @@ struct Late<'s> {
 struct Delivery {
     /// The numbers of the messages that are under way.
     under_way: HashMap<i64, u64>,
+    /// Whether more is to be handed over, in their turn.
+    is_next: bool,
+    /// Whether all has been handed over that was there.
+    is_done: bool,
     /// Whether the member is away again.
     is_away: bool,
     /// Whether the member has registered once more meanwhile.
@@ -136,6 +141,8 @@ pub struct Keeping<'s> {
     ended_by: VecDeque<(Mark, i64)>,
     unmarked: Vec<i64>,
     deliveries: HashMap<u64, Delivery>,
+    /// Copies of all of them that are under way.
+    under_way: usize,
     /// Members whose copies are to be handed over next.
     next: VecDeque<u64>,
     /// What is to be told of copies that were not sent.
@@ -164,6 +171,7 @@ impl<'s> Keeping<'s> {
             ended_by: VecDeque::new(),
             unmarked: Vec::new(),
             deliveries: HashMap::new(),
+            under_way: 0,
             next: VecDeque::new(),
             told: Vec::new(),
             looked: None,
@@ -177,8 +185,7 @@ impl<'s> Keeping<'s> {
     }
 
     /// What is due: copies that have expired, those that somebody drops, and those of members who have registered.
-    /// Whether there is more of it than was done now.
-    pub fn round(&mut self) -> bool {
+    pub fn round(&mut self) {
         let away = self.server.outbox().engine().away();
         if self.looked.is_none_or(|looked| looked.elapsed() >= EXPIRY) {
             self.looked = Some(Instant::now());
@@ -189,10 +196,10 @@ impl<'s> Keeping<'s> {
         }
         for member in away.asked_for() {
             let delivery = self.deliveries.entry(member).or_default();
-            if delivery.under_way.is_empty() && !self.next.contains(&member) {
-                self.next.push_back(member);
-            } else {
-                delivery.asked_again = true;
+            delivery.is_done = false;
+            match delivery.under_way.is_empty() {
+                true => self.goes_next(member),
+                false => delivery.asked_again = true,
             }
         }
         let started = Instant::now();
@@ -201,10 +208,14 @@ impl<'s> Keeping<'s> {
         {
             if !self.hand_over(member) {
                 self.next.push_front(member);
-                return false;
+                return;
             }
         }
-        !self.next.is_empty()
+    }
+
+    /// Whether copies can be handed over at once.
+    pub fn has_more(&self) -> bool {
+        !self.next.is_empty() && self.has_room()
     }
 
     /// Says what becomes of an event.
@@ -494,33 +505,49 @@ impl<'s> Keeping<'s> {
         }
     }
 
-    /// Hands over the oldest copies of a member who has registered. Says whether there is room for more of others.
-    fn hand_over(&mut self, member: u64) -> bool {
-        match self.hand_over_some(member) {
-            Ok(has_room) => {
-                let is_idle = |delivery: &Delivery| delivery.under_way.is_empty();
-                if has_room && self.deliveries.get(&member).is_some_and(is_idle) {
-                    self.deliveries.remove(&member);
-                }
-                has_room
-            }
-            Err(error) => {
-                self.complain(&error);
-                // The member's next registration asks for it again.
-                self.deliveries.remove(&member);
-                true
-            }
+    /// Has more of a member's copies handed over in their turn.
+    fn goes_next(&mut self, member: u64) {
+        let delivery = self.deliveries.entry(member).or_default();
+        if !delivery.is_next {
+            delivery.is_next = true;
+            self.next.push_back(member);
         }
     }
 
+    /// Hands over the oldest copies of a member who has registered. Says whether there is room for more of others.
+    fn hand_over(&mut self, member: u64) -> bool {
+        let done = self.hand_over_some(member);
+        if let Err(error) = &done {
+            self.complain(error);
+        }
+        let has_room = *done.as_ref().unwrap_or(&true);
+        if has_room && let Some(delivery) = self.deliveries.get_mut(&member) {
+            delivery.is_next = false;
+            // After an error the member's next registration asks for it again.
+            let is_over = delivery.is_done || delivery.is_away || done.is_err();
+            match (delivery.under_way.is_empty(), is_over) {
+                (true, true) => drop(self.deliveries.remove(&member)),
+                (true, false) => self.goes_next(member),
+                (false, _) => {}
+            }
+        }
+        has_room
+    }
+
     fn hand_over_some(&mut self, member: u64) -> Result<bool, String> {
+        let delivery = self.deliveries.entry(member).or_default();
+        let under_way = delivery.under_way.len();
+        if delivery.is_away {
+            return Ok(true);
+        }
         let limit = TOGETHER + self.ended.len();
         let mut kept = self
             .reader()
             .and_then(|reader| reader.kept_of(member, limit))
             .map_err(|error| error.to_string())?;
         kept.retain(|kept| !self.ended.contains(&kept.id) && !self.is_under_way(kept));
-        kept.truncate(TOGETHER);
+        kept.truncate(TOGETHER - under_way.min(TOGETHER));
+        let is_done = kept.is_empty();
         for kept in kept {
             if !self.has_room() {
                 return Ok(false);
@@ -540,21 +567,28 @@ impl<'s> Keeping<'s> {
                 Ok(number) => {
                     let delivery = self.deliveries.entry(member).or_default();
                     delivery.under_way.insert(kept.id, number);
+                    self.under_way += 1;
                 }
-                Err(NotRestored::Damaged) => log::error!(
-                    "ledger: the copy that is kept for <{}> cannot be sent: it has no recipient",
-                    Printable(&kept.address)
-                ),
+                Err(NotRestored::Damaged) => {
+                    log::error!(
+                        "ledger: the copy that is kept for <{}> cannot be sent and is dropped: it has no recipient",
+                        Printable(&kept.address)
+                    );
+                    self.end(kept.id);
+                }
                 Err(NotRestored::NoMemory | NotRestored::Blocked(_)) => return Ok(false),
             }
+        }
+        if let Some(delivery) = self.deliveries.get_mut(&member) {
+            delivery.is_done = is_done;
         }
         Ok(true)
     }
 
-    /// Whether kept copies may take more of the queue: never more than is free, so that new messages find room.
+    /// Whether kept copies may take more of the queue: never so much that new messages find no room.
     fn has_room(&self) -> bool {
         let load = self.server.outbox().engine().load();
-        load.memory_used < load.memory_free
+        load.memory_used < load.memory_free && self.under_way < self.policy.under_way
     }
 
     /// Puts a kept copy into the queue; gives the number of the message that it makes.
@@ -604,22 +638,33 @@ impl<'s> Keeping<'s> {
         let Some(delivery) = self.deliveries.get_mut(&member) else {
             return !stays;
         };
-        delivery.under_way.remove(&kept);
-        let engine = self.server.outbox().engine();
+        if delivery.under_way.remove(&kept).is_some() {
+            self.under_way -= 1;
+        }
         if stays && !delivery.is_away {
             delivery.is_away = true;
+            let engine = self.server.outbox().engine();
             for &number in delivery.under_way.values() {
                 // Told by the log; then it is tried as well.
                 let _ = engine.cancel(number);
             }
         }
-        if delivery.under_way.is_empty() {
-            let goes_on = delivery.asked_again || !delivery.is_away;
-            *delivery = Delivery::default();
-            match goes_on {
-                true => self.next.push_back(member),
+        let left = delivery.under_way.len();
+        if left == 0 && (delivery.asked_again || delivery.is_away) {
+            let asked_again = delivery.asked_again;
+            let is_next = delivery.is_next;
+            *delivery = Delivery {
+                is_next,
+                ..Delivery::default()
+            };
+            match asked_again || is_next {
+                true => self.goes_next(member),
                 false => drop(self.deliveries.remove(&member)),
             }
+        } else if left <= TOGETHER / 2 && !delivery.is_away && !delivery.is_done {
+            self.goes_next(member);
+        } else if left == 0 {
+            self.deliveries.remove(&member);
         }
         !stays
     }

@@ -121,7 +121,9 @@ impl<'s> Teller<'s> {
             self.ticked = Some(Instant::now());
             self.tick();
         }
-        let mut has_more = self.away.as_mut().is_some_and(Keeping::round);
+        if let Some(away) = &mut self.away {
+            away.round();
+        }
         pump(self.server, sender);
         // Those that were left out last are told of even if nobody fails any more.
         self.end_second();
@@ -139,12 +141,12 @@ impl<'s> Teller<'s> {
                 self.tell(&event, &mut run);
             }
         }
-        has_more |= started.elapsed() >= TICK;
+        let is_late = started.elapsed() >= TICK;
         self.tell_of_kept(&mut run);
         if let Some(news) = &mut self.news {
             news.flush();
         }
-        has_more
+        is_late || self.away.as_ref().is_some_and(Keeping::has_more)
     }
 
     /// Tells what has waited for the ledger, and of kept copies that were not sent.

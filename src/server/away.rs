@@ -19,6 +19,8 @@ pub struct AwayPolicy {
     pub per_member: u64,
     /// The most bytes of all.
     pub bytes: u64,
+    /// The most copies that are in the queue at once, so that new messages find room.
+    pub under_way: usize,
 }
 
 impl AwayPolicy {
@@ -29,6 +31,7 @@ impl AwayPolicy {
             lifetime: u64::from(settings.away_lifetime) * 1000,
             per_member: settings.away_per_member.into(),
             bytes: settings.away_bytes,
+            under_way: (settings.queue_messages as usize / 4).max(1),
         })
     }
 

@@ -157,7 +157,7 @@ pub fn what_many_members_who_are_away_cost(transport: Transport) {
     // Every tenth of those who register has something.
     let quiet = answers_during(&rig, || std::thread::sleep(Duration::from_secs(5)));
     let nobody = answers_during(&rig, || {
-        for _ in 0..3 {
+        for _ in 0..5 {
             let took = storm(&rig, |number| format!("sip:online{number}@home1.net"));
             println!("a storm of {STORM} with nothing kept: {:.2} s", took.as_secs_f64());
         }
