@@ -194,7 +194,7 @@ pub fn what_a_member_missed_is_handed_over_when_he_registers(transport: Transpor
     assert_eq!(rig.counter("kept_delivered"), 2);
 
     // From one person to another it is msilo that keeps it.
-    let mut request = plain(&ann).request_uri("sip:eve@home1.net");
+    let mut request = plain(&ann).group("sip:eve@home1.net");
     request.body = b"For eve alone.".to_vec();
     let request = request.set("Content-Length", "14");
     let response = ask_as(&mut ann, &request, "ann");
