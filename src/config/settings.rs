@@ -130,6 +130,8 @@ pub struct Settings {
     pub max_breadth: u32,
     /// `forks_in_flight`.
     pub forks_in_flight: u32,
+    /// `patience`, in seconds; 0 means for ever.
+    pub patience: u32,
     /// `target_order`.
     pub target_order: bool,
     /// `target_queue`.

@@ -377,7 +377,7 @@ impl Engine {
         if let Some(ending) = self.closing(held, at).or(is_too_long) {
             return self.land(held, cell, ending, false);
         }
-        self.lower(held, at);
+        self.lower(held, cell, at);
         self.keep_target(held, entry);
         recipient::set_place(held, entry, Place::Ready);
         Queue(at + block::READY).push_front(held, entry);

@@ -31,6 +31,11 @@ const HAS_ENTRY: u32 = 1 << 30;
 const NUMBER_MASK: u32 = HAS_ENTRY - 1;
 /// Where in the body an own entry stands; the bit above says whether the forks need a stream.
 const ENTRY_AT_MASK: u32 = u32::MAX >> 1;
+/// Bits of the window. It is no larger than `concurrency` may be.
+const WINDOW_BITS: u32 = 16;
+const WINDOW_MASK: u32 = (1 << WINDOW_BITS) - 1;
+/// Says that nothing but `forks_in_flight` bounds the forks in flight with the silent ones.
+const NO_BOUND: u32 = WINDOW_MASK;
 /// Bytes of the length of a recipient's own header fields.
 const LENGTH: usize = 4;
 
@@ -64,6 +69,14 @@ impl Size {
     pub(super) fn words(self) -> usize {
         text_start(0, self.recipients) + self.text.div_ceil(BYTES)
     }
+}
+
+/// The window, and above it how many forks may be in flight with the silent ones.
+fn windows(submission: &Submission<'_>) -> u64 {
+    let most = submission
+        .most_at_once
+        .map_or(NO_BOUND, |most| most.clamp(1, NO_BOUND - 1));
+    u64::from(submission.window.min(WINDOW_MASK) | most << WINDOW_BITS)
 }
 
 fn more(own: &Own<'_>) -> usize {
@@ -113,7 +126,7 @@ impl<'a> Block<'a> {
         memory.set(at + EXPIRES_AT, submission.expires_at);
         memory.set(
             at + WINDOW,
-            u64::from(submission.window)
+            windows(submission)
                 | u64::from(submission.entry_at & ENTRY_AT_MASK) << 32
                 | u64::from(submission.needs_stream) << 63,
         );
@@ -192,6 +205,22 @@ impl<'a> Block<'a> {
         let words = Beginning::of(self.seed()).to_words();
         for (index, word) in words.into_iter().enumerate() {
             self.memory.set(self.at + BEGINNING + index, word);
+        }
+    }
+
+    /// The most forks that may be in flight besides the silent ones.
+    #[inline]
+    pub(super) fn window(self) -> u32 {
+        self.pair(WINDOW).0 & WINDOW_MASK
+    }
+
+    /// The most forks that may be in flight with the silent ones.
+    pub(super) fn most_at_once(self) -> u32 {
+        match self.pair(WINDOW).0 >> WINDOW_BITS {
+            // A record of before there were silent ones.
+            0 => self.window(),
+            NO_BOUND => u32::MAX,
+            most => most,
         }
     }
 

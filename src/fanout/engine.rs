@@ -56,6 +56,9 @@ pub struct Limits {
     pub messages: u32,
     /// The most forks in flight of all messages together (`forks_in_flight`).
     pub forks_in_flight: u32,
+    /// Seconds after which a copy without a final response does not count in its message's window any more (`patience`);
+    /// 0 for never.
+    pub patience: u32,
     /// Whether a target gets one message at a time (`target_order`).
     pub target_order: bool,
     /// The most messages that wait for one target (`target_queue`).

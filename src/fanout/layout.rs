@@ -75,6 +75,8 @@ pub(super) const MEASURED_AT: usize = 26;
 pub(super) const SPEED: usize = 27;
 /// The first free entry of the table of originators, and how many have ever been used.
 pub(super) const ORIGINATORS_FREE: usize = 28;
+/// How many forks in flight are silent: they have had no final response for longer than `patience`.
+pub(super) const SILENT_FORKS: usize = 29;
 /// The lists of free pieces.
 pub(super) const ARENA_BINS: usize = 32;
 
@@ -108,8 +110,10 @@ pub(super) mod originator {
     pub(in super::super) const LINKS: usize = 3;
     /// The next entry of its chain, or the next free one, and its state.
     pub(in super::super) const CHAIN: usize = 4;
+    /// How many of its copies in flight are silent.
+    pub(in super::super) const SILENT: usize = 5;
     /// How many words these are.
-    pub(in super::super) const WORDS: usize = 5;
+    pub(in super::super) const WORDS: usize = 6;
 }
 
 /// Words of a block that change, then words that stay as they were written. Links of lists are words
@@ -144,25 +148,27 @@ pub(super) mod block {
     pub(in super::super) const BEGINNING: usize = 13;
     /// The entry of its originator.
     pub(in super::super) const ORIGINATOR: usize = 16;
+    /// How many forks in flight are silent: they have had no final response for longer than `patience`.
+    pub(in super::super) const SILENT: usize = 17;
     /// From here on the block is its record.
-    pub(in super::super) const RECORD: usize = 17;
+    pub(in super::super) const RECORD: usize = 18;
     /// The version of the record, and the number of recipients.
-    pub(in super::super) const COUNT: usize = 17;
+    pub(in super::super) const COUNT: usize = 18;
     /// The number of the message.
-    pub(in super::super) const NUMBER: usize = 18;
+    pub(in super::super) const NUMBER: usize = 19;
     /// Two words of randomness, from which the forks' identifiers are made.
-    pub(in super::super) const SEED: usize = 19;
+    pub(in super::super) const SEED: usize = 20;
     /// The millisecond of Unix time at which it was accepted.
-    pub(in super::super) const ACCEPTED_AT: usize = 21;
+    pub(in super::super) const ACCEPTED_AT: usize = 22;
     /// The millisecond of Unix time at which it expires; 0 for never.
-    pub(in super::super) const EXPIRES_AT: usize = 22;
-    /// The window, where in the body the own entry of a recipient stands, and whether a stream is
-    /// needed.
-    pub(in super::super) const WINDOW: usize = 23;
+    pub(in super::super) const EXPIRES_AT: usize = 23;
+    /// The window; how many forks may be in flight with the silent ones; where in the body the own entry of a
+    /// recipient stands; and whether a stream is needed.
+    pub(in super::super) const WINDOW: usize = 24;
     /// Lengths: originator, group.
-    pub(in super::super) const LENGTHS: usize = 24;
+    pub(in super::super) const LENGTHS: usize = 25;
     /// Lengths: from, headers. Behind them: charging, body.
-    pub(in super::super) const HEADER: usize = 27;
+    pub(in super::super) const HEADER: usize = 28;
     // Then come the recipients, one word that says where the text of the last one ends, and the
     // text: originator, group, from, headers, charging, body, and each recipient's own.
 }

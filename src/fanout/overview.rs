@@ -7,7 +7,7 @@ use super::counters::Counter;
 use super::engine::{Engine, flag};
 use super::layout::{
     ARENA_FREE, CELLS_USED, IN_FLIGHT, LEFT, MEASURED, MEASURED_AT, MESSAGES, MESSAGES_LENGTH,
-    SPEED, WAITING, block,
+    SILENT_FORKS, SPEED, WAITING, block,
 };
 use super::lock::{Blocked, Held, OF_CALLBACKS, OF_MESSAGES};
 use super::outcomes::Tally;
@@ -37,6 +37,8 @@ pub struct Fanout {
     pub recipients: u32,
     /// Forks without a final response.
     pub in_flight: u32,
+    /// How many of these have been silent for longer than `patience`.
+    pub silent: u32,
     /// How those ended that have.
     pub tally: Tally,
     /// When it was accepted, by the engine's clock.
@@ -52,6 +54,8 @@ pub struct Load {
     pub waiting: u64,
     /// Forks without a final response.
     pub in_flight: u64,
+    /// Forks in flight that have been silent for longer than `patience`.
+    pub silent: u64,
     /// Transactions of the proxy in use.
     pub cells: u64,
     /// Names of next hops that are being asked.
@@ -78,6 +82,7 @@ impl Engine {
             messages: self.memory.get(MESSAGES_LENGTH),
             waiting: self.memory.get(WAITING),
             in_flight: self.memory.get(IN_FLIGHT),
+            silent: self.memory.get(SILENT_FORKS),
             cells: self.memory.get(CELLS_USED),
             names_asked: self.names.asked(&self.memory),
             waiting_for_names: self.names.waiting(&self.memory),
@@ -92,10 +97,11 @@ impl Engine {
         self.each_message(|held, at| {
             self.pin(held, at);
             let (_, in_flight) = held.pair(at + block::CURSOR);
-            found.push((Pinned::new(self, at), in_flight, self.tally(at)));
+            let silent = held.get(at + block::SILENT) as u32;
+            found.push((Pinned::new(self, at), [in_flight, silent], self.tally(at)));
             true
         })?;
-        let fanouts = found.into_iter().map(|(pin, in_flight, tally)| {
+        let fanouts = found.into_iter().map(|(pin, [in_flight, silent], tally)| {
             let block = pin.block();
             let [originator, group, ..] = block.texts();
             Fanout {
@@ -104,6 +110,7 @@ impl Engine {
                 originator: originator.to_vec(),
                 recipients: block.count() as u32,
                 in_flight,
+                silent,
                 tally,
                 accepted_at: self.by_clock(block.at, block.accepted_at()),
             }

@@ -9,7 +9,7 @@ use super::cells::{HELD, IN_FLIGHT, SENDING};
 use super::engine::{Engine, flag};
 use super::layout::{
     CLOSING, FINISHED, IN_FLIGHT as ALL_IN_FLIGHT, LINING, MESSAGES, MESSAGES_LENGTH, OUTCOMES,
-    STUCK, WAITING, block,
+    SILENT_FORKS, STUCK, WAITING, block,
 };
 use super::lists::Queue;
 use super::lock::{Blocked, Held, OF_MESSAGES};
@@ -35,6 +35,7 @@ impl Engine {
             FINISHED,
             ALL_IN_FLIGHT,
             WAITING,
+            SILENT_FORKS,
         ] {
             held.set(word, 0);
         }
@@ -71,6 +72,8 @@ impl Engine {
             let is_lost = bits & SENDING != 0 && cell.process(held).has_ended();
             if is_flying && !is_lost {
                 flying.insert(entry);
+                // The next look finds that it is silent.
+                cell.is_silent_no_more(held);
                 let own = self.block(block_of(&self.memory, entry));
                 let hash = self.hash(own.own(entry).address);
                 self.targets.occupy(held, hash);
@@ -104,7 +107,7 @@ impl Engine {
                 let (entry, bits) = (cell.entry(held), cell.take(held, SENDING));
                 let at = block_of(&self.memory, entry);
                 if bits & IN_FLIGHT != 0 {
-                    self.lower(held, at);
+                    self.lower(held, cell, at);
                     self.keep_target(held, entry);
                     recipient::set_place(held, entry, Place::Ready);
                     recipient::set_repeated(held, entry);
@@ -175,6 +178,7 @@ impl Engine {
         held.set_pair(at + block::LEFT, left, untold);
         held.set_pair(at + block::CURSOR, 0, in_flight);
         held.set(at + block::READY, 0);
+        held.set(at + block::SILENT, 0);
         held.set_pair(at + block::DELIVERED, ended[0], ended[1]);
         held.set_pair(at + block::UNREACHABLE, ended[2], ended[3]);
         held.set_pair(at + block::SKIPPED, ended[4], 0);

@@ -1,5 +1,5 @@
 //! Whose turn it is: originators take turns, and the messages of each; each message sends to one recipient at a time
-//! until its window is full, and each target gets one message at a time.
+//! until its window is full, and each target gets one message at a time. What its window holds, `patience` says.
 
 #![forbid(unsafe_code)]
 
@@ -167,7 +167,7 @@ impl Engine {
             return Step::More;
         }
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
-        if in_flight >= self.memory.get(at + block::WINDOW) as u32 {
+        if !self.has_room_in_window(held, at, in_flight) {
             self.leave_turns(held, at);
             return Step::More;
         }
@@ -299,12 +299,17 @@ impl Engine {
 
     /// Whether a message has recipients that have not had their turn, and room in its window.
     fn may_send(&self, held: &Held<'_>, at: usize) -> bool {
-        let (cursor, in_flight) = held.pair(at + block::CURSOR);
-        let has_more = (cursor as usize) < self.block(at).count()
+        let (_, in_flight) = held.pair(at + block::CURSOR);
+        self.has_more(held, at) && self.has_room_in_window(held, at, in_flight)
+    }
+
+    /// Whether a message has recipients that have not had their turn.
+    pub(super) fn has_more(&self, held: &Held<'_>, at: usize) -> bool {
+        let (cursor, _) = held.pair(at + block::CURSOR);
+        (cursor as usize) < self.block(at).count()
             || Queue(at + block::READY).head(held).is_some()
             || held.pair(at + block::SKIPPED).1 > 0
-                && held.get(at + block::FLAGS) & flag::SECOND_PASS == 0;
-        has_more && in_flight < self.memory.get(at + block::WINDOW) as u32
+                && held.get(at + block::FLAGS) & flag::SECOND_PASS == 0
     }
 
     /// Whether a message is out of time. The clock is only asked for one that may be.
@@ -325,7 +330,7 @@ impl Engine {
     pub(super) fn land(&self, held: &Held<'_>, cell: Cell, ending: Ending, was_sent: bool) {
         let (entry, hash) = (cell.entry(held), cell.target(held));
         let at = block_of(&self.memory, entry);
-        self.lower(held, at);
+        self.lower(held, cell, at);
         if was_sent {
             let answered = ending != Ending::Unreachable(408);
             self.silent.note(held, hash, answered);
@@ -337,7 +342,10 @@ impl Engine {
 
     /// Counts one fork less in flight.
     #[inline]
-    pub(super) fn lower(&self, held: &Held<'_>, at: usize) {
+    pub(super) fn lower(&self, held: &Held<'_>, cell: Cell, at: usize) {
+        if cell.is_silent(held) {
+            self.silent_no_more(held, cell, at);
+        }
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
         held.set_pair(at + block::CURSOR, cursor, in_flight - 1);
         held.subtract(IN_FLIGHT, 1);

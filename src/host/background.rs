@@ -15,8 +15,11 @@ use crate::server::{Server, outcome};
 use crate::sip::text::Printable;
 use std::time::{Duration, Instant};
 
-/// How long the process waits for news before it looks at the clock again.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it looks for copies that have become silent; it waits no longer for news.
+pub const LOOK: Duration = Duration::from_millis(250);
+
+/// Between two lines that tell of members who wait behind silent ones.
+const HELD_UP: Duration = Duration::from_secs(60);
 
 /// How often it does what is done by the clock.
 const TICK: Duration = Duration::from_millis(500);
@@ -77,6 +80,8 @@ pub struct Teller<'s> {
     /// Outcomes of one message that are not in the journal yet.
     untold: Untold,
     ticked: Option<Instant>,
+    looked: Option<Instant>,
+    told_held_up: Option<Instant>,
     failures: Failures,
 }
 
@@ -97,6 +102,8 @@ impl<'s> Teller<'s> {
             maintainer: outbox.maintainer()?,
             untold: Untold::default(),
             ticked: None,
+            looked: None,
+            told_held_up: None,
             failures: Failures::new(Instant::now()),
         })
     }
@@ -108,6 +115,10 @@ impl<'s> Teller<'s> {
         if self.ticked.is_none_or(|ticked| ticked.elapsed() >= TICK) {
             self.ticked = Some(Instant::now());
             self.tick();
+        }
+        if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+            self.looked = Some(Instant::now());
+            self.look_for_silent();
         }
         pump(self.server, sender);
         // Those that were left out last are told of even if nobody fails any more.
@@ -146,7 +157,7 @@ impl<'s> Teller<'s> {
 
     /// Waits for news or the clock, and lets the news gather.
     pub fn wait(&self) {
-        self.server.outbox().engine().wait(PATIENCE);
+        self.server.outbox().engine().wait(LOOK);
         std::thread::sleep(REST);
     }
 
@@ -168,6 +179,21 @@ impl<'s> Teller<'s> {
             && let Err(error) = maintainer.maintain(Instant::now())
         {
             log::error!("journal: {error}");
+        }
+    }
+
+    /// Lets members be sent to who wait behind silent ones; says once a minute which parameter bounds them.
+    fn look_for_silent(&mut self) {
+        let engine = self.server.outbox().engine();
+        let Some(held_up) = engine.look_for_silent(engine.now()) else {
+            return;
+        };
+        if self
+            .told_held_up
+            .is_none_or(|told| told.elapsed() >= HELD_UP)
+        {
+            self.told_held_up = Some(Instant::now());
+            log::warn!("{held_up}");
         }
     }
 

@@ -16,12 +16,13 @@ pub fn age(server: &Server, fanout: &Fanout) -> u64 {
 }
 
 /// How many recipients of a message are in which state, by the names of the states.
-pub fn states(fanout: &Fanout) -> [(&'static str, u64); 7] {
+pub fn states(fanout: &Fanout) -> [(&'static str, u64); 8] {
     let tally = fanout.tally;
     let waiting = fanout.recipients - tally.ended() - fanout.in_flight;
     [
         ("recipients", u64::from(fanout.recipients)),
         ("in_flight", u64::from(fanout.in_flight)),
+        ("silent", u64::from(fanout.silent)),
         ("waiting", u64::from(waiting)),
         ("delivered", u64::from(tally.delivered)),
         (
@@ -75,7 +76,7 @@ const JOURNAL: [(&str, &str, JournalReading); 4] = [
 ];
 
 /// What there is now, by name and meaning.
-const NOW: [(&str, &str, Reading); 7] = [
+const NOW: [(&str, &str, Reading); 8] = [
     ("messages", "messages on their way", |load| load.messages),
     ("waiting", "recipients that have not ended", |load| {
         load.waiting
@@ -83,6 +84,11 @@ const NOW: [(&str, &str, Reading); 7] = [
     ("in_flight", "forks without a final response", |load| {
         load.in_flight
     }),
+    (
+        "silent",
+        "forks in flight without a final response for longer than patience",
+        |load| load.silent,
+    ),
     (
         "transactions",
         "transactions of forks that tm keeps in memory",
