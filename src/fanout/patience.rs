@@ -43,6 +43,18 @@ pub enum Bound {
     Transactions(u64),
 }
 
+impl Bound {
+    /// The parameter that an administrator may change.
+    pub fn parameter(self) -> &'static str {
+        match self {
+            Self::Concurrency(_) => "concurrency",
+            Self::Breadth(_) => "max_breadth",
+            Self::ForksInFlight(_) => "forks_in_flight",
+            Self::Transactions(_) => "tm_memory",
+        }
+    }
+}
+
 /// A message whose recipients wait behind copies that nobody answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldUp {

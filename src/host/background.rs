@@ -13,12 +13,13 @@ use crate::fanout::journal::{JournalError, Maintainer, Outcome, Writer};
 use crate::fanout::{Ending, Event, Finished, Outcome as Told, Tally};
 use crate::server::{Server, outcome};
 use crate::sip::text::Printable;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// How often it looks for copies that have become silent; it waits no longer for news.
-pub const LOOK: Duration = Duration::from_millis(250);
+pub const LOOK: Duration = Duration::from_millis(100);
 
-/// Between two lines that tell of members who wait behind silent ones.
+/// Between two lines that tell of members who wait behind silent ones because of the same parameter.
 const HELD_UP: Duration = Duration::from_secs(60);
 
 /// How often it does what is done by the clock.
@@ -81,7 +82,8 @@ pub struct Teller<'s> {
     untold: Untold,
     ticked: Option<Instant>,
     looked: Option<Instant>,
-    told_held_up: Option<Instant>,
+    /// When the log was last told so, by the name of the parameter.
+    told_held_up: HashMap<&'static str, Instant>,
     failures: Failures,
 }
 
@@ -103,7 +105,7 @@ impl<'s> Teller<'s> {
             untold: Untold::default(),
             ticked: None,
             looked: None,
-            told_held_up: None,
+            told_held_up: HashMap::new(),
             failures: Failures::new(Instant::now()),
         })
     }
@@ -188,11 +190,10 @@ impl<'s> Teller<'s> {
         let Some(held_up) = engine.look_for_silent(engine.now()) else {
             return;
         };
-        if self
-            .told_held_up
-            .is_none_or(|told| told.elapsed() >= HELD_UP)
-        {
-            self.told_held_up = Some(Instant::now());
+        let parameter = held_up.bound.parameter();
+        let told = self.told_held_up.get(parameter);
+        if told.is_none_or(|told| told.elapsed() >= HELD_UP) {
+            self.told_held_up.insert(parameter, Instant::now());
             log::warn!("{held_up}");
         }
     }

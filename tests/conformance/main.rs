@@ -29,6 +29,7 @@ mod fanout_memory;
 mod fanout_order;
 mod fanout_outcomes;
 mod fanout_overview;
+mod fanout_patience;
 mod fanout_shares;
 mod feature_tag;
 mod features;
@@ -342,6 +343,11 @@ both {
     fanout_shares::{
         who_sends_to_the_silent_keeps_nobody_waiting,
         one_sender_does_not_fill_a_members_queue,
+    }
+    fanout_patience::{
+        silent_phones_hold_nobody_up,
+        silent_copies_keep_their_share_of_max_breadth,
+        forks_in_flight_bounds_silent_copies,
     }
     fanout_kept::{ what_a_member_missed_is_handed_over_when_he_registers }
     registrar::{
