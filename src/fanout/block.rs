@@ -167,6 +167,7 @@ impl<'a> Block<'a> {
         memory.set(entry, start as u64);
     }
 
+    #[inline]
     fn pair(self, word: usize) -> (u32, u32) {
         let word = self.memory.get(self.at + word);
         (word as u32, (word >> 32) as u32)

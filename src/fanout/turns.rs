@@ -304,6 +304,7 @@ impl Engine {
     }
 
     /// Whether a message has recipients that have not had their turn.
+    #[inline]
     pub(super) fn has_more(&self, held: &Held<'_>, at: usize) -> bool {
         let (cursor, _) = held.pair(at + block::CURSOR);
         (cursor as usize) < self.block(at).count()
