@@ -38,6 +38,7 @@ impl Engine {
         ] {
             held.set(word, 0);
         }
+        self.forget_what_is_owed(held);
         self.targets.clear(held);
         self.originators.clear(held);
         self.groups.clear(held);
@@ -180,6 +181,7 @@ impl Engine {
         held.set_pair(at + block::SKIPPED, ended[4], 0);
         held.add(WAITING, u64::from(left));
         held.add(ALL_IN_FLIGHT, u64::from(in_flight));
+        self.owe_again(held, at, in_flight);
         if untold == 0 {
             held.set(FINISHED, at as u64);
         }

@@ -41,6 +41,7 @@ impl Engine {
         if words.iter().all(|&word| self.memory.get(word) == 0) {
             return None;
         }
+        self.ask_for_free_memory(&now);
         self.claim_after(|_| (), || (), now)
     }
 
@@ -103,6 +104,12 @@ impl Engine {
         }
         if !self.cells.has_room(held) || is_paused(held, now) {
             ramp::prepare(held);
+            return Step::Idle;
+        }
+        if !self.has_proxy_memory(held) {
+            ramp::prepare(held);
+            // It comes back without a word to us.
+            held.news.set(true);
             return Step::Idle;
         }
         if !ramp::has_room(held, most, now) {
@@ -284,6 +291,7 @@ impl Engine {
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
         held.set_pair(at + block::CURSOR, cursor, in_flight + 1);
         held.add(IN_FLIGHT, 1);
+        self.owe_memory(held, at);
         Originators::take_off(held, at);
         let originator = Originator::of(held, at);
         let messages = originator.messages();
@@ -341,6 +349,7 @@ impl Engine {
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
         held.set_pair(at + block::CURSOR, cursor, in_flight - 1);
         held.subtract(IN_FLIGHT, 1);
+        self.memory_is_taken(held, at);
         self.originators.land(held, at);
     }
 

@@ -1,0 +1,230 @@
+//! What copies leave of the proxy's shared memory (`memory_reserve`), where each of them comes back to the same proxy on
+//! its way to a phone.
+
+use crate::fanout_breadth::{group, with_group};
+use crate::fanout_kept::register;
+use crate::support::client::{Client, Transport};
+use crate::support::flow::Request;
+use crate::support::proxy::proxy;
+use crate::support::rig::{Rig, Setup};
+use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, Instant};
+
+const MEBIBYTE: u64 = 1 << 20;
+/// What Debian gives Kamailio.
+const MEMORY: u32 = 64;
+const MEMBERS: usize = 5_000;
+/// Groups of this many members each, who all send one message.
+const CREW: usize = 5;
+const CREWS: usize = 80;
+/// How long it all may take: transactions are given back 5 s after their end.
+const LONG: Duration = Duration::from_secs(60);
+
+fn member(number: usize) -> String {
+    format!("m{number}.of{MEMBERS}")
+}
+
+fn crew(number: usize) -> String {
+    format!("sip:crew{number}@im.home1.net")
+}
+
+/// A registrar to which the copies come back, and which sends them to the phones that have registered.
+fn site(transport: Transport) -> Setup {
+    let head = proxy().head();
+    let modules = match proxy().name() {
+        "Kamailio" => "loadmodule \"rr.so\"\nloadmodule \"usrloc.so\"\nloadmodule \"registrar.so\"\n",
+        _ => {
+            "loadmodule \"rr.so\"\nloadmodule \"usrloc.so\"\nloadmodule \"registrar.so\"\n\
+             modparam(\"usrloc\", \"working_mode_preset\", \"single-instance-no-db\")\n"
+        }
+    };
+    let head = head
+        .replace("\nchildren=1", "\nchildren=4")
+        .replace("udp_workers=1", "udp_workers=4")
+        .replace("loadmodule @CIMF_MODULE@", &format!("{modules}loadmodule @CIMF_MODULE@"))
+        .replace(
+            "modparam(\"tm\", \"wt_timer\"",
+            "modparam(\"cimf\", \"copy_mark\", 1)\nmodparam(\"cimf\", \"max_breadth\", 0)\n\
+             modparam(\"cimf\", \"concurrency\", 150)\n\
+             modparam(\"cimf\", \"memory_reserve\", @MEMORY_RESERVE@)\nmodparam(\"tm\", \"wt_timer\"",
+        );
+    let script = r#"
+    if ($rm == "REGISTER") { save("location"); exit; }
+    if ($rm == "MESSAGE" && cimf_is_copy()) {
+        loose_route();
+        if (!lookup("location")) { sl_send_reply("404", "Not Registered"); exit; }
+        if (!t_relay()) { sl_reply_error(); }
+        exit;
+    }
+    cimf_handle();
+    switch ($rc) {
+        case -2: sl_send_reply("500", "Server Internal Error"); exit;
+        default: exit;
+    }
+}
+"#;
+    let itself = format!("sip:@ADDRESS@;transport={}", transport.in_uri());
+    Setup::new(transport)
+        .configuration(&(head + &proxy().translated(script)))
+        .number("TM_WT_TIMER", 5000)
+        .text("IDENTITY_MODE", "pai")
+        .text("CORE_ROUTE", &itself)
+}
+
+/// Each member has a phone: the test's own.
+#[track_caller]
+fn register_all(rig: &Rig) {
+    let mut client = rig.client();
+    for number in 0..MEMBERS {
+        let user = member(number);
+        let contact = format!("<sip:{user}@127.0.0.1:{}>", rig.core.port);
+        let request = register(&client, &user, &contact);
+        client.send(&request.bytes());
+        let response = client.receive();
+        assert_eq!(response.status(), 200, "{response}");
+    }
+}
+
+/// A message that is sent again until there is an answer, as every client does it by UDP.
+struct Sent {
+    client: Client,
+    bytes: Vec<u8>,
+}
+
+impl Sent {
+    fn new(rig: &Rig, group: &str, sender: &str, mark: &str) -> Sent {
+        let mut client = rig.client();
+        let request = Request::another(&client)
+            .group(group)
+            .sender(sender)
+            .with(&format!("Subject: {mark}"));
+        let bytes = request.bytes();
+        client.send(&bytes);
+        Sent { client, bytes }
+    }
+
+    #[track_caller]
+    fn status(mut self) -> u16 {
+        let begin = Instant::now();
+        let mut patience = Duration::from_millis(500);
+        while begin.elapsed() < LONG {
+            match self.client.receive_within(patience) {
+                Some(response) if response.status() >= 200 => return response.status(),
+                Some(_) => {}
+                None => {
+                    self.client.send(&self.bytes);
+                    patience = (2 * patience).min(Duration::from_secs(4));
+                }
+            }
+        }
+        408
+    }
+}
+
+/// S-5: with 64 MiB of shared memory a message to 5,000 members whose copies all come back, and 400 more at the
+/// same time: every sender has a 202, every member every message, and the proxy the memory that it needs for itself.
+pub fn copies_that_come_back_leave_the_proxy_its_memory(transport: Transport) {
+    let reserve = std::env::var("CIMF_MEMORY_RESERVE").map_or(25, |text| text.parse().unwrap());
+    let mut setup = with_group(site(transport), MEMBERS).number("MEMORY_RESERVE", reserve);
+    setup = match std::env::var("CIMF_MEMORY_MANAGER") {
+        Ok(manager) => setup.memory(&[proxy().memory_manager(), &manager, "-m", &MEMORY.to_string()]),
+        Err(_) => setup.shared_memory(MEMORY),
+    };
+    for number in 0..CREWS {
+        let members: Vec<_> = (0..CREW)
+            .map(|other| format!("sip:{}@home1.net", member(number * CREW + other)))
+            .collect();
+        let members: Vec<_> = members.iter().map(String::as_str).collect();
+        setup = setup.group(&crew(number), &members);
+    }
+    let rig = setup.start();
+    register_all(&rig);
+    let used_before = proxy().shared_memory_used(rig.folder());
+
+    let begin = Instant::now();
+    let first = Sent::new(&rig, &group(MEMBERS), "sip:ann@home1.net", "all");
+    assert_eq!(first.status(), 202);
+    while rig.counter("transactions") < 1_500 && begin.elapsed() < LONG {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let senders: Vec<_> = (0..CREWS * CREW)
+        .map(|number| {
+            let sender = format!("sip:{}@home1.net", member(number));
+            Sent::new(&rig, &crew(number / CREW), &sender, &number.to_string())
+        })
+        .collect();
+    let mut answers: BTreeMap<u16, usize> = BTreeMap::new();
+    for sent in senders {
+        *answers.entry(sent.status()).or_default() += 1;
+    }
+    let copies = MEMBERS + CREWS * CREW * (CREW - 1);
+    let mut most = used_before;
+    while rig.counter("waiting") > 0 && begin.elapsed() < LONG {
+        most = most.max(proxy().shared_memory_used(rig.folder()));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let took = begin.elapsed();
+    let mut got = HashSet::new();
+    for fork in rig.core.forks() {
+        let message = fork.message;
+        got.insert((
+            message.one("Subject").to_owned(),
+            message.request_uri().to_owned(),
+        ));
+    }
+    let delivered = rig.counter("forks_delivered");
+    println!(
+        "answers {answers:?}; {} of {copies} copies arrived, {delivered} delivered, {} failed, {} refused by tm, in \
+         {took:.1?}; {} of {MEMORY} MB used before, {} at most",
+        got.len(),
+        rig.counter("forks_failed"),
+        rig.counter("forks_refused"),
+        used_before / MEBIBYTE,
+        most / MEBIBYTE,
+    );
+    assert_eq!(answers, BTreeMap::from([(202, CREWS * CREW)]));
+    assert_eq!(got.len(), copies, "messages that members got");
+    assert_eq!(delivered, copies as u64);
+    assert_eq!(rig.counter("forks_refused"), 0);
+    assert!(took < LONG, "{took:?}");
+    // The senders' own transactions may use the reserve, and nobody else.
+    let senders = (CREWS * CREW) as u64 * 12 * 1024;
+    let bound = u64::from(MEMORY) * MEBIBYTE * 3 / 4 + senders;
+    assert!(most <= bound, "{most} bytes used, more than {bound}");
+    let line = rig.wait_for_log("copies wait for the proxy's shared memory");
+    assert!(line.contains("memory_reserve") && line.contains("-m 128"), "{line}");
+}
+
+/// Whatever memory manager the proxy has, it is asked how much is free.
+pub fn every_memory_manager_is_asked(transport: Transport) {
+    let managers: &[&str] = match proxy().name() {
+        "Kamailio" => &["qm", "fm", "tlsf"],
+        _ => &["F_MALLOC", "Q_MALLOC", "HP_MALLOC", "F_PARALLEL_MALLOC"],
+    };
+    for manager in managers {
+        let setup = Setup::new(transport);
+        let rig = setup
+            .memory(&[proxy().memory_manager(), manager, "-m", "64"])
+            .start();
+        let free = rig.counter("proxy_memory_free");
+        let whole = 64 * MEBIBYTE;
+        assert!(
+            (whole / 2..=whole).contains(&free),
+            "{manager}: {free} bytes free"
+        );
+        assert_eq!(rig.counter("proxy_memory_reserve") / 100, whole / 400);
+        let used = proxy().shared_memory_used(rig.folder());
+        assert!(
+            free + used <= whole + MEBIBYTE && free + used + 2 * MEBIBYTE >= whole,
+            "{manager}: {free} bytes free, and {used} used"
+        );
+        assert!(!rig.log().contains("has no effect"), "{manager}");
+    }
+}
+
+/// With `memory_reserve=0` nobody is asked.
+pub fn without_a_reserve_nobody_is_asked(transport: Transport) {
+    let rig = Setup::new(transport).number("MEMORY_RESERVE", 0).start();
+    assert_eq!(rig.counter("proxy_memory_free"), 0);
+    assert_eq!(rig.counter("proxy_memory_reserve"), 0);
+}
