@@ -158,7 +158,9 @@ fn with_most_used<T>(rig: &Rig, work: impl FnOnce() -> T) -> (T, u64) {
         let watching = scope.spawn(|| {
             let mut most = 0;
             while !is_over.load(Ordering::Relaxed) {
-                most = most.max(proxy().shared_memory_used(folder));
+                // OpenSIPS counts its largest free piece as used for the moment in which it takes some of it.
+                let looks = [(); 3].map(|()| proxy().shared_memory_used(folder));
+                most = most.max(looks.into_iter().min().unwrap_or_default());
                 std::thread::sleep(Duration::from_millis(20));
             }
             most
@@ -244,7 +246,7 @@ pub fn copies_that_come_back_leave_the_proxy_its_memory(transport: Transport) {
 pub fn every_memory_manager_is_asked(transport: Transport) {
     let managers: &[&str] = match proxy().name() {
         "Kamailio" => &["qm", "fm", "tlsf"],
-        _ => &["F_MALLOC", "Q_MALLOC", "HP_MALLOC", "F_PARALLEL_MALLOC"],
+        _ => &["F_MALLOC", "Q_MALLOC", "HP_MALLOC"],
     };
     for manager in managers {
         let setup = Setup::new(transport);

@@ -10,6 +10,9 @@ use std::ffi::{CStr, c_ulong};
 /// The most statistics that the table is searched for: it has six, and ends with a row of zeros.
 const MOST: usize = 16;
 
+/// How often it is read.
+const READINGS: usize = 8;
+
 /// `stat_function`; those of this table do not look at what they are given.
 type Read = unsafe extern "C" fn(usize) -> c_ulong;
 
@@ -18,9 +21,15 @@ type Read = unsafe extern "C" fn(usize) -> c_ulong;
 struct Statistic(Read);
 
 impl FreeMemory for Statistic {
+    /// OpenSIPS reads it without its lock. F_MALLOC counts its largest free piece as used for the moment in which it
+    /// takes some of it, never the other way round: so the most of some readings is right.
     fn bytes(&self) -> u64 {
-        // SAFETY: the function is that of a statistic, and takes a number that it does not look at.
-        unsafe { (self.0)(0) }
+        let read = || {
+            std::hint::spin_loop();
+            // SAFETY: the function is that of a statistic, and takes a number that it does not look at.
+            unsafe { (self.0)(0) }
+        };
+        (0..READINGS).map(|_| read()).max().unwrap_or_default()
     }
 }
 
