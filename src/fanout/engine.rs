@@ -37,8 +37,8 @@ use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Words of a mebibyte.

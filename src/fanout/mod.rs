@@ -42,6 +42,8 @@ mod tests;
 #[cfg(test)]
 mod tests_of_names;
 #[cfg(test)]
+mod tests_of_proxy_memory;
+#[cfg(test)]
 mod tests_of_shares;
 mod turns;
 mod under_way;

@@ -89,9 +89,8 @@ impl Engine {
     /// Leaves this much of the proxy's shared memory alone from now on, in all processes that are forked afterwards.
     /// Only the first call counts.
     pub fn leave_memory(&self, memory: ProxyMemory) {
-        let now = self.now();
         if self.proxy_memory.set(memory).is_ok() {
-            self.ask_for_free_memory(|| now);
+            self.ask_for_free_memory(|| self.now());
         }
     }
 
@@ -107,7 +106,7 @@ impl Engine {
     fn ask_if_it_is_time(&self, proxy: &ProxyMemory, now: u64) {
         let asked_at = &self.memory.words()[MEMORY_ASKED_AT];
         let before = asked_at.load(Relaxed);
-        let is_early = now.saturating_sub(before) < INTERVAL;
+        let is_early = now.abs_diff(before) < INTERVAL;
         if is_early
             || asked_at
                 .compare_exchange(before, now, AcqRel, Relaxed)

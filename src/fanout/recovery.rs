@@ -205,6 +205,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::super::groups::Groups;
+    use super::super::layout::OWED;
     use super::super::lock::death::{self, End};
     use super::super::tests::{NOW, engine, start, start_narrow};
     use super::super::{Attempt, Event};
@@ -323,6 +324,7 @@ mod tests {
                 (0, 0),
                 "{changes}: {load:?}"
             );
+            assert_eq!(engine.memory.get(OWED), 0, "{changes}: bytes owed");
             if !died {
                 assert_eq!((load.messages, load.memory_used, load.cells), (0, 0, 0));
                 break;

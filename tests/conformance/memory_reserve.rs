@@ -35,7 +35,9 @@ fn crew(number: usize) -> String {
 fn site(transport: Transport) -> Setup {
     let head = proxy().head();
     let modules = match proxy().name() {
-        "Kamailio" => "loadmodule \"rr.so\"\nloadmodule \"usrloc.so\"\nloadmodule \"registrar.so\"\n",
+        "Kamailio" => {
+            "loadmodule \"rr.so\"\nloadmodule \"usrloc.so\"\nloadmodule \"registrar.so\"\n"
+        }
         _ => {
             "loadmodule \"rr.so\"\nloadmodule \"usrloc.so\"\nloadmodule \"registrar.so\"\n\
              modparam(\"usrloc\", \"working_mode_preset\", \"single-instance-no-db\")\n"
@@ -177,7 +179,12 @@ pub fn copies_that_come_back_leave_the_proxy_its_memory(transport: Transport) {
     let reserve = std::env::var("CIMF_MEMORY_RESERVE").map_or(25, |text| text.parse().unwrap());
     let mut setup = with_group(site(transport), MEMBERS).number("MEMORY_RESERVE", reserve);
     setup = match std::env::var("CIMF_MEMORY_MANAGER") {
-        Ok(manager) => setup.memory(&[proxy().memory_manager(), &manager, "-m", &MEMORY.to_string()]),
+        Ok(manager) => setup.memory(&[
+            proxy().memory_manager(),
+            &manager,
+            "-m",
+            &MEMORY.to_string(),
+        ]),
         Err(_) => setup.shared_memory(MEMORY),
     };
     for number in 0..CREWS {
@@ -239,7 +246,10 @@ pub fn copies_that_come_back_leave_the_proxy_its_memory(transport: Transport) {
     let bound = u64::from(MEMORY) * MEBIBYTE * 3 / 4 + senders;
     assert!(most <= bound, "{most} bytes used, more than {bound}");
     let line = rig.wait_for_log("copies wait for the proxy's shared memory");
-    assert!(line.contains("memory_reserve") && line.contains("-m 128"), "{line}");
+    assert!(
+        line.contains("memory_reserve") && line.contains("-m 128"),
+        "{line}"
+    );
 }
 
 /// Whatever memory manager the proxy has, it is asked how much is free.

@@ -171,10 +171,7 @@ fn ours() -> Vec<(&'static str, usize)> {
             (T_NEWTRAN + 2) * size_of::<usize>(),
         ),
         ("sl_api_t.zreply", 0),
-        (
-            "sr_shm_api_t.mem_block",
-            memory::BLOCK * size_of::<usize>(),
-        ),
+        ("sr_shm_api_t.mem_block", memory::BLOCK * size_of::<usize>()),
     ]
 }
 

@@ -49,7 +49,9 @@ pub fn size() -> Option<u64> {
 /// Finds what tells how much is free. A function is only called if it is one of those that are known by name.
 pub fn free() -> Result<Box<dyn FreeMemory>, String> {
     let table = find(c"_shm_root").ok_or_else(|| {
-        format!("Kamailio has no symbol _shm_root to ask for free shared memory; is this {EXPECTED}?")
+        format!(
+            "Kamailio has no symbol _shm_root to ask for free shared memory; is this {EXPECTED}?"
+        )
     })?;
     let table = table.cast::<*mut c_void>();
     // SAFETY: the table has at least 20 words in all versions, and is not changed after Kamailio's start.
