@@ -38,10 +38,11 @@
 
 use super::engine::Engine;
 use super::layout::{
-    CELLS_USED, LANDED, MEMORY_ASKED_AT, MEMORY_FREE, MEMORY_LIMIT, MEMORY_SHORT, MEMORY_TOLD_AT,
-    OWED, WAITING,
+    CELLS_USED, IN_FLIGHT, LANDED, MEMORY_ASKED_AT, MEMORY_FREE, MEMORY_LIMIT, MEMORY_SHORT,
+    MEMORY_TOLD_AT, OWED, WAITING,
 };
 use super::lock::Held;
+use super::share::fits;
 use std::fmt::Debug;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
@@ -134,6 +135,24 @@ impl Engine {
             held.set(MEMORY_SHORT, 1);
         }
         has_room
+    }
+
+    /// Whether one with so many copies in flight leaves enough of the memory to others ([`share`](super::share)): of
+    /// what those that have no final response may take, as what all others have taken is not there to be shared.
+    #[inline]
+    pub(super) fn has_share_of_memory(&self, held: &Held<'_>, own: u32) -> bool {
+        let Some(proxy) = self.proxy_memory.get() else {
+            return true;
+        };
+        let in_flight = held.get(IN_FLIGHT);
+        if own == 0 || in_flight == 0 || held.get(CELLS_USED) < proxy.always() {
+            return true;
+        }
+        let owed = held.get(OWED);
+        let size = held.get(MEMORY_LIMIT).saturating_sub(held.get(LANDED));
+        // Kibibytes, so that their squares are numbers of 64 bits.
+        let own = u64::from(own) * (owed / in_flight) >> 10;
+        fits(own, size.saturating_sub(owed) >> 10, size >> 10)
     }
 
     fn charge_of(&self, at: usize) -> u64 {

@@ -125,7 +125,13 @@ impl Engine {
             false => None,
         };
         match first.or(head) {
-            None => self.let_stuck_go_on(held),
+            None => {
+                if is_held_back && !self.has_share_of_memory(held, held.pair(HELD_BACK).1) {
+                    // Of the proxy's memory, which comes back without a word to us.
+                    held.news.set(true);
+                }
+                self.let_stuck_go_on(held)
+            }
             Some(originator) if first.is_some() && self.closes_expired(held, originator, now) => {
                 Step::More
             }
