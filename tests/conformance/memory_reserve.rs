@@ -7,7 +7,7 @@ use crate::support::client::{Client, Transport};
 use crate::support::flow::Request;
 use crate::support::proxy::proxy;
 use crate::support::rig::{Rig, Setup};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,8 @@ const CREW: usize = 5;
 const CREWS: usize = 80;
 /// How long it all may take: transactions are given back 5 s after their end.
 const LONG: Duration = Duration::from_secs(60);
+/// How often in a row so much memory has to be in use. It is, for `wt_timer`.
+const LOOKS: usize = 16;
 /// After what time a client sends a request again.
 const T1: Duration = Duration::from_millis(500);
 
@@ -158,11 +160,16 @@ fn with_most_used<T>(rig: &Rig, work: impl FnOnce() -> T) -> (T, u64) {
     let folder = rig.folder();
     std::thread::scope(|scope| {
         let watching = scope.spawn(|| {
+            let mut looks = VecDeque::new();
             let mut most = 0;
             while !is_over.load(Ordering::Relaxed) {
-                // OpenSIPS counts its largest free piece as used for the moment in which it takes some of it.
-                let looks = [(); 3].map(|()| proxy().shared_memory_used(folder));
-                most = most.max(looks.into_iter().min().unwrap_or_default());
+                // OpenSIPS counts its largest free piece as used while it takes some of it, which a process that
+                // does not run may do for some time: what counts is what stays in use.
+                looks.push_back(proxy().shared_memory_used(folder));
+                if looks.len() > LOOKS {
+                    looks.pop_front();
+                    most = most.max(looks.iter().copied().min().unwrap_or_default());
+                }
                 std::thread::sleep(Duration::from_millis(20));
             }
             most
