@@ -151,8 +151,9 @@ impl Engine {
         let owed = held.get(OWED);
         let size = held.get(MEMORY_LIMIT).saturating_sub(held.get(LANDED));
         // Kibibytes, so that their squares are numbers of 64 bits.
-        let own = u64::from(own) * (owed / in_flight) >> 10;
-        fits(own, size.saturating_sub(owed) >> 10, size >> 10)
+        let own = (u64::from(own) * (owed / in_flight)) >> 10;
+        let free = size.saturating_sub(owed);
+        fits(own, free >> 10, size >> 10)
     }
 
     fn charge_of(&self, at: usize) -> u64 {
