@@ -123,18 +123,22 @@ impl Engine {
         self.memory.set(MEMORY_LIMIT, limit);
     }
 
-    /// Whether the proxy has memory for one more copy. If not, the log will say so.
+    /// Whether the proxy has memory for one more copy.
     #[inline]
     pub(super) fn has_proxy_memory(&self, held: &Held<'_>) -> bool {
         let Some(proxy) = self.proxy_memory.get() else {
             return true;
         };
-        let has_room = held.get(LANDED).wrapping_add(held.get(OWED)) < held.get(MEMORY_LIMIT)
-            || held.get(CELLS_USED) < proxy.always();
-        if !has_room {
-            held.set(MEMORY_SHORT, 1);
-        }
-        has_room
+        held.get(LANDED).wrapping_add(held.get(OWED)) < held.get(MEMORY_LIMIT)
+            || held.get(CELLS_USED) < proxy.always()
+    }
+
+    /// Copies wait for memory, which the log will say. It comes back without a word to us, so that the process that
+    /// tells outcomes looks again and again.
+    #[cold]
+    pub(super) fn wait_for_memory(&self, held: &Held<'_>) {
+        held.set(MEMORY_SHORT, 1);
+        held.news.set(true);
     }
 
     /// Whether one with so many copies in flight leaves enough of the memory to others ([`share`](super::share)): of

@@ -108,8 +108,7 @@ impl Engine {
         }
         if !self.has_proxy_memory(held) {
             ramp::prepare(held);
-            // It comes back without a word to us.
-            held.news.set(true);
+            self.wait_for_memory(held);
             return Step::Idle;
         }
         if !ramp::has_room(held, most, now) {
@@ -127,8 +126,7 @@ impl Engine {
         match first.or(head) {
             None => {
                 if is_held_back && !self.has_share_of_memory(held, held.pair(HELD_BACK).1) {
-                    // Of the proxy's memory, which comes back without a word to us.
-                    held.news.set(true);
+                    self.wait_for_memory(held);
                 }
                 self.let_stuck_go_on(held)
             }
