@@ -76,8 +76,8 @@ pub(super) const SPEED: usize = 27;
 /// The first free entry of the table of originators, and how many have ever been used.
 pub(super) const ORIGINATORS_FREE: usize = 28;
 /// Bytes of the proxy's memory that copies in flight may take, and those that were charged to all that have landed.
-pub(super) const OWED: usize = 29;
-pub(super) const LANDED: usize = 30;
+pub(super) const OWED: usize = 30;
+pub(super) const LANDED: usize = 31;
 /// The lists of free pieces.
 pub(super) const ARENA_BINS: usize = 32;
 
