@@ -144,6 +144,8 @@ pub struct Settings {
     pub rate: u32,
     /// `tm_memory`, in mebibytes; 0 means half of what the proxy has.
     pub tm_memory: u32,
+    /// `memory_reserve`, in per cent.
+    pub memory_reserve: u32,
     /// Whether `durability` is `journal`.
     pub durable: bool,
     /// `journal_dir`.

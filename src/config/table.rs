@@ -670,6 +670,13 @@ pub const PARAMETERS: &[Parameter] = &[
         help: "Mebibytes of the proxy's shared memory (`-m`) that the transactions of copies may use: about 10 KiB each, from sending to some seconds after the end (`wt_timer`). Copies that find no room wait. 0: half of it.",
     },
     Parameter {
+        name: "memory_reserve",
+        needs_queue: true,
+        kind: Kind::Number(0, 90, |settings| &mut settings.memory_reserve),
+        default: "25",
+        help: "Per cent of the proxy's shared memory (`-m`) that copies leave free for the proxy itself, whatever takes the rest: the proxy is asked how much is free, every 10 ms at most. A copy that comes back to this proxy, as in small-site.cfg, needs a second transaction, which `tm_memory` does not count. Copies that find no room wait. 0: the proxy is not asked.",
+    },
+    Parameter {
         name: "durability",
         needs_queue: true,
         kind: Kind::Text("none or journal", |settings, value| {

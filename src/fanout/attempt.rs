@@ -269,6 +269,7 @@ impl Engine {
         code: u16,
         now: impl Fn() -> u64,
     ) -> Option<Attempt<'_>> {
+        self.ask_for_free_memory(&now);
         self.claim_after(
             |held| self.complete(held, cookie, code),
             || self.leave_deed(cookie, Deed::Completed(code)),

@@ -261,6 +261,16 @@ impl<'a> Block<'a> {
         })
     }
 
+    /// How many bytes of text all copies have, but for what is each recipient's own.
+    pub(super) fn length_of_copies(self) -> u64 {
+        let (from, headers) = self.pair(LENGTHS + 1);
+        let (charging, body) = self.pair(LENGTHS + 2);
+        [from, headers, charging, body]
+            .into_iter()
+            .map(u64::from)
+            .sum()
+    }
+
     /// What a recipient has of its own.
     pub(super) fn own(self, entry: usize) -> Own<'a> {
         let start = self.memory.get(entry) as u32 as usize;

@@ -25,6 +25,7 @@ use super::lines::Lines;
 use super::lock::{Blocked, Held, OF_MESSAGES, Patience, blocked};
 use super::names::Names;
 use super::originators::Originators;
+use super::proxy_memory::ProxyMemory;
 use super::shared_memory::SharedMemory;
 use super::silent::Silent;
 use super::submission::{Own, Submission};
@@ -36,8 +37,8 @@ use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Words of a mebibyte.
@@ -129,6 +130,7 @@ pub struct Engine {
     pub(super) lines: Lines,
     pub(super) silent: Silent,
     pub(super) names: Names,
+    pub(super) proxy_memory: OnceLock<ProxyMemory>,
     budget: Budget,
     pub(super) waker: Waker,
     /// Wakes the process that asks for names.
@@ -172,6 +174,7 @@ impl Engine {
             lines,
             silent,
             names,
+            proxy_memory: OnceLock::new(),
             budget,
             waker: Waker::new()?,
             asking: Waker::new()?,

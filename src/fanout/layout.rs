@@ -77,6 +77,9 @@ pub(super) const SPEED: usize = 27;
 pub(super) const ORIGINATORS_FREE: usize = 28;
 /// How many forks in flight are silent: they have had no final response for longer than `patience`.
 pub(super) const SILENT_FORKS: usize = 29;
+/// Bytes of the proxy's memory that copies in flight may take, and those that were charged to all that have landed.
+pub(super) const OWED: usize = 30;
+pub(super) const LANDED: usize = 31;
 /// The lists of free pieces.
 pub(super) const ARENA_BINS: usize = 32;
 
@@ -95,8 +98,20 @@ pub(super) const NOT_SENT_AT: usize = 67;
 /// How many messages were left to be started.
 pub(super) const STARTS_LEFT: usize = 68;
 
+// What the proxy has told of its memory (`proxy_memory`), in a line of the cache that changes when it is asked.
+
+/// When the proxy was asked last how much of its shared memory is free, by the engine's clock.
+pub(super) const MEMORY_ASKED_AT: usize = 72;
+/// The bytes that it has told.
+pub(super) const MEMORY_FREE: usize = 73;
+/// The bytes that may be owed and have been charged before copies wait.
+pub(super) const MEMORY_LIMIT: usize = 74;
+/// Whether a copy has had to wait since the log was told last, and when that was.
+pub(super) const MEMORY_SHORT: usize = 75;
+pub(super) const MEMORY_TOLD_AT: usize = 76;
+
 /// Words before the tables.
-pub(super) const HEAD: usize = 72;
+pub(super) const HEAD: usize = 80;
 
 /// Words of an originator's entry.
 pub(super) mod originator {

@@ -27,6 +27,7 @@ mod outcomes;
 mod overview;
 mod patience;
 mod process;
+mod proxy_memory;
 mod ramp;
 pub mod recent_requests;
 mod recipient;
@@ -44,6 +45,8 @@ mod tests_of_names;
 #[cfg(test)]
 mod tests_of_patience;
 #[cfg(test)]
+mod tests_of_proxy_memory;
+#[cfg(test)]
 mod tests_of_shares;
 mod turns;
 mod under_way;
@@ -60,6 +63,7 @@ pub use naming::NotResolved;
 pub use outcomes::{Event, Finished, Outcome, Tally};
 pub use overview::{Fanout, Load};
 pub use patience::{Bound, HeldUp};
+pub use proxy_memory::{FreeMemory, ProxyMemory};
 pub use recent_requests::RecentTable;
 pub use recipient::{Ending, SkipReason};
 pub use restore::NotRestored;

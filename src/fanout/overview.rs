@@ -62,6 +62,10 @@ pub struct Load {
     pub names_asked: u64,
     /// Recipients that wait for the name of their next hop.
     pub waiting_for_names: u64,
+    /// Bytes of the proxy's shared memory that are free; 0 where it is not asked.
+    pub proxy_memory_free: u64,
+    /// Bytes of it that copies leave alone.
+    pub proxy_memory_reserve: u64,
     /// Bytes of memory for messages that are used.
     pub memory_used: u64,
     /// Bytes of memory for messages that are free.
@@ -77,6 +81,7 @@ impl Engine {
         }
         let word = size_of::<u64>() as u64;
         let memory = (self.arena.words as u64 - 1) * word;
+        let [proxy_memory_free, proxy_memory_reserve] = self.free_proxy_memory();
         let free = memory.min(self.memory.get(ARENA_FREE) * word);
         Load {
             messages: self.memory.get(MESSAGES_LENGTH),
@@ -86,6 +91,8 @@ impl Engine {
             cells: self.memory.get(CELLS_USED),
             names_asked: self.names.asked(&self.memory),
             waiting_for_names: self.names.waiting(&self.memory),
+            proxy_memory_free,
+            proxy_memory_reserve,
             memory_used: memory - free,
             memory_free: free,
         }
@@ -149,6 +156,7 @@ impl Engine {
             }
             true
         })?;
+        self.tell_short_memory(now);
         self.take_back_from_the_dead()?;
         while self.with_within(OF_MESSAGES, |held| self.close_some(held))? {}
         self.look_at_names(now)

@@ -39,6 +39,7 @@ impl Engine {
         ] {
             held.set(word, 0);
         }
+        self.forget_what_is_owed(held);
         self.targets.clear(held);
         self.originators.clear(held);
         self.groups.clear(held);
@@ -184,6 +185,7 @@ impl Engine {
         held.set_pair(at + block::SKIPPED, ended[4], 0);
         held.add(WAITING, u64::from(left));
         held.add(ALL_IN_FLIGHT, u64::from(in_flight));
+        self.owe_again(held, at, in_flight);
         if untold == 0 {
             held.set(FINISHED, at as u64);
         }
@@ -207,6 +209,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::super::groups::Groups;
+    use super::super::layout::OWED;
     use super::super::lock::death::{self, End};
     use super::super::tests::{NOW, engine, start, start_narrow};
     use super::super::{Attempt, Event};
@@ -325,6 +328,7 @@ mod tests {
                 (0, 0),
                 "{changes}: {load:?}"
             );
+            assert_eq!(engine.memory.get(OWED), 0, "{changes}: bytes owed");
             if !died {
                 assert_eq!((load.messages, load.memory_used, load.cells), (0, 0, 0));
                 break;

@@ -41,6 +41,7 @@ impl Engine {
         if words.iter().all(|&word| self.memory.get(word) == 0) {
             return None;
         }
+        self.ask_for_free_memory(&now);
         self.claim_after(|_| (), || (), now)
     }
 
@@ -105,6 +106,11 @@ impl Engine {
             ramp::prepare(held);
             return Step::Idle;
         }
+        if !self.has_proxy_memory(held) {
+            ramp::prepare(held);
+            self.wait_for_memory(held);
+            return Step::Idle;
+        }
         if !ramp::has_room(held, most, now) {
             // Time makes room, too.
             held.news.set(true);
@@ -118,7 +124,12 @@ impl Engine {
             false => None,
         };
         match first.or(head) {
-            None => self.let_stuck_go_on(held),
+            None => {
+                if is_held_back && !self.has_share_of_memory(held, held.pair(HELD_BACK).1) {
+                    self.wait_for_memory(held);
+                }
+                self.let_stuck_go_on(held)
+            }
             Some(originator) if first.is_some() && self.closes_expired(held, originator, now) => {
                 Step::More
             }
@@ -284,6 +295,7 @@ impl Engine {
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
         held.set_pair(at + block::CURSOR, cursor, in_flight + 1);
         held.add(IN_FLIGHT, 1);
+        self.owe_memory(held, at);
         Originators::take_off(held, at);
         let originator = Originator::of(held, at);
         let messages = originator.messages();
@@ -350,6 +362,7 @@ impl Engine {
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
         held.set_pair(at + block::CURSOR, cursor, in_flight - 1);
         held.subtract(IN_FLIGHT, 1);
+        self.memory_is_taken(held, at);
         self.originators.land(held, at);
     }
 

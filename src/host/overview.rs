@@ -76,7 +76,7 @@ const JOURNAL: [(&str, &str, JournalReading); 4] = [
 ];
 
 /// What there is now, by name and meaning.
-const NOW: [(&str, &str, Reading); 8] = [
+const NOW: [(&str, &str, Reading); 10] = [
     ("messages", "messages on their way", |load| load.messages),
     ("waiting", "recipients that have not ended", |load| {
         load.waiting
@@ -107,6 +107,16 @@ const NOW: [(&str, &str, Reading); 8] = [
     ("memory_used", "bytes of queue_memory in use", |load| {
         load.memory_used
     }),
+    (
+        "proxy_memory_free",
+        "free bytes of the proxy's shared memory; 0 with memory_reserve=0",
+        |load| load.proxy_memory_free,
+    ),
+    (
+        "proxy_memory_reserve",
+        "bytes of it that copies leave to the proxy itself",
+        |load| load.proxy_memory_reserve,
+    ),
 ];
 
 /// All figures with their names and what they tell.

@@ -42,6 +42,7 @@ mod list_parts;
 mod lists;
 mod loops;
 mod members;
+mod memory_reserve;
 mod names;
 mod next_hop;
 mod notifications;
@@ -439,6 +440,11 @@ udp {
     repetition::{ t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks }
     workers::{ identifiers_of_four_workers_never_repeat }
     stopped_worker::{ a_worker_that_is_stopped_with_the_lock_stops_nobody }
+    memory_reserve::{
+        copies_that_come_back_leave_the_proxy_its_memory,
+        every_memory_manager_is_asked,
+        without_a_reserve_nobody_is_asked,
+    }
     fanout_memory::{
         every_202_is_followed_by_an_attempt_for_every_member,
         a_copy_for_which_there_is_no_memory_is_tried_again,

@@ -7,11 +7,10 @@ use super::listeners::{core_socket, listeners};
 use super::log::KamailioLog;
 use super::message::{SourceReader, check_layout};
 use super::tm::{Transactions, Uac};
-use super::{process, script, statistics, version};
+use super::{memory, process, script, statistics, version};
 use crate::host::core_socket::CoreSocket;
 use crate::host::guard::guarded;
 use crate::host::life::{self, TransactionMemory};
-use crate::host::symbol::find;
 use crate::server::Server;
 use std::ffi::c_int;
 use std::sync::OnceLock;
@@ -100,8 +99,9 @@ fn prepare() -> Result<Module, String> {
         .ok_or("module pv is not loaded: expected loadmodule \"pv.so\" before cimf.so")?;
     let transactions = Transactions::find(&core)?;
     let server = life::prepare(TransactionMemory {
-        shared: shared_memory_size().unwrap_or(64 << 20),
+        shared: memory::size().unwrap_or(64 << 20),
         transaction: TRANSACTION_BYTES,
+        free: memory::free(),
     })?;
     let registered = statistics::register(&core, server);
     registered.map_err(|name| format!("Kamailio refused the counter {name}"))?;
@@ -122,10 +122,3 @@ fn prepare() -> Result<Module, String> {
 /// Bytes of shared memory for the transaction of a copy of usual length: measured as 8,570 to 8,700
 /// and those of the copy.
 const TRANSACTION_BYTES: u64 = 10 << 10;
-
-/// The size of Kamailio's shared memory (`-m`).
-fn shared_memory_size() -> Option<u64> {
-    let place = find(c"shm_mem_size")?.cast::<std::ffi::c_ulong>();
-    // SAFETY: the symbol is a variable of this type in all versions.
-    Some(unsafe { *place })
-}
