@@ -253,6 +253,28 @@ fn phones_share_a_group(proxy: Proxy) {
     }
 }
 
+/// docs/picture.py, with its phones, comes to its end.
+#[test]
+fn the_picture_of_the_manual_is_made() {
+    if ![Kind::Pjsip, Kind::Browser].into_iter().all(is_there) {
+        return;
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let picture = folder.path().join("conversation.png");
+    let status = std::process::Command::new("timeout")
+        .arg("100")
+        .arg("python3")
+        .arg(root.join("docs/picture.py"))
+        .arg(&picture)
+        .stdout(std::process::Stdio::null())
+        .status()
+        .expect("docs/picture.py");
+    assert!(status.success(), "docs/picture.py: {status}");
+    let made = std::fs::read(&picture).expect("the picture");
+    assert!(made.starts_with(b"\x89PNG") && made.len() > 5000);
+}
+
 #[test]
 fn nobody_speaks_as_another_behind_kamailio() {
     attacks::nobody_speaks_as_another(Proxy::Kamailio);

@@ -72,7 +72,8 @@ async function look() {
 
 let ended = false;
 const lines = [];
-createInterface({ input: process.stdin }).on("line", (line) => lines.push(line)).on("close", () => (ended = true));
+const input = createInterface({ input: process.stdin });
+input.on("line", (line) => lines.push(line)).on("close", () => (ended = true));
 while (!ended || lines.length) {
   await look();
   const line = lines.shift();
@@ -88,3 +89,6 @@ while (!ended || lines.length) {
 await browser.close();
 await rm(profile, { recursive: true, force: true });
 server.close();
+// An input that is still open would keep this process alive.
+input.close();
+process.stdin.destroy();
