@@ -36,6 +36,7 @@ mod hostile;
 mod identity;
 mod identity_modes;
 mod ims_as;
+mod kemi;
 mod list_choices;
 mod list_parts;
 mod lists;
@@ -242,6 +243,9 @@ both {
         a_retransmission_after_tm_has_forgotten_is_still_absorbed,
         strangers_do_not_make_a_retransmission_new,
         a_stranger_with_the_same_identifiers_makes_no_message_a_merged_one,
+    }
+    kemi::{
+        a_lua_script_calls_cimf_and_reads_what_it_says,
     }
     steps::{
         the_three_steps_do_what_cimf_handle_does,
