@@ -240,6 +240,22 @@ fn phones_share_a_group(proxy: Proxy) {
         assert_eq!(code, "403");
     }
 
+    // A text that is no UTF-8 costs a browser nothing: Kamailio sends it as bytes, and behind OpenSIPS it is refused.
+    let browsers = |(user, kind, _): &User| (*kind == Kind::Browser).then_some(*user);
+    for user in there.iter().filter_map(browsers) {
+        let status = attacks::send_bytes(&site, "eve", &address(user), b"caf\xe9");
+        assert!(
+            matches!(proxy, Proxy::Kamailio) || status == 415,
+            "{status}"
+        );
+        let status = attacks::send_bytes(&site, "eve", &address(user), "café".as_bytes());
+        assert_eq!(status, 200);
+        let phone = phones.iter().find(|phone| phone.user == user);
+        let phone = phone.expect("the browser");
+        phone.shows("café");
+        assert!(!phone.has_shown("registered 0"), "{user} was cut off");
+    }
+
     site.restart();
     // ann's phone, by UDP, is known as before; one with a connection is when it has registered anew, and not every
     // phone says so.
@@ -284,6 +300,18 @@ fn nobody_speaks_as_another_behind_kamailio() {
 fn nobody_speaks_as_another_behind_opensips() {
     if has_opensips() {
         attacks::nobody_speaks_as_another(Proxy::OpenSips);
+    }
+}
+
+#[test]
+fn nobody_leads_kamailio_to_another_machine() {
+    attacks::nobody_leads_the_server_to_another_machine(Proxy::Kamailio);
+}
+
+#[test]
+fn nobody_leads_opensips_to_another_machine() {
+    if has_opensips() {
+        attacks::nobody_leads_the_server_to_another_machine(Proxy::OpenSips);
     }
 }
 

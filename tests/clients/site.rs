@@ -41,7 +41,8 @@ impl Site {
         let folder = tempfile::Builder::new().prefix("cimf-site-").tempdir();
         let folder = folder.expect("a temporary folder");
         let ports = [(); 5].map(|()| Port::reserve());
-        let [sip, tls, web, secure_web, copies] = ports.each_ref().map(|port| port.number.to_string());
+        let [sip, tls, web, secure_web, copies] =
+            ports.each_ref().map(|port| port.number.to_string());
         let samples = match proxy {
             Proxy::Kamailio => "kamailio-config",
             Proxy::OpenSips => "opensips-config",
