@@ -70,6 +70,9 @@ def main(user, password, domain, server, transport, certificate=""):
     account = pj.AccountConfig()
     account.idUri = f'"{user} as it calls itself" <sip:{user}@{domain}>'
     account.regConfig.registrarUri = f"sip:{domain}"
+    # Otherwise one try while the server starts anew, and then none for five minutes.
+    account.regConfig.retryIntervalSec = 5
+    account.regConfig.firstRetryIntervalSec = 1
     account.sipConfig.proxies.append(f"sip:{server};transport={transport};lr")
     account.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", user, 0, password))
     phone = Phone()

@@ -265,6 +265,7 @@ both {
         a_repetition_after_tm_has_forgotten_is_answered_by_the_check,
     }
     script::{
+        a_script_asks_whether_a_request_is_utf8,
         a_transaction_that_the_script_has_made_is_used,
         elsewhere_than_in_request_route_a_message_is_not_ours,
         the_route_of_a_copy_knows_its_group,
