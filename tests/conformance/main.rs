@@ -37,6 +37,7 @@ mod hostile;
 mod identity;
 mod identity_modes;
 mod ims_as;
+mod kemi;
 mod list_choices;
 mod list_parts;
 mod lists;
@@ -245,6 +246,9 @@ both {
         strangers_do_not_make_a_retransmission_new,
         a_stranger_with_the_same_identifiers_makes_no_message_a_merged_one,
     }
+    kemi::{
+        a_lua_script_calls_cimf_and_reads_what_it_says,
+    }
     steps::{
         the_three_steps_do_what_cimf_handle_does,
         a_script_reads_the_verdict_on_an_accepted_message,
@@ -263,6 +267,7 @@ both {
         a_repetition_after_tm_has_forgotten_is_answered_by_the_check,
     }
     script::{
+        a_script_asks_whether_a_request_is_utf8,
         a_transaction_that_the_script_has_made_is_used,
         elsewhere_than_in_request_route_a_message_is_not_ours,
         the_route_of_a_copy_knows_its_group,

@@ -11,8 +11,10 @@ use super::{memory, process, script, statistics, version};
 use crate::host::core_socket::CoreSocket;
 use crate::host::guard::guarded;
 use crate::host::life::{self, TransactionMemory};
+use crate::host::symbol::find;
+use crate::host::told;
 use crate::server::Server;
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::sync::OnceLock;
 
 /// Everything that is the same in all workers, made before they are forked.
@@ -69,6 +71,9 @@ pub unsafe extern "C" fn start_process(rank: c_int) -> c_int {
         let Some(module) = MODULE.get() else {
             return 0;
         };
+        if rank == PROC_INIT && has_other_languages(&module.core) {
+            told::will_be_asked();
+        }
         match rank {
             PROC_INIT if !life::check_as_worker(module.server, listeners().as_deref()) => -1,
             PROC_MAIN if !process::start(module) => -1,
@@ -116,6 +121,26 @@ fn prepare() -> Result<Module, String> {
         transactions,
         source,
         server,
+    })
+}
+
+/// The modules that run scripts in other languages than Kamailio's own.
+const LANGUAGES: [&CStr; 8] = [
+    c"app_java",
+    c"app_jsdt",
+    c"app_lua",
+    c"app_mono",
+    c"app_perl",
+    c"app_python3",
+    c"app_python3s",
+    c"app_ruby",
+];
+
+/// Whether a script may name a variable only when it runs, as late as while a copy is sent.
+fn has_other_languages(core: &Core) -> bool {
+    LANGUAGES.iter().any(|name| {
+        // SAFETY: Kamailio compares the name, which ends with NUL, with those of its modules.
+        !unsafe { (core.find_module_by_name)(name.as_ptr()) }.is_null()
     })
 }
 
