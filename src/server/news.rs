@@ -240,6 +240,7 @@ mod tests {
             entry_at: 0,
             needs_stream: false,
             window: 4,
+            most_at_once: Some(40),
             accepted_at: NOW,
             expires_at: 0,
             seed: [9; 16],

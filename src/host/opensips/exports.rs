@@ -63,12 +63,13 @@ const fn table<V>(version: V) -> ModuleExports<V> {
     }
 }
 
-static COMMANDS: Table<[CmdExport; 6]> = Table([
+static COMMANDS: Table<[CmdExport; 7]> = Table([
     command(Some(c"cimf_handle"), Some(script::cimf_handle), true),
     command(Some(c"cimf_check"), Some(script::cimf_check), true),
     command(Some(c"cimf_reply"), Some(script::cimf_reply), false),
     command(Some(c"cimf_fork"), Some(script::cimf_fork), false),
     command(Some(c"cimf_is_copy"), Some(script::cimf_is_copy), false),
+    command(Some(c"cimf_is_utf8"), Some(script::cimf_is_utf8), false),
     command(None, None, false),
 ]);
 
