@@ -5,7 +5,7 @@
 // A bench that cannot be set up ends by panicking.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use cimf::fanout::{Counters, Engine, Event, Limits, Own, Submission};
+use cimf::fanout::{Counters, Engine, Event, FreeMemory, Limits, Own, ProxyMemory, Submission};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ fn engine() -> Engine {
         memory: 64,
         messages: 10_000,
         forks_in_flight: 10_000,
+        patience: 2,
         target_order: true,
         target_queue: 100,
         queue_lifetime: 600,
@@ -26,7 +27,24 @@ fn engine() -> Engine {
         quota_group: None,
         rate: 0,
     };
-    Engine::new(limits, [7; 16], Arc::new(Counters::new().unwrap())).unwrap()
+    let engine = Engine::new(limits, [7; 16], Arc::new(Counters::new().unwrap())).unwrap();
+    engine.leave_memory(ProxyMemory {
+        free: Box::new(Plenty),
+        whole: 1 << 40,
+        reserve: 1 << 30,
+        transaction: 10 << 10,
+    });
+    engine
+}
+
+/// As much memory as a proxy never has.
+#[derive(Debug)]
+struct Plenty;
+
+impl FreeMemory for Plenty {
+    fn bytes(&self) -> u64 {
+        1 << 40
+    }
 }
 
 fn submission() -> Submission<'static> {
@@ -40,6 +58,7 @@ fn submission() -> Submission<'static> {
         entry_at: 0,
         needs_stream: false,
         window: 60,
+        most_at_once: None,
         accepted_at: NOW,
         expires_at: 0,
         seed: [9; 16],

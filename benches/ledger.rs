@@ -198,6 +198,7 @@ fn promise(id: u64, call_id: &[u8]) -> Promise<'_> {
             entry_at: 0,
             needs_stream: false,
             window: 32,
+            most_at_once: Some(40),
             accepted_at: milliseconds(SystemTime::now()),
             expires_at: 0,
             seed: [7; 16],

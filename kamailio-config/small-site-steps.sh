@@ -1,7 +1,7 @@
 # For small-site.sh of each proxy: what both do. The folder of the project is the current one.
 #
-#     site_options "$@"       reads the options into $domain, $address, $port, $tls_port, $web_port, $copies_port,
-#                             $users, $group, $folder
+#     site_options "$@"       reads the options into $domain, $address, $port, $tls_port, $web_port, $secure_web_port,
+#                             $copies_port, $users, $group, $folder
 #     site_prepare PACKAGE... what is needed, the build, and in $folder: cimf.so, groups, passwords, certificate
 #     site_instructions       what to type into a phone
 #     site_run PROGRAM...     runs the proxy until Ctrl-C
@@ -28,6 +28,7 @@ Makes a group for ordinary phones and runs it until Ctrl-C.
   --port N           for UDP and TCP                        (5060)
   --tls-port N       for TLS                                (5061)
   --web-port N       for browsers, by WebSocket             (8088)
+  --secure-web-port N for browsers, by WebSocket with TLS   (8089)
   --copies-port N    on 127.0.0.1, for the proxy's own use  (5062)
   --users "A B C"    who may log in                         ("ann bob cho")
   --group NAME       the group of all of them               (hikers)
@@ -41,6 +42,7 @@ site_options() {
     port=5060
     tls_port=5061
     web_port=8088
+    secure_web_port=8089
     copies_port=5062
     users="ann bob cho"
     group=hikers
@@ -48,7 +50,8 @@ site_options() {
     while [ $# -gt 0 ]; do
         case $1 in
             --help | -h) usage; exit 0 ;;
-            --domain | --address | --port | --tls-port | --web-port | --copies-port | --users | --group | --folder)
+            --domain | --address | --port | --tls-port | --web-port | --secure-web-port | --copies-port | \
+                --users | --group | --folder)
                 [ $# -gt 1 ] || { usage >&2; fail "$1: expected a value behind it"; }
                 ;;
             *) usage >&2; fail "$1: expected one of the options above" ;;
@@ -59,6 +62,7 @@ site_options() {
             --port) port=$2 ;;
             --tls-port) tls_port=$2 ;;
             --web-port) web_port=$2 ;;
+            --secure-web-port) secure_web_port=$2 ;;
             --copies-port) copies_port=$2 ;;
             --users) users=$2 ;;
             --group) group=$2 ;;
@@ -97,19 +101,40 @@ site_prepare() {
     [ -e "$passwords" ] || (umask 077 && : >"$passwords")
     members=
     for user in $users; do
-        if ! grep -q "^$user " "$passwords"; then
+        if ! cut -d' ' -f1 "$passwords" | grep -qxF -e "$user"; then
             printf '%s %s\n' "$user" "$(openssl rand -hex 6)" >>"$passwords"
         fi
         members="$members sip:$user@$domain"
     done
     # shellcheck disable=SC2086
     cimfctl group show "sip:$group@$domain" >/dev/null 2>&1 || cimfctl group add "sip:$group@$domain" $members
-    if [ ! -e "$folder/certificate.pem" ]; then
+    site_certificate
+}
+
+# Phones compare the certificate's names with what was typed into them: the domain, or this machine's address.
+site_certificate() {
+    certificate=$folder/certificate.pem
+    if [ ! -e "$certificate" ]; then
+        # Linphone finds an address only where names stand.
         openssl req -x509 -newkey rsa:2048 -nodes -days 825 -subj "/CN=$domain" \
-            -addext "subjectAltName=DNS:$domain,IP:$address" \
-            -keyout "$folder/key.pem" -out "$folder/certificate.pem" 2>/dev/null || fail "openssl made no certificate"
+            -addext "subjectAltName=DNS:$domain,IP:$address,DNS:$address" \
+            -keyout "$folder/key.pem" -out "$certificate" 2>/dev/null || fail "openssl made no certificate"
         chmod 600 "$folder/key.pem"
     fi
+    openssl x509 -in "$certificate" -noout 2>/dev/null ||
+        fail "$certificate: expected a certificate in PEM, and openssl finds none there"
+    names() { openssl x509 -in "$certificate" -noout "$@" | grep -q 'does match'; }
+    if ! openssl x509 -in "$certificate" -noout -checkend 0 >/dev/null; then
+        warning="has expired"
+    elif names -checkhost "$domain" || names -checkip "$address"; then
+        return 0
+    else
+        warning="names neither $domain nor $address"
+    fi
+    cat >&2 <<END
+WARNING: $certificate $warning: no phone will accept it. Put another
+certificate and its key there, or delete certificate.pem and key.pem: the next start makes new ones.
+END
 }
 
 # MD5(user:realm:password) of each user: the tables hold no passwords.
@@ -129,12 +154,19 @@ site_instructions() {
 
     domain         $domain
     outbound proxy sip:$address:$port;transport=tcp      (also called "SIP proxy" or "server"; or transport=udp)
-    encrypted      sip:$address:$tls_port;transport=tls      (the phone has to trust $folder/certificate.pem;
-                   put your own certificate and key there as certificate.pem and key.pem)
-    browsers       ws://$address:$web_port
+    encrypted      sip:$address:$tls_port;transport=tls      (the phone has to trust the certificate: see below)
+    browsers       ws://$address:$web_port, or wss://$address:$secure_web_port where the page itself came by https
 
     Then write a message to     sip:$group@$domain
     Everybody of the group gets it; an answer goes to everybody again.
+
+    The certificate is $certificate, made by this script. Trust it, each in its way:
+        a phone        where it asks for certificates of authorities, a "root CA" or a "CA file", give it that file
+                       (linphonerc: root_ca=; baresip: sip_cafile; PJSIP: CaListFile)
+        a browser      open https://$address:$secure_web_port once and accept what it warns of
+    or put one of your own and its key there as certificate.pem and key.pem, and start anew. It has to name what is
+    typed into phones, $domain or $address, and phones trust it without more ado if it comes from an authority they
+    know, such as Let's Encrypt (then with its chain: fullchain.pem).
 
     Add somebody:  add a user with --users, then
                    $built/cimfctl --db $folder/cimf.db member add sip:$group@$domain sip:NAME@$domain --name 'Full Name'

@@ -50,6 +50,7 @@ site_run "$kamailio" -DD -E -x tlsf -m 128 -f "$PWD/kamailio-config/small-site.c
     -A "LISTEN_TCP=tcp:$address:$port" \
     -A "LISTEN_TLS=tls:$address:$tls_port" \
     -A "LISTEN_WS=tcp:$address:$web_port" \
+    -A "LISTEN_WSS=tls:$address:$secure_web_port" \
     -A "LISTEN_COPIES_UDP=udp:127.0.0.1:$copies_port" \
     -A "LISTEN_COPIES_TCP=tcp:127.0.0.1:$copies_port" \
     -A "CORE_ROUTE=\"sip:127.0.0.1:$copies_port\"" \

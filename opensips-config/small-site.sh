@@ -35,6 +35,7 @@ set_lines() {
         -e "s|^socket=udp:127.0.0.1:5060|socket=udp:$address:$port|" \
         -e "s|^socket=tcp:127.0.0.1:5060|socket=tcp:$address:$port|" \
         -e "s|^socket=tls:.*|socket=tls:$address:$tls_port|" \
+        -e "s|^socket=wss:.*|socket=wss:$address:$secure_web_port|" \
         -e "s|^socket=ws:.*|socket=ws:$address:$web_port|" \
         -e "s|5062|$copies_port|g" \
         -e "s|example\.net|$domain|g" \

@@ -122,6 +122,7 @@ fn message(id: u64) -> Promise<'static> {
             entry_at: 0,
             needs_stream: false,
             window: 32,
+            most_at_once: Some(40),
             accepted_at: NOW,
             expires_at: if id == 1 { NOW + 3_600_000 } else { 0 },
             seed: [7; 16],

@@ -1,6 +1,6 @@
 //! The engine against a model of what it promises (issue 4; U-6, M-3, M-4, S-5), driven through many
 //! schedules by a simulated proxy: completions in any order, failures, lack of memory, silence,
-//! cancelled and expired messages, next hops whose names are not known yet, several processes at once, and in some
+//! members that are silent for longer than `patience`, cancelled and expired messages, next hops whose names are not known yet, several processes at once, and in some
 //! schedules one that is stopped with the lock. In half of the schedules nobody asks for a fork
 //! but who has to after what he did, as the proxy's processes do: then nothing may be left that nobody sends.
 //! `SCHEDULES=100000 cargo test --release --test fanout_model` runs that many.
@@ -86,6 +86,8 @@ enum State {
 struct Message {
     recipients: Vec<(String, State)>,
     window: u32,
+    /// The most in flight with the silent ones.
+    most: Option<u32>,
     in_flight: u32,
     expires_at: u64,
     cancelled: bool,
@@ -105,6 +107,9 @@ struct Cell {
     in_flight: bool,
     held: bool,
     sending: bool,
+    started: u64,
+    /// When it was first looked whether it is silent.
+    seen: Option<u64>,
 }
 
 /// What one process of the proxy is at.
@@ -130,6 +135,8 @@ struct Habits {
     /// How many of ten look-ups are in vain.
     vain: usize,
     originators: usize,
+    /// One member of so many answers rarely; 0 for none.
+    silent: usize,
     /// One list of so many names its first member twice.
     twice: usize,
     pool: Option<usize>,
@@ -145,6 +152,7 @@ impl Habits {
             names: random.one_of(&[0, 1, 3, 20]),
             vain: random.one_of(&[0, 3, 8]),
             originators: random.one_of(&[1, 2, ORIGINATORS.len()]),
+            silent: random.one_of(&[0, 0, 2, 3]),
             twice: random.one_of(&[1, 4, 100]),
             pool: random.one_of(&[None, None, Some(3)]),
         }
@@ -185,6 +193,9 @@ struct Model<'e> {
     to_submit: usize,
     told: usize,
     attempts: usize,
+    /// Looks that have found silent copies, and copies sent beside as many as the window has room for.
+    silent_looks: usize,
+    sent_beside: usize,
     /// What keeps the lock now and then, and whether it does.
     stopped: Option<Stopped>,
     is_blocked: bool,
@@ -205,6 +216,7 @@ fn limits(random: &mut Random) -> Limits {
         memory: 1,
         messages: random.one_of(&[2, 5, 100]),
         forks_in_flight: random.one_of(&[1, 2, 3, 10, 1000]),
+        patience: random.one_of(&[0, 1, 1, 2, 60]),
         target_order: !random.once_in(4),
         target_queue: random.one_of(&[1, 2, 100]),
         queue_lifetime: random.one_of(&[1, 5, 600]),
@@ -231,7 +243,8 @@ impl<'e> Model<'e> {
             41..45 => self.ask_names(),
             45..70 => self.complete(),
             70..82 => self.release(),
-            82..92 => self.tell(),
+            82..91 => self.tell(),
+            91 => self.look_for_silent(),
             92..95 if self.habits.is_strict => self.tell_when_called(),
             92..95 => self.engine.tick(self.now),
             95..98 => self.pass_time(),
@@ -291,6 +304,7 @@ impl<'e> Model<'e> {
         }
         let body = vec![b'x'; random.below(200)];
         let window = random.one_of(&[1, 2, 3, 4, 7, 60]);
+        let most = random.one_of(&[None, None, Some(window), Some(window + 2)]);
         let expires_at = match random.once_in(self.habits.expiring) {
             true => self.now + random.below(3000) as u64,
             false => 0,
@@ -310,6 +324,7 @@ impl<'e> Model<'e> {
             entry_at: body.len() as u32 / 2,
             needs_stream: body.len() % 2 == 1,
             window,
+            most_at_once: most,
             accepted_at: time(self.now),
             expires_at: match expires_at {
                 0 => 0,
@@ -355,6 +370,7 @@ impl<'e> Model<'e> {
                 .map(|name| (name, State::Waiting))
                 .collect(),
             window,
+            most,
             in_flight: 0,
             expires_at,
             cancelled: false,
@@ -454,15 +470,64 @@ impl<'e> Model<'e> {
         self.processes[0].is_pumping = true;
     }
 
+    /// The process that tells outcomes looks for copies that have become silent: none that is younger than `patience`,
+    /// and each that is older by more than a moment since it was first seen.
+    fn look_for_silent(&mut self) {
+        self.processes[0].is_pumping = true;
+        let held_up = self.engine.look_for_silent(self.now);
+        if self.is_blocked {
+            return;
+        }
+        let patience = u64::from(self.limits.patience) * 1000;
+        assert!(held_up.is_none() || patience > 0);
+        let mut bounds: HashMap<u64, (u32, u32)> = HashMap::new();
+        for cell in self.cells.values_mut().filter(|cell| cell.in_flight) {
+            let seen = *cell.seen.get_or_insert(self.now);
+            let (surely, perhaps) = bounds.entry(cell.message).or_default();
+            let is_old = |since: u64, age| patience > 0 && self.now - since >= age;
+            *surely += u32::from(is_old(seen, patience + patience / 16));
+            *perhaps += u32::from(is_old(cell.started, patience));
+        }
+        let mut silent = 0;
+        for fanout in self.engine.fanouts().unwrap() {
+            let (surely, perhaps) = bounds.remove(&fanout.message).unwrap_or_default();
+            let found = fanout.silent;
+            assert!(
+                (surely..=perhaps).contains(&found),
+                "{found} silent, expected {surely} to {perhaps}"
+            );
+            silent += u64::from(found);
+        }
+        assert_eq!(self.engine.load().silent, silent);
+        self.silent_looks += usize::from(silent > 0);
+    }
+
+    /// Nobody has anything to do but wait for answers: nobody waits to be sent to for whom there is room, as silent copies
+    /// take none in a window.
+    fn expect_silent_hold_nobody_up(&mut self) {
+        if self.waits_for_clock || self.now < self.paused_until {
+            return;
+        }
+        let fanouts = self.engine.fanouts().unwrap();
+        let silent: HashMap<u64, u32> = fanouts.iter().map(|f| (f.message, f.silent)).collect();
+        for originator in 0..ORIGINATORS.len() {
+            let is_held_up =
+                self.has_share(originator, 0) && self.has_copy_to_send(originator, &silent);
+            assert!(!is_held_up, "a member waits for no reason: {fanouts:?}");
+        }
+    }
+
     /// Once nobody has anything to do but wait for the clock, nobody waits to be sent to who needs no clock.
     fn expect_nobody_left(&mut self) {
         if self.is_blocked {
             return;
         }
         let is_busy = |process: &Process<'_>| process.is_pumping || process.attempt.is_some();
-        if !self.cells.is_empty() || self.processes.iter().any(is_busy) || is_readable(self.engine)
-        {
+        if self.processes.iter().any(is_busy) || is_readable(self.engine) {
             return;
+        }
+        if !self.cells.is_empty() {
+            return self.expect_silent_hold_nobody_up();
         }
         let unseen = self.looked_at + 1..=self.now;
         let has_expired = |message: &Message| unseen.contains(&message.expires_at);
@@ -557,7 +622,19 @@ impl<'e> Model<'e> {
         assert_eq!(*state, State::Waiting, "sent twice");
         *state = State::InFlight(attempt.cookie());
         message.in_flight += 1;
-        assert!(message.in_flight <= message.window, "U-6: the window");
+        let most = message.most.unwrap_or(u32::MAX);
+        assert!(
+            message.in_flight <= most.max(message.window),
+            "U-6: the breadth"
+        );
+        let patience = u64::from(self.limits.patience) * 1000;
+        let counts = |cell: &&Cell| {
+            let is_young = patience == 0 || self.now - cell.started < patience;
+            cell.message == number && cell.in_flight && is_young
+        };
+        let in_window = 1 + self.cells.values().filter(counts).count();
+        assert!(in_window <= message.window as usize, "U-6: the window");
+        self.sent_beside += usize::from(message.in_flight > message.window);
         let fork = attempt.fork();
         assert_eq!(fork.recipient, address.as_bytes());
         let mut headers = Vec::new();
@@ -594,6 +671,8 @@ impl<'e> Model<'e> {
             in_flight: true,
             held: true,
             sending: true,
+            started: self.now,
+            seen: None,
         };
         assert!(self.cells.insert(attempt.cookie(), cell).is_none());
         let in_flight = self.cells.values().filter(|cell| cell.in_flight).count();
@@ -617,7 +696,8 @@ impl<'e> Model<'e> {
     }
 
     /// Whether an originator has a copy that nothing but its turn keeps from being sent, as far as is known here.
-    fn has_copy_to_send(&self, originator: usize) -> bool {
+    /// `silent` copies take no room in the window.
+    fn has_copy_to_send(&self, originator: usize, silent: &HashMap<u64, u32>) -> bool {
         // Another message to the same member may be sent before, or have filled the member's queue.
         let mut addresses: HashMap<&str, usize> = HashMap::new();
         let unfinished = self.messages.values().filter(|message| !message.finished);
@@ -627,9 +707,13 @@ impl<'e> Model<'e> {
         let waits = |(address, state): &(String, State)| {
             *state == State::Waiting && (!self.limits.target_order || addresses[&address[..]] == 1)
         };
-        let mut own = self.messages.iter().filter(|(_, message)| {
+        let mut own = self.messages.iter().filter(|(number, message)| {
             let may_send = message.expires_at == 0 && !message.cancelled;
-            message.originator == originator && may_send && message.in_flight < message.window
+            let silent = silent.get(number).copied().unwrap_or_default();
+            let has_room = message.in_flight < message.window
+                || message.in_flight - silent < message.window
+                    && message.in_flight < message.most.unwrap_or(u32::MAX);
+            message.originator == originator && may_send && has_room
         });
         own.any(|(number, message)| {
             let mut recipients = message.recipients.iter().enumerate();
@@ -644,7 +728,7 @@ impl<'e> Model<'e> {
         assert!(self.has_share(whose, 0), "more than its share");
         self.waited[whose] = Default::default();
         for other in (0..ORIGINATORS.len()).filter(|&other| other != whose) {
-            if !self.has_share(other, 1) || !self.has_copy_to_send(other) {
+            if !self.has_share(other, 1) || !self.has_copy_to_send(other, &HashMap::new()) {
                 self.waited[other] = Default::default();
                 continue;
             }
@@ -740,7 +824,12 @@ impl<'e> Model<'e> {
     fn complete(&mut self) {
         // Sometimes before the process that sends has come back from the proxy.
         let early = self.random.once_in(5);
-        let Some(cookie) = self.any_cell(|cell| cell.in_flight && cell.sending <= early) else {
+        let silent = self.random.below(15) > 0 && self.habits.silent > 0;
+        let silent = silent.then_some(self.habits.silent);
+        let answers =
+            |cell: &Cell| silent.is_none_or(|silent| !cell.recipient.is_multiple_of(silent));
+        let may_end = |cell: &Cell| cell.in_flight && cell.sending <= early && answers(cell);
+        let Some(cookie) = self.any_cell(may_end) else {
             return;
         };
         let code = self
@@ -935,7 +1024,7 @@ fn message_of(messages: &mut HashMap<u64, Message>, cell: Cell) -> &mut Message 
     messages.get_mut(&cell.message).unwrap()
 }
 
-fn run(seed: u64) -> [usize; 4] {
+fn run(seed: u64) -> [usize; 6] {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let limits = limits(&mut random);
     let counters = Arc::new(Counters::new().unwrap());
@@ -973,6 +1062,8 @@ fn run(seed: u64) -> [usize; 4] {
         to_submit,
         told: 0,
         attempts: 0,
+        silent_looks: 0,
+        sent_beside: 0,
         stopped: seed
             .is_multiple_of(STOPPED)
             .then(|| Stopped::new(&engine, cell_limit)),
@@ -980,19 +1071,26 @@ fn run(seed: u64) -> [usize; 4] {
         blocks: 0,
     };
     model.run();
-    [model.attempts, model.told, model.parked, model.blocks]
+    [
+        model.attempts,
+        model.told,
+        model.parked,
+        model.blocks,
+        model.silent_looks,
+        model.sent_beside,
+    ]
 }
 
 #[test]
 fn over_many_schedules_each_recipient_ends_once_and_all_memory_comes_back() {
     let threads = 2;
     let schedules = std::env::var("SCHEDULES").map_or(SCHEDULES, |count| count.parse().unwrap());
-    let totals: Vec<[usize; 4]> = std::thread::scope(|scope| {
+    let totals: Vec<[usize; 6]> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads)
             .map(|thread| {
                 scope.spawn(move || {
                     let seeds = (1..=schedules).filter(|seed| seed % threads == thread);
-                    seeds.map(run).fold([0; 4], |totals, more| {
+                    seeds.map(run).fold([0; 6], |totals, more| {
                         std::array::from_fn(|kind| totals[kind] + more[kind])
                     })
                 })
@@ -1003,12 +1101,14 @@ fn over_many_schedules_each_recipient_ends_once_and_all_memory_comes_back() {
             .map(|thread| thread.join().unwrap())
             .collect()
     });
-    let [attempts, told, parked, blocks] =
+    let [attempts, told, parked, blocks, silent, beside] =
         std::array::from_fn(|kind| totals.iter().map(|total| total[kind]).sum::<usize>());
     eprintln!(
-        "{schedules} schedules, {attempts} attempts, {told} outcomes, {parked} waits for a name, {blocks} stops"
+        "{schedules} schedules, {attempts} attempts, {told} outcomes, {parked} waits for a name, {blocks} stops, {silent} looks \
+         that found silent copies, {beside} copies beside these"
     );
-    assert!(attempts > 1 && parked > 1, "too little happened");
+    let all = [attempts, parked, silent, beside];
+    assert!(all.iter().all(|&count| count > 1), "too little happened");
     assert!(
         blocks > 0 || schedules < STOPPED,
         "nobody was stopped with the lock"

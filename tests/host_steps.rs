@@ -202,6 +202,7 @@ fn start(engine: &Engine, names: &[&str], expires: Option<u64>) -> u64 {
         entry_at: 0,
         needs_stream: false,
         window: 60,
+        most_at_once: None,
         accepted_at: time,
         expires_at: expires.map_or(0, |seconds| time + seconds * 1000),
         seed: [9; 16],

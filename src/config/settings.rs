@@ -132,6 +132,8 @@ pub struct Settings {
     pub max_breadth: u32,
     /// `forks_in_flight`.
     pub forks_in_flight: u32,
+    /// `patience`, in seconds; 0 means for ever.
+    pub patience: u32,
     /// `target_order`.
     pub target_order: bool,
     /// `target_queue`.
@@ -144,6 +146,8 @@ pub struct Settings {
     pub rate: u32,
     /// `tm_memory`, in mebibytes; 0 means half of what the proxy has.
     pub tm_memory: u32,
+    /// `memory_reserve`, in per cent.
+    pub memory_reserve: u32,
     /// Whether `durability` is `journal`.
     pub durable: bool,
     /// `ledger`; empty means beside the groups.

@@ -632,7 +632,7 @@ pub const PARAMETERS: &[Parameter] = &[
         needs_queue: false,
         kind: Kind::Number(1, 10_000, |settings| &mut settings.concurrency),
         default: "60",
-        help: "The most copies of one message that wait for their final responses at once.",
+        help: "The most copies of one message that wait for their final responses at once, besides those that have waited for longer than `patience`.",
     },
     Parameter {
         name: "max_breadth",
@@ -640,6 +640,13 @@ pub const PARAMETERS: &[Parameter] = &[
         kind: Kind::Number(0, 10_000, |settings| &mut settings.max_breadth),
         default: "60",
         help: "The most Max-Breadth that is shared among the copies of a message (RFC 5393). 0: as much as the message has, and no limit where it says nothing; for cores that are trusted.",
+    },
+    Parameter {
+        name: "patience",
+        needs_queue: true,
+        kind: Kind::Number(0, 86400, |settings| &mut settings.patience),
+        default: "2",
+        help: "How many seconds a copy counts against `concurrency` while it has no final response; an older one, such as to a phone that is off, lets the next copy go. It counts in `forks_in_flight`, and keeps its share of Max-Breadth where that is bounded (`max_breadth`), until its final response. 0: it counts against `concurrency` as long.",
     },
     Parameter {
         name: "forks_in_flight",
@@ -693,6 +700,13 @@ pub const PARAMETERS: &[Parameter] = &[
         kind: Kind::Number(0, 1_048_576, |settings| &mut settings.tm_memory),
         default: "0",
         help: "Mebibytes of the proxy's shared memory (`-m`) that the transactions of copies may use: about 10 KiB each, from sending to some seconds after the end (`wt_timer`). Copies that find no room wait. 0: half of it.",
+    },
+    Parameter {
+        name: "memory_reserve",
+        needs_queue: true,
+        kind: Kind::Number(0, 90, |settings| &mut settings.memory_reserve),
+        default: "25",
+        help: "Per cent of the proxy's shared memory (`-m`) that copies leave free for the proxy itself, whatever takes the rest: the proxy is asked how much is free, every 10 ms at most. A copy that comes back to this proxy, as in small-site.cfg, needs a second transaction, which `tm_memory` does not count. Copies that find no room wait. 0: the proxy is not asked.",
     },
     Parameter {
         name: "durability",

@@ -15,30 +15,44 @@ pub struct Breadth {
     pub most: u32,
 }
 
+/// What the copies of a message have of its breadth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Share {
+    /// What each of them has.
+    of_each: u32,
+    /// How many of them have no more than all of it: one that is silent keeps its share.
+    most_at_once: u32,
+}
+
 impl Breadth {
     /// How many copies of a message may wait for their final responses at once, and the breadth that
     /// each of them has: the copies that may wait together never have more than the message.
-    fn share(self, received: Option<u32>, recipients: usize) -> (u32, Option<u32>) {
+    fn share(self, received: Option<u32>, recipients: usize) -> (u32, Option<Share>) {
         let breadth = match self.most {
             0 => received,
             most => Some(received.unwrap_or(USUAL_BREADTH).min(most)),
         };
         let window = self.concurrency.min(breadth.unwrap_or(u32::MAX)).max(1);
         let share = window.min(u32::try_from(recipients).unwrap_or(u32::MAX));
-        (
-            window,
-            breadth.map(|breadth| (breadth / share.max(1)).max(1)),
-        )
+        let share = breadth.map(|breadth| {
+            let of_each = (breadth / share.max(1)).max(1);
+            Share {
+                of_each,
+                most_at_once: breadth / of_each,
+            }
+        });
+        (window, share)
     }
 
     /// Puts Max-Breadth in front of the header fields that all copies share, once it is known how many
     /// copies there are.
     pub(super) fn spread(self, received: Option<u32>, accepted: &mut Accepted) {
-        let (window, breadth) = self.share(received, accepted.count());
+        let (window, share) = self.share(received, accepted.count());
         accepted.window = window;
-        if let Some(breadth) = breadth {
+        accepted.most_at_once = share.map(|share| share.most_at_once);
+        if let Some(share) = share {
             let mut header = b"Max-Breadth: ".to_vec();
-            write_decimal(breadth as usize, &mut header);
+            write_decimal(share.of_each as usize, &mut header);
             header.extend_from_slice(b"\r\n");
             accepted.headers.splice(..0, header);
         }
@@ -53,18 +67,23 @@ mod tests {
     fn breadth_is_shared_among_the_copies_that_wait_at_once() {
         // U-6, T 90.
         for (concurrency, most, received, recipients, expected) in [
-            (60, 60, None, 2, (60, Some(30))),
-            (60, 60, None, 1, (60, Some(60))),
-            (60, 60, Some(500), 100, (60, Some(1))),
-            (60, 60, Some(1), 2, (1, Some(1))),
-            (60, 60, Some(7), 100, (7, Some(1))),
-            (4, 60, None, 100, (4, Some(15))),
+            (60, 60, None, 2, (60, Some((30, 2)))),
+            (60, 60, None, 1, (60, Some((60, 1)))),
+            (60, 60, Some(500), 100, (60, Some((1, 60)))),
+            (60, 60, Some(1), 2, (1, Some((1, 1)))),
+            (60, 60, Some(7), 100, (7, Some((1, 7)))),
+            (4, 60, None, 100, (4, Some((15, 4)))),
+            (40, 60, None, 100, (40, Some((1, 60)))),
             (60, 0, None, 100, (60, None)),
-            (60, 0, Some(120), 60, (60, Some(2))),
-            (60, 0, Some(u32::MAX), 1, (60, Some(u32::MAX))),
+            (60, 0, Some(120), 60, (60, Some((2, 60)))),
+            (60, 0, Some(u32::MAX), 1, (60, Some((u32::MAX, 1)))),
         ] {
             let breadth = Breadth { concurrency, most };
-            let found = breadth.share(received, recipients);
+            let (window, share) = breadth.share(received, recipients);
+            let found = (
+                window,
+                share.map(|share| (share.of_each, share.most_at_once)),
+            );
             assert_eq!(found, expected, "{breadth:?} {received:?} {recipients}");
         }
     }

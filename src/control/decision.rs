@@ -103,6 +103,9 @@ pub struct Accepted {
     pub needs_stream: bool,
     /// The most copies that may wait for their final responses at once (U-6).
     pub window: u32,
+    /// The most copies without final response at once, those included that have been silent for longer than `patience`,
+    /// where Max-Breadth bounds them (U-6).
+    pub most_at_once: Option<u32>,
     /// When the message is no longer of interest, if ever (M-4).
     pub expires_at: Option<SystemTime>,
     /// The body that all forks share, byte for byte.

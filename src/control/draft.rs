@@ -68,6 +68,7 @@ impl Draft<'_, '_, '_, '_> {
             headers,
             charging,
             window: 1,
+            most_at_once: None,
             expires_at: copy.lifetime.end(),
             needs_stream: false,
             body,

@@ -274,6 +274,7 @@ impl Engine {
         code: u16,
         now: impl Fn() -> u64,
     ) -> Option<Attempt<'_>> {
+        self.ask_for_free_memory(&now);
         self.claim_after(
             |held| self.complete(held, cookie, code),
             || self.leave_deed(cookie, Deed::Completed(code)),
@@ -382,7 +383,7 @@ impl Engine {
         if let Some(ending) = self.closing(held, at).or(is_too_long) {
             return self.land(held, cell, ending, false);
         }
-        self.lower(held, at);
+        self.lower(held, cell, at);
         self.keep_target(held, entry);
         recipient::set_place(held, entry, Place::Ready);
         Queue(at + block::READY).push_front(held, entry);

@@ -31,6 +31,11 @@ const HAS_ENTRY: u32 = 1 << 30;
 const NUMBER_MASK: u32 = HAS_ENTRY - 1;
 /// Where in the body an own entry stands; the bit above says whether the forks need a stream.
 const ENTRY_AT_MASK: u32 = u32::MAX >> 1;
+/// Bits of the window. It is no larger than `concurrency` may be.
+const WINDOW_BITS: u32 = 16;
+const WINDOW_MASK: u32 = (1 << WINDOW_BITS) - 1;
+/// Says that nothing but `forks_in_flight` bounds the forks in flight with the silent ones.
+const NO_BOUND: u32 = WINDOW_MASK;
 /// Bytes of the length of a recipient's own header fields.
 const LENGTH: usize = 4;
 
@@ -64,6 +69,14 @@ impl Size {
     pub(super) fn words(self) -> usize {
         text_start(0, self.recipients) + self.text.div_ceil(BYTES)
     }
+}
+
+/// The window, and above it how many forks may be in flight with the silent ones.
+fn windows(submission: &Submission<'_>) -> u64 {
+    let most = submission
+        .most_at_once
+        .map_or(NO_BOUND, |most| most.clamp(1, NO_BOUND - 1));
+    u64::from(submission.window.min(WINDOW_MASK) | most << WINDOW_BITS)
 }
 
 fn more(own: &Own<'_>) -> usize {
@@ -115,7 +128,7 @@ impl<'a> Block<'a> {
         memory.set(at + EXPIRES_AT, submission.expires_at);
         memory.set(
             at + WINDOW,
-            u64::from(submission.window)
+            windows(submission)
                 | u64::from(submission.entry_at & ENTRY_AT_MASK) << 32
                 | u64::from(submission.needs_stream) << 63,
         );
@@ -160,6 +173,7 @@ impl<'a> Block<'a> {
         memory.set(entry, start as u64);
     }
 
+    #[inline]
     fn pair(self, word: usize) -> (u32, u32) {
         let word = self.memory.get(self.at + word);
         (word as u32, (word >> 32) as u32)
@@ -202,7 +216,11 @@ impl<'a> Block<'a> {
             body,
             entry_at: self.entry_at() as u32,
             needs_stream: self.needs_stream(),
-            window: self.pair(WINDOW).0,
+            window: self.window(),
+            most_at_once: match self.pair(WINDOW).0 >> WINDOW_BITS {
+                NO_BOUND => None,
+                most => Some(most),
+            },
             accepted_at: self.accepted_at(),
             expires_at: self.memory.get(self.at + EXPIRES_AT),
             seed: self.seed(),
@@ -249,6 +267,20 @@ impl<'a> Block<'a> {
         }
     }
 
+    /// The most forks that may be in flight besides the silent ones.
+    #[inline]
+    pub(super) fn window(self) -> u32 {
+        self.pair(WINDOW).0 & WINDOW_MASK
+    }
+
+    /// The most forks that may be in flight with the silent ones.
+    pub(super) fn most_at_once(self) -> u32 {
+        match self.pair(WINDOW).0 >> WINDOW_BITS {
+            NO_BOUND => u32::MAX,
+            most => most,
+        }
+    }
+
     /// Where in the body the own entry of a recipient stands.
     pub(super) fn entry_at(self) -> usize {
         (self.pair(WINDOW).1 & ENTRY_AT_MASK) as usize
@@ -284,6 +316,16 @@ impl<'a> Block<'a> {
             rest = after;
             text
         })
+    }
+
+    /// How many bytes of text all copies have, but for what is each recipient's own.
+    pub(super) fn length_of_copies(self) -> u64 {
+        let (from, headers) = self.pair(LENGTHS + 1);
+        let (charging, body) = self.pair(LENGTHS + 2);
+        [from, headers, charging, body]
+            .into_iter()
+            .map(u64::from)
+            .sum()
     }
 
     /// What a recipient has of its own.

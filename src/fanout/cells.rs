@@ -31,9 +31,18 @@ pub(super) const SENDING: u64 = 4;
 const BITS: u32 = 3;
 const BITS_MASK: u64 = (1 << BITS) - 1;
 
+// Above the bits and the number of the use.
+/// The fork has had no final response for so long that it does not count against `concurrency` (`patience`).
+const SILENT: u64 = 1 << (BITS + USE_BITS);
+/// At which moment it was first seen in flight; 0 for not yet.
+const SEEN: u32 = BITS + USE_BITS + 1;
+/// How many moments there are before they are counted from the first again.
+const MOMENTS: u64 = (1 << (u64::BITS - SEEN)) - 1;
+
 /// Bits of a cookie that name the entry; the higher ones name the use.
 const INDEX: u32 = 20;
 const INDEX_MASK: u64 = (1 << INDEX) - 1;
+const USE_BITS: u32 = u64::BITS - INDEX;
 const USE_MASK: u64 = u64::MAX >> INDEX;
 
 /// Where the table starts.
@@ -89,7 +98,8 @@ impl Cells {
         }
         let cell = Cell(self.0 + index * WORDS);
         let word = memory.words()[cell.0].load(Acquire);
-        (word >> BITS == cookie >> INDEX && word & BITS_MASK != 0).then_some(cell)
+        let number = word >> BITS & USE_MASK;
+        (number == cookie >> INDEX && word & BITS_MASK != 0).then_some(cell)
     }
 
     /// The number of the entry that a cookie means.
@@ -106,7 +116,7 @@ impl Cells {
     /// The entry with this number, and the cookie of its present use.
     pub(super) fn present(self, held: &Held<'_>, index: usize) -> (Cell, u64) {
         let cell = Cell(self.0 + index * WORDS);
-        let number = held.get(cell.0) >> BITS;
+        let number = held.get(cell.0) >> BITS & USE_MASK;
         (cell, number << INDEX | index as u64)
     }
 
@@ -122,6 +132,27 @@ impl Cells {
         cells
             .filter(|cell| memory.get(cell.0) & SENDING != 0)
             .collect()
+    }
+
+    /// Looks at all forks in flight, without the lock: notes at which moment each was seen first, and gives those that
+    /// were so many moments ago and do not count as silent yet.
+    pub(super) fn grown_old(self, memory: &SharedMemory, moment: u64, age: u64) -> Vec<Cell> {
+        let ever = (memory.get(CELLS_FREE) >> 32) as usize;
+        let mut old = Vec::new();
+        for cell in (0..ever.min(MOST)).map(|index| Cell(self.0 + index * WORDS)) {
+            let word = memory.get(cell.0);
+            if word & (IN_FLIGHT | SILENT) != IN_FLIGHT {
+                continue;
+            }
+            if word >> SEEN == 0 {
+                let seen = word | (moment % MOMENTS + 1) << SEEN;
+                // Else it has changed meanwhile, and is seen the next time.
+                let _ = memory.words()[cell.0].compare_exchange(word, seen, AcqRel, Acquire);
+            } else if is_old(word, moment, age) {
+                old.push(cell);
+            }
+        }
+        old
     }
 
     /// The entry that a cookie of an attempt under way means.
@@ -171,6 +202,28 @@ impl Cell {
         Process::from_bits(held.pair(self.0 + WHO).1)
     }
 
+    /// Marks a fork as silent that was first seen in flight so many moments ago, and says whether it does not count as
+    /// such yet. Only with the lock, and never twice for one use.
+    pub(super) fn becomes_silent(self, held: &Held<'_>, moment: u64, age: u64) -> bool {
+        let word = held.get(self.0);
+        let becomes = word & (IN_FLIGHT | SILENT) == IN_FLIGHT && is_old(word, moment, age);
+        if becomes {
+            held.word(self.0).fetch_or(SILENT, AcqRel);
+        }
+        becomes
+    }
+
+    /// Whether a fork in flight counts as silent.
+    #[inline]
+    pub(super) fn is_silent(self, held: &Held<'_>) -> bool {
+        held.get(self.0) & SILENT != 0
+    }
+
+    /// A fork counts as any other again.
+    pub(super) fn is_silent_no_more(self, held: &Held<'_>) {
+        held.word(self.0).fetch_and(!SILENT, AcqRel);
+    }
+
     /// Takes bits away; gives the bits before.
     #[inline]
     pub(super) fn take(self, held: &Held<'_>, bits: u64) -> u64 {
@@ -196,4 +249,10 @@ impl Cell {
     pub(super) fn left(self) -> usize {
         self.0 + LEFT
     }
+}
+
+/// Whether a fork was first seen so many moments before this one.
+fn is_old(word: u64, moment: u64, age: u64) -> bool {
+    let (seen, moment) = (word >> SEEN, moment % MOMENTS + 1);
+    seen != 0 && (moment + MOMENTS - seen) % MOMENTS >= age
 }

@@ -27,6 +27,7 @@ use super::lines::Lines;
 use super::lock::{Blocked, Held, OF_MESSAGES, Patience, blocked};
 use super::names::Names;
 use super::originators::Originators;
+use super::proxy_memory::ProxyMemory;
 use super::shared_memory::SharedMemory;
 use super::silent::Silent;
 use super::submission::{Own, Submission};
@@ -38,8 +39,8 @@ use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Words of a mebibyte.
@@ -58,6 +59,9 @@ pub struct Limits {
     pub messages: u32,
     /// The most forks in flight of all messages together (`forks_in_flight`).
     pub forks_in_flight: u32,
+    /// Seconds after which a copy without a final response does not count in its message's window any more (`patience`);
+    /// 0 for never.
+    pub patience: u32,
     /// Whether a target gets one message at a time (`target_order`).
     pub target_order: bool,
     /// The most messages that wait for one target (`target_queue`).
@@ -128,6 +132,7 @@ pub struct Engine {
     pub(super) lines: Lines,
     pub(super) silent: Silent,
     pub(super) names: Names,
+    pub(super) proxy_memory: OnceLock<ProxyMemory>,
     budget: Budget,
     pub(super) waker: Waker,
     /// Wakes the process that asks for names.
@@ -173,6 +178,7 @@ impl Engine {
             lines,
             silent,
             names,
+            proxy_memory: OnceLock::new(),
             budget,
             waker: Waker::new()?,
             asking: Waker::new()?,

@@ -75,6 +75,11 @@ pub(super) const MEASURED_AT: usize = 26;
 pub(super) const SPEED: usize = 27;
 /// The first free entry of the table of originators, and how many have ever been used.
 pub(super) const ORIGINATORS_FREE: usize = 28;
+/// How many forks in flight are silent: they have had no final response for longer than `patience`.
+pub(super) const SILENT_FORKS: usize = 29;
+/// Bytes of the proxy's memory that copies in flight may take, and those that were charged to all that have landed.
+pub(super) const OWED: usize = 30;
+pub(super) const LANDED: usize = 31;
 /// The lists of free pieces.
 pub(super) const ARENA_BINS: usize = 32;
 
@@ -93,8 +98,20 @@ pub(super) const NOT_SENT_AT: usize = 67;
 /// How many messages were left to be started.
 pub(super) const STARTS_LEFT: usize = 68;
 
+// What the proxy has told of its memory (`proxy_memory`), in a line of the cache that changes when it is asked.
+
+/// When the proxy was asked last how much of its shared memory is free, by the engine's clock.
+pub(super) const MEMORY_ASKED_AT: usize = 72;
+/// The bytes that it has told.
+pub(super) const MEMORY_FREE: usize = 73;
+/// The bytes that may be owed and have been charged before copies wait.
+pub(super) const MEMORY_LIMIT: usize = 74;
+/// Whether a copy has had to wait since the log was told last, and when that was.
+pub(super) const MEMORY_SHORT: usize = 75;
+pub(super) const MEMORY_TOLD_AT: usize = 76;
+
 /// Words before the tables.
-pub(super) const HEAD: usize = 72;
+pub(super) const HEAD: usize = 80;
 
 /// Words of an originator's entry.
 pub(super) mod originator {
@@ -108,8 +125,10 @@ pub(super) mod originator {
     pub(in super::super) const LINKS: usize = 3;
     /// The next entry of its chain, or the next free one, and its state.
     pub(in super::super) const CHAIN: usize = 4;
+    /// How many of its copies in flight are silent.
+    pub(in super::super) const SILENT: usize = 5;
     /// How many words these are.
-    pub(in super::super) const WORDS: usize = 5;
+    pub(in super::super) const WORDS: usize = 6;
 }
 
 /// Words of a block that change, then words that stay as they were written. Links of lists are words
@@ -144,31 +163,33 @@ pub(super) mod block {
     pub(in super::super) const BEGINNING: usize = 13;
     /// The entry of its originator.
     pub(in super::super) const ORIGINATOR: usize = 16;
+    /// How many forks in flight are silent: they have had no final response for longer than `patience`.
+    pub(in super::super) const SILENT: usize = 17;
     /// The ledger's number of the message; 0 if it is in none.
-    pub(in super::super) const LEDGER: usize = 17;
+    pub(in super::super) const LEDGER: usize = 18;
     /// The ledger's number of the kept copy that the message is made of; 0 if it is made of none.
-    pub(in super::super) const KEPT: usize = 18;
+    pub(in super::super) const KEPT: usize = 19;
     /// The number of the first recipient, by which its identifiers are made, and how many recipients there are.
-    pub(in super::super) const COUNT: usize = 19;
+    pub(in super::super) const COUNT: usize = 20;
     /// The number of the message.
-    pub(in super::super) const NUMBER: usize = 20;
+    pub(in super::super) const NUMBER: usize = 21;
     /// Two words of randomness, from which the forks' identifiers are made.
-    pub(in super::super) const SEED: usize = 21;
+    pub(in super::super) const SEED: usize = 22;
     /// The millisecond of Unix time at which it was accepted.
-    pub(in super::super) const ACCEPTED_AT: usize = 23;
+    pub(in super::super) const ACCEPTED_AT: usize = 24;
     /// The millisecond of Unix time at which it expires; 0 for never.
-    pub(in super::super) const EXPIRES_AT: usize = 24;
-    /// The window, where in the body the own entry of a recipient stands, and whether a stream is
-    /// needed.
-    pub(in super::super) const WINDOW: usize = 25;
+    pub(in super::super) const EXPIRES_AT: usize = 25;
+    /// The window; how many forks may be in flight with the silent ones; where in the body the own entry of a
+    /// recipient stands; and whether a stream is needed.
+    pub(in super::super) const WINDOW: usize = 26;
     /// Lengths: originator, group.
-    pub(in super::super) const LENGTHS: usize = 26;
+    pub(in super::super) const LENGTHS: usize = 27;
     /// Lengths: from, headers. Behind them: charging, body. Behind them: request; and whether the originator
     /// is anonymous.
     /// How many copies are kept for recipients who are away.
-    pub(in super::super) const KEPT_FOR: usize = 30;
+    pub(in super::super) const KEPT_FOR: usize = 31;
     /// Words before the recipients.
-    pub(in super::super) const HEADER: usize = 31;
+    pub(in super::super) const HEADER: usize = 32;
     // Then come the recipients, one word that says where the text of the last one ends, and the
     // text: originator, group, from, headers, charging, body, request, and each recipient's own.
 }

@@ -28,8 +28,10 @@ mod naming;
 mod originators;
 mod outcomes;
 mod overview;
+mod patience;
 mod pipe;
 mod process;
+mod proxy_memory;
 mod ramp;
 pub mod recent_requests;
 mod recipient;
@@ -44,6 +46,10 @@ mod targets;
 mod tests;
 #[cfg(test)]
 mod tests_of_names;
+#[cfg(test)]
+mod tests_of_patience;
+#[cfg(test)]
+mod tests_of_proxy_memory;
 #[cfg(test)]
 mod tests_of_shares;
 mod turns;
@@ -64,7 +70,9 @@ pub use names::{LONGEST_NAME, Question};
 pub use naming::NotResolved;
 pub use outcomes::{Event, Finished, Outcome, Tally};
 pub use overview::{Fanout, Load};
+pub use patience::{Bound, HeldUp};
 pub use pipe::Pipe;
+pub use proxy_memory::{FreeMemory, ProxyMemory};
 pub use recent_requests::RecentTable;
 pub use recipient::{Ending, SkipReason};
 pub use restore::{NotRestored, Origin};

@@ -104,7 +104,7 @@ impl Engine {
         let [originator, ..] = self.block(at).texts();
         let owner = self.originator_key(originator) as u32;
         let room = self.names.take(held, hash, name, owner, now);
-        self.lower(held, at);
+        self.lower(held, cell, at);
         recipient::set_place(held, copy, Place::AtName);
         self.names.push(held, room, copy, now);
         self.enter_turns(held, at);

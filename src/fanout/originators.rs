@@ -17,7 +17,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::layout::originator::{CHAIN, HASH, IN_FLIGHT, LINKS, MESSAGES, WORDS};
+use super::layout::originator::{CHAIN, HASH, IN_FLIGHT, LINKS, MESSAGES, SILENT, WORDS};
 use super::layout::{HELD_BACK, ORIGINATORS_FREE, TURNS, block};
 use super::lists::BlockList;
 use super::lock::Held;
@@ -130,7 +130,7 @@ impl Originators {
         };
         let (chain, entry) = (self.chain(hash), self.at(number));
         held.set(entry + HASH, hash);
-        for word in [MESSAGES, IN_FLIGHT, LINKS] {
+        for word in [MESSAGES, IN_FLIGHT, LINKS, SILENT] {
             held.set(entry + word, 0);
         }
         held.set_pair(entry + CHAIN, held.get(chain) as u32, IDLE);
@@ -276,6 +276,26 @@ impl Originator {
     #[inline]
     pub(super) fn in_flight(self, held: &Held<'_>) -> u32 {
         held.pair(self.0 + IN_FLIGHT).0
+    }
+
+    /// How many of its copies in flight are silent.
+    pub(super) fn silent(self, held: &Held<'_>) -> u64 {
+        held.get(self.0 + SILENT)
+    }
+
+    /// One of its copies in flight is silent that was not.
+    pub(super) fn one_more_is_silent(self, held: &Held<'_>) {
+        held.add(self.0 + SILENT, 1);
+    }
+
+    /// One of its copies that were silent is in flight no more.
+    pub(super) fn one_less_is_silent(self, held: &Held<'_>) {
+        held.subtract(self.0 + SILENT, 1);
+    }
+
+    /// Whether it has something to send, but as many copies in flight as it may.
+    pub(super) fn is_held_back(self, held: &Held<'_>) -> bool {
+        self.state(held) == WAITS
     }
 
     /// Gives its turn to the next originator, if it still takes turns and is not the only one.

@@ -7,7 +7,7 @@ use super::counters::Counter;
 use super::engine::{Engine, flag};
 use super::layout::{
     ARENA_FREE, CELLS_USED, IN_FLIGHT, LEFT, MEASURED, MEASURED_AT, MESSAGES, MESSAGES_LENGTH,
-    SPEED, WAITING, block,
+    SILENT_FORKS, SPEED, WAITING, block,
 };
 use super::lock::{Blocked, Held, OF_CALLBACKS, OF_MESSAGES};
 use super::outcomes::Tally;
@@ -37,6 +37,8 @@ pub struct Fanout {
     pub recipients: u32,
     /// Forks without a final response.
     pub in_flight: u32,
+    /// How many of these have been silent for longer than `patience`.
+    pub silent: u32,
     /// How those ended that have.
     pub tally: Tally,
     /// When it was accepted, by the engine's clock.
@@ -52,12 +54,18 @@ pub struct Load {
     pub waiting: u64,
     /// Forks without a final response.
     pub in_flight: u64,
+    /// Forks in flight that have been silent for longer than `patience`.
+    pub silent: u64,
     /// Transactions of the proxy in use.
     pub cells: u64,
     /// Names of next hops that are being asked.
     pub names_asked: u64,
     /// Recipients that wait for the name of their next hop.
     pub waiting_for_names: u64,
+    /// Bytes of the proxy's shared memory that are free; 0 where it is not asked.
+    pub proxy_memory_free: u64,
+    /// Bytes of it that copies leave alone.
+    pub proxy_memory_reserve: u64,
     /// Bytes of memory for messages that are used.
     pub memory_used: u64,
     /// Bytes of memory for messages that are free.
@@ -73,14 +81,18 @@ impl Engine {
         }
         let word = size_of::<u64>() as u64;
         let memory = (self.arena.words as u64 - 1) * word;
+        let [proxy_memory_free, proxy_memory_reserve] = self.free_proxy_memory();
         let free = memory.min(self.memory.get(ARENA_FREE) * word);
         Load {
             messages: self.memory.get(MESSAGES_LENGTH),
             waiting: self.memory.get(WAITING),
             in_flight: self.memory.get(IN_FLIGHT),
+            silent: self.memory.get(SILENT_FORKS),
             cells: self.memory.get(CELLS_USED),
             names_asked: self.names.asked(&self.memory),
             waiting_for_names: self.names.waiting(&self.memory),
+            proxy_memory_free,
+            proxy_memory_reserve,
             memory_used: memory - free,
             memory_free: free,
         }
@@ -95,10 +107,11 @@ impl Engine {
             }
             self.pin(held, at);
             let (_, in_flight) = held.pair(at + block::CURSOR);
-            found.push((Pinned::new(self, at), in_flight, self.tally(at)));
+            let silent = held.get(at + block::SILENT) as u32;
+            found.push((Pinned::new(self, at), [in_flight, silent], self.tally(at)));
             true
         })?;
-        let fanouts = found.into_iter().map(|(pin, in_flight, tally)| {
+        let fanouts = found.into_iter().map(|(pin, [in_flight, silent], tally)| {
             let block = pin.block();
             let [originator, group, ..] = block.texts();
             Fanout {
@@ -107,6 +120,7 @@ impl Engine {
                 originator: originator.to_vec(),
                 recipients: block.count() as u32,
                 in_flight,
+                silent,
                 tally,
                 accepted_at: self.by_clock(block.at, block.accepted_at()),
             }
@@ -145,6 +159,7 @@ impl Engine {
             }
             true
         })?;
+        self.tell_short_memory(now);
         self.take_back_from_the_dead()?;
         while self.with_within(OF_MESSAGES, |held| self.close_some(held))? {}
         self.look_at_names(now)

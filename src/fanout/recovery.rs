@@ -9,7 +9,7 @@ use super::cells::{HELD, IN_FLIGHT, SENDING};
 use super::engine::{Engine, flag};
 use super::layout::{
     CLOSING, FINISHED, IN_FLIGHT as ALL_IN_FLIGHT, LINING, MESSAGES, MESSAGES_LENGTH, OUTCOMES,
-    STUCK, WAITING, block,
+    SILENT_FORKS, STUCK, WAITING, block,
 };
 use super::lists::Queue;
 use super::lock::{Blocked, Held, OF_MESSAGES};
@@ -35,9 +35,11 @@ impl Engine {
             FINISHED,
             ALL_IN_FLIGHT,
             WAITING,
+            SILENT_FORKS,
         ] {
             held.set(word, 0);
         }
+        self.forget_what_is_owed(held);
         self.targets.clear(held);
         self.originators.clear(held);
         self.groups.clear(held);
@@ -71,6 +73,8 @@ impl Engine {
             let is_lost = bits & SENDING != 0 && cell.process(held).has_ended();
             if is_flying && !is_lost {
                 flying.insert(entry);
+                // The next look finds that it is silent.
+                cell.is_silent_no_more(held);
                 let own = self.block(block_of(&self.memory, entry));
                 let hash = self.hash(own.own(entry).address);
                 self.targets.occupy(held, hash);
@@ -104,7 +108,7 @@ impl Engine {
                 let (entry, bits) = (cell.entry(held), cell.take(held, SENDING));
                 let at = block_of(&self.memory, entry);
                 if bits & IN_FLIGHT != 0 {
-                    self.lower(held, at);
+                    self.lower(held, cell, at);
                     self.keep_target(held, entry);
                     recipient::set_place(held, entry, Place::Ready);
                     recipient::set_repeated(held, entry);
@@ -176,12 +180,14 @@ impl Engine {
         held.set_pair(at + block::LEFT, left, untold);
         held.set_pair(at + block::CURSOR, 0, in_flight);
         held.set(at + block::READY, 0);
+        held.set(at + block::SILENT, 0);
         held.set_pair(at + block::DELIVERED, ended[0], ended[1]);
         held.set_pair(at + block::UNREACHABLE, ended[2], ended[3]);
         held.set_pair(at + block::SKIPPED, ended[4], 0);
         held.set_pair(at + block::KEPT_FOR, ended[5], 0);
         held.add(WAITING, u64::from(left));
         held.add(ALL_IN_FLIGHT, u64::from(in_flight));
+        self.owe_again(held, at, in_flight);
         if untold == 0 {
             held.set(FINISHED, at as u64);
         }
@@ -205,6 +211,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::super::groups::Groups;
+    use super::super::layout::OWED;
     use super::super::lock::death::{self, End};
     use super::super::tests::{NOW, engine, start, start_narrow};
     use super::super::{Attempt, Event};
@@ -323,6 +330,7 @@ mod tests {
                 (0, 0),
                 "{changes}: {load:?}"
             );
+            assert_eq!(engine.memory.get(OWED), 0, "{changes}: bytes owed");
             if !died {
                 assert_eq!((load.messages, load.memory_used, load.cells), (0, 0, 0));
                 break;

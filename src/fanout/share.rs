@@ -38,7 +38,9 @@ impl Engine {
     pub(super) fn has_share(&self, held: &Held<'_>, own: u32) -> bool {
         let size = u64::from(self.limits.forks_in_flight).min(held.get(CELL_LIMIT));
         let free = size.saturating_sub(held.get(IN_FLIGHT));
-        fits(u64::from(own), free, size) && self.has_share_of_cells(held, own)
+        fits(u64::from(own), free, size)
+            && self.has_share_of_cells(held, own)
+            && self.has_share_of_memory(held, own)
     }
 
     /// The same for the transactions of the proxy, most of which have their final response already where they are

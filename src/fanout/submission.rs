@@ -27,6 +27,9 @@ pub struct Submission<'a> {
     pub needs_stream: bool,
     /// The most forks that wait for their final responses at once (U-6); at least 1.
     pub window: u32,
+    /// The most forks in flight, those included that have been silent for longer than `patience` and are not counted
+    /// in the window, where Max-Breadth bounds them.
+    pub most_at_once: Option<u32>,
     /// The millisecond of Unix time at which it was accepted.
     pub accepted_at: u64,
     /// The millisecond of Unix time at which it expires; 0 for never.
@@ -74,6 +77,7 @@ impl<'a> Submission<'a> {
             entry_at: accepted.own.entry_at.unwrap_or_default() as u32,
             needs_stream: accepted.needs_stream,
             window: accepted.window,
+            most_at_once: accepted.most_at_once,
             accepted_at: milliseconds(now),
             expires_at: accepted.expires_at.map_or(0, milliseconds),
             seed,

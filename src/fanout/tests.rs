@@ -3,8 +3,8 @@
 use super::lock::death;
 use super::targets::Occupied;
 use super::{
-    Counters, Ending, Engine, Event, Limits, NotRestored, NotSent, Origin, Own, Quota, SkipReason,
-    Submission,
+    Counters, Ending, Engine, Event, FreeMemory, Limits, NotRestored, NotSent, Origin, Own,
+    ProxyMemory, Quota, SkipReason, Submission,
 };
 use crate::control::Reason;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -19,6 +19,7 @@ pub(super) fn limits() -> Limits {
         memory: 1,
         messages: 1000,
         forks_in_flight: 1000,
+        patience: 2,
         target_order: true,
         target_queue: 100,
         queue_lifetime: 600,
@@ -29,7 +30,29 @@ pub(super) fn limits() -> Limits {
 }
 
 pub(super) fn engine_with(limits: Limits) -> Engine {
+    let engine = engine_of_no_proxy(limits);
+    engine.leave_memory(ProxyMemory {
+        free: Box::new(Plenty),
+        whole: 1 << 40,
+        reserve: 1 << 30,
+        transaction: 10 << 10,
+    });
+    engine
+}
+
+/// Nobody has told it of the proxy's memory.
+pub(super) fn engine_of_no_proxy(limits: Limits) -> Engine {
     Engine::new(limits, [7; 16], Arc::new(Counters::new().unwrap())).unwrap()
+}
+
+/// More than any test needs.
+#[derive(Debug)]
+struct Plenty;
+
+impl FreeMemory for Plenty {
+    fn bytes(&self) -> u64 {
+        1 << 40
+    }
 }
 
 pub(super) fn engine() -> Engine {
@@ -47,6 +70,7 @@ pub(super) fn submission() -> Submission<'static> {
         entry_at: 0,
         needs_stream: false,
         window: 60,
+        most_at_once: None,
         accepted_at: NOW,
         expires_at: 0,
         seed: [9; 16],

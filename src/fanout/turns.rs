@@ -1,5 +1,5 @@
 //! Whose turn it is: originators take turns, and the messages of each; each message sends to one recipient at a time
-//! until its window is full, and each target gets one message at a time.
+//! until its window is full, and each target gets one message at a time. What its window holds, `patience` says.
 
 #![forbid(unsafe_code)]
 
@@ -41,6 +41,7 @@ impl Engine {
         if words.iter().all(|&word| self.memory.get(word) == 0) {
             return None;
         }
+        self.ask_for_free_memory(&now);
         self.claim_after(|_| (), || (), now)
     }
 
@@ -105,6 +106,11 @@ impl Engine {
             ramp::prepare(held);
             return Step::Idle;
         }
+        if !self.has_proxy_memory(held) {
+            ramp::prepare(held);
+            self.wait_for_memory(held);
+            return Step::Idle;
+        }
         if !ramp::has_room(held, most, now) {
             // Time makes room, too.
             held.news.set(true);
@@ -118,7 +124,12 @@ impl Engine {
             false => None,
         };
         match first.or(head) {
-            None => self.let_stuck_go_on(held),
+            None => {
+                if is_held_back && !self.has_share_of_memory(held, held.pair(HELD_BACK).1) {
+                    self.wait_for_memory(held);
+                }
+                self.let_stuck_go_on(held)
+            }
             Some(originator) if first.is_some() && self.closes_expired(held, originator, now) => {
                 Step::More
             }
@@ -167,7 +178,7 @@ impl Engine {
             return Step::More;
         }
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
-        if in_flight >= self.memory.get(at + block::WINDOW) as u32 {
+        if !self.has_room_in_window(held, at, in_flight) {
             self.leave_turns(held, at);
             return Step::More;
         }
@@ -284,6 +295,7 @@ impl Engine {
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
         held.set_pair(at + block::CURSOR, cursor, in_flight + 1);
         held.add(IN_FLIGHT, 1);
+        self.owe_memory(held, at);
         Originators::take_off(held, at);
         let originator = Originator::of(held, at);
         let messages = originator.messages();
@@ -299,12 +311,18 @@ impl Engine {
 
     /// Whether a message has recipients that have not had their turn, and room in its window.
     fn may_send(&self, held: &Held<'_>, at: usize) -> bool {
-        let (cursor, in_flight) = held.pair(at + block::CURSOR);
-        let has_more = (cursor as usize) < self.block(at).count()
+        let (_, in_flight) = held.pair(at + block::CURSOR);
+        self.has_more(held, at) && self.has_room_in_window(held, at, in_flight)
+    }
+
+    /// Whether a message has recipients that have not had their turn.
+    #[inline]
+    pub(super) fn has_more(&self, held: &Held<'_>, at: usize) -> bool {
+        let (cursor, _) = held.pair(at + block::CURSOR);
+        (cursor as usize) < self.block(at).count()
             || Queue(at + block::READY).head(held).is_some()
             || held.pair(at + block::SKIPPED).1 > 0
-                && held.get(at + block::FLAGS) & flag::SECOND_PASS == 0;
-        has_more && in_flight < self.memory.get(at + block::WINDOW) as u32
+                && held.get(at + block::FLAGS) & flag::SECOND_PASS == 0
     }
 
     /// Whether a message is out of time. The clock is only asked for one that may be.
@@ -325,7 +343,7 @@ impl Engine {
     pub(super) fn land(&self, held: &Held<'_>, cell: Cell, ending: Ending, was_sent: bool) {
         let (entry, hash) = (cell.entry(held), cell.target(held));
         let at = block_of(&self.memory, entry);
-        self.lower(held, at);
+        self.lower(held, cell, at);
         if was_sent {
             let answered = ending != Ending::Unreachable(408);
             self.silent.note(held, hash, answered);
@@ -337,10 +355,14 @@ impl Engine {
 
     /// Counts one fork less in flight.
     #[inline]
-    pub(super) fn lower(&self, held: &Held<'_>, at: usize) {
+    pub(super) fn lower(&self, held: &Held<'_>, cell: Cell, at: usize) {
+        if cell.is_silent(held) {
+            self.silent_no_more(held, cell, at);
+        }
         let (cursor, in_flight) = held.pair(at + block::CURSOR);
         held.set_pair(at + block::CURSOR, cursor, in_flight - 1);
         held.subtract(IN_FLIGHT, 1);
+        self.memory_is_taken(held, at);
         self.originators.land(held, at);
     }
 

@@ -13,10 +13,14 @@ use crate::control::Fork;
 use crate::fanout::{Ending, Event, Finished, Outcome as Told, Tally};
 use crate::server::{NewsWriter, Outbox, Server};
 use crate::sip::text::Printable;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// How long the process waits for news before it looks at the clock again.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it looks for copies that have become silent; it waits no longer for news.
+pub const LOOK: Duration = Duration::from_millis(100);
+
+/// Between two lines that tell of members who wait behind silent ones because of the same parameter.
+const HELD_UP: Duration = Duration::from_secs(60);
 
 /// How often it does what is done by the clock.
 const TICK: Duration = Duration::from_millis(500);
@@ -95,6 +99,9 @@ pub struct Teller<'s> {
     /// What is kept for members who are away, if anything is.
     away: Option<Keeping<'s>>,
     ticked: Option<Instant>,
+    looked: Option<Instant>,
+    /// When the log was last told so, by the name of the parameter.
+    told_held_up: HashMap<&'static str, Instant>,
     failures: Failures,
 }
 
@@ -109,6 +116,8 @@ impl<'s> Teller<'s> {
                 .then(|| NewsWriter::new(outbox.engine())),
             away: Keeping::new(server),
             ticked: None,
+            looked: None,
+            told_held_up: HashMap::new(),
             failures: Failures::new(Instant::now()),
         }
     }
@@ -123,6 +132,10 @@ impl<'s> Teller<'s> {
         }
         if let Some(away) = &mut self.away {
             away.round();
+        }
+        if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+            self.looked = Some(Instant::now());
+            self.look_for_silent();
         }
         pump(self.server, sender);
         // Those that were left out last are told of even if nobody fails any more.
@@ -205,7 +218,7 @@ impl<'s> Teller<'s> {
 
     /// Waits for news or the clock, and lets the news gather.
     pub fn wait(&self) {
-        self.server.outbox().engine().wait(PATIENCE);
+        self.server.outbox().engine().wait(LOOK);
         std::thread::sleep(REST);
     }
 
@@ -223,6 +236,20 @@ impl<'s> Teller<'s> {
     fn tick(&self) {
         let engine = self.server.outbox().engine();
         engine.tick(engine.now());
+    }
+
+    /// Lets members be sent to who wait behind silent ones; says once a minute which parameter bounds them.
+    fn look_for_silent(&mut self) {
+        let engine = self.server.outbox().engine();
+        let Some(held_up) = engine.look_for_silent(engine.now()) else {
+            return;
+        };
+        let parameter = held_up.bound.parameter();
+        let told = self.told_held_up.get(parameter);
+        if told.is_none_or(|told| told.elapsed() >= HELD_UP) {
+            self.told_held_up.insert(parameter, Instant::now());
+            log::warn!("{held_up}");
+        }
     }
 
     /// Says how many recipients the log has left out, when a second is over.

@@ -105,10 +105,10 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         let is_urgent = !given_up.is_empty() || self.keeping.is_urgent();
         if !taken.is_empty() || (may_try && (is_urgent || has_waited || is_down)) {
             self.commit(taken, given_up);
-        }
-        // Also where there is always something to commit: the log of the file would grow without end.
-        if self.trouble.is_none() && self.tended.is_none_or(|tended| tended.elapsed() >= TEND) {
-            self.tend();
+            // Where there is always something to commit, too.
+            self.tend_each(2 * TEND);
+        } else {
+            self.tend_each(TEND);
         }
     }
 
@@ -200,7 +200,10 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         Ok((promises, ledger.figures()))
     }
 
-    fn tend(&mut self) {
+    fn tend_each(&mut self, pause: Duration) {
+        if self.tended.is_some_and(|tended| tended.elapsed() < pause) {
+            return;
+        }
         self.tended = Some(Instant::now());
         self.committer.take_from_the_dead(self.notes);
         let now = milliseconds(SystemTime::now());

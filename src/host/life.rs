@@ -6,6 +6,7 @@ use super::listeners::{Listener, warn_of_own_addresses};
 use super::local_addresses::local_addresses;
 use super::overview::log_unfinished;
 use super::parameters::SETTINGS;
+use crate::fanout::{Engine, FreeMemory, ProxyMemory};
 use crate::server::Server;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -13,13 +14,14 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 /// Whether the workers were to be started, so that there is something to stop.
 static STARTED: AtomicBool = AtomicBool::new(false);
 
-/// How much memory the transactions of copies may take.
-#[derive(Clone, Copy)]
+/// The proxy's shared memory, of which the transactions of copies take some.
 pub struct TransactionMemory {
     /// Bytes of shared memory that the proxy has.
     pub shared: u64,
     /// Bytes of it for the transaction of a copy of usual length.
     pub transaction: u64,
+    /// Tells how much of it is free, or why that cannot be told.
+    pub free: Result<Box<dyn FreeMemory>, String>,
 }
 
 /// Checks parameters and database, and makes what the workers share, before they are forked.
@@ -36,7 +38,31 @@ pub fn prepare(memory: TransactionMemory) -> Result<&'static Server, String> {
     let limit = bytes / memory.transaction;
     let engine = server.outbox().engine();
     engine.set_cell_limit(usize::try_from(limit).unwrap_or(usize::MAX));
+    if settings.memory_reserve > 0 {
+        leave_memory(engine, memory, settings.memory_reserve);
+    }
     Ok(server)
+}
+
+/// Has copies leave so many per cent of the proxy's shared memory alone.
+fn leave_memory(engine: &Engine, memory: TransactionMemory, reserve: u32) {
+    let whole = memory.shared;
+    let free = memory.free.and_then(|free| match free.bytes() {
+        bytes if (1..=whole).contains(&bytes) => Ok(free),
+        bytes => Err(format!("{bytes} bytes are said to be free of {whole}")),
+    });
+    match free {
+        Ok(free) => engine.leave_memory(ProxyMemory {
+            free,
+            whole,
+            reserve: whole / 100 * u64::from(reserve),
+            transaction: memory.transaction,
+        }),
+        Err(error) => log::warn!(
+            "memory_reserve={reserve} has no effect: {error}. The transactions of copies are bounded by tm_memory \
+             alone; where copies come back to this proxy, set it to a quarter of -m"
+        ),
+    }
 }
 
 /// Checks what needs the rights of the workers: the database can be opened, and so can the ledger.

@@ -16,12 +16,13 @@ pub fn age(server: &Server, fanout: &Fanout) -> u64 {
 }
 
 /// How many recipients of a message are in which state, by the names of the states.
-pub fn states(fanout: &Fanout) -> [(&'static str, u64); 8] {
+pub fn states(fanout: &Fanout) -> [(&'static str, u64); 9] {
     let tally = fanout.tally;
     let waiting = fanout.recipients - tally.ended() - fanout.in_flight;
     [
         ("recipients", u64::from(fanout.recipients)),
         ("in_flight", u64::from(fanout.in_flight)),
+        ("silent", u64::from(fanout.silent)),
         ("waiting", u64::from(waiting)),
         ("delivered", u64::from(tally.delivered)),
         (
@@ -95,7 +96,7 @@ const LEDGER: [(&str, &str, LedgerReading); 4] = [
 ];
 
 /// What there is now, by name and meaning.
-const NOW: [(&str, &str, Reading); 7] = [
+const NOW: [(&str, &str, Reading); 10] = [
     ("messages", "messages on their way", |load| load.messages),
     ("waiting", "recipients that have not ended", |load| {
         load.waiting
@@ -103,6 +104,11 @@ const NOW: [(&str, &str, Reading); 7] = [
     ("in_flight", "forks without a final response", |load| {
         load.in_flight
     }),
+    (
+        "silent",
+        "forks in flight without a final response for longer than patience",
+        |load| load.silent,
+    ),
     (
         "transactions",
         "transactions of forks that tm keeps in memory",
@@ -121,6 +127,16 @@ const NOW: [(&str, &str, Reading); 7] = [
     ("memory_used", "bytes of queue_memory in use", |load| {
         load.memory_used
     }),
+    (
+        "proxy_memory_free",
+        "free bytes of the proxy's shared memory; 0 with memory_reserve=0",
+        |load| load.proxy_memory_free,
+    ),
+    (
+        "proxy_memory_reserve",
+        "bytes of it that copies leave to the proxy itself",
+        |load| load.proxy_memory_reserve,
+    ),
 ];
 
 /// All figures with their names and what they tell.

@@ -124,6 +124,18 @@ pub fn is_copy<'m>(server: &Server, request: &impl ScriptRequest<'m>) -> ScriptR
     })
 }
 
+/// `cimf_is_utf8()`: whether a request is UTF-8 throughout, headers and body, as a text frame of a WebSocket has to be.
+pub fn is_utf8<'m>(request: &impl ScriptRequest<'m>) -> ScriptResult {
+    guarded(ScriptResult::InternalError, || match request.bytes() {
+        Some(bytes) if std::str::from_utf8(bytes).is_ok() => ScriptResult::Accepted,
+        Some(_) => ScriptResult::NotOurs,
+        None => {
+            log::error!("cimf_is_utf8(): the request cannot be read from the proxy");
+            ScriptResult::InternalError
+        }
+    })
+}
+
 impl Process {
     /// Checks a message, and does all the rest too if the step is to handle it.
     fn judge<'m>(

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 macro_rules! message_columns {
     () => {
         "message.id, accepted_at, message.expires_at, promised, finished_at, anonymous, originator,
-        group_uri, from_header, headers, charging, needs_stream, window, entry_at, seed, body, recipients"
+        group_uri, from_header, headers, charging, needs_stream, window, entry_at, seed, body,
+        most_at_once, recipients"
     };
 }
 
@@ -28,7 +29,7 @@ macro_rules! kept_columns {
 }
 
 /// Where the columns of the recipients and of a kept copy behind them stand.
-const RECIPIENTS: usize = 16;
+const RECIPIENTS: usize = 17;
 
 /// The ledger for a process that reads.
 #[derive(Debug)]
@@ -143,6 +144,7 @@ fn stored_message(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
         entry_at: row.get(13)?,
         seed: sixteen(row, 14)?,
         body: bytes(row, 15)?,
+        most_at_once: row.get(16)?,
     })
 }
 

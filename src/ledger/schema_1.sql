@@ -31,6 +31,8 @@ CREATE TABLE message (
   charging TEXT NOT NULL,
   needs_stream INTEGER NOT NULL,
   window INTEGER NOT NULL,
+  -- NULL: no bound of its own.
+  most_at_once INTEGER,
   entry_at INTEGER NOT NULL,
   seed BLOB NOT NULL,
   -- What it takes here, without its kept copies.

@@ -45,6 +45,8 @@ pub struct StoredMessage {
     pub needs_stream: bool,
     /// See [`Submission::window`].
     pub window: u32,
+    /// See [`Submission::most_at_once`].
+    pub most_at_once: Option<u32>,
     /// See [`Submission::accepted_at`].
     pub accepted_at: u64,
     /// See [`Submission::expires_at`].
@@ -66,6 +68,7 @@ impl StoredMessage {
             entry_at: self.entry_at,
             needs_stream: self.needs_stream,
             window: self.window,
+            most_at_once: self.most_at_once,
             accepted_at: self.accepted_at,
             expires_at: self.expires_at,
             seed: self.seed,

@@ -89,8 +89,8 @@ impl<'a> Transaction<'a> {
         let bytes = texts.iter().map(|text| text.len() as i64).sum::<i64>();
         let sql = "INSERT INTO message (id, accepted_at, expires_at, promised, anonymous, originator,
             group_uri, from_header, headers, charging, needs_stream, window, entry_at, seed, bytes,
-            recipient_count, recipients, body)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+            recipient_count, recipients, body, most_at_once)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
         self.prepared(sql)?.execute(params![
             promise.id.cast_signed(),
             submission.accepted_at.cast_signed(),
@@ -110,6 +110,7 @@ impl<'a> Transaction<'a> {
             promise.recipients.len() as i64,
             Text(self.lines),
             submission.body,
+            submission.most_at_once,
         ])?;
         self.change.unfinished += i64::from(promise.promised);
         self.change.written += bytes.unsigned_abs();

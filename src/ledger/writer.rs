@@ -269,7 +269,9 @@ fn lengthen(log: &Path) {
     let lengthened = OpenOptions::new().write(true).open(log).and_then(|file| {
         let length = file.metadata()?.len();
         let missing = usize::try_from(LONG_LOG.saturating_sub(length)).unwrap_or(0);
-        file.write_all_at(&vec![0; missing], length)?;
+        let written = file.write_all_at(&vec![0; missing], length);
+        // The last room of a disk is left to who needs it.
+        written.or_else(|error| file.set_len(length).and(Err(error)))?;
         file.sync_all()
     });
     if let Err(error) = lengthened {

@@ -213,3 +213,119 @@ impl<'e> NewsReader<'e> {
         self.engine.pipe().done(self.next);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+    use crate::fanout::{Counters, Origin, Own, Submission};
+    use crate::server::pace;
+    use std::sync::Arc;
+
+    const NOW: u64 = 1_800_000_000_000;
+    const ID: u64 = 7;
+
+    /// An engine with one message of the ledger, of which so many recipients have an outcome.
+    fn engine(recipients: u32, ended: u32) -> Engine {
+        let limits = pace::limits(&Settings::new());
+        let counters = Arc::new(Counters::new().unwrap());
+        let engine = Engine::new(limits, [7; 16], counters).unwrap();
+        let submission = Submission {
+            originator: b"sip:ann@home1.net",
+            group: b"sip:hikers@im.home1.net",
+            from: b"<sip:ann@home1.net>",
+            headers: b"",
+            charging: b"",
+            body: b"hi",
+            entry_at: 0,
+            needs_stream: false,
+            window: 4,
+            most_at_once: Some(40),
+            accepted_at: NOW,
+            expires_at: 0,
+            seed: [9; 16],
+            anonymous: false,
+            request: b"",
+        };
+        let names: Vec<String> = (0..recipients).map(|n| format!("sip:u{n}@h")).collect();
+        let own = || names.iter().map(|name| Own::plain(name.as_bytes()));
+        let origin = Origin {
+            ledger: ID,
+            ..Origin::default()
+        };
+        let ended = (0..ended).map(|number| (number, Ending::Delivered(200)));
+        let restored = engine.restore(&submission, own, origin, ended);
+        assert!(matches!(restored, Ok(Some(_))));
+        engine
+    }
+
+    /// The recipients of the message of which the ledger is told.
+    fn told(news: &NewsReader<'_>) -> Vec<u32> {
+        let mut told = Vec::new();
+        for entry in news.entries() {
+            if let Entry::Outcomes { id: ID, outcomes } = entry {
+                told.extend(outcomes.iter().map(|outcome| outcome.recipient));
+            }
+        }
+        told.sort_unstable();
+        told.dedup();
+        told
+    }
+
+    #[test]
+    fn what_found_no_room_is_made_good_from_what_is_in_memory() {
+        let engine = engine(3, 2);
+        let mut writer = NewsWriter::new(&engine);
+        let mut reader = NewsReader::new(&engine);
+        while writer.write(LedgerNews::Finished(1)) {}
+        writer.outcome(ID, 0, Ending::Delivered(200));
+        writer.outcome(ID, 1, Ending::Delivered(200));
+        writer.finished(5);
+        reader.read();
+        assert!(told(&reader).is_empty());
+        // As long as nothing is committed, nothing more fits.
+        writer.flush();
+        reader.read();
+        assert_eq!((told(&reader), reader.entries().len()), (vec![], 1));
+        reader.is_committed();
+        writer.flush();
+        reader.read();
+        assert_eq!(told(&reader), [0, 1]);
+        let finished = |entry: &Entry<'_>| matches!(entry, Entry::Finished { id: 5 });
+        assert!(reader.entries().iter().any(finished));
+    }
+
+    #[test]
+    fn more_outcomes_than_there_is_room_for_go_piece_by_piece() {
+        const ENDED: u32 = 70_000;
+        let engine = engine(ENDED + 1, ENDED);
+        let mut writer = NewsWriter::new(&engine);
+        let mut reader = NewsReader::new(&engine);
+        (0..ENDED).for_each(|number| writer.outcome(ID, number, Ending::Delivered(200)));
+        let mut all = Vec::new();
+        for _ in 0..5 {
+            reader.read();
+            all.extend(told(&reader));
+            reader.is_committed();
+            writer.flush();
+        }
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len() as u32, ENDED);
+        assert!(reader.is_empty() && writer.incomplete.is_empty());
+    }
+
+    #[test]
+    fn what_was_not_committed_is_read_again_by_who_comes_after() {
+        let engine = engine(2, 1);
+        let mut writer = NewsWriter::new(&engine);
+        writer.outcome(ID, 0, Ending::Delivered(200));
+        NewsReader::new(&engine).read();
+        let mut after = NewsReader::new(&engine);
+        after.read();
+        assert_eq!(told(&after), [0]);
+        writer.finished(ID);
+        after.read();
+        assert!(matches!(after.entries()[..], [Entry::Finished { id: ID }]));
+    }
+}

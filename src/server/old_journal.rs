@@ -1,4 +1,4 @@
-//! The journal of versions before 0.1.0, in which messages were that those versions had promised to send. It is not read
+//! The journal of an earlier version, with messages that it had promised to send. It is not read
 //! here: the start says what to do, so that nobody is forgotten.
 
 #![forbid(unsafe_code)]

@@ -12,6 +12,7 @@ pub fn limits(settings: &Settings) -> Limits {
         memory: settings.queue_memory,
         messages: settings.queue_messages,
         forks_in_flight: settings.forks_in_flight,
+        patience: settings.patience,
         target_order: settings.target_order,
         target_queue: settings.target_queue,
         queue_lifetime: settings.queue_lifetime,

@@ -21,6 +21,7 @@
 #include "core/ip_addr.h"
 #include "core/socket_info.h"
 #include "core/xavp.h"
+#include "core/mem/memapi.h"
 #include "modules/tm/tm_load.h"
 #include "modules/sl/sl.h"
 
@@ -151,6 +152,14 @@ typedef struct tm_binds {
     any_function others[62];
 #endif
 } tm_api_t;
+typedef struct {
+    void *mname, *mem_pool, *mem_block;
+    any_function xmalloc, xmallocxz, xmalloc_unsafe, xrealloc, xreallocxf, xresize, xfree, xfree_unsafe, xstatus;
+#if VERSION >= 508
+    any_function xstatus_filter;
+#endif
+    any_function xinfo, xreport, xavailable, xsums, xdestroy, xmodstats, xfmodstats, xglock, xgunlock;
+} sr_shm_api_t;
 typedef struct sl_api { any_function zreply, sreply, dreply, freply, get_reply_totag, register_cb; } sl_api_t;
 
 #endif
@@ -262,5 +271,8 @@ int main(void)
     PLACE(struct tm_binds, t_reply_with_body);
     SIZE(sl_api_t);
     PLACE(sl_api_t, zreply);
+    SIZE(sr_shm_api_t);
+    PLACE(sr_shm_api_t, mem_block);
+    PLACE(sr_shm_api_t, xavailable);
     return 0;
 }

@@ -57,6 +57,7 @@ struct pv_export {
     int iparam;
 };
 
+struct stat_export { char *name; unsigned short flags; void **stat_pointer; };
 struct header_field {
     int kind;
     text name, body;
@@ -257,6 +258,9 @@ int main(void)
     SIZE(pv_export);
     PLACE(pv_export, get);
     PLACE(pv_export, parse_name);
+    SIZE(stat_export);
+    PLACE(stat_export, flags);
+    PLACE(stat_export, stat_pointer);
     SIZE(header_field);
     PLACE(header_field, name);
     PLACE(message, first_line.u.request.method);

@@ -18,6 +18,7 @@ struct Lie<'a> {
     from: Option<&'a str>,
     to: Option<&'a str>,
     headers: &'a str,
+    body: Option<&'a [u8]>,
     without_password: bool,
 }
 
@@ -57,17 +58,19 @@ impl Attacker {
             "REGISTER" => format!("sip:{user}@{DOMAIN}"),
             _ => uri(method, lie),
         };
+        let body = lie.body.unwrap_or(b"hello");
         let request = format!(
             "{method} {} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK-{number}x{};rport\r\nMax-Forwards: 70\r\n\
              From: <sip:{from}@{DOMAIN}>;tag=a{number}\r\nTo: <{to}>\r\nCall-ID: {number}-{}\r\nCSeq: {number} {method}\r\n\
-             {}{credentials}Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello",
+             {}{credentials}Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n",
             uri(method, lie),
             own.port(),
             own.port(),
             lie.headers,
+            body.len(),
         );
         self.socket
-            .send_to(request.as_bytes(), &self.server)
+            .send_to(&[request.as_bytes(), body].concat(), &self.server)
             .expect("a request that is sent");
         let mut answer = [0; 4096];
         loop {
@@ -82,6 +85,73 @@ impl Attacker {
             }
         }
     }
+}
+
+/// Takes a message that comes to this socket, and answers it.
+fn take_message(socket: &UdpSocket) -> String {
+    let mut bytes = [0; 4096];
+    loop {
+        let (length, from) = socket.recv_from(&mut bytes).expect("a message");
+        let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
+        if !text.starts_with("MESSAGE ") {
+            continue;
+        }
+        let names = ["Via", "From", "To", "Call-ID", "CSeq"];
+        let same = text.split("\r\n").filter(|line| {
+            let name = line.split(':').next().unwrap_or_default();
+            names.contains(&name)
+        });
+        let same: String = same.map(|line| format!("{line}\r\n")).collect();
+        let answer = format!("SIP/2.0 200 OK\r\n{same}Content-Length: 0\r\n\r\n");
+        socket.send_to(answer.as_bytes(), from).expect("an answer");
+        return text;
+    }
+}
+
+/// Sends a text of any bytes as a user; gives the final status.
+pub fn send_bytes(site: &Site, user: &str, to: &str, body: &[u8]) -> u16 {
+    let lie = Lie {
+        to: Some(to),
+        body: Some(body),
+        ..Lie::default()
+    };
+    Attacker::new(&site.server).ask("MESSAGE", user, &site.password(user), &lie)
+}
+
+/// A user is reached where they have registered from, whatever else their REGISTER says.
+pub fn nobody_leads_the_server_to_another_machine(proxy: Proxy) {
+    let site = Site::start(proxy, "ann eve");
+    let victim = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let place = victim.local_addr().expect("an address");
+    let copies = site.copies();
+    let to = format!("sip:eve@{DOMAIN}");
+    let mut eve = Attacker::new(&site.server);
+    for header in [
+        format!("Contact: <sip:eve@{place}>"),
+        format!("Contact: <sip:eve@192.0.2.1;maddr={place}>"),
+        format!("Path: <sip:{place};lr>\r\nSupported: path\r\nContact: <sip:eve@192.0.2.1>"),
+        format!("Path: <sip:{copies};lr>\r\nSupported: path\r\nContact: <sip:eve@192.0.2.1>"),
+    ] {
+        let lines = format!("{header}\r\n");
+        let lie = Lie {
+            headers: &lines,
+            ..Lie::default()
+        };
+        let password = site.password("eve");
+        assert_eq!(eve.ask("REGISTER", "eve", &password, &lie), 200, "{header}");
+        std::thread::scope(|scope| {
+            let status = scope.spawn(|| send_bytes(&site, "ann", &to, b"where are you?"));
+            take_message(&eve.socket);
+            assert_eq!(status.join().expect("a status"), 200, "{header}");
+        });
+        let all = Lie {
+            headers: "Contact: *\r\nExpires: 0\r\n",
+            ..Lie::default()
+        };
+        assert_eq!(eve.ask("REGISTER", "eve", &password, &all), 200);
+    }
+    victim.set_nonblocking(true).expect("no waiting");
+    assert!(victim.recv(&mut [0; 4096]).is_err());
 }
 
 fn uri(method: &str, lie: &Lie<'_>) -> String {

@@ -102,6 +102,13 @@ impl Phone {
         self.find(0, patience, wanted).is_ok()
     }
 
+    /// Whether this line is among those that it has shown.
+    pub fn has_shown(&self, line: &str) -> bool {
+        let lines = self.shown.lines.lock();
+        let lines = lines.unwrap_or_else(PoisonError::into_inner);
+        lines.iter().any(|shown| shown == line)
+    }
+
     /// All lines, if none is found in time.
     fn find<T>(
         &self,

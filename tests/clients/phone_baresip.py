@@ -1,8 +1,8 @@
 """Debian's baresip as a phone for tests/clients; see phone_pjsip.py for what it reads and says.
 
-    python3 phone_baresip.py USER PASSWORD DOMAIN SERVER TRANSPORT ADDRESS...
+    python3 phone_baresip.py USER PASSWORD DOMAIN SERVER TRANSPORT CERTIFICATE ADDRESS...
 
-The addresses are those that it can send to: baresip sends to the contact that was chosen last.
+CERTIFICATE is the file of those that it trusts with TLS. The addresses are those that it can send to: baresip sends to the contact that was chosen last.
 """
 
 import re
@@ -15,6 +15,7 @@ from pathlib import Path
 CONFIG = """\
 poll_method epoll
 sip_listen 127.0.0.1:0
+sip_cafile {certificate}
 module_path /usr/lib/baresip/modules
 module stdio.so
 module g711.so
@@ -40,10 +41,10 @@ def listen(output):
             say("sent", refused.group(1))
 
 
-def main(user, password, domain, server, transport, *addresses):
+def main(user, password, domain, server, transport, certificate, *addresses):
     with tempfile.TemporaryDirectory(prefix="cimf-baresip-") as folder:
         where = Path(folder)
-        (where / "config").write_text(CONFIG)
+        (where / "config").write_text(CONFIG.format(certificate=certificate))
         (where / "accounts").write_text(
             f"<sip:{user}@{domain};transport={transport}>;auth_user={user};auth_pass={password}"
             f';outbound="sip:{server};transport={transport}"\n'

@@ -1,6 +1,8 @@
 """Debian's linphonec as a phone for tests/clients; see phone_pjsip.py for what it reads and says.
 
-    python3 phone_linphone.py USER PASSWORD DOMAIN SERVER TRANSPORT
+    python3 phone_linphone.py USER PASSWORD DOMAIN SERVER TRANSPORT [CERTIFICATE]
+
+CERTIFICATE is the file of those that it trusts with TLS.
 """
 
 import os
@@ -15,7 +17,10 @@ SETTINGS = """\
 [sip]
 sip_port=0
 sip_tcp_port=-2
-sip_tls_port=0
+sip_tls_port={tls_port}
+root_ca={certificate}
+verify_server_certs=1
+verify_server_cn=1
 default_proxy=0
 register_only_when_network_is_up=0
 [proxy_0]
@@ -45,11 +50,15 @@ def listen(output):
                 say("registered", 200 if registered else 0)
         elif shown := re.search(r"Message received from (?:\"?([^\"<]*?)\"? )?<?(sips?:[^>: ]+[^>: ]*)>?: (.*)$", line):
             say("message", shown.group(1) or "-", f"<{shown.group(2)}>", shown.group(3))
+        elif refused := re.search(r"SSL handshake failed : (.*[Cc]ertificate.*)", line):
+            say("refuses", refused.group(1))
         elif "assword for" in line:
             say("asks-for-password", line.strip())
 
 
-def main(user, password, domain, server, transport):
+def main(user, password, domain, server, transport, certificate=""):
+    # 0 turns a transport off, -2 is any free port.
+    tls_port = -2 if transport == "tls" else 0
     with tempfile.TemporaryDirectory(prefix="cimf-linphone-") as folder:
         where = Path(folder)
         (where / ".local/share/linphone").mkdir(parents=True)

@@ -1,12 +1,15 @@
 """A phone made with PJSIP's own library, for tests/clients: it registers, sends what it is told on standard
 input, and says on standard output what it would show.
 
-    python3 phone_pjsip.py USER PASSWORD DOMAIN SERVER TRANSPORT
+    python3 phone_pjsip.py USER PASSWORD DOMAIN SERVER TRANSPORT [CERTIFICATE]
+
+CERTIFICATE is the file of those that it trusts with TLS.
 
     send ADDRESS TEXT   on standard input sends a message
     quit                ends
 
     registered CODE
+    refuses REASON      the server's certificate
     sent CODE           the answer to a message
     message NAME <ADDRESS> TEXT
 """
@@ -27,6 +30,8 @@ class Phone(pj.Account):
 
     def onRegState(self, prm):
         say("registered", prm.code)
+        if "certificate" in prm.reason:
+            say("refuses", prm.reason)
 
     def onInstantMessage(self, prm):
         shown = re.match(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^<]*?))\s*<([^>]*)>', prm.fromUri)
@@ -38,7 +43,14 @@ class Phone(pj.Account):
         say("sent", prm.code)
 
 
-def main(user, password, domain, server, transport):
+TRANSPORTS = {
+    "udp": pj.PJSIP_TRANSPORT_UDP,
+    "tcp": pj.PJSIP_TRANSPORT_TCP,
+    "tls": pj.PJSIP_TRANSPORT_TLS,
+}
+
+
+def main(user, password, domain, server, transport, certificate=""):
     endpoint = pj.Endpoint()
     endpoint.libCreate()
     config = pj.EpConfig()
@@ -49,14 +61,18 @@ def main(user, password, domain, server, transport):
     endpoint.libInit(config)
     own = pj.TransportConfig()
     own.boundAddress = "127.0.0.1"
-    kind = pj.PJSIP_TRANSPORT_TCP if transport == "tcp" else pj.PJSIP_TRANSPORT_UDP
-    endpoint.transportCreate(kind, own)
+    own.tlsConfig.CaListFile = certificate
+    own.tlsConfig.verifyServer = True
+    endpoint.transportCreate(TRANSPORTS[transport], own)
     endpoint.audDevManager().setNullDev()
     endpoint.libStart()
 
     account = pj.AccountConfig()
     account.idUri = f'"{user} as it calls itself" <sip:{user}@{domain}>'
     account.regConfig.registrarUri = f"sip:{domain}"
+    # Otherwise one try while the server starts anew, and then none for five minutes.
+    account.regConfig.retryIntervalSec = 5
+    account.regConfig.firstRetryIntervalSec = 1
     account.sipConfig.proxies.append(f"sip:{server};transport={transport};lr")
     account.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", user, 0, password))
     phone = Phone()

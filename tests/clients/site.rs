@@ -23,13 +23,16 @@ pub enum Proxy {
 /// A running site. Dropping it ends it.
 pub struct Site {
     pub server: String,
+    /// For phones that come by TLS.
+    pub secure_server: String,
     pub socket: String,
+    pub secure_socket: String,
     copies: String,
     folder: TempDir,
     script: PathBuf,
     arguments: Vec<String>,
     child: Option<Child>,
-    _ports: [Port; 4],
+    _ports: [Port; 5],
 }
 
 impl Site {
@@ -37,8 +40,9 @@ impl Site {
     pub fn start(proxy: Proxy, users: &str) -> Site {
         let folder = tempfile::Builder::new().prefix("cimf-site-").tempdir();
         let folder = folder.expect("a temporary folder");
-        let ports = [(); 4].map(|()| Port::reserve());
-        let [sip, tls, web, copies] = ports.each_ref().map(|port| port.number.to_string());
+        let ports = [(); 5].map(|()| Port::reserve());
+        let [sip, tls, web, secure_web, copies] =
+            ports.each_ref().map(|port| port.number.to_string());
         let samples = match proxy {
             Proxy::Kamailio => "kamailio-config",
             Proxy::OpenSips => "opensips-config",
@@ -50,6 +54,7 @@ impl Site {
             ["--port", &sip],
             ["--tls-port", &tls],
             ["--web-port", &web],
+            ["--secure-web-port", &secure_web],
             ["--copies-port", &copies],
             ["--users", users],
             ["--folder", &folder.path().display().to_string()],
@@ -57,7 +62,9 @@ impl Site {
         let arguments = arguments.concat().into_iter().map(str::to_owned).collect();
         let mut site = Site {
             server: format!("127.0.0.1:{sip}"),
+            secure_server: format!("127.0.0.1:{tls}"),
             socket: format!("ws://127.0.0.1:{web}"),
+            secure_socket: format!("wss://127.0.0.1:{secure_web}"),
             copies: format!("127.0.0.1:{copies}"),
             folder,
             script: script.join("small-site.sh"),
@@ -119,6 +126,15 @@ impl Site {
         let mut lines = text.lines().filter_map(|line| line.split_once(' '));
         let found = lines.find(|(name, _)| *name == user);
         found.expect("a password of each user").1.to_owned()
+    }
+
+    /// The certificate that the script has made, which phones are told to trust.
+    pub fn certificate(&self) -> String {
+        self.folder
+            .path()
+            .join("certificate.pem")
+            .display()
+            .to_string()
     }
 
     /// Runs cimfctl on the site's groups.

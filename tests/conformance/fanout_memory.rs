@@ -80,12 +80,13 @@ pub fn every_202_is_followed_by_an_attempt_for_every_member(transport: Transport
     assert_eq!(keeps_its_word(setup, 20), 0);
 }
 
-/// Issue 4, item 3: where the proxy has no memory for a copy although `tm_memory` allows it, the copy is tried
+/// Issue 4, item 3: where the proxy has no memory for a copy although `tm_memory` and `memory_reserve` allow it, the copy is tried
 /// again when there is some.
 pub fn a_copy_for_which_there_is_no_memory_is_tried_again(transport: Transport) {
     let setup = Setup::new(transport)
         .shared_memory(7)
         .number("TM_MEMORY", 1024)
+        .number("MEMORY_RESERVE", 0)
         .number("MAX_BREADTH", 0)
         .number("CONCURRENCY", 2000);
     let refused = keeps_its_word(setup, 1);

@@ -30,6 +30,7 @@ mod fanout_memory;
 mod fanout_order;
 mod fanout_outcomes;
 mod fanout_overview;
+mod fanout_patience;
 mod fanout_shares;
 mod feature_tag;
 mod features;
@@ -37,11 +38,13 @@ mod hostile;
 mod identity;
 mod identity_modes;
 mod ims_as;
+mod kemi;
 mod list_choices;
 mod list_parts;
 mod lists;
 mod loops;
 mod members;
+mod memory_reserve;
 mod names;
 mod next_hop;
 mod notifications;
@@ -270,6 +273,9 @@ both {
         strangers_do_not_make_a_retransmission_new,
         a_stranger_with_the_same_identifiers_makes_no_message_a_merged_one,
     }
+    kemi::{
+        a_lua_script_calls_cimf_and_reads_what_it_says,
+    }
     steps::{
         the_three_steps_do_what_cimf_handle_does,
         a_script_reads_the_verdict_on_an_accepted_message,
@@ -288,6 +294,7 @@ both {
         a_repetition_after_tm_has_forgotten_is_answered_by_the_check,
     }
     script::{
+        a_script_asks_whether_a_request_is_utf8,
         a_transaction_that_the_script_has_made_is_used,
         elsewhere_than_in_request_route_a_message_is_not_ours,
         the_route_of_a_copy_knows_its_group,
@@ -369,6 +376,11 @@ both {
     fanout_shares::{
         who_sends_to_the_silent_keeps_nobody_waiting,
         one_sender_does_not_fill_a_members_queue,
+    }
+    fanout_patience::{
+        silent_phones_hold_nobody_up,
+        silent_copies_keep_their_share_of_max_breadth,
+        forks_in_flight_bounds_silent_copies,
     }
     fanout_kept::{ what_a_member_missed_is_handed_over_when_he_registers }
     registrar::{
@@ -465,6 +477,11 @@ udp {
     repetition::{ t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks }
     workers::{ identifiers_of_four_workers_never_repeat }
     stopped_worker::{ a_worker_that_is_stopped_with_the_lock_stops_nobody }
+    memory_reserve::{
+        copies_that_come_back_leave_the_proxy_its_memory,
+        every_memory_manager_is_asked,
+        without_a_reserve_nobody_is_asked,
+    }
     fanout_memory::{
         every_202_is_followed_by_an_attempt_for_every_member,
         a_copy_for_which_there_is_no_memory_is_tried_again,

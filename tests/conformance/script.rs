@@ -21,6 +21,19 @@ pub fn a_transaction_that_the_script_has_made_is_used(transport: Transport) {
     accepted(&rig, &mut client, &request, &[BOB, TEL]);
 }
 
+/// Headers and body: what a browser closes its WebSocket at.
+pub fn a_script_asks_whether_a_request_is_utf8(transport: Transport) {
+    let script = "if (cimf_is_utf8()) { sl_send_reply(488, \"Text\"); exit; }
+        sl_send_reply(415, \"No Text\"); exit; }";
+    let rig = setup(transport, script).start();
+    let mut client = rig.client();
+    for (body, status) in [("café".as_bytes(), 488), (b"caf\xe9", 415), (b"", 488)] {
+        let request = Request::another(&client).with_body(body);
+        client.send(&request.bytes());
+        assert_eq!(client.receive().status(), status, "{body:?}");
+    }
+}
+
 /// In the route for requests of the proxy's own the message is one of our forks.
 pub fn elsewhere_than_in_request_route_a_message_is_not_ours(transport: Transport) {
     let elsewhere = proxy().local_route("cimf_handle();");

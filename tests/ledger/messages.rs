@@ -34,6 +34,7 @@ pub fn promise(id: u64, body: &[u8]) -> Entry<'_> {
             entry_at: 0,
             needs_stream: false,
             window: 32,
+            most_at_once: Some(40),
             accepted_at: 1_700_000_000_000 + id,
             expires_at: 0,
             seed: [7; 16],

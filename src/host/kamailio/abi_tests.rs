@@ -5,6 +5,7 @@ use super::abi::{
     CmdExport, Dlg, DlgSeq, HdrField, LogData, ModuleExports, PvExport, PvParam, PvSpec, RpcExport,
     SIP_MSG_BUF, SIP_MSG_LEN, SIP_MSG_METHOD, SocketInfo, SrModule, TmcbParams, UacReq,
 };
+use super::memory;
 use super::rpc::Rpc;
 use super::tm::{SL_API, T_NEWTRAN, TM_BINDS};
 use super::version::KNOWN;
@@ -170,6 +171,7 @@ fn ours() -> Vec<(&'static str, usize)> {
             (T_NEWTRAN + 2) * size_of::<usize>(),
         ),
         ("sl_api_t.zreply", 0),
+        ("sr_shm_api_t.mem_block", memory::BLOCK * size_of::<usize>()),
     ]
 }
 
@@ -187,6 +189,12 @@ fn compare(mut said: BTreeMap<String, usize>, whose: &str) {
         "{whose}"
     );
     assert!(SL_API * size_of::<usize>() >= take("sl_api_t"), "{whose}");
+    // Which of these it is shows when the function that stands there is one of those that are known.
+    let available = take("sr_shm_api_t.xavailable");
+    let places = memory::AVAILABLE.map(|word| word * size_of::<usize>());
+    assert!(places.contains(&available), "{available} of {whose}");
+    let whole = take("sr_shm_api_t");
+    assert!(places.iter().all(|&place| place < whole), "{whose}");
     assert_eq!(said.len(), 0, "unchecked: {said:?}");
 }
 

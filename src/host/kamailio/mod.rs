@@ -13,6 +13,7 @@ mod events;
 mod exports;
 mod listeners;
 mod log;
+mod memory;
 mod message;
 mod module;
 mod process;

@@ -7,13 +7,13 @@ use super::listeners::{core_socket, listeners};
 use super::log::KamailioLog;
 use super::message::{SourceReader, check_layout};
 use super::tm::{Transactions, Uac};
-use super::{process, script, statistics, version};
+use super::{memory, process, script, statistics, version};
 use crate::host::core_socket::CoreSocket;
 use crate::host::guard::guarded;
 use crate::host::life::{self, TransactionMemory};
-use crate::host::symbol::find;
+use crate::host::told;
 use crate::server::Server;
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::sync::OnceLock;
 
 /// Everything that is the same in all workers, made before they are forked.
@@ -70,6 +70,9 @@ pub unsafe extern "C" fn start_process(rank: c_int) -> c_int {
         let Some(module) = MODULE.get() else {
             return 0;
         };
+        if rank == PROC_INIT && has_other_languages(&module.core) {
+            told::will_be_asked();
+        }
         match rank {
             PROC_INIT if !life::check_as_worker(module.server, listeners().as_deref()) => -1,
             PROC_MAIN if !process::start(module) => -1,
@@ -100,8 +103,9 @@ fn prepare() -> Result<Module, String> {
         .ok_or("module pv is not loaded: expected loadmodule \"pv.so\" before cimf.so")?;
     let transactions = Transactions::find(&core)?;
     let server = life::prepare(TransactionMemory {
-        shared: shared_memory_size().unwrap_or(64 << 20),
+        shared: memory::size().unwrap_or(64 << 20),
         transaction: TRANSACTION_BYTES,
+        free: memory::free(),
     })?;
     let registered = statistics::register(&core, server);
     registered.map_err(|name| format!("Kamailio refused the counter {name}"))?;
@@ -119,13 +123,26 @@ fn prepare() -> Result<Module, String> {
     })
 }
 
+/// The modules that run scripts in other languages than Kamailio's own.
+const LANGUAGES: [&CStr; 8] = [
+    c"app_java",
+    c"app_jsdt",
+    c"app_lua",
+    c"app_mono",
+    c"app_perl",
+    c"app_python3",
+    c"app_python3s",
+    c"app_ruby",
+];
+
+/// Whether a script may name a variable only when it runs, as late as while a copy is sent.
+fn has_other_languages(core: &Core) -> bool {
+    LANGUAGES.iter().any(|name| {
+        // SAFETY: Kamailio compares the name, which ends with NUL, with those of its modules.
+        !unsafe { (core.find_module_by_name)(name.as_ptr()) }.is_null()
+    })
+}
+
 /// Bytes of shared memory for the transaction of a copy of usual length: measured as 8,570 to 8,700
 /// and those of the copy.
 const TRANSACTION_BYTES: u64 = 10 << 10;
-
-/// The size of Kamailio's shared memory (`-m`).
-fn shared_memory_size() -> Option<u64> {
-    let place = find(c"shm_mem_size")?.cast::<std::ffi::c_ulong>();
-    // SAFETY: the symbol is a variable of this type in all versions.
-    Some(unsafe { *place })
-}

@@ -98,6 +98,25 @@ pub unsafe extern "C" fn cimf_deliver(
     kept::deliver(module.server, request.identity()) as c_int
 }
 
+/// `cimf_is_utf8()`.
+///
+/// # Safety
+/// Kamailio calls it with the request it is handling.
+pub unsafe extern "C" fn cimf_is_utf8(
+    message: *mut SipMsg,
+    _: *mut c_void,
+    _: *mut c_void,
+) -> c_int {
+    let Some(module) = module() else {
+        return ScriptResult::InternalError as c_int;
+    };
+    let call = Call;
+    // SAFETY: the proxy handles the request until this function returns, as `# Safety` says, and `call`
+    // ends before.
+    let request = unsafe { Request::during(&call, module, message, null_mut()) };
+    script::is_utf8(&request) as c_int
+}
+
 /// # Safety
 /// As for [`cimf_handle`].
 unsafe fn run(step: Step, message: *mut SipMsg, identity: *mut c_void) -> c_int {

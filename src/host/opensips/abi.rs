@@ -254,6 +254,15 @@ pub type ReadStatistic = unsafe extern "C" fn(*mut c_void) -> c_ulong;
 /// `STAT_IS_FUNC`.
 pub const STAT_IS_FUNC: u16 = 1 << 3;
 
+/// `stat_export_t`.
+#[repr(C)]
+pub struct StatExport {
+    pub name: *const c_char,
+    pub flags: u16,
+    /// A function, with `STAT_IS_FUNC`.
+    pub place: *mut c_void,
+}
+
 /// `evi_param_t`.
 #[repr(C)]
 pub struct EviParam {

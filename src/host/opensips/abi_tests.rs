@@ -4,7 +4,7 @@
 use super::abi::{
     CmdExport, CmdParam, Dependencies, Dlg, EviParam, EviParams, HdrField, MiExport,
     ModuleDependency, ModuleExports, ProcExport, PvExport, PvName, PvParam, PvSpec,
-    SIP_MSG_LAYOUTS, SIP_MSG_METHOD, ScmVersion, TmcbParams, Version,
+    SIP_MSG_LAYOUTS, SIP_MSG_METHOD, ScmVersion, StatExport, TmcbParams, Version,
 };
 use super::listeners::{ADDRESS_TEXT, Layout, PORT, PORT_TEXT, STANDARD_PORT};
 use super::tm::TWO_SOCKETS;
@@ -142,6 +142,9 @@ fn others() -> Vec<(&'static str, usize)> {
         ("pv_export", size_of::<PvExport>()),
         ("pv_export.get", offset_of!(PvExport, get)),
         ("pv_export.parse_name", offset_of!(PvExport, parse_name)),
+        ("stat_export", size_of::<StatExport>()),
+        ("stat_export.flags", offset_of!(StatExport, flags)),
+        ("stat_export.stat_pointer", offset_of!(StatExport, place)),
         ("header_field", size_of::<HdrField>()),
         ("header_field.name", offset_of!(HdrField, name)),
         ("message.first_line.u.request.method", SIP_MSG_METHOD),

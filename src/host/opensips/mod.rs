@@ -12,6 +12,7 @@ mod events;
 mod exports;
 mod listeners;
 mod log;
+mod memory;
 mod message;
 mod mi;
 mod module;

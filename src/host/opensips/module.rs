@@ -7,7 +7,7 @@ use super::log::OpenSipsLog;
 use super::message::{Layout, SourceReader};
 use super::mi::Mi;
 use super::tm::{Transactions, Uac};
-use super::{script, statistics, version};
+use super::{memory, script, statistics, version};
 use crate::host::core_socket::CoreSocket;
 use crate::host::guard::guarded;
 use crate::host::life::{self, TransactionMemory};
@@ -106,6 +106,7 @@ fn prepare() -> Result<Module, String> {
     let server = life::prepare(TransactionMemory {
         shared: core.shared_memory(),
         transaction: TRANSACTION_BYTES,
+        free: memory::free(),
     })?;
     let registered = statistics::register(&core, server);
     registered.map_err(|name| format!("OpenSIPS refused the statistic {name}"))?;

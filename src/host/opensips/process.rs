@@ -4,7 +4,7 @@
 //! and has nothing to do where copies go to an address. `cimf ledger` writes the ledger, likewise, where there is one.
 
 use super::module::{Module, module};
-use crate::host::background::Teller;
+use crate::host::background::{LOOK, Teller};
 use crate::host::guard::{confined, guarded};
 use crate::host::{ledger, names};
 use rustix::fd::{AsRawFd, OwnedFd};
@@ -15,9 +15,6 @@ use rustix::time::{
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
 use std::time::Duration;
-
-/// How often the process looks at the clock, in nanoseconds.
-const TICK: i64 = 500_000_000;
 
 /// What the process has of its own.
 struct Work {
@@ -71,13 +68,13 @@ fn prepare() -> Result<Work, String> {
     })
 }
 
-/// A descriptor that can be read every half second.
+/// A descriptor that can be read each time the process looks for what is done by the clock.
 fn clock() -> rustix::io::Result<OwnedFd> {
     let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
     let clock = timerfd_create(TimerfdClockId::Monotonic, flags)?;
     let tick = Timespec {
         tv_sec: 0,
-        tv_nsec: TICK,
+        tv_nsec: LOOK.subsec_nanos().into(),
     };
     let times = Itimerspec {
         it_interval: tick,
@@ -124,7 +121,7 @@ unsafe extern "C" fn on_news(_: c_int, work: *mut c_void, _: c_int) -> c_int {
     0
 }
 
-/// Half a second is over.
+/// It is time to look at the clock.
 ///
 /// # Safety
 /// As for [`on_news`].

@@ -142,6 +142,31 @@ pub unsafe extern "C" fn cimf_deliver(
     kept::deliver(module.server, request.identity()) as c_int
 }
 
+/// `cimf_is_utf8()`.
+///
+/// # Safety
+/// OpenSIPS calls it with the request it is handling.
+pub unsafe extern "C" fn cimf_is_utf8(
+    message: *mut SipMsg,
+    _: *const Str,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+) -> c_int {
+    let Some(module) = module() else {
+        return ScriptResult::InternalError as c_int;
+    };
+    let call = Call;
+    // SAFETY: the proxy handles the request until this function returns, as `# Safety` says, and `call`
+    // ends before.
+    let request = unsafe { Request::during(&call, module, message, null()) };
+    script::is_utf8(&request) as c_int
+}
+
 /// # Safety
 /// As for [`cimf_handle`].
 unsafe fn run(step: Step, message: *mut SipMsg, identity: *const Str) -> c_int {

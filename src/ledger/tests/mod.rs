@@ -112,6 +112,7 @@ fn submission(id: u64) -> Submission<'static> {
         entry_at: 3,
         needs_stream: true,
         window: 32,
+        most_at_once: Some(40),
         accepted_at: NOW + id,
         expires_at: 0,
         seed: [7; 16],

@@ -1,10 +1,13 @@
 // A phone in a real browser, driven by lines, for tests/clients: it says what the page shows.
 //
-//     node phone.mjs USER PASSWORD DOMAIN WEBSOCKET [PICTURE]
+//     node phone.mjs USER PASSWORD DOMAIN WEBSOCKET [CERTIFICATE]
+//
+// CERTIFICATE is the file of the one that it accepts besides those of authorities that browsers know.
 //
 //     send ADDRESS TEXT | picture FILE | quit      on standard input
-//     registered CODE | sent CODE | message NAME <ADDRESS> TEXT      on standard output
+//     registered CODE | refuses REASON | sent CODE | message NAME <ADDRESS> TEXT      on standard output
 
+import { X509Certificate, createHash } from "node:crypto";
 import { createServer } from "node:http";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,7 +16,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
-const [user, password, domain, socket] = process.argv.slice(2);
+const [user, password, domain, socket, certificate] = process.argv.slice(2);
 const here = dirname(fileURLToPath(import.meta.url));
 const say = (...words) => console.log(words.join(" "));
 
@@ -26,6 +29,12 @@ const server = createServer(async (request, response) => {
 });
 await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
 
+// Chromium takes no file: it knows an accepted certificate by the hash of its key.
+async function accepted(file) {
+  const key = new X509Certificate(await readFile(file)).publicKey.export({ type: "spki", format: "der" });
+  return `--ignore-certificate-errors-spki-list=${createHash("sha256").update(key).digest("base64")}`;
+}
+
 const profile = await mkdtemp(join(tmpdir(), "cimf-browser-"));
 const browser = await chromium.launchPersistentContext(profile, {
   executablePath: process.env.CIMF_CHROMIUM || "/usr/bin/chromium",
@@ -34,9 +43,14 @@ const browser = await chromium.launchPersistentContext(profile, {
   args: [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update",
+    ...(certificate ? [await accepted(certificate)] : []),
   ],
 });
 const page = await browser.newPage();
+page.on("console", (line) => {
+  const refused = line.text().match(/net::(ERR_CERT_\w+)/);
+  if (refused) say("refuses", refused[1]);
+});
 const query = new URLSearchParams({ user, password, domain, socket, peer: `sip:hikers@${domain}` });
 await page.goto(`http://127.0.0.1:${server.address().port}/?${query}`);
 
@@ -58,7 +72,8 @@ async function look() {
 
 let ended = false;
 const lines = [];
-createInterface({ input: process.stdin }).on("line", (line) => lines.push(line)).on("close", () => (ended = true));
+const input = createInterface({ input: process.stdin });
+input.on("line", (line) => lines.push(line)).on("close", () => (ended = true));
 while (!ended || lines.length) {
   await look();
   const line = lines.shift();
@@ -74,3 +89,6 @@ while (!ended || lines.length) {
 await browser.close();
 await rm(profile, { recursive: true, force: true });
 server.close();
+// An input that is still open would keep this process alive.
+input.close();
+process.stdin.destroy();
