@@ -963,9 +963,10 @@ impl<'e> Model<'e> {
                         Ending::Unreachable(_) => tally.unreachable += 1,
                         Ending::Expired => tally.expired += 1,
                         Ending::Skipped(_) => tally.skipped += 1,
+                        Ending::Kept(_) => tally.kept += 1,
                     }
                 }
-                assert_eq!(finished.tally, tally);
+                assert_eq!(finished.tally(), tally);
                 assert_eq!(tally.ended() as usize, message.recipients.len());
             }
         }

@@ -153,7 +153,7 @@ fn forked_workers_send_to_each_recipient_once_in_1000_runs() {
                     told[index + outcome.recipient() as usize] += 1;
                 }
                 Some(Event::Finished(message)) => {
-                    assert_eq!(message.tally.delivered as usize, RECIPIENTS);
+                    assert_eq!(message.tally().delivered as usize, RECIPIENTS);
                     finished += 1;
                 }
             }

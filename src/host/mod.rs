@@ -6,7 +6,7 @@
 
 mod abi;
 pub mod away;
-mod background;
+pub mod background;
 mod core_socket;
 pub mod describe;
 mod exports;
@@ -15,7 +15,7 @@ mod guard;
 pub mod handle;
 mod kamailio;
 pub mod kept;
-mod ledger;
+pub mod ledger;
 mod life;
 mod listeners;
 mod local_addresses;

@@ -274,9 +274,10 @@ fn phones_share_a_group(proxy: Proxy) {
 fn phones_get_what_they_missed(proxy: Proxy) {
     let users: Vec<_> = PHONES.iter().map(|(user, ..)| *user).collect();
     let mut site = Site::start(proxy, &users.join(" "));
+    let certificate = site.certificate();
     let mut there = PHONES.iter().filter(|(_, kind, _)| is_there(*kind));
-    let (_, kind, transport) = there.next().expect("a phone");
-    let mut ann = start(&site, "ann", *kind, transport);
+    let &ann = there.next().expect("a phone");
+    let mut ann = start(&site, ann, &certificate);
     ann.registered(0);
     let send = |ann: &mut Phone, number: usize| {
         let seen = ann.lines();
@@ -291,7 +292,7 @@ fn phones_get_what_they_missed(proxy: Proxy) {
     site.restart();
     send(&mut ann, 4);
     let others: Vec<Phone> = there
-        .map(|&(user, kind, transport)| start(&site, user, kind, transport))
+        .map(|&user| start(&site, user, &certificate))
         .collect();
     assert!(!others.is_empty(), "only one phone is there");
     for phone in &others {
@@ -302,7 +303,9 @@ fn phones_get_what_they_missed(proxy: Proxy) {
     for phone in &others {
         let message = phone.shows("ann: missed 5");
         assert_eq!(message.address, GROUP, "{}", phone.user);
-        let expected: Vec<String> = (1..=5).map(|number| format!("ann: missed {number}")).collect();
+        let expected: Vec<String> = (1..=5)
+            .map(|number| format!("ann: missed {number}"))
+            .collect();
         assert_eq!(phone.texts(), expected, "{}", phone.user);
     }
 }

@@ -14,7 +14,11 @@ const ROUNDS: u64 = 12;
 /// none is delivered under a second Call-ID. A copy that was answered 200 to is not sent again later than in the
 /// crash in which it was.
 pub fn of_proxies_killed_while_keeping_and_delivering_none_loses_a_copy(transport: Transport) {
-    let mut rig = keeping(transport, &[("durability", "journal"), ("away_per_member", "10000")]).start();
+    let mut rig = keeping(
+        transport,
+        &[("durability", "journal"), ("away_per_member", "10000")],
+    )
+    .start();
     let mut accepted = BTreeSet::new();
     let mut number = 0;
     for round in 0..ROUNDS {
@@ -37,7 +41,8 @@ pub fn of_proxies_killed_while_keeping_and_delivering_none_loses_a_copy(transpor
             number += 1;
         }
         if round % 2 == 1 {
-            rig.core.answer("bob", Answer::Late(Duration::from_millis(3)));
+            rig.core
+                .answer("bob", Answer::Late(Duration::from_millis(3)));
             register(&mut client, BOB);
         }
         let moment = (round * 7919 + u64::from(std::process::id())) % 40;

@@ -39,7 +39,9 @@ fn memory(rig: &Rig) -> u64 {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
         let kilobytes = line.and_then(|line| line.split_whitespace().next());
-        kilobytes.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0)
+        kilobytes
+            .and_then(|text| text.parse::<u64>().ok())
+            .unwrap_or(0)
     };
     rig.processes().into_iter().map(of).sum()
 }
@@ -123,16 +125,28 @@ pub fn what_many_members_who_are_away_cost(transport: Transport) {
     }
     let kept = (MEMBERS * MESSAGES) as u64;
     wait_for(&rig, "kept", kept);
-    println!("{kept} copies kept in {:.1} s", begin.elapsed().as_secs_f64());
+    println!(
+        "{kept} copies kept in {:.1} s",
+        begin.elapsed().as_secs_f64()
+    );
     println!("memory: {} KiB", memory(&rig));
-    println!("kept_bytes {}, ledger_bytes {}", rig.counter("kept_bytes"), rig.counter("ledger_bytes"));
+    println!(
+        "kept_bytes {}, ledger_bytes {}",
+        rig.counter("kept_bytes"),
+        rig.counter("ledger_bytes")
+    );
 
     let mut reader = SqliteReader::open(&rig.folder().join("ledger.db")).expect("the ledger");
     let begin = Instant::now();
     for number in 0..10_000u64 {
-        let _ = reader.is_kept(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)).expect("a look");
+        let _ = reader
+            .is_kept(number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+            .expect("a look");
     }
-    println!("one look into the ledger: {:.1} µs", begin.elapsed().as_secs_f64() * 100.0);
+    println!(
+        "one look into the ledger: {:.1} µs",
+        begin.elapsed().as_secs_f64() * 100.0
+    );
     rig.stop();
     let begin = Instant::now();
     rig.start_again();
@@ -152,26 +166,40 @@ pub fn what_many_members_who_are_away_cost(transport: Transport) {
     }
     let begin = Instant::now();
     wait_for(&rig, "kept_delivered", 100);
-    println!("100 copies delivered in {:.2} s", begin.elapsed().as_secs_f64());
+    println!(
+        "100 copies delivered in {:.2} s",
+        begin.elapsed().as_secs_f64()
+    );
 
     // Every tenth of those who register has something.
     let quiet = answers_during(&rig, || std::thread::sleep(Duration::from_secs(5)));
     let nobody = answers_during(&rig, || {
         for _ in 0..5 {
             let took = storm(&rig, |number| format!("sip:online{number}@home1.net"));
-            println!("a storm of {STORM} with nothing kept: {:.2} s", took.as_secs_f64());
+            println!(
+                "a storm of {STORM} with nothing kept: {:.2} s",
+                took.as_secs_f64()
+            );
         }
     });
-    rig.core.answer("away", Answer::Late(Duration::from_millis(5)));
+    rig.core
+        .answer("away", Answer::Late(Duration::from_millis(5)));
     let tenth = answers_during(&rig, || {
         let took = storm(&rig, |number| match number % 10 {
             0 => member(2 + number / 10),
             _ => format!("sip:online{number}@home1.net"),
         });
-        println!("a storm of {STORM}, one in ten with 100 copies kept: {:.2} s", took.as_secs_f64());
+        println!(
+            "a storm of {STORM}, one in ten with 100 copies kept: {:.2} s",
+            took.as_secs_f64()
+        );
         std::thread::sleep(Duration::from_secs(5));
     });
-    for (what, [p50, p99]) in [("quiet", quiet), ("storm, nothing kept", nobody), ("storm, one in ten", tenth)] {
+    for (what, [p50, p99]) in [
+        ("quiet", quiet),
+        ("storm, nothing kept", nobody),
+        ("storm, one in ten", tenth),
+    ] {
         println!("202, {what}: p50 {p50:.2} ms, p99 {p99:.2} ms");
     }
     let begin = Instant::now();

@@ -82,7 +82,9 @@ fn missed(rig: &Rig, client: &mut Client, request: &Request) -> Fork {
 }
 
 fn of_bob(forks: &[Fork]) -> Vec<Fork> {
-    let own = forks.iter().filter(|fork| fork.message.request_uri() == BOB);
+    let own = forks
+        .iter()
+        .filter(|fork| fork.message.request_uri() == BOB);
     own.cloned().collect()
 }
 
@@ -251,8 +253,7 @@ pub fn what_fails_again_stays(transport: Transport) {
 pub fn a_member_who_has_left_gets_it_and_that_of_a_deleted_group_goes(transport: Transport) {
     let others = "sip:others@im.home1.net";
     let ann = "sip:ann@home1.net";
-    let rig = keeping(transport, &[])
-        .group(others, &[ann, BOB]).start();
+    let rig = keeping(transport, &[]).group(others, &[ann, BOB]).start();
     rig.core.answer("bob", Answer::Code(410));
     let mut client = rig.client();
     let request = numbered(&client, 1);
@@ -268,13 +269,23 @@ pub fn a_member_who_has_left_gets_it_and_that_of_a_deleted_group_goes(transport:
     rig.wait_for_counter("kept_delivered", 1);
     rig.wait_for_counter("kept_expired", 1);
     let line = rig.wait_for_log("told expired:");
-    assert!(line.contains(&format!("{BOB}|410|{others}|{ann}|2|")), "{line}");
-    assert_eq!(bodies(&of_bob(&rig.core.forks()).split_off(2)), ["message 1"]);
+    assert!(
+        line.contains(&format!("{BOB}|410|{others}|{ann}|2|")),
+        "{line}"
+    );
+    assert_eq!(
+        bodies(&of_bob(&rig.core.forks()).split_off(2)),
+        ["message 1"]
+    );
 }
 
 /// What an administrator may ask and do, and that who wants to stay anonymous does.
 pub fn the_administrator_sees_what_is_kept_and_may_drop_it(transport: Transport) {
-    let rig = keeping(transport, &[("anonymity_policy", "group"), ("trusted_next_hop", "1")]).start();
+    let rig = keeping(
+        transport,
+        &[("anonymity_policy", "group"), ("trusted_next_hop", "1")],
+    )
+    .start();
     let_anybody_stay_anonymous(&rig);
     rig.core.answer("bob", Answer::Code(480));
     let mut client = rig.client();
@@ -284,7 +295,8 @@ pub fn the_administrator_sees_what_is_kept_and_may_drop_it(transport: Transport)
     missed(&rig, &mut client, &request);
     for member in [None, Some(BOB)] {
         let listed = listed(&rig, member);
-        let of = |name: &str| -> Vec<&str> { listed.iter().map(|one| one[name].as_str()).collect() };
+        let of =
+            |name: &str| -> Vec<&str> { listed.iter().map(|one| one[name].as_str()).collect() };
         assert_eq!(of("originator"), ["sip:ann@home1.net", "anonymous"]);
         assert_eq!(of("recipient"), [BOB, BOB]);
         assert_eq!(of("group"), [HIKERS, HIKERS]);
@@ -292,7 +304,10 @@ pub fn the_administrator_sees_what_is_kept_and_may_drop_it(transport: Transport)
         assert_eq!(of("id"), ["1", "2"]);
     }
     assert!(listed(&rig, Some(TEL)).is_empty());
-    assert_eq!(proxy().drop_kept(rig.folder(), "bob").map_err(|_| ()), Err(()));
+    assert_eq!(
+        proxy().drop_kept(rig.folder(), "bob").map_err(|_| ()),
+        Err(())
+    );
     assert_eq!(proxy().drop_kept(rig.folder(), TEL), Ok(0));
     assert_eq!(proxy().drop_kept(rig.folder(), BOB), Ok(2));
     rig.wait_for_gauge("kept", 0);
