@@ -479,7 +479,7 @@ fn the_rules_that_apply_and_those_that_do_not_are_named() {
 }
 
 #[test]
-fn the_output_in_the_readme_is_real() {
+fn the_output_in_the_manual_is_real() {
     let rig = Rig::new();
     let message = GROUP_FLOW.replace("ann@", "dora@");
     let text = rig.explain(&message, &[], &["--from", "tcp:127.0.0.1"]);
@@ -489,8 +489,8 @@ fn the_output_in_the_readme_is_real() {
         .lines()
         .map(|line| format!("    {line}").trim_end().to_owned());
     let shown = shown.collect::<Vec<_>>().join("\n");
-    let readme = include_str!("../README.md");
-    assert!(readme.contains(&shown), "README.md lacks:\n{shown}");
+    let manual = include_str!("../docs/refusals.md");
+    assert!(manual.contains(&shown), "docs/refusals.md lacks:\n{shown}");
 }
 
 #[test]

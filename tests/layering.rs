@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Each room with the rooms it may use, as the README's map shows them.
+/// Each room with the rooms it may use, as the map in ARCHITECTURE.md shows them.
 const LAYERS: [(&str, &[&str]); 10] = [
     ("sip", &[]),
     ("control", &["sip"]),

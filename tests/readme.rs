@@ -1,4 +1,4 @@
-//! The tables of the README are those of the code. `CIMF_BLESS=1` writes them anew.
+//! The tables of the manual are those of the code. `CIMF_BLESS=1` writes them anew.
 
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -10,21 +10,30 @@ use cimf::host::overview::{Figure, figures};
 use std::path::Path;
 
 fn refusals() -> String {
-    let mut table = "| answer | Warning | meaning |\n|---|---|---|\n".to_owned();
+    let mut table =
+        "| answer | Warning | meaning | requirement | counter |\n|---|---|---|---|---|\n"
+            .to_owned();
     for reason in Reason::ALL {
         let (code, warning) = (reason.code(), reason.warning());
         let (phrase, meaning) = (phrase(code), reason.meaning());
-        table += &format!("| {code} {phrase} | {warning} | {meaning} |\n");
+        let requirement = reason.requirement();
+        let mut figures = figures();
+        let counter =
+            figures.find(|(figure, ..)| matches!(figure, Figure::Refused(it) if it == reason));
+        let (_, counter, _) = counter.expect("a counter for each reason");
+        table +=
+            &format!("| {code} {phrase} | {warning} | {meaning} | {requirement} | `{counter}` |\n");
     }
     table
 }
 
-fn counters() -> String {
+/// The counters, with what a proxy puts before their names.
+fn counters(before: &str) -> String {
     let mut table = "| counter | counts |\n|---|---|\n".to_owned();
     // One for each reason to refuse would repeat the table of refusals.
     let figures = figures().filter(|(figure, ..)| !matches!(figure, Figure::Refused(_)));
     for (_, name, what) in figures {
-        table += &format!("| `cimf.{name}` | {what} |\n");
+        table += &format!("| `{before}{name}` | {what} |\n");
     }
     table
 }
@@ -39,19 +48,30 @@ fn with_table(text: &str, name: &str, table: &str) -> String {
 
 #[test]
 fn the_tables_are_those_of_the_code() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let kept = std::fs::read_to_string(&path).unwrap();
-    let made = with_table(&kept, "parameters", &markdown_table());
-    let made = with_table(&made, "refusals", &refusals());
-    let made = with_table(&made, "counters", &counters());
-    let of_queue = format!("{}\n", queue_parameters());
-    let made = with_table(&made, "queue-parameters", &of_queue);
-    if std::env::var_os("CIMF_BLESS").is_some() {
-        std::fs::write(&path, &made).unwrap();
-        return;
+    let mut differing = Vec::new();
+    for (page, name, table) in [
+        ("docs/parameters.md", "parameters", markdown_table()),
+        ("docs/refusals.md", "refusals", refusals()),
+        ("docs/kamailio.md", "counters", counters("cimf.")),
+        ("docs/opensips.md", "counters", counters("cimf:")),
+        (
+            "docs/c-api.md",
+            "queue-parameters",
+            format!("{}\n", queue_parameters()),
+        ),
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+        let kept = std::fs::read_to_string(&path).unwrap();
+        let made = with_table(&kept, name, &table);
+        if std::env::var_os("CIMF_BLESS").is_some() {
+            std::fs::write(&path, &made).unwrap();
+        } else if kept != made {
+            differing.push(page);
+        }
     }
     assert!(
-        kept == made,
-        "README.md differs from the code: run CIMF_BLESS=1 cargo test --test readme"
+        differing.is_empty(),
+        "{} differ from the code: run CIMF_BLESS=1 cargo test --test readme",
+        differing.join(", ")
     );
 }

@@ -52,7 +52,7 @@ impl Drop for OwnedWorker {
 }
 
 /// One parameter of a server: its name and its value as text, both ending with NUL. The names,
-/// values and defaults are those of the proxy module; see the README. Those that concern only the
+/// values and defaults are those of the proxy module; see docs/parameters.md. Those that concern only the
 /// module's queue, such as "rate" or "durability", cannot be set: the program sends the forks itself.
 #[repr(C)]
 pub struct Parameter {

@@ -1,7 +1,7 @@
 //! Every parameter once.
 //!
-//! The module parameters of the proxies, the parameters of the C interface and the table in the
-//! README all come from [`PARAMETERS`].
+//! The module parameters of the proxies, the parameters of the C interface and the table in
+//! docs/parameters.md all come from [`PARAMETERS`].
 
 #![forbid(unsafe_code)]
 

@@ -282,7 +282,7 @@ both {
         a_script_reads_the_verdict_on_a_refused_message,
         a_script_reads_the_verdict_after_cimf_handle,
         a_script_answers_for_itself,
-        the_script_of_the_readme_works,
+        the_script_of_the_manual_works,
         an_identity_of_the_script_is_checked,
         nothing_is_sent_before_the_202,
         each_step_is_taken_once,
@@ -294,6 +294,7 @@ both {
         a_repetition_after_tm_has_forgotten_is_answered_by_the_check,
     }
     script::{
+        the_smallest_configuration_works,
         a_script_asks_whether_a_request_is_utf8,
         a_transaction_that_the_script_has_made_is_used,
         elsewhere_than_in_request_route_a_message_is_not_ours,

@@ -13,6 +13,41 @@ pub fn setup(transport: Transport, script: &str) -> Setup {
         .configuration(&format!("{}{script}", proxy().head()))
 }
 
+/// The configuration that the README shows for this proxy, with the test's own addresses.
+pub fn the_smallest_configuration_works(transport: Transport) {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme
+        .split_once(&format!("\n{} ([the manual]", proxy().name()))
+        .expect("a configuration in the README");
+    let lines = rest.lines().skip(1).skip_while(|line| line.is_empty());
+    let shown: Vec<&str> = lines.map_while(|line| line.strip_prefix("    ")).collect();
+    // Where it listens, and what the test asks it by; its last line says that it is alive.
+    let head = proxy().head();
+    let alive = head.lines().last().expect("a line about OPTIONS");
+    let own = head.lines();
+    let own = own.take_while(|line| *line != "loadmodule @CIMF_MODULE@");
+    let own = own.filter(|line| !line.starts_with("modparam(\"proto_tcp\""));
+    let own: Vec<&str> = own.filter(|line| !shown.contains(line)).collect();
+    let configuration = format!("{}\n{}\n", own.join("\n"), shown.join("\n"))
+        .replace(
+            "loadmodule \"cimf.so\"",
+            "loadmodule @CIMF_MODULE@\nmodparam(\"cimf\", \"db_url\", @DB_URL@)",
+        )
+        .replace(
+            "\n    cimf_handle();",
+            &format!("\n{alive}\n    cimf_handle();"),
+        )
+        .replace("\"tcp:192.0.2.7\"", "@TRUSTED_PEERS@")
+        .replace("\"sip:192.0.2.7;transport=tcp\"", "@CORE_ROUTE@");
+    assert!(!configuration.contains("192.0.2"), "{configuration}");
+    let rig = Setup::new(transport).configuration(&configuration).start();
+    let mut client = rig.client();
+    let request = Request::another(&client);
+    accepted(&rig, &mut client, &request, &[BOB, TEL]);
+    let request = Request::another(&client).sender("sip:dora@home1.net");
+    assert_eq!(client.ask(&request).status(), 403);
+}
+
 /// `t_newtran()` before `cimf_handle()` is no error.
 pub fn a_transaction_that_the_script_has_made_is_used(transport: Transport) {
     let rig = setup(transport, "t_newtran(); cimf_handle(); }").start();

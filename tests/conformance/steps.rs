@@ -139,16 +139,16 @@ pub fn a_script_answers_for_itself(transport: Transport) {
     accepted(&rig, &mut client, &request, &[BOB, TEL]);
 }
 
-/// README: its script does what it says.
-pub fn the_script_of_the_readme_works(transport: Transport) {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let readme = std::fs::read_to_string(path).expect(path);
-    let start = readme
-        .find("    cimf_check();\n")
-        .expect("a script in the README");
+/// The page of the manual about this proxy: its script does what it says.
+pub fn the_script_of_the_manual_works(transport: Transport) {
+    let page = match proxy().name() {
+        "Kamailio" => include_str!("../../docs/kamailio.md"),
+        _ => include_str!("../../docs/opensips.md"),
+    };
+    let start = page.find("    cimf_check();\n").expect("a script");
     let end = "    exit;\n\n";
-    let length = readme[start..].find(end).expect("its end") + end.len();
-    let script = proxy().translated(&readme[start..start + length]);
+    let length = page[start..].find(end).expect("its end") + end.len();
+    let script = &page[start..start + length];
     assert!(script.contains("cimf_fork()"), "{script}");
     let rig = setup(transport, &format!("{script}}}")).start();
     let mut client = rig.client();

@@ -95,6 +95,7 @@ mod tests {
         let words = EXPECTED.replace(" or ", " and ");
         for manual in [
             include_str!("../../../README.md"),
+            include_str!("../../../docs/kamailio.md"),
             include_str!("../../../CHANGELOG.md"),
             include_str!("../../../kamailio-config/kamailio.cfg"),
         ] {
