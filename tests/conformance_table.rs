@@ -1,70 +1,21 @@
-//! docs/conformance.md against the code: every requirement stands there once, and every file, function and test
-//! that it names exists.
+//! docs/conformance.md against docs/requirements.md and the code: every requirement stands there once, and every file,
+//! function and test that it names exists.
 
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
 use std::path::Path;
 
-/// All requirement ids: what stands before the number, and the numbers.
-const IDS: [(&str, &[RangeInclusive<u32>]); 15] = [
-    ("A.1 row ", &[1..=14]),
-    ("A-", &[1..=15]),
-    ("U-", &[1..=13]),
-    ("K-", &[1..=7]),
-    ("X-", &[1..=5]),
-    ("M-", &[1..=11]),
-    ("F-", &[1..=6]),
-    ("I-", &[1..=7]),
-    ("H-", &[1..=5]),
-    ("C-", &[1..=3]),
-    ("S-", &[1..=10]),
-    ("G-", &[1..=5]),
-    ("N-", &[1..=9]),
-    ("R-", &[1..=2]),
-    // The numbers of the sampled cases are names, with gaps.
-    (
-        "T ",
-        &[
-            1..=11,
-            13..=13,
-            17..=18,
-            21..=29,
-            32..=33,
-            35..=36,
-            38..=44,
-            49..=49,
-            51..=54,
-            56..=57,
-            61..=61,
-            63..=64,
-            66..=67,
-            70..=70,
-            72..=73,
-            75..=76,
-            82..=84,
-            86..=91,
-            93..=94,
-            96..=96,
-            100..=102,
-            104..=106,
-            108..=112,
-            120..=127,
-        ],
-    ),
-];
-
-/// What the last column says where there is nothing to say.
+/// What the third column says where there is nothing to say.
 const NOTHING: &str = "–";
 
+/// All requirement ids.
 fn ids() -> Vec<String> {
-    let of = |(start, ranges): (&'static str, &'static [RangeInclusive<u32>])| {
-        let numbers = ranges.iter().cloned().flatten();
-        numbers.map(move |number| format!("{start}{number}"))
-    };
-    IDS.into_iter().flat_map(of).collect()
+    let text = read("docs/requirements.md").expect("docs/requirements.md");
+    let rows = rows(&text);
+    let ids = rows.iter().filter_map(|row| row.get("id"));
+    ids.map(|&id| id.to_owned()).collect()
 }
 
 /// A row of a table: its cells by the names of their columns.
@@ -167,24 +118,53 @@ fn has_test_attribute(source: &str, line: usize) -> bool {
     attributes.any(|line| *line == "#[test]")
 }
 
+/// What the page says of one requirement, in both tables of its section.
+#[derive(Default)]
+struct Entry<'t> {
+    /// How often it stands in the table of what cimf does.
+    told: usize,
+    /// Whether it says where cimf differs from the source.
+    differs: bool,
+    /// Whether code has to be named: not for sampled cases.
+    needs_code: bool,
+    code: Vec<&'t str>,
+    tests: Vec<&'t str>,
+}
+
+/// All requirements that the page names.
+fn entries(text: &str) -> BTreeMap<&str, Entry<'_>> {
+    let mut entries = BTreeMap::<&str, Entry>::new();
+    for row in rows(text) {
+        let entry = entries.entry(row["id"]).or_default();
+        let places = |name| row.get(name).copied().into_iter().flat_map(quoted);
+        entry.code.extend(places("code"));
+        entry.tests.extend(places("test"));
+        if let Some(differs) = row.get("where it differs") {
+            entry.told += 1;
+            entry.differs = ![NOTHING, ""].contains(differs);
+        }
+        entry.needs_code |= row.contains_key("what cimf does");
+    }
+    entries
+}
+
 /// Everything that is wrong with the document, and how many tests it names.
 fn faults(text: &str) -> (Vec<String>, usize) {
     let tree = Tree::open();
     let mut faults = Vec::new();
     let mut tests = 0;
-    let mut seen = BTreeSet::new();
-    let rows = rows(text);
-    for row in &rows {
-        let id = row["id"];
-        if !seen.insert(id) {
-            faults.push(format!("{id} stands there twice"));
+    let entries = entries(text);
+    for (id, entry) in &entries {
+        match entry.told {
+            0 => faults.push(format!("{id} has places, but nothing says what cimf does")),
+            1 => {}
+            _ => faults.push(format!("{id} stands there twice")),
         }
-        let cell = |name| row.get(name).copied();
-        let deviation = cell("deviation").unwrap_or_default();
-        for (column, is_tests) in [("code", false), ("tests", true)] {
-            let places: Vec<&str> = cell(column).into_iter().flat_map(quoted).collect();
-            if places.is_empty() && cell(column).is_some() && [NOTHING, ""].contains(&deviation) {
-                faults.push(format!("{id} has no {column} and does not say why"));
+        for (places, is_tests) in [(&entry.code, false), (&entry.tests, true)] {
+            let is_needed = is_tests || entry.needs_code;
+            if places.is_empty() && is_needed && !entry.differs {
+                let what = if is_tests { "tests" } else { "code" };
+                faults.push(format!("{id} has no {what} and does not say why"));
             }
             for place in places {
                 let fault = tree.fault(place, is_tests);
@@ -194,9 +174,13 @@ fn faults(text: &str) -> (Vec<String>, usize) {
         }
     }
     let wanted = ids();
-    let missing = wanted.iter().filter(|id| !seen.contains(id.as_str()));
+    let missing = wanted
+        .iter()
+        .filter(|id| !entries.contains_key(id.as_str()));
     faults.extend(missing.map(|id| format!("{id} is missing")));
-    let unknown = seen.iter().filter(|id| !wanted.iter().any(|it| it == *id));
+    let unknown = entries
+        .keys()
+        .filter(|id| !wanted.iter().any(|it| it == *id));
     faults.extend(unknown.map(|id| format!("{id} is no requirement")));
     let prose = text.lines().filter(|line| !line.starts_with('|'));
     for place in prose
@@ -223,50 +207,43 @@ fn every_requirement_names_code_and_tests_that_exist() {
 #[test]
 fn whatever_is_wrong_is_noticed() {
     let text = read("docs/conformance.md").expect("docs/conformance.md");
-    let head = "| id | what | code | tests | deviation |\n|---|---|---|---|---|\n";
     let good = "`tests/conformance_table.rs::whatever_is_wrong_is_noticed`";
-    for (row, expected) in [
+    for (id, code, test, expected) in [
+        ("A-1", "`src/lib.rs`", good, "A-1 stands there twice"),
+        ("A-99", "`src/lib.rs`", good, "A-99 is no requirement"),
+        ("Z", "`src/nosuch.rs`", good, "src/nosuch.rs is no file"),
+        ("Z", "`src/lib.rs::nosuch`", good, "has no fn nosuch"),
+        ("Z", "", good, "Z has no code"),
+        ("Z", "`src/lib.rs`", "", "Z has no tests"),
         (
-            format!("| A-1 | x | `src/lib.rs` | {good} | – |"),
-            "A-1 stands there twice",
-        ),
-        (
-            format!("| A-99 | x | `src/lib.rs` | {good} | – |"),
-            "A-99 is no requirement",
-        ),
-        (
-            format!("| Z | x | `src/nosuch.rs` | {good} | – |"),
-            "src/nosuch.rs is no file",
-        ),
-        (
-            format!("| Z | x | `src/lib.rs::nosuch` | {good} | – |"),
-            "has no fn nosuch",
-        ),
-        (format!("| Z | x | – | {good} | – |"), "Z has no code"),
-        (
-            "| Z | x | `src/lib.rs` | – | – |".to_owned(),
-            "Z has no tests",
-        ),
-        (
-            "| Z | x | `src/lib.rs` | `tests/conformance_table.rs::faults` | – |".to_owned(),
+            "Z",
+            "`src/lib.rs`",
+            "`tests/conformance_table.rs::faults`",
             "is no test",
         ),
         (
-            "| Z | x | `src/lib.rs` | `tests/conformance/checks.rs::accepted` | – |".to_owned(),
+            "Z",
+            "`src/lib.rs`",
+            "`tests/conformance/checks.rs::accepted`",
             "is no test",
         ),
-        (
-            "| Z | x | `src/lib.rs` | `src/lib.rs` | – |".to_owned(),
-            "names no test",
-        ),
+        ("Z", "`src/lib.rs`", "`src/lib.rs`", "names no test"),
     ] {
-        let worse = faults(&format!("{text}\n{head}{row}\n")).0;
+        let what = format!(
+            "| id | what cimf does | where it differs |\n|---|---|---|\n| {id} | x | – |\n"
+        );
+        let places = format!("| id | code | test |\n|---|---|---|\n| {id} | {code} | {test} |\n");
+        let worse = faults(&format!("{text}\n{what}\n{places}")).0;
         assert!(
             worse.iter().any(|fault| fault.contains(expected)),
-            "{row}: {worse:?}"
+            "{id} {code} {test}: {worse:?}"
         );
     }
     let fewer = text.replace("| M-11 |", "| M-10 |");
     let fewer = faults(&fewer).0;
     assert!(fewer.contains(&"M-11 is missing".to_owned()), "{fewer:?}");
+    let untold = format!("{text}\n| id | test |\n|---|---|\n| Z | {good} |\n");
+    let untold = faults(&untold).0;
+    let expected = "Z has places, but nothing says what cimf does".to_owned();
+    assert!(untold.contains(&expected), "{untold:?}");
 }

@@ -81,7 +81,7 @@ pub trait Proxy: Sync {
     /// Whether the module's functions may stand in other routes, where they do nothing; if not, the proxy does not
     /// start with them.
     fn has_steps_elsewhere(&self) -> bool;
-    /// The script of the README, which is written for Kamailio.
+    /// A script that is written for Kamailio, as this proxy wants it.
     fn translated(&self, script: &str) -> String;
 }
 
