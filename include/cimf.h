@@ -68,7 +68,7 @@ typedef struct {
 typedef void (*cimf_log_callback)(void *context, uint32_t level, cimf_str text);
 
 // One parameter of a server: its name and its value as text, both ending with NUL. The names,
-// values and defaults are those of the proxy module; see the README. Those that concern only the
+// values and defaults are those of the proxy module; see docs/parameters.md. Those that concern only the
 // module's queue, such as "rate" or "durability", cannot be set: the program sends the forks itself.
 typedef struct {
   // The name, such as "domains".

@@ -7,7 +7,7 @@ use crate::support::proxy::proxy;
 use crate::support::rig::{BOB, Setup, TEL};
 use std::path::Path;
 
-/// What the README shows, and what is asked while a copy is sent.
+/// What docs/kamailio.md shows, and what is asked while a copy is sent.
 const SCRIPT: &str = r#"
 local function value(name)
     return tostring(KSR.pv.get("$cimf(" .. name .. ")"))

@@ -294,7 +294,7 @@ fn stops(setup: &Setup, words: &[&str]) {
 /// Not a check: how long a 202 takes with four workers, how many there are in a second and what they cost, with and
 /// without the ledger, for one sender, and for eight that pause or do not.
 #[test]
-#[ignore = "figures for the README"]
+#[ignore = "figures for docs/performance.md"]
 fn latency_of_202() {
     for durability in ["none", "journal"] {
         for (senders, pause) in [(1, 5), (8, 20), (8, 0)] {
