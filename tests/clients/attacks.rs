@@ -265,7 +265,11 @@ pub fn nobody_speaks_as_another(proxy: Proxy) {
 pub fn nobody_has_two_names(proxy: Proxy) {
     let site = Site::start(proxy, "ann bob eve");
     let mut ann = Attacker::new(&site.server);
-    let status = ann.ask("REGISTER", "ann", &site.password("ann"), &Lie::default());
+    let phone = Lie {
+        headers: "Contact: <sip:ann@192.0.2.1>\r\n",
+        ..Lie::default()
+    };
+    let status = ann.ask("REGISTER", "ann", &site.password("ann"), &phone);
     assert_eq!(status, 200);
     let to_ann = format!("sip:ann@{DOMAIN}");
     for name in ["From", "f", "FROM"] {
