@@ -82,11 +82,14 @@ impl Tree {
         let (plain, spans) = without_spans(&prose);
         let links = links(&plain).filter_map(|link| self.dead(page, link));
         let names = spans.iter().filter_map(|span| self.unknown(span));
+        let own = own_names(text).filter(|name| !self.words.contains(*name));
+        let own = own.map(|name| format!("{name} is known nowhere"));
         let ids = ids(&prose);
         let ids = ids.filter(|id| !self.ids.contains(*id));
         let ids = ids.map(|id| format!("{id} is no requirement"));
-        let faults = links.chain(names).chain(ids);
+        let faults: BTreeSet<_> = links.chain(names).chain(own).chain(ids).collect();
         faults
+            .into_iter()
             .map(|fault| format!("{}: {fault}", page.display()))
             .collect()
     }
@@ -194,6 +197,26 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
     let ends = text.split("](").skip(1);
     ends.filter_map(|rest| rest.split_once(')'))
         .map(|(link, _)| link)
+}
+
+/// The names of cimf's own commands, counters, events and functions, in code blocks too.
+fn own_names(text: &str) -> impl Iterator<Item = &str> {
+    let starts = text
+        .match_indices("cimf")
+        .chain(text.match_indices("E_CIMF_"));
+    starts.filter_map(|(at, start)| {
+        let rest = &text[at..];
+        let whole = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+        let after = rest[start.len()..]
+            .strip_prefix(['.', ':'])
+            .unwrap_or_default();
+        let part = after.find(|c| !is_word(c)).unwrap_or(after.len());
+        let name = match whole > start.len() {
+            true => &rest[..whole],
+            false => &after[..part],
+        };
+        (name.len() > 2).then_some(name)
+    })
 }
 
 /// Where a link of a page leads, from the root.
@@ -420,6 +443,8 @@ fn whatever_is_wrong_is_noticed() {
         ),
         ("`cimf_no_such()`", "cimf_no_such is known nowhere"),
         ("`cimf.no_such_counter`", "no_such_counter is known nowhere"),
+        ("    kamcmd cimf.nosuch", "nosuch is known nowhere"),
+        ("    E_CIMF_NOSUCH", "E_CIMF_NOSUCH is known nowhere"),
         ("(A-99)", "A-99 is no requirement"),
         ("A.1 row 15", "A.1 row 15 is no requirement"),
     ] {

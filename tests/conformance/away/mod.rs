@@ -45,8 +45,8 @@ fn keeping(transport: Transport, parameters: &[(&str, &str)]) -> Setup {
         script += &format!("modparam(\"cimf\", \"{name}\", \"{value}\")\n");
     }
     if proxy().name() == "Kamailio" {
-        // Its buffer for messages by TCP has 4 KiB otherwise.
-        script += "tcp_rd_buf_size=131072\n";
+        // Its buffer for messages by TCP has 4 KiB otherwise, and what a new connection may leave waiting 32.
+        script += "tcp_rd_buf_size=131072\ntcp_conn_wq_max=1048576\n";
     }
     for event in ["kept", "expired", "delivered", "undelivered"] {
         let values = ["recipient", "code", "group", "originator", "id"].map(value);
