@@ -205,17 +205,16 @@ fn own_names(text: &str) -> impl Iterator<Item = &str> {
         .match_indices("cimf")
         .chain(text.match_indices("E_CIMF_"));
     starts.filter_map(|(at, start)| {
-        let rest = &text[at..];
-        let whole = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-        let after = rest[start.len()..]
-            .strip_prefix(['.', ':'])
-            .unwrap_or_default();
-        let part = after.find(|c| !is_word(c)).unwrap_or(after.len());
-        let name = match whole > start.len() {
-            true => &rest[..whole],
-            false => &after[..part],
+        // Not the place in a link, which has its own check.
+        let (before, rest) = text.split_at(at);
+        let (_, after) = rest.split_at(start.len());
+        let end = |text: &str| text.find(|c| !is_word(c)).unwrap_or(text.len());
+        let name = match after.strip_prefix(['.', ':']) {
+            Some(part) => &part[..end(part)],
+            None if start.ends_with('_') || after.starts_with('_') => &rest[..end(rest)],
+            None => "",
         };
-        (name.len() > 2).then_some(name)
+        (name.len() > 2 && !before.ends_with('#')).then_some(name)
     })
 }
 
@@ -443,7 +442,10 @@ fn whatever_is_wrong_is_noticed() {
         ),
         ("`cimf_no_such()`", "cimf_no_such is known nowhere"),
         ("`cimf.no_such_counter`", "no_such_counter is known nowhere"),
-        ("    kamcmd cimf.nosuch", "nosuch is known nowhere"),
+        (
+            "    kamcmd cimf.no_such_command",
+            "no_such_command is known nowhere",
+        ),
         ("    E_CIMF_NOSUCH", "E_CIMF_NOSUCH is known nowhere"),
         ("(A-99)", "A-99 is no requirement"),
         ("A.1 row 15", "A.1 row 15 is no requirement"),
