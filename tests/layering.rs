@@ -230,3 +230,24 @@ fn every_other_room_forbids_unsafe_code() {
         );
     }
 }
+
+#[test]
+fn the_map_of_the_rooms_is_that_of_this_test() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    for (room, uses) in LAYERS {
+        let start = match room {
+            "bin" => "| `src/bin/cimfctl/` |".to_owned(),
+            room => format!("| `src/{room}/` |"),
+        };
+        let row = page.lines().find(|line| line.starts_with(&start));
+        let row = row.unwrap_or_else(|| panic!("ARCHITECTURE.md has no row {start}"));
+        let cell = row.trim_end_matches(" |").rsplit("| ").next();
+        let told: BTreeSet<_> = cell.unwrap().split(", ").filter(|it| *it != "–").collect();
+        assert_eq!(
+            told,
+            uses.iter().copied().collect(),
+            "{start} in ARCHITECTURE.md"
+        );
+    }
+}
