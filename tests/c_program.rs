@@ -191,3 +191,30 @@ fn the_c_program_runs_clean_under_valgrind() {
     );
     assert_eq!(messages.len(), 3);
 }
+
+#[test]
+fn the_example_in_the_manual_compiles() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/c-api.md")).unwrap();
+    let example = page.lines().filter_map(|line| line.strip_prefix("    "));
+    let example: String = example.map(|line| format!("{line}\n")).collect();
+    assert!(example.contains("cimf_server_decide("), "{example}");
+    let program = format!(
+        "#include <err.h>\n#include <stddef.h>\n#include \"cimf.h\"\n\
+         void example(const uint8_t *bytes, size_t length)\n{{\n{example}}}\n"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("example.c");
+    std::fs::write(&source, program).unwrap();
+    run(Command::new("cc")
+        .args([
+            "-std=gnu11",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-fsyntax-only",
+            "-I",
+        ])
+        .arg(root.join("include"))
+        .arg(source));
+}
