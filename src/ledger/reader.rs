@@ -285,7 +285,9 @@ impl Reader for SqliteReader {
             };
             match found {
                 Err(
-                    FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..),
+                    FromSqlConversionFailure(..)
+                    | IntegralValueOutOfRange(..)
+                    | InvalidColumnType(..),
                 ) => Ok(None),
                 found => found.optional(),
             }

@@ -435,10 +435,7 @@ mod tests {
             ledger: id,
             ..Origin::default()
         };
-        let ended = [
-            (0, Ending::Refused(480)),
-            (1, Ending::Refused(403)),
-        ];
+        let ended = [(0, Ending::Refused(480)), (1, Ending::Refused(403))];
         let engine = outbox.engine();
         let restored = engine.restore(&submission(), || own().into_iter(), origin, []);
         assert!(matches!(restored, Ok(Some(_))));
@@ -452,8 +449,13 @@ mod tests {
         outbox.keep_outcomes().unwrap();
         let mut left = Vec::new();
         let mut reader = outbox.ledger().unwrap().0.reader().unwrap();
-        reader.unfinished(&mut |message| left.push(message)).unwrap();
-        let outcomes: Vec<_> = left.iter().map(|message| message.outcomes.clone()).collect();
+        reader
+            .unfinished(&mut |message| left.push(message))
+            .unwrap();
+        let outcomes: Vec<_> = left
+            .iter()
+            .map(|message| message.outcomes.clone())
+            .collect();
         assert_eq!(outcomes, [[outcome(1, Ending::Refused(403))]]);
     }
 
@@ -475,7 +477,9 @@ mod tests {
         drop(before);
         let after = outbox(folder.path());
         let origin = Origin::default();
-        let restored = after.engine().restore(&submission(), || own().into_iter(), origin, []);
+        let restored = after
+            .engine()
+            .restore(&submission(), || own().into_iter(), origin, []);
         assert_eq!(restored.unwrap(), Some((42, 2)));
     }
 }

@@ -53,7 +53,9 @@ pub fn a_full_ledger_keeps_what_it_has(transport: Transport) {
 pub fn a_message_that_many_miss_is_counted_once(transport: Transport) {
     for durability in ["none", "journal"] {
         let group = "sip:many@im.home1.net";
-        let absent: Vec<String> = (0..40).map(|n| format!("sip:absent{n}@home1.net")).collect();
+        let absent: Vec<String> = (0..40)
+            .map(|n| format!("sip:absent{n}@home1.net"))
+            .collect();
         let mut members = vec![ANN];
         members.extend(absent.iter().map(String::as_str));
         let parameters = [
@@ -61,7 +63,9 @@ pub fn a_message_that_many_miss_is_counted_once(transport: Transport) {
             ("large_ok", "1"),
             ("durability", durability),
         ];
-        let rig = keeping(transport, &parameters).group(group, &members).start();
+        let rig = keeping(transport, &parameters)
+            .group(group, &members)
+            .start();
         for n in 0..40 {
             rig.core.answer(&format!("absent{n}"), Answer::Code(480));
         }

@@ -10,8 +10,7 @@ pub use crashes::of_proxies_killed_while_keeping_and_delivering_none_loses_a_cop
 pub use figures::what_many_members_who_are_away_cost;
 pub use limits::{
     a_copy_expires_with_its_message_or_its_time, a_full_ledger_keeps_what_it_has,
-    a_message_that_many_miss_is_counted_once,
-    one_more_than_may_be_pushes_out_the_oldest,
+    a_message_that_many_miss_is_counted_once, one_more_than_may_be_pushes_out_the_oldest,
 };
 pub use trouble::{
     a_copy_that_expires_in_the_queue_holds_up_no_other,

@@ -52,7 +52,10 @@ pub fn what_somebody_has_altered_in_the_ledger_holds_up_no_other(transport: Tran
     }
     let oldest = "(SELECT min(id) FROM message)";
     alter(&rig, &format!("DELETE FROM message WHERE id = {oldest}"));
-    alter(&rig, &format!("UPDATE message SET recipients = 'x' WHERE id = {oldest}"));
+    alter(
+        &rig,
+        &format!("UPDATE message SET recipients = 'x' WHERE id = {oldest}"),
+    );
     rig.core.answer("bob", Answer::Code(200));
     assert_eq!(register(&mut client, BOB), 1);
     rig.wait_for_counter("kept_delivered", 2);
@@ -66,7 +69,10 @@ pub fn what_somebody_has_altered_in_the_ledger_holds_up_no_other(transport: Tran
         missed(&rig, &mut client, &request);
     }
     alter(&rig, &format!("DELETE FROM message WHERE id = {oldest}"));
-    alter(&rig, &format!("UPDATE message SET recipients = 'x' WHERE id = {oldest}"));
+    alter(
+        &rig,
+        &format!("UPDATE message SET recipients = 'x' WHERE id = {oldest}"),
+    );
     rig.wait_for_gauge("kept", 0);
     rig.wait_for_counter("kept_expired", 1);
 }
