@@ -58,11 +58,7 @@ pub fn a_message_that_many_miss_is_counted_once(transport: Transport) {
             .collect();
         let mut members = vec![ANN];
         members.extend(absent.iter().map(String::as_str));
-        let parameters = [
-            ("away_bytes", "16K"),
-            ("large_ok", "1"),
-            ("durability", durability),
-        ];
+        let parameters = [("away_bytes", "8K"), ("durability", durability)];
         let rig = keeping(transport, &parameters)
             .group(group, &members)
             .start();
@@ -70,7 +66,7 @@ pub fn a_message_that_many_miss_is_counted_once(transport: Transport) {
             rig.core.answer(&format!("absent{n}"), Answer::Code(480));
         }
         let mut client = rig.client();
-        let request = numbered(&client, 1).group(group).with_body(&[b'a'; 2000]);
+        let request = numbered(&client, 1).group(group).with_body(&[b'a'; 500]);
         sent(&rig, &mut client, &request, 40);
         rig.wait_for_gauge("messages", 0);
         assert_eq!(rig.counter("kept"), 40, "durability={durability}");
