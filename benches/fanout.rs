@@ -16,8 +16,8 @@ const SIZES: [usize; 3] = [10, 1_000, 20_000];
 
 fn engine() -> Engine {
     let limits = Limits {
-        memory: 64,
-        messages: 10_000,
+        queue_memory: 64,
+        queue_messages: 10_000,
         forks_in_flight: 10_000,
         patience: 2,
         target_order: true,

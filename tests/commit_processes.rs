@@ -39,8 +39,8 @@ impl Notes for SharedNotes {
 
 fn engine() -> Engine {
     let limits = Limits {
-        memory: 1,
-        messages: 1000,
+        queue_memory: 1,
+        queue_messages: 1000,
         forks_in_flight: 20,
         patience: 0,
         target_order: true,

@@ -213,8 +213,8 @@ impl Drop for Model<'_> {
 
 fn limits(random: &mut Random) -> Limits {
     Limits {
-        memory: 1,
-        messages: random.one_of(&[2, 5, 100]),
+        queue_memory: 1,
+        queue_messages: random.one_of(&[2, 5, 100]),
         forks_in_flight: random.one_of(&[1, 2, 3, 10, 1000]),
         patience: random.one_of(&[0, 1, 1, 2, 60]),
         target_order: !random.once_in(4),
@@ -354,7 +354,7 @@ impl<'e> Model<'e> {
             }
             Err(no_room) => {
                 let load = self.engine.load();
-                let is_full = load.messages >= u64::from(self.limits.messages);
+                let is_full = load.messages >= u64::from(self.limits.queue_messages);
                 let is_blocked = no_room.reason == Reason::QueueBlocked;
                 assert_eq!(is_blocked, self.is_blocked);
                 assert!(

@@ -26,8 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn engine() -> Engine {
     let limits = Limits {
-        memory: 1,
-        messages: 1000,
+        queue_memory: 1,
+        queue_messages: 1000,
         forks_in_flight: 20,
         patience: 2,
         target_order: true,

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 /// Each room with the rooms it may use, as the README's map shows them.
 const LAYERS: [(&str, &[&str]); 10] = [
     ("sip", &[]),
-    ("control", &["sip"]),
-    ("store", &["sip", "control", "config"]),
-    ("fanout", &["sip", "control"]),
+    ("config", &["sip"]),
+    ("control", &["sip", "config"]),
+    ("store", &["sip", "config", "control"]),
+    ("fanout", &["sip", "config", "control"]),
     ("ledger", &["sip", "control", "fanout"]),
-    ("config", &[]),
     (
         "server",
         &["sip", "control", "store", "fanout", "config", "ledger"],

@@ -12,7 +12,7 @@
 use super::arena::Arena;
 use super::away::Away;
 use super::block::{Block, Facts, Size};
-use super::budget::{Budget, Quota, give_back_rate, take_rate};
+use super::budget::{Budget, give_back_rate, take_rate};
 use super::cells::{self, Cells};
 use super::clock::Clock;
 use super::commit::Commits;
@@ -33,6 +33,7 @@ use super::silent::Silent;
 use super::submission::{Own, Submission};
 use super::targets::Targets;
 use super::wake::Waker;
+use crate::config::Quota;
 use crate::control::{Accepted, Reason, Refusal};
 use crate::sip::address_text::address_of_record;
 use siphasher::sip::SipHasher13;
@@ -53,10 +54,10 @@ const WAIT_FOR_LOCK: u32 = 10;
 /// What the administrator has decided about the pace of sending.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Mebibytes for messages on their way (`queue_memory`).
-    pub memory: u32,
-    /// The most messages on their way (`queue_messages`).
-    pub messages: u32,
+    /// Mebibytes for messages on their way.
+    pub queue_memory: u32,
+    /// The most messages on their way.
+    pub queue_messages: u32,
     /// The most forks in flight of all messages together (`forks_in_flight`).
     pub forks_in_flight: u32,
     /// Seconds after which a copy without a final response does not count in its message's window any more (`patience`);
@@ -151,10 +152,10 @@ impl Engine {
         let cells = Cells(names.0 + Names::WORDS);
         let left = Left(cells.0 + cells::MOST * cells::WORDS);
         let at_once = (limits.forks_in_flight as usize).min(cells::MOST);
-        let words = limits.memory as usize * MEBIBYTE;
+        let words = limits.queue_memory as usize * MEBIBYTE;
         let in_line = if limits.target_order { words } else { 0 };
         let targets = Targets::new(left.0 + Left::WORDS, at_once, in_line);
-        let messages = limits.messages as usize;
+        let messages = limits.queue_messages as usize;
         let originators = Originators::new(targets.end(), messages, at_once);
         let groups = Groups(originators.end());
         let lines = Lines::new(groups.0 + Groups::WORDS, in_line);
@@ -393,7 +394,7 @@ impl Engine {
                 .map_err(no_room(Reason::GroupQuota))?;
             let rest = || {
                 take_rate(held, limits.rate, now).map_err(no_room(Reason::Rate))?;
-                let room = if held.get(MESSAGES_LENGTH) >= u64::from(limits.messages) {
+                let room = if held.get(MESSAGES_LENGTH) >= u64::from(limits.queue_messages) {
                     Err(no_room(Reason::QueueFull)(wait_for_room(held)))
                 } else {
                     let found = size

@@ -58,7 +58,6 @@ mod wake;
 
 pub use attempt::{Attempt, NotSent};
 pub use away::{Away, KeptFigures};
-pub use budget::Quota;
 pub use clock::milliseconds;
 pub use commit::{Committed, Committer, GivenUp, NotCommitted, Notes, SLOTS, Taken};
 pub use counters::{Counter, Counters};

@@ -4,8 +4,9 @@ use super::lock::death;
 use super::targets::Occupied;
 use super::{
     Counters, Ending, Engine, Event, FreeMemory, Limits, NotRestored, NotSent, Origin, Own,
-    ProxyMemory, Quota, SkipReason, Submission,
+    ProxyMemory, SkipReason, Submission,
 };
+use crate::config::Quota;
 use crate::control::Reason;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -16,8 +17,8 @@ pub(super) const NOW: u64 = 1_800_000_000_000;
 /// No limit that matters.
 pub(super) fn limits() -> Limits {
     Limits {
-        memory: 1,
-        messages: 1000,
+        queue_memory: 1,
+        queue_messages: 1000,
         forks_in_flight: 1000,
         patience: 2,
         target_order: true,
@@ -314,7 +315,7 @@ fn a_message_over_budget_is_refused_with_the_time_to_wait() {
         ),
         (
             Limits {
-                messages: 2,
+                queue_messages: 2,
                 ..limits()
             },
             Reason::QueueFull,

@@ -41,7 +41,7 @@ impl Proxy {
 
     fn engine(&self, reserve: u64) -> Engine {
         let engine = engine_of_no_proxy(Limits {
-            memory: 4,
+            queue_memory: 4,
             ..limits()
         });
         engine.leave_memory(ProxyMemory {

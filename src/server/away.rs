@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::config::Settings;
+use crate::config::{Away, Settings};
 use crate::control::Addressing;
 use crate::sip::Uri;
 use siphasher::sip::SipHasher13;
@@ -26,7 +26,7 @@ pub struct AwayPolicy {
 impl AwayPolicy {
     /// Nothing where nothing is kept.
     pub fn of(settings: &Settings) -> Option<Self> {
-        settings.away_keep.then(|| Self {
+        (settings.away == Away::Keep).then(|| Self {
             codes: settings.away_codes.clone(),
             lifetime: u64::from(settings.away_lifetime) * 1000,
             per_member: settings.away_per_member.into(),

@@ -4,7 +4,6 @@
 #![forbid(unsafe_code)]
 
 mod away;
-mod core_socket;
 mod keeping;
 mod news;
 mod next_hop;
@@ -19,7 +18,6 @@ mod resolver;
 mod start_error;
 
 pub use away::AwayPolicy;
-pub use core_socket::CoreSocket;
 pub use keeping::{Keep, KeepReader, KeepWriter, Mark};
 pub use news::{NewsReader, NewsWriter};
 pub use next_hop::{HopName, NextHop};
@@ -30,7 +28,7 @@ pub use random_pool::RandomPool;
 pub use resolver::{Families, Led, Resolver};
 pub use start_error::StartError;
 
-use crate::config::Settings;
+use crate::config::{CoreSocket, Settings};
 use crate::control::{
     Accepted, Answer, Decision, Directory, Ended, Inquiry, NotOurs, Observer, Policy, Reason,
     RecentRequests, Recognised, Refusal, Source, Unavailable, Unobserved, World,
@@ -41,7 +39,7 @@ use crate::sip::text::Printable;
 use crate::sip::{Request, Uri, name_addr};
 use crate::store::{SHARED_FOR, Store, StoreError};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -75,7 +73,7 @@ impl Server {
         for warning in &warnings {
             log::warn!("{warning}");
         }
-        let database = Path::new(&settings.database);
+        let database = settings.db_url.as_path();
         Store::check(database).map_err(StartError::Store)?;
         let mut copy_mark = None;
         if settings.copy_mark {
@@ -92,7 +90,7 @@ impl Server {
         Ok(Self {
             policy,
             warnings,
-            core_socket: CoreSocket::parse(&settings.core_socket)?,
+            core_socket: settings.core_socket.clone(),
             copy_mark,
             has_core: !settings.core_route.is_empty(),
             core,
@@ -119,7 +117,7 @@ impl Server {
 
     /// The name in Warning headers.
     pub fn server_name(&self) -> &str {
-        &self.policy.server_name
+        self.policy.settings.server_name()
     }
 
     /// Whether copies may go to a name, so that somebody has to resolve it.
@@ -171,7 +169,7 @@ impl Server {
 
     /// Whether an identity that the script gives may count.
     pub fn believes_script(&self) -> bool {
-        self.policy.believed.proxy
+        self.policy.settings.identity_mode.believes_script()
     }
 
     /// The messages on their way.
@@ -261,7 +259,7 @@ impl Server {
                 self.max_members,
                 self.cache_members,
             )
-            .with_nested(self.policy.access.nested)
+            .with_nested(self.policy.settings.nested)
             .with_shared_answers(SHARED_FOR),
             identifiers: RandomPool::new(),
         }

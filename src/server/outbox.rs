@@ -6,7 +6,7 @@ use super::keeping::KeepReader;
 use super::news::{NewsReader, outcome};
 use super::note_file::NoteFile;
 use super::{StartError, old_journal, pace, request_record};
-use crate::config::Settings;
+use crate::config::{Durability, Settings};
 use crate::control::recent::MEMORY;
 use crate::control::{Accepted, Addressing, Identifiers, Reason, Recognised, Refusal};
 use crate::fanout::{
@@ -14,7 +14,7 @@ use crate::fanout::{
     RecentTable, Submission, Ticket, milliseconds,
 };
 use crate::ledger::{
-    Durability, Entry, Ledger, LedgerError, LedgerFile, Reader, RequestRecord, Unfinished,
+    CommitMode, Entry, Ledger, LedgerError, LedgerFile, Reader, RequestRecord, Unfinished,
 };
 use std::borrow::Cow;
 use std::io;
@@ -54,11 +54,13 @@ struct Opened {
 impl Outbox {
     /// With nothing in it. To be made before the workers are forked.
     pub fn new(settings: &Settings, key: [u8; 16], counters: Arc<Counters>) -> io::Result<Self> {
+        let is_durable = settings.durability == Durability::Journal;
+        let away = AwayPolicy::of(settings);
         Ok(Self {
             engine: Engine::new(pace::limits(settings), key, counters)?,
-            place: (settings.durable || settings.away_keep).then(|| settings.ledger()),
-            is_durable: settings.durable,
-            away: AwayPolicy::of(settings),
+            place: (is_durable || away.is_some()).then(|| settings.ledger()),
+            is_durable,
+            away,
             patience: settings.ledger_timeout,
             ledger: OnceLock::new(),
         })
@@ -164,7 +166,7 @@ impl Outbox {
             }
         }
         if !ended.is_empty() {
-            writer.commit(&ended, Durability::Soon)?;
+            writer.commit(&ended, CommitMode::Soon)?;
         }
         let since = milliseconds(now).saturating_sub(MEMORY.as_millis() as u64);
         let requests = reader.requests(since)?;
@@ -303,7 +305,7 @@ impl Outbox {
             }
         }
         if !entries.is_empty() {
-            writer.commit(&entries, Durability::Synced)?;
+            writer.commit(&entries, CommitMode::Synced)?;
         }
         drop(entries);
         news.is_committed();
@@ -330,7 +332,7 @@ fn withdraw(writer: &mut impl Ledger, notes: &NoteFile) -> Result<(), LedgerErro
         return Ok(());
     }
     let withdrawn = given_up.iter().map(|&id| Entry::Withdrawn { id });
-    writer.commit(&withdrawn.collect::<Vec<_>>(), Durability::Synced)?;
+    writer.commit(&withdrawn.collect::<Vec<_>>(), CommitMode::Synced)?;
     notes.clear();
     log::warn!(
         "ledger: {} messages that were answered 503 are not sent",
