@@ -83,23 +83,26 @@ const BYTES: &str = "bytes from 1 to 1024G, with K, M or G behind them or withou
 
 parameters! {
     Required {
-        /// The groups: a SQLite file made by `cimfctl init`.
+        /// The groups: a SQLite file made by `cimfctl init`. Changes count from the next message on, without a restart.
         db_url: PathBuf = Text(DB_URL, database), "sqlite:///var/lib/cimf/cimf.db";
 
         /// The served domains. A message to any other domain is left to the script. Required.
         domains: Vec<String> = List("a domain", domain), "";
 
         /// Who may assert an identity: `[udp:|tcp:|tls:]ADDRESS-or-CIDR`. P-Asserted-Identity of others is ignored.
+        /// Name the SIP core's own machines and nothing else, and no address of this server: whoever can send from
+        /// these addresses can speak as anybody.
         trusted_peers: Vec<TrustedPeer> = List("an address or a CIDR block, optionally with udp:, tcp: or tls: before it", TrustedPeer::parse), "";
-
-        /// The next hop of every outgoing message and its only Route, such as `sip:icscf.home1.net;transport=tcp`. A
-        /// name is resolved by a process of the module's own, and anew before its time is over.
-        core_route: String = Text("a sip or sips URI", any), "";
 
         /// 1: without a core, send to each member's own address. Names are resolved by a process of the module's own,
         /// for as long as `queue_lifetime` says: a silent name server holds up the members in its own domain and nobody
-        /// else.
+        /// else. Whoever may add a member then decides where this server sends to.
         direct: bool = Flag, "0";
+
+        /// The next hop of every outgoing message and its only Route, such as `sip:icscf.home1.net;transport=tcp`. A
+        /// name is resolved by a process of the module's own, and anew before its time is over. Required, unless
+        /// `direct` is 1.
+        core_route: String = Text("a sip or sips URI", any), "";
     }
 
     Identity {
@@ -178,7 +181,8 @@ parameters! {
 
     Groups {
         /// Which messages are group messages: those whose Accept-Contact wants one of these tags. OUTGOING is what
-        /// Accept-Contact of the outgoing messages then has behind `*;`, otherwise `TAG;require;explicit`.
+        /// Accept-Contact of the outgoing messages then has behind `*;`, otherwise `TAG;require;explicit`. For RCS beside OMA SIMPLE IM:
+        /// `+g.oma.sip-im,+g.3gpp.icsi-ref=urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.msg`.
         feature_tags: Vec<Feature> = List("a feature tag, TAG, TAG=VALUE or either with >OUTGOING behind it", Feature::parse), "+g.oma.sip-im";
 
         /// What becomes of a message that wants none of `feature_tags`, as ordinary phones send them: the script goes
@@ -209,6 +213,7 @@ parameters! {
         nested: Nested = OneOf::words(), "skip";
 
         /// The most members a stored group may have, with those of the groups in it where `nested` is `expand`.
+        /// A larger one is refused, not cut.
         max_members: u32 = Number(1, 10 * MILLION), "100000";
     }
 
@@ -359,8 +364,8 @@ parameters! {
     }
 
     Quotas {
-        /// How many messages one sender may send, such as `20/60` for 20 in 60 seconds. Over it he is answered 480 with
-        /// Retry-After.
+        /// How many messages one sender may send, such as `20/60` for 20 in 60 seconds. Over it they are answered 480
+        /// with Retry-After. Empty: no limit, so that one sender may take the place of all others.
         quota_originator: Option<Quota> = Text(QUOTA, |text| optional(text, Quota::parse)), "", needs_queue;
 
         /// How many messages one group or service may get, likewise.
@@ -376,7 +381,8 @@ parameters! {
         durability: Durability = OneOf::words(), "none", needs_queue;
 
         /// The file of accepted messages that are not finished, an SQLite database; it is made if it is missing. One
-        /// proxy at a time can use it. Empty: `ledger.db` beside the file of `db_url`.
+        /// proxy at a time can use it. Empty: `ledger.db` beside the file of `db_url`. The proxy's user must be
+        /// able to write in its folder.
         ledger: PathBuf = Text("the absolute path of a file", absolute_path), "", needs_queue;
 
         /// How many seconds a message waits until it is on disk (`durability=journal`). One that is not by then is
