@@ -38,7 +38,7 @@ pub(super) fn check_privacy(
     } else {
         return Ok(false);
     };
-    if policy.settings.anonymity_policy != AnonymityPolicy::Group {
+    if policy.settings.anonymity_policy == AnonymityPolicy::Reject {
         return Err(Failure::new(Reason::Anonymity, wish));
     }
     if !permissions.anonymity {

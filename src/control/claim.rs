@@ -34,7 +34,7 @@ impl Recognised<'_> {
     ) -> Result<(), NotOurs> {
         let is_tagged = self.feature.is_ok();
         let untagged = || self.feature.clone().err().unwrap_or(NotOurs::NoImTag);
-        if is_tagged && policy.settings.unknown_group != UnknownGroup::Script {
+        if is_tagged && policy.settings.unknown_group == UnknownGroup::Reject {
             return Ok(());
         }
         if is_tagged || policy.settings.untagged == Untagged::Groups {
@@ -49,7 +49,7 @@ impl Recognised<'_> {
         let target = match groups.find(address) {
             Ok(target) => target,
             Err(_) if is_tagged => return Ok(()),
-            Err(_) if policy.settings.untagged != Untagged::Groups => return Err(untagged()),
+            Err(_) if policy.settings.untagged == Untagged::Script => return Err(untagged()),
             Err(error) => return Err(NotOurs::Unavailable(error)),
         };
         observer.note(|| note(self.request.uri, target.as_ref()));
@@ -61,7 +61,7 @@ impl Recognised<'_> {
                 },
             );
         };
-        if !is_tagged && policy.settings.untagged != Untagged::Groups {
+        if !is_tagged && policy.settings.untagged == Untagged::Script {
             return Err(match untagged() {
                 NotOurs::NoImTag => NotOurs::Untagged(target.uri().to_owned()),
                 unread => unread,

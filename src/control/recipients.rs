@@ -239,7 +239,7 @@ fn obstacle<'e>(
     }
     if let Uri::Sip(sip) = &uri {
         let is_member = || stored.is_some_and(|stored| member(entry, stored, policy).is_some());
-        if policy.settings.literal_targets != LiteralTargets::Allow
+        if policy.settings.literal_targets == LiteralTargets::Skip
             && is_literal(sip)
             && !is_member()
         {

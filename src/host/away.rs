@@ -264,7 +264,7 @@ impl<'s> Keeping<'s> {
             return None;
         }
         let bytes = self.bytes(outcome, &submission);
-        if engine.away().figures().bytes + self.pending_bytes + bytes > self.policy.bytes {
+        if engine.away().figures().bytes + self.pending_bytes + bytes > self.policy.away_bytes {
             self.complain("as many bytes are kept as may be (away_bytes)");
             return None;
         }
@@ -322,7 +322,7 @@ impl<'s> Keeping<'s> {
 
     /// Makes room for one more copy of a member: the oldest goes.
     fn make_room(&mut self, member: u64) -> Result<(), LedgerError> {
-        let most = self.policy.per_member;
+        let most = u64::from(self.policy.away_per_member);
         let pending = self.pending.get(&member).map_or(0, Vec::len) as u64;
         if self.reader()?.count_kept_of(member)? + pending < most {
             return Ok(());
@@ -398,12 +398,12 @@ impl<'s> Keeping<'s> {
     /// The next event that waits no longer. Where its copy is kept, it says so; where the ledger was late, it comes
     /// back by [`Keeping::was_told`].
     pub fn next_held(&mut self) -> Option<(Event<'s>, Option<TooLate>)> {
-        let patience = self.server.outbox().patience();
+        let ledger_timeout = self.server.outbox().ledger_timeout();
         let waits = self.held.front()?.waits;
         let is_kept = waits.is_some_and(|waits| self.writer.is_committed(waits.mark));
         if let Some(waits) = waits
             && !is_kept
-            && waits.since.elapsed() < patience
+            && waits.since.elapsed() < ledger_timeout
         {
             return None;
         }

@@ -12,13 +12,13 @@ use std::hash::Hasher;
 /// What the administrator has decided.
 #[derive(Clone, Debug)]
 pub struct AwayPolicy {
-    codes: Vec<u16>,
-    /// Milliseconds for which a copy is kept.
-    lifetime: u64,
+    away_codes: Vec<u16>,
+    /// Seconds for which a copy is kept.
+    away_lifetime: u32,
     /// The most copies of a member.
-    pub per_member: u64,
+    pub away_per_member: u32,
     /// The most bytes of all.
-    pub bytes: u64,
+    pub away_bytes: u64,
     /// The most copies that are in the queue at once, so that new messages find room.
     pub under_way: usize,
 }
@@ -27,23 +27,23 @@ impl AwayPolicy {
     /// Nothing where nothing is kept.
     pub fn of(settings: &Settings) -> Option<Self> {
         (settings.away == Away::Keep).then(|| Self {
-            codes: settings.away_codes.clone(),
-            lifetime: u64::from(settings.away_lifetime) * 1000,
-            per_member: settings.away_per_member.into(),
-            bytes: settings.away_bytes,
+            away_codes: settings.away_codes.clone(),
+            away_lifetime: settings.away_lifetime,
+            away_per_member: settings.away_per_member,
+            away_bytes: settings.away_bytes,
             under_way: (settings.queue_messages as usize / 4).max(1),
         })
     }
 
     /// Whether a copy that ends with this code is kept.
     pub fn keeps(&self, code: u16) -> bool {
-        self.codes.contains(&code)
+        self.away_codes.contains(&code)
     }
 
     /// Until when a copy is kept whose message expires at this time, or, with 0, never. All in milliseconds of Unix
     /// time.
     pub fn until(&self, expires_at: u64, now: u64) -> u64 {
-        let most = now.saturating_add(self.lifetime);
+        let most = now.saturating_add(u64::from(self.away_lifetime) * 1000);
         match expires_at {
             0 => most,
             expires_at => expires_at.min(most),
@@ -102,7 +102,7 @@ mod tests {
         settings.set("away_lifetime", "60").unwrap();
         settings.set("away_bytes", "2K").unwrap();
         let policy = AwayPolicy::of(&settings).unwrap();
-        assert_eq!(policy.bytes, 2048);
+        assert_eq!(policy.away_bytes, 2048);
         assert_eq!(
             [404, 408, 410, 480].map(|code| policy.keeps(code)),
             [true; 4]

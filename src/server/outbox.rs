@@ -40,7 +40,7 @@ pub struct Outbox {
     /// What is kept in it for members who are away, if anything is.
     away: Option<AwayPolicy>,
     /// How long a message waits for it.
-    patience: Duration,
+    ledger_timeout: Duration,
     ledger: OnceLock<Opened>,
 }
 
@@ -61,7 +61,7 @@ impl Outbox {
             place: (is_durable || away.is_some()).then(|| settings.ledger()),
             is_durable,
             away,
-            patience: settings.ledger_timeout,
+            ledger_timeout: settings.ledger_timeout,
             ledger: OnceLock::new(),
         })
     }
@@ -87,8 +87,8 @@ impl Outbox {
     }
 
     /// How long somebody waits for the ledger.
-    pub fn patience(&self) -> Duration {
-        self.patience
+    pub fn ledger_timeout(&self) -> Duration {
+        self.ledger_timeout
     }
 
     /// The hash of whom an address is of; nothing for what is none, and where there is no ledger.
@@ -241,7 +241,7 @@ impl Outbox {
             return Ok(ticket);
         };
         let id = self.ledger_number(ticket.number());
-        let committed = self.engine.commit(ticket, id, self.patience, notes);
+        let committed = self.engine.commit(ticket, id, self.ledger_timeout, notes);
         committed.map_err(|why| not_stored(accepted, why))
     }
 
