@@ -2,7 +2,7 @@
 //! up again.
 
 use super::away::{self, AwayPolicy};
-use super::keeping::KeepReader;
+use super::keeping::{Keep, KeepReader};
 use super::news::{NewsReader, outcome};
 use super::note_file::NoteFile;
 use super::{StartError, old_journal, pace, request_record};
@@ -11,7 +11,7 @@ use crate::control::recent::MEMORY;
 use crate::control::{Accepted, Addressing, Identifiers, Reason, Recognised, Refusal};
 use crate::fanout::{
     Committed, Counters, Ending, Engine, FormerRequests, KeptFigures, NotCommitted, Origin,
-    RecentTable, Submission, Ticket, milliseconds,
+    RecentTable, Submission, Ticket, UnderWay, milliseconds,
 };
 use crate::ledger::{
     CommitMode, Entry, Ledger, LedgerError, LedgerFile, Reader, RequestRecord, Unfinished,
@@ -264,9 +264,10 @@ impl Outbox {
         Some((&opened.file, &opened.notes))
     }
 
-    /// Brings to the disk all outcomes that there are, told or not, and the ends of messages without
-    /// any left. To be done when all other processes have ended.
-    pub fn keep_outcomes(&self) -> Result<(), LedgerError> {
+    /// Brings to the disk all outcomes that there are, told or not, the ends of messages without any left, and the
+    /// copies for members who are away of which nobody has been told yet. To be done when all other processes have
+    /// ended. `member` gives the hash of whom an address is of.
+    pub fn keep_outcomes(&self, member: impl Fn(&[u8]) -> Option<u64>) -> Result<(), LedgerError> {
         let Some(Opened { file, notes }) = self.ledger.get() else {
             return Ok(());
         };
@@ -278,39 +279,106 @@ impl Outbox {
         keeping.read();
         let mut entries = keeping.entries();
         entries.extend(news.entries());
-        let under_way = self.engine.under_way().unwrap_or_else(|blocked| {
-            log::error!("{blocked}; the ledger is not told of the last outcomes");
-            Vec::new()
-        });
-        for message in under_way {
-            let (id, endings) = (message.ledger(), message.endings());
-            if message.kept() != 0 {
-                let mut endings = endings.iter().map(|(_, ending)| ending);
-                if endings.any(|ending| matches!(ending, Ending::Delivered(_))) {
-                    let kept = message.kept().cast_signed();
-                    entries.push(Entry::KeptEnded { kept });
-                }
-            } else if !self.is_durable {
-                // What is not kept for anybody is not in it.
-            } else if endings.len() == message.recipients() {
-                entries.push(Entry::Finished { id });
-            } else if !endings.is_empty() {
-                let outcomes = endings
-                    .into_iter()
-                    .map(|(number, ending)| outcome(number, ending));
-                entries.push(Entry::Outcomes {
-                    id,
-                    outcomes: Cow::Owned(outcomes.collect()),
-                });
-            }
-        }
         if !entries.is_empty() {
             writer.commit(&entries, CommitMode::Synced)?;
         }
         drop(entries);
         news.is_committed();
         keeping.is_committed();
+        let under_way = self.engine.under_way().unwrap_or_else(|blocked| {
+            log::error!("{blocked}; the ledger is not told of the last outcomes");
+            Vec::new()
+        });
+        let mut reader = file.reader()?;
+        let mut entries = Vec::new();
+        for message in under_way {
+            if message.kept() != 0 {
+                entries.extend(kept_copy_delivered(&message));
+            } else if self.is_durable {
+                entries.extend(self.last_outcomes(&message));
+            } else if let Some(away) = &self.away {
+                self.keep_untold(away, &message, &member, &mut reader, &mut keeping)?;
+            }
+        }
+        entries.extend(keeping.entries());
+        if !entries.is_empty() {
+            writer.commit(&entries, Durability::Synced)?;
+        }
         notes.remove();
+        Ok(())
+    }
+
+    /// What the ledger does not know yet of a message that it has. Members who are away are left out: the next start
+    /// sends to them again, with the same identifiers, and keeps what is not delivered then.
+    fn last_outcomes(&self, message: &UnderWay<'_>) -> Option<Entry<'static>> {
+        let id = message.ledger();
+        let is_away = |ending: &Ending| match ending {
+            Ending::Refused(code) | Ending::Unreachable(code) => {
+                self.away.as_ref().is_some_and(|away| away.keeps(*code))
+            }
+            _ => false,
+        };
+        let mut endings = message.endings();
+        endings.retain(|(_, ending)| !is_away(ending));
+        if endings.len() == message.recipients() {
+            return Some(Entry::Finished { id });
+        }
+        let outcomes: Vec<_> = endings
+            .into_iter()
+            .map(|(number, ending)| outcome(number, ending))
+            .collect();
+        (!outcomes.is_empty()).then_some(Entry::Outcomes {
+            id,
+            outcomes: Cow::Owned(outcomes),
+        })
+    }
+
+    /// Has copies kept that have ended for members who are away, of a message that only memory has.
+    fn keep_untold(
+        &self,
+        away: &AwayPolicy,
+        message: &UnderWay<'_>,
+        member: impl Fn(&[u8]) -> Option<u64>,
+        reader: &mut impl Reader,
+        keeping: &mut KeepReader<'_>,
+    ) -> Result<(), LedgerError> {
+        let now = milliseconds(SystemTime::now());
+        let expires_at = away.until(message.expires_at(), now);
+        if expires_at <= now || self.engine.away().figures().bytes >= away.bytes {
+            return Ok(());
+        }
+        let mut is_new = message.ledger() == 0;
+        let ledger = match message.ledger() {
+            0 => self.ledger_number(message.number()),
+            ledger => ledger,
+        };
+        for (recipient, ending) in message.endings() {
+            let (Ending::Refused(code) | Ending::Unreachable(code)) = ending else {
+                continue;
+            };
+            let address = message.address(recipient);
+            let Some(member) = address.and_then(&member).filter(|_| away.keeps(code)) else {
+                continue;
+            };
+            let kept = reader.kept_of(member, usize::MAX >> 1)?;
+            if kept
+                .iter()
+                .any(|kept| (kept.message, kept.recipient) == (ledger, recipient))
+            {
+                continue;
+            }
+            keeping.add(Keep {
+                place: message.place(),
+                ledger,
+                is_new,
+                recipient,
+                code,
+                member,
+                kept_at: now,
+                expires_at,
+            });
+            is_new = false;
+        }
         Ok(())
     }
 
@@ -323,6 +391,16 @@ impl Outbox {
 /// The request that a message came in.
 pub fn request_of<'a>(submission: &Submission<'a>) -> Option<RequestRecord<'a>> {
     request_record::decode(submission.request)
+}
+
+/// The end of a kept copy that is under way, if it was delivered.
+fn kept_copy_delivered(message: &UnderWay<'_>) -> Option<Entry<'static>> {
+    let endings = message.endings();
+    let mut endings = endings.iter().map(|(_, ending)| ending);
+    let is_delivered = endings.any(|ending| matches!(ending, Ending::Delivered(_)));
+    is_delivered.then_some(Entry::KeptEnded {
+        kept: message.kept().cast_signed(),
+    })
 }
 
 /// Withdraws what a run has given up and not withdrawn.

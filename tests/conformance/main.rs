@@ -110,6 +110,7 @@ both {
         a_copy_expires_with_its_message_or_its_time,
         who_was_away_gets_what_an_online_member_got_byte_for_byte,
         of_proxies_killed_while_keeping_and_delivering_none_loses_a_copy,
+        a_stop_keeps_what_nobody_was_told_of,
     }
     values::{
         from_is_one_address_and_no_way_to_get_there,

@@ -5,7 +5,10 @@ mod figures;
 mod limits;
 mod unchanged;
 
-pub use crashes::of_proxies_killed_while_keeping_and_delivering_none_loses_a_copy;
+pub use crashes::{
+    a_stop_keeps_what_nobody_was_told_of,
+    of_proxies_killed_while_keeping_and_delivering_none_loses_a_copy,
+};
 pub use figures::what_many_members_who_are_away_cost;
 pub use limits::{
     a_copy_expires_with_its_message_or_its_time, a_full_ledger_keeps_what_it_has,
