@@ -302,7 +302,7 @@ impl Outbox {
         }
         entries.extend(keeping.entries());
         if !entries.is_empty() {
-            writer.commit(&entries, Durability::Synced)?;
+            writer.commit(&entries, CommitMode::Synced)?;
         }
         notes.remove();
         Ok(())
@@ -344,7 +344,7 @@ impl Outbox {
     ) -> Result<(), LedgerError> {
         let now = milliseconds(SystemTime::now());
         let expires_at = away.until(message.expires_at(), now);
-        if expires_at <= now || self.engine.away().figures().bytes >= away.bytes {
+        if expires_at <= now || self.engine.away().figures().bytes >= away.away_bytes {
             return Ok(());
         }
         let mut is_new = message.ledger() == 0;
