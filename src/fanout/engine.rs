@@ -33,7 +33,7 @@ use super::silent::Silent;
 use super::submission::{Own, Submission};
 use super::targets::Targets;
 use super::wake::Waker;
-use crate::config::Quota;
+use crate::config::{Quota, Settings};
 use crate::control::{Accepted, Reason, Refusal};
 use crate::sip::address_text::address_of_record;
 use siphasher::sip::SipHasher13;
@@ -50,33 +50,6 @@ const MEBIBYTE: usize = (1 << 20) / size_of::<u64>();
 const LONGEST_WAIT: u64 = 120;
 /// Seconds that a client is asked to wait while a process keeps the lock from the others.
 const WAIT_FOR_LOCK: u32 = 10;
-
-/// What the administrator has decided about the pace of sending.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Mebibytes for messages on their way.
-    pub queue_memory: u32,
-    /// The most messages on their way.
-    pub queue_messages: u32,
-    /// The most forks in flight of all messages together (`forks_in_flight`).
-    pub forks_in_flight: u32,
-    /// Seconds after which a copy without a final response does not count in its message's window any more (`patience`);
-    /// 0 for never.
-    pub patience: u32,
-    /// Whether a target gets one message at a time (`target_order`).
-    pub target_order: bool,
-    /// The most messages that wait for one target (`target_queue`).
-    pub target_queue: u32,
-    /// Seconds for which a message waits for the proxy's memory, and a copy for the name of its next hop
-    /// (`queue_lifetime`).
-    pub queue_lifetime: u32,
-    /// What each originator may send (`quota_originator`).
-    pub quota_originator: Option<Quota>,
-    /// What may be sent to each group (`quota_group`).
-    pub quota_group: Option<Quota>,
-    /// Messages that are accepted in a second (`rate`); 0 is no limit.
-    pub rate: u32,
-}
 
 /// Why there is no room for a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +94,8 @@ pub(super) mod flag {
 #[derive(Debug)]
 pub struct Engine {
     pub(super) memory: SharedMemory,
-    pub(super) limits: Limits,
+    /// What the administrator has decided: of it the queue reads its limits.
+    pub(super) limits: Settings,
     clock: Clock,
     pub(super) key: [u8; 16],
     pub(super) arena: Arena,
@@ -145,7 +119,7 @@ pub struct Engine {
 
 impl Engine {
     /// An engine with nothing to do. `key` keeps strangers from choosing where in a table they are.
-    pub fn new(limits: Limits, key: [u8; 16], counters: Arc<Counters>) -> io::Result<Self> {
+    pub fn new(limits: Settings, key: [u8; 16], counters: Arc<Counters>) -> io::Result<Self> {
         let budget = Budget(HEAD);
         let silent = Silent(budget.0 + Budget::WORDS);
         let names = Names(silent.0 + Silent::WORDS);
@@ -483,15 +457,11 @@ impl Engine {
 
     /// Gives back what [`Engine::reserve`] has taken.
     pub(super) fn give_back_room(&self, held: &Held<'_>, at: usize, [originator, group]: [u64; 2]) {
-        let Limits {
-            quota_originator,
-            quota_group,
-            rate,
-            ..
-        } = self.limits;
-        self.budget.give_back(held, originator, quota_originator);
-        self.budget.give_back(held, group, quota_group);
-        give_back_rate(held, rate);
+        let limits = &self.limits;
+        self.budget
+            .give_back(held, originator, limits.quota_originator);
+        self.budget.give_back(held, group, limits.quota_group);
+        give_back_rate(held, limits.rate);
         self.give_back_unpublished(held, at);
     }
 

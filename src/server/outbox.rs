@@ -5,7 +5,7 @@ use super::away::{self, AwayPolicy};
 use super::keeping::{Keep, KeepReader};
 use super::news::{NewsReader, outcome};
 use super::note_file::NoteFile;
-use super::{StartError, old_journal, pace, request_record};
+use super::{StartError, old_journal, request_record};
 use crate::config::{Durability, Settings};
 use crate::control::recent::MEMORY;
 use crate::control::{Accepted, Addressing, Identifiers, Reason, Recognised, Refusal};
@@ -57,7 +57,7 @@ impl Outbox {
         let is_durable = settings.durability == Durability::Journal;
         let away = AwayPolicy::of(settings);
         Ok(Self {
-            engine: Engine::new(pace::limits(settings), key, counters)?,
+            engine: Engine::new(settings.clone(), key, counters)?,
             place: (is_durable || away.is_some()).then(|| settings.ledger()),
             is_durable,
             away,
@@ -344,7 +344,7 @@ impl Outbox {
     ) -> Result<(), LedgerError> {
         let now = milliseconds(SystemTime::now());
         let expires_at = away.until(message.expires_at(), now);
-        if expires_at <= now || self.engine.away().figures().bytes >= away.away_bytes {
+        if expires_at <= now || self.engine.away().figures().bytes >= away.settings.away_bytes {
             return Ok(());
         }
         let mut is_new = message.ledger() == 0;
