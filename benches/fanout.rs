@@ -5,7 +5,8 @@
 // A bench that cannot be set up ends by panicking.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use cimf::fanout::{Counters, Engine, Event, FreeMemory, Limits, Own, ProxyMemory, Submission};
+use cimf::config::Settings;
+use cimf::fanout::{Counters, Engine, Event, FreeMemory, Own, ProxyMemory, Submission};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -15,9 +16,9 @@ const NOW: u64 = 1_800_000_000_000;
 const SIZES: [usize; 3] = [10, 1_000, 20_000];
 
 fn engine() -> Engine {
-    let limits = Limits {
-        memory: 64,
-        messages: 10_000,
+    let limits = Settings {
+        queue_memory: 64,
+        queue_messages: 10_000,
         forks_in_flight: 10_000,
         patience: 2,
         target_order: true,
@@ -26,6 +27,7 @@ fn engine() -> Engine {
         quota_originator: None,
         quota_group: None,
         rate: 0,
+        ..Settings::new()
     };
     let engine = Engine::new(limits, [7; 16], Arc::new(Counters::new().unwrap())).unwrap();
     engine.leave_memory(ProxyMemory {

@@ -13,7 +13,7 @@
 use cimf::control::recent::RequestKey;
 use cimf::fanout::shared_memory::SharedMemory;
 use cimf::fanout::{Own, Submission, milliseconds};
-use cimf::ledger::{Durability, Entry, Ledger, LedgerFile, Promise, RequestRecord};
+use cimf::ledger::{CommitMode, Entry, Ledger, LedgerFile, Promise, RequestRecord};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
@@ -158,8 +158,8 @@ fn commit_for_all(
         }
         requests.set_nonblocking(false).unwrap();
         let how = match promised.is_empty() {
-            false => Durability::Synced,
-            true if !finished.is_empty() && since.elapsed() >= LATEST => Durability::Soon,
+            false => CommitMode::Synced,
+            true if !finished.is_empty() && since.elapsed() >= LATEST => CommitMode::Soon,
             true => continue,
         };
         let promises = promised

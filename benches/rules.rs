@@ -4,8 +4,8 @@
 // A bench that cannot be set up ends by panicking.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use cimf::config::Settings;
-use cimf::control::{Addressing, Asker, Directory, Group, Nested, Reach, Target};
+use cimf::config::{Nested, Settings};
+use cimf::control::{Addressing, Asker, Directory, Group, Reach, Target};
 use cimf::server::Server;
 use cimf::sip::Uri;
 use cimf::sip::identity::AssertedIdentity;
@@ -135,8 +135,8 @@ fn costs(criterion: &mut Criterion) {
         });
     }
 
-    let nested = Nested::Expand { max_members: 1000 };
-    let mut expanding = Store::new(&database, addressing(), 100_000, 200_000).with_nested(nested);
+    let mut expanding =
+        Store::new(&database, addressing(), 100_000, 200_000).with_nested(Nested::Expand);
     let parts = |store: &mut Store| ["outer", "plain", "ruled"].map(|user| group(store, user));
     criterion.bench_function("three groups as one/known", |bencher| {
         bencher.iter(|| {

@@ -30,6 +30,11 @@ impl Directory for One {
 
 /// The policy of an administrator's settings.
 fn policy() -> Policy {
+    policy_with(&[])
+}
+
+/// The same with other settings.
+fn policy_with(changes: &[(&str, &str)]) -> Policy {
     let mut settings = Settings::new();
     for (name, value) in [
         ("domains", "im.home1.net"),
@@ -42,7 +47,10 @@ fn policy() -> Policy {
         ("copy_prefs", "1"),
         ("group_with_list", "union"),
         ("large_ok", "1"),
-    ] {
+    ]
+    .iter()
+    .chain(changes)
+    {
         settings.set(name, value).unwrap();
     }
     cimf::server::policy(&settings).unwrap()
@@ -165,10 +173,7 @@ fn credentials_that_name_the_sender_go_on_only_if_he_is_named() {
 
 #[test]
 fn t39_outside_the_domain_nothing_tells_of_the_sender() {
-    let policy = Policy {
-        trusted_next_hop: false,
-        ..policy()
-    };
+    let policy = policy_with(&[("trusted_next_hop", "0")]);
     let headers = format!("{FROM_ANN}Privacy: id\r\n");
     let text = fork(&accepted(decide(&policy, true, &headers, "")));
     assert!(text.contains(ANONYMOUS), "{text}");
@@ -184,10 +189,7 @@ fn a_group_that_does_not_allow_it_refuses_and_so_does_the_server() {
         refusal(decide(&policy(), false, &headers, "")),
         Reason::Anonymity
     );
-    let strict = Policy {
-        groups_may_allow_anonymity: false,
-        ..policy()
-    };
+    let strict = policy_with(&[("anonymity_policy", "reject")]);
     assert_eq!(
         refusal(decide(&strict, true, &headers, "")),
         Reason::Anonymity
@@ -304,10 +306,7 @@ fn no_header_of_a_body_or_of_its_parts_and_no_preference_tells_of_the_sender() {
         ),
     ] {
         let headers = format!("{FROM_ANN}Privacy: id\r\n{HEADERS}Content-Type: {content_type}\r\n");
-        let policy = Policy {
-            trusted_next_hop: false,
-            ..policy()
-        };
+        let policy = policy_with(&[("trusted_next_hop", "0")]);
         let accepted = accepted(decide(&policy, true, &headers, &body));
         let text = fork(&accepted);
         let body = String::from_utf8(accepted.body.clone()).unwrap();
@@ -339,20 +338,12 @@ fn an_anonymous_message_goes_to_nobody_whom_only_its_list_names() {
     };
     let headers = format!("{FROM_ANN}Content-Type: multipart/mixed;boundary=b\r\n");
     let anonymous = format!("{headers}Privacy: id\r\n");
-    let policy = Policy {
-        addressing: cimf::control::Addressing {
-            domains: vec!["im.home1.net".to_owned(), "home1.net".to_owned()],
-            ..policy().addressing
-        },
-        ..policy()
-    };
+    let served = ("domains", "im.home1.net,home1.net");
+    let policy = policy_with(&[served]);
     let both = body(&["sip:bob@home1.net", "sip:cho@home2.net"]);
     assert_eq!(accepted(decide(&policy, true, &headers, &both)).count(), 2);
     fork(&accepted(decide(&policy, true, &anonymous, &both)));
-    let alone = Policy {
-        skip_originator: true,
-        ..policy
-    };
+    let alone = policy_with(&[served, ("skip_originator", "group")]);
     let stranger = body(&["sip:cho@home2.net"]);
     let solo = decide_for(&alone, &[ANN], true, &anonymous, &stranger);
     assert_eq!(refusal(solo), Reason::Anonymity);
@@ -361,10 +352,7 @@ fn an_anonymous_message_goes_to_nobody_whom_only_its_list_names() {
 #[test]
 fn an_anonymous_from_is_no_lie_about_the_sender() {
     // I-4 beside I-6.
-    let policy = Policy {
-        from_mismatch: Some(cimf::control::FromMismatch::Reject),
-        ..policy()
-    };
+    let policy = policy_with(&[("from_mismatch", "reject")]);
     let text = fork(&accepted(decide(&policy, true, FROM_NOBODY, "")));
     assert!(text.contains(ANONYMOUS), "{text}");
     let reason = refusal(decide(

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use cimf::fanout::{Ending, Own, Submission};
-use cimf::ledger::{Durability, Entry, KeptCopy, Ledger, LedgerFile, Outcome, Promise, Reader};
+use cimf::ledger::{CommitMode, Entry, KeptCopy, Ledger, LedgerFile, Outcome, Promise, Reader};
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -66,7 +66,7 @@ impl Rig {
             Entry::Kept(kept),
             Entry::Finished { id: 3 },
         ];
-        ledger.commit(&entries, Durability::Synced).unwrap();
+        ledger.commit(&entries, CommitMode::Synced).unwrap();
         Self { folder, path }
     }
 

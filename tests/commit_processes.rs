@@ -4,8 +4,9 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use cimf::config::Settings;
 use cimf::fanout::shared_memory::SharedMemory;
-use cimf::fanout::{Counters, Engine, Limits, NotCommitted, Notes, Own, SLOTS, Submission, Ticket};
+use cimf::fanout::{Counters, Engine, NotCommitted, Notes, Own, SLOTS, Submission, Ticket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
@@ -38,9 +39,9 @@ impl Notes for SharedNotes {
 }
 
 fn engine() -> Engine {
-    let limits = Limits {
-        memory: 1,
-        messages: 1000,
+    let limits = Settings {
+        queue_memory: 1,
+        queue_messages: 1000,
         forks_in_flight: 20,
         patience: 0,
         target_order: true,
@@ -49,6 +50,7 @@ fn engine() -> Engine {
         quota_originator: None,
         quota_group: None,
         rate: 0,
+        ..Settings::new()
     };
     Engine::new(limits, [7; 16], Arc::new(Counters::new().unwrap())).unwrap()
 }

@@ -108,7 +108,7 @@ impl Rig {
         for (name, value) in PARAMETERS.iter().chain(parameters) {
             settings.set(name, value).unwrap();
         }
-        settings.database = self.database().to_string_lossy().into_owned();
+        settings.db_url = self.database();
         let server = Server::open(&settings).unwrap();
         let source = Source {
             address: [127, 0, 0, 1].into(),

@@ -11,10 +11,11 @@
 #[path = "support/stopped.rs"]
 mod stopped;
 
+use cimf::config::Settings;
 use cimf::control::Reason;
 use cimf::fanout::{
-    Attempt, Counters, Ending, Engine, Event, Limits, NotResolved, NotSent, Own, Question,
-    SkipReason, Submission, Tally, Ticket,
+    Attempt, Counters, Ending, Engine, Event, NotResolved, NotSent, Own, Question, SkipReason,
+    Submission, Tally, Ticket,
 };
 use cimf::sip::history_list::write_own_entry;
 use std::collections::{HashMap, HashSet};
@@ -165,7 +166,7 @@ struct Model<'e> {
     now: u64,
     /// By how much the system's clock differs now from the engine's.
     wrong: i64,
-    limits: Limits,
+    limits: Settings,
     cell_limit: usize,
     engine: &'e Engine,
     messages: HashMap<u64, Message>,
@@ -211,10 +212,10 @@ impl Drop for Model<'_> {
     }
 }
 
-fn limits(random: &mut Random) -> Limits {
-    Limits {
-        memory: 1,
-        messages: random.one_of(&[2, 5, 100]),
+fn limits(random: &mut Random) -> Settings {
+    Settings {
+        queue_memory: 1,
+        queue_messages: random.one_of(&[2, 5, 100]),
         forks_in_flight: random.one_of(&[1, 2, 3, 10, 1000]),
         patience: random.one_of(&[0, 1, 1, 2, 60]),
         target_order: !random.once_in(4),
@@ -223,6 +224,7 @@ fn limits(random: &mut Random) -> Limits {
         quota_originator: None,
         quota_group: None,
         rate: 0,
+        ..Settings::new()
     }
 }
 
@@ -354,7 +356,7 @@ impl<'e> Model<'e> {
             }
             Err(no_room) => {
                 let load = self.engine.load();
-                let is_full = load.messages >= u64::from(self.limits.messages);
+                let is_full = load.messages >= u64::from(self.limits.queue_messages);
                 let is_blocked = no_room.reason == Reason::QueueBlocked;
                 assert_eq!(is_blocked, self.is_blocked);
                 assert!(

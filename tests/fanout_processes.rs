@@ -7,9 +7,10 @@
 #[path = "support/stopped.rs"]
 mod stopped;
 
+use cimf::config::Settings;
 use cimf::control::Reason;
 use cimf::fanout::shared_memory::SharedMemory;
-use cimf::fanout::{Counters, Ending, Engine, Event, Limits, NoRoom, Own, Submission};
+use cimf::fanout::{Counters, Ending, Engine, Event, NoRoom, Own, Submission};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
@@ -25,9 +26,9 @@ const NOW: u64 = 1_800_000_000_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn engine() -> Engine {
-    let limits = Limits {
-        memory: 1,
-        messages: 1000,
+    let limits = Settings {
+        queue_memory: 1,
+        queue_messages: 1000,
         forks_in_flight: 20,
         patience: 2,
         target_order: true,
@@ -36,6 +37,7 @@ fn engine() -> Engine {
         quota_originator: None,
         quota_group: None,
         rate: 0,
+        ..Settings::new()
     };
     Engine::new(limits, [7; 16], Arc::new(Counters::new().unwrap())).unwrap()
 }

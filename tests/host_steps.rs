@@ -155,7 +155,7 @@ impl Rig {
         ] {
             settings.set(name, value).unwrap();
         }
-        settings.database = self.path("cimf.db").to_string_lossy().into_owned();
+        settings.db_url = self.path("cimf.db");
         let server = Server::open(&settings).unwrap();
         server.open_ledger().unwrap();
         let (server, stop) = (Arc::new(server), Arc::new(AtomicBool::new(false)));

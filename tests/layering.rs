@@ -3,17 +3,18 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use cimf::config::PARAMETERS;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Each room with the rooms it may use, as the map in ARCHITECTURE.md shows them.
 const LAYERS: [(&str, &[&str]); 10] = [
     ("sip", &[]),
-    ("control", &["sip"]),
-    ("store", &["sip", "control", "config"]),
-    ("fanout", &["sip", "control"]),
+    ("config", &["sip"]),
+    ("control", &["sip", "config"]),
+    ("store", &["sip", "config", "control"]),
+    ("fanout", &["sip", "config", "control"]),
     ("ledger", &["sip", "control", "fanout"]),
-    ("config", &[]),
     (
         "server",
         &["sip", "control", "store", "fanout", "config", "ledger"],
@@ -127,6 +128,29 @@ fn every_room_imports_only_what_it_may() {
         checked > 30,
         "only {checked} imports found: has the spelling changed?"
     );
+}
+
+/// Greps lead from the table to what is decided by a parameter: it has no second name.
+#[test]
+fn every_parameter_is_read_under_its_own_name() {
+    let sources = sources();
+    let others = sources.iter().filter(|(name, _)| room(name) != "config");
+    let in_one_line = |text: &str| {
+        let words: Vec<_> = text.split_whitespace().collect();
+        words.join(" ").replace(" .", ".")
+    };
+    let others: Vec<String> = others.map(|(_, text)| in_one_line(text)).collect();
+    for parameter in PARAMETERS {
+        let reads = ["settings", "limits"].map(|of| format!("{of}.{}", parameter.name));
+        let is_read = |text: &String| {
+            let mut rests = reads.iter().flat_map(|read| text.split(read).skip(1));
+            rests.any(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'))
+        };
+        assert!(
+            others.iter().any(is_read),
+            "nobody outside of src/config reads one of {reads:?}"
+        );
+    }
 }
 
 #[test]

@@ -1,71 +1,99 @@
-//! What a parameter is, and how a text becomes its value.
+//! What a parameter is.
 
 use super::error::SettingError;
-use super::settings::Settings;
-use super::table::PARAMETERS;
+use super::values::Kind;
 
-/// One parameter.
-pub struct Parameter {
+/// What a parameter is about; the documentation is in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// What every server has to set.
+    Required,
+    /// Who the sender is.
+    Identity,
+    /// What an IMS core wants.
+    Ims,
+    /// Where copies are sent, and how.
+    NextHop,
+    /// Which messages are group messages, and who may send them.
+    Groups,
+    /// What is in the copies.
+    Copies,
+    /// Lists that a message carries.
+    Lists,
+    /// Memory besides the queue's.
+    Memory,
+    /// Messages on their way.
+    Queue,
+    /// How much may be sent.
+    Quotas,
+    /// What a crash leaves.
+    Durability,
+    /// Members who are away.
+    Away,
+}
+
+impl Group {
+    /// All groups in their order.
+    pub const ALL: [Self; 12] = [
+        Self::Required,
+        Self::Identity,
+        Self::Ims,
+        Self::NextHop,
+        Self::Groups,
+        Self::Copies,
+        Self::Lists,
+        Self::Memory,
+        Self::Queue,
+        Self::Quotas,
+        Self::Durability,
+        Self::Away,
+    ];
+
+    /// Its heading in the documentation and the sample configurations.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Required => "Required",
+            Self::Identity => "Identity of the sender",
+            Self::Ims => "IMS core",
+            Self::NextHop => "Next hop",
+            Self::Groups => "Group messages",
+            Self::Copies => "Content of the copies",
+            Self::Lists => "Services and lists",
+            Self::Memory => "Memory",
+            Self::Queue => "Queue",
+            Self::Quotas => "Quotas",
+            Self::Durability => "Durability",
+            Self::Away => "Members who are away",
+        }
+    }
+}
+
+/// A parameter of the settings `S`.
+pub struct Parameter<S> {
     /// The name.
     pub name: &'static str,
+    /// What it is about.
+    pub group: Group,
     /// Whether it concerns only the queue of accepted messages and how they are sent, which the proxy module
     /// does and a program with the C interface does itself.
     pub needs_queue: bool,
-    /// What its value may be.
-    pub kind: Kind,
     /// The default, spelt as a value.
     pub default: &'static str,
-    /// One line of help.
+    /// What it does.
     pub help: &'static str,
+    pub(super) kind: fn() -> Kind,
+    pub(super) store: fn(&mut S, &str) -> Result<(), String>,
 }
 
-/// The kind of a parameter, with the place of its value.
-pub enum Kind {
-    /// Text, checked by the function, which says what it expected.
-    Text(&'static str, fn(&mut Settings, &str) -> bool),
-    /// 0 or 1.
-    Flag(fn(&mut Settings) -> &mut bool),
-    /// A number in a range.
-    Number(u32, u32, fn(&mut Settings) -> &mut u32),
-    /// Words separated by commas; the text says what each is.
-    List(&'static str, fn(&mut Settings) -> &mut Vec<String>),
-}
-
-impl Parameter {
-    /// The parameter of this name.
-    pub fn find(name: &str) -> Option<&'static Self> {
-        PARAMETERS.iter().find(|parameter| parameter.name == name)
+impl<S> Parameter<S> {
+    /// What its value may be.
+    pub fn kind(&self) -> Kind {
+        (self.kind)()
     }
 
-    /// Puts `value` in its place if it is of the parameter's kind.
-    pub fn store(&self, settings: &mut Settings, value: &str) -> Result<(), SettingError> {
-        let wrong = |expected: &str| Err(SettingError::new(self.name, value, expected));
-        match &self.kind {
-            Kind::Text(expected, store) => {
-                if !store(settings, value) {
-                    return wrong(expected);
-                }
-            }
-            Kind::Flag(place) => {
-                *place(settings) = match value {
-                    "0" => false,
-                    "1" => true,
-                    _ => return wrong("0 or 1"),
-                }
-            }
-            Kind::Number(least, most, place) => match value.parse() {
-                Ok(number) if (*least..=*most).contains(&number) => *place(settings) = number,
-                _ => return wrong(&format!("a number from {least} to {most}")),
-            },
-            Kind::List(item, place) => {
-                let words: Vec<_> = value.split(',').map(str::trim).collect();
-                if !value.trim().is_empty() && words.iter().any(|word| word.is_empty()) {
-                    return wrong(&format!("a comma-separated list, each item {item}"));
-                }
-                let kept = words.into_iter().filter(|word| !word.is_empty());
-                *place(settings) = kept.map(str::to_owned).collect();
-            }
-        }
-        Ok(())
+    /// Puts the value that `text` spells into the settings.
+    pub fn store(&self, settings: &mut S, text: &str) -> Result<(), SettingError> {
+        let stored = (self.store)(settings, text);
+        stored.map_err(|wrong| SettingError::new(self.name, &wrong, self.kind().to_string()))
     }
 }

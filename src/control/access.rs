@@ -5,34 +5,11 @@ use super::directory::Service;
 use super::group::{Addressing, Group};
 use super::policy::Policy;
 use super::rules::addresses;
+use crate::config::ForeignRecipients;
 use crate::sip::identity::AssertedIdentity;
 use crate::sip::uri_equality::same_host;
 use crate::sip::{NameAddr, SipUri, Uri};
 use std::sync::Arc;
-
-/// What becomes of a member that is a group of this server (H-4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nested {
-    /// It gets nothing.
-    Skip,
-    /// Its members get the message, if the originator may send to it.
-    Expand {
-        /// The most members that all groups of a message may have together.
-        max_members: u32,
-    },
-}
-
-/// Whether services send to addresses outside of the served domains (S-3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ForeignRecipients {
-    /// Yes.
-    #[default]
-    Allow,
-    /// No: the message is refused.
-    Deny,
-    /// Only to those who have consented.
-    Consent,
-}
 
 /// The addresses and domains that may use services besides local subscribers.
 #[derive(Clone, Debug)]
@@ -78,34 +55,6 @@ impl ServiceAcl {
     }
 }
 
-/// Who may send, and to whom.
-#[derive(Clone, Debug)]
-pub struct Access {
-    /// The action of a ruleset that lets somebody send (G-4).
-    pub send_action: String,
-    /// What becomes of members that are groups.
-    pub nested: Nested,
-    /// Who may use services besides local subscribers; `None` is nobody.
-    pub service_acl: Option<ServiceAcl>,
-    /// Whether services send to other domains.
-    pub foreign_recipients: ForeignRecipients,
-    /// Whether services send only to those who have consented (U-12).
-    pub consent: bool,
-}
-
-impl Default for Access {
-    /// The defaults of the parameters.
-    fn default() -> Self {
-        Self {
-            send_action: "allow-initiate-conference".to_owned(),
-            nested: Nested::Skip,
-            service_acl: None,
-            foreign_recipients: ForeignRecipients::Allow,
-            consent: false,
-        }
-    }
-}
-
 /// Why a service does not send to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Objection {
@@ -127,8 +76,7 @@ impl Policy {
                 Uri::Sip(sip) => self.addressing.serves(sip.host),
                 _ => false,
             };
-            let acl = self.access.service_acl.as_ref();
-            is_local || acl.is_some_and(|acl| acl.includes(&address.uri, &self.addressing))
+            is_local || self.service_acl.includes(&address.uri, &self.addressing)
         })
     }
 
@@ -140,10 +88,10 @@ impl Policy {
             Uri::Sip(sip) => !self.addressing.serves(sip.host),
             _ => false,
         };
-        let needs_consent = match (is_foreign, self.access.foreign_recipients) {
+        let needs_consent = match (is_foreign, self.settings.foreign_recipients) {
             (true, ForeignRecipients::Deny) => return Some(Objection::Foreign),
             (true, ForeignRecipients::Consent) => true,
-            _ => self.access.consent,
+            _ => self.settings.consent,
         };
         let has_consented = || service.consenting.has(recipient, &self.addressing);
         (needs_consent && !has_consented()).then_some(Objection::NoConsent)
@@ -153,12 +101,13 @@ impl Policy {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::config::Settings;
 
-    pub fn policy(access: Access) -> Policy {
-        Policy {
-            access,
-            ..Policy::example()
-        }
+    /// The policy of the examples with other settings.
+    pub fn policy(change: impl FnOnce(&mut Settings)) -> Policy {
+        let mut policy = Policy::example();
+        change(&mut policy.settings);
+        policy
     }
 
     pub fn addressing() -> Addressing {
@@ -183,11 +132,11 @@ pub(crate) mod tests {
             "Home3.NET",
             "[2001:db8::1]",
         ]);
-        let access = Access {
-            service_acl: Some(listed.unwrap()),
-            ..Access::default()
+        let strict = Policy::example();
+        let listed = Policy {
+            service_acl: listed.unwrap(),
+            ..Policy::example()
         };
-        let (strict, listed) = (policy(Access::default()), policy(access));
         for (who, without, with) in [
             ("<sip:ann@home1.net>", true, true),
             ("<sip:ann@HOME1.net:5061>", true, true),
@@ -260,10 +209,9 @@ pub(crate) mod tests {
                 [None, Some(NoConsent), None, Some(NoConsent)],
             ),
         ] {
-            let policy = policy(Access {
-                foreign_recipients,
-                consent,
-                ..Access::default()
+            let policy = policy(|settings| {
+                settings.foreign_recipients = foreign_recipients;
+                settings.consent = consent;
             });
             let found = uris.map(|uri| {
                 let uri = format!("sip:{uri}");

@@ -8,6 +8,7 @@ use super::observer::{Note, Observer};
 use super::policy::Policy;
 use super::refusal::Reason;
 use super::rules::Permissions;
+use crate::config::AnonymityPolicy;
 use crate::sip::escape::same_ignoring_case;
 use crate::sip::header::full_form;
 use crate::sip::message::Header;
@@ -37,7 +38,7 @@ pub(super) fn check_privacy(
     } else {
         return Ok(false);
     };
-    if !policy.groups_may_allow_anonymity {
+    if policy.settings.anonymity_policy == AnonymityPolicy::Reject {
         return Err(Failure::new(Reason::Anonymity, wish));
     }
     if !permissions.anonymity {

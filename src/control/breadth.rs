@@ -1,19 +1,11 @@
 //! How wide a message may be spread: Max-Breadth, RFC 5393 §5.3.3, U-6.
 
 use super::decision::Accepted;
+use crate::config::Settings;
 use crate::sip::number::write_decimal;
 
 /// Breadth of a message that says nothing of it (RFC 5393 §5.3.3).
 const USUAL_BREADTH: u32 = 60;
-
-/// What the administrator has decided about it.
-#[derive(Clone, Copy, Debug)]
-pub struct Breadth {
-    /// The most copies of one message that wait for their final responses at once (`concurrency`).
-    pub concurrency: u32,
-    /// The most breadth that is used (`max_breadth`); 0 is what the message has.
-    pub most: u32,
-}
 
 /// What the copies of a message have of its breadth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,49 +16,47 @@ struct Share {
     most_at_once: u32,
 }
 
-impl Breadth {
-    /// How many copies of a message may wait for their final responses at once, and the breadth that
-    /// each of them has: the copies that may wait together never have more than the message.
-    fn share(self, received: Option<u32>, recipients: usize) -> (u32, Option<Share>) {
-        let breadth = match self.most {
-            0 => received,
-            most => Some(received.unwrap_or(USUAL_BREADTH).min(most)),
-        };
-        let window = self.concurrency.min(breadth.unwrap_or(u32::MAX)).max(1);
-        let share = window.min(u32::try_from(recipients).unwrap_or(u32::MAX));
-        let share = breadth.map(|breadth| {
-            let of_each = (breadth / share.max(1)).max(1);
-            Share {
-                of_each,
-                most_at_once: breadth / of_each,
-            }
-        });
-        (window, share)
-    }
-
-    /// Puts Max-Breadth in front of the header fields that all copies share, once it is known how many
-    /// copies there are.
-    pub(super) fn spread(self, received: Option<u32>, accepted: &mut Accepted) {
-        let (window, share) = self.share(received, accepted.count());
-        accepted.window = window;
-        accepted.most_at_once = share.map(|share| share.most_at_once);
-        if let Some(share) = share {
-            let mut header = b"Max-Breadth: ".to_vec();
-            write_decimal(share.of_each as usize, &mut header);
-            header.extend_from_slice(b"\r\n");
-            accepted.headers.splice(..0, header);
+/// How many copies of a message may wait for their final responses at once, and the breadth that each of them has: the
+/// copies that may wait together never have more than the message.
+fn share(settings: &Settings, received: Option<u32>, recipients: usize) -> (u32, Option<Share>) {
+    let breadth = match settings.max_breadth {
+        0 => received,
+        most => Some(received.unwrap_or(USUAL_BREADTH).min(most)),
+    };
+    let window = settings.concurrency;
+    let window = window.min(breadth.unwrap_or(u32::MAX)).max(1);
+    let share = window.min(u32::try_from(recipients).unwrap_or(u32::MAX));
+    let share = breadth.map(|breadth| {
+        let of_each = (breadth / share.max(1)).max(1);
+        Share {
+            of_each,
+            most_at_once: breadth / of_each,
         }
+    });
+    (window, share)
+}
+
+/// Puts Max-Breadth in front of the header fields that all copies share, once it is known how many copies there are.
+pub(super) fn spread(settings: &Settings, received: Option<u32>, accepted: &mut Accepted) {
+    let (window, share) = share(settings, received, accepted.count());
+    accepted.window = window;
+    accepted.most_at_once = share.map(|share| share.most_at_once);
+    if let Some(share) = share {
+        let mut header = b"Max-Breadth: ".to_vec();
+        write_decimal(share.of_each as usize, &mut header);
+        header.extend_from_slice(b"\r\n");
+        accepted.headers.splice(..0, header);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Breadth;
+    use super::*;
 
     #[test]
     fn breadth_is_shared_among_the_copies_that_wait_at_once() {
         // U-6, T 90.
-        for (concurrency, most, received, recipients, expected) in [
+        for (concurrency, max_breadth, received, recipients, expected) in [
             (60, 60, None, 2, (60, Some((30, 2)))),
             (60, 60, None, 1, (60, Some((60, 1)))),
             (60, 60, Some(500), 100, (60, Some((1, 60)))),
@@ -78,13 +68,20 @@ mod tests {
             (60, 0, Some(120), 60, (60, Some((2, 60)))),
             (60, 0, Some(u32::MAX), 1, (60, Some((u32::MAX, 1)))),
         ] {
-            let breadth = Breadth { concurrency, most };
-            let (window, share) = breadth.share(received, recipients);
+            let settings = Settings {
+                concurrency,
+                max_breadth,
+                ..Settings::new()
+            };
+            let (window, share) = share(&settings, received, recipients);
             let found = (
                 window,
                 share.map(|share| (share.of_each, share.most_at_once)),
             );
-            assert_eq!(found, expected, "{breadth:?} {received:?} {recipients}");
+            assert_eq!(
+                found, expected,
+                "{concurrency} {max_breadth} {received:?} {recipients}"
+            );
         }
     }
 }

@@ -51,7 +51,7 @@ impl<'m> Inquiry<'m> {
         policy: &Policy,
         directory: &mut impl Directory,
     ) -> Result<Option<Answer>, Unavailable> {
-        if policy.hide_groups || !policy.pager_mode {
+        if policy.settings.hide_groups || !policy.settings.pager_mode {
             return Ok(None);
         }
         let target = directory.find(&self.target)?;

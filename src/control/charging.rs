@@ -6,6 +6,7 @@ use super::observer::Note;
 use super::passage::Passage;
 use super::policy::Policy;
 use super::trust::Source;
+use crate::config::IcidMode;
 use crate::sip::charging_vector::ChargingVector;
 use crate::sip::{HeaderName, Request};
 
@@ -14,15 +15,6 @@ pub(super) const FORK_START: &[u8] = b"P-Charging-Vector: icid-value=\"";
 
 /// What stands before the identifier of a message where that is written again, its quotes included.
 const START: &[u8] = b"P-Charging-Vector: icid-value=";
-
-/// How forks name their charging.
-#[derive(Clone, Debug)]
-pub struct Charging {
-    /// The operator's name: `term-ioi` of answers, `orig-ioi` of forks.
-    pub ioi: String,
-    /// Whether forks have the identifier of their message, and no new one each.
-    pub copies_icid: bool,
-}
 
 /// What forks say of charging.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +45,7 @@ pub(super) fn write_of_answer(
     let Some(vector) = received.filter(|_| policy.trusts(source)) else {
         return;
     };
-    let ioi = policy.charging.ioi.as_bytes();
+    let ioi = policy.settings.ioi().as_bytes();
     let orig_ioi = vector.orig_ioi.unwrap_or_default();
     out.reserve(START.len() + vector.icid.len() + orig_ioi.len() + ioi.len() + 32);
     out.extend_from_slice(START);
@@ -76,9 +68,9 @@ pub(super) fn of_forks(
         return ForkCharging::Absent;
     };
     let policy = passage.policy;
-    let ioi = policy.charging.ioi.as_bytes();
-    if !policy.charging.copies_icid {
-        let name = policy.server_name.as_bytes();
+    let ioi = policy.settings.ioi().as_bytes();
+    if policy.settings.icid_mode == IcidMode::New {
+        let name = policy.settings.server_name().as_bytes();
         let pieces = [b"\";icid-generated-at=", name, b";orig-ioi=", ioi, b"\r\n"];
         return ForkCharging::Each(pieces.concat());
     }

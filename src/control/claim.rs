@@ -15,6 +15,7 @@ use super::procedure::check_authority;
 use super::recognition::{NotOurs, Recognised};
 use super::rules::Asker;
 use super::trust::Source;
+use crate::config::{UnknownGroup, Untagged};
 use std::time::SystemTime;
 
 impl Recognised<'_> {
@@ -33,10 +34,10 @@ impl Recognised<'_> {
     ) -> Result<(), NotOurs> {
         let is_tagged = self.feature.is_ok();
         let untagged = || self.feature.clone().err().unwrap_or(NotOurs::NoImTag);
-        if is_tagged && !policy.leaves_unknown_groups {
+        if is_tagged && policy.settings.unknown_group == UnknownGroup::Reject {
             return Ok(());
         }
-        if is_tagged || policy.untagged_groups {
+        if is_tagged || policy.settings.untagged == Untagged::Groups {
             observer.check(Check::Ownership);
         }
         let address = match &self.target {
@@ -48,23 +49,25 @@ impl Recognised<'_> {
         let target = match groups.find(address) {
             Ok(target) => target,
             Err(_) if is_tagged => return Ok(()),
-            Err(_) if !policy.untagged_groups => return Err(untagged()),
+            Err(_) if policy.settings.untagged == Untagged::Script => return Err(untagged()),
             Err(error) => return Err(NotOurs::Unavailable(error)),
         };
         observer.note(|| note(self.request.uri, target.as_ref()));
         let Some(target) = target else {
-            return Err(match is_tagged || policy.untagged_groups {
-                true => NotOurs::NoGroup,
-                false => untagged(),
-            });
+            return Err(
+                match is_tagged || policy.settings.untagged == Untagged::Groups {
+                    true => NotOurs::NoGroup,
+                    false => untagged(),
+                },
+            );
         };
-        if !is_tagged && !policy.untagged_groups {
+        if !is_tagged && policy.settings.untagged == Untagged::Script {
             return Err(match untagged() {
                 NotOurs::NoImTag => NotOurs::Untagged(target.uri().to_owned()),
                 unread => unread,
             });
         }
-        if policy.hide_groups && self.is_hidden(target, policy, source, now).is_err() {
+        if policy.settings.hide_groups && self.is_hidden(target, policy, source, now).is_err() {
             return Err(NotOurs::Hidden);
         }
         Ok(())

@@ -8,6 +8,7 @@
 use super::group::Group;
 use super::originator::OwnMembers;
 use super::policy::Policy;
+use crate::config::{ForkFrom, SenderLabel};
 use crate::sip::identity::AssertedIdentity;
 use crate::sip::media_type::MediaType;
 use crate::sip::uri::Uri;
@@ -16,15 +17,6 @@ use std::borrow::Cow;
 
 /// Longer names would push the text of a message off a phone's screen.
 const MAX_NAME: usize = 64;
-
-/// How copies name the sender where From is the group's address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SenderLabel {
-    /// By the display name of From.
-    pub display_name: bool,
-    /// By a `name: ` before a body of text/plain.
-    pub body: bool,
-}
 
 /// From and label of copies that come from a group.
 pub(super) struct Conversation<'a> {
@@ -43,7 +35,9 @@ impl<'a> Conversation<'a> {
         identity: &AssertedIdentity<'_>,
         anonymous: bool,
     ) -> Option<Self> {
-        let label = policy.fork_from_group?;
+        if policy.settings.fork_from == ForkFrom::Originator {
+            return None;
+        }
         let stored = || own.iter().find_map(|&number| group.name(number)).map(shown);
         let stored = || stored().filter(|name| !name.is_empty());
         let address = || {
@@ -55,7 +49,7 @@ impl<'a> Conversation<'a> {
         Some(Self {
             group: group.uri(),
             name: (!anonymous).then(|| stored().or_else(address)).flatten(),
-            label,
+            label: policy.settings.sender_label,
         })
     }
 
@@ -100,7 +94,8 @@ impl<'a> Conversation<'a> {
 /// servers on the way have put before it.
 pub(super) fn unlabelled<'m>(request: &Request<'m>, policy: &Policy) -> &'m [u8] {
     let mut body = request.body;
-    let is_labelled = policy.fork_from_group.is_some_and(|label| label.body);
+    let settings = &policy.settings;
+    let is_labelled = settings.fork_from == ForkFrom::Group && settings.sender_label.body;
     if !is_labelled || text_of(request).is_none() {
         return body;
     }

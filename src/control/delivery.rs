@@ -115,7 +115,7 @@ impl<'m> Listing<'m, '_> {
         };
         observer.check(Check::Body);
         let has_body = !self.request.body.is_empty();
-        let history = history(&listed, true, &policy.lists).filter(|_| has_body);
+        let history = history(&listed, true, &policy.settings).filter(|_| has_body);
         let content = match (payload, &history) {
             (None, None) => None,
             (Some(payload), _) => Some(self.content(payload, history.as_ref())?),
@@ -138,7 +138,7 @@ impl<'m> Listing<'m, '_> {
         let entries = payload.entries.as_deref().unwrap_or_default();
         let listed = recipients::of_service(entries, service, directory, policy, observer)?;
         observer.check(Check::Body);
-        let history = history(&listed, false, &policy.lists);
+        let history = history(&listed, false, &policy.settings);
         let content = Some(self.content(payload, history.as_ref())?);
         Ok(delivery(listed, content, history, observer))
     }
@@ -197,7 +197,7 @@ fn delivery<'e>(
 /// The Content-ID that the parameter `list` of a Request-URI points at, where the policy wants
 /// that; a value that is no `cid:` URL is one that no part has.
 pub(super) fn content_id(address: &SipUri<'_>, policy: &Policy) -> Option<Vec<u8>> {
-    if !policy.lists.draft_parameter {
+    if !policy.settings.draft_list_param {
         return None;
     }
     let value = unescaped(address.parameter(b"list")?.unwrap_or_default());

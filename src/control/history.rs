@@ -1,7 +1,7 @@
 //! What the recipients of a message learn of each other: K-2 to K-5, K-7; RFC 5364 §4.
 
-use super::lists::Lists;
 use super::recipients::Listed;
+use crate::config::{BccMode, Settings};
 use crate::sip::Uri;
 use crate::sip::history_list::{History, Visible};
 use crate::sip::resource_list::{CopyControl, MAX_BYTES};
@@ -26,9 +26,13 @@ struct Seen {
 /// To a stored group all members are `to`, but for those of whom a list says otherwise; they are
 /// all there, the sender included: who is missing from a list of members would be known to be the
 /// one who wanted to stay anonymous.
-pub(super) fn history(listed: &Listed<'_>, is_group: bool, lists: &Lists) -> Option<SharedHistory> {
+pub(super) fn history(
+    listed: &Listed<'_>,
+    is_group: bool,
+    settings: &Settings,
+) -> Option<SharedHistory> {
     let group = &listed.group;
-    let shows_all = is_group && lists.group_history;
+    let shows_all = is_group && settings.group_history;
     if listed.entries.is_empty() && !shows_all {
         return None;
     }
@@ -89,7 +93,9 @@ pub(super) fn history(listed: &Listed<'_>, is_group: bool, lists: &Lists) -> Opt
     };
     let own: Vec<u32> = recipients
         .iter()
-        .filter(|(_, _, seen)| lists.shows_own_bcc && seen.copy == CopyControl::Bcc)
+        .filter(|(_, _, seen)| {
+            settings.bcc_mode == BccMode::OwnCopy && seen.copy == CopyControl::Bcc
+        })
         .map(|(number, _, _)| *number)
         .collect();
     // A list of bcc only: each recipient finds himself and nobody else.

@@ -2,13 +2,14 @@
 
 use super::list_tests::{Case, TEXT, addresses, forks, plain};
 use super::{Decision, Reason};
+use crate::config::BccMode;
 
 #[test]
 fn a_bcc_recipient_finds_himself_under_the_address_that_is_sent_to() {
     // K-5, M-7: the one that all forks are made from, also where it stands for his number.
     let tel = "tel:+1-555-123-0009";
     let case = Case::new(&[TEXT, &plain(&[tel])]);
-    let mut case = case.lists(|lists| lists.shows_own_bcc = true);
+    let mut case = case.settings(|settings| settings.bcc_mode = BccMode::OwnCopy);
     case.policy.addressing.tel_domain = Some("home1.net".to_owned());
     let accepted = case.accepted();
     assert_eq!(

@@ -1,6 +1,7 @@
 //! What holds of every list, whatever its shape: K-5, X-5, A-9, U-4.
 
 use super::list_tests::{Case, body, forks, list, whole};
+use crate::config::BccMode;
 use base64::Engine;
 use proptest::prelude::*;
 use rsip::headers::UntypedHeader;
@@ -194,9 +195,12 @@ proptest! {
         // A-12, U-4, K-5, U-9. Its URIs are read back as far as it can: it takes no escapes apart,
         // and a user with a dot for a host.
         prop_assume!(!expected(&lists).is_empty());
-        let case = case(&lists, &payloads).lists(|lists| {
-            lists.shows_own_bcc = own_bcc;
-            lists.uri_headers = vec!["Subject".to_owned()];
+        let case = case(&lists, &payloads).settings(|settings| {
+            settings.bcc_mode = match own_bcc {
+                true => BccMode::OwnCopy,
+                false => BccMode::Remove,
+            };
+            settings.uri_headers = vec!["Subject".to_owned()];
         });
         let accepted = case.accepted();
         for fork in forks(&accepted) {

@@ -2,6 +2,7 @@
 
 use super::decision::Fork;
 use super::*;
+use crate::config::{BadEntry, BccMode, GroupWithList, LiteralTargets, Settings, SkipOriginator};
 use crate::sip::SipUri;
 use crate::sip::Uri;
 use crate::sip::uri::Form;
@@ -93,8 +94,8 @@ impl Case {
         self
     }
 
-    pub fn lists(mut self, change: impl FnOnce(&mut Lists)) -> Self {
-        change(&mut self.policy.lists);
+    pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.policy.settings);
         self
     }
 
@@ -450,7 +451,7 @@ fn what_says_multipart_and_cannot_be_read_as_one_is_refused_by_groups_and_servic
         let group = ("sip:hikers@im.home1.net", body);
         for (uri, body) in [group, ("sip:listsvc@im.home1.net", listed)] {
             let mut case = Case::new(&[]);
-            case.policy.large_ok = true;
+            case.policy.settings.large_ok = true;
             case.uri = uri.to_owned();
             case.content_type.clone_from(&content_type);
             case.body = body.into_bytes();
@@ -605,7 +606,7 @@ fn a_list_that_only_names_the_originator_yields_nobody() {
     // A-9, A.1 row 11: of a list 400, not the 403 of a group.
     let mut case = Case::new(&[TEXT, &plain(&["sip:ann@home1.net"])]);
     assert_eq!(addresses(&case.accepted()), ["sip:ann@home1.net"]);
-    case.policy.skip_originator_of_lists = true;
+    case.policy.settings.skip_originator = SkipOriginator::Always;
     assert_eq!(case.refused(), Reason::NobodyListed);
 }
 
@@ -628,7 +629,7 @@ fn entries_that_name_a_machine_or_hide_control_characters_are_skipped() {
     let case = Case::new(&[TEXT, &plain(&uris)]);
     assert_eq!(addresses(&case.accepted()), ["sip:bob@home1.net"]);
     assert_eq!(case.accepted().group.skipped().len(), bad.len());
-    let case = case.lists(|lists| lists.literal_targets = true);
+    let case = case.settings(|settings| settings.literal_targets = LiteralTargets::Allow);
     assert_eq!(case.accepted().count(), uris.len());
     let named = |name: &str| {
         let dee = "<entry uri=\"sip:dee@home1.net\"><display-name>NAME</display-name></entry>";
@@ -654,11 +655,12 @@ fn one_bad_entry_refuses_the_message_if_the_setting_says_so() {
         let list = plain(&["sip:bob@home1.net", bad]);
         let case = Case::new(&[TEXT, &list]);
         assert_eq!(addresses(&case.accepted()), ["sip:bob@home1.net"], "{bad}");
-        let case = case.lists(|lists| lists.rejects_bad_entries = true);
+        let case = case.settings(|settings| settings.bad_entry = BadEntry::Reject);
         assert_eq!(case.refused(), Reason::BadEntry, "{bad}");
     }
     let twice = plain(&["sip:bob@home1.net", "SIP:bob@HOME1.net"]);
-    let case = Case::new(&[TEXT, &twice]).lists(|lists| lists.rejects_bad_entries = true);
+    let case =
+        Case::new(&[TEXT, &twice]).settings(|settings| settings.bad_entry = BadEntry::Reject);
     assert_eq!(case.accepted().count(), 1);
 }
 
@@ -698,7 +700,7 @@ fn an_answer_that_names_recipients_still_fits_a_datagram() {
         .collect();
     let uris: Vec<&str> = users.iter().map(String::as_str).collect();
     let mut case = Case::new(&[TEXT, &plain(&uris)]);
-    case.policy.access.consent = true;
+    case.policy.settings.consent = true;
     let refusal = case.refusal();
     assert_eq!(refusal.reason, Reason::NoConsent);
     assert!((3500..4100).contains(&refusal.named.len()));
@@ -796,18 +798,18 @@ fn the_list_parameter_points_at_a_part_whatever_its_disposition() {
         ("", Some(1)),
     ] {
         let case = Case::new(&[TEXT, &named, &other]);
-        let mut case = case.lists(|lists| lists.draft_parameter = true);
+        let mut case = case.settings(|settings| settings.draft_list_param = true);
         case.uri += parameter;
         match recipients {
             Some(count) => assert_eq!(case.accepted().count(), count, "{parameter}"),
             None => assert_eq!(case.refused(), Reason::NoList, "{parameter}"),
         }
-        let case = case.lists(|lists| lists.draft_parameter = false);
+        let case = case.settings(|settings| settings.draft_list_param = false);
         assert_eq!(case.accepted().count(), 1, "{parameter}");
     }
     // Without any other list, in a nested body, and for a group.
     let inner = multipart("mixed", "in", &[&named]);
-    let mut case = Case::new(&[TEXT, &inner]).lists(|lists| lists.draft_parameter = true);
+    let mut case = Case::new(&[TEXT, &inner]).settings(|settings| settings.draft_list_param = true);
     case.uri += ";list=cid:l1%40h";
     assert_eq!(addresses(&case.accepted()), ["sip:dee@home1.net"]);
     case.uri = "sip:hikers@im.home1.net;list=cid:l1%40h".to_owned();
@@ -826,7 +828,7 @@ fn a_bcc_recipient_finds_himself_and_no_other_of_them() {
         entry("sip:fay@home1.net", ""),
     ];
     let case = Case::new(&[TEXT, &list(&entries.concat())]);
-    let case = case.lists(|lists| lists.shows_own_bcc = true);
+    let case = case.settings(|settings| settings.bcc_mode = BccMode::OwnCopy);
     let accepted = case.accepted();
     let bcc = "<entry uri=\"sip:d&amp;e@home1.net\" cp:copyControl=\"bcc\"/>\r\n</list>";
     for fork in forks(&accepted) {
@@ -846,7 +848,7 @@ fn a_bcc_recipient_finds_himself_and_no_other_of_them() {
     // Nobody but bcc: each has a history of his own entry alone.
     let case = Case::new(&[TEXT, &plain(&["sip:bob@home1.net", "sip:fay@home1.net"])]);
     assert_eq!(case.accepted().body, b"Draft is ready.");
-    let case = case.lists(|lists| lists.shows_own_bcc = true);
+    let case = case.settings(|settings| settings.bcc_mode = BccMode::OwnCopy);
     let accepted = case.accepted();
     for fork in forks(&accepted) {
         let own = String::from_utf8_lossy(fork.recipient);
@@ -864,7 +866,7 @@ fn a_group_tells_its_members_of_each_other_if_the_setting_says_so() {
     case.headers = "Content-Language: en\r\n".to_owned();
     case.body = b"Trail closed.\0".to_vec();
     assert_eq!(case.accepted().body, case.body);
-    let mut case = case.lists(|lists| lists.group_history = true);
+    let mut case = case.settings(|settings| settings.group_history = true);
     let accepted = case.accepted();
     let text = text_of(&accepted);
     let part = "\r\nContent-Language: en\r\nContent-Type: text/plain\r\n\r\nTrail closed.\0\r\n--";
@@ -890,7 +892,7 @@ fn a_list_may_choose_among_the_members() {
         entry("sip:%62ob@home1.net", ""),
     ];
     let case = Case::new(&[TEXT, &list(&entries.concat())]).for_group();
-    let case = case.lists(|lists| lists.group_with_list = GroupWithList::Intersect);
+    let case = case.settings(|settings| settings.group_with_list = GroupWithList::Intersect);
     let accepted = case.accepted();
     assert_eq!(
         addresses(&accepted),
@@ -902,13 +904,13 @@ fn a_list_may_choose_among_the_members() {
     // Whom the administrator has made a member may be a machine, S-8.
     let mut case = Case::new(&[TEXT, &plain(&["sip:gate@192.0.2.1"])]).for_group();
     case.members.push("sip:gate@192.0.2.1");
-    let case = case.lists(|lists| lists.group_with_list = GroupWithList::Intersect);
+    let case = case.settings(|settings| settings.group_with_list = GroupWithList::Intersect);
     assert_eq!(addresses(&case.accepted()), ["sip:gate@192.0.2.1"]);
     let nobody = Case::new(&[TEXT, &plain(&["sip:stranger@home2.net"])]).for_group();
-    let nobody = nobody.lists(|lists| lists.group_with_list = GroupWithList::Intersect);
+    let nobody = nobody.settings(|settings| settings.group_with_list = GroupWithList::Intersect);
     assert_eq!(nobody.refused(), Reason::NobodyListed);
     let alone = Case::new(&[TEXT, &plain(&["sip:ann@home1.net"])]).for_group();
-    let alone = alone.lists(|lists| lists.group_with_list = GroupWithList::Intersect);
+    let alone = alone.settings(|settings| settings.group_with_list = GroupWithList::Intersect);
     assert_eq!(alone.refused(), Reason::NoRecipients);
 }
 
@@ -917,7 +919,7 @@ fn a_list_may_add_to_the_members_whom_a_service_would_send_to() {
     // A-15, H-4, U-12, A-7.
     let union = |uris: &[&str]| {
         let case = Case::new(&[TEXT, &plain(uris)]).for_group();
-        case.lists(|lists| lists.group_with_list = GroupWithList::Union)
+        case.settings(|settings| settings.group_with_list = GroupWithList::Union)
     };
     let members = ["sip:bob@home1.net", "sip:cho@home1.net", "tel:+15551230003"];
     let case = union(&["sip:dee@home1.net", "SIP:bob@HOME1.net", "sip:x@10.0.0.1"]);
@@ -930,7 +932,7 @@ fn a_list_may_add_to_the_members_whom_a_service_would_send_to() {
     let case = union(&["sip:listsvc@im.home1.net"]);
     assert_eq!(case.refused(), Reason::GroupListed);
     let mut case = union(&["sip:dee@home1.net", "sip:bob@home1.net"]);
-    case.policy.access.consent = true;
+    case.policy.settings.consent = true;
     let refusal = case.refusal();
     assert_eq!(refusal.reason, Reason::NoConsent);
     assert_eq!(refusal.named, b"<sip:dee@home1.net>");
@@ -965,8 +967,8 @@ fn an_entry_may_set_the_headers_that_the_administrator_names() {
             .iter()
             .all(|fork| whole(fork).contains("\r\nSubject: all\r\n"))
     );
-    let case = case.lists(|lists| {
-        lists.uri_headers = vec!["Subject".to_owned(), "Priority".to_owned()];
+    let case = case.settings(|settings| {
+        settings.uri_headers = vec!["Subject".to_owned(), "Priority".to_owned()];
     });
     let accepted = case.accepted();
     let texts: Vec<_> = forks(&accepted).iter().map(whole).collect();

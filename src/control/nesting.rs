@@ -5,7 +5,6 @@
 //! One that has some is put together for the message from its parts, each looked up as any group
 //! is: so a change of a part counts for the next message, like every other change.
 
-use super::access::Nested;
 use super::directory::{Directory, Target};
 use super::failure::Failure;
 use super::group::Group;
@@ -13,6 +12,7 @@ use super::observer::{Note, Observer};
 use super::policy::Policy;
 use super::refusal::Reason;
 use super::rules::Asker;
+use crate::config::Nested;
 use crate::sip::Uri;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -47,10 +47,8 @@ pub(super) fn expand<D: Directory>(
         group,
         kept_out: false,
     };
-    let Nested::Expand { max_members } = policy.access.nested else {
-        return Ok(alone(group));
-    };
-    if group.nested().is_empty() {
+    let max_members = policy.settings.max_members;
+    if policy.settings.nested == Nested::Skip || group.nested().is_empty() {
         return Ok(alone(group));
     }
     let mut visited = HashSet::from([group.uri().to_owned()]);
@@ -162,7 +160,6 @@ fn tell_of_forbidding(group: &Group, forbidding: &[Arc<Group>], observer: &mut i
 
 #[cfg(test)]
 mod tests {
-    use super::super::access::Access;
     use super::super::access::tests::{addressing, identity, policy};
     use super::*;
     use crate::control::directory::Unavailable;
@@ -221,7 +218,7 @@ mod tests {
     }
 
     /// Who gets the message of ann to group a, or the detail of the refusal.
-    fn expanded(directory: &mut Groups, nested: Nested) -> Result<String, String> {
+    fn expanded(directory: &mut Groups, nested: (Nested, u32)) -> Result<String, String> {
         let all = expanded_for(directory, nested, false)?;
         assert!(
             !all.1,
@@ -233,12 +230,12 @@ mod tests {
     /// The same for one that is `anonymous`, with whether anybody is kept out.
     fn expanded_for(
         directory: &mut Groups,
-        nested: Nested,
+        (nested, max_members): (Nested, u32),
         anonymous: bool,
     ) -> Result<(String, bool), String> {
-        let policy = policy(Access {
-            nested,
-            ..Access::default()
+        let policy = policy(|settings| {
+            settings.nested = nested;
+            settings.max_members = max_members;
         });
         let ann = identity("<sip:ann@home1.net>");
         let asker = Asker {
@@ -259,7 +256,8 @@ mod tests {
         Ok((users.collect::<Vec<_>>().join(" "), kept_out))
     }
 
-    const EXPAND: Nested = Nested::Expand { max_members: 100 };
+    /// `nested`, and `max_members`.
+    const EXPAND: (Nested, u32) = (Nested::Expand, 100);
 
     #[test]
     fn a_cycle_is_walked_once_and_everybody_gets_one_message() {
@@ -270,7 +268,8 @@ mod tests {
         ]);
         assert_eq!(expanded(&mut directory, EXPAND).unwrap(), "ann bob cho dee");
         assert_eq!(directory.asked, 2);
-        assert_eq!(expanded(&mut directory, Nested::Skip).unwrap(), "ann bob");
+        let alone = expanded(&mut directory, (Nested::Skip, 100));
+        assert_eq!(alone.unwrap(), "ann bob");
     }
 
     #[test]
@@ -332,11 +331,11 @@ mod tests {
     #[test]
     fn all_groups_share_the_limit_of_members() {
         let mut directory = groups(&[("a", "ann b c"), ("b", "ann bob"), ("c", "ann cho")]);
-        let expand = |directory: &mut Groups, max_members| {
-            expanded(directory, Nested::Expand { max_members })
-        };
-        assert_eq!(expand(&mut directory, 7).unwrap(), "ann bob cho");
-        let detail = expand(&mut directory, 6).unwrap_err();
+        assert_eq!(
+            expanded(&mut directory, (Nested::Expand, 7)).unwrap(),
+            "ann bob cho"
+        );
+        let detail = expanded(&mut directory, (Nested::Expand, 6)).unwrap_err();
         assert!(detail.contains("max_members allows (6)"), "{detail}");
     }
 

@@ -5,10 +5,11 @@ use super::checks::Check;
 use super::failure::Failure;
 use super::group::Group;
 use super::observer::{Note, Observer};
-use super::policy::{FromMismatch, Policy};
+use super::policy::Policy;
 use super::refusal::Reason;
 use super::rules::{Asker, Permissions};
 use super::trust::Source;
+use crate::config::{FromMismatch, IdentityMode};
 use crate::sip::address_text::without_password;
 use crate::sip::identity::AssertedIdentity;
 use crate::sip::privacy::Privacy;
@@ -42,10 +43,12 @@ pub(super) fn authenticate<'a>(
     observer: &mut impl Observer,
 ) -> Result<Originator<'a>, Failure> {
     observer.check(Check::Identity);
-    let believed = &policy.believed;
+    let identity_mode = policy.settings.identity_mode;
+    let asks_peers = identity_mode.believes_peers();
+    let asks_script = identity_mode.believes_script();
     let is_trusted = policy.trusts(source);
     observer.note(|| note_of_peer(source, is_trusted, policy));
-    if believed.peers && is_trusted {
+    if asks_peers && is_trusted {
         let part = HeaderName::PAssertedIdentity;
         let rows = request.rows(part).map(|row| -> &'a [u8] { row });
         let identity = AssertedIdentity::parse(part.as_str(), rows)
@@ -65,7 +68,7 @@ pub(super) fn authenticate<'a>(
             return Ok(Originator { identity, voucher });
         }
     }
-    if !(believed.peers && is_trusted) {
+    if !(asks_peers && is_trusted) {
         observer.notes(|| {
             let rows = request.rows(HeaderName::PAssertedIdentity);
             rows.map(|row| {
@@ -77,7 +80,7 @@ pub(super) fn authenticate<'a>(
         });
     }
     let given = source.identity.filter(|identity| !identity.is_empty());
-    if let (Some(given), false) = (given, believed.proxy) {
+    if let (Some(given), false) = (given, asks_script) {
         observer.note(|| {
             Note::left(
                 given,
@@ -85,7 +88,7 @@ pub(super) fn authenticate<'a>(
             )
         });
     }
-    if let Some(given) = given.filter(|_| believed.proxy) {
+    if let Some(given) = given.filter(|_| asks_script) {
         let identity = AssertedIdentity::one("identity", given)
             .map_err(|error| Failure::new(Reason::NoIdentity, of_script(error, given)))?;
         if identity.addresses.is_empty() {
@@ -96,7 +99,7 @@ pub(super) fn authenticate<'a>(
         let voucher = Voucher::Proxy;
         return Ok(Originator { identity, voucher });
     }
-    if believed.from {
+    if identity_mode == IdentityMode::None {
         observer.note(|| Note::taken(from.uri.print(Form::Whole), "From, as identity_mode=none"));
         let addresses = std::iter::once(*from).collect();
         let voucher = Voucher::Nobody;
@@ -104,12 +107,12 @@ pub(super) fn authenticate<'a>(
         return Ok(Originator { identity, voucher });
     }
     let mut missing = Vec::new();
-    if believed.peers && is_trusted {
+    if asks_peers && is_trusted {
         missing.push("P-Asserted-Identity has no sip, sips or tel address".to_owned());
-    } else if believed.peers {
+    } else if asks_peers {
         missing.push(format!("{source} is none of `trusted_peers`"));
     }
-    if believed.proxy {
+    if asks_script {
         missing.push("the script gave no identity".to_owned());
     }
     Err(Failure::new(Reason::NoIdentity, missing.join(", and ")))
@@ -117,7 +120,7 @@ pub(super) fn authenticate<'a>(
 
 fn note_of_peer(source: &Source<'_>, is_trusted: bool, policy: &Policy) -> Note {
     let source = source.to_string();
-    match (is_trusted, policy.believed.peers) {
+    match (is_trusted, policy.settings.identity_mode.believes_peers()) {
         (true, true) => Note::taken(
             source,
             "one of `trusted_peers`: what it asserts is believed",
@@ -218,7 +221,7 @@ fn mismatch(originator: &Originator<'_>, policy: &Policy) -> FromMismatch {
         Voucher::Proxy => FromMismatch::Reject,
         Voucher::Peer | Voucher::Nobody => FromMismatch::Copy,
     };
-    policy.from_mismatch.unwrap_or(by_voucher)
+    policy.settings.from_mismatch.unwrap_or(by_voucher)
 }
 
 impl Originator<'_> {

@@ -1,6 +1,7 @@
 //! Header fields that single forks have of their own, from the URI of their entry: U-9, S-7,
 //! RFC 3261 §19.1.5.
 
+use super::lists::uri_header;
 use super::policy::Policy;
 use super::recipients::Listed;
 use crate::sip::escape::escaped_byte;
@@ -34,7 +35,7 @@ impl OwnHeaders {
     /// Takes from the list what its URIs set. A header field that any of them sets is taken out of
     /// `shared`, and stays with the recipients whose own URI does not set it.
     pub(super) fn take(listed: &Listed<'_>, policy: &Policy, shared: &mut Vec<u8>) -> Self {
-        if policy.lists.uri_headers.is_empty() {
+        if policy.settings.uri_headers.is_empty() {
             return Self::default();
         }
         let mut set = HashMap::<u32, Vec<(&str, String)>>::new();
@@ -54,7 +55,7 @@ impl OwnHeaders {
         }
         let taken = |line: &[u8]| {
             let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
-            let name = policy.lists.uri_header(name)?;
+            let name = uri_header(&policy.settings.uri_headers, name)?;
             let mut all = set.values().flatten();
             all.any(|(set, _)| *set == name).then_some(name)
         };
@@ -107,7 +108,7 @@ pub(super) fn set_by<'u>(
     let pieces = sip.headers.split(|&byte| byte == b'&');
     pieces.filter_map(|piece| {
         let at = memchr::memchr(b'=', piece)?;
-        let name = policy.lists.uri_header(&unescaped(&piece[..at]))?;
+        let name = uri_header(&policy.settings.uri_headers, &unescaped(&piece[..at]))?;
         let value = String::from_utf8(unescaped(&piece[at + 1..])).ok();
         Some((name, value.map(|value| value.trim().to_owned())))
     })

@@ -9,6 +9,7 @@ use super::originator::{Originator, Voucher};
 use super::policy::Policy;
 use super::preferences;
 use super::trust::Source;
+use crate::config::ForkPai;
 use crate::sip::message::Header;
 use crate::sip::uri::Form;
 use crate::sip::{HeaderName, Malformed, NameAddr, Request, credentials};
@@ -52,7 +53,7 @@ impl<'a, 'o> Passage<'a, 'o> {
     /// Whether the message stays in the trust domain all the way. What only that domain may say is
     /// believed, and passed on, in no other case.
     pub fn is_inside(&self) -> bool {
-        self.from_inside && self.policy.trusted_next_hop
+        self.from_inside && self.policy.settings.trusted_next_hop
     }
 
     /// The From of the forks without its tag (U-4, I-4, I-6).
@@ -97,14 +98,14 @@ impl<'a, 'o> Passage<'a, 'o> {
                     false => None,
                 }
             }
-            _ => obstacle(header, &self.policy.copy_headers),
+            _ => obstacle(header, &self.policy.settings.copy_headers),
         }
     }
 
     /// U-10: credentials for another realm go to a trusted core; those for ours have done their
     /// work. Those whose realm cannot be read may be ours.
     fn takes_credentials(&self, header: &Header<'_>) -> bool {
-        let to_core = self.policy.trusted_next_hop && !self.policy.route_header.is_empty();
+        let to_core = self.policy.settings.trusted_next_hop && !self.policy.route_header.is_empty();
         to_core
             && credentials::realm(header.value)
                 .is_ok_and(|realm| !self.policy.addressing.serves(&realm))
@@ -114,10 +115,10 @@ impl<'a, 'o> Passage<'a, 'o> {
     pub fn note_of_assertions(&self) -> Note {
         let policy = self.policy;
         let name = HeaderName::PAssertedIdentity.as_str();
-        if !policy.trusted_next_hop {
+        if !policy.settings.trusted_next_hop {
             return Note::left(name, "the next hop gets none: trusted_next_hop=0 (I-3)");
         }
-        if policy.asserts_group {
+        if policy.settings.fork_pai == ForkPai::Group {
             return Note::taken(name, "names the group: fork_pai=group (N-3)");
         }
         match self.originator.voucher {
@@ -133,10 +134,10 @@ impl<'a, 'o> Passage<'a, 'o> {
         out: &mut Vec<u8>,
     ) -> Result<(), Malformed> {
         let policy = self.policy;
-        if !policy.trusted_next_hop {
+        if !policy.settings.trusted_next_hop {
             return Ok(());
         }
-        if policy.asserts_group {
+        if policy.settings.fork_pai == ForkPai::Group {
             out.extend_from_slice(b"P-Asserted-Identity: <");
             out.extend_from_slice(self.target.as_bytes());
             out.extend_from_slice(b">\r\n");

@@ -6,11 +6,11 @@ use super::anonymous_body::write_value;
 use super::content::is_of_content;
 use super::failure::Failure;
 use super::list_search::{HISTORY, LIST, Search};
-use super::lists::GroupWithList;
 use super::observer::{Note, Observer};
 use super::policy::Policy;
 use super::refusal::Reason;
 use super::structure::{Multipart, body};
+use crate::config::GroupWithList;
 use crate::sip::header::full_form;
 use crate::sip::history_list;
 use crate::sip::media_type::Disposition;
@@ -55,7 +55,7 @@ impl<'m> Payload<'m> {
         observer: &mut impl Observer,
     ) -> Result<Self, Failure> {
         let no_list = |detail| Failure::new(Reason::NoList, detail);
-        let mut search = Search::new(policy.max_entries as usize, content_id, observer);
+        let mut search = Search::new(policy.settings.max_entries as usize, content_id, observer);
         let kept = search_body(request, &mut search);
         search.tell_of_references(request.uri);
         let kept = kept?.ok_or_else(|| no_list("the body is no multipart/mixed"))?;
@@ -92,10 +92,10 @@ impl<'m> Payload<'m> {
             let detail = "the body is nothing but a history of recipients";
             return Err(Failure::new(Reason::Body, detail));
         }
-        let mut search = Search::new(policy.max_entries as usize, content_id, observer);
+        let mut search = Search::new(policy.settings.max_entries as usize, content_id, observer);
         let kept = search_body(request, &mut search);
         search.tell_of_references(request.uri);
-        if search.found && policy.lists.group_with_list == GroupWithList::Reject {
+        if search.found && policy.settings.group_with_list == GroupWithList::Reject {
             return Err(Reason::GroupWithList.into());
         }
         let Some(kept) = kept?.filter(|_| search.changed) else {

@@ -13,7 +13,7 @@ use crate::sip::{HeaderName, Malformed, Request};
 pub(super) fn is_preference(header: &Header<'_>, policy: &Policy) -> bool {
     let name = full_form(header.written);
     let names: [&[u8]; 2] = [b"Reject-Contact", b"Request-Disposition"];
-    policy.copies_preferences && names.iter().any(|one| one.eq_ignore_ascii_case(name))
+    policy.settings.copy_prefs && names.iter().any(|one| one.eq_ignore_ascii_case(name))
 }
 
 /// Whether a preference may name somebody, as `+sip.instance` names a device (I-6): one that only says
@@ -36,7 +36,7 @@ pub(super) fn write_others(
     anonymous: bool,
     out: &mut Vec<u8>,
 ) -> Result<(), Malformed> {
-    if !policy.copies_preferences {
+    if !policy.settings.copy_prefs {
         return Ok(());
     }
     for row in request.rows(HeaderName::AcceptContact) {
@@ -58,13 +58,18 @@ const PART: &str = "Accept-Contact";
 pub(super) fn unreadable(request: &Request<'_>, policy: &Policy) -> Option<Malformed> {
     let mut rows = request
         .rows(HeaderName::AcceptContact)
-        .filter(|_| policy.copies_preferences);
+        .filter(|_| policy.settings.copy_prefs);
     rows.find_map(accept_contact::unreadable)
 }
 
 /// The values of a row of Accept-Contact that speak of none of the tags of the configuration.
 fn others<'m>(row: &'m [u8], policy: &Policy) -> impl Iterator<Item = &'m [u8]> {
-    let tags: Vec<_> = policy.features.iter().map(|feature| &feature.tag).collect();
+    let tags: Vec<_> = policy
+        .settings
+        .feature_tags
+        .iter()
+        .map(|feature| &feature.tag)
+        .collect();
     split(PART, row, b',', Nesting::Quotes)
         .filter_map(Result::ok)
         .filter(move |value| is_other(value, &tags))
@@ -72,7 +77,7 @@ fn others<'m>(row: &'m [u8], policy: &Policy) -> impl Iterator<Item = &'m [u8]> 
 
 /// What is told of a row of Accept-Contact that has such values.
 pub(super) fn note(header: &Header<'_>, policy: &Policy) -> Option<Note> {
-    if !policy.copies_preferences || header.name != HeaderName::AcceptContact {
+    if !policy.settings.copy_prefs || header.name != HeaderName::AcceptContact {
         return None;
     }
     let text = "copied but for what it says of `feature_tags` (copy_prefs)";

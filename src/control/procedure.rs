@@ -2,6 +2,7 @@
 
 use super::anonymity::check_privacy;
 use super::anonymous_body::cleaned;
+use super::breadth;
 use super::charging;
 use super::checks::Check;
 use super::content::{Copy, DEFAULT_MAX_FORWARDS};
@@ -31,6 +32,7 @@ use super::rules::{Asker, Permissions};
 use super::size::fit;
 use super::trust::Source;
 use super::unread;
+use crate::config::{Composing, Notifications, SkipOriginator};
 use crate::sip::address_text::without_password;
 use crate::sip::uri::Form;
 use crate::sip::{HeaderName, NameAddr, Request};
@@ -101,7 +103,7 @@ impl Recognised<'_> {
         };
         let target = find_target(&address, policy, world.groups, observer)?;
         // Hidden, a service that needs an option tag is told from no other address (A.1).
-        if !policy.hide_groups {
+        if !policy.settings.hide_groups {
             check_require(&essentials, target.as_ref(), policy, observer)?;
         }
         let (request, from) = (&self.request, &essentials.from);
@@ -121,7 +123,7 @@ impl Recognised<'_> {
         let Some(receipt) = check_again(receipt, &content, world, observer)? else {
             return Ok(Decision::Repeated);
         };
-        if policy.hide_groups {
+        if policy.settings.hide_groups {
             check_require(&essentials, Some(&target), policy, observer)?;
         }
         let anonymous = check_privacy(request, from, policy, &permissions, observer)?;
@@ -189,7 +191,7 @@ impl Recognised<'_> {
         let kept_out = delivery.kept_out;
         exclude(&mut accepted, &target, own, kept_out, policy, observer)?;
         let spread = |accepted: &mut Accepted| {
-            policy.breadth.spread(essentials.max_breadth, accepted);
+            breadth::spread(&policy.settings, essentials.max_breadth, accepted);
         };
         spread(&mut accepted);
         let excluded = accepted.excluded.clone();
@@ -218,7 +220,7 @@ impl Recognised<'_> {
     /// What the forks ask for.
     fn accept_contact_of_forks<'p>(&self, policy: &'p Policy) -> &'p [u8] {
         let feature = self.feature.as_ref().ok();
-        let feature = feature.and_then(|&at| policy.features.get(at));
+        let feature = feature.and_then(|&at| policy.settings.feature_tags.get(at));
         feature.map_or(b"", |feature| &feature.accept_contact)
     }
 
@@ -239,7 +241,7 @@ impl Recognised<'_> {
 
     /// The answer that a decision about this message asks for.
     pub fn answer(&self, decision: &Decision, policy: &Policy, source: &Source<'_>) -> Answer {
-        let mut answer = decision.answer(&policy.server_name);
+        let mut answer = decision.answer(policy.settings.server_name());
         let charging = self.charging.as_ref();
         charging::write_of_answer(charging, policy, source, &mut answer.headers);
         answer
@@ -265,7 +267,7 @@ pub(super) fn check_authority(
         Target::Group(group) => authorise(group, &own, asker, policy, observer)?,
         Target::Service(_) => authorise_for_services(asker.identity, policy, observer)?,
     };
-    if policy.hide_groups {
+    if policy.settings.hide_groups {
         check_pager_mode(&target, observer)?;
     }
     Ok((target, permissions, own))
@@ -292,14 +294,14 @@ fn check_content(
     }
     observer.check(Check::Notification);
     if is_notification(request) {
-        return match policy.accepts_notifications {
-            true => Ok(Content::Ends(
+        return match policy.settings.notifications {
+            Notifications::Accept => Ok(Content::Ends(
                 "disposition notification (notifications=accept)",
             )),
-            false => Err(Reason::Notification.into()),
+            Notifications::Refuse => Err(Reason::Notification.into()),
         };
     }
-    if policy.drops_composing && is_composing(request) {
+    if policy.settings.composing == Composing::Drop && is_composing(request) {
         return Ok(Content::Ends("composing indication (composing=drop)"));
     }
     Ok(Content::GoesOn(lifetime))
@@ -320,7 +322,7 @@ fn check_text(
     policy: &Policy,
     observer: &mut impl Observer,
 ) -> Result<(), Failure> {
-    if !policy.utf8_only {
+    if !policy.settings.utf8_only {
         return Ok(());
     }
     observer.check(Check::Text);
@@ -354,12 +356,19 @@ fn exclude(
     observer: &mut impl Observer,
 ) -> Result<(), Failure> {
     observer.check(Check::AnyRecipient);
-    let (skip_originator, nobody) = match target {
-        Target::Group(_) => (policy.skip_originator, Reason::NoRecipients),
-        Target::Service(_) => (policy.skip_originator_of_lists, Reason::NobodyListed),
+    let skip_originator = policy.settings.skip_originator;
+    let (skips, nobody) = match target {
+        Target::Group(_) => (
+            skip_originator != SkipOriginator::Never,
+            Reason::NoRecipients,
+        ),
+        Target::Service(_) => (
+            skip_originator == SkipOriginator::Always,
+            Reason::NobodyListed,
+        ),
     };
     let group = &accepted.group;
-    accepted.excluded = excluded(group, own, skip_originator, observer);
+    accepted.excluded = excluded(group, own, skips, observer);
     if accepted.count() == 0 && kept_out {
         let detail = "whatever makes anybody a recipient does not allow it";
         return Err(Failure::new(Reason::Anonymity, detail));
@@ -388,7 +397,7 @@ fn check_loop<D, R: RecentRequests>(
         payload,
         max_forwards: essentials.max_forwards.unwrap_or(DEFAULT_MAX_FORWARDS),
     };
-    match policy.detects_loops && world.recent.has_come_back(&circulating) {
+    match policy.settings.loop_cache && world.recent.has_come_back(&circulating) {
         true => Err(Reason::Loop.into()),
         false => Ok(()),
     }

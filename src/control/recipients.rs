@@ -5,12 +5,13 @@ use super::checks::Check;
 use super::directory::{Directory, Service};
 use super::failure::Failure;
 use super::group::{Group, Skipped};
-use super::lists::{GroupWithList, is_header_value};
+use super::lists::is_header_value;
 use super::observer::{Note, Observer};
 use super::own_headers::set_by;
 use super::policy::Policy;
 use super::refusal::Reason;
 use super::rules::Asker;
+use crate::config::{BadEntry, GroupWithList, LiteralTargets};
 use crate::control::access::Objection;
 use crate::sip::address_text::without_password;
 use crate::sip::identity::AssertedIdentity;
@@ -70,7 +71,7 @@ pub(super) fn of_group<'e>(
     let (members, others): (Vec<&Entry>, Vec<&Entry>) = good
         .iter()
         .partition(|entry| member(entry, stored, policy).is_some());
-    let mut group = match policy.lists.group_with_list {
+    let mut group = match policy.settings.group_with_list {
         GroupWithList::Union if others.is_empty() => {
             observer.notes(|| notes_of_members(stored));
             return Ok(Listed::new(stored.clone(), &good, policy));
@@ -210,7 +211,7 @@ fn sort<'e>(
             }
             Err(reason) => reason,
         };
-        if policy.lists.rejects_bad_entries {
+        if policy.settings.bad_entry == BadEntry::Reject {
             let uri = without_password(entry.uri.as_bytes());
             let uri = crate::sip::text::Printable(&uri);
             let detail = format!("the list names <{uri}>: {reason}");
@@ -238,7 +239,10 @@ fn obstacle<'e>(
     }
     if let Uri::Sip(sip) = &uri {
         let is_member = || stored.is_some_and(|stored| member(entry, stored, policy).is_some());
-        if !policy.lists.literal_targets && is_literal(sip) && !is_member() {
+        if policy.settings.literal_targets == LiteralTargets::Skip
+            && is_literal(sip)
+            && !is_member()
+        {
             return Err("an IP address or maddr is no recipient of a list".to_owned());
         }
         for (name, value) in set_by(sip, policy) {
@@ -283,7 +287,7 @@ fn check(
         return Err(Reason::NobodyListed.into());
     }
     observer.check(Check::ListLength);
-    let (count, limit) = (group.recipients(), policy.max_recipients);
+    let (count, limit) = (group.recipients(), policy.settings.max_recipients);
     observer.note(|| Note::fact("max_recipients", format!("{count} of at most {limit}")));
     if count > limit as usize {
         let detail = format!("{count} recipients, expected at most {limit}");

@@ -5,6 +5,7 @@ use super::checks::Check;
 use super::directory::Unavailable;
 use super::observer::{Note, Observer, Unobserved};
 use super::policy::Policy;
+use crate::config::Untagged;
 use crate::sip::accept_contact::{self, Wish};
 use crate::sip::charging_vector::ChargingVector;
 use crate::sip::text::Printable;
@@ -101,7 +102,7 @@ pub fn recognise_observed<'m>(
     }
     observer.check(Check::FeatureTag);
     let mut otherwise = NotOurs::NoImTag;
-    let mut features = policy.features.iter().enumerate();
+    let mut features = policy.settings.feature_tags.iter().enumerate();
     let wanted = features.find_map(|(index, feature)| {
         let rows = request.rows(HeaderName::AcceptContact);
         match accept_contact::wish(rows, &feature.tag) {
@@ -120,7 +121,7 @@ pub fn recognise_observed<'m>(
         None => (Err(otherwise), None),
     };
     // Whoever asks for the feature tag alone looks no further.
-    if feature.is_ok() || policy.untagged_groups {
+    if feature.is_ok() || policy.settings.untagged == Untagged::Groups {
         observer.check(Check::Domain);
         observer.note(|| Note::fact(request.uri, "the Request-URI"));
     }
@@ -149,7 +150,7 @@ pub fn recognise_observed<'m>(
 fn rows_with_their_wishes(request: &Request<'_>, policy: &Policy) -> Vec<Note> {
     let rows = request.rows(HeaderName::AcceptContact).map(|row| {
         let wishes = || {
-            let features = policy.features.iter();
+            let features = policy.settings.feature_tags.iter();
             features.map(|feature| accept_contact::wish(std::iter::once(row), &feature.tag))
         };
         if wishes().any(|wish| matches!(wish, Ok(Wish::Wanted | Wish::Broken(_)))) {

@@ -89,14 +89,14 @@ pub(super) fn find_target(
     observer: &mut impl Observer,
 ) -> Result<Option<Target>, Failure> {
     observer.check(Check::PagerMode);
-    if !policy.pager_mode {
+    if !policy.settings.pager_mode {
         return Err(Failure::new(Reason::PagerMode, "pager_mode=0"));
     }
     observer.check(Check::Target);
     let target = groups.find(address);
     let target = target.map_err(|error| Failure::new(Reason::Unavailable, error))?;
     observer.note(|| note_of_target(target.as_ref(), policy));
-    if !policy.hide_groups {
+    if !policy.settings.hide_groups {
         check_pager_mode(target.as_ref().ok_or(Reason::UnknownGroup)?, observer)?;
     }
     Ok(target)
@@ -129,7 +129,7 @@ pub(super) fn check_require(
         });
     }
     let is_service = matches!(target, Some(Target::Service(_)));
-    if policy.requires_option_tag && is_service && known.is_empty() {
+    if policy.settings.strict_require && is_service && known.is_empty() {
         return Err(Reason::OptionTagMissing.into());
     }
     Ok(())
@@ -170,7 +170,7 @@ fn note_of_target(target: Option<&Target>, policy: &Policy) -> Note {
             )
         }
         Some(Target::Service(service)) => Note::taken(&service.uri, "a service for lists"),
-        None if policy.hide_groups => Note::left(
+        None if policy.settings.hide_groups => Note::left(
             "",
             "neither; hide_groups=1 lets the originator not see that, so the checks go on",
         ),

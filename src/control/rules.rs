@@ -117,7 +117,7 @@ impl Group {
         match self.rules() {
             None => Permissions::without_rules(is_in(self, asker, addressing)),
             Some(rules) => {
-                let send = policy.access.send_action.as_str();
+                let send = policy.settings.send_action.as_str();
                 let [send, anonymity] =
                     rules.allow([send, ALLOW_ANONYMITY], self, asker, addressing);
                 Permissions { send, anonymity }

@@ -53,7 +53,7 @@ pub(super) fn fit(
     observer.check(Check::Size);
     let mut size = accepted.largest_fork();
     observer.note(|| Note::fact("", format!("the largest outgoing message, bytes: {size}")));
-    if size > LIMIT && policy.large_ok {
+    if size > LIMIT && policy.settings.large_ok {
         accepted.needs_stream = true;
         return Ok(());
     }

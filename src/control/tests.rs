@@ -5,6 +5,7 @@ mod rows;
 mod values;
 
 use super::*;
+use crate::config::SkipOriginator;
 use crate::sip::SipUri;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -64,13 +65,12 @@ impl Case {
     fn new() -> Self {
         let message = include_str!("../../tests/flows/1-F1-message-in.sip");
         let (head, _) = message.split_once("\r\n\r\n").unwrap();
+        let mut policy = Policy::example();
+        policy.settings.copy_headers = vec!["X-Listed".to_owned(), "Supported".to_owned()];
+        // The memory of these tests takes each message for one that has come back.
+        policy.settings.loop_cache = false;
         Self {
-            policy: Policy {
-                copy_headers: vec!["X-Listed".to_owned(), "Supported".to_owned()],
-                // The memory of these tests takes each message for one that has come back.
-                detects_loops: false,
-                ..Policy::example()
-            },
+            policy,
             members: vec!["sip:ann@home1.net", "sip:bob@home1.net", "tel:+15551230003"],
             group_pager_mode: true,
             is_down: false,
@@ -183,7 +183,7 @@ fn of_two_reasons_the_one_of_the_earlier_row_is_told() {
     let mut off = worst()
         .set("Max-Forwards: 0")
         .set("To: <sip:hikers@im.home1.net>;tag=1");
-    off.policy.pager_mode = false;
+    off.policy.settings.pager_mode = false;
     assert_eq!(off.without_tag_of_from().refused(), Reason::Malformed);
     assert_eq!(off.refused(), Reason::InDialog);
     let off = off.set("To: <sip:hikers@im.home1.net>");
@@ -226,7 +226,7 @@ fn the_groups_own_flag_gives_the_servers_answer() {
     assert_eq!(case.refused(), Reason::PagerMode);
     let mut stranger = case.set("P-Asserted-Identity: <sip:dora@home1.net>");
     assert_eq!(stranger.refused(), Reason::PagerMode);
-    stranger.policy.hide_groups = true;
+    stranger.policy.settings.hide_groups = true;
     assert_eq!(stranger.refused(), Reason::NotAuthorised);
 }
 
@@ -239,7 +239,7 @@ fn either_asserted_address_makes_a_member_and_excludes_him() {
         recipients(&case.accepted()),
         ["sip:bob@home1.net", "tel:+15551230003"]
     );
-    case.policy.skip_originator = false;
+    case.policy.settings.skip_originator = SkipOriginator::Never;
     assert_eq!(case.accepted().count(), 3);
 }
 
@@ -375,7 +375,7 @@ fn preferences_are_copied_where_the_setting_says_so() {
     };
     let own = "Accept-Contact: *;+g.oma.sip-im;require;explicit";
     assert_eq!(preferences(&case), [own]);
-    case.policy.copies_preferences = true;
+    case.policy.settings.copy_prefs = true;
     let copied = [
         own,
         "Accept-Contact: *;audio;require",
@@ -391,7 +391,7 @@ fn messages_that_come_back_are_refused_where_the_setting_says_so() {
     // H-5: the memory of these tests takes each for one.
     let mut case = Case::new();
     case.accepted();
-    case.policy.detects_loops = true;
+    case.policy.settings.loop_cache = true;
     assert_eq!(case.refused(), Reason::Loop);
 }
 
@@ -413,7 +413,7 @@ fn a_fork_of_more_than_1300_bytes_is_not_sent_over_udp() {
     }
     case = case.with(&format!("Subject: {}", "x".repeat(too_large)));
     assert_eq!(case.refused(), Reason::TooLarge);
-    case.policy.large_ok = true;
+    case.policy.settings.large_ok = true;
     let accepted = case.accepted();
     assert!(accepted.needs_stream);
     assert_eq!(accepted.largest_fork(), 1301);
@@ -430,7 +430,7 @@ fn max_breadth_is_read_and_shared_among_the_copies() {
     assert_eq!(Case::new().accepted().window, 60);
     assert_eq!(Case::new().shared()[0], "Max-Breadth: 30");
     let mut wide = Case::new();
-    wide.policy.breadth.most = 0;
+    wide.policy.settings.max_breadth = 0;
     assert!(!wide.shared().iter().any(|line| line.contains("Breadth")));
     let zero = Case::new().with("Max-Breadth: 0").with("Privacy: id");
     assert_eq!(zero.refused(), Reason::NoBreadth);

@@ -5,6 +5,7 @@
 
 use super::layout::RATE;
 use super::lock::Held;
+use crate::config::Quota;
 
 /// Buckets of the table of quotas.
 const BUCKETS: usize = 1 << 12;
@@ -12,15 +13,6 @@ const BUCKETS: usize = 1 << 12;
 const BUCKET: usize = 4;
 /// Words of a key: its hash, and its time.
 const WORDS: usize = 2;
-
-/// How many messages in how many seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    /// Messages.
-    pub messages: u32,
-    /// Seconds.
-    pub seconds: u32,
-}
 
 impl Quota {
     /// Microseconds between two messages at an even pace.

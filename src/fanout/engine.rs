@@ -12,7 +12,7 @@
 use super::arena::Arena;
 use super::away::Away;
 use super::block::{Block, Facts, Size};
-use super::budget::{Budget, Quota, give_back_rate, take_rate};
+use super::budget::{Budget, give_back_rate, take_rate};
 use super::cells::{self, Cells};
 use super::clock::Clock;
 use super::commit::Commits;
@@ -33,6 +33,7 @@ use super::silent::Silent;
 use super::submission::{Own, Submission};
 use super::targets::Targets;
 use super::wake::Waker;
+use crate::config::{Quota, Settings};
 use crate::control::{Accepted, Reason, Refusal};
 use crate::sip::address_text::address_of_record;
 use siphasher::sip::SipHasher13;
@@ -49,33 +50,6 @@ const MEBIBYTE: usize = (1 << 20) / size_of::<u64>();
 const LONGEST_WAIT: u64 = 120;
 /// Seconds that a client is asked to wait while a process keeps the lock from the others.
 const WAIT_FOR_LOCK: u32 = 10;
-
-/// What the administrator has decided about the pace of sending.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Mebibytes for messages on their way (`queue_memory`).
-    pub memory: u32,
-    /// The most messages on their way (`queue_messages`).
-    pub messages: u32,
-    /// The most forks in flight of all messages together (`forks_in_flight`).
-    pub forks_in_flight: u32,
-    /// Seconds after which a copy without a final response does not count in its message's window any more (`patience`);
-    /// 0 for never.
-    pub patience: u32,
-    /// Whether a target gets one message at a time (`target_order`).
-    pub target_order: bool,
-    /// The most messages that wait for one target (`target_queue`).
-    pub target_queue: u32,
-    /// Seconds for which a message waits for the proxy's memory, and a copy for the name of its next hop
-    /// (`queue_lifetime`).
-    pub queue_lifetime: u32,
-    /// What each originator may send (`quota_originator`).
-    pub quota_originator: Option<Quota>,
-    /// What may be sent to each group (`quota_group`).
-    pub quota_group: Option<Quota>,
-    /// Messages that are accepted in a second (`rate`); 0 is no limit.
-    pub rate: u32,
-}
 
 /// Why there is no room for a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +94,8 @@ pub(super) mod flag {
 #[derive(Debug)]
 pub struct Engine {
     pub(super) memory: SharedMemory,
-    pub(super) limits: Limits,
+    /// What the administrator has decided: of it the queue reads its limits.
+    pub(super) limits: Settings,
     clock: Clock,
     pub(super) key: [u8; 16],
     pub(super) arena: Arena,
@@ -144,17 +119,17 @@ pub struct Engine {
 
 impl Engine {
     /// An engine with nothing to do. `key` keeps strangers from choosing where in a table they are.
-    pub fn new(limits: Limits, key: [u8; 16], counters: Arc<Counters>) -> io::Result<Self> {
+    pub fn new(limits: Settings, key: [u8; 16], counters: Arc<Counters>) -> io::Result<Self> {
         let budget = Budget(HEAD);
         let silent = Silent(budget.0 + Budget::WORDS);
         let names = Names(silent.0 + Silent::WORDS);
         let cells = Cells(names.0 + Names::WORDS);
         let left = Left(cells.0 + cells::MOST * cells::WORDS);
         let at_once = (limits.forks_in_flight as usize).min(cells::MOST);
-        let words = limits.memory as usize * MEBIBYTE;
+        let words = limits.queue_memory as usize * MEBIBYTE;
         let in_line = if limits.target_order { words } else { 0 };
         let targets = Targets::new(left.0 + Left::WORDS, at_once, in_line);
-        let messages = limits.messages as usize;
+        let messages = limits.queue_messages as usize;
         let originators = Originators::new(targets.end(), messages, at_once);
         let groups = Groups(originators.end());
         let lines = Lines::new(groups.0 + Groups::WORDS, in_line);
@@ -393,7 +368,7 @@ impl Engine {
                 .map_err(no_room(Reason::GroupQuota))?;
             let rest = || {
                 take_rate(held, limits.rate, now).map_err(no_room(Reason::Rate))?;
-                let room = if held.get(MESSAGES_LENGTH) >= u64::from(limits.messages) {
+                let room = if held.get(MESSAGES_LENGTH) >= u64::from(limits.queue_messages) {
                     Err(no_room(Reason::QueueFull)(wait_for_room(held)))
                 } else {
                     let found = size
@@ -482,15 +457,11 @@ impl Engine {
 
     /// Gives back what [`Engine::reserve`] has taken.
     pub(super) fn give_back_room(&self, held: &Held<'_>, at: usize, [originator, group]: [u64; 2]) {
-        let Limits {
-            quota_originator,
-            quota_group,
-            rate,
-            ..
-        } = self.limits;
-        self.budget.give_back(held, originator, quota_originator);
-        self.budget.give_back(held, group, quota_group);
-        give_back_rate(held, rate);
+        let limits = &self.limits;
+        self.budget
+            .give_back(held, originator, limits.quota_originator);
+        self.budget.give_back(held, group, limits.quota_group);
+        give_back_rate(held, limits.rate);
         self.give_back_unpublished(held, at);
     }
 

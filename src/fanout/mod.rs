@@ -58,11 +58,10 @@ mod wake;
 
 pub use attempt::{Attempt, NotSent};
 pub use away::{Away, KeptFigures};
-pub use budget::Quota;
 pub use clock::milliseconds;
 pub use commit::{Committed, Committer, GivenUp, NotCommitted, Notes, SLOTS, Taken};
 pub use counters::{Counter, Counters};
-pub use engine::{Engine, Limits, NoRoom, Ticket};
+pub use engine::{Engine, NoRoom, Ticket};
 pub use former::{Former, FormerRequests};
 pub use kept::{InQueue, copy_of};
 pub use lock::Blocked;

@@ -3,9 +3,10 @@
 use super::lock::death;
 use super::targets::Occupied;
 use super::{
-    Counters, Ending, Engine, Event, FreeMemory, Limits, NotRestored, NotSent, Origin, Own,
-    ProxyMemory, Quota, SkipReason, Submission,
+    Counters, Ending, Engine, Event, FreeMemory, NotRestored, NotSent, Origin, Own, ProxyMemory,
+    SkipReason, Submission,
 };
+use crate::config::{Quota, Settings};
 use crate::control::Reason;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -14,10 +15,10 @@ use std::sync::Arc;
 pub(super) const NOW: u64 = 1_800_000_000_000;
 
 /// No limit that matters.
-pub(super) fn limits() -> Limits {
-    Limits {
-        memory: 1,
-        messages: 1000,
+pub(super) fn limits() -> Settings {
+    Settings {
+        queue_memory: 1,
+        queue_messages: 1000,
         forks_in_flight: 1000,
         patience: 2,
         target_order: true,
@@ -26,10 +27,11 @@ pub(super) fn limits() -> Limits {
         quota_originator: None,
         quota_group: None,
         rate: 0,
+        ..Settings::new()
     }
 }
 
-pub(super) fn engine_with(limits: Limits) -> Engine {
+pub(super) fn engine_with(limits: Settings) -> Engine {
     let engine = engine_of_no_proxy(limits);
     engine.leave_memory(ProxyMemory {
         free: Box::new(Plenty),
@@ -41,7 +43,7 @@ pub(super) fn engine_with(limits: Limits) -> Engine {
 }
 
 /// Nobody has told it of the proxy's memory.
-pub(super) fn engine_of_no_proxy(limits: Limits) -> Engine {
+pub(super) fn engine_of_no_proxy(limits: Settings) -> Engine {
     Engine::new(limits, [7; 16], Arc::new(Counters::new().unwrap())).unwrap()
 }
 
@@ -157,7 +159,7 @@ fn a_target_gets_messages_one_by_one_and_in_order() {
 #[test]
 fn without_order_a_target_gets_all_at_once() {
     // M-3.
-    let engine = engine_with(Limits {
+    let engine = engine_with(Settings {
         target_order: false,
         ..limits()
     });
@@ -170,7 +172,7 @@ fn without_order_a_target_gets_all_at_once() {
 #[test]
 fn a_full_target_queue_skips_the_recipient_and_nobody_else() {
     // M-3.
-    let engine = engine_with(Limits {
+    let engine = engine_with(Settings {
         target_queue: 1,
         ..limits()
     });
@@ -289,7 +291,7 @@ fn a_message_over_budget_is_refused_with_the_time_to_wait() {
     };
     for (limits, reason, retry_after) in [
         (
-            Limits {
+            Settings {
                 quota_originator: Some(few),
                 ..limits()
             },
@@ -297,7 +299,7 @@ fn a_message_over_budget_is_refused_with_the_time_to_wait() {
             30,
         ),
         (
-            Limits {
+            Settings {
                 quota_group: Some(few),
                 ..limits()
             },
@@ -305,7 +307,7 @@ fn a_message_over_budget_is_refused_with_the_time_to_wait() {
             30,
         ),
         (
-            Limits {
+            Settings {
                 rate: 2,
                 ..limits()
             },
@@ -313,8 +315,8 @@ fn a_message_over_budget_is_refused_with_the_time_to_wait() {
             1,
         ),
         (
-            Limits {
-                messages: 2,
+            Settings {
+                queue_messages: 2,
                 ..limits()
             },
             Reason::QueueFull,
@@ -674,7 +676,7 @@ fn all_spellings_of_an_address_are_one_target_and_one_originator() {
         messages: 2,
         seconds: 60,
     };
-    let engine = engine_with(Limits {
+    let engine = engine_with(Settings {
         quota_originator: Some(quota),
         ..limits()
     });

@@ -2,7 +2,8 @@
 
 use super::lock::death::{self, End};
 use super::tests::{NOW, engine, engine_with, limits, start, submission};
-use super::{Ending, Engine, Event, Limits, NotResolved, Own, Question, SkipReason, Submission};
+use super::{Ending, Engine, Event, NotResolved, Own, Question, SkipReason, Submission};
+use crate::config::Settings;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -134,7 +135,7 @@ fn a_name_that_leads_nowhere_any_more_is_forgotten() {
 
 #[test]
 fn each_copy_is_tried_for_as_long_as_the_queue_says() {
-    let engine = engine_with(Limits {
+    let engine = engine_with(Settings {
         queue_lifetime: 100,
         ..limits()
     });

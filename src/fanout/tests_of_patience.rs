@@ -2,7 +2,8 @@
 
 use super::lock::death::{self, End};
 use super::tests::{NOW, endings, engine, engine_with, limits, start_as, submission};
-use super::{Bound, Engine, Limits, Submission};
+use super::{Bound, Engine, Submission};
+use crate::config::Settings;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Milliseconds between two looks, as in a proxy.
@@ -77,7 +78,7 @@ fn one_that_is_seen_late_is_silent_late_and_never_early() {
 
 #[test]
 fn without_patience_a_copy_counts_until_its_final_response() {
-    let engine = engine_with(Limits {
+    let engine = engine_with(Settings {
         patience: 0,
         ..limits()
     });
@@ -167,7 +168,7 @@ fn what_bounds_those_who_wait_behind_silent_ones_is_named() {
     assert_eq!(bound, Bound::Breadth(60));
     assert!(text.contains("40 members wait behind 60 copies"), "{text}");
     assert!(text.contains("set max_breadth=0"), "{text}");
-    let narrow = Limits {
+    let narrow = Settings {
         forks_in_flight: 100,
         ..limits()
     };

@@ -2,7 +2,8 @@
 
 use super::layout::{LANDED, OWED};
 use super::tests::{NOW, endings, engine_of_no_proxy, limits, start, start_as, submission};
-use super::{Ending, Engine, FreeMemory, Limits, ProxyMemory, Submission};
+use super::{Ending, Engine, FreeMemory, ProxyMemory, Submission};
+use crate::config::Settings;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -40,8 +41,8 @@ impl Proxy {
     }
 
     fn engine(&self, reserve: u64) -> Engine {
-        let engine = engine_of_no_proxy(Limits {
-            memory: 4,
+        let engine = engine_of_no_proxy(Settings {
+            queue_memory: 4,
             ..limits()
         });
         engine.leave_memory(ProxyMemory {

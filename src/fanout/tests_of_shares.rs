@@ -1,7 +1,8 @@
 //! That no originator keeps another one from being sent for.
 
 use super::tests::{NOW, endings, engine, engine_with, limits, send, start_as, submission};
-use super::{Ending, Engine, Limits, SkipReason, Submission};
+use super::{Ending, Engine, SkipReason, Submission};
+use crate::config::Settings;
 
 /// Starts a message of an originator to so many recipients that no other message has.
 fn start_for(engine: &Engine, originator: &str, recipients: usize) -> u64 {
@@ -92,7 +93,7 @@ fn where_transactions_are_short_one_originator_leaves_some_too() {
 
 #[test]
 fn who_is_held_back_goes_on_when_anybodys_copies_land() {
-    let engine = engine_with(Limits {
+    let engine = engine_with(Settings {
         forks_in_flight: 10,
         ..limits()
     });
@@ -156,7 +157,7 @@ fn one_originator_leaves_places_for_others_in_a_members_queue() {
 /// An engine in which eve has as many silent recipients as she may, and her copy for the victim waits behind one of
 /// bob's, whose cookie this gives, with those of all her silent recipients.
 fn held_up() -> (Engine, u64, Vec<(u64, u64)>) {
-    let engine = engine_with(Limits {
+    let engine = engine_with(Settings {
         forks_in_flight: 20,
         ..limits()
     });

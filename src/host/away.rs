@@ -267,7 +267,9 @@ impl<'s> Keeping<'s> {
             return None;
         }
         let bytes = self.bytes(outcome, &submission);
-        if engine.away().figures().bytes + self.pending_bytes + bytes > self.policy.bytes {
+        if engine.away().figures().bytes + self.pending_bytes + bytes
+            > self.policy.settings.away_bytes
+        {
             self.complain("as many bytes are kept as may be (away_bytes)");
             return None;
         }
@@ -327,7 +329,7 @@ impl<'s> Keeping<'s> {
 
     /// Makes room for one more copy of a member: the oldest goes.
     fn make_room(&mut self, member: u64) -> Result<(), LedgerError> {
-        let most = self.policy.per_member;
+        let most = u64::from(self.policy.settings.away_per_member);
         let pending = self.pending.get(&member).map_or(0, Vec::len) as u64;
         if self.reader()?.count_kept_of(member)? + pending < most {
             return Ok(());
@@ -416,12 +418,12 @@ impl<'s> Keeping<'s> {
     /// The next event that waits no longer. Where its copy is kept, it says so; where the ledger was late, it comes
     /// back by [`Keeping::was_told`].
     pub fn next_held(&mut self) -> Option<(Event<'s>, Option<TooLate>)> {
-        let patience = self.server.outbox().patience();
+        let ledger_timeout = self.server.outbox().ledger_timeout();
         let waits = self.held.front()?.waits;
         let is_kept = waits.is_some_and(|waits| self.writer.is_committed(waits.mark));
         if let Some(waits) = waits
             && !is_kept
-            && waits.since.elapsed() < patience
+            && waits.since.elapsed() < ledger_timeout
         {
             return None;
         }
@@ -622,7 +624,7 @@ impl<'s> Keeping<'s> {
     /// Whether kept copies may take more of the queue: never so much that new messages find no room.
     fn has_room(&self) -> bool {
         let load = self.server.outbox().engine().load();
-        load.memory_used < load.memory_free && self.under_way < self.policy.under_way
+        load.memory_used < load.memory_free && self.under_way < self.policy.under_way()
     }
 
     /// Puts a kept copy into the queue; gives the number of the message that it makes.

@@ -2,8 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use crate::config;
 use crate::control::{Fork, Transport};
-use crate::server;
 
 /// Where the proxy keeps the listener, which stays for as long as it runs.
 #[derive(Clone, Copy, Debug)]
@@ -16,8 +16,8 @@ impl CoreSocket {
     /// Looks for the listener with `find`, which is given the number that the proxies have for its transport and
     /// gives where it is, or 0.
     pub fn find(
-        wanted: Option<&server::CoreSocket>,
-        find: impl FnOnce(&server::CoreSocket, u16) -> usize,
+        wanted: Option<&config::CoreSocket>,
+        find: impl FnOnce(&config::CoreSocket, u16) -> usize,
     ) -> Result<Option<Self>, String> {
         let Some(wanted) = wanted else {
             return Ok(None);

@@ -6,7 +6,7 @@
 
 use super::guard::guarded;
 use crate::fanout::{Committer, Engine, GivenUp, KeptFigures, Taken, milliseconds};
-use crate::ledger::{Durability, Entry, Figures, Ledger, LedgerError, LedgerFile, Promise};
+use crate::ledger::{CommitMode, Entry, Figures, Ledger, LedgerError, LedgerFile, Promise};
 use crate::server::{KeepReader, NewsReader, NoteFile, Server, request_of};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -197,8 +197,8 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         let promises = entries.len() - before;
         match (entries.is_empty(), is_urgent) {
             (true, _) => ledger.probe()?,
-            (false, true) => ledger.commit(&entries, Durability::Synced)?,
-            (false, false) => ledger.commit(&entries, Durability::Soon)?,
+            (false, true) => ledger.commit(&entries, CommitMode::Synced)?,
+            (false, false) => ledger.commit(&entries, CommitMode::Soon)?,
         }
         Ok((promises, ledger.figures()))
     }

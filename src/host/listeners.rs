@@ -3,7 +3,8 @@
 
 #![forbid(unsafe_code)]
 
-use crate::control::{Policy, Source, Transport, TrustedPeer};
+use crate::config::TrustedPeer;
+use crate::control::{Policy, Transport};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -32,13 +33,7 @@ impl Listener {
     /// addresses listens on each of `local`.
     fn is_included(&self, peer: &TrustedPeer, transport: Transport, local: &[IpAddr]) -> bool {
         let address = self.place.ip();
-        let is_included = |address| {
-            peer.includes(&Source {
-                address,
-                transport,
-                identity: None,
-            })
-        };
+        let is_included = |address| peer.includes(address, transport);
         if !address.is_unspecified() {
             return is_included(address);
         }
@@ -62,7 +57,7 @@ impl fmt::Display for Listener {
 /// Logs one warning for each item of `trusted_peers` that includes a listener; `local` are the addresses of this
 /// machine. Loopback is no exception: the proxy reaches itself there as well, and so does every program beside it.
 pub fn warn_of_own_addresses(policy: &Policy, listeners: &[Listener], local: &[IpAddr]) {
-    for peer in &policy.trusted_peers {
+    for peer in &policy.settings.trusted_peers {
         if let Some(warning) = warning(peer, listeners, local) {
             log::warn!("{warning}");
         }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 /// When an entry is on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
+pub enum CommitMode {
     /// When the commit returns.
     Synced,
     /// With the next synced commit, or a few seconds later.

@@ -5,8 +5,8 @@
 //! SQLite: one file, readable with `sqlite3` (the tables are in `schema_1.sql`). [`LedgerFile::open`] makes,
 //! locks and migrates it before the proxy forks; each process then opens a connection of its own.
 //!
-//! What is lost when the power fails: nothing that was committed with [`Durability::Synced`]. What was
-//! committed with [`Durability::Soon`] may be lost until the next synced commit; such a recipient is sent to
+//! What is lost when the power fails: nothing that was committed with [`CommitMode::Synced`]. What was
+//! committed with [`CommitMode::Soon`] may be lost until the next synced commit; such a recipient is sent to
 //! again, with the same Call-ID.
 //!
 //! Left out: whether a recipient without an outcome is sent to again, and how a copy is made, is the fan-out's.
@@ -28,7 +28,7 @@ mod transaction;
 mod watch;
 mod writer;
 
-pub use entry::{Durability, Entry, KeptCopy, Outcome, Promise, RequestRecord};
+pub use entry::{CommitMode, Entry, KeptCopy, Outcome, Promise, RequestRecord};
 pub use error::{LedgerError, Problem};
 pub use open::LedgerFile;
 pub use reader::SqliteReader;
@@ -40,14 +40,14 @@ pub use writer::SqliteLedger;
 pub trait Ledger {
     /// Writes all entries, in their order, or none of them.
     ///
-    /// [`Durability::Synced`]: they are on disk when this returns, in the file that is still at its path.
+    /// [`CommitMode::Synced`]: they are on disk when this returns, in the file that is still at its path.
     ///
     /// After an error none of them counts. What they promised must not be answered 202; the engine itself
     /// sees to it that it does not come back (it withdraws it with the next commit, and [`Ledger::probe`] is
     /// one). Only a crash before that may bring it back: the caller remembers such promises elsewhere and
     /// withdraws them after the next start. All other entries may be written again: to write one twice is the
     /// same as once.
-    fn commit(&mut self, entries: &[Entry<'_>], how: Durability) -> Result<(), LedgerError>;
+    fn commit(&mut self, entries: &[Entry<'_>], how: CommitMode) -> Result<(), LedgerError>;
 
     /// Whether a synced commit would succeed now: makes one that changes nothing of importance.
     fn probe(&mut self) -> Result<(), LedgerError>;

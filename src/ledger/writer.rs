@@ -6,7 +6,7 @@
 //! stops at the first hole. Its content is brought into the file, and it begins anew.
 
 use super::connect::{connect, leave_log, require_current};
-use super::entry::{Durability, Entry};
+use super::entry::{CommitMode, Entry};
 use super::error::{LedgerError, Problem};
 use super::transaction::{Change, FORGOTTEN, PROBE, Transaction};
 use super::watch::{FileId, Watch, beside};
@@ -33,7 +33,7 @@ pub struct SqliteLedger {
     key: [u8; 16],
     connection: Connection,
     watch: Watch,
-    durability: Durability,
+    durability: CommitMode,
     figures: Figures,
     /// Promises of transactions of which it is not known whether they are in the log.
     doubtful: Vec<u64>,
@@ -64,7 +64,7 @@ impl SqliteLedger {
             key,
             connection,
             watch,
-            durability: Durability::Synced,
+            durability: CommitMode::Synced,
             figures: Figures::default(),
             doubtful: Vec::new(),
             suspect: false,
@@ -85,7 +85,7 @@ impl SqliteLedger {
     /// Runs `work` as one transaction, on disk as `how` says.
     fn transact(
         &mut self,
-        how: Durability,
+        how: CommitMode,
         work: impl FnOnce(&mut Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), Failed> {
         if std::mem::take(&mut self.full) {
@@ -109,7 +109,7 @@ impl SqliteLedger {
             work(&mut transaction)?;
             // Syncs what was committed before, too.
             match (how, transaction.change.written) {
-                (Durability::Synced, 0) => transaction.touch(),
+                (CommitMode::Synced, 0) => transaction.touch(),
                 _ => Ok(()),
             }
         });
@@ -177,11 +177,11 @@ impl SqliteLedger {
         }
     }
 
-    fn set_durability(&mut self, how: Durability) -> Result<(), LedgerError> {
+    fn set_durability(&mut self, how: CommitMode) -> Result<(), LedgerError> {
         if how != self.durability {
             let sql = match how {
-                Durability::Synced => "PRAGMA synchronous = FULL",
-                Durability::Soon => "PRAGMA synchronous = NORMAL",
+                CommitMode::Synced => "PRAGMA synchronous = FULL",
+                CommitMode::Soon => "PRAGMA synchronous = NORMAL",
             };
             let set = self.connection.execute_batch(sql);
             set.map_err(|error| self.sqlite(&error))?;
@@ -214,7 +214,7 @@ impl SqliteLedger {
         let (connection, watch) = open(&self.path, self.file)?;
         self.connection = connection;
         self.watch = watch;
-        self.durability = Durability::Synced;
+        self.durability = CommitMode::Synced;
         self.suspect = false;
         Ok(())
     }
@@ -289,7 +289,7 @@ impl Failed {
 }
 
 impl Ledger for SqliteLedger {
-    fn commit(&mut self, entries: &[Entry<'_>], how: Durability) -> Result<(), LedgerError> {
+    fn commit(&mut self, entries: &[Entry<'_>], how: CommitMode) -> Result<(), LedgerError> {
         let done = self.transact(how, |transaction| {
             entries
                 .iter()
@@ -308,7 +308,7 @@ impl Ledger for SqliteLedger {
     }
 
     fn probe(&mut self) -> Result<(), LedgerError> {
-        let done = self.transact(Durability::Synced, |transaction| transaction.touch());
+        let done = self.transact(CommitMode::Synced, |transaction| transaction.touch());
         done.map_err(|failed| failed.problem)
     }
 
@@ -316,7 +316,7 @@ impl Ledger for SqliteLedger {
         let is_idle = !self.busy;
         loop {
             let mut forgotten = 0;
-            let done = self.transact(Durability::Soon, |transaction| {
+            let done = self.transact(CommitMode::Soon, |transaction| {
                 forgotten = transaction.forget_requests(now)?;
                 Ok(())
             });

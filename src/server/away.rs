@@ -3,51 +3,45 @@
 
 #![forbid(unsafe_code)]
 
-use crate::config::Settings;
+use crate::config::{Away, Settings};
 use crate::control::Addressing;
 use crate::sip::Uri;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 
-/// What the administrator has decided.
+/// What the administrator has decided about members who are away, where their copies are kept.
 #[derive(Clone, Debug)]
 pub struct AwayPolicy {
-    codes: Vec<u16>,
-    /// Milliseconds for which a copy is kept.
-    lifetime: u64,
-    /// The most copies of a member.
-    pub per_member: u64,
-    /// The most bytes of all.
-    pub bytes: u64,
-    /// The most copies that are in the queue at once, so that new messages find room.
-    pub under_way: usize,
+    /// The parameters.
+    pub settings: Settings,
 }
 
 impl AwayPolicy {
     /// Nothing where nothing is kept.
     pub fn of(settings: &Settings) -> Option<Self> {
-        settings.away_keep.then(|| Self {
-            codes: settings.away_codes.clone(),
-            lifetime: u64::from(settings.away_lifetime) * 1000,
-            per_member: settings.away_per_member.into(),
-            bytes: settings.away_bytes,
-            under_way: (settings.queue_messages as usize / 4).max(1),
+        (settings.away == Away::Keep).then(|| Self {
+            settings: settings.clone(),
         })
     }
 
     /// Whether a copy that ends with this code is kept.
     pub fn keeps(&self, code: u16) -> bool {
-        self.codes.contains(&code)
+        self.settings.away_codes.contains(&code)
     }
 
     /// Until when a copy is kept whose message expires at this time, or, with 0, never. All in milliseconds of Unix
     /// time.
     pub fn until(&self, expires_at: u64, now: u64) -> u64 {
-        let most = now.saturating_add(self.lifetime);
+        let most = now.saturating_add(u64::from(self.settings.away_lifetime) * 1000);
         match expires_at {
             0 => most,
             expires_at => expires_at.min(most),
         }
+    }
+
+    /// The most copies that are in the queue at once, so that new messages find room.
+    pub fn under_way(&self) -> usize {
+        (self.settings.queue_messages as usize / 4).max(1)
     }
 }
 
@@ -102,7 +96,7 @@ mod tests {
         settings.set("away_lifetime", "60").unwrap();
         settings.set("away_bytes", "2K").unwrap();
         let policy = AwayPolicy::of(&settings).unwrap();
-        assert_eq!(policy.bytes, 2048);
+        assert_eq!(policy.settings.away_bytes, 2048);
         assert_eq!(
             [404, 408, 410, 480].map(|code| policy.keeps(code)),
             [true; 4]

@@ -4,14 +4,12 @@
 #![forbid(unsafe_code)]
 
 mod away;
-mod core_socket;
 mod keeping;
 mod news;
 mod next_hop;
 mod note_file;
 mod old_journal;
 mod outbox;
-mod pace;
 mod policy;
 mod random_pool;
 mod request_record;
@@ -19,7 +17,6 @@ mod resolver;
 mod start_error;
 
 pub use away::AwayPolicy;
-pub use core_socket::CoreSocket;
 pub use keeping::{Keep, KeepReader, KeepWriter, Mark};
 pub use news::{NewsReader, NewsWriter};
 pub use next_hop::{HopName, NextHop};
@@ -30,7 +27,7 @@ pub use random_pool::RandomPool;
 pub use resolver::{Families, Led, Resolver};
 pub use start_error::StartError;
 
-use crate::config::Settings;
+use crate::config::{CoreSocket, Settings};
 use crate::control::{
     Accepted, Answer, Decision, Directory, Ended, Inquiry, NotOurs, Observer, Policy, Reason,
     RecentRequests, Recognised, Refusal, Source, Unavailable, Unobserved, World,
@@ -42,7 +39,6 @@ use crate::sip::text::Printable;
 use crate::sip::{Request, Uri, name_addr};
 use crate::store::{SHARED_FOR, Store, StoreError};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -51,18 +47,10 @@ use std::time::SystemTime;
 pub struct Server {
     policy: Policy,
     warnings: Vec<&'static str>,
-    core_socket: Option<CoreSocket>,
     copy_mark: Option<String>,
-    /// Whether there is a core, instead of the members' own addresses.
-    has_core: bool,
     core: Option<NextHop>,
     /// The core by a transport that avoids congestion (M-2).
     stream_core: Option<NextHop>,
-    /// The name servers that are asked instead of those of the system.
-    name_servers: Vec<SocketAddr>,
-    database: PathBuf,
-    max_members: u32,
-    cache_members: u32,
     recent: RecentTable,
     counters: Arc<Counters>,
     outbox: Outbox,
@@ -76,7 +64,7 @@ impl Server {
         for warning in &warnings {
             log::warn!("{warning}");
         }
-        let database = Path::new(&settings.database);
+        let database = settings.db_url.as_path();
         Store::check(database).map_err(StartError::Store)?;
         let mut copy_mark = None;
         if settings.copy_mark {
@@ -93,15 +81,9 @@ impl Server {
         Ok(Self {
             policy,
             warnings,
-            core_socket: CoreSocket::parse(&settings.core_socket)?,
             copy_mark,
-            has_core: !settings.core_route.is_empty(),
             core,
             stream_core,
-            name_servers: settings.name_servers.clone(),
-            database: database.to_owned(),
-            max_members: settings.max_members,
-            cache_members: settings.cache_members,
             recent: recent.map_err(StartError::System)?,
             counters,
             outbox,
@@ -120,22 +102,22 @@ impl Server {
 
     /// The name in Warning headers.
     pub fn server_name(&self) -> &str {
-        &self.policy.server_name
+        self.policy.settings.server_name()
     }
 
     /// Whether copies may go to a name, so that somebody has to resolve it.
     pub fn sends_by_name(&self) -> bool {
-        !self.has_core || self.core.as_ref().is_some_and(|core| core.name().is_some())
+        self.policy.settings.direct || self.core.as_ref().is_some_and(|core| core.name().is_some())
     }
 
     /// The name servers that are asked instead of those of the system; none for those.
     pub fn name_servers(&self) -> &[SocketAddr] {
-        &self.name_servers
+        &self.policy.settings.name_servers
     }
 
     /// The listener from which copies leave; nothing where the proxy chooses.
     pub fn core_socket(&self) -> Option<&CoreSocket> {
-        self.core_socket.as_ref()
+        self.policy.settings.core_socket.as_ref()
     }
 
     /// Whether a request is a copy of ours that has come back: its topmost Route carries the mark.
@@ -172,7 +154,7 @@ impl Server {
 
     /// Whether an identity that the script gives may count.
     pub fn believes_script(&self) -> bool {
-        self.policy.believed.proxy
+        self.policy.settings.identity_mode.believes_script()
     }
 
     /// The messages on their way.
@@ -249,25 +231,26 @@ impl Server {
 
     /// Checks the database as at the start.
     pub fn check_database(&self) -> Result<(), StoreError> {
-        Store::check(&self.database)
+        Store::check(&self.policy.settings.db_url)
     }
 
     /// Leaves the database in one file, once all workers have ended.
     pub fn tidy_database(&self) -> Result<(), StoreError> {
-        Store::tidy(&self.database)
+        Store::tidy(&self.policy.settings.db_url)
     }
 
     /// What this process has of its own. To be made after it was forked.
     pub fn worker(&self) -> Worker {
+        let settings = &self.policy.settings;
         let addressing = self.policy.addressing.clone();
         Worker {
             groups: Store::new(
-                &self.database,
+                &settings.db_url,
                 addressing,
-                self.max_members,
-                self.cache_members,
+                settings.max_members,
+                settings.cache_members,
             )
-            .with_nested(self.policy.access.nested)
+            .with_nested(settings.nested)
             .with_shared_answers(SHARED_FOR),
             identifiers: RandomPool::new(),
         }

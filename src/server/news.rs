@@ -219,7 +219,6 @@ mod tests {
     use super::*;
     use crate::config::Settings;
     use crate::fanout::{Counters, Origin, Own, Submission};
-    use crate::server::pace;
     use std::sync::Arc;
 
     const NOW: u64 = 1_800_000_000_000;
@@ -227,7 +226,7 @@ mod tests {
 
     /// An engine with one message of the ledger, of which so many recipients have an outcome.
     fn engine(recipients: u32, ended: u32) -> Engine {
-        let limits = pace::limits(&Settings::new());
+        let limits = Settings::new();
         let counters = Arc::new(Counters::new().unwrap());
         let engine = Engine::new(limits, [7; 16], counters).unwrap();
         let submission = Submission {

@@ -155,7 +155,7 @@ impl Server {
             false => &self.core,
             true => &self.stream_core,
         };
-        if self.has_core {
+        if !self.policy.settings.direct {
             return core.as_ref().map(Cow::Borrowed);
         }
         let Ok(Uri::Sip(recipient)) = Uri::parse(fork.recipient) else {

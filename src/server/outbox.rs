@@ -5,8 +5,8 @@ use super::away::{self, AwayPolicy};
 use super::keeping::{Keep, KeepReader};
 use super::news::{NewsReader, outcome};
 use super::note_file::NoteFile;
-use super::{StartError, old_journal, pace, request_record};
-use crate::config::Settings;
+use super::{StartError, old_journal, request_record};
+use crate::config::{Durability, Settings};
 use crate::control::recent::MEMORY;
 use crate::control::{Accepted, Addressing, Identifiers, Reason, Recognised, Refusal};
 use crate::fanout::{
@@ -14,7 +14,7 @@ use crate::fanout::{
     RecentTable, Submission, Ticket, UnderWay, milliseconds,
 };
 use crate::ledger::{
-    Durability, Entry, Ledger, LedgerError, LedgerFile, Reader, RequestRecord, Unfinished,
+    CommitMode, Entry, Ledger, LedgerError, LedgerFile, Reader, RequestRecord, Unfinished,
 };
 use std::borrow::Cow;
 use std::io;
@@ -40,7 +40,7 @@ pub struct Outbox {
     /// What is kept in it for members who are away, if anything is.
     away: Option<AwayPolicy>,
     /// How long a message waits for it.
-    patience: Duration,
+    ledger_timeout: Duration,
     ledger: OnceLock<Opened>,
 }
 
@@ -54,12 +54,14 @@ struct Opened {
 impl Outbox {
     /// With nothing in it. To be made before the workers are forked.
     pub fn new(settings: &Settings, key: [u8; 16], counters: Arc<Counters>) -> io::Result<Self> {
+        let is_durable = settings.durability == Durability::Journal;
+        let away = AwayPolicy::of(settings);
         Ok(Self {
-            engine: Engine::new(pace::limits(settings), key, counters)?,
-            place: (settings.durable || settings.away_keep).then(|| settings.ledger()),
-            is_durable: settings.durable,
-            away: AwayPolicy::of(settings),
-            patience: settings.ledger_timeout,
+            engine: Engine::new(settings.clone(), key, counters)?,
+            place: (is_durable || away.is_some()).then(|| settings.ledger()),
+            is_durable,
+            away,
+            ledger_timeout: settings.ledger_timeout,
             ledger: OnceLock::new(),
         })
     }
@@ -85,8 +87,8 @@ impl Outbox {
     }
 
     /// How long somebody waits for the ledger.
-    pub fn patience(&self) -> Duration {
-        self.patience
+    pub fn ledger_timeout(&self) -> Duration {
+        self.ledger_timeout
     }
 
     /// The hash of whom an address is of; nothing for what is none, and where there is no ledger.
@@ -163,7 +165,7 @@ impl Outbox {
             }
         }
         if !ended.is_empty() {
-            writer.commit(&ended, Durability::Soon)?;
+            writer.commit(&ended, CommitMode::Soon)?;
         }
         let since = milliseconds(now).saturating_sub(MEMORY.as_millis() as u64);
         let requests = reader.requests(since)?;
@@ -238,7 +240,7 @@ impl Outbox {
             return Ok(ticket);
         };
         let id = self.ledger_number(ticket.number());
-        let committed = self.engine.commit(ticket, id, self.patience, notes);
+        let committed = self.engine.commit(ticket, id, self.ledger_timeout, notes);
         committed.map_err(|why| not_stored(accepted, why))
     }
 
@@ -277,7 +279,7 @@ impl Outbox {
         let mut entries = keeping.entries();
         entries.extend(news.entries());
         if !entries.is_empty() {
-            writer.commit(&entries, Durability::Synced)?;
+            writer.commit(&entries, CommitMode::Synced)?;
         }
         drop(entries);
         news.is_committed();
@@ -299,7 +301,7 @@ impl Outbox {
         }
         entries.extend(keeping.entries());
         if !entries.is_empty() {
-            writer.commit(&entries, Durability::Synced)?;
+            writer.commit(&entries, CommitMode::Synced)?;
         }
         notes.remove();
         Ok(())
@@ -335,7 +337,7 @@ impl Outbox {
     ) -> Result<(), LedgerError> {
         let now = milliseconds(SystemTime::now());
         let expires_at = away.until(message.expires_at(), now);
-        if expires_at <= now || self.engine.away().figures().bytes >= away.bytes {
+        if expires_at <= now || self.engine.away().figures().bytes >= away.settings.away_bytes {
             return Ok(());
         }
         let mut is_new = message.ledger() == 0;
@@ -409,7 +411,7 @@ fn withdraw(writer: &mut impl Ledger, notes: &NoteFile) -> Result<(), LedgerErro
         return Ok(());
     }
     let withdrawn = given_up.iter().map(|&id| Entry::Withdrawn { id });
-    writer.commit(&withdrawn.collect::<Vec<_>>(), Durability::Synced)?;
+    writer.commit(&withdrawn.collect::<Vec<_>>(), CommitMode::Synced)?;
     notes.clear();
     log::warn!(
         "ledger: {} messages that were answered 503 are not sent",
@@ -484,8 +486,8 @@ mod tests {
         }));
         let (file, _) = outbox.ledger().unwrap();
         let mut writer = file.writer().unwrap();
-        writer.commit(&[promise], Durability::Synced).unwrap();
-        writer.commit(more, Durability::Synced).unwrap();
+        writer.commit(&[promise], CommitMode::Synced).unwrap();
+        writer.commit(more, CommitMode::Synced).unwrap();
     }
 
     #[test]

@@ -1,19 +1,11 @@
-//! From the settings to the policy: what a parameter's text means, and what is wrong with it.
+//! From the settings to the policy: what follows from several parameters together, and what is wrong with it.
 
 use super::StartError;
-use crate::config::{
-    self, Composing, ForkFrom, IdentityMode, Notifications, SettingError, Settings, SkipOriginator,
-    UnknownGroup, Untagged,
-};
+use crate::config::{IdentityMode, SettingError, Settings, TelMode};
 use crate::control::access::ServiceAcl;
 use crate::control::copying::may_be_copied;
 use crate::control::lists::may_be_in_uri;
-use crate::control::{
-    Access, Addressing, Believed, Breadth, Charging, Feature, ForeignRecipients, FromMismatch,
-    GroupWithList, Lists, Nested, Policy, Reach, SenderLabel, TrustedPeer,
-};
-use crate::sip::accept_contact::FeatureTag;
-use crate::sip::text::parameters;
+use crate::control::{Addressing, Policy, Reach};
 use crate::sip::uri::Form;
 use crate::sip::{SipUri, Uri};
 
@@ -22,7 +14,7 @@ pub const MARK: &str = "cimf";
 
 /// The policy that the settings describe.
 pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
-    let domains = domains(settings)?;
+    check_domains(settings)?;
     let route = core_route(settings)?;
     let reach = match (&route, settings.direct) {
         (Some(route), false) => Reach::Core {
@@ -31,54 +23,23 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
         (None, true) => Reach::Direct,
         _ => return Err(StartError::NoWayOut),
     };
+    let domains = settings.domains.iter();
     let addressing = Addressing {
         reach,
         same_number: settings.same_number(),
         tel_domain: tel_domain(settings)?,
-        domains,
+        domains: domains.map(|domain| domain.to_ascii_lowercase()).collect(),
     };
+    let service_acl = service_acl(settings, &addressing)?;
+    check_uri_headers(settings)?;
+    check_feature_tags(settings)?;
+    check_copy_headers(settings)?;
     Ok(Policy {
-        server_name: settings.server_name().to_owned(),
-        requires_option_tag: settings.strict_require,
-        access: access(settings, &addressing)?,
         addressing,
-        untagged_groups: settings.untagged == Untagged::Groups,
-        leaves_unknown_groups: settings.unknown_group == UnknownGroup::Script,
-        pager_mode: settings.pager_mode,
-        hide_groups: settings.hide_groups,
-        skip_originator: settings.skip_originator != SkipOriginator::Never,
-        skip_originator_of_lists: settings.skip_originator == SkipOriginator::Always,
-        lists: lists(settings)?,
-        max_entries: settings.max_entries,
-        max_recipients: settings.max_recipients,
-        trusted_peers: trusted_peers(settings)?,
-        believed: believed(settings.identity_mode),
-        from_mismatch: settings.from_mismatch.map(from_mismatch),
-        groups_may_allow_anonymity: settings.anonymity_by_group,
-        asserts_group: settings.fork_pai_group,
-        fork_from_group: (settings.fork_from == ForkFrom::Group).then_some(SenderLabel {
-            display_name: settings.sender_label_display_name,
-            body: settings.sender_label_body,
-        }),
-        drops_composing: settings.composing == Composing::Drop,
-        accepts_notifications: settings.notifications == Notifications::Accept,
-        utf8_only: settings.utf8_only,
-        charging: Charging {
-            ioi: settings.ioi().to_owned(),
-            copies_icid: settings.icid_copied,
-        },
-        features: features(settings)?,
-        trusted_next_hop: settings.trusted_next_hop,
+        service_acl,
         route_header: route.as_ref().map(route_header).unwrap_or_default(),
         route_is_originating: route.as_ref().is_some_and(is_originating),
-        large_ok: settings.large_ok,
-        breadth: Breadth {
-            concurrency: settings.concurrency,
-            most: settings.max_breadth,
-        },
-        detects_loops: settings.loop_cache,
-        copy_headers: copy_headers(settings)?,
-        copies_preferences: settings.copy_prefs,
+        settings: settings.clone(),
     })
 }
 
@@ -110,7 +71,7 @@ pub fn warnings(settings: &Settings, policy: &Policy) -> Vec<&'static str> {
              with 403",
         );
     }
-    if policy.route_is_originating && !policy.trusted_next_hop {
+    if policy.route_is_originating && !settings.trusted_next_hop {
         warnings.push(
             "core_route has `orig` and trusted_next_hop is 0: the core gets no identity to serve; \
              expected trusted_next_hop=1",
@@ -119,96 +80,26 @@ pub fn warnings(settings: &Settings, policy: &Policy) -> Vec<&'static str> {
     warnings
 }
 
-fn believed(mode: IdentityMode) -> Believed {
-    let is = |modes: &[IdentityMode]| modes.contains(&mode);
-    Believed {
-        peers: is(&[IdentityMode::Pai, IdentityMode::Either]),
-        proxy: is(&[IdentityMode::Digest, IdentityMode::Either]),
-        from: is(&[IdentityMode::None]),
+fn check_uri_headers(settings: &Settings) -> Result<(), SettingError> {
+    let expected =
+        "names of headers that a URI may set, such as Subject (the standard forbids some)";
+    match settings
+        .uri_headers
+        .iter()
+        .find(|name| !may_be_in_uri(name))
+    {
+        Some(name) => Err(SettingError::new("uri_headers", name, expected)),
+        None => Ok(()),
     }
 }
 
-fn lists(settings: &Settings) -> Result<Lists, SettingError> {
-    let uri_headers = settings.uri_headers.iter().map(|name| {
-        if may_be_in_uri(name) {
-            return Ok(name.clone());
-        }
-        let expected =
-            "names of headers that a URI may set, such as Subject (the standard forbids some)";
-        Err(SettingError::new("uri_headers", name, expected))
-    });
-    Ok(Lists {
-        draft_parameter: settings.draft_list_param,
-        shows_own_bcc: settings.bcc_self,
-        group_history: settings.group_history,
-        rejects_bad_entries: settings.bad_entry_rejects,
-        literal_targets: settings.literal_targets,
-        uri_headers: uri_headers.collect::<Result<_, _>>()?,
-        group_with_list: match settings.group_with_list {
-            config::GroupWithList::Reject => GroupWithList::Reject,
-            config::GroupWithList::Intersect => GroupWithList::Intersect,
-            config::GroupWithList::Union => GroupWithList::Union,
-        },
-    })
-}
-
-fn from_mismatch(setting: config::FromMismatch) -> FromMismatch {
-    match setting {
-        config::FromMismatch::Copy => FromMismatch::Copy,
-        config::FromMismatch::Reject => FromMismatch::Reject,
-        config::FromMismatch::Rewrite => FromMismatch::Rewrite,
-    }
-}
-
-fn features(settings: &Settings) -> Result<Vec<Feature>, SettingError> {
+fn check_feature_tags(settings: &Settings) -> Result<(), SettingError> {
     let expected = "feature tags, each TAG or TAG=VALUE and perhaps >OUTGOING, such as \
                     +g.oma.sip-im>+g.oma.sip-im;require;explicit";
-    let wrong = |found: &str| SettingError::new("feature_tags", found, expected);
-    if settings.feature_tags.is_empty() {
-        return Err(wrong(""));
+    match settings.feature_tags.is_empty() {
+        true => Err(SettingError::new("feature_tags", "", expected)),
+        false => Ok(()),
     }
-    let features = settings.feature_tags.iter();
-    let features = features.map(|text| feature(text).ok_or_else(|| wrong(text)));
-    features.collect()
-}
-
-/// Reads one item of `feature_tags`. Values of OUTGOING need no quotes: they get them here, as those
-/// of a script's own text would have to be escaped.
-fn feature(text: &str) -> Option<Feature> {
-    let (tag, outgoing) = match text.split_once('>') {
-        Some((tag, outgoing)) => (tag.trim(), outgoing.trim().to_owned()),
-        None => (text, format!("{text};require;explicit")),
-    };
-    if outgoing.is_empty() {
-        return None;
-    }
-    let mut accept_contact = b"Accept-Contact: *".to_vec();
-    for parameter in parameters("feature_tags", outgoing.as_bytes()) {
-        let parameter = parameter.ok()?;
-        accept_contact.push(b';');
-        accept_contact.extend_from_slice(parameter.name);
-        let Some(value) = parameter.value else {
-            continue;
-        };
-        let is_plain = value
-            .iter()
-            .all(|&byte| byte.is_ascii_graphic() || byte == b' ');
-        let quoted = value.starts_with(b"\"");
-        if value.is_empty()
-            || !is_plain
-            || (!quoted && value.iter().any(|byte| b"\"\\".contains(byte)))
-        {
-            return None;
-        }
-        accept_contact.extend_from_slice(if quoted { b"=" } else { b"=\"" });
-        accept_contact.extend_from_slice(value);
-        accept_contact.extend_from_slice(if quoted { b"" } else { b"\"" });
-    }
-    accept_contact.extend_from_slice(b"\r\n");
-    Some(Feature {
-        tag: FeatureTag::parse(tag)?,
-        accept_contact,
-    })
 }
 
 /// Whether the S-CSCF is to treat forks as a request that somebody originates (N-2).
@@ -216,46 +107,27 @@ fn is_originating(route: &SipUri<'_>) -> bool {
     route.parameter(b"orig").is_some()
 }
 
-fn access(settings: &Settings, addressing: &Addressing) -> Result<Access, SettingError> {
-    let acl = ServiceAcl::parse(&settings.service_acl, addressing).map_err(|item| {
+fn service_acl(settings: &Settings, addressing: &Addressing) -> Result<ServiceAcl, SettingError> {
+    ServiceAcl::parse(&settings.service_acl, addressing).map_err(|item| {
         let expected = "addresses such as sip:eve@home2.net and domains such as home3.net";
         SettingError::new("service_acl", &item, expected)
-    })?;
-    let max_members = settings.max_members;
-    Ok(Access {
-        send_action: settings.send_action.clone(),
-        nested: match settings.expand_nested {
-            true => Nested::Expand { max_members },
-            false => Nested::Skip,
-        },
-        service_acl: Some(acl),
-        foreign_recipients: match settings.foreign_recipients {
-            config::ForeignRecipients::Allow => ForeignRecipients::Allow,
-            config::ForeignRecipients::Deny => ForeignRecipients::Deny,
-            config::ForeignRecipients::Consent => ForeignRecipients::Consent,
-        },
-        consent: settings.consent,
     })
 }
 
-fn domains(settings: &Settings) -> Result<Vec<String>, SettingError> {
-    let expected = "a domain, such as im.home1.net";
-    if settings.domains.is_empty() {
-        return Err(SettingError::new("domains", "", expected));
+fn check_domains(settings: &Settings) -> Result<(), SettingError> {
+    match settings.domains.is_empty() {
+        true => Err(SettingError::new(
+            "domains",
+            "",
+            "a domain, such as im.home1.net",
+        )),
+        false => Ok(()),
     }
-    let checked = settings.domains.iter().map(|domain| {
-        let text = format!("sip:{domain}");
-        match Uri::parse(text.as_bytes()) {
-            Ok(Uri::Sip(sip)) if sip.host == domain.as_bytes() => Ok(domain.to_ascii_lowercase()),
-            _ => Err(SettingError::new("domains", domain, expected)),
-        }
-    });
-    checked.collect()
 }
 
 /// The domain of converted numbers, if they are converted (M-7).
 fn tel_domain(settings: &Settings) -> Result<Option<String>, SettingError> {
-    if !settings.converts_tel {
+    if settings.tel_mode == TelMode::Keep {
         return Ok(None);
     }
     let domain = settings.tel_domain.as_str();
@@ -316,23 +188,16 @@ fn route_header(route: &SipUri<'_>) -> Vec<u8> {
     header
 }
 
-fn trusted_peers(settings: &Settings) -> Result<Vec<TrustedPeer>, SettingError> {
-    let parsed = settings.trusted_peers.iter().map(|text| {
-        let expected = "[udp:|tcp:|tls:]ADDRESS-or-CIDR, such as tcp:10.0.0.0/8";
-        TrustedPeer::parse(text).ok_or_else(|| SettingError::new("trusted_peers", text, expected))
-    });
-    parsed.collect()
-}
-
-fn copy_headers(settings: &Settings) -> Result<Vec<String>, SettingError> {
-    let checked = settings.copy_headers.iter().map(|name| {
-        if may_be_copied(name) {
-            return Ok(name.clone());
-        }
-        let expected = "names of headers that may be copied (the standard forbids some)";
-        Err(SettingError::new("copy_headers", name, expected))
-    });
-    checked.collect()
+fn check_copy_headers(settings: &Settings) -> Result<(), SettingError> {
+    let expected = "names of headers that may be copied (the standard forbids some)";
+    match settings
+        .copy_headers
+        .iter()
+        .find(|name| !may_be_copied(name))
+    {
+        Some(name) => Err(SettingError::new("copy_headers", name, expected)),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -343,7 +208,7 @@ mod tests {
         let mut settings = Settings::new();
         settings.set("domains", "Home1.NET").unwrap();
         for (name, value) in changes {
-            settings.set(name, value).unwrap();
+            settings.set(name, value)?;
         }
         policy(&settings)
     }
@@ -385,17 +250,8 @@ mod tests {
             ),
         ] {
             let policy = with(&[("direct", "1"), ("feature_tags", text)]).unwrap();
-            let written = String::from_utf8_lossy(&policy.features[0].accept_contact);
+            let written = String::from_utf8_lossy(&policy.settings.feature_tags[0].accept_contact);
             assert_eq!(written, format!("Accept-Contact: *;{header}\r\n"));
-        }
-        for bad in [
-            "+g.x>",
-            "+g.x>a b",
-            "+g.x>+g.y=a\"b",
-            "+g.x>+g.y=\u{7}",
-            ">+g.x",
-        ] {
-            assert!(feature(bad).is_none(), "{bad}");
         }
     }
 

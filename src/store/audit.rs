@@ -8,8 +8,9 @@ use super::database::{Members, Probe, connect, damage, optional_text, require_cu
 use super::edit::ADMINISTRATOR_PATIENCE;
 use super::error::StoreError;
 use super::schema;
+use crate::config::Nested;
+use crate::control::Group;
 use crate::control::group::Addressing;
-use crate::control::{Group, Nested};
 use crate::sip::text::Printable;
 use addresses::{Kind, check_address};
 use rusqlite::Connection;
@@ -176,7 +177,7 @@ fn check_groups(
         }
         let group = match nested {
             Nested::Skip => group,
-            _ => group.for_expansion(),
+            Nested::Expand => group.for_expansion(),
         };
         for member in group.skipped() {
             let (uri, reason) = (Printable(member.uri.as_bytes()), &member.reason);

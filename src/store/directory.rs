@@ -8,7 +8,8 @@ use super::database::{Database, Standing, WORKER_PATIENCE, connect, damage, requ
 use super::error::{Problem, StoreError};
 use super::load::{load, still_holds};
 use super::unions::Unions;
-use crate::control::{Addressing, Directory, Group, Nested, Target, Unavailable};
+use crate::config::Nested;
+use crate::control::{Addressing, Directory, Group, Target, Unavailable};
 use crate::sip::text::Printable;
 use crate::sip::uri::{Form, SipUri};
 use std::path::{Path, PathBuf};

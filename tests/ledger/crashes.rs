@@ -4,7 +4,7 @@ use super::messages::{body, delivered, kept, open, promise, unfinished};
 use super::power::{LOSSES, cut, has_synced};
 use super::processes::{Dice, alone, fork, kill, wait};
 use cimf::fanout::shared_memory::SharedMemory;
-use cimf::ledger::{Durability, Entry, Ledger, LedgerFile, Reader};
+use cimf::ledger::{CommitMode, Entry, Ledger, LedgerFile, Reader};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -58,13 +58,13 @@ fn commit(file: &LedgerFile, memory: &SharedMemory, seed: u64) {
         has_synced();
         if alone {
             let entries: Vec<Entry<'_>> = fates.collect();
-            ledger.commit(&entries, Durability::Soon).unwrap();
+            ledger.commit(&entries, CommitMode::Soon).unwrap();
             has_synced();
             let entries: Vec<Entry<'_>> = promises.collect();
-            ledger.commit(&entries, Durability::Synced).unwrap();
+            ledger.commit(&entries, CommitMode::Synced).unwrap();
         } else {
             let entries: Vec<Entry<'_>> = promises.chain(fates).collect();
-            ledger.commit(&entries, Durability::Synced).unwrap();
+            ledger.commit(&entries, CommitMode::Synced).unwrap();
         }
         ended = number;
         number += count;
@@ -165,7 +165,7 @@ fn of_300_ledgers_killed_at_any_moment_none_forgets_what_was_safe() {
         let mut ledger = file.writer().unwrap();
         let next = 1 << 40;
         ledger
-            .commit(&[promise(next, b"next")], Durability::Synced)
+            .commit(&[promise(next, b"next")], CommitMode::Synced)
             .unwrap();
     }
     println!(

@@ -2,7 +2,7 @@
 
 use super::messages::{ids, open, promise, refused};
 use super::processes::{alone, fork, wait};
-use cimf::ledger::{Durability, Entry, Ledger, SqliteLedger};
+use cimf::ledger::{CommitMode, Entry, Ledger, SqliteLedger};
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -26,7 +26,7 @@ fn limit_files_to(bytes: u64) {
 
 fn commit(ledger: &mut SqliteLedger, id: u64, body: &[u8]) -> Result<(), String> {
     let entries = [promise(id, body)];
-    let done = ledger.commit(&entries, Durability::Synced);
+    let done = ledger.commit(&entries, CommitMode::Synced);
     done.map_err(|error| error.to_string())
 }
 
@@ -146,10 +146,10 @@ fn a_disk_that_the_log_itself_has_filled_stops_nobody_for_long() {
         // Many times what the disk holds, and never a moment without work.
         for id in 1..2_000 {
             let entries = [promise(id, b"body"), Entry::Finished { id: id - 1 }];
-            if ledger.commit(&entries, Durability::Synced).is_err() {
+            if ledger.commit(&entries, CommitMode::Synced).is_err() {
                 failed += 1;
                 ledger.probe().unwrap();
-                ledger.commit(&entries, Durability::Synced).unwrap();
+                ledger.commit(&entries, CommitMode::Synced).unwrap();
             }
         }
         assert!((1..50).contains(&failed), "{failed} failed");

@@ -3,8 +3,9 @@
 use crate::failure::Failure;
 use crate::output::{counted, say};
 use crate::parameters::Parameters;
+use cimf::config::Nested;
+use cimf::control::Reach;
 use cimf::control::group::Addressing;
-use cimf::control::{Nested, Reach};
 use cimf::server::policy;
 use cimf::store;
 use clap::{Args, ValueEnum};
@@ -48,11 +49,11 @@ pub fn run(db: Option<&Path>, max_members: Option<u32>, options: &Options) -> Re
         true => {
             let policy = policy(&settings);
             let policy = policy.map_err(|error| options.parameters.unusable(&error.to_string()))?;
-            (policy.addressing, policy.access.nested)
+            (policy.addressing, policy.settings.nested)
         }
         false => (options.guessed(settings.same_number()), Nested::Skip),
     };
-    let db = Path::new(&settings.database);
+    let db = settings.db_url.as_path();
     let max_members = settings.max_members;
     if addressing.domains.is_empty() {
         say(

@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::output::{counted, say, standard};
 use cimf::fanout::Ending;
 use cimf::ledger::{
-    Durability, Entry, Kept, Ledger, LedgerError, LedgerFile, Problem, Reader, Shown, SqliteReader,
+    CommitMode, Entry, Kept, Ledger, LedgerError, LedgerFile, Problem, Reader, Shown, SqliteReader,
 };
 use clap::{Args, Subcommand};
 use std::collections::HashMap;
@@ -141,7 +141,7 @@ fn drop(path: &Path, id: u64) -> Result<(), Failure> {
     let shown = file.reader()?.show(id)?;
     let shown = shown.ok_or_else(|| missing(path, id))?;
     file.writer()?
-        .commit(&[Entry::Withdrawn { id }], Durability::Synced)?;
+        .commit(&[Entry::Withdrawn { id }], CommitMode::Synced)?;
     let recipients = counted(shown.recipients.len() as u64, "recipient");
     let kept = match shown.kept.len() {
         1 => "1 kept copy".to_owned(),

@@ -48,7 +48,7 @@ impl Parameters {
             stored.map_err(|error| Failure::Unusable(format!("--set: {error}")))?;
         }
         if let Some(db) = db {
-            settings.database = db.to_string_lossy().into_owned();
+            settings.db_url = db.to_owned();
         }
         if let Some(max_members) = max_members {
             settings.max_members = max_members;

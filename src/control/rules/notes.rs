@@ -27,7 +27,7 @@ impl Group {
 impl Rules {
     fn notes(&self, group: &Group, asker: &Asker<'_, '_>, policy: &Policy) -> Vec<Note> {
         let mut notes = Vec::new();
-        let send = policy.access.send_action.as_str();
+        let send = policy.settings.send_action.as_str();
         self.apply(group, asker, &policy.addressing, |rule, obstacle| {
             let rule_name = format!("rule {}", rule.id);
             notes.push(match obstacle {

@@ -1,6 +1,7 @@
 //! What an observer learns of the checks.
 
 use super::*;
+use crate::config::{FromMismatch, UnknownGroup};
 
 /// The checks that were made, and what they saw in lines of `CHECK mark SUBJECT: TEXT`.
 fn observed(case: &Case) -> (Vec<Check>, String) {
@@ -30,7 +31,7 @@ fn observed(case: &Case) -> (Vec<Check>, String) {
 fn a_refusal_belongs_to_the_check_that_started_last() {
     // A.1.
     let mut off = Case::new();
-    off.policy.pager_mode = false;
+    off.policy.settings.pager_mode = false;
     let mut down = Case::new();
     down.is_down = true;
     let mut groups_flag = Case::new();
@@ -38,7 +39,7 @@ fn a_refusal_belongs_to_the_check_that_started_last() {
     let mut alone = Case::new();
     alone.members.truncate(1);
     let mut strict = Case::new();
-    strict.policy.from_mismatch = Some(FromMismatch::Reject);
+    strict.policy.settings.from_mismatch = Some(FromMismatch::Reject);
     let old = "Expires: 1\r\nDate: Sun, 22 Nov 2026 15:00:00 GMT";
     let large = Case::new().with(&format!("Subject: {}", "x".repeat(1300)));
     let cases = [
@@ -78,8 +79,8 @@ fn a_refusal_belongs_to_the_check_that_started_last() {
 #[test]
 fn a_message_that_is_accepted_has_passed_every_check_of_groups() {
     let mut case = Case::new();
-    case.policy.leaves_unknown_groups = true;
-    case.policy.utf8_only = true;
+    case.policy.settings.unknown_group = UnknownGroup::Script;
+    case.policy.settings.utf8_only = true;
     let (checks, lines) = observed(&case);
     let of_lists = [Check::ListLength, Check::ListedRecipients];
     let of_groups = Check::ALL.iter().filter(|check| !of_lists.contains(check));

@@ -1,7 +1,7 @@
 //! Values that are read liberally and written strictly, and what may be read in two ways.
 
 use super::*;
-use crate::control::SenderLabel;
+use crate::config::{ForkFrom, FromMismatch, IdentityMode, SenderLabel};
 use crate::control::conversation::unlabelled;
 use crate::sip::Request;
 
@@ -26,7 +26,7 @@ fn a_second_address_in_from_or_to_is_refused() {
             "<sip:ann@home1.net>;tag=1;x=a\\\"b",
         ] {
             let mut case = Case::new().set(&format!("From: {value}"));
-            case.policy.from_mismatch = policy;
+            case.policy.settings.from_mismatch = policy;
             assert_eq!(case.refused(), Reason::Malformed, "{value}");
         }
     }
@@ -42,7 +42,7 @@ fn a_second_address_in_from_or_to_is_refused() {
 fn the_script_gives_one_identity() {
     let given = |identity: &'static str| {
         let mut case = Case::new().without("P-Asserted-Identity");
-        case.policy.believed.proxy = true;
+        case.policy.settings.identity_mode = IdentityMode::Either;
         case.source.identity = Some(identity.as_bytes());
         case
     };
@@ -70,24 +70,21 @@ fn from_is_who_sends_and_not_how_to_get_there() {
         "<sip:ann@home1.net>;",
     ] {
         let mut case = Case::new().set(&format!("From: {value};tag=1"));
-        case.policy.from_mismatch = Some(FromMismatch::Reject);
+        case.policy.settings.from_mismatch = Some(FromMismatch::Reject);
         assert_eq!(case.accepted().from, b"<sip:ann@home1.net>", "{value}");
-        case.policy.believed = Believed {
-            from: true,
-            ..Believed::default()
-        };
+        case.policy.settings.identity_mode = IdentityMode::None;
         let accepted = case.accepted();
         assert_eq!(accepted.from, b"<sip:ann@home1.net>", "{value}");
         assert_eq!(accepted.originator, b"sip:ann@home1.net");
     }
     let mut other = Case::new().set("From: <sip:bob@home1.net:5060>;tag=1");
-    other.policy.from_mismatch = Some(FromMismatch::Reject);
+    other.policy.settings.from_mismatch = Some(FromMismatch::Reject);
     assert_eq!(other.refused(), Reason::FromMismatch);
     let rewritten = Case::new()
         .set("P-Asserted-Identity: <sip:ann:pw@home1.net:5060;transport=tcp>")
         .set("From: <sip:bob@home1.net>;tag=1");
     let mut rewritten = rewritten;
-    rewritten.policy.from_mismatch = Some(FromMismatch::Rewrite);
+    rewritten.policy.settings.from_mismatch = Some(FromMismatch::Rewrite);
     assert_eq!(rewritten.accepted().from, b"<sip:ann@home1.net>");
 }
 
@@ -315,10 +312,11 @@ fn a_text_that_comes_back_is_known_whatever_names_servers_have_put_before_it() {
     // H-5: what stands before the text changes with each server that the message has passed.
     let of = |content_type: &str, body: &str| {
         let mut policy = Policy::example();
-        policy.fork_from_group = Some(SenderLabel {
+        policy.settings.fork_from = ForkFrom::Group;
+        policy.settings.sender_label = SenderLabel {
             display_name: false,
             body: true,
-        });
+        };
         let message =
             format!("MESSAGE sip:g@h SIP/2.0\r\nContent-Type: {content_type}\r\n\r\n{body}");
         let request = Request::read(message.as_bytes()).unwrap();

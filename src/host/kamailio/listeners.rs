@@ -1,12 +1,12 @@
 //! The sockets on which Kamailio listens.
 
 use super::abi::SocketInfo;
+use crate::config;
 use crate::control::Transport;
 use crate::host::abi::Str;
 use crate::host::core_socket::CoreSocket;
 use crate::host::listeners::Listener;
 use crate::host::symbol::function;
-use crate::server;
 use std::ffi::c_ushort;
 
 /// `PROTO_UDP` and its kin.
@@ -44,7 +44,7 @@ pub fn listeners() -> Option<Vec<Listener>> {
 }
 
 /// The listener from which copies are to leave.
-pub fn core_socket(wanted: Option<&server::CoreSocket>) -> Result<Option<CoreSocket>, String> {
+pub fn core_socket(wanted: Option<&config::CoreSocket>) -> Result<Option<CoreSocket>, String> {
     type GrepSockInfo = unsafe extern "C" fn(*const Str, c_ushort, c_ushort) -> *const SocketInfo;
     CoreSocket::find(wanted, |socket, protocol| {
         let address = Str::of(socket.address.as_bytes());

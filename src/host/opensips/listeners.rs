@@ -1,12 +1,12 @@
 //! The sockets on which OpenSIPS listens.
 
 use super::version::Number;
+use crate::config;
 use crate::control::Transport;
 use crate::host::abi::{IpAddress, Str};
 use crate::host::core_socket::CoreSocket;
 use crate::host::listeners::Listener;
 use crate::host::symbol::{find, function};
-use crate::server;
 use std::ffi::{c_int, c_ushort, c_void};
 
 /// Where `protos` and the sockets of a protocol have what we look at.
@@ -93,7 +93,7 @@ pub fn listeners(version: Number) -> Option<Vec<Listener>> {
 }
 
 /// The listener from which copies are to leave.
-pub fn core_socket(wanted: Option<&server::CoreSocket>) -> Result<Option<CoreSocket>, String> {
+pub fn core_socket(wanted: Option<&config::CoreSocket>) -> Result<Option<CoreSocket>, String> {
     type GrepSockInfo =
         unsafe extern "C" fn(*const Str, c_ushort, c_ushort, c_int) -> *const c_void;
     CoreSocket::find(wanted, |socket, protocol| {

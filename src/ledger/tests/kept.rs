@@ -239,7 +239,7 @@ fn figures_of_100_000_kept_copies() {
             .chain(copies)
             .chain(std::iter::once(Entry::Finished { id }))
             .collect();
-        rig.ledger.commit(&entries, Durability::Synced).unwrap();
+        rig.ledger.commit(&entries, CommitMode::Synced).unwrap();
     }
     println!("kept in {:?}", start.elapsed());
     for _ in 0..2 {
@@ -285,7 +285,7 @@ fn figures_of_100_000_kept_copies() {
         .collect();
     for part in ids.chunks(100) {
         let ended: Vec<Entry<'_>> = part.iter().map(|&kept| Entry::KeptEnded { kept }).collect();
-        rig.ledger.commit(&ended, Durability::Synced).unwrap();
+        rig.ledger.commit(&ended, CommitMode::Synced).unwrap();
     }
     println!("100 copies ended in one commit: {:?}", start.elapsed() / 10);
     let start = Instant::now();

@@ -226,9 +226,9 @@ fn the_log_is_brought_into_the_file_when_nothing_happens() {
 fn the_log_does_not_grow_without_end() {
     let mut rig = Rig::new();
     for id in 1..=3_000 {
-        rig.ledger.commit(&[promise(id)], Durability::Soon).unwrap();
+        rig.ledger.commit(&[promise(id)], CommitMode::Soon).unwrap();
         rig.ledger
-            .commit(&[Entry::Finished { id }], Durability::Soon)
+            .commit(&[Entry::Finished { id }], CommitMode::Soon)
             .unwrap();
         if id % 100 == 0 {
             rig.ledger.tend(NOW).unwrap();

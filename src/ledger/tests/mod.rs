@@ -6,7 +6,7 @@ mod refused;
 mod trouble;
 
 use super::{
-    Durability, Entry, Figures, KeptCopy, Ledger, LedgerError, LedgerFile, Outcome, Promise,
+    CommitMode, Entry, Figures, KeptCopy, Ledger, LedgerError, LedgerFile, Outcome, Promise,
     Reader, RequestRecord, SqliteLedger, SqliteReader, Unfinished,
 };
 use crate::control::recent::RequestKey;
@@ -57,7 +57,7 @@ impl Rig {
     }
 
     fn write(&mut self, entries: &[Entry<'_>]) {
-        self.ledger.commit(entries, Durability::Synced).unwrap();
+        self.ledger.commit(entries, CommitMode::Synced).unwrap();
         // What is counted on the way is what is there.
         let mut counted = self.reader.figures().unwrap();
         let figures = self.ledger.figures();
@@ -66,7 +66,7 @@ impl Rig {
     }
 
     fn refused(&mut self, entries: &[Entry<'_>]) -> String {
-        let error = self.ledger.commit(entries, Durability::Synced);
+        let error = self.ledger.commit(entries, CommitMode::Synced);
         error.unwrap_err().to_string()
     }
 

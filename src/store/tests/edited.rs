@@ -164,7 +164,7 @@ fn findings(rig: &Rig) -> Vec<String> {
     let audit = audit(
         &rig.path,
         &addressing(),
-        crate::control::Nested::Skip,
+        crate::config::Nested::Skip,
         100_000,
         &mut |finding| findings.push(finding),
     );

@@ -1,7 +1,8 @@
 //! Services, consents, rulesets and nested groups in the tables.
 
 use super::*;
-use crate::control::{Asker, Nested, Permissions, Service};
+use crate::config::Nested;
+use crate::control::{Asker, Permissions, Service};
 use crate::sip::identity::AssertedIdentity;
 use crate::store::edit::EditError;
 use crate::store::{Tables, schema};
@@ -173,13 +174,9 @@ fn a_database_of_version_1_is_refused_until_it_is_migrated() {
     );
     // A migrated database is one that `init` has made, to the letter.
     let mut findings = Vec::new();
-    let found = crate::store::audit(
-        &path,
-        &addressing(),
-        crate::control::Nested::Skip,
-        1000,
-        &mut |it| findings.push(it),
-    );
+    let found = crate::store::audit(&path, &addressing(), Nested::Skip, 1000, &mut |it| {
+        findings.push(it)
+    });
     assert_eq!(found.unwrap().findings, 0, "{findings:?}");
 }
 
@@ -259,8 +256,7 @@ fn nested_groups_are_told_of_only_where_they_get_nothing() {
     rig.editor().add_members(HIKERS, [walkers]).unwrap();
     let skipped = |store: &mut Store| find(store, HIKERS).unwrap().unwrap().skipped().len();
     assert_eq!(skipped(&mut rig.store()), 1);
-    let nested = Nested::Expand { max_members: 10 };
-    let mut expanding = rig.store().with_nested(nested);
+    let mut expanding = rig.store().with_nested(Nested::Expand);
     assert_eq!(skipped(&mut expanding), 0);
     assert_eq!(
         find(&mut expanding, HIKERS).unwrap().unwrap().nested(),
@@ -298,13 +294,9 @@ fn an_audit_looks_over_services_and_rulesets() {
         .unwrap();
     let findings = || {
         let mut findings = Vec::new();
-        let found = crate::store::audit(
-            &rig.path,
-            &addressing(),
-            crate::control::Nested::Skip,
-            1000,
-            &mut |it| findings.push(it),
-        );
+        let found = crate::store::audit(&rig.path, &addressing(), Nested::Skip, 1000, &mut |it| {
+            findings.push(it)
+        });
         assert_eq!(found.unwrap().services, 1);
         findings
     };

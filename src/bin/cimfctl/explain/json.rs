@@ -28,7 +28,7 @@ pub fn write(
             "line_ends": if capture.had_bare_lf { "lf" } else { "crlf" },
         },
         "settings": {
-            "database": settings.database,
+            "database": settings.db_url,
             "warnings": server.warnings(),
             "unread": script.unread,
         },

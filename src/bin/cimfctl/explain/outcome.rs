@@ -78,15 +78,14 @@ impl<'e> Explanation<'e> {
 
 /// Somebody of `trusted_peers`, as messages come from there; this machine if there are none.
 fn assumed_source(policy: &Policy) -> Source<'static> {
-    let peer = policy.trusted_peers.first();
-    peer.map_or(
-        Source {
-            address: Ipv4Addr::LOCALHOST.into(),
-            transport: Transport::Udp,
-            identity: None,
-        },
-        |peer| peer.example(),
-    )
+    let peer = policy.settings.trusted_peers.first();
+    let this_machine = || (Ipv4Addr::LOCALHOST.into(), Transport::Udp);
+    let (address, transport) = peer.map_or_else(this_machine, |peer| peer.example());
+    Source {
+        address,
+        transport,
+        identity: None,
+    }
 }
 
 fn outcome(

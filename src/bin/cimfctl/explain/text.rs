@@ -108,7 +108,7 @@ fn write_input(
             "          the script hands an identity over; say which with --identity"
         )?;
     }
-    writeln!(out, "groups    {}", settings.database)?;
+    writeln!(out, "groups    {}", settings.db_url.display())?;
     for warning in server.warnings() {
         writeln!(out, "warning   {warning}")?;
     }

@@ -1,0 +1,36 @@
+//! Transports, as a Via names them (RFC 3261 §20.42).
+
+/// How a message came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// UDP.
+    Udp,
+    /// TCP.
+    Tcp,
+    /// TLS.
+    Tls,
+    /// SCTP, WebSocket or any other.
+    Other,
+}
+
+impl Transport {
+    /// Recognises a transport by its name in a Via, in any case.
+    pub fn of(name: &[u8]) -> Self {
+        match name.to_ascii_lowercase().as_slice() {
+            b"udp" => Self::Udp,
+            b"tcp" => Self::Tcp,
+            b"tls" => Self::Tls,
+            _ => Self::Other,
+        }
+    }
+
+    /// What stands before an address that counts for a transport only.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Udp => "udp:",
+            Self::Tcp => "tcp:",
+            Self::Tls => "tls:",
+            Self::Other => "",
+        }
+    }
+}
