@@ -134,7 +134,7 @@ impl Outbox {
         now: SystemTime,
     ) -> Result<Opened, LedgerError> {
         let file = LedgerFile::open(path)?;
-        let notes = NoteFile::of(path);
+        let notes = NoteFile::of(path, file.key());
         let mut writer = file.writer()?;
         withdraw(&mut writer, &notes)?;
         let kept = writer.figures();
@@ -145,9 +145,8 @@ impl Outbox {
         let mut reader = file.reader()?;
         let mut left = Vec::new();
         reader.unfinished(&mut |message| left.push(message))?;
-        let last = left.iter().map(|message| message.message.id & LOW).max();
         // Not given again as long as the message is in the ledger, though it may not be sent.
-        self.engine.skip_numbers(last.unwrap_or(0));
+        self.engine.skip_numbers(reader.last_number()?);
         let (mut messages, mut recipients, mut ended) = (0, 0, Vec::new());
         for message in &left {
             let id = message.message.id;
@@ -312,14 +311,8 @@ impl Outbox {
     /// sends to them again, with the same identifiers, and keeps what is not delivered then.
     fn last_outcomes(&self, message: &UnderWay<'_>) -> Option<Entry<'static>> {
         let id = message.ledger();
-        let is_away = |ending: &Ending| match ending {
-            Ending::Refused(code) | Ending::Unreachable(code) => {
-                self.away.as_ref().is_some_and(|away| away.keeps(*code))
-            }
-            _ => false,
-        };
         let mut endings = message.endings();
-        endings.retain(|(_, ending)| !is_away(ending));
+        endings.retain(|(_, ending)| !self.would_be_kept(*ending));
         if endings.len() == message.recipients() {
             return Some(Entry::Finished { id });
         }
@@ -382,6 +375,14 @@ impl Outbox {
         Ok(())
     }
 
+    /// Whether a copy that ends like this is kept, if it can be.
+    fn would_be_kept(&self, ending: Ending) -> bool {
+        let (Ending::Refused(code) | Ending::Unreachable(code)) = ending else {
+            return false;
+        };
+        self.away.as_ref().is_some_and(|away| away.keeps(code))
+    }
+
     /// What the ledger has done, if there is one.
     pub fn committed(&self) -> Option<Committed> {
         self.has_ledger().then(|| self.engine.committed())
@@ -424,4 +425,126 @@ fn not_stored(accepted: &Accepted, why: NotCommitted) -> Box<Refusal> {
     let detail = why.to_string();
     let refusal = Refusal::after_all(Reason::Ledger, detail, accepted, RETRY_AFTER);
     Box::new(refusal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fanout::Own;
+    use crate::ledger::{KeptCopy, Promise};
+
+    const NOW: u64 = 1_800_000_000_000;
+
+    fn outbox(folder: &Path) -> Outbox {
+        let mut settings = Settings::new();
+        settings.set("durability", "journal").unwrap();
+        settings.set("away", "keep").unwrap();
+        let ledger = folder.join("ledger.db");
+        settings.set("ledger", ledger.to_str().unwrap()).unwrap();
+        let counters = Arc::new(Counters::new().unwrap());
+        let outbox = Outbox::new(&settings, [7; 16], counters).unwrap();
+        let recent = RecentTable::new(64, [7; 16]).unwrap();
+        outbox.open_ledger(&recent, SystemTime::now()).unwrap();
+        outbox
+    }
+
+    fn submission() -> Submission<'static> {
+        Submission {
+            originator: b"sip:ann@home1.net",
+            group: b"sip:hikers@im.home1.net",
+            from: b"<sip:ann@home1.net>",
+            headers: b"",
+            charging: b"",
+            body: b"hi",
+            entry_at: 0,
+            needs_stream: false,
+            window: 4,
+            most_at_once: Some(40),
+            accepted_at: NOW,
+            expires_at: 0,
+            seed: [9; 16],
+            anonymous: false,
+            request: b"",
+        }
+    }
+
+    fn own() -> Vec<Own<'static>> {
+        vec![
+            Own::plain(b"sip:bob@home1.net"),
+            Own::plain(b"sip:cho@home1.net"),
+        ]
+    }
+
+    fn write(outbox: &Outbox, more: &[Entry<'_>], id: u64) {
+        let promise = Entry::Promise(Box::new(Promise {
+            id,
+            promised: true,
+            anonymous: false,
+            submission: submission(),
+            recipients: own(),
+            request: None,
+        }));
+        let (file, _) = outbox.ledger().unwrap();
+        let mut writer = file.writer().unwrap();
+        writer.commit(&[promise], Durability::Synced).unwrap();
+        writer.commit(more, Durability::Synced).unwrap();
+    }
+
+    #[test]
+    fn who_is_away_and_was_not_told_so_before_the_stop_is_not_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = outbox(folder.path());
+        let id = outbox.ledger_number(1);
+        write(&outbox, &[], id);
+        let origin = Origin {
+            ledger: id,
+            ..Origin::default()
+        };
+        let ended = [(0, Ending::Refused(480)), (1, Ending::Refused(403))];
+        let engine = outbox.engine();
+        let restored = engine.restore(&submission(), || own().into_iter(), origin, []);
+        assert!(matches!(restored, Ok(Some(_))));
+        for (_, ending) in ended {
+            let attempt = engine.next(|| NOW).unwrap();
+            let cookie = attempt.cookie();
+            drop(attempt);
+            engine.completed(cookie, ending.code().unwrap());
+            engine.released(cookie);
+        }
+        outbox.keep_outcomes(|_| None).unwrap();
+        let mut left = Vec::new();
+        let mut reader = outbox.ledger().unwrap().0.reader().unwrap();
+        reader
+            .unfinished(&mut |message| left.push(message))
+            .unwrap();
+        let outcomes: Vec<_> = left
+            .iter()
+            .map(|message| message.outcomes.clone())
+            .collect();
+        assert_eq!(outcomes, [[outcome(1, Ending::Refused(403))]]);
+    }
+
+    #[test]
+    fn no_number_of_a_message_with_kept_copies_is_given_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let before = outbox(folder.path());
+        let id = before.ledger_number(41);
+        let kept = Entry::Kept(KeptCopy {
+            message: id,
+            recipient: 0,
+            address_hash: 1,
+            address: b"sip:bob@home1.net",
+            code: 480,
+            kept_at: NOW,
+            expires_at: NOW + 1000,
+        });
+        write(&before, &[kept, Entry::Finished { id }], id);
+        drop(before);
+        let after = outbox(folder.path());
+        let origin = Origin::default();
+        let restored = after
+            .engine()
+            .restore(&submission(), || own().into_iter(), origin, []);
+        assert_eq!(restored.unwrap(), Some((42, 2)));
+    }
 }

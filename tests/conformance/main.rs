@@ -97,6 +97,10 @@ mod figures {
 cases! {
 both {
     away::{
+        a_message_that_many_miss_is_counted_once,
+        a_copy_that_expires_in_the_queue_holds_up_no_other,
+        the_log_says_what_a_ledger_that_is_gone_means_here,
+        what_somebody_has_altered_in_the_ledger_holds_up_no_other,
         it_is_told_what_is_kept_and_what_becomes_of_it,
         a_number_is_one_member_however_it_is_written,
         other_failures_are_not_kept,
