@@ -486,8 +486,8 @@ mod tests {
         }));
         let (file, _) = outbox.ledger().unwrap();
         let mut writer = file.writer().unwrap();
-        writer.commit(&[promise], Durability::Synced).unwrap();
-        writer.commit(more, Durability::Synced).unwrap();
+        writer.commit(&[promise], CommitMode::Synced).unwrap();
+        writer.commit(more, CommitMode::Synced).unwrap();
     }
 
     #[test]
