@@ -29,15 +29,16 @@ columns='username(string) domain(string) ha1(string)'
 contact_id(long,auto) username(string) domain(string,null) contact(string) received(string,null) path(string,null) expires(int) q(double) callid(string) cseq(int) last_modified(int) flags(int) cflags(string,null) user_agent(string) socket(string,null) methods(int,null) sip_instance(string,null) kv_store(string,null) attr(string,null)
 END
 
-# An OpenSIPS script takes no settings from outside: here are the lines that differ in a copy of the sample.
+# An OpenSIPS script takes no settings from outside: here are the lines that differ in a copy of the sample. The port of
+# the copies is marked first and set last: the other ports may have its digits.
 set_lines() {
-    sed -e "s|^mpath=.*|mpath=\"$modules/\"|" \
+    sed -e "s|5062|@COPIES@|g" \
+        -e "s|^mpath=.*|mpath=\"$modules/\"|" \
         -e "s|^socket=udp:127.0.0.1:5060|socket=udp:$address:$port|" \
         -e "s|^socket=tcp:127.0.0.1:5060|socket=tcp:$address:$port|" \
         -e "s|^socket=tls:.*|socket=tls:$address:$tls_port|" \
         -e "s|^socket=wss:.*|socket=wss:$address:$secure_web_port|" \
         -e "s|^socket=ws:.*|socket=ws:$address:$web_port|" \
-        -e "s|5062|$copies_port|g" \
         -e "s|example\.net|$domain|g" \
         -e "s|/etc/opensips/phones|$phones|" \
         -e "s|/etc/opensips/|$folder/|" \
@@ -45,6 +46,7 @@ set_lines() {
         -e "s|^\(modparam(\"mi_fifo\", \"reply_dir\"\), .*|\1, \"$folder/\")|" \
         -e "s|^loadmodule \"cimf.so\"|loadmodule \"$folder/cimf.so\"|" \
         -e "s|^\(modparam(\"cimf\", \"db_url\"\), .*|\1, \"sqlite://$folder/cimf.db\")|" \
+        -e "s|@COPIES@|$copies_port|g" \
         "opensips-config/$1" >"$folder/$1"
 }
 set_lines small-site.cfg

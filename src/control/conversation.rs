@@ -168,9 +168,21 @@ fn name_of(uri: &Uri<'_>) -> String {
 /// A name as it can stand on one line, without characters that change how a line is read.
 fn shown(name: &str) -> String {
     let is_shown = |character: &char| {
-        let turns_text = matches!(*character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        let turns_text = matches!(*character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
         !character.is_control() && !turns_text
     };
     let name: String = name.chars().filter(is_shown).take(MAX_NAME).collect();
     name.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_change_how_its_line_is_read() {
+        let name = " Ann\r\nbob: \u{202e}evil\u{61c}\u{200f}\u{2066}\0 ";
+        assert_eq!(shown(name), "Annbob: evil");
+        assert_eq!(shown(&"ü".repeat(MAX_NAME + 1)).chars().count(), MAX_NAME);
+    }
 }
