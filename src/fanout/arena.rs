@@ -256,13 +256,13 @@ fn find(held: &Held<'_>, need: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::layout::HEAD;
+    use super::super::layout::{HEAD, LOCK};
     use super::super::shared_memory::SharedMemory;
     use super::*;
 
     #[test]
     fn pieces_do_not_overlap_and_all_of_them_become_one_again() {
-        let memory = SharedMemory::new(HEAD + 4096).unwrap();
+        let memory = SharedMemory::with_mutex(HEAD + 4096, LOCK).unwrap();
         let held = Held::take(&memory);
         let arena = Arena {
             start: HEAD,

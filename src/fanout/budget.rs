@@ -119,14 +119,14 @@ pub(super) fn give_back_rate(held: &Held<'_>, rate: u32) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::layout::HEAD;
+    use super::super::layout::{HEAD, LOCK};
     use super::super::shared_memory::SharedMemory;
     use super::*;
 
     #[test]
     fn a_quota_is_used_up_and_comes_back_with_time() {
         // S-5.
-        let memory = SharedMemory::new(HEAD + Budget::WORDS).unwrap();
+        let memory = SharedMemory::with_mutex(HEAD + Budget::WORDS, LOCK).unwrap();
         let held = Held::take(&memory);
         let budget = Budget(HEAD);
         let quota = Some(Quota {
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn the_rate_counts_messages_of_a_second() {
         // S-5.
-        let memory = SharedMemory::new(HEAD).unwrap();
+        let memory = SharedMemory::with_mutex(HEAD, LOCK).unwrap();
         let held = Held::take(&memory);
         let accepted = (0..50).filter(|_| take_rate(&held, 10, 1_000_000).is_ok());
         assert_eq!(accepted.count(), 10);

@@ -76,7 +76,7 @@ impl Cells {
         let cell = Cell(self.0 + index * WORDS);
         let number = (((held.get(cell.0) >> BITS) + 1) & USE_MASK).max(1);
         held.claimed.set(cell.0 + WHO);
-        held.set_pair(cell.0 + WHO, entry as u32, held.process.to_bits());
+        held.set_pair(cell.0 + WHO, entry as u32, Process::this().to_bits());
         held.set(cell.0 + TARGET, hash);
         held.set(cell.0, number << BITS | IN_FLIGHT | HELD | SENDING);
         held.add(CELLS_USED, 1);

@@ -19,7 +19,7 @@ use super::commit::Commits;
 use super::counters::{Counter, Counters};
 use super::groups::Groups;
 use super::layout::{
-    AWAKE, CELL_LIMIT, DELIVERED_UNTOLD, HEAD, LEFT, MESSAGES, MESSAGES_LENGTH, NUMBER, SPEED,
+    AWAKE, CELL_LIMIT, DELIVERED_UNTOLD, HEAD, LEFT, LOCK, MESSAGES, MESSAGES_LENGTH, NUMBER, SPEED,
     WAITING, block,
 };
 use super::left::{Left, Rest};
@@ -165,7 +165,7 @@ impl Engine {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         let engine = Self {
-            memory: SharedMemory::new(start + arena.words)?,
+            memory: SharedMemory::with_mutex(start + arena.words, LOCK)?,
             limits,
             clock: Clock::new(),
             key,
@@ -219,7 +219,7 @@ impl Engine {
     /// Does `work` with the lock.
     #[inline]
     pub(super) fn hold<T>(&self, held: Held<'_>, work: impl FnOnce(&Held<'_>) -> T) -> T {
-        if held.inherited || held.get(LEFT) != 0 {
+        if held.is_dirty() || held.get(LEFT) != 0 {
             self.put_in_order(&held);
         }
         let result = work(&held);
@@ -238,7 +238,7 @@ impl Engine {
     /// What the holder does before anything else.
     #[cold]
     fn put_in_order(&self, held: &Held<'_>) {
-        if held.inherited {
+        if held.is_dirty() {
             self.recover(held);
         }
         if held.get(LEFT) != 0 {

@@ -89,7 +89,7 @@ pub(super) const ARENA_BINS: usize = 32;
 /// Whether something was left without the lock (`left`), for its next holder to do.
 pub(super) const LEFT: usize = 64;
 /// Since when the holder is known to have the lock, by the clock of the memory; what it says counts while
-/// the lock is marked as blocked.
+/// the lock is blocked.
 pub(super) const BLOCKED_SINCE: usize = 65;
 /// When the log was last told that the lock is blocked, by the same clock; 0 if it is not.
 pub(super) const BLOCKED_TOLD: usize = 66;
@@ -97,6 +97,10 @@ pub(super) const BLOCKED_TOLD: usize = 66;
 pub(super) const NOT_SENT_AT: usize = 67;
 /// How many messages were left to be started.
 pub(super) const STARTS_LEFT: usize = 68;
+/// The thread that keeps the lock from the others; 0 if none is known to.
+pub(super) const BLOCKED_BY: usize = 69;
+/// Whether a change was left half done, by a death or a panic.
+pub(super) const DIRTY: usize = 70;
 
 // What the proxy has told of its memory (`proxy_memory`), in a line of the cache that changes when it is asked.
 
@@ -110,8 +114,11 @@ pub(super) const MEMORY_LIMIT: usize = 74;
 pub(super) const MEMORY_SHORT: usize = 75;
 pub(super) const MEMORY_TOLD_AT: usize = 76;
 
+/// The lock, in a line of the cache of its own.
+pub(super) const LOCK: usize = 80;
+
 /// Words before the tables.
-pub(super) const HEAD: usize = 80;
+pub(super) const HEAD: usize = 88;
 
 /// Words of an originator's entry.
 pub(super) mod originator {

@@ -19,7 +19,8 @@ use super::engine::{Engine, flag};
 use super::layout::{BLOCKED_TOLD, LEFT, NOT_SENT_AT, STARTS_LEFT, block};
 use super::lock::{Blocked, Held, OF_CALLBACKS, now};
 use super::shared_memory::SharedMemory;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use std::sync::atomic::fence;
 
 /// The bits of the code in the lower half of a transaction's word, and its deeds.
 const CODE: u64 = 0xffff;
@@ -110,7 +111,9 @@ impl Engine {
     fn leave(&self, what: impl FnOnce()) {
         what();
         self.memory.words()[LEFT].swap(1, AcqRel);
-        if let Some(held) = Held::take_or_tell(&self.memory) {
+        // Either the lock is found free, or its holder sees the word behind its release.
+        fence(SeqCst);
+        if let Some(held) = Held::try_take(&self.memory) {
             self.hold(held, |_| ());
         }
     }

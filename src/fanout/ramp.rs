@@ -51,14 +51,14 @@ fn has_room_yet(held: &Held<'_>, most: u64, now: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::layout::HEAD;
+    use super::super::layout::{HEAD, LOCK};
     use super::super::shared_memory::SharedMemory;
     use super::*;
 
     #[test]
     fn few_begin_and_more_join_them_until_there_is_no_limit() {
         // Issue 4.
-        let memory = SharedMemory::new(HEAD).unwrap();
+        let memory = SharedMemory::with_mutex(HEAD, LOCK).unwrap();
         let held = Held::take(&memory);
         let begun = |now| {
             while has_room(&held, 2000, || now) && held.get(IN_FLIGHT) < 2000 {
@@ -84,7 +84,7 @@ mod tests {
     fn however_many_there_may_be_they_are_half_a_second_later() {
         // Issue 4.
         for most in [1, 64, 1_000, 250_000] {
-            let memory = SharedMemory::new(HEAD).unwrap();
+            let memory = SharedMemory::with_mutex(HEAD, LOCK).unwrap();
             let held = Held::take(&memory);
             prepare(&held);
             assert!(has_room(&held, most, || 5_000));

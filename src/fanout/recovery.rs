@@ -55,6 +55,7 @@ impl Engine {
         }
         self.recover_left(held);
         held.news.set(true);
+        held.is_clean();
     }
 
     /// A transaction that nobody knows of any more is given up; its recipient is sent to again.
