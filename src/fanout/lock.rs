@@ -1,52 +1,50 @@
-//! The one lock of the engine: short, never held while a message is sent or copied. It is a robust mutex of the C
-//! library, so that the kernel gives it to another process when its holder dies.
+//! The one lock of the engine: short, never held while a message is sent or copied.
 //!
 //! ```text
-//!            take                        others have waited long
-//!   free ───────────► a thread's ──────────────────────────────────► a thread's, BLOCKED_BY
-//!    ▲                 │  │   │                                                │
-//!    ├──── release ────┘  │   └─ death: the next one that takes it ──┐         │
-//!    │                    └───── panic: DIRTY, and it is given back ─┤         │
-//!    ├───────────────────────────────── release ─────────────────────┼─────────┘
-//!    │                                                               ▼
-//!    └── release, once all is made anew (`recovery`) ◄── taken, DIRTY until then
+//!            take                      a waiter has waited long
+//!   free ──────────► a process's ─────────────────────────► a process's, BLOCKED
+//!    ▲  ▲                │ │                                        │
+//!    │  └──── release ───┘ └── panic ──► BROKEN ── take ──┐         │
+//!    └────────────────────── release ─────────────────────┼─────────┘
+//!                                      the next holder makes all anew, as after a death
 //! ```
 //!
 //! | word | who writes it |
 //! |---|---|
-//! | the mutex | who takes it and gives it back; the kernel when a process ends |
-//! | [`DIRTY`] | set by who panics with the lock, and by who takes it from the dead; taken away by who has made all anew |
-//! | [`BLOCKED_SINCE`], [`BLOCKED_BY`] | who has waited for long, without the lock; taken away by the holder behind its release |
+//! | `lock` | who takes it and gives it back; WANTED and BLOCKED are set by who waits, without the lock |
+//! | `blocked_since` | who is about to set BLOCKED, without the lock |
+//! | `left` | who leaves something, without the lock (`left`) |
 //!
-//! Nobody waits for ever for a process that keeps it, as one that a debugger has stopped: whoever has something to do
-//! that cannot wait leaves it (`left`). It is never taken from a process that runs or is stopped.
+//! A robust mutex of the C library in its place was measured: a copy took 17 of 100 instructions more, and some 20 of 100
+//! more time (`benches/fanout`), as it keeps a list of what a thread has. It does not say who has it either, which an
+//! administrator has to know of a process that is stopped, nor whether anything was left meanwhile.
 //!
-//! Nobody sleeps in the kernel for it either: who has looked in vain for as long as a holder needs looks again after
-//! some microseconds, by a clock that nobody sets. So the holder wakes nobody.
+//! Nobody waits for ever for a process that keeps it, as one that a debugger has stopped: whoever has
+//! something to do that cannot wait leaves it (`left`). It is taken from a process that has ended, and
+//! never from one that runs or is stopped.
 
 #![forbid(unsafe_code)]
 
-use super::layout::{BLOCKED_BY, BLOCKED_SINCE, DIRTY, LEFT, LOCK};
-use super::process::{Process, process_of};
-use super::shared_memory::{RobustMutex, SharedMemory, Taken};
+use super::cells::Transaction;
+use super::layout::Root;
+use super::process::{self, Process};
+use super::shared_memory::{At, HasLock, Shared, SharedMemory};
+use rustix::thread::Timespec;
+use rustix::thread::futex::{self, Flags};
 use std::cell::Cell;
 use std::fmt;
 use std::mem::ManuallyDrop;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
-use std::sync::atomic::fence;
-use std::time::Duration;
+use std::ops::Index;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
-/// How often the lock is looked at before the processor is given away: for about as long as a holder needs, a
-/// microsecond.
+/// How often the lock is looked at before the kernel is asked to wait: for about as long as a holder
+/// needs, a microsecond.
 const SPINS: u32 = 100;
-/// How often the processor is given away before that is done for longer.
+/// How often the processor is given away before that: to be woken costs the holder more than a look.
 const YIELDS: u32 = 30;
-/// For how long then, at first; twice as long each time, up to a millisecond.
-const NAP: Duration = Duration::from_micros(20);
-const LONGEST_NAP: Duration = Duration::from_millis(1);
-/// Milliseconds to wait before it is said that the lock is blocked. A holder needs a microsecond, unless it has lost
-/// its processor.
+/// Milliseconds to wait before it is asked whether the holder still exists, and before it is said that
+/// the lock is blocked. A holder needs a microsecond, unless it has lost its processor.
 const LONG: u64 = 10;
 
 /// Milliseconds for which a callback of the proxy waits: it may be in the process of all timers.
@@ -59,6 +57,17 @@ const ENDLESS: Patience = Patience(None);
 /// How long to wait for the lock, in milliseconds that its holder has kept it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience(Option<u64>);
+
+/// Set beside the holder where somebody waits in the kernel.
+const WANTED: u32 = 1 << 31;
+/// Set beside the holder where somebody has waited for long.
+const BLOCKED: u32 = 1 << 30;
+/// The holder is none: one has panicked half-way through a change. No process has such a number, as its
+/// id is 0.
+const BROKEN: u32 = 1 << 22;
+
+/// All bits of a process are below those of the lock.
+const _: () = assert!(process::BITS <= 30);
 
 /// The lock is kept by a process that does not give it back, mostly as it is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,14 +95,20 @@ impl fmt::Display for Blocked {
 /// The memory while no other process touches what the lock protects.
 pub(super) struct Held<'a> {
     pub(super) memory: &'a SharedMemory,
+    pub(super) root: &'a Root,
     /// Whether the reader of outcomes has something new to do.
     pub(super) news: Cell<bool>,
-    /// The word of a transaction, taken since, that names the process that sends; 0 if none was.
-    pub(super) claimed: Cell<usize>,
+    /// The transaction that was taken since, if one was.
+    pub(super) claimed: Cell<Option<At<Transaction>>>,
+    /// This process.
+    pub(super) process: Process,
+    /// Whether the lock was taken from a process that died with it, or panicked.
+    pub(super) inherited: bool,
 }
 
 impl<'a> Held<'a> {
-    /// Waits for the lock for as long as it takes. It is taken from a holder only if that does not exist any more.
+    /// Waits for the lock for as long as it takes. It is taken from a holder only if that process does
+    /// not exist any more.
     pub(super) fn take(memory: &'a SharedMemory) -> Self {
         loop {
             if let Ok(held) = Self::take_within(memory, ENDLESS) {
@@ -108,36 +123,45 @@ impl<'a> Held<'a> {
         memory: &'a SharedMemory,
         patience: Patience,
     ) -> Result<Self, Blocked> {
-        match Self::try_take(memory) {
-            Some(held) => Ok(held),
-            None => wait(memory, patience),
+        let own = Process::this();
+        let free = lock(memory).compare_exchange(0, own.to_bits(), Acquire, Relaxed);
+        let inherited = match free {
+            Ok(_) => false,
+            Err(_) => wait(memory, own.to_bits(), patience)?,
+        };
+        Ok(Self::new(memory, own, inherited))
+    }
+
+    /// Takes the lock if nobody has it; else its holder sees when it gives it back that something was
+    /// left.
+    pub(super) fn take_or_tell(memory: &'a SharedMemory) -> Option<Self> {
+        let (word, own) = (lock(memory), Process::this());
+        loop {
+            let holder = word.load(Relaxed);
+            let wish = match holder & !(WANTED | BLOCKED) {
+                0 | BROKEN => own.to_bits() | WANTED,
+                _ => holder | WANTED,
+            };
+            if word
+                .compare_exchange(holder, wish, AcqRel, Relaxed)
+                .is_err()
+            {
+                continue;
+            }
+            let inherited = holder == BROKEN;
+            return (holder == 0 || inherited).then(|| Self::new(memory, own, inherited));
         }
     }
 
-    /// Takes the lock if nobody has it. Else its holder sees behind its release what was left before this.
-    #[inline]
-    pub(super) fn try_take(memory: &'a SharedMemory) -> Option<Self> {
-        match mutex(memory).try_lock() {
-            Taken::Yes => {}
-            Taken::FromTheDead => take_from_the_dead(memory),
-            Taken::No => return None,
-        }
-        Some(Self {
+    fn new(memory: &'a SharedMemory, process: Process, inherited: bool) -> Self {
+        Self {
             memory,
+            root: memory.root(),
             news: Cell::new(false),
-            claimed: Cell::new(0),
-        })
-    }
-
-    /// Whether a change was left half done by one that had the lock before.
-    #[inline]
-    pub(super) fn is_dirty(&self) -> bool {
-        self.memory.get(DIRTY) != 0
-    }
-
-    /// All was made anew.
-    pub(super) fn is_clean(&self) {
-        self.memory.set(DIRTY, 0);
+            claimed: Cell::new(None),
+            process,
+            inherited,
+        }
     }
 
     /// Gives the lock back after all changes were made; says whether something was left meanwhile.
@@ -147,108 +171,74 @@ impl<'a> Held<'a> {
         let held = ManuallyDrop::new(self);
         #[cfg(test)]
         if death::has_come() {
-            held.memory.set(DIRTY, 1);
+            return false;
         }
-        let memory = held.memory;
-        mutex(memory).unlock();
-        memory.get(LEFT) | memory.get(BLOCKED_BY) != 0 && was_waited_for(memory)
+        let root = held.root;
+        root.pace.lock.swap(0, AcqRel) & WANTED != 0 && wake(root)
     }
 
-    /// The word at this index.
+    /// Whether something was left for the holder to do.
     #[inline]
-    pub(super) fn get(&self, at: usize) -> u64 {
-        self.memory.get(at)
+    pub(super) fn has_left(&self) -> bool {
+        self.root.attention.left.load(Relaxed) != 0
+    }
+}
+
+impl HasLock for Held<'_> {
+    #[inline]
+    fn memory(&self) -> &SharedMemory {
+        self.memory
     }
 
-    /// Changes the word at this index.
     #[inline]
-    pub(super) fn set(&self, at: usize, value: u64) {
+    fn changes(&self) {
         #[cfg(test)]
         death::come_nearer();
-        self.memory.set(at, value);
     }
+}
 
-    /// Adds to the word at this index.
-    #[inline]
-    pub(super) fn add(&self, at: usize, amount: u64) {
-        self.set(at, self.get(at).wrapping_add(amount));
-    }
+impl<T: Shared> Index<At<T>> for Held<'_> {
+    type Output = T;
 
-    /// Takes from the word at this index.
     #[inline]
-    pub(super) fn subtract(&self, at: usize, amount: u64) {
-        self.set(at, self.get(at).wrapping_sub(amount));
-    }
-
-    /// Both halves of the word at this index.
-    #[inline]
-    pub(super) fn pair(&self, at: usize) -> (u32, u32) {
-        let word = self.get(at);
-        (word as u32, (word >> 32) as u32)
-    }
-
-    /// Changes both halves of the word at this index.
-    #[inline]
-    pub(super) fn set_pair(&self, at: usize, low: u32, high: u32) {
-        self.set(at, u64::from(low) | u64::from(high) << 32);
-    }
-
-    /// The word itself, for what is changed without the lock too.
-    #[inline]
-    pub(super) fn word(&self, at: usize) -> &'a AtomicU64 {
-        &self.memory.words()[at]
+    fn index(&self, at: At<T>) -> &T {
+        &self.memory[at]
     }
 }
 
 /// Half-way through a change: a panic has come before the lock was given back.
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        let claimed = self.claimed.get();
         #[cfg(test)]
-        let claimed = if death::has_come() { 0 } else { claimed };
-        if claimed != 0 {
-            // The attempt will not exist: its transaction is taken back like one of a dead process.
-            let entry = self.memory.get(claimed) & u64::from(u32::MAX);
-            let nobody = u64::from(Process::NONE.to_bits()) << 32;
-            self.memory.set(claimed, entry | nobody);
+        if death::has_come() {
+            return;
         }
-        self.memory.set(DIRTY, 1);
-        mutex(self.memory).unlock();
-        was_waited_for(self.memory);
+        if let Some(claimed) = self.claimed.get() {
+            // The attempt will not exist: its transaction is taken back like one of a dead process.
+            self[claimed].is_of(self, Process::NONE);
+        }
+        self.root.pace.lock.swap(BROKEN, AcqRel);
+        wake(self.root);
     }
 }
 
-fn mutex(memory: &SharedMemory) -> &RobustMutex {
-    memory.mutex(LOCK)
-}
-
+/// Wakes one who waits; says whether something was left.
 #[cold]
-fn take_from_the_dead(memory: &SharedMemory) {
-    memory.set(DIRTY, 1);
-    memory.set(BLOCKED_BY, 0);
+fn wake(root: &Root) -> bool {
+    // One is enough, it will wake the next. Should this process die here, it wakes by itself.
+    let _ = futex::wake(&root.pace.lock, Flags::empty(), 1);
+    root.attention.left.load(Relaxed) != 0
 }
 
-/// The lock was given back: it is blocked by this thread no more. Says whether something was left.
-#[cold]
-fn was_waited_for(memory: &SharedMemory) -> bool {
-    is_not_blocked_by(memory, this_thread());
-    memory.get(LEFT) != 0
-}
-
-fn is_not_blocked_by(memory: &SharedMemory, thread: u32) {
-    let word = &memory.words()[BLOCKED_BY];
-    let _ = word.compare_exchange(thread.into(), 0, AcqRel, Relaxed);
-}
-
-fn this_thread() -> u32 {
-    rustix::thread::gettid().as_raw_nonzero().get() as u32
+fn lock(memory: &SharedMemory) -> &AtomicU32 {
+    let root: &Root = memory.root();
+    &root.pace.lock
 }
 
 /// Who keeps the lock from others, if somebody has had to wait for long.
 pub(super) fn blocked(memory: &SharedMemory) -> Option<Blocked> {
-    let holder = mutex(memory).owner();
-    let is_blocked = holder != 0 && memory.get(BLOCKED_BY) == u64::from(holder);
-    is_blocked.then(|| blocked_by(memory, holder, now(memory)))
+    let holder = lock(memory).load(Acquire);
+    (holder & BLOCKED != 0).then(|| blocked_by(memory, holder, now(memory)))
 }
 
 /// Milliseconds by the clock of the memory.
@@ -256,24 +246,28 @@ pub(super) fn now(memory: &SharedMemory) -> u64 {
     memory.age().as_millis() as u64
 }
 
+fn blocked_since(memory: &SharedMemory) -> &AtomicU64 {
+    let root: &Root = memory.root();
+    &root.attention.blocked_since
+}
+
 fn blocked_by(memory: &SharedMemory, holder: u32, now: u64) -> Blocked {
     Blocked {
-        process: process_of(holder),
-        milliseconds: now.saturating_sub(memory.get(BLOCKED_SINCE)),
+        process: Process::from_bits(holder).id(),
+        milliseconds: now.saturating_sub(blocked_since(memory).load(Relaxed)),
     }
 }
 
-/// Waits until the lock is ours.
+/// Waits until the lock is ours; says whether it was taken from a holder that had died or panicked.
 #[cold]
-fn wait(memory: &SharedMemory, patience: Patience) -> Result<Held<'_>, Blocked> {
-    let mutex = mutex(memory);
+fn wait(memory: &SharedMemory, own: u32, patience: Patience) -> Result<bool, Blocked> {
+    let word = lock(memory);
     for look in 0..SPINS + YIELDS {
-        if mutex.owner() == 0
-            && let Some(held) = Held::try_take(memory)
-        {
-            return Ok(held);
+        let holder = word.load(Relaxed);
+        if holder == 0 && word.compare_exchange(0, own, Acquire, Relaxed).is_ok() {
+            return Ok(false);
         }
-        if memory.get(BLOCKED_BY) != 0 {
+        if holder & BLOCKED != 0 {
             break;
         }
         match look < SPINS {
@@ -282,39 +276,59 @@ fn wait(memory: &SharedMemory, patience: Patience) -> Result<Held<'_>, Blocked> 
         }
     }
     let begin = now(memory);
-    let (mut last, mut seen, mut nap) = (0, begin, NAP);
+    let (mut last, mut seen) = (0, begin);
     loop {
-        if let Some(held) = Held::try_take(memory) {
-            return Ok(held);
+        let holder = word.load(Relaxed);
+        // Whoever takes it from here on wakes others: they may be waiting too.
+        let take = |from| {
+            word.compare_exchange(from, own | WANTED, Acquire, Relaxed)
+                .is_ok()
+        };
+        if holder == 0 || holder & !(WANTED | BLOCKED) == BROKEN {
+            match take(holder) {
+                true => return Ok(holder != 0),
+                false => continue,
+            }
         }
-        let (now, holder) = (now(memory), mutex.owner());
-        if holder != last {
-            (last, seen) = (holder, now);
+        let wanted = holder | WANTED;
+        let change = |from, to| word.compare_exchange(from, to, AcqRel, Relaxed).is_ok();
+        if holder != wanted && !change(holder, wanted) {
+            continue;
         }
-        let is_blocked = holder != 0 && memory.get(BLOCKED_BY) == u64::from(holder);
+        let (now, process) = (now(memory), Process::from_bits(holder));
+        if process.to_bits() != last {
+            (last, seen) = (process.to_bits(), now);
+        }
+        let is_blocked = holder & BLOCKED != 0;
         let since = match is_blocked {
-            true => memory.get(BLOCKED_SINCE).min(seen),
+            true => blocked_since(memory).load(Relaxed).min(seen),
             false => seen,
         };
-        if now.saturating_sub(since) >= LONG && holder != 0 && !is_blocked {
-            memory.set(BLOCKED_SINCE, since);
-            memory.words()[BLOCKED_BY].store(holder.into(), SeqCst);
-            // Either its holder sees that behind its release, or it has released the lock before.
-            fence(SeqCst);
-            if mutex.owner() != holder {
-                is_not_blocked_by(memory, holder);
+        if now.saturating_sub(since) >= LONG {
+            if process.has_ended() {
+                match take(wanted) {
+                    true => return Ok(true),
+                    false => continue,
+                }
             }
-            continue;
+            if !is_blocked {
+                blocked_since(memory).store(since, Release);
+                let _ = change(wanted, wanted | BLOCKED);
+                continue;
+            }
         }
         // Others may have had it meanwhile: then it is not blocked, but still too long for us.
         let waited = now.saturating_sub(since.min(begin));
-        if let Patience(Some(most)) = patience
-            && waited >= most
-        {
-            return Err(blocked_by(memory, holder, now));
-        }
-        std::thread::sleep(nap);
-        nap = (2 * nap).min(LONGEST_NAP);
+        let left = match patience {
+            Patience(Some(most)) if waited >= most => return Err(blocked_by(memory, holder, now)),
+            Patience(Some(most)) => (most - waited).min(LONG),
+            Patience(None) => LONG,
+        };
+        let patience = Timespec {
+            tv_sec: 0,
+            tv_nsec: left as i64 * 1_000_000,
+        };
+        let _ = futex::wait(word, Flags::empty(), wanted, Some(&patience));
     }
 }
 

@@ -10,16 +10,6 @@ use std::fmt;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// The process of a thread, or the thread where `proc` does not say.
-pub(super) fn process_of(thread: u32) -> u32 {
-    let status = std::fs::read_to_string(format!("/proc/{thread}/status"));
-    let id = status.as_deref().ok().and_then(|status| {
-        let mut lines = status.lines();
-        lines.find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok())
-    });
-    id.unwrap_or(thread)
-}
-
 /// Bits of a process id: Linux gives no higher one (`PID_MAX_LIMIT`).
 const ID_BITS: u32 = 22;
 const ID_MASK: u32 = (1 << ID_BITS) - 1;
@@ -27,7 +17,7 @@ const ID_MASK: u32 = (1 << ID_BITS) - 1;
 const TAG_BITS: u32 = 8;
 const TAG_MASK: u32 = (1 << TAG_BITS) - 1;
 /// The bits that are used.
-const BITS: u32 = ID_BITS + TAG_BITS;
+pub(super) const BITS: u32 = ID_BITS + TAG_BITS;
 
 /// A process that shares our memory, in 30 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +59,7 @@ impl Process {
         Self(id & ID_MASK | (tag & TAG_MASK) << ID_BITS)
     }
 
-    /// As a number with 30 bits.
+    /// As a number with [`BITS`] bits.
     #[inline]
     pub(super) fn to_bits(self) -> u32 {
         self.0
