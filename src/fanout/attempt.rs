@@ -1,5 +1,15 @@
 //! One fork on its way: from the moment it may be sent to its final response, and to the moment the
 //! proxy has given back the memory of its transaction.
+//!
+//! ```text
+//!              with the lock                    without it, or, for the last one of DONE, with it
+//! pins: n ────────────────────► n + 1 ─────────────────────────────────────────────────────────► n
+//!         an attempt is claimed, an outcome is told      an attempt, an outcome, a look is over
+//!         or somebody looks at the message
+//! DONE:   set with the pin of who tells that the message is finished; with the last pin then the block is given back
+//! ```
+//!
+//! Who keeps a message for the ledger sets a pin without the lock, while who tells its outcomes has one.
 
 #![forbid(unsafe_code)]
 

@@ -5,6 +5,20 @@
 //! tells what became of it. Every recipient ends exactly once, and one process reads the outcomes
 //! ([`Engine::next_event`]).
 //!
+//! ```text
+//!          reserve          start                       may send, or a target or the window has room
+//!   room ──────────► ticket ──────► STARTED, LINING ──► IN_TURNS ◄────────────────────────────► in no list, STUCK
+//!    ▲                 │ dropped       │ (where others of     │  nothing to send, window full, no room for targets │
+//!    │                 ▼               │  its group are)      │                                                    │
+//!    ├──────────── given back          └──────────────────────┼──── it is cancelled, or out of time ───────────────┘
+//!    │                                                        ▼
+//!    │   all have ended and were told     all recipients but those in flight have ended
+//!    └── DONE, its last pin is gone ◄──── CLOSING ◄───────────────────────────── CLOSING, IN_CLOSING
+//! ```
+//!
+//! A message is in one at most of the lists of its `links`: LINING, IN_TURNS, STUCK and IN_CLOSING say in which. The flags
+//! are changed with the lock alone; pins, and what was left of them, without it, too (`left`, `attempt`).
+//!
 //! One short lock protects lists and counters. It is never held while a message is copied or sent.
 
 #![forbid(unsafe_code)]
@@ -109,6 +123,8 @@ pub(super) mod flag {
     pub(in super::super) const STUCK: u32 = 64;
     /// Its recipients are being put in line.
     pub(in super::super) const LINING: u32 = 128;
+    /// It is in one at most of these lists.
+    pub(in super::super) const LISTS: u32 = IN_TURNS | IN_CLOSING | STUCK | LINING;
     /// Its recipients that have not had their turn stand in line, or are being put there.
     pub(in super::super) const LINED: u32 = 256;
 }

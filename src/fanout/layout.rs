@@ -168,7 +168,7 @@ shared! {
         /// Links of the list of those that take turns, are stuck, closing or lining.
         pub(super) links: Links<Message>,
         /// Links of the list of all.
-        pub(super) all: Links<Message>,
+        pub(super) links_of_all: Links<Message>,
         /// What the message is doing (`engine::flag`).
         pub(super) flags: Locked<u32>,
         /// How many copies are kept for recipients who are away.
@@ -238,7 +238,7 @@ shared! {
 impl Message {
     /// Empties what changes, before anybody else sees the message.
     pub(super) fn clear(&self, unpublished: &impl IsUnpublished) {
-        for links in [&self.links, &self.all] {
+        for links in [&self.links, &self.links_of_all] {
             links.clear(unpublished);
         }
         self.ready.clear_unpublished(unpublished);
@@ -277,9 +277,11 @@ impl Listed<Turn> for Message {
 }
 
 impl Listed<All> for Message {
+    // Not those of the field with the method's name.
+    #[allow(clippy::misnamed_getters)]
     #[inline]
     fn links(&self) -> &Links<Self> {
-        &self.all
+        &self.links_of_all
     }
 }
 

@@ -112,7 +112,7 @@ shared! {
 
 const NAME_WORDS: usize = size_of::<Name>() / BYTES;
 const HEAD: usize = size_of::<Head>() / BYTES;
-const _: () = assert!(NAME_WORDS % 8 == 0);
+const _: () = assert!(NAME_WORDS.is_multiple_of(8));
 
 /// Where the table starts.
 #[derive(Clone, Copy, Debug)]

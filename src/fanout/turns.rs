@@ -515,6 +515,7 @@ impl Engine {
     /// Takes a message out of the list of those that are to do something.
     pub(super) fn leave_lists(&self, held: &Held<'_>, at: At<Message>) {
         let flags = held[at].flags.get();
+        debug_assert!((flags & flag::LISTS).count_ones() <= 1, "lists: {flags:#b}");
         if flags & flag::IN_TURNS != 0 {
             self.leave_turns(held, at);
         } else if flags & flag::LINING != 0 {
