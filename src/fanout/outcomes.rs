@@ -102,6 +102,11 @@ impl<'e> Outcome<'e> {
         self.pin.block().texts()[1]
     }
 
+    /// Whether copies of the message have been kept for others.
+    pub fn is_kept_for_others(&self) -> bool {
+        self.engine().tally(self.block().at).kept > 0
+    }
+
     /// The recipient's number among those of its message.
     pub fn recipient(&self) -> u32 {
         self.pin.block().recipient(self.entry)

@@ -51,6 +51,24 @@ impl UnderWay<'_> {
         self.pin.block().texts()[1]
     }
 
+    /// Where the message is in the queue, as [`Engine::in_queue`] takes it.
+    pub fn place(&self) -> u64 {
+        self.pin.block().at as u64
+    }
+
+    /// The millisecond of Unix time at which it expires; 0 for never.
+    pub fn expires_at(&self) -> u64 {
+        self.pin.block().submission().expires_at
+    }
+
+    /// The address of a recipient, by its number.
+    pub fn address(&self, recipient: u32) -> Option<&[u8]> {
+        let block = self.pin.block();
+        let mut entries = (0..block.count()).map(|number| block.entry(number));
+        let entry = entries.find(|&entry| block.recipient(entry) == recipient)?;
+        Some(block.own(entry).address)
+    }
+
     /// How many recipients it has.
     pub fn recipients(&self) -> usize {
         self.pin.block().count()

@@ -136,6 +136,8 @@ pub struct Keeping<'s> {
     /// Copies of each member that the ledger may not have yet, by message and recipient, and bytes of all.
     pending: HashMap<u64, Vec<(u64, u32)>>,
     pending_bytes: u64,
+    /// How many of those copies each message has, by its number in the ledger.
+    pending_of: HashMap<u64, usize>,
     /// Copies that have ended, as long as the ledger may still have them, and those whose mark is not known.
     ended: HashSet<i64>,
     ended_by: VecDeque<(Mark, i64)>,
@@ -167,6 +169,7 @@ impl<'s> Keeping<'s> {
             late: Vec::new(),
             pending: HashMap::new(),
             pending_bytes: 0,
+            pending_of: HashMap::new(),
             ended: HashSet::new(),
             ended_by: VecDeque::new(),
             unmarked: Vec::new(),
@@ -295,6 +298,7 @@ impl<'s> Keeping<'s> {
         let copy = (ledger, outcome.recipient());
         self.pending.entry(member).or_default().push(copy);
         self.pending_bytes += bytes;
+        *self.pending_of.entry(ledger).or_default() += 1;
         Some(Waits {
             mark,
             since: Instant::now(),
@@ -304,10 +308,11 @@ impl<'s> Keeping<'s> {
         })
     }
 
-    /// What a copy takes in the ledger: of a message that is there for another copy its own bytes only.
+    /// What a copy takes in the ledger: of a message that is kept for another member too its own bytes only.
     fn bytes(&self, outcome: &Outcome<'_>, submission: &Submission<'_>) -> u64 {
         let own = outcome.fork().recipient.len() as u64 + OVERHEAD;
-        let is_there = !self.server.outbox().is_durable() && outcome.ledger() != 0;
+        let is_there = outcome.ledger() != 0
+            && (self.pending_of.contains_key(&outcome.ledger()) || outcome.is_kept_for_others());
         let shared = [
             submission.originator,
             submission.group,
@@ -366,6 +371,7 @@ impl<'s> Keeping<'s> {
 
     fn end_unsent(&mut self, kept: &Kept, why: Why) -> Result<(), LedgerError> {
         let Some(message) = self.reader()?.kept_message(kept.id)? else {
+            self.end_lost(kept);
             return Ok(());
         };
         let what = match why {
@@ -390,6 +396,18 @@ impl<'s> Keeping<'s> {
         Ok(())
     }
 
+    /// A copy has no message any more that could be sent or told.
+    fn end_lost(&mut self, kept: &Kept) {
+        log::error!(
+            "ledger: the copy that is kept for <{}> cannot be sent and is dropped: expected its message {} in {}, found \
+             none that can be read: somebody has altered it",
+            Printable(&kept.address),
+            kept.message,
+            self.file.path().display()
+        );
+        self.end(kept.id);
+    }
+
     /// What is to be told of copies that were not sent.
     pub fn take_told(&mut self) -> Vec<Ended> {
         std::mem::take(&mut self.told)
@@ -412,6 +430,13 @@ impl<'s> Keeping<'s> {
             return Some((event, None));
         };
         self.pending_bytes -= waits.bytes;
+        let (message, _) = waits.copy;
+        if let Some(count) = self.pending_of.get_mut(&message) {
+            *count -= 1;
+            if *count == 0 {
+                self.pending_of.remove(&message);
+            }
+        }
         if let Some(pending) = self.pending.get_mut(&waits.member) {
             pending.retain(|&copy| copy != waits.copy);
             if pending.is_empty() {
@@ -548,15 +573,24 @@ impl<'s> Keeping<'s> {
         kept.retain(|kept| !self.ended.contains(&kept.id) && !self.is_under_way(kept));
         kept.truncate(TOGETHER - under_way.min(TOGETHER));
         let is_done = kept.is_empty();
+        let now = milliseconds(SystemTime::now());
         for kept in kept {
             if !self.has_room() {
                 return Ok(false);
+            }
+            if kept.expires_at <= now {
+                self.end_unsent(&kept, Why::Expired)
+                    .map_err(|error| error.to_string())?;
+                continue;
             }
             let message = self
                 .reader()
                 .and_then(|reader| reader.kept_message(kept.id))
                 .map_err(|error| error.to_string())?;
-            let Some(message) = message else { continue };
+            let Some(message) = message else {
+                self.end_lost(&kept);
+                continue;
+            };
             let group = &message.message.group;
             if !self.groups.has_group(group).map_err(|error| error.0)? {
                 self.end_unsent(&kept, Why::GroupDeleted)
@@ -641,7 +675,12 @@ impl<'s> Keeping<'s> {
         if delivery.under_way.remove(&kept).is_some() {
             self.under_way -= 1;
         }
-        if stays && !delivery.is_away {
+        // What has expired on its way says nothing of the member.
+        let expires_at = outcome.submission().expires_at;
+        let has_expired = outcome.ending == Ending::Expired
+            && expires_at != 0
+            && expires_at <= milliseconds(SystemTime::now());
+        if stays && !has_expired && !delivery.is_away {
             delivery.is_away = true;
             let engine = self.server.outbox().engine();
             for &number in delivery.under_way.values() {

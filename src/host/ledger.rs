@@ -40,6 +40,7 @@ pub fn write_while(server: &Server, goes_on: impl Fn() -> bool) {
         ledger: None,
         notes,
         engine,
+        is_durable: server.outbox().is_durable(),
         news: NewsReader::new(engine),
         keeping: KeepReader::new(engine),
         waits_since: None,
@@ -66,6 +67,8 @@ struct Life<'e, L, O> {
     ledger: Option<L>,
     notes: &'e NoteFile,
     engine: &'e Engine,
+    /// Whether messages wait for the ledger before their 202.
+    is_durable: bool,
     news: NewsReader<'e>,
     /// What is kept for members who are away.
     keeping: KeepReader<'e>,
@@ -222,10 +225,19 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
 
     fn complain(&mut self, error: &LedgerError) {
         let now = Instant::now();
+        let (what, since) = match self.is_durable {
+            true => (
+                "new messages are answered 503, those accepted before are sent",
+                "new messages have been answered 503",
+            ),
+            false => (
+                "messages are sent, but no copies are kept for members who are away",
+                "no copies have been kept for members who are away",
+            ),
+        };
         let trouble = self.trouble.get_or_insert_with(|| {
             log::error!(
-                "ledger: {error}; new messages are answered 503, those accepted before are sent, and it goes on by \
-                 itself once the ledger can be written"
+                "ledger: {error}; {what}, and it goes on by itself once the ledger can be written"
             );
             Trouble {
                 since: now,
@@ -237,19 +249,23 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         if trouble.told.elapsed() >= COMPLAIN {
             trouble.told = now;
             let seconds = trouble.since.elapsed().as_secs();
-            log::error!("ledger: {error}; new messages have been answered 503 for {seconds} s");
+            log::error!("ledger: {error}; {since} for {seconds} s");
         }
     }
 
     fn goes_on(&mut self, commit: Duration) {
         let commit = commit.as_millis();
+        let what = match self.is_durable {
+            true => "new messages are accepted",
+            false => "copies are kept again for members who are away",
+        };
         match self.trouble.take() {
             Some(trouble) => log::warn!(
-                "ledger: it can be written again after {} ms: new messages are accepted",
+                "ledger: it can be written again after {} ms: {what}",
                 trouble.since.elapsed().as_millis()
             ),
             None => log::warn!(
-                "ledger: it can be written again: new messages are accepted; those before were not committed in time \
+                "ledger: it can be written again: {what}; those before were not committed in time \
                  (ledger_timeout), and the last commit took {commit} ms"
             ),
         }

@@ -196,7 +196,7 @@ const NAMES_A_LINE: usize = 8;
 /// Logs what a stop leaves undone: which messages, and who has not got them, as far as a log can take it. The level
 /// `debug` names everybody. The ledger, if there is one, is told of all others.
 pub fn log_unfinished(server: &Server) {
-    if let Err(error) = server.outbox().keep_outcomes() {
+    if let Err(error) = server.keep_outcomes() {
         log::error!("ledger: {error}; who has got a message may get it once more");
     }
     let is_durable = server.outbox().is_durable();

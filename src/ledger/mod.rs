@@ -66,6 +66,9 @@ pub trait Reader {
     /// be read is named in the log and left out.
     fn unfinished(&mut self, each: &mut dyn FnMut(Unfinished)) -> Result<(), LedgerError>;
 
+    /// The greatest lower half of the ids of all messages, 0 if there are none.
+    fn last_number(&mut self) -> Result<u64, LedgerError>;
+
     /// The requests that were answered 202 since `since` (milliseconds of Unix time), oldest first.
     fn requests(&mut self, since: u64) -> Result<Vec<StoredRequest>, LedgerError>;
 
@@ -78,7 +81,8 @@ pub trait Reader {
     /// How many copies are kept for an address.
     fn count_kept_of(&mut self, address_hash: u64) -> Result<u64, LedgerError>;
 
-    /// The message of a kept copy, as it is to be sent; nothing if the copy is no longer kept.
+    /// The message of a kept copy, as it is to be sent; nothing if the copy is no longer kept, or if somebody has
+    /// deleted or altered its message.
     fn kept_message(&mut self, kept: i64) -> Result<Option<KeptMessage>, LedgerError>;
 
     /// Kept copies, oldest message first: who has to go when there are too many.

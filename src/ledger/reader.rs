@@ -211,6 +211,13 @@ impl Reader for SqliteReader {
         })
     }
 
+    fn last_number(&mut self) -> Result<u64, LedgerError> {
+        self.read(|connection| {
+            let sql = "SELECT ifnull(max(id & 0xffffffff), 0) FROM message";
+            connection.query_row(sql, [], |row| number(row, 0))
+        })
+    }
+
     fn requests(&mut self, since: u64) -> Result<Vec<StoredRequest>, LedgerError> {
         let sql = "SELECT accepted_at, message, from_tag, call_id, cseq, via, content FROM request
             WHERE accepted_at >= ?1 ORDER BY accepted_at, message";
@@ -273,7 +280,17 @@ impl Reader for SqliteReader {
                     kept,
                 })
             });
-            found.optional()
+            use rusqlite::Error::{
+                FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType,
+            };
+            match found {
+                Err(
+                    FromSqlConversionFailure(..)
+                    | IntegralValueOutOfRange(..)
+                    | InvalidColumnType(..),
+                ) => Ok(None),
+                found => found.optional(),
+            }
         })
     }
 

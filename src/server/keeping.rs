@@ -185,6 +185,11 @@ impl<'e> KeepReader<'e> {
         }
     }
 
+    /// One more copy that is to be kept.
+    pub fn add(&mut self, keep: Keep) {
+        self.records.push(Record::Keep(keep));
+    }
+
     /// Whether nothing is to be committed.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()

@@ -37,6 +37,7 @@ use crate::control::{
     recognise_observed,
 };
 use crate::fanout::{Counter, Counters, RecentTable, Ticket};
+use crate::ledger::LedgerError;
 use crate::sip::text::Printable;
 use crate::sip::{Request, Uri, name_addr};
 use crate::store::{SHARED_FOR, Store, StoreError};
@@ -182,6 +183,11 @@ impl Server {
     /// The hash of whom an address is of, for what is kept for members who are away.
     pub fn member(&self, address: &[u8]) -> Option<u64> {
         self.outbox.member(address, &self.policy.addressing)
+    }
+
+    /// Brings all outcomes to the ledger, if there is one, when all other processes have ended.
+    pub fn keep_outcomes(&self) -> Result<(), LedgerError> {
+        self.outbox.keep_outcomes(|address| self.member(address))
     }
 
     /// Opens the ledger, if there is to be one, and takes up what the last run has left. To be done

@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 use crate::fanout::{Notes, SLOTS};
+use siphasher::sip::SipHasher13;
 use std::fs::{File, OpenOptions};
+use std::hash::Hasher;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -23,16 +25,18 @@ pub struct NoteFile {
 }
 
 impl NoteFile {
-    /// The file that belongs to a ledger. One that cannot be used is named in the log.
-    pub fn of(ledger: &Path) -> Self {
+    /// The file that belongs to a ledger with this key: not to another one that has got its inode since. One that
+    /// cannot be used is named in the log.
+    pub fn of(ledger: &Path, key: [u8; 16]) -> Self {
+        let secret = SipHasher13::new_with_key(&key).finish();
         match ledger.metadata() {
-            Ok(ledger) => Self::open(Path::new(FOLDER), ledger.dev(), ledger.ino()),
+            Ok(ledger) => Self::open(Path::new(FOLDER), [ledger.dev(), ledger.ino(), secret]),
             Err(error) => Self::none(ledger.to_owned(), &error),
         }
     }
 
-    fn open(folder: &Path, device: u64, inode: u64) -> Self {
-        let path = folder.join(format!("cimf-ledger-{device:x}-{inode:x}"));
+    fn open(folder: &Path, [device, inode, secret]: [u64; 3]) -> Self {
+        let path = folder.join(format!("cimf-ledger-{device:x}-{inode:x}-{secret:x}"));
         match open(&path) {
             Ok(file) => Self {
                 path,
@@ -126,7 +130,7 @@ mod tests {
     #[test]
     fn what_was_given_up_is_there_for_the_next_run() {
         let folder = tempfile::tempdir().unwrap();
-        let notes = || NoteFile::open(folder.path(), 5, 7);
+        let notes = || NoteFile::open(folder.path(), [5, 7, 9]);
         let first = notes();
         assert!(first.given_up().is_empty());
         first.note(3, 41);
@@ -144,11 +148,25 @@ mod tests {
     }
 
     #[test]
+    fn a_ledger_that_got_the_inode_of_another_has_notes_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = folder.path().join("ledger.db");
+        std::fs::write(&ledger, "").unwrap();
+        let [first, second] = [[1; 16], [2; 16]].map(|key| NoteFile::of(&ledger, key));
+        first.note(0, 41);
+        assert_eq!(first.given_up(), [41]);
+        assert!(second.given_up().is_empty());
+        first.clear();
+        first.remove();
+        second.remove();
+    }
+
+    #[test]
     fn a_file_of_somebody_elses_making_is_not_used() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("cimf-ledger-5-7");
+        let path = folder.path().join("cimf-ledger-5-7-9");
         let target = folder.path().join("target");
-        let is_used = || NoteFile::open(folder.path(), 5, 7).file.is_some();
+        let is_used = || NoteFile::open(folder.path(), [5, 7, 9]).file.is_some();
         symlink(&target, &path).unwrap();
         assert!(!is_used() && !target.exists());
         std::fs::remove_file(&path).unwrap();

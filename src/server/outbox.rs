@@ -2,7 +2,7 @@
 //! up again.
 
 use super::away::{self, AwayPolicy};
-use super::keeping::KeepReader;
+use super::keeping::{Keep, KeepReader};
 use super::news::{NewsReader, outcome};
 use super::note_file::NoteFile;
 use super::{StartError, old_journal, pace, request_record};
@@ -11,7 +11,7 @@ use crate::control::recent::MEMORY;
 use crate::control::{Accepted, Addressing, Identifiers, Reason, Recognised, Refusal};
 use crate::fanout::{
     Committed, Counters, Ending, Engine, FormerRequests, KeptFigures, NotCommitted, Origin,
-    RecentTable, Submission, Ticket, milliseconds,
+    RecentTable, Submission, Ticket, UnderWay, milliseconds,
 };
 use crate::ledger::{
     Durability, Entry, Ledger, LedgerError, LedgerFile, Reader, RequestRecord, Unfinished,
@@ -132,7 +132,7 @@ impl Outbox {
         now: SystemTime,
     ) -> Result<Opened, LedgerError> {
         let file = LedgerFile::open(path)?;
-        let notes = NoteFile::of(path);
+        let notes = NoteFile::of(path, file.key());
         let mut writer = file.writer()?;
         withdraw(&mut writer, &notes)?;
         let kept = writer.figures();
@@ -143,9 +143,8 @@ impl Outbox {
         let mut reader = file.reader()?;
         let mut left = Vec::new();
         reader.unfinished(&mut |message| left.push(message))?;
-        let last = left.iter().map(|message| message.message.id & LOW).max();
         // Not given again as long as the message is in the ledger, though it may not be sent.
-        self.engine.skip_numbers(last.unwrap_or(0));
+        self.engine.skip_numbers(reader.last_number()?);
         let (mut messages, mut recipients, mut ended) = (0, 0, Vec::new());
         for message in &left {
             let id = message.message.id;
@@ -262,9 +261,10 @@ impl Outbox {
         Some((&opened.file, &opened.notes))
     }
 
-    /// Brings to the disk all outcomes that there are, told or not, and the ends of messages without
-    /// any left. To be done when all other processes have ended.
-    pub fn keep_outcomes(&self) -> Result<(), LedgerError> {
+    /// Brings to the disk all outcomes that there are, told or not, the ends of messages without any left, and the
+    /// copies for members who are away of which nobody has been told yet. To be done when all other processes have
+    /// ended. `member` gives the hash of whom an address is of.
+    pub fn keep_outcomes(&self, member: impl Fn(&[u8]) -> Option<u64>) -> Result<(), LedgerError> {
         let Some(Opened { file, notes }) = self.ledger.get() else {
             return Ok(());
         };
@@ -276,40 +276,109 @@ impl Outbox {
         keeping.read();
         let mut entries = keeping.entries();
         entries.extend(news.entries());
-        let under_way = self.engine.under_way().unwrap_or_else(|blocked| {
-            log::error!("{blocked}; the ledger is not told of the last outcomes");
-            Vec::new()
-        });
-        for message in under_way {
-            let (id, endings) = (message.ledger(), message.endings());
-            if message.kept() != 0 {
-                let mut endings = endings.iter().map(|(_, ending)| ending);
-                if endings.any(|ending| matches!(ending, Ending::Delivered(_))) {
-                    let kept = message.kept().cast_signed();
-                    entries.push(Entry::KeptEnded { kept });
-                }
-            } else if !self.is_durable {
-                // What is not kept for anybody is not in it.
-            } else if endings.len() == message.recipients() {
-                entries.push(Entry::Finished { id });
-            } else if !endings.is_empty() {
-                let outcomes = endings
-                    .into_iter()
-                    .map(|(number, ending)| outcome(number, ending));
-                entries.push(Entry::Outcomes {
-                    id,
-                    outcomes: Cow::Owned(outcomes.collect()),
-                });
-            }
-        }
         if !entries.is_empty() {
             writer.commit(&entries, Durability::Synced)?;
         }
         drop(entries);
         news.is_committed();
         keeping.is_committed();
+        let under_way = self.engine.under_way().unwrap_or_else(|blocked| {
+            log::error!("{blocked}; the ledger is not told of the last outcomes");
+            Vec::new()
+        });
+        let mut reader = file.reader()?;
+        let mut entries = Vec::new();
+        for message in under_way {
+            if message.kept() != 0 {
+                entries.extend(kept_copy_delivered(&message));
+            } else if self.is_durable {
+                entries.extend(self.last_outcomes(&message));
+            } else if let Some(away) = &self.away {
+                self.keep_untold(away, &message, &member, &mut reader, &mut keeping)?;
+            }
+        }
+        entries.extend(keeping.entries());
+        if !entries.is_empty() {
+            writer.commit(&entries, Durability::Synced)?;
+        }
         notes.remove();
         Ok(())
+    }
+
+    /// What the ledger does not know yet of a message that it has. Members who are away are left out: the next start
+    /// sends to them again, with the same identifiers, and keeps what is not delivered then.
+    fn last_outcomes(&self, message: &UnderWay<'_>) -> Option<Entry<'static>> {
+        let id = message.ledger();
+        let mut endings = message.endings();
+        endings.retain(|(_, ending)| !self.would_be_kept(*ending));
+        if endings.len() == message.recipients() {
+            return Some(Entry::Finished { id });
+        }
+        let outcomes: Vec<_> = endings
+            .into_iter()
+            .map(|(number, ending)| outcome(number, ending))
+            .collect();
+        (!outcomes.is_empty()).then_some(Entry::Outcomes {
+            id,
+            outcomes: Cow::Owned(outcomes),
+        })
+    }
+
+    /// Has copies kept that have ended for members who are away, of a message that only memory has.
+    fn keep_untold(
+        &self,
+        away: &AwayPolicy,
+        message: &UnderWay<'_>,
+        member: impl Fn(&[u8]) -> Option<u64>,
+        reader: &mut impl Reader,
+        keeping: &mut KeepReader<'_>,
+    ) -> Result<(), LedgerError> {
+        let now = milliseconds(SystemTime::now());
+        let expires_at = away.until(message.expires_at(), now);
+        if expires_at <= now || self.engine.away().figures().bytes >= away.bytes {
+            return Ok(());
+        }
+        let mut is_new = message.ledger() == 0;
+        let ledger = match message.ledger() {
+            0 => self.ledger_number(message.number()),
+            ledger => ledger,
+        };
+        for (recipient, ending) in message.endings() {
+            let (Ending::Refused(code) | Ending::Unreachable(code)) = ending else {
+                continue;
+            };
+            let address = message.address(recipient);
+            let Some(member) = address.and_then(&member).filter(|_| away.keeps(code)) else {
+                continue;
+            };
+            let kept = reader.kept_of(member, usize::MAX >> 1)?;
+            if kept
+                .iter()
+                .any(|kept| (kept.message, kept.recipient) == (ledger, recipient))
+            {
+                continue;
+            }
+            keeping.add(Keep {
+                place: message.place(),
+                ledger,
+                is_new,
+                recipient,
+                code,
+                member,
+                kept_at: now,
+                expires_at,
+            });
+            is_new = false;
+        }
+        Ok(())
+    }
+
+    /// Whether a copy that ends like this is kept, if it can be.
+    fn would_be_kept(&self, ending: Ending) -> bool {
+        let (Ending::Refused(code) | Ending::Unreachable(code)) = ending else {
+            return false;
+        };
+        self.away.as_ref().is_some_and(|away| away.keeps(code))
     }
 
     /// What the ledger has done, if there is one.
@@ -321,6 +390,16 @@ impl Outbox {
 /// The request that a message came in.
 pub fn request_of<'a>(submission: &Submission<'a>) -> Option<RequestRecord<'a>> {
     request_record::decode(submission.request)
+}
+
+/// The end of a kept copy that is under way, if it was delivered.
+fn kept_copy_delivered(message: &UnderWay<'_>) -> Option<Entry<'static>> {
+    let endings = message.endings();
+    let mut endings = endings.iter().map(|(_, ending)| ending);
+    let is_delivered = endings.any(|ending| matches!(ending, Ending::Delivered(_)));
+    is_delivered.then_some(Entry::KeptEnded {
+        kept: message.kept().cast_signed(),
+    })
 }
 
 /// Withdraws what a run has given up and not withdrawn.
@@ -344,4 +423,126 @@ fn not_stored(accepted: &Accepted, why: NotCommitted) -> Box<Refusal> {
     let detail = why.to_string();
     let refusal = Refusal::after_all(Reason::Ledger, detail, accepted, RETRY_AFTER);
     Box::new(refusal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fanout::Own;
+    use crate::ledger::{KeptCopy, Promise};
+
+    const NOW: u64 = 1_800_000_000_000;
+
+    fn outbox(folder: &Path) -> Outbox {
+        let mut settings = Settings::new();
+        settings.set("durability", "journal").unwrap();
+        settings.set("away", "keep").unwrap();
+        let ledger = folder.join("ledger.db");
+        settings.set("ledger", ledger.to_str().unwrap()).unwrap();
+        let counters = Arc::new(Counters::new().unwrap());
+        let outbox = Outbox::new(&settings, [7; 16], counters).unwrap();
+        let recent = RecentTable::new(64, [7; 16]).unwrap();
+        outbox.open_ledger(&recent, SystemTime::now()).unwrap();
+        outbox
+    }
+
+    fn submission() -> Submission<'static> {
+        Submission {
+            originator: b"sip:ann@home1.net",
+            group: b"sip:hikers@im.home1.net",
+            from: b"<sip:ann@home1.net>",
+            headers: b"",
+            charging: b"",
+            body: b"hi",
+            entry_at: 0,
+            needs_stream: false,
+            window: 4,
+            most_at_once: Some(40),
+            accepted_at: NOW,
+            expires_at: 0,
+            seed: [9; 16],
+            anonymous: false,
+            request: b"",
+        }
+    }
+
+    fn own() -> Vec<Own<'static>> {
+        vec![
+            Own::plain(b"sip:bob@home1.net"),
+            Own::plain(b"sip:cho@home1.net"),
+        ]
+    }
+
+    fn write(outbox: &Outbox, more: &[Entry<'_>], id: u64) {
+        let promise = Entry::Promise(Box::new(Promise {
+            id,
+            promised: true,
+            anonymous: false,
+            submission: submission(),
+            recipients: own(),
+            request: None,
+        }));
+        let (file, _) = outbox.ledger().unwrap();
+        let mut writer = file.writer().unwrap();
+        writer.commit(&[promise], Durability::Synced).unwrap();
+        writer.commit(more, Durability::Synced).unwrap();
+    }
+
+    #[test]
+    fn who_is_away_and_was_not_told_so_before_the_stop_is_not_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = outbox(folder.path());
+        let id = outbox.ledger_number(1);
+        write(&outbox, &[], id);
+        let origin = Origin {
+            ledger: id,
+            ..Origin::default()
+        };
+        let ended = [(0, Ending::Refused(480)), (1, Ending::Refused(403))];
+        let engine = outbox.engine();
+        let restored = engine.restore(&submission(), || own().into_iter(), origin, []);
+        assert!(matches!(restored, Ok(Some(_))));
+        for (_, ending) in ended {
+            let attempt = engine.next(|| NOW).unwrap();
+            let cookie = attempt.cookie();
+            drop(attempt);
+            engine.completed(cookie, ending.code().unwrap());
+            engine.released(cookie);
+        }
+        outbox.keep_outcomes(|_| None).unwrap();
+        let mut left = Vec::new();
+        let mut reader = outbox.ledger().unwrap().0.reader().unwrap();
+        reader
+            .unfinished(&mut |message| left.push(message))
+            .unwrap();
+        let outcomes: Vec<_> = left
+            .iter()
+            .map(|message| message.outcomes.clone())
+            .collect();
+        assert_eq!(outcomes, [[outcome(1, Ending::Refused(403))]]);
+    }
+
+    #[test]
+    fn no_number_of_a_message_with_kept_copies_is_given_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let before = outbox(folder.path());
+        let id = before.ledger_number(41);
+        let kept = Entry::Kept(KeptCopy {
+            message: id,
+            recipient: 0,
+            address_hash: 1,
+            address: b"sip:bob@home1.net",
+            code: 480,
+            kept_at: NOW,
+            expires_at: NOW + 1000,
+        });
+        write(&before, &[kept, Entry::Finished { id }], id);
+        drop(before);
+        let after = outbox(folder.path());
+        let origin = Origin::default();
+        let restored = after
+            .engine()
+            .restore(&submission(), || own().into_iter(), origin, []);
+        assert_eq!(restored.unwrap(), Some((42, 2)));
+    }
 }

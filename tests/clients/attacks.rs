@@ -34,7 +34,7 @@ impl Attacker {
         }
     }
 
-    /// Sends a request as `user`, with the password where it is asked for; gives the final status.
+    /// Sends a request as `user`, with the password where it is asked for; gives the final status, or 0 if there is none.
     fn ask(&mut self, method: &str, user: &str, password: &str, lie: &Lie<'_>) -> u16 {
         let status = self.send(method, user, lie, "");
         if status.0 != 401 || lie.without_password {
@@ -74,7 +74,9 @@ impl Attacker {
             .expect("a request that is sent");
         let mut answer = [0; 4096];
         loop {
-            let (length, _) = self.socket.recv_from(&mut answer).expect("an answer");
+            let Ok((length, _)) = self.socket.recv_from(&mut answer) else {
+                return (0, String::new());
+            };
             let text = String::from_utf8_lossy(&answer[..length]).into_owned();
             let mut words = text.split(' ');
             let is_answer = words.next() == Some("SIP/2.0");
@@ -257,4 +259,42 @@ pub fn nobody_speaks_as_another(proxy: Proxy) {
         );
     }
     assert!(site.log().contains("none of our copies"), "{}", site.log());
+}
+
+/// A request with two From headers names another sender to a phone that reads the last one.
+pub fn nobody_has_two_names(proxy: Proxy) {
+    let site = Site::start(proxy, "ann bob eve");
+    let mut ann = Attacker::new(&site.server);
+    let phone = Lie {
+        headers: "Contact: <sip:ann@192.0.2.1>\r\n",
+        ..Lie::default()
+    };
+    let status = ann.ask("REGISTER", "ann", &site.password("ann"), &phone);
+    assert_eq!(status, 200);
+    let to_ann = format!("sip:ann@{DOMAIN}");
+    for name in ["From", "f", "FROM"] {
+        let second = format!("{name}: <sip:bob@{DOMAIN}>;tag=second\r\n");
+        let lie = Lie {
+            to: Some(&to_ann),
+            headers: &second,
+            ..Lie::default()
+        };
+        let mut eve = Attacker::new(&site.server);
+        let patience = Some(Duration::from_secs(2));
+        eve.socket.set_read_timeout(patience).expect("a time limit");
+        // Kamailio drops what it cannot parse.
+        let expected = match proxy {
+            Proxy::Kamailio => 0,
+            Proxy::OpenSips => 400,
+        };
+        let status = eve.ask("MESSAGE", "eve", &site.password("eve"), &lie);
+        assert_eq!(status, expected, "{name}");
+    }
+    // What is right goes there, and is the first that comes.
+    std::thread::scope(|scope| {
+        let status = scope.spawn(|| send_bytes(&site, "eve", &to_ann, b"one name"));
+        let text = take_message(&ann.socket);
+        assert!(text.ends_with("one name"), "{text}");
+        assert_eq!(status.join().expect("a status"), 200);
+    });
 }

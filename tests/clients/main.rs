@@ -357,6 +357,18 @@ fn nobody_speaks_as_another_behind_opensips() {
 }
 
 #[test]
+fn nobody_has_two_names_behind_kamailio() {
+    attacks::nobody_has_two_names(Proxy::Kamailio);
+}
+
+#[test]
+fn nobody_has_two_names_behind_opensips() {
+    if has_opensips() {
+        attacks::nobody_has_two_names(Proxy::OpenSips);
+    }
+}
+
+#[test]
 fn nobody_leads_kamailio_to_another_machine() {
     attacks::nobody_leads_the_server_to_another_machine(Proxy::Kamailio);
 }

@@ -97,6 +97,10 @@ mod figures {
 cases! {
 both {
     away::{
+        a_message_that_many_miss_is_counted_once,
+        a_copy_that_expires_in_the_queue_holds_up_no_other,
+        the_log_says_what_a_ledger_that_is_gone_means_here,
+        what_somebody_has_altered_in_the_ledger_holds_up_no_other,
         it_is_told_what_is_kept_and_what_becomes_of_it,
         a_number_is_one_member_however_it_is_written,
         other_failures_are_not_kept,
@@ -110,6 +114,7 @@ both {
         a_copy_expires_with_its_message_or_its_time,
         who_was_away_gets_what_an_online_member_got_byte_for_byte,
         of_proxies_killed_while_keeping_and_delivering_none_loses_a_copy,
+        a_stop_keeps_what_nobody_was_told_of,
     }
     values::{
         from_is_one_address_and_no_way_to_get_there,

@@ -301,6 +301,7 @@ impl Shared {
                 return self.fault(format!("{error}:\n{}", String::from_utf8_lossy(bytes)));
             }
         };
+        let arrival = Instant::now();
         let mut notes = self.notes.lock().expect("the core's notes");
         let uri = message.request_uri();
         let user = notes
@@ -343,7 +344,7 @@ impl Shared {
                 message,
                 transport,
                 from,
-                arrival: Instant::now(),
+                arrival,
             });
         } else {
             notes.repeats += 1;

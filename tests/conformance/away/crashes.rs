@@ -1,13 +1,14 @@
 //! What is kept outlives the proxy.
 
-use super::{keeping, numbered, of_bob, register};
+use super::{bodies, keeping, missed, numbered, of_bob, register};
+use crate::durability::frozen::{kill_one, stop_one, telling_process};
 use crate::support::client::{Client, Transport};
 use crate::support::core::Answer;
 use crate::support::rig::{BOB, Rig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// How often the proxy is killed.
+/// How often the proxy is killed, if `CIMF_KILLS` does not say otherwise.
 const ROUNDS: u64 = 12;
 
 /// U-4: with `durability=journal` none of the copies of a 202 is lost, kept or being kept or being delivered, and
@@ -21,7 +22,8 @@ pub fn of_proxies_killed_while_keeping_and_delivering_none_loses_a_copy(transpor
     .start();
     let mut accepted = BTreeSet::new();
     let mut number = 0;
-    for round in 0..ROUNDS {
+    let rounds = std::env::var("CIMF_KILLS").map_or(ROUNDS, |text| text.parse().expect("a number"));
+    for round in 0..rounds {
         let mut client = rig.client();
         rig.core.answer("bob", Answer::Code(480));
         let (before, until) = match round % 2 {
@@ -67,6 +69,41 @@ pub fn of_proxies_killed_while_keeping_and_delivering_none_loses_a_copy(transpor
         let ids = call_ids.get(&format!("message {number}"));
         let count = ids.map_or(0, BTreeSet::len);
         assert_eq!(count, 1, "message {number}: {ids:?}");
+    }
+}
+
+/// A stop loses no copy of members who are away, though nobody has been told of it yet; nor does it repeat one that is
+/// kept already.
+pub fn a_stop_keeps_what_nobody_was_told_of(transport: Transport) {
+    for durability in ["none", "journal"] {
+        let mut rig = keeping(transport, &[("durability", durability)]).start();
+        rig.core.answer("bob", Answer::Code(480));
+        let mut client = rig.client();
+        let request = numbered(&client, 0);
+        missed(&rig, &mut client, &request);
+        let telling = telling_process(&rig);
+        stop_one(telling);
+        for number in 1..=3 {
+            client.send(&numbered(&client, number).bytes());
+            assert_eq!(client.receive().status(), 202);
+        }
+        rig.wait_for_counter("forks_failed", 4);
+        rig.wait_for_counter("forks_delivered", 4);
+        // The proxy ends with it, in order.
+        kill_one(telling);
+        rig.has_ended();
+        rig.start_again();
+        rig.wait_for_gauge("kept", 4);
+        rig.wait_for_gauge("messages", 0);
+        let before = of_bob(&rig.core.forks()).len();
+        rig.core.answer("bob", Answer::Code(200));
+        let mut client = rig.client();
+        assert_eq!(register(&mut client, BOB), 1, "durability={durability}");
+        rig.wait_for_gauge("kept", 0);
+        rig.wait_for_gauge("messages", 0);
+        let delivered = of_bob(&rig.core.forks()).split_off(before);
+        let expected: Vec<String> = (0..=3).map(|number| format!("message {number}")).collect();
+        assert_eq!(bodies(&delivered), expected, "durability={durability}");
     }
 }
 

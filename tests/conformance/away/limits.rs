@@ -4,7 +4,7 @@ use super::{bodies, keeping, missed, numbered, of_bob, register};
 use crate::checks::sent;
 use crate::support::client::Transport;
 use crate::support::core::Answer;
-use crate::support::rig::{BOB, HIKERS};
+use crate::support::rig::{ANN, BOB, HIKERS};
 
 /// `away_per_member`: the oldest goes, and is told.
 pub fn one_more_than_may_be_pushes_out_the_oldest(transport: Transport) {
@@ -46,6 +46,31 @@ pub fn a_full_ledger_keeps_what_it_has(transport: Transport) {
     rig.core.answer("bob", Answer::Code(200));
     assert_eq!(register(&mut client, BOB), 1);
     rig.wait_for_counter("kept_delivered", 2);
+}
+
+/// `away_bytes` counts a message once for all its copies, also while they are being kept, and also where the ledger has
+/// the message already.
+pub fn a_message_that_many_miss_is_counted_once(transport: Transport) {
+    for durability in ["none", "journal"] {
+        let group = "sip:many@im.home1.net";
+        let absent: Vec<String> = (0..40)
+            .map(|n| format!("sip:absent{n}@home1.net"))
+            .collect();
+        let mut members = vec![ANN];
+        members.extend(absent.iter().map(String::as_str));
+        let parameters = [("away_bytes", "8K"), ("durability", durability)];
+        let rig = keeping(transport, &parameters)
+            .group(group, &members)
+            .start();
+        for n in 0..40 {
+            rig.core.answer(&format!("absent{n}"), Answer::Code(480));
+        }
+        let mut client = rig.client();
+        let request = numbered(&client, 1).group(group).with_body(&[b'a'; 500]);
+        sent(&rig, &mut client, &request, 40);
+        rig.wait_for_gauge("messages", 0);
+        assert_eq!(rig.counter("kept"), 40, "durability={durability}");
+    }
 }
 
 /// M-4: a copy is kept until its Expires or `away_lifetime`.

@@ -3,13 +3,22 @@
 mod crashes;
 mod figures;
 mod limits;
+mod trouble;
 mod unchanged;
 
-pub use crashes::of_proxies_killed_while_keeping_and_delivering_none_loses_a_copy;
+pub use crashes::{
+    a_stop_keeps_what_nobody_was_told_of,
+    of_proxies_killed_while_keeping_and_delivering_none_loses_a_copy,
+};
 pub use figures::what_many_members_who_are_away_cost;
 pub use limits::{
     a_copy_expires_with_its_message_or_its_time, a_full_ledger_keeps_what_it_has,
-    one_more_than_may_be_pushes_out_the_oldest,
+    a_message_that_many_miss_is_counted_once, one_more_than_may_be_pushes_out_the_oldest,
+};
+pub use trouble::{
+    a_copy_that_expires_in_the_queue_holds_up_no_other,
+    the_log_says_what_a_ledger_that_is_gone_means_here,
+    what_somebody_has_altered_in_the_ledger_holds_up_no_other,
 };
 pub use unchanged::who_was_away_gets_what_an_online_member_got_byte_for_byte;
 
@@ -42,8 +51,8 @@ fn keeping(transport: Transport, parameters: &[(&str, &str)]) -> Setup {
         script += &format!("modparam(\"cimf\", \"{name}\", \"{value}\")\n");
     }
     if proxy().name() == "Kamailio" {
-        // Its buffer for messages by TCP has 4 KiB otherwise.
-        script += "tcp_rd_buf_size=131072\n";
+        // Its buffer for messages by TCP has 4 KiB otherwise, and what a new connection may leave waiting 32.
+        script += "tcp_rd_buf_size=131072\ntcp_conn_wq_max=1048576\n";
     }
     for event in ["kept", "expired", "delivered", "undelivered"] {
         let values = ["recipient", "code", "group", "originator", "id"].map(value);

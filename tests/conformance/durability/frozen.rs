@@ -37,11 +37,23 @@ pub fn freeze(rig: &Rig) {
 /// The process of a running proxy that writes the ledger.
 #[track_caller]
 pub fn ledger_process(rig: &Rig) -> i32 {
+    process(rig, |what| what.contains("cimf ledger"))
+}
+
+/// The process of a running proxy that tells outcomes.
+#[track_caller]
+pub fn telling_process(rig: &Rig) -> i32 {
+    let others = ["cimf ledger", "cimf names"];
+    process(rig, |what| {
+        what.contains("cimf") && !others.iter().any(|other| what.contains(other))
+    })
+}
+
+#[track_caller]
+fn process(rig: &Rig, is_it: impl Fn(&str) -> bool) -> i32 {
     let processes = rig.processes();
-    let found = processes
-        .iter()
-        .find(|(_, what)| what.contains("cimf ledger"));
-    let (process, _) = found.unwrap_or_else(|| panic!("no cimf ledger in {processes:?}"));
+    let found = processes.iter().find(|(_, what)| is_it(what));
+    let (process, _) = found.unwrap_or_else(|| panic!("not found in {processes:?}"));
     *process as i32
 }
 
@@ -61,6 +73,12 @@ pub fn stop_one(process: i32) {
 pub fn go_on(process: i32) {
     // SAFETY: as above.
     assert_eq!(unsafe { libc::kill(process, libc::SIGCONT) }, 0);
+}
+
+/// Kills one process.
+pub fn kill_one(process: i32) {
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::kill(process, libc::SIGKILL) }, 0);
 }
 
 /// Kills all processes at once.

@@ -1,7 +1,7 @@
 //! `durability=journal`: what was answered 202 outlives the proxy.
 
 mod crashes;
-mod frozen;
+pub mod frozen;
 mod members;
 mod trouble;
 mod unsynced;

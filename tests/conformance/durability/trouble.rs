@@ -93,10 +93,12 @@ pub fn a_full_disk_is_answered_503_and_it_goes_on_once_there_is_room(transport: 
     refused_after(&mut others);
     limit_files(process, libc::RLIM_INFINITY);
     goes_on(&rig, &mut others);
-    if transport == Transport::Udp {
-        // Over TCP nobody asks the silent ones again.
-        rig.wait_for_counter("forks_delivered", accepted + 1);
-    }
+    // Over TCP nobody asks the silent ones again.
+    let answered = match transport {
+        Transport::Udp => accepted + 1,
+        Transport::Tcp => 1,
+    };
+    rig.wait_for_counter("forks_delivered", answered);
     let delivered = rig.counter("forks_delivered") as usize;
     rig.stop();
     let left = left(&ledger).messages;
