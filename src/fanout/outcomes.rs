@@ -104,7 +104,7 @@ impl<'e> Outcome<'e> {
 
     /// Whether copies of the message have been kept for others.
     pub fn is_kept_for_others(&self) -> bool {
-        self.engine().tally(self.block().at).kept > 0
+        self.engine().memory[self.pin.at()].tallied().kept > 0
     }
 
     /// The recipient's number among those of its message.

@@ -53,7 +53,7 @@ impl UnderWay<'_> {
 
     /// Where the message is in the queue, as [`Engine::in_queue`] takes it.
     pub fn place(&self) -> u64 {
-        self.pin.block().at as u64
+        self.pin.at().to_word() as u64
     }
 
     /// The millisecond of Unix time at which it expires; 0 for never.

@@ -170,13 +170,8 @@ impl<'e> KeepReader<'e> {
         while let Some((record, next)) = self.engine.away().pipe().read(self.next) {
             self.next = next;
             match Record::decode(&record) {
-                Some(record) => {
-                    let message = match &record {
-                        Record::Keep(keep) => self.engine.in_queue(keep.place),
-                        Record::End(_) => None,
-                    };
-                    self.records.push((record, message));
-                }
+                Some(Record::Keep(keep)) => self.add(keep),
+                Some(record) => self.records.push((record, None)),
                 None => log::error!(
                     "ledger: a record of {} bytes about a member who is away is none",
                     record.len()
@@ -187,7 +182,8 @@ impl<'e> KeepReader<'e> {
 
     /// One more copy that is to be kept.
     pub fn add(&mut self, keep: Keep) {
-        self.records.push(Record::Keep(keep));
+        let message = self.engine.in_queue(keep.place);
+        self.records.push((Record::Keep(keep), message));
     }
 
     /// Whether nothing is to be committed.
