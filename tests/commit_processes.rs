@@ -170,7 +170,7 @@ fn all_that_wait_at_once_are_read_whole_and_told() {
         let taken = committer.take();
         together = together.max(taken.len());
         for taken in taken {
-            let submission = taken.submission();
+            let submission = taken.submission().unwrap();
             let body = format!("message {}", taken.id());
             assert_eq!(submission.body, body.as_bytes());
             assert_eq!(submission.request, b"the request");
@@ -230,7 +230,7 @@ fn what_was_given_up_in_the_middle_of_a_commit_is_noted_until_it_is_withdrawn() 
     assert_eq!(wait_for(worker), 0);
     assert!(taken.is_given_up() && engine.committer().is_down());
     // Nobody else gets its memory while it may be read.
-    assert_eq!(taken.submission().body, b"message 7");
+    assert_eq!(taken.submission().unwrap().body, b"message 7");
     assert_eq!(engine.load().messages, 1);
     taken.tell(true);
     assert_eq!(withdraw(&engine, &notes), [7]);
@@ -331,7 +331,7 @@ fn workers_that_are_killed_at_any_moment_hold_nobody_up_and_leave_no_slot() {
             let given_up = committer.given_up();
             let taken = committer.take();
             for taken in taken {
-                assert!(taken.submission().body.starts_with(b"message "));
+                assert!(taken.submission().unwrap().body.starts_with(b"message "));
                 taken.tell(true);
             }
             given_up

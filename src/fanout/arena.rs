@@ -4,10 +4,12 @@
 //! Each piece starts with one word: its size, whether it is used, and the size of the piece before
 //! it. Free pieces are listed by the power of two below their size.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
-use super::layout::{ARENA_BINS, ARENA_FREE, ARENA_MAP};
+use super::block::Unpublished;
+use super::layout::{MESSAGE, Message};
 use super::lock::Held;
+use super::shared_memory::{At, Locked, SharedMemory, shared};
 
 /// Words before what is given out.
 const HEADER: usize = 1;
@@ -26,7 +28,21 @@ pub(super) struct Arena {
     pub(super) words: usize,
 }
 
-/// The first word of a piece.
+shared! {
+    /// The first word of a piece: its size, with a bit that says whether it is used, and the size of the one before it.
+    struct Piece {
+        size: Locked<u32>,
+        before: Locked<u32>,
+    }
+
+    /// The second word of a free piece: the next and the previous one in its list, 0 for none.
+    struct Spare {
+        next: Locked<u32>,
+        previous: Locked<u32>,
+    }
+}
+
+/// What the first word of a piece says.
 #[derive(Clone, Copy)]
 struct Header {
     size: usize,
@@ -35,17 +51,24 @@ struct Header {
 }
 
 fn header(held: &Held<'_>, piece: usize) -> Header {
-    let (size, before) = held.pair(piece);
+    let piece: &Piece = &held[At::word(piece)];
+    let size = piece.size.get();
     Header {
         size: (size & !USED) as usize,
         used: size & USED != 0,
-        before: before as usize,
+        before: piece.before.get() as usize,
     }
 }
 
 fn set_header(held: &Held<'_>, piece: usize, header: Header) {
+    let piece: &Piece = &held[At::word(piece)];
     let used = if header.used { USED } else { 0 };
-    held.set_pair(piece, header.size as u32 | used, header.before as u32);
+    piece.before.set(held, header.before as u32);
+    piece.size.set(held, header.size as u32 | used);
+}
+
+fn spare<'h>(held: &'h Held<'_>, piece: u32) -> &'h Spare {
+    &held[At::word(piece as usize + HEADER)]
 }
 
 /// The list in which a piece of this size is.
@@ -54,30 +77,31 @@ fn bin(size: usize) -> usize {
 }
 
 fn insert(held: &Held<'_>, piece: usize, size: usize) {
-    let anchor = ARENA_BINS + bin(size);
-    let first = held.get(anchor) as u32;
-    held.set_pair(piece + 1, first, 0);
+    let (arena, bin, piece) = (&held.root.arena, bin(size), piece as u32);
+    let first = arena.bins[bin].get() as u32;
+    let links = spare(held, piece);
+    links.next.set(held, first);
+    links.previous.set(held, 0);
     if first != 0 {
-        let (next, _) = held.pair(first as usize + 1);
-        held.set_pair(first as usize + 1, next, piece as u32);
+        spare(held, first).previous.set(held, piece);
     }
-    held.set(anchor, piece as u64);
-    held.set(ARENA_MAP, held.get(ARENA_MAP) | 1 << bin(size));
+    arena.bins[bin].set(held, piece.into());
+    arena.map.set(held, arena.map.get() | 1 << bin);
 }
 
 fn remove(held: &Held<'_>, piece: usize, size: usize) {
-    let (next, previous) = held.pair(piece + 1);
+    let (arena, bin) = (&held.root.arena, bin(size));
+    let links = spare(held, piece as u32);
+    let (next, previous) = (links.next.get(), links.previous.get());
     if next != 0 {
-        let (after, _) = held.pair(next as usize + 1);
-        held.set_pair(next as usize + 1, after, previous);
+        spare(held, next).previous.set(held, previous);
     }
     if previous != 0 {
-        let (_, before) = held.pair(previous as usize + 1);
-        held.set_pair(previous as usize + 1, next, before);
+        spare(held, previous).next.set(held, next);
     } else {
-        held.set(ARENA_BINS + bin(size), u64::from(next));
+        arena.bins[bin].set(held, next.into());
         if next == 0 {
-            held.set(ARENA_MAP, held.get(ARENA_MAP) & !(1 << bin(size)));
+            arena.map.set(held, arena.map.get() & !(1 << bin));
         }
     }
 }
@@ -99,11 +123,11 @@ impl Arena {
         };
         set_header(held, self.start + size, end);
         insert(held, self.start, size);
-        held.set(ARENA_FREE, size as u64);
+        held.root.arena.words.set(held, size as u64);
     }
 
     /// A piece of at least `words` words.
-    pub(super) fn allocate(self, held: &Held<'_>, words: usize) -> Option<usize> {
+    pub(super) fn allocate(self, held: &Held<'_>, words: usize) -> Option<Unpublished> {
         let need = words.checked_add(HEADER)?.max(LEAST);
         if need >= self.words {
             return None;
@@ -133,7 +157,8 @@ impl Arena {
         }
         // What it is used for starts as nothing, should this process die here.
         for word in 0..LEAST - HEADER {
-            held.set(piece + HEADER + word, 0);
+            let word: &Locked<u64> = &held[At::word(piece + HEADER + word)];
+            word.set(held, 0);
         }
         let used = Header {
             size: taken,
@@ -141,19 +166,21 @@ impl Arena {
             before,
         };
         set_header(held, piece, used);
-        held.subtract(ARENA_FREE, taken as u64);
-        Some(piece + HEADER)
+        held.root.arena.words.subtract(held, taken as u64);
+        Some(Unpublished::of_piece(piece + HEADER))
     }
 
     /// Gives back what `allocate` gave.
-    pub(super) fn free(self, held: &Held<'_>, given: usize) {
-        let mut piece = given - HEADER;
+    pub(super) fn free(self, held: &mut Held<'_>, given: At<Message>) {
+        let held = &*held;
+        let mut piece = given.to_word() - HEADER;
         let Header {
             mut size,
             mut before,
             ..
         } = header(held, piece);
-        held.add(ARENA_FREE, size as u64);
+        debug_assert!(header(held, piece).used, "given back twice");
+        held.root.arena.words.add(held, size as u64);
         let next = header(held, piece + size);
         if !next.used {
             remove(held, piece + size, next.size);
@@ -171,6 +198,7 @@ impl Arena {
             used: false,
             before,
         };
+        debug_assert!(piece + size < self.start + self.words);
         set_header(held, piece, free);
         insert(held, piece, size);
         let after = header(held, piece + size);
@@ -186,12 +214,13 @@ impl Arena {
 
     /// Lists the free pieces anew; gives the used ones. The size of a piece is changed by one write,
     /// so that one can always go from piece to piece.
-    pub(super) fn recover(self, held: &Held<'_>) -> Vec<usize> {
-        for bin in 0..u64::BITS as usize / 2 {
-            held.set(ARENA_BINS + bin, 0);
+    pub(super) fn recover(self, held: &Held<'_>) -> Vec<At<Message>> {
+        let free = &held.root.arena;
+        for bin in &free.bins {
+            bin.set(held, 0);
         }
-        held.set(ARENA_MAP, 0);
-        held.set(ARENA_FREE, 0);
+        free.map.set(held, 0);
+        free.words.set(held, 0);
         let (mut piece, mut before, mut given) = (self.start, 0, Vec::new());
         let end = self.start + self.words - 1;
         while piece <= end {
@@ -201,11 +230,11 @@ impl Arena {
             };
             set_header(held, piece, found);
             match found.used {
-                true if piece < end => given.push(piece + HEADER),
+                true if piece < end => given.push(At::word(piece + HEADER)),
                 true => {}
                 false => {
                     insert(held, piece, found.size);
-                    held.add(ARENA_FREE, found.size as u64);
+                    held.root.arena.words.add(held, found.size as u64);
                 }
             }
             before = found.size;
@@ -215,30 +244,39 @@ impl Arena {
     }
 
     /// All pieces that are used.
-    pub(super) fn used(self, held: &Held<'_>) -> Vec<usize> {
+    pub(super) fn used(self, held: &Held<'_>) -> Vec<At<Message>> {
         let (mut piece, mut given) = (self.start, Vec::new());
         let end = self.start + self.words - 1;
         while piece < end {
             let found = header(held, piece);
             if found.used {
-                given.push(piece + HEADER);
+                given.push(At::word(piece + HEADER));
             }
             piece += found.size.max(1);
         }
         given
     }
 
+    /// Whether this piece is used, for who was told of it.
+    pub(super) fn is_used(self, memory: &SharedMemory, given: At<Message>) -> bool {
+        let pieces = self.start..self.start + self.words - MESSAGE;
+        let piece = given.to_word() - HEADER;
+        pieces.contains(&piece) && memory[At::<Piece>::word(piece)].size.get() & USED != 0
+    }
+
     /// Whether all of it is one free piece.
     #[cfg(test)]
     pub(super) fn is_whole(self, held: &Held<'_>) -> bool {
         let first = header(held, self.start);
-        !first.used && first.size == self.words - 1 && held.get(ARENA_FREE) == first.size as u64
+        !first.used
+            && first.size == self.words - 1
+            && held.root.arena.words.get() == first.size as u64
     }
 }
 
 /// A free piece of at least `need` words.
 fn find(held: &Held<'_>, need: usize) -> Option<usize> {
-    let mut piece = held.get(ARENA_BINS + bin(need)) as usize;
+    let mut piece = held.root.arena.bins[bin(need)].get() as usize;
     for _ in 0..TRIES {
         if piece == 0 {
             break;
@@ -246,24 +284,27 @@ fn find(held: &Held<'_>, need: usize) -> Option<usize> {
         if header(held, piece).size >= need {
             return Some(piece);
         }
-        piece = held.pair(piece + 1).0 as usize;
+        piece = spare(held, piece as u32).next.get() as usize;
     }
     // Every piece of a higher list is large enough.
-    let higher = held.get(ARENA_MAP) >> (bin(need) + 1);
+    let higher = held.root.arena.map.get() >> (bin(need) + 1);
     let found = (higher != 0).then(|| bin(need) + 1 + higher.trailing_zeros() as usize)?;
-    Some(held.get(ARENA_BINS + found) as usize)
+    Some(held.root.arena.bins[found].get() as usize)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::layout::HEAD;
-    use super::super::shared_memory::SharedMemory;
+    use super::super::layout::{HEAD, map};
     use super::*;
+
+    fn word_at<'h>(held: &'h Held<'_>, word: usize) -> &'h Locked<u64> {
+        &held[At::word(word)]
+    }
 
     #[test]
     fn pieces_do_not_overlap_and_all_of_them_become_one_again() {
-        let memory = SharedMemory::new(HEAD + 4096).unwrap();
-        let held = Held::take(&memory);
+        let memory = map(4096).unwrap();
+        let mut held = Held::take(&memory);
         let arena = Arena {
             start: HEAD,
             words: 4096,
@@ -277,13 +318,15 @@ mod tests {
             let choice = (random >> 33) as usize;
             if choice.is_multiple_of(2) && !pieces.is_empty() {
                 let (at, words) = pieces.swap_remove(choice / 2 % pieces.len());
-                assert!((at..at + words).all(|word| held.get(word) == at as u64));
-                arena.free(&held, at);
+                assert!((at..at + words).all(|word| word_at(&held, word).get() == at as u64));
+                arena.free(&mut held, At::word(at));
             } else {
                 let words = 1 + choice / 2 % 300;
                 match arena.allocate(&held, words) {
                     Some(at) => {
-                        (at..at + words).for_each(|word| held.set(word, at as u64));
+                        let at = at.publish().to_word();
+                        (at..at + words)
+                            .for_each(|word| word_at(&held, word).set(&held, at as u64));
                         pieces.push((at, words));
                     }
                     None => refused += 1,
@@ -292,7 +335,7 @@ mod tests {
         }
         assert!(refused > 100, "the arena was never full");
         for (at, _) in pieces {
-            arena.free(&held, at);
+            arena.free(&mut held, At::word(at));
         }
         assert!(arena.is_whole(&held));
     }

@@ -1,17 +1,27 @@
 //! One fork on its way: from the moment it may be sent to its final response, and to the moment the
 //! proxy has given back the memory of its transaction.
+//!
+//! ```text
+//!              with the lock                    without it, or, for the last one of DONE, with it
+//! pins: n ────────────────────► n + 1 ─────────────────────────────────────────────────────────► n
+//!         an attempt is claimed, an outcome is told      an attempt, an outcome, a look is over
+//!         or somebody looks at the message
+//! DONE:   set with the pin of who tells that the message is finished; with the last pin then the block is given back
+//! ```
+//!
+//! Who keeps a message for the ledger sets a pin without the lock, while who tells its outcomes has one.
 
 #![forbid(unsafe_code)]
 
 use super::block::{Block, block_of};
-use super::cells::{Cell, HELD, IN_FLIGHT, SENDING};
+use super::cells::{HELD, IN_FLIGHT, SENDING, Transaction};
 use super::engine::Engine;
 use super::identifiers::identifiers;
-use super::layout::{MESSAGES, MESSAGES_LENGTH, PAUSED_UNTIL, block};
+use super::layout::Message;
 use super::left::{Deed, Rest};
-use super::lists::Queue;
 use super::lock::{Held, OF_CALLBACKS};
-use super::recipient::{self, Ending, Place};
+use super::recipient::{Ending, Place, Recipient};
+use super::shared_memory::At;
 use crate::control::{Fork, Shared};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -35,17 +45,27 @@ pub enum NotSent {
     Failed,
 }
 
+/// Proves that a pin was set with the lock, for who takes it over.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Pin(At<Message>);
+
 /// Keeps the text of a block where it is.
 #[derive(Debug)]
 pub(super) struct Pinned<'e> {
     engine: &'e Engine,
-    at: usize,
+    at: At<Message>,
 }
 
 impl<'e> Pinned<'e> {
     /// Takes over a pin that was set under the lock.
-    pub(super) fn new(engine: &'e Engine, at: usize) -> Self {
+    pub(super) fn new(engine: &'e Engine, Pin(at): Pin) -> Self {
         Self { engine, at }
+    }
+
+    /// Where the block is.
+    pub(super) fn at(&self) -> At<Message> {
+        self.at
     }
 
     /// The engine.
@@ -54,12 +74,12 @@ impl<'e> Pinned<'e> {
     }
 
     /// The block.
-    pub(super) fn block(&self) -> Block<'e> {
-        self.engine.block(self.at)
+    pub(super) fn block(&self) -> Block<'_> {
+        Block::pinned(&self.engine.memory, self)
     }
 
     /// The fork to a recipient of the block.
-    pub(super) fn fork(&self, entry: usize) -> Fork<'_> {
+    pub(super) fn fork(&self, entry: At<Recipient>) -> Fork<'_> {
         let block = self.block();
         let number = block.recipient(entry);
         let own = block.own(entry);
@@ -85,7 +105,7 @@ impl<'e> Pinned<'e> {
 
 impl Drop for Pinned<'_> {
     fn drop(&mut self) {
-        let pins = &self.engine.memory.words()[self.at + block::PINS];
+        let pins = &self.engine.memory[self.at].pins;
         let one_less = |pins| (pins & DONE == 0).then(|| pins - 1);
         if pins.fetch_update(AcqRel, Relaxed, one_less).is_ok() {
             return;
@@ -107,18 +127,18 @@ impl Drop for Pinned<'_> {
 #[derive(Debug)]
 pub struct Attempt<'e> {
     cookie: u64,
-    entry: usize,
+    entry: At<Recipient>,
     pin: Pinned<'e>,
     taken_back: bool,
 }
 
 impl<'e> Attempt<'e> {
-    pub(super) fn new(engine: &'e Engine, entry: usize, cookie: u64) -> Self {
-        let pin = Pinned::new(engine, block_of(&engine.memory, entry));
+    pub(super) fn new(engine: &'e Engine, entry: At<Recipient>, cookie: u64, pin: Pin) -> Self {
+        debug_assert_eq!(pin.0, block_of(&engine.memory, entry));
         Self {
             cookie,
             entry,
-            pin,
+            pin: Pinned::new(engine, pin),
             taken_back: false,
         }
     }
@@ -153,7 +173,7 @@ impl<'e> Attempt<'e> {
     /// recipient waits until it is.
     pub fn by_name(mut self, name: &[u8], now: u64) -> Option<(Self, SocketAddr)> {
         let engine = self.pin.engine;
-        let lead = |held: &Held<'_>| engine.lead_or_wait(held, self.cookie, name, now);
+        let lead = |held: &mut Held<'_>| engine.lead_or_wait(held, self.cookie, name, now);
         let Ok(lead) = engine.with_within(OF_CALLBACKS, lead) else {
             // While a process keeps the lock from the others, nothing is sent: it is tried again.
             self.not_sent(NotSent::OutOfMemory, now);
@@ -209,9 +229,9 @@ impl Drop for Attempt<'_> {
             return;
         }
         let engine = self.pin.engine;
-        let cell = engine.cells.of_attempt(self.cookie);
+        let cell = engine.cells.of_attempt(&engine.memory, self.cookie);
         // Mostly the transaction is under way now, and the lock is not needed.
-        if cell.take_sending_if_held(&engine.memory) {
+        if cell.take_sending_if_held() {
             return;
         }
         // An entry loses its last bit under the lock: after the death of another process, all without
@@ -225,38 +245,54 @@ impl Drop for Attempt<'_> {
 
 impl Engine {
     /// Gives back the memory of a message.
-    pub(super) fn give_back(&self, held: &Held<'_>, at: usize) {
+    pub(super) fn give_back(&self, held: &mut Held<'_>, at: At<Message>) {
         self.leave_lists(held, at);
         self.originators.leave(held, at);
-        MESSAGES.remove(held, at);
-        held.subtract(MESSAGES_LENGTH, 1);
+        held.root.flow.messages.remove(held, at);
+        held.root.flow.messages_length.subtract(held, 1);
         self.arena.free(held, at);
     }
 
     /// Keeps a block where it is.
     #[inline]
-    pub(super) fn pin(&self, held: &Held<'_>, at: usize) {
-        held.word(at + block::PINS).fetch_add(1, Relaxed);
+    pub(super) fn pin(&self, held: &Held<'_>, at: At<Message>) -> Pin {
+        held[at].pins.fetch_add(1, Relaxed);
+        Pin(at)
+    }
+
+    /// The same without the lock, for a message that another process has pinned, and keeps pinned meanwhile; nothing
+    /// if none has.
+    pub(super) fn pin_once_more(&self, at: At<Message>) -> Option<Pin> {
+        if !self.arena.is_used(&self.memory, at) {
+            return None;
+        }
+        let one_more = |pins| (pins & PINS != 0 && pins & DONE == 0).then_some(pins + 1);
+        let pins = &self.memory[at].pins;
+        pins.fetch_update(AcqRel, Relaxed, one_more).ok()?;
+        Some(Pin(at))
     }
 
     /// Takes away a pin; says whether the block is to be given back.
-    pub(super) fn unpin(&self, held: &Held<'_>, at: usize) -> bool {
-        held.word(at + block::PINS).fetch_sub(1, AcqRel) & (DONE | PINS) == DONE + 1
+    pub(super) fn unpin(&self, held: &Held<'_>, at: At<Message>) -> bool {
+        let before = held[at].pins.fetch_sub(1, AcqRel);
+        debug_assert!(before & PINS > 0, "a pin that nobody has set");
+        before & (DONE | PINS) == DONE + 1
     }
 
     /// Whether somebody uses the text of a block.
-    pub(super) fn is_pinned(&self, held: &Held<'_>, at: usize) -> bool {
-        held.get(at + block::PINS) & PINS != 0
+    pub(super) fn is_pinned(&self, held: &Held<'_>, at: At<Message>) -> bool {
+        held[at].pins.load(Relaxed) & PINS != 0
     }
 
     /// Whether it was told that a message is finished.
-    pub(super) fn is_done(&self, held: &Held<'_>, at: usize) -> bool {
-        held.get(at + block::PINS) & DONE != 0
+    pub(super) fn is_done(&self, held: &Held<'_>, at: At<Message>) -> bool {
+        held[at].pins.load(Relaxed) & DONE != 0
     }
 
     /// Keeps a block where it is until it is told that its message is finished, and no longer.
-    pub(super) fn pin_for_the_last_time(&self, held: &Held<'_>, at: usize) {
-        held.word(at + block::PINS).fetch_add(DONE + 1, Relaxed);
+    pub(super) fn pin_for_the_last_time(&self, held: &Held<'_>, at: At<Message>) -> Pin {
+        held[at].pins.fetch_add(DONE + 1, Relaxed);
+        Pin(at)
     }
 
     /// A fork has its final response, or none in time (408). What is stale or repeated is ignored.
@@ -286,14 +322,16 @@ impl Engine {
         let Some(cell) = self.cells.find(held, cookie) else {
             return;
         };
-        if held.get(cell.word()) & IN_FLIGHT == 0 {
+        if cell.bits() & IN_FLIGHT == 0 {
             return;
         }
-        let entry = cell.entry(held);
-        let ending = Ending::of(code, recipient::is_repeated(held, entry));
+        let Some(entry) = cell.entry() else {
+            return;
+        };
+        let ending = Ending::of(code, held[entry].is_repeated());
         let at = block_of(&self.memory, entry);
-        if held.get(at + block::SHORT_SINCE) != 0 {
-            held.set(at + block::SHORT_SINCE, 0);
+        if held[at].short_since.get() != 0 {
+            held[at].short_since.set(held, 0);
         }
         self.land(held, cell, ending, true);
         if cell.take(held, IN_FLIGHT) == IN_FLIGHT {
@@ -314,8 +352,8 @@ impl Engine {
         let Some(cell) = self.cells.find(held, cookie) else {
             return;
         };
-        if held.get(PAUSED_UNTIL) != 0 {
-            held.set(PAUSED_UNTIL, 0);
+        if held.root.flow.paused_until.get() != 0 {
+            held.root.flow.paused_until.set(held, 0);
         }
         let might_go_on = self.may_go_on(held);
         match cell.take(held, HELD) {
@@ -345,7 +383,7 @@ impl Engine {
         let Some(cell) = self.cells.find(held, cookie) else {
             return;
         };
-        if held.get(cell.word()) & IN_FLIGHT != 0 {
+        if cell.bits() & IN_FLIGHT != 0 {
             self.take_back(held, cell, why, now);
         }
         cell.take(held, IN_FLIGHT | HELD | SENDING);
@@ -357,7 +395,7 @@ impl Engine {
         let Some(cell) = self.cells.find(held, cookie) else {
             return;
         };
-        if held.get(cell.word()) & (HELD | IN_FLIGHT) == IN_FLIGHT {
+        if cell.bits() & (HELD | IN_FLIGHT) == IN_FLIGHT {
             self.land(held, cell, Ending::Unreachable(408), true);
             if cell.take(held, IN_FLIGHT) == IN_FLIGHT {
                 self.cells.free(held, cell);
@@ -366,18 +404,20 @@ impl Engine {
     }
 
     /// A fork was not sent: it is tried again, or its recipient ends.
-    fn take_back(&self, held: &Held<'_>, cell: Cell, why: NotSent, now: u64) {
+    fn take_back(&self, held: &Held<'_>, cell: &Transaction, why: NotSent, now: u64) {
         if why == NotSent::Failed {
             return self.land(held, cell, Ending::Unreachable(503), false);
         }
-        held.set(PAUSED_UNTIL, now + PAUSE);
-        let entry = cell.entry(held);
+        held.root.flow.paused_until.set(held, now + PAUSE);
+        let Some(entry) = cell.entry() else {
+            return;
+        };
         let at = block_of(&self.memory, entry);
-        let since = match held.get(at + block::SHORT_SINCE) {
+        let since = match held[at].short_since.get() {
             0 => now,
             since => since,
         };
-        held.set(at + block::SHORT_SINCE, since);
+        held[at].short_since.set(held, since);
         let lifetime = u64::from(self.limits.queue_lifetime) * 1000;
         let is_too_long = (now.saturating_sub(since) >= lifetime).then_some(Ending::Expired);
         if let Some(ending) = self.closing(held, at).or(is_too_long) {
@@ -385,8 +425,8 @@ impl Engine {
         }
         self.lower(held, cell, at);
         self.keep_target(held, entry);
-        recipient::set_place(held, entry, Place::Ready);
-        Queue(at + block::READY).push_front(held, entry);
+        held[entry].set_place(held, Place::Ready);
+        held[at].ready.push_front(held, entry);
         self.enter_turns(held, at);
     }
 }

@@ -1,28 +1,31 @@
 //! A message in shared memory: its texts once, and its recipients. What it is made of is written
 //! once, before anybody else sees it; only counters, lists and the recipients' states change.
 //!
-//! Whoever reads a block has its ticket, a pin of it, or the lock: a block is given back with the lock
-//! alone, once its ticket is dropped or its last pin is gone, so that its text stays what and where it is.
-//! Whoever writes one has its ticket, or takes up a message again: [`Engine::reserve`](super::Engine::reserve)
-//! and [`Engine::restore`](super::Engine::restore) publish it afterwards.
+//! ```text
+//! room ──► Unpublished: one has it, who may write ──► published: nobody writes what is Written ──► given back
+//!                           │                                  with the lock, once nobody has pinned it
+//!                           └──► given back with the lock
+//! ```
+//!
+//! Whoever reads a block has its ticket, a pin of it, or the lock. To give one back needs the lock by `&mut`: so nothing
+//! that was read of any by the lock is in use then.
 
+use super::attempt::Pinned;
 use super::identifiers::Beginning;
-use super::layout::block::{
-    ACCEPTED_AT, BEGINNING, CLOCK_AHEAD, COUNT, EXPIRES_AT, HEADER, KEPT, LEDGER, LENGTHS, NUMBER,
-    SEED, WINDOW,
-};
-use super::recipient;
-use super::shared_memory::SharedMemory;
+use super::layout::{MESSAGE, Message, RECIPIENT};
+use super::lock::Held;
+use super::recipient::{Recipient, Start};
+use super::shared_memory::{At, IsUnpublished, SharedMemory};
 use super::submission::{Own, Submission};
 use std::array::from_fn;
 use std::ops::Range;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 
 /// Bytes of a word.
 const BYTES: usize = 8;
 /// The texts that a block has once: originator, group, from, headers, charging, body, request.
 const TEXTS: usize = 7;
-/// The place in the words of lengths that no text has: whether the originator is anonymous.
-const ANONYMOUS: usize = TEXTS;
 /// Marks a recipient with header fields of his own: their length, and they, stand before his address.
 const HAS_HEADERS: u32 = 1 << 31;
 /// Marks a recipient who finds an entry of himself in the body.
@@ -72,11 +75,11 @@ impl Size {
 }
 
 /// The window, and above it how many forks may be in flight with the silent ones.
-fn windows(submission: &Submission<'_>) -> u64 {
+fn windows(submission: &Submission<'_>) -> u32 {
     let most = submission
         .most_at_once
         .map_or(NO_BOUND, |most| most.clamp(1, NO_BOUND - 1));
-    u64::from(submission.window.min(WINDOW_MASK) | most << WINDOW_BITS)
+    submission.window.min(WINDOW_MASK) | most << WINDOW_BITS
 }
 
 fn more(own: &Own<'_>) -> usize {
@@ -87,121 +90,184 @@ fn more(own: &Own<'_>) -> usize {
 }
 
 fn text_start(block: usize, recipients: usize) -> usize {
-    block + HEADER + recipients * recipient::WORDS + 1
+    block + MESSAGE + recipients * RECIPIENT + 1
 }
 
-/// A block in memory, to be read by whoever has pinned it or not published it yet.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Block<'a> {
-    pub(super) memory: &'a SharedMemory,
-    pub(super) at: usize,
+/// Room for a message that nobody else knows of yet: who has this may write it.
+#[derive(Debug)]
+pub(super) struct Unpublished {
+    at: At<Message>,
 }
 
-impl<'a> Block<'a> {
-    /// Writes all that does not change. Nobody else knows of the block yet.
+impl IsUnpublished for Unpublished {}
+
+impl Unpublished {
+    /// That of a piece of the arena that was just taken, for the arena alone.
+    pub(super) fn of_piece(word: usize) -> Self {
+        Self { at: At::word(word) }
+    }
+
+    /// That of a message which was handed over from one process to another, and is taken by one of them.
+    pub(super) fn handed_over(word: &AtomicU64) -> Option<Self> {
+        let at = word.swap(0, AcqRel) as usize;
+        // `hand_over` has put it there, so that nobody else has it, and only one takes it out.
+        (at != 0).then(|| Self::of_piece(at))
+    }
+
+    /// Hands it over by this word, which is used for nothing else.
+    pub(super) fn hand_over(self, word: &AtomicU64) {
+        word.store(self.at.to_word() as u64, Release);
+    }
+
+    /// It is to be read by others, too.
+    pub(super) fn publish(self) -> At<Message> {
+        self.at
+    }
+
+    /// What was written.
+    pub(super) fn block<'a>(&'a self, memory: &'a SharedMemory) -> Block<'a> {
+        Block {
+            memory,
+            at: self.at,
+        }
+    }
+
+    /// Writes all that does not change.
     pub(super) fn write<'s, I: Iterator<Item = Own<'s>>>(
-        self,
+        &mut self,
+        memory: &SharedMemory,
         size: Size,
         submission: &Submission<'_>,
         recipients: I,
         facts: &Facts,
     ) {
-        let Self { memory, at } = self;
-        for word in 0..HEADER {
-            memory.set(at + word, 0);
-        }
-        memory.set(
-            at + COUNT,
-            u64::from(facts.first) << 32 | size.recipients as u64,
-        );
-        memory.set(at + NUMBER, facts.number);
-        memory.set(at + LEDGER, facts.ledger);
-        memory.set(at + KEPT, facts.kept);
+        let message = &memory[self.at];
+        message.clear(self);
+        message.count.write(self, size.recipients as u32);
+        message.first.write(self, facts.first);
+        message.number.write(self, facts.number);
+        message.ledger.store(facts.ledger, Release);
+        message.kept.write(self, facts.kept);
         let (low, high) = submission.seed.split_at(BYTES);
-        for (word, half) in [low, high].into_iter().enumerate() {
+        for (word, half) in message.seed.iter().zip([low, high]) {
             let half = half.try_into().unwrap_or_default();
-            memory.set(at + SEED + word, u64::from_le_bytes(half));
+            word.write(self, u64::from_le_bytes(half));
         }
-        self.set_beginning();
-        memory.set(at + CLOCK_AHEAD, facts.clock_ahead);
-        memory.set(at + ACCEPTED_AT, submission.accepted_at);
-        memory.set(at + EXPIRES_AT, submission.expires_at);
-        memory.set(
-            at + WINDOW,
-            windows(submission)
-                | u64::from(submission.entry_at & ENTRY_AT_MASK) << 32
-                | u64::from(submission.needs_stream) << 63,
-        );
+        let beginning = Beginning::of(submission.seed).to_words();
+        for (word, own) in message.beginning.iter().zip(beginning) {
+            word.write(self, own);
+        }
+        message.clock_ahead.write(self, facts.clock_ahead);
+        message.accepted_at.write(self, submission.accepted_at);
+        message.expires_at.write(self, submission.expires_at);
+        message.windows.write(self, windows(submission));
+        let stream = u32::from(submission.needs_stream) << ENTRY_AT_MASK.trailing_ones();
+        let entry_at = submission.entry_at & ENTRY_AT_MASK;
+        message.entry_at.write(self, entry_at | stream);
         let texts = submission.texts();
-        for word in 0..TEXTS.div_ceil(2) {
-            let length = |index: usize| match texts.get(index) {
-                Some(text) => text.len() as u64,
-                None => u64::from(submission.anonymous),
-            };
-            let (low, high) = (length(2 * word), length(2 * word + 1));
-            memory.set(at + LENGTHS + word, low | high << 32);
+        for (length, text) in message.lengths.iter().zip(texts) {
+            length.write(self, text.len() as u32);
         }
-        let text = text_start(at, size.recipients) * BYTES;
+        message.anonymous.write(self, submission.anonymous.into());
+        let text = text_start(self.at.to_word(), size.recipients) * BYTES;
         let mut end = 0;
         let mut put = |bytes: &[u8]| {
-            // SAFETY: the bytes are in a block that `reserve` has taken for this message and not told
-            // anybody of; nobody has read any text of it.
+            // SAFETY: the bytes are in room that nobody else knows of, and whoever had read any text of it by this has
+            // given that back, as it is borrowed mutably.
             unsafe { memory.write(text + end, bytes) };
             end += bytes.len();
-            end
+            end as u32
         };
         let mut start = 0;
         for bytes in texts {
             start = put(bytes);
         }
-        let mut entry = at + HEADER;
         let numbered = recipients.take(size.recipients).enumerate();
         numbered.for_each(|(number, own)| {
+            let entry = &memory[entry(self.at, number)];
             let has_more = more(&own) > 0;
             let headers = if has_more { HAS_HEADERS } else { 0 };
             let has_entry = if own.has_entry { HAS_ENTRY } else { 0 };
-            let number = number as u32 | headers | has_entry;
-            memory.set(entry, start as u64 | u64::from(number) << 32);
-            memory.set(entry + 1, 0);
+            entry.start.text.write(self, start);
+            entry
+                .start
+                .number
+                .write(self, number as u32 | headers | has_entry);
+            entry.prepare(self);
             if has_more {
                 put(&(own.headers.len() as u32).to_le_bytes());
                 put(own.headers);
             }
             start = put(own.address);
-            entry += recipient::WORDS;
         });
-        memory.set(entry, start as u64);
+        let end: At<Start> = At::word(text / BYTES - 1);
+        memory[end].text.write(self, start);
+    }
+}
+
+/// The recipient of a message with this number.
+#[inline]
+fn entry(message: At<Message>, number: usize) -> At<Recipient> {
+    At::word(message.to_word() + MESSAGE + number * RECIPIENT)
+}
+
+/// Where it stands where the text of a recipient ends: where that of the next one starts.
+#[inline]
+fn end_of(entry: At<Recipient>) -> At<Start> {
+    At::word(entry.to_word() + RECIPIENT)
+}
+
+/// A message whose text stays what and where it is, for who has pinned it or not published it yet, or has the lock:
+/// then it is not given back as long as this is there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Block<'a> {
+    memory: &'a SharedMemory,
+    at: At<Message>,
+}
+
+impl<'a> Block<'a> {
+    /// That of a message that is not given back for as long as this lives.
+    ///
+    /// # Safety
+    /// It was written, and nobody gives it back for as long as `'a` lasts.
+    pub(super) unsafe fn new(memory: &'a SharedMemory, at: At<Message>) -> Self {
+        Self { memory, at }
+    }
+
+    /// Where it is.
+    #[inline]
+    pub(super) fn at(self) -> At<Message> {
+        self.at
     }
 
     #[inline]
-    fn pair(self, word: usize) -> (u32, u32) {
-        let word = self.memory.get(self.at + word);
-        (word as u32, (word >> 32) as u32)
+    fn message(self) -> &'a Message {
+        &self.memory[self.at]
     }
 
     /// How many recipients there are.
     pub(super) fn count(self) -> usize {
-        self.pair(COUNT).0 as usize
+        self.message().count.get() as usize
     }
 
     /// The number of the message.
     pub(super) fn number(self) -> u64 {
-        self.memory.get(self.at + NUMBER)
+        self.message().number.get()
     }
 
     /// The ledger's number of the message; 0 if it is in none.
     pub(super) fn ledger(self) -> u64 {
-        self.memory.get(self.at + LEDGER)
+        self.message().ledger.load(Relaxed)
     }
 
-    /// Gives it one, before anybody else sees the block.
+    /// Gives it one.
     pub(super) fn set_ledger(self, ledger: u64) {
-        self.memory.set(self.at + LEDGER, ledger);
+        self.message().ledger.store(ledger, Release);
     }
 
     /// The ledger's number of the kept copy that the message is made of; 0 if it is made of none.
     pub(super) fn kept(self) -> u64 {
-        self.memory.get(self.at + KEPT)
+        self.message().kept.get()
     }
 
     /// What was submitted.
@@ -217,14 +283,14 @@ impl<'a> Block<'a> {
             entry_at: self.entry_at() as u32,
             needs_stream: self.needs_stream(),
             window: self.window(),
-            most_at_once: match self.pair(WINDOW).0 >> WINDOW_BITS {
+            most_at_once: match self.message().windows.get() >> WINDOW_BITS {
                 NO_BOUND => None,
                 most => Some(most),
             },
             accepted_at: self.accepted_at(),
-            expires_at: self.memory.get(self.at + EXPIRES_AT),
+            expires_at: self.message().expires_at.get(),
             seed: self.seed(),
-            anonymous: self.pair(LENGTHS + ANONYMOUS / 2).1 != 0,
+            anonymous: self.message().anonymous.get() != 0,
             request,
         }
     }
@@ -237,45 +303,39 @@ impl<'a> Block<'a> {
     /// The number of a recipient, by which its identifiers are made: that among the recipients of the message as it
     /// was accepted.
     #[inline]
-    pub(super) fn recipient(self, entry: usize) -> u32 {
-        self.pair(COUNT).1 + number_of(self.memory, entry) as u32
+    pub(super) fn recipient(self, entry: At<Recipient>) -> u32 {
+        self.message().first.get() + number_of(self.memory, entry) as u32
     }
 
     /// When it was accepted, in milliseconds of Unix time.
     pub(super) fn accepted_at(self) -> u64 {
-        self.memory.get(self.at + ACCEPTED_AT)
+        self.message().accepted_at.get()
     }
 
     /// The random bytes of the message.
     pub(super) fn seed(self) -> [u8; 16] {
         let mut seed = [0; 16];
-        for (word, half) in seed.chunks_mut(BYTES).enumerate() {
-            half.copy_from_slice(&self.memory.get(self.at + SEED + word).to_le_bytes());
+        for (word, half) in self.message().seed.iter().zip(seed.chunks_mut(BYTES)) {
+            half.copy_from_slice(&word.get().to_le_bytes());
         }
         seed
     }
 
     /// How the Call-IDs of the forks begin.
     pub(super) fn beginning(self) -> Beginning {
-        Beginning::from_words(from_fn(|word| self.memory.get(self.at + BEGINNING + word)))
-    }
-
-    fn set_beginning(self) {
-        let words = Beginning::of(self.seed()).to_words();
-        for (index, word) in words.into_iter().enumerate() {
-            self.memory.set(self.at + BEGINNING + index, word);
-        }
+        let words = &self.message().beginning;
+        Beginning::from_words(from_fn(|word| words[word].get()))
     }
 
     /// The most forks that may be in flight besides the silent ones.
     #[inline]
     pub(super) fn window(self) -> u32 {
-        self.pair(WINDOW).0 & WINDOW_MASK
+        self.message().windows.get() & WINDOW_MASK
     }
 
     /// The most forks that may be in flight with the silent ones.
     pub(super) fn most_at_once(self) -> u32 {
-        match self.pair(WINDOW).0 >> WINDOW_BITS {
+        match self.message().windows.get() >> WINDOW_BITS {
             NO_BOUND => u32::MAX,
             most => most,
         }
@@ -283,33 +343,31 @@ impl<'a> Block<'a> {
 
     /// Where in the body the own entry of a recipient stands.
     pub(super) fn entry_at(self) -> usize {
-        (self.pair(WINDOW).1 & ENTRY_AT_MASK) as usize
+        (self.message().entry_at.get() & ENTRY_AT_MASK) as usize
     }
 
     /// Whether the forks have to go by a transport that avoids congestion.
     pub(super) fn needs_stream(self) -> bool {
-        self.pair(WINDOW).1 & !ENTRY_AT_MASK != 0
+        self.message().entry_at.get() & !ENTRY_AT_MASK != 0
     }
 
     /// The recipient with this number.
-    pub(super) fn entry(self, number: usize) -> usize {
-        self.at + HEADER + number * recipient::WORDS
+    pub(super) fn entry(self, number: usize) -> At<Recipient> {
+        entry(self.at, number)
     }
 
     fn text(self, range: Range<usize>) -> &'a [u8] {
-        let start = text_start(self.at, self.count()) * BYTES;
+        let start = text_start(self.at.to_word(), self.count()) * BYTES;
         let length = range.end.saturating_sub(range.start);
-        // SAFETY: text is written before its block is published and never again, and words that change
-        // lie before it. Who reads it keeps the block where it is, as the head of this file says.
+        // SAFETY: text is written before its message is published and never again, and words that change lie before it.
+        // Its bytes are used for nothing else before it is given back, which is not as long as this lives.
         unsafe { self.memory.bytes(start + range.start, length) }
     }
 
     /// The texts: originator, group, from, headers, charging, body, request.
     pub(super) fn texts(self) -> [&'a [u8]; TEXTS] {
-        let lengths: [usize; TEXTS] = from_fn(|index| {
-            let (low, high) = self.pair(LENGTHS + index / 2);
-            (if index % 2 == 0 { low } else { high }) as usize
-        });
+        let lengths = &self.message().lengths;
+        let lengths: [usize; TEXTS] = from_fn(|index| lengths[index].get() as usize);
         let mut rest = self.text(0..lengths.iter().sum());
         lengths.map(|length| {
             let (text, after) = rest.split_at(length);
@@ -320,20 +378,16 @@ impl<'a> Block<'a> {
 
     /// How many bytes of text all copies have, but for what is each recipient's own.
     pub(super) fn length_of_copies(self) -> u64 {
-        let (from, headers) = self.pair(LENGTHS + 1);
-        let (charging, body) = self.pair(LENGTHS + 2);
-        [from, headers, charging, body]
-            .into_iter()
-            .map(u64::from)
-            .sum()
+        let [_, _, copied @ .., _] = &self.message().lengths;
+        copied.iter().map(|length| u64::from(length.get())).sum()
     }
 
     /// What a recipient has of its own.
-    pub(super) fn own(self, entry: usize) -> Own<'a> {
-        let start = self.memory.get(entry) as u32 as usize;
-        let end = self.memory.get(entry + recipient::WORDS) as u32 as usize;
-        let text = self.text(start..end);
-        let number = (self.memory.get(entry) >> 32) as u32;
+    pub(super) fn own(self, entry: At<Recipient>) -> Own<'a> {
+        let start = &self.memory[entry].start;
+        let end = self.memory[end_of(entry)].text.get();
+        let text = self.text(start.text.get() as usize..end as usize);
+        let number = start.number.get();
         let has_entry = number & HAS_ENTRY != 0;
         let (headers, address) = match number & HAS_HEADERS {
             0 => (&text[..0], text),
@@ -355,14 +409,39 @@ fn split_headers(text: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The number of a recipient among those of its message.
 #[inline]
-pub(super) fn number_of(memory: &SharedMemory, entry: usize) -> usize {
-    ((memory.get(entry) >> 32) as u32 & NUMBER_MASK) as usize
+pub(super) fn number_of(memory: &SharedMemory, entry: At<Recipient>) -> usize {
+    (memory[entry].start.number.get() & NUMBER_MASK) as usize
 }
 
-/// The block of a recipient.
+/// The message of a recipient.
 #[inline]
-pub(super) fn block_of(memory: &SharedMemory, entry: usize) -> usize {
-    entry - number_of(memory, entry) * recipient::WORDS - HEADER
+pub(super) fn block_of(memory: &SharedMemory, entry: At<Recipient>) -> At<Message> {
+    At::word(entry.to_word() - number_of(memory, entry) * RECIPIENT - MESSAGE)
+}
+
+impl<'p> Block<'p> {
+    /// A message that is pinned.
+    #[inline]
+    pub(super) fn pinned(memory: &'p SharedMemory, pin: &'p Pinned<'_>) -> Self {
+        // SAFETY: a pin is set on what the lists lead to, which was written; as long as it is there, nobody gives the
+        // message back.
+        unsafe { Self::new(memory, pin.at()) }
+    }
+}
+
+impl Held<'_> {
+    /// A message under way.
+    #[inline]
+    pub(super) fn block(&self, at: At<Message>) -> Block<'_> {
+        // SAFETY: what the lists lead to was written, and a message is given back by who has the lock by `&mut` alone.
+        unsafe { Block::new(self.memory, at) }
+    }
+
+    /// The message of a recipient.
+    #[inline]
+    pub(super) fn block_of(&self, entry: At<Recipient>) -> Block<'_> {
+        self.block(block_of(self.memory, entry))
+    }
 }
 
 /// What a block says besides what was submitted.

@@ -1,18 +1,28 @@
 //! How much may be accepted (S-5): a rate for all messages, and quotas for each originator and each
 //! group, all as GCRA: one number says from when on a key is as if it had sent nothing.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
-use super::layout::RATE;
 use super::lock::Held;
+use super::shared_memory::{At, Locked, shared};
 use crate::config::Quota;
+use std::sync::atomic::AtomicU64;
 
 /// Buckets of the table of quotas.
 const BUCKETS: usize = 1 << 12;
 /// Keys of a bucket.
 const BUCKET: usize = 4;
-/// Words of a key: its hash, and its time.
-const WORDS: usize = 2;
+shared! {
+    /// A key.
+    struct Key {
+        hash: Locked<u64>,
+        /// When it is as if nothing had been sent.
+        time: Locked<u64>,
+    }
+}
+
+/// Words of a key.
+const WORDS: usize = size_of::<Key>() / size_of::<AtomicU64>();
 
 impl Quota {
     /// Microseconds between two messages at an even pace.
@@ -42,13 +52,13 @@ impl Budget {
     pub(super) const WORDS: usize = BUCKETS * BUCKET * WORDS;
 
     /// The place of a key; where there is none, the one whose time is over or ends first.
-    fn place(self, held: &Held<'_>, key: u64) -> (usize, u64) {
+    fn place<'h>(self, held: &'h Held<'_>, key: u64) -> (&'h Key, u64) {
         let start = self.0 + (key >> 32) as usize % BUCKETS * BUCKET * WORDS;
-        let places = (0..BUCKET).map(|number| start + number * WORDS);
-        let mut oldest = (start, u64::MAX);
-        for place in places {
-            let time = held.get(place + 1);
-            if held.get(place) == key {
+        let bucket: &[Key; BUCKET] = &held[At::word(start)];
+        let mut oldest = (&bucket[0], u64::MAX);
+        for place in bucket {
+            let time = place.time.get();
+            if place.hash.get() == key {
                 return (place, time);
             }
             if time < oldest.1 {
@@ -69,8 +79,8 @@ impl Budget {
         let Some(quota) = quota else { return Ok(()) };
         let (place, time) = self.place(held, key);
         let time = quota.take(time, now * 1000)?;
-        held.set(place, key);
-        held.set(place + 1, time);
+        place.hash.set(held, key);
+        place.time.set(held, time);
         Ok(())
     }
 
@@ -78,8 +88,8 @@ impl Budget {
     pub(super) fn give_back(self, held: &Held<'_>, key: u64, quota: Option<Quota>) {
         let Some(quota) = quota else { return };
         let (place, time) = self.place(held, key);
-        if held.get(place) == key {
-            held.set(place + 1, time.saturating_sub(quota.interval()));
+        if place.hash.get() == key {
+            place.time.set(held, time.saturating_sub(quota.interval()));
         }
     }
 }
@@ -95,8 +105,8 @@ fn each_second(messages: u32) -> Quota {
 /// Takes one message from the rate of all; 0 is no limit.
 pub(super) fn take_rate(held: &Held<'_>, rate: u32, now: u64) -> Result<(), u32> {
     if rate > 0 {
-        let time = each_second(rate).take(held.get(RATE), now * 1000)?;
-        held.set(RATE, time);
+        let time = each_second(rate).take(held.root.flow.rate.get(), now * 1000)?;
+        held.root.flow.rate.set(held, time);
     }
     Ok(())
 }
@@ -104,21 +114,23 @@ pub(super) fn take_rate(held: &Held<'_>, rate: u32, now: u64) -> Result<(), u32>
 /// Gives one message back to the rate of all.
 pub(super) fn give_back_rate(held: &Held<'_>, rate: u32) {
     if rate > 0 {
-        let time = held.get(RATE);
-        held.set(RATE, time.saturating_sub(each_second(rate).interval()));
+        let time = held.root.flow.rate.get();
+        held.root
+            .flow
+            .rate
+            .set(held, time.saturating_sub(each_second(rate).interval()));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::layout::HEAD;
-    use super::super::shared_memory::SharedMemory;
+    use super::super::layout::{HEAD, map};
     use super::*;
 
     #[test]
     fn a_quota_is_used_up_and_comes_back_with_time() {
         // S-5.
-        let memory = SharedMemory::new(HEAD + Budget::WORDS).unwrap();
+        let memory = map(Budget::WORDS).unwrap();
         let held = Held::take(&memory);
         let budget = Budget(HEAD);
         let quota = Some(Quota {
@@ -141,7 +153,7 @@ mod tests {
     #[test]
     fn the_rate_counts_messages_of_a_second() {
         // S-5.
-        let memory = SharedMemory::new(HEAD).unwrap();
+        let memory = map(0).unwrap();
         let held = Held::take(&memory);
         let accepted = (0..50).filter(|_| take_rate(&held, 10, 1_000_000).is_ok());
         assert_eq!(accepted.count(), 10);

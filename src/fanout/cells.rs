@@ -3,24 +3,54 @@
 //!
 //! A cookie names an entry and which of its uses is meant, so that one that comes late or twice is
 //! known as such.
+//!
+//! ```text
+//!                        the proxy has taken it (of these three bits each is taken away once, in any order)
+//! free ── claimed ──► IN_FLIGHT, HELD, SENDING ──► IN_FLIGHT, HELD ──► HELD ── its memory is given back ──► free
+//!                        │        │                    │   final response                                      ▲
+//!                        │        │                    └── SILENT besides, after `patience`                     │
+//!                        │        └── the proxy has not taken it, or its process has died ────────────────────┤
+//!                        └── its end comes before the process that sends is back ──► SENDING ── it is back ─────┘
+//! ```
+//!
+//! | word | without the lock | with it |
+//! |---|---|---|
+//! | the bits | SENDING is taken away while HELD stays; it is noted when it was first seen | all others |
+//! | what was left | deeds are added (`left`) | done, then taken away |
+//! | the rest | | all |
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
-use super::layout::{CELL_LIMIT, CELLS_FREE, CELLS_USED};
+use super::layout::Root;
 use super::lock::Held;
 use super::process::Process;
-use super::shared_memory::SharedMemory;
-use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use super::recipient::Recipient;
+use super::shared_memory::{At, HasLock, Link, Locked, SharedMemory, shared};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// The most transactions that can be counted: tm takes 2.4 GB for as many.
 pub const MOST: usize = 1 << 18;
-/// Words of an entry: use and bits; the recipient and the process that sends, or the next free entry;
-/// the hash of the target; what was left without the lock. No entry lies in two lines of the processor's
-/// cache.
-pub(super) const WORDS: usize = 4;
-const WHO: usize = 1;
-const TARGET: usize = 2;
-const LEFT: usize = 3;
+/// Words of an entry. None lies in two lines of the processor's cache.
+pub(super) const WORDS: usize = size_of::<Transaction>() / size_of::<AtomicU64>();
+const _: () = assert!(WORDS == 4);
+
+shared! {
+    /// A transaction, or a free entry.
+    pub(super) struct Transaction {
+        /// The bits below, which use of the entry it is, and since when it is in flight. Bits are taken away without
+        /// the lock too, but never the last one.
+        word: AtomicU64,
+        /// The recipient; of a free entry nothing.
+        entry: Link<Recipient>,
+        /// The process that sends; of a free entry the number of the next one, from 1 on.
+        process: Locked<u32>,
+        /// The hash of the target.
+        target: Locked<u64>,
+        /// What was left without the lock (`left`).
+        pub(super) left: AtomicU64,
+    }
+}
 
 /// The fork has no final response.
 pub(super) const IN_FLIGHT: u64 = 1;
@@ -49,57 +79,67 @@ const USE_MASK: u64 = u64::MAX >> INDEX;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cells(pub(super) usize);
 
-/// An entry in use.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Cell(usize);
-
 impl Cells {
+    #[inline]
+    fn at(self, index: usize) -> At<Transaction> {
+        At::word(self.0 + index * WORDS)
+    }
+
     /// Whether another transaction may be used.
     #[inline]
     pub(super) fn has_room(self, held: &Held<'_>) -> bool {
-        held.get(CELLS_USED) < held.get(CELL_LIMIT)
+        held.root.pace.transactions.get() < held.root.flow.transaction_limit.get()
     }
 
     /// An entry for a fork to this recipient, whose target has this hash; gives the cookie.
     #[inline]
-    pub(super) fn allocate(self, held: &Held<'_>, entry: usize, hash: u64) -> u64 {
-        let (free, ever) = held.pair(CELLS_FREE);
-        let index = if free == 0 {
-            held.set_pair(CELLS_FREE, 0, ever + 1);
-            ever as usize
-        } else {
-            let index = free as usize - 1;
-            let next = held.get(self.0 + index * WORDS + WHO) as u32;
-            held.set_pair(CELLS_FREE, next, ever);
-            index
+    pub(super) fn allocate(self, held: &Held<'_>, entry: At<Recipient>, hash: u64) -> u64 {
+        let pace = &held.root.pace;
+        let index = match pace.transactions_free.get() {
+            0 => {
+                let ever = pace.transactions_ever.get();
+                pace.transactions_ever.set(held, ever + 1);
+                ever as usize
+            }
+            free => {
+                let index = free as usize - 1;
+                let next = held[self.at(index)].process.get();
+                pace.transactions_free.set(held, next);
+                index
+            }
         };
-        let cell = Cell(self.0 + index * WORDS);
-        let number = (((held.get(cell.0) >> BITS) + 1) & USE_MASK).max(1);
-        held.claimed.set(cell.0 + WHO);
-        held.set_pair(cell.0 + WHO, entry as u32, held.process.to_bits());
-        held.set(cell.0 + TARGET, hash);
-        held.set(cell.0, number << BITS | IN_FLIGHT | HELD | SENDING);
-        held.add(CELLS_USED, 1);
+        let (at, transaction) = (self.at(index), &held[self.at(index)]);
+        let before = transaction.word.load(Relaxed);
+        debug_assert_eq!(before & BITS_MASK, 0, "a free entry");
+        let number = (((before >> BITS) + 1) & USE_MASK).max(1);
+        transaction.entry.set(held, Some(entry));
+        transaction.process.set(held, held.process.to_bits());
+        held.claimed.set(Some(at));
+        transaction.target.set(held, hash);
+        held.changes();
+        let word = number << BITS | IN_FLIGHT | HELD | SENDING;
+        transaction.word.store(word, Release);
+        pace.transactions.add(held, 1);
         number << INDEX | index as u64
     }
 
     /// The entry that a cookie means, unless that use of it is over.
     #[inline]
-    pub(super) fn find(self, held: &Held<'_>, cookie: u64) -> Option<Cell> {
+    pub(super) fn find<'m>(self, held: &'m Held<'_>, cookie: u64) -> Option<&'m Transaction> {
         self.find_in(held.memory, cookie)
     }
 
-    /// The same without the lock, for who knows that the use is not over before he has said so.
+    /// The same without the lock, for who knows that the use is not over before they have said so.
     #[inline]
-    pub(super) fn find_in(self, memory: &SharedMemory, cookie: u64) -> Option<Cell> {
+    pub(super) fn find_in(self, memory: &SharedMemory, cookie: u64) -> Option<&Transaction> {
         let index = Self::index_of(cookie);
         if index >= MOST {
             return None;
         }
-        let cell = Cell(self.0 + index * WORDS);
-        let word = memory.words()[cell.0].load(Acquire);
+        let transaction = &memory[self.at(index)];
+        let word = transaction.word.load(Acquire);
         let number = word >> BITS & USE_MASK;
-        (number == cookie >> INDEX && word & BITS_MASK != 0).then_some(cell)
+        (number == cookie >> INDEX && word & BITS_MASK != 0).then_some(transaction)
     }
 
     /// The number of the entry that a cookie means.
@@ -114,140 +154,154 @@ impl Cells {
     }
 
     /// The entry with this number, and the cookie of its present use.
-    pub(super) fn present(self, held: &Held<'_>, index: usize) -> (Cell, u64) {
-        let cell = Cell(self.0 + index * WORDS);
-        let number = held.get(cell.0) >> BITS & USE_MASK;
-        (cell, number << INDEX | index as u64)
+    pub(super) fn present<'m>(self, held: &'m Held<'_>, index: usize) -> (&'m Transaction, u64) {
+        let transaction = &held[self.at(index)];
+        let number = transaction.word.load(Relaxed) >> BITS & USE_MASK;
+        (transaction, number << INDEX | index as u64)
     }
 
     /// How many entries have ever been used.
-    pub(super) fn ever(held: &Held<'_>) -> usize {
-        (held.pair(CELLS_FREE).1 as usize).min(MOST)
+    pub(super) fn ever(memory: &SharedMemory) -> usize {
+        let root: &Root = memory.root();
+        (root.pace.transactions_ever.get() as usize).min(MOST)
+    }
+
+    fn all(self, memory: &SharedMemory) -> impl Iterator<Item = &Transaction> {
+        (0..Self::ever(memory)).map(move |index| &memory[self.at(index)])
     }
 
     /// The entries of forks that are being handed to the proxy.
-    pub(super) fn sending(self, memory: &SharedMemory) -> Vec<Cell> {
-        let ever = (memory.get(CELLS_FREE) >> 32) as usize;
-        let cells = (0..ever.min(MOST)).map(|index| Cell(self.0 + index * WORDS));
-        cells
-            .filter(|cell| memory.get(cell.0) & SENDING != 0)
+    pub(super) fn sending(self, memory: &SharedMemory) -> Vec<&Transaction> {
+        let all = self.all(memory);
+        all.filter(|transaction| transaction.bits() & SENDING != 0)
             .collect()
     }
 
     /// Looks at all forks in flight, without the lock: notes at which moment each was seen first, and gives those that
     /// were so many moments ago and do not count as silent yet.
-    pub(super) fn grown_old(self, memory: &SharedMemory, moment: u64, age: u64) -> Vec<Cell> {
-        let ever = (memory.get(CELLS_FREE) >> 32) as usize;
+    pub(super) fn grown_old(
+        self,
+        memory: &SharedMemory,
+        moment: u64,
+        age: u64,
+    ) -> Vec<&Transaction> {
         let mut old = Vec::new();
-        for cell in (0..ever.min(MOST)).map(|index| Cell(self.0 + index * WORDS)) {
-            let word = memory.get(cell.0);
+        for transaction in self.all(memory) {
+            let word = transaction.word.load(Relaxed);
             if word & (IN_FLIGHT | SILENT) != IN_FLIGHT {
                 continue;
             }
             if word >> SEEN == 0 {
                 let seen = word | (moment % MOMENTS + 1) << SEEN;
                 // Else it has changed meanwhile, and is seen the next time.
-                let _ = memory.words()[cell.0].compare_exchange(word, seen, AcqRel, Acquire);
+                let _ = transaction
+                    .word
+                    .compare_exchange(word, seen, AcqRel, Acquire);
             } else if is_old(word, moment, age) {
-                old.push(cell);
+                old.push(transaction);
             }
         }
         old
     }
 
     /// The entry that a cookie of an attempt under way means.
-    pub(super) fn of_attempt(self, cookie: u64) -> Cell {
-        Cell(self.0 + (cookie & INDEX_MASK) as usize * WORDS)
+    pub(super) fn of_attempt(self, memory: &SharedMemory, cookie: u64) -> &Transaction {
+        &memory[self.at(Self::index_of(cookie))]
     }
 
     /// Lists the free entries anew, once `look` has said which bits each entry in use keeps.
-    pub(super) fn recover(self, held: &Held<'_>, mut look: impl FnMut(&Held<'_>, Cell) -> u64) {
-        let (_, ever) = held.pair(CELLS_FREE);
-        held.set_pair(CELLS_FREE, 0, ever);
-        held.set(CELLS_USED, 0);
-        for index in 0..ever as usize {
-            let cell = Cell(self.0 + index * WORDS);
-            held.add(CELLS_USED, 1);
-            if held.get(cell.0) & BITS_MASK == 0 || look(held, cell) == 0 {
-                self.free(held, cell);
+    pub(super) fn recover<'a>(
+        self,
+        held: &Held<'a>,
+        mut look: impl FnMut(&Held<'a>, &Transaction) -> u64,
+    ) {
+        let pace = &held.root.pace;
+        pace.transactions_free.set(held, 0);
+        pace.transactions.set(held, 0);
+        for index in 0..Self::ever(held.memory) {
+            let transaction = &held[self.at(index)];
+            pace.transactions.add(held, 1);
+            if transaction.bits() == 0 || look(held, transaction) == 0 {
+                self.free(held, transaction);
             }
         }
     }
 
     /// Gives back an entry that has lost its last bit.
-    pub(super) fn free(self, held: &Held<'_>, cell: Cell) {
-        let index = (cell.0 - self.0) / WORDS;
-        let (free, ever) = held.pair(CELLS_FREE);
-        held.set(cell.0 + WHO, u64::from(free));
-        held.set_pair(CELLS_FREE, index as u32 + 1, ever);
-        held.subtract(CELLS_USED, 1);
+    pub(super) fn free(self, held: &Held<'_>, transaction: &Transaction) {
+        let index = (held.memory.word_of(transaction) - self.0) / WORDS;
+        let pace = &held.root.pace;
+        debug_assert_eq!(transaction.bits(), 0, "its last bit was taken away");
+        transaction.entry.set(held, None);
+        transaction.process.set(held, pace.transactions_free.get());
+        pace.transactions_free.set(held, index as u32 + 1);
+        pace.transactions.subtract(held, 1);
     }
 }
 
-impl Cell {
-    /// The recipient.
+impl Transaction {
+    /// The bits of an entry in use.
     #[inline]
-    pub(super) fn entry(self, held: &Held<'_>) -> usize {
-        held.pair(self.0 + WHO).0 as usize
+    pub(super) fn bits(&self) -> u64 {
+        self.word.load(Relaxed) & BITS_MASK
+    }
+
+    /// The recipient of a copy in flight.
+    #[inline]
+    pub(super) fn entry(&self) -> Option<At<Recipient>> {
+        self.entry.get()
     }
 
     /// The hash of the target.
     #[inline]
-    pub(super) fn target(self, held: &Held<'_>) -> u64 {
-        held.get(self.0 + TARGET)
+    pub(super) fn target(&self) -> u64 {
+        self.target.get()
     }
 
     /// The process that has sent or is sending.
-    pub(super) fn process(self, held: &Held<'_>) -> Process {
-        Process::from_bits(held.pair(self.0 + WHO).1)
+    pub(super) fn process(&self) -> Process {
+        Process::from_bits(self.process.get())
+    }
+
+    /// It is this process that sends.
+    pub(super) fn is_of(&self, held: &Held<'_>, process: Process) {
+        self.process.set(held, process.to_bits());
     }
 
     /// Marks a fork as silent that was first seen in flight so many moments ago, and says whether it does not count as
-    /// such yet. Only with the lock, and never twice for one use.
-    pub(super) fn becomes_silent(self, held: &Held<'_>, moment: u64, age: u64) -> bool {
-        let word = held.get(self.0);
+    /// such yet. Never twice for one use.
+    pub(super) fn becomes_silent(&self, _: &Held<'_>, moment: u64, age: u64) -> bool {
+        let word = self.word.load(Relaxed);
         let becomes = word & (IN_FLIGHT | SILENT) == IN_FLIGHT && is_old(word, moment, age);
         if becomes {
-            held.word(self.0).fetch_or(SILENT, AcqRel);
+            self.word.fetch_or(SILENT, AcqRel);
         }
         becomes
     }
 
     /// Whether a fork in flight counts as silent.
     #[inline]
-    pub(super) fn is_silent(self, held: &Held<'_>) -> bool {
-        held.get(self.0) & SILENT != 0
+    pub(super) fn is_silent(&self) -> bool {
+        self.word.load(Relaxed) & SILENT != 0
     }
 
     /// A fork counts as any other again.
-    pub(super) fn is_silent_no_more(self, held: &Held<'_>) {
-        held.word(self.0).fetch_and(!SILENT, AcqRel);
+    pub(super) fn is_silent_no_more(&self, _: &Held<'_>) {
+        self.word.fetch_and(!SILENT, AcqRel);
     }
 
     /// Takes bits away; gives the bits before.
     #[inline]
-    pub(super) fn take(self, held: &Held<'_>, bits: u64) -> u64 {
-        held.word(self.0).fetch_and(!bits, AcqRel) & BITS_MASK
+    pub(super) fn take(&self, _: &Held<'_>, bits: u64) -> u64 {
+        self.word.fetch_and(!bits, AcqRel) & BITS_MASK
     }
 
     /// Says that the fork was handed over, without the lock: only while the transaction has its memory,
     /// so that this is not the last bit. Says whether that was so.
     #[inline]
-    pub(super) fn take_sending_if_held(self, memory: &SharedMemory) -> bool {
+    pub(super) fn take_sending_if_held(&self) -> bool {
         let taken = |word| (word & HELD != 0).then_some(word & !SENDING);
-        memory.words()[self.0]
-            .fetch_update(AcqRel, Acquire, taken)
-            .is_ok()
-    }
-
-    /// The word with the bits.
-    pub(super) fn word(self) -> usize {
-        self.0
-    }
-
-    /// The word with what was left.
-    pub(super) fn left(self) -> usize {
-        self.0 + LEFT
+        self.word.fetch_update(AcqRel, Acquire, taken).is_ok()
     }
 }
 

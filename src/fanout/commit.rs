@@ -25,7 +25,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::block::Block;
+use super::block::{Block, Unpublished};
 use super::engine::{Engine, Ticket};
 use super::pipe::Pipe;
 use super::process::Process;
@@ -208,16 +208,22 @@ impl Slot<'_> {
         self.memory.set(self.at(word), value);
     }
 
-    fn fill(self, (at, keys): (usize, [u64; 2]), id: u64) {
-        self.set(slot::BLOCK, at as u64);
+    /// Hands a message over to who has the slot next.
+    fn fill(self, (room, keys): (Unpublished, [u64; 2]), id: u64) {
+        room.hand_over(self.block());
         self.set(slot::KEYS, keys[0]);
         self.set(slot::KEYS + 1, keys[1]);
         self.set(slot::ID, id);
     }
 
-    fn message(self) -> (usize, [u64; 2]) {
+    fn block(&self) -> &AtomicU64 {
+        &self.memory.words()[self.at(slot::BLOCK)]
+    }
+
+    /// Takes over the message that was handed over.
+    fn message(self) -> Option<(Unpublished, [u64; 2])> {
         let keys = [self.get(slot::KEYS), self.get(slot::KEYS + 1)];
-        (self.get(slot::BLOCK) as usize, keys)
+        Some((Unpublished::handed_over(self.block())?, keys))
     }
 
     fn free(self) {
@@ -255,10 +261,15 @@ impl Engine {
         }
         let slot = self.commits.claim().ok_or(NotCommitted::NoSlot)?;
         let deadline = Instant::now() + patience;
-        ticket.block.set_ledger(id);
-        let (at, keys) = ticket.leave();
-        let ticket = || self.ticket(at, keys);
-        slot.fill((at, keys), id);
+        if let Some(block) = ticket.block() {
+            block.set_ledger(id);
+        }
+        let Some(message) = ticket.leave() else {
+            slot.free();
+            return Err(NotCommitted::Failed);
+        };
+        slot.fill(message, id);
+        let ticket = || slot.message().map(|(room, keys)| self.ticket(room, keys));
         slot.state().store(state::WAITING, SeqCst);
         self.commits.wake();
         loop {
@@ -266,8 +277,9 @@ impl Engine {
             let found = slot.state().load(Acquire);
             match found {
                 state::DONE => {
+                    let ticket = ticket().ok_or(NotCommitted::Failed);
                     slot.free();
-                    return Ok(ticket());
+                    return ticket;
                 }
                 state::FAILED => {
                     notes.note(slot.index, id);
@@ -277,9 +289,9 @@ impl Engine {
                 }
                 _ if !left.is_zero() => slot.wait(found, left),
                 state::WAITING if slot.change(state::WAITING, state::CLAIMED) => {
+                    drop(ticket());
                     slot.free();
                     self.is_late();
-                    drop(ticket());
                     return Err(NotCommitted::Late(patience));
                 }
                 state::TAKEN => {
@@ -307,8 +319,12 @@ impl Engine {
         let Some(slot) = self.commits.claim() else {
             return false;
         };
-        let id = ticket.block.ledger();
-        slot.fill(ticket.leave(), id);
+        let id = ticket.block().map_or(0, Block::ledger);
+        let Some(message) = ticket.leave() else {
+            slot.free();
+            return false;
+        };
+        slot.fill(message, id);
         notes.note(slot.index, id);
         slot.state().store(state::GIVEN_UP, SeqCst);
         self.commits.wake();
@@ -369,7 +385,12 @@ impl<'e> Committer<'e> {
         let taken = self
             .slots()
             .filter(|slot| slot.change(state::WAITING, state::TAKEN));
-        taken.map(|slot| Taken { engine, slot }).collect()
+        let taken = taken.filter_map(|slot| {
+            let (room, _) = slot.message()?;
+            let room = Some(room);
+            Some(Taken { engine, slot, room })
+        });
+        taken.collect()
     }
 
     /// The messages that are to be withdrawn.
@@ -432,11 +453,14 @@ impl<'e> Committer<'e> {
 pub struct Taken<'e> {
     engine: &'e Engine,
     slot: Slot<'e>,
+    /// The message, until the slot has it again.
+    room: Option<Unpublished>,
 }
 
 impl<'e> Taken<'e> {
-    fn block(&self) -> Block<'e> {
-        self.engine.block(self.slot.message().0)
+    fn block(&self) -> Option<Block<'_>> {
+        let room = self.room.as_ref()?;
+        Some(room.block(&self.engine.memory))
     }
 
     /// The ledger's number of the message.
@@ -444,15 +468,14 @@ impl<'e> Taken<'e> {
         self.slot.get(slot::ID)
     }
 
-    /// The message. Its bytes stay where they are as long as this is there: only the ledger process gives them
-    /// back, or the worker after it was told.
-    pub fn submission(&self) -> Submission<'_> {
-        self.block().submission()
+    /// The message.
+    pub fn submission(&self) -> Option<Submission<'_>> {
+        Some(self.block()?.submission())
     }
 
     /// Its recipients, in their order.
     pub fn recipients(&self) -> impl Iterator<Item = Own<'_>> {
-        self.block().recipients()
+        self.block().into_iter().flat_map(Block::recipients)
     }
 
     /// Whether the worker waits no longer.
@@ -460,8 +483,15 @@ impl<'e> Taken<'e> {
         self.slot.state().load(Acquire) != state::TAKEN
     }
 
+    fn leave(&mut self) {
+        if let Some(room) = self.room.take() {
+            room.hand_over(self.slot.block());
+        }
+    }
+
     /// Tells the worker whether it is committed, if it still waits.
-    pub fn tell(self, committed: bool) {
+    pub fn tell(mut self, committed: bool) {
+        self.leave();
         let end = match committed {
             true => state::DONE,
             false => state::FAILED,
@@ -469,6 +499,13 @@ impl<'e> Taken<'e> {
         if self.slot.change(state::TAKEN, end) {
             let _ = futex::wake(self.slot.state(), Flags::empty(), 1);
         }
+    }
+}
+
+/// Whoever has the slot next has the message.
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 
@@ -488,8 +525,9 @@ impl GivenUp<'_> {
     /// It has been withdrawn for good.
     pub fn end(self, notes: &impl Notes) {
         notes.note(self.slot.index, 0);
-        let (at, keys) = self.slot.message();
-        drop(self.engine.ticket(at, keys));
+        if let Some((room, keys)) = self.slot.message() {
+            drop(self.engine.ticket(room, keys));
+        }
         self.slot.free();
     }
 }

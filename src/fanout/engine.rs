@@ -5,30 +5,41 @@
 //! tells what became of it. Every recipient ends exactly once, and one process reads the outcomes
 //! ([`Engine::next_event`]).
 //!
+//! ```text
+//!          reserve          start                       may send, or a target or the window has room
+//!   room ──────────► ticket ──────► STARTED, LINING ──► IN_TURNS ◄────────────────────────────► in no list, STUCK
+//!    ▲                 │ dropped       │ (where others of     │  nothing to send, window full, no room for targets │
+//!    │                 ▼               │  its group are)      │                                                    │
+//!    ├──────────── given back          └──────────────────────┼──── it is cancelled, or out of time ───────────────┘
+//!    │                                                        ▼
+//!    │   all have ended and were told     all recipients but those in flight have ended
+//!    └── DONE, its last pin is gone ◄──── CLOSING ◄───────────────────────────── CLOSING, IN_CLOSING
+//! ```
+//!
+//! A message is in one at most of the lists of its `links`: LINING, IN_TURNS, STUCK and IN_CLOSING say in which. The flags
+//! are changed with the lock alone; pins, and what was left of them, without it, too (`left`, `attempt`).
+//!
 //! One short lock protects lists and counters. It is never held while a message is copied or sent.
 
 #![forbid(unsafe_code)]
 
 use super::arena::Arena;
 use super::away::Away;
-use super::block::{Block, Facts, Size};
+use super::block::{Block, Facts, Size, Unpublished};
 use super::budget::{Budget, give_back_rate, take_rate};
 use super::cells::{self, Cells};
 use super::clock::Clock;
 use super::commit::Commits;
 use super::counters::{Counter, Counters};
 use super::groups::Groups;
-use super::layout::{
-    AWAKE, CELL_LIMIT, DELIVERED_UNTOLD, HEAD, LEFT, MESSAGES, MESSAGES_LENGTH, NUMBER, SPEED,
-    WAITING, block,
-};
+use super::layout::{HEAD, Message, Root, map};
 use super::left::{Left, Rest};
 use super::lines::Lines;
 use super::lock::{Blocked, Held, OF_MESSAGES, Patience, blocked};
 use super::names::Names;
 use super::originators::Originators;
 use super::proxy_memory::ProxyMemory;
-use super::shared_memory::SharedMemory;
+use super::shared_memory::{At, SharedMemory};
 use super::silent::Silent;
 use super::submission::{Own, Submission};
 use super::targets::Targets;
@@ -71,23 +82,25 @@ impl NoRoom {
 /// Bits of a block's flags.
 pub(super) mod flag {
     /// The message was answered, and is being sent.
-    pub(in super::super) const STARTED: u64 = 1;
+    pub(in super::super) const STARTED: u32 = 1;
     /// It is among those that may send.
-    pub(in super::super) const IN_TURNS: u64 = 2;
+    pub(in super::super) const IN_TURNS: u32 = 2;
     /// It is among those that send nothing more.
-    pub(in super::super) const CLOSING: u64 = 4;
+    pub(in super::super) const CLOSING: u32 = 4;
     /// An administrator has cancelled it; otherwise it has expired.
-    pub(in super::super) const CANCELLED: u64 = 8;
+    pub(in super::super) const CANCELLED: u32 = 8;
     /// The recipients that were put off are having their turn.
-    pub(in super::super) const SECOND_PASS: u64 = 16;
+    pub(in super::super) const SECOND_PASS: u32 = 16;
     /// It is in the list of those, as some of its recipients have to be ended.
-    pub(in super::super) const IN_CLOSING: u64 = 32;
+    pub(in super::super) const IN_CLOSING: u32 = 32;
     /// It is among those that wait for room in the table of targets.
-    pub(in super::super) const STUCK: u64 = 64;
+    pub(in super::super) const STUCK: u32 = 64;
     /// Its recipients are being put in line.
-    pub(in super::super) const LINING: u64 = 128;
+    pub(in super::super) const LINING: u32 = 128;
+    /// It is in one at most of these lists.
+    pub(in super::super) const LISTS: u32 = IN_TURNS | IN_CLOSING | STUCK | LINING;
     /// Its recipients that have not had their turn stand in line, or are being put there.
-    pub(in super::super) const LINED: u64 = 256;
+    pub(in super::super) const LINED: u32 = 256;
 }
 
 /// The engine, made before the workers are forked.
@@ -140,7 +153,7 @@ impl Engine {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         let engine = Self {
-            memory: SharedMemory::new(start + arena.words)?,
+            memory: map(start + arena.words - HEAD)?,
             limits,
             clock: Clock::new(),
             key,
@@ -163,7 +176,10 @@ impl Engine {
         };
         engine.with(|held| {
             arena.prepare(held);
-            held.set(CELL_LIMIT, cells::MOST as u64);
+            held.root
+                .flow
+                .transaction_limit
+                .set(held, cells::MOST as u64);
         });
         Ok(engine)
     }
@@ -171,7 +187,7 @@ impl Engine {
     /// Does `work` while no other process touches lists and counters, then wakes the reader of
     /// outcomes if there is something new for it. It waits for the lock for as long as it takes: that is
     /// for the start, and for what waits for nobody ([`Engine::with_or`], [`Engine::with_within`]).
-    pub(super) fn with<T>(&self, work: impl FnOnce(&Held<'_>) -> T) -> T {
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Held<'_>) -> T) -> T {
         self.hold(Held::take(&self.memory), work)
     }
 
@@ -180,7 +196,7 @@ impl Engine {
     pub(super) fn with_within<T>(
         &self,
         patience: Patience,
-        work: impl FnOnce(&Held<'_>) -> T,
+        work: impl FnOnce(&mut Held<'_>) -> T,
     ) -> Result<T, Blocked> {
         match Held::take_within(&self.memory, patience) {
             Ok(held) => Ok(self.hold(held, work)),
@@ -193,15 +209,15 @@ impl Engine {
 
     /// Does `work` with the lock.
     #[inline]
-    pub(super) fn hold<T>(&self, held: Held<'_>, work: impl FnOnce(&Held<'_>) -> T) -> T {
-        if held.inherited || held.get(LEFT) != 0 {
-            self.put_in_order(&held);
+    pub(super) fn hold<T>(&self, mut held: Held<'_>, work: impl FnOnce(&mut Held<'_>) -> T) -> T {
+        if held.inherited || held.has_left() {
+            self.put_in_order(&mut held);
         }
-        let result = work(&held);
+        let result = work(&mut held);
         let news = held.news.get();
         let has_left = held.release();
         // One datagram is enough until the reader has looked.
-        if news && self.memory.words()[AWAKE].swap(1, AcqRel) == 0 {
+        if news && self.root().flow.awake.swap(1, AcqRel) == 0 {
             self.waker.wake();
         }
         if has_left {
@@ -212,11 +228,11 @@ impl Engine {
 
     /// What the holder does before anything else.
     #[cold]
-    fn put_in_order(&self, held: &Held<'_>) {
+    fn put_in_order(&self, held: &mut Held<'_>) {
         if held.inherited {
             self.recover(held);
         }
-        if held.get(LEFT) != 0 {
+        if held.has_left() {
             self.take_in(held);
         }
     }
@@ -225,6 +241,12 @@ impl Engine {
     #[cold]
     fn do_what_was_left(&self) {
         let _ = self.with_within(OF_MESSAGES, |_| ());
+    }
+
+    /// What there is once in the memory.
+    #[inline]
+    pub(super) fn root(&self) -> &Root {
+        self.memory.root()
     }
 
     /// Who keeps the lock from all others, if they have waited for long.
@@ -238,27 +260,28 @@ impl Engine {
     }
 
     /// A time that a message has from the system's clock, by the engine's clock.
-    pub(super) fn by_clock(&self, at: usize, time: u64) -> u64 {
-        time.saturating_add_signed(self.memory.get(at + block::CLOCK_AHEAD) as i64)
+    pub(super) fn by_clock(&self, at: At<Message>, time: u64) -> u64 {
+        time.saturating_add_signed(self.memory[at].clock_ahead.get() as i64)
     }
 
     /// How many transactions of the proxy may be in use at once.
     pub fn set_cell_limit(&self, limit: usize) {
         let limit = limit.clamp(1, cells::MOST) as u64;
-        self.with(|held| held.set(CELL_LIMIT, limit));
+        self.with(|held| held.root.flow.transaction_limit.set(held, limit));
     }
 
     /// Whether outcomes of recipients that have got their message are told one by one from now on, in
     /// all processes; at first they are. Else they are counted, and the last of a message may be told.
     pub fn tell_delivered(&self, wanted: bool) {
-        self.memory.words()[DELIVERED_UNTOLD].store(u64::from(!wanted), Relaxed);
+        let untold = &self.root().flow.delivered_untold;
+        untold.store(u64::from(!wanted), Relaxed);
     }
 
     /// Waits until an outcome can be told, or for as long as `patience`. For the one process that
     /// tells them.
     pub fn wait(&self, patience: Duration) {
         self.waker.wait(patience);
-        self.memory.words()[AWAKE].store(0, Release);
+        self.root().flow.awake.store(0, Release);
     }
 
     /// What can be read when an outcome can be told, for a process that waits for other things too. It
@@ -320,7 +343,7 @@ impl Engine {
         let keys = self.quota_keys(submission);
         let size = Size::of(submission, recipients());
         let taken = self.with_within(OF_MESSAGES, |held| self.take_room(held, size, keys, now));
-        let (at, size, number) = taken.unwrap_or(Err(NoRoom {
+        let (mut room, size, number) = taken.unwrap_or(Err(NoRoom {
             reason: Reason::QueueBlocked,
             retry_after: WAIT_FOR_LOCK,
         }))?;
@@ -331,16 +354,11 @@ impl Engine {
             first: 0,
             clock_ahead: now.wrapping_sub(submission.accepted_at),
         };
-        let block = Block {
-            memory: &self.memory,
-            at,
-        };
-        block.write(size, submission, recipients(), &facts);
+        room.write(&self.memory, size, submission, recipients(), &facts);
         Ok(Ticket {
             engine: self,
-            block,
+            room: Some(room),
             keys,
-            started: false,
         })
     }
 
@@ -351,7 +369,7 @@ impl Engine {
         size: Option<Size>,
         [originator, group]: [u64; 2],
         now: u64,
-    ) -> Result<(usize, Size, u64), NoRoom> {
+    ) -> Result<(Unpublished, Size, u64), NoRoom> {
         let limits = &self.limits;
         let no_room = |reason| {
             move |retry_after| NoRoom {
@@ -368,7 +386,7 @@ impl Engine {
                 .map_err(no_room(Reason::GroupQuota))?;
             let rest = || {
                 take_rate(held, limits.rate, now).map_err(no_room(Reason::Rate))?;
-                let room = if held.get(MESSAGES_LENGTH) >= u64::from(limits.queue_messages) {
+                let room = if held.root.flow.messages_length.get() >= u64::from(limits.queue_messages) {
                     Err(no_room(Reason::QueueFull)(wait_for_room(held)))
                 } else {
                     let found = size
@@ -391,61 +409,65 @@ impl Engine {
             self.budget
                 .give_back(held, originator, limits.quota_originator);
         }
-        let (at, size) = room?;
-        held.add(MESSAGES_LENGTH, 1);
-        held.add(NUMBER, 1);
-        Ok((at, size, held.get(NUMBER)))
+        let (room, size) = room?;
+        held.root.flow.messages_length.add(held, 1);
+        held.root.flow.number.add(held, 1);
+        Ok((room, size, held.root.flow.number.get()))
     }
 
     /// The ticket of a message that was left to this process.
-    pub(super) fn ticket(&self, at: usize, keys: [u64; 2]) -> Ticket<'_> {
+    pub(super) fn ticket(&self, room: Unpublished, keys: [u64; 2]) -> Ticket<'_> {
         Ticket {
             engine: self,
-            block: self.block(at),
+            room: Some(room),
             keys,
-            started: false,
         }
     }
 
     /// Starts a message that was answered. Its forks are sent by whoever asks for the next ones.
-    pub fn start(&self, mut ticket: Ticket<'_>) -> u64 {
-        ticket.started = true;
-        let block = ticket.block;
-        let number = block.number();
-        self.with_or(
-            |held| self.publish(held, block.at, block.count() as u32),
-            || self.leave_rest(block.at, Rest::Start),
-        );
+    pub fn start(&self, ticket: Ticket<'_>) -> u64 {
+        let number = ticket.number();
+        if let Some((room, _)) = ticket.leave() {
+            let count = room.block(&self.memory).count();
+            let at = room.publish();
+            self.with_or(
+                |held| self.publish(held, at, count as u32),
+                || self.leave_rest(at, Rest::Start),
+            );
+        }
         number
     }
 
     /// Starts a message that was answered and is not to be sent: its recipients end as cancelled, and
     /// no process sends to any of them meanwhile.
-    pub fn start_cancelled(&self, mut ticket: Ticket<'_>) {
-        ticket.started = true;
-        let block = ticket.block;
-        self.with_or(
-            |held| {
-                self.publish(held, block.at, block.count() as u32);
-                self.close(held, block.at, flag::CANCELLED);
-            },
-            || self.leave_rest(block.at, Rest::StartCancelled),
-        );
+    pub fn start_cancelled(&self, ticket: Ticket<'_>) {
+        if let Some((room, _)) = ticket.leave() {
+            let count = room.block(&self.memory).count();
+            let at = room.publish();
+            self.with_or(
+                |held| {
+                    self.publish(held, at, count as u32);
+                    self.close(held, at, flag::CANCELLED);
+                },
+                || self.leave_rest(at, Rest::StartCancelled),
+            );
+        }
     }
 
     /// Lets a message with this many recipients that have not ended take its turns.
-    pub(super) fn publish(&self, held: &Held<'_>, at: usize, left: u32) {
-        let is_kept = self.block(at).kept() != 0 && self.limits.target_order;
-        held.set_pair(at + block::LEFT, left, left);
-        held.add(WAITING, u64::from(left));
-        MESSAGES.push(held, at);
-        let [originator, group, ..] = self.block(at).texts();
+    pub(super) fn publish(&self, held: &Held<'_>, at: At<Message>, left: u32) {
+        let is_kept = held.block(at).kept() != 0 && self.limits.target_order;
+        held[at].left.set(held, left);
+        held[at].untold.set(held, left);
+        held.root.pace.waiting.add(held, u64::from(left));
+        held.root.flow.messages.push(held, at);
+        let [originator, group, ..] = held.block(at).texts();
         self.originators
             .join(held, at, self.originator_key(originator));
         if self.limits.target_order {
-            held.set(at + block::LINE, self.hash(group));
+            held[at].line.set(held, self.hash(group));
         }
-        held.set(at + block::FLAGS, flag::STARTED);
+        held[at].flags.set(held, flag::STARTED);
         if self.limits.target_order && !self.join_group(held, at) && !is_kept {
             self.begin_to_line_up(held, at);
         } else if is_kept {
@@ -456,7 +478,12 @@ impl Engine {
     }
 
     /// Gives back what [`Engine::reserve`] has taken.
-    pub(super) fn give_back_room(&self, held: &Held<'_>, at: usize, [originator, group]: [u64; 2]) {
+    pub(super) fn give_back_room(
+        &self,
+        held: &mut Held<'_>,
+        at: At<Message>,
+        [originator, group]: [u64; 2],
+    ) {
         let limits = &self.limits;
         self.budget
             .give_back(held, originator, limits.quota_originator);
@@ -466,8 +493,8 @@ impl Engine {
     }
 
     /// Gives back a block that nobody else has seen.
-    pub(super) fn give_back_unpublished(&self, held: &Held<'_>, at: usize) {
-        held.subtract(MESSAGES_LENGTH, 1);
+    pub(super) fn give_back_unpublished(&self, held: &mut Held<'_>, at: At<Message>) {
+        held.root.flow.messages_length.subtract(held, 1);
         self.arena.free(held, at);
     }
 
@@ -479,7 +506,7 @@ impl Engine {
 
 /// Seconds until the queue may have room: as long as what waits takes at the present speed.
 fn wait_for_room(held: &Held<'_>) -> u32 {
-    let seconds = held.get(WAITING) / held.get(SPEED).max(1);
+    let seconds = held.root.pace.waiting.get() / held.root.flow.speed.get().max(1);
     seconds.clamp(1, LONGEST_WAIT) as u32
 }
 
@@ -487,30 +514,35 @@ fn wait_for_room(held: &Held<'_>) -> u32 {
 #[derive(Debug)]
 pub struct Ticket<'e> {
     engine: &'e Engine,
-    pub(super) block: Block<'e>,
+    /// Nothing once it was left to somebody else.
+    room: Option<Unpublished>,
     keys: [u64; 2],
-    started: bool,
 }
 
 impl Ticket<'_> {
+    /// What was written.
+    pub(super) fn block(&self) -> Option<Block<'_>> {
+        let room = self.room.as_ref()?;
+        Some(room.block(&self.engine.memory))
+    }
+
     /// The number of the message.
     pub fn number(&self) -> u64 {
-        self.block.number()
+        self.block().map_or(0, Block::number)
     }
 
     /// Leaves the message to somebody else, who makes the ticket again of what this gives.
-    pub(super) fn leave(mut self) -> (usize, [u64; 2]) {
-        self.started = true;
-        (self.block.at, self.keys)
+    pub(super) fn leave(mut self) -> Option<(Unpublished, [u64; 2])> {
+        Some((self.room.take()?, self.keys))
     }
 }
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        if self.started {
+        let Some(room) = self.room.take() else {
             return;
-        }
-        let (engine, at) = (self.engine, self.block.at);
+        };
+        let (engine, at) = (self.engine, room.publish());
         engine.with_or(
             |held| engine.give_back_room(held, at, self.keys),
             || engine.leave_rest(at, Rest::GiveBack(self.keys)),

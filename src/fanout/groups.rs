@@ -3,11 +3,20 @@
 //!
 //! Groups that share a place in the table are taken for one. That costs some lines, and changes nothing.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 use super::engine::{Engine, flag};
-use super::layout::{LINING, block};
+use super::layout::Message;
 use super::lock::Held;
+use super::shared_memory::{At, Link, Locked, shared};
+
+shared! {
+    /// A group: how many messages it has under way, and the one among them, if any, that is in no line yet.
+    pub(super) struct Group {
+        messages: Locked<u32>,
+        alone: Link<Message>,
+    }
+}
 
 /// The table: the number of messages, and the one among them, if any, that is in no line yet.
 #[derive(Clone, Copy, Debug)]
@@ -20,66 +29,77 @@ impl Groups {
     /// Forgets all messages.
     pub(super) fn clear(self, held: &Held<'_>) {
         for place in self.0..self.0 + Self::WORDS {
-            held.set(place, 0);
+            let group: &Group = &held[At::word(place)];
+            group.messages.set(held, 0);
+            group.alone.set(held, None);
         }
     }
 
-    fn place(self, held: &Held<'_>, at: usize) -> usize {
-        let hash = held.get(at + block::LINE);
-        self.0 + (hash >> 32) as usize % Self::WORDS
+    fn of<'h>(self, held: &'h Held<'_>, at: At<Message>) -> &'h Group {
+        let hash = held[at].line.get();
+        &held[At::word(self.0 + (hash >> 32) as usize % Self::WORDS)]
     }
 
     /// Counts a message whose recipients are put in line, if they are not yet.
-    pub(super) fn count(self, held: &Held<'_>, at: usize) {
-        let place = self.place(held, at);
-        let (messages, _) = held.pair(place);
-        held.set_pair(place, messages + 1, 0);
+    pub(super) fn count(self, held: &Held<'_>, at: At<Message>) {
+        let group = self.of(held, at);
+        group.messages.add(held, 1);
+        group.alone.set(held, None);
     }
 
     /// All recipients of a message have ended.
-    pub(super) fn leave(self, held: &Held<'_>, at: usize) {
-        let place = self.place(held, at);
-        let (messages, alone) = held.pair(place);
-        let alone = if alone as usize == at { 0 } else { alone };
-        held.set_pair(place, messages - 1, alone);
+    pub(super) fn leave(self, held: &Held<'_>, at: At<Message>) {
+        let group = self.of(held, at);
+        group.messages.subtract(held, 1);
+        if group.alone.get() == Some(at) {
+            group.alone.set(held, None);
+        }
+    }
+
+    /// Whether no message is under way.
+    #[cfg(test)]
+    pub(super) fn are_empty(self, held: &Held<'_>) -> bool {
+        (self.0..self.0 + Self::WORDS).all(|place| {
+            let group: &Group = &held[At::word(place)];
+            group.messages.get() == 0 && group.alone.get().is_none()
+        })
     }
 }
 
 impl Engine {
     /// A message is under way from now on. Says whether it is the only one of its group.
-    pub(super) fn join_group(&self, held: &Held<'_>, at: usize) -> bool {
-        let place = self.groups.place(held, at);
-        let (messages, alone) = held.pair(place);
-        if messages == 0 {
-            held.set_pair(place, 1, at as u32);
+    pub(super) fn join_group(&self, held: &Held<'_>, at: At<Message>) -> bool {
+        let group = self.groups.of(held, at);
+        if group.messages.get() == 0 {
+            group.messages.set(held, 1);
+            group.alone.set(held, Some(at));
             return true;
         }
-        if alone != 0 {
-            self.line_up_first(held, alone as usize);
+        if let Some(alone) = group.alone.get() {
+            self.line_up_first(held, alone);
         }
         self.groups.count(held, at);
         false
     }
 
     /// Lets the recipients of a message that was alone be put in line, before those of the next one.
-    fn line_up_first(&self, held: &Held<'_>, at: usize) {
-        let flags = held.get(at + block::FLAGS);
-        let (cursor, in_flight) = held.pair(at + block::CURSOR);
-        let (_, put_off) = held.pair(at + block::SKIPPED);
-        let has_been_through = cursor as usize == self.block(at).count()
-            && (put_off == 0 || flags & flag::SECOND_PASS != 0);
+    fn line_up_first(&self, held: &Held<'_>, at: At<Message>) {
+        let message = &held[at];
+        let flags = message.flags.get();
+        let has_been_through = message.cursor.get() == message.count.get()
+            && (message.put_off.get() == 0 || flags & flag::SECOND_PASS != 0);
         if flags & flag::CLOSING != 0 || has_been_through {
             return;
         }
         self.leave_lists(held, at);
-        held.set_pair(at + block::CURSOR, 0, in_flight);
+        message.cursor.set(held, 0);
         self.begin_to_line_up(held, at);
     }
 
     /// Lets the recipients of a message be put in line before it takes turns.
-    pub(super) fn begin_to_line_up(&self, held: &Held<'_>, at: usize) {
-        let flags = held.get(at + block::FLAGS);
-        held.set(at + block::FLAGS, flags | flag::LINED | flag::LINING);
-        LINING.push(held, at);
+    pub(super) fn begin_to_line_up(&self, held: &Held<'_>, at: At<Message>) {
+        let flags = &held[at].flags;
+        flags.set(held, flags.get() | flag::LINED | flag::LINING);
+        held.root.flow.lining.push(held, at);
     }
 }

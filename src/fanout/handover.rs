@@ -19,11 +19,11 @@
 
 use super::block::block_of;
 use super::engine::Engine;
-use super::layout::block;
+use super::layout::Message;
 use super::lock::Held;
-use super::originators::Originator;
-use super::recipient::{self, Place};
-use super::targets::{Busy, Occupied};
+use super::recipient::{Place, Recipient};
+use super::shared_memory::At;
+use super::targets::{Occupied, Target};
 
 /// Recipients of a queue among which the next is sought.
 const LOOKED_AT: usize = 128;
@@ -31,17 +31,28 @@ const LOOKED_AT: usize = 128;
 impl Engine {
     /// Takes a target for a recipient, unless somebody has it, or it is kept for one that goes before.
     #[inline]
-    pub(super) fn take_target(&self, held: &Held<'_>, hash: u64, entry: usize) -> Occupied {
+    pub(super) fn take_target<'h>(
+        &self,
+        held: &'h Held<'_>,
+        hash: u64,
+        entry: At<Recipient>,
+    ) -> Occupied<'h> {
         match self.targets.occupy(held, hash) {
             Occupied::Busy(busy) => self.overtake(held, busy, entry),
             occupied => occupied,
         }
     }
 
-    fn overtake(&self, held: &Held<'_>, busy: Busy, entry: usize) -> Occupied {
-        let (kept, put_off) = busy.kept(held);
-        let is_free = kept != 0
-            && put_off == 0
+    fn overtake<'h>(
+        &self,
+        held: &Held<'_>,
+        busy: &'h Target,
+        entry: At<Recipient>,
+    ) -> Occupied<'h> {
+        let Some(kept) = busy.kept() else {
+            return Occupied::Busy(busy);
+        };
+        let is_free = busy.put_off().is_none()
             && self.is_held_up(held, kept)
             && !self.is_held_up(held, entry)
             && !self.is_of_group(held, entry, kept)
@@ -51,53 +62,51 @@ impl Engine {
         if !is_free {
             return Occupied::Busy(busy);
         }
-        busy.keep(held, 0, kept);
+        busy.keep(held, None);
+        busy.keep_put_off(held, Some(kept));
         Occupied::Yours
     }
 
     /// Takes the target of a recipient that is ready; has another one overtaken it, it waits as the first.
-    pub(super) fn take_kept(&self, held: &Held<'_>, hash: u64, entry: usize) -> bool {
+    pub(super) fn take_kept(&self, held: &Held<'_>, hash: u64, entry: At<Recipient>) -> bool {
         if !self.limits.target_order {
             return true;
         }
         let Occupied::Busy(busy) = self.targets.occupy(held, hash) else {
             return true;
         };
-        let (kept, put_off) = busy.kept(held);
-        if kept == entry {
-            busy.keep(held, 0, put_off);
+        if busy.kept() == Some(entry) {
+            busy.keep(held, None);
             return true;
         }
-        if put_off == entry {
-            busy.keep(held, kept, 0);
+        if busy.put_off() == Some(entry) {
+            busy.keep_put_off(held, None);
         }
-        recipient::set_place(held, entry, Place::AtTarget);
+        held[entry].set_place(held, Place::AtTarget);
         busy.wait_first(held, entry);
         false
     }
 
     /// Keeps a target for a recipient that is ready.
-    pub(super) fn keep_target(&self, held: &Held<'_>, entry: usize) {
+    pub(super) fn keep_target(&self, held: &Held<'_>, entry: At<Recipient>) {
         if !self.limits.target_order {
             return;
         }
-        let own = self.block(block_of(&self.memory, entry)).own(entry);
+        let own = held.block_of(entry).own(entry);
         if let Some(busy) = self.targets.find(held, self.hash(own.address)) {
-            let (_, put_off) = busy.kept(held);
-            busy.keep(held, entry, put_off);
+            busy.keep(held, Some(entry));
         }
     }
 
     /// A recipient that was ready has ended: others get its target, if that was kept for it.
-    pub(super) fn leave_kept(&self, held: &Held<'_>, hash: u64, entry: usize) {
+    pub(super) fn leave_kept(&self, held: &Held<'_>, hash: u64, entry: At<Recipient>) {
         let Some(busy) = self.targets.find(held, hash) else {
             return;
         };
-        let (kept, put_off) = busy.kept(held);
-        if put_off == entry {
-            busy.keep(held, kept, 0);
-        } else if kept == entry {
-            busy.keep(held, 0, put_off);
+        if busy.put_off() == Some(entry) {
+            busy.keep_put_off(held, None);
+        } else if busy.kept() == Some(entry) {
+            busy.keep(held, None);
             self.leave_target(held, hash);
         }
     }
@@ -110,7 +119,7 @@ impl Engine {
         let Some(busy) = self.targets.find(held, hash) else {
             return;
         };
-        if busy.is_wanted(held) && self.hands_over(held, busy) {
+        if busy.is_wanted() && self.hands_over(held, busy) {
             return;
         }
         self.targets.leave(held, hash);
@@ -118,7 +127,7 @@ impl Engine {
     }
 
     /// Keeps a target for who is next, if anybody is.
-    fn hands_over(&self, held: &Held<'_>, busy: Busy) -> bool {
+    fn hands_over(&self, held: &Held<'_>, busy: &Target) -> bool {
         while let Some(entry) = self.next_at(held, busy) {
             let at = block_of(&self.memory, entry);
             match self.closing(held, at) {
@@ -129,26 +138,24 @@ impl Engine {
                 }
             }
         }
-        let (_, put_off) = busy.kept(held);
-        busy.keep(held, put_off, 0);
-        put_off != 0
+        let put_off = busy.put_off();
+        busy.keep(held, put_off);
+        busy.keep_put_off(held, None);
+        put_off.is_some()
     }
 
     /// Takes the next recipient out of those that wait for a target; nothing if that is the one that was put off.
-    fn next_at(&self, held: &Held<'_>, busy: Busy) -> Option<usize> {
-        let (_, put_off) = busy.kept(held);
-        let first = match put_off {
-            0 => busy.waiting(held).next()?,
-            put_off => put_off,
-        };
+    fn next_at(&self, held: &Held<'_>, busy: &Target) -> Option<At<Recipient>> {
+        let put_off = busy.put_off();
+        let first = put_off.or_else(|| busy.waiting(held).next())?;
         if self.is_held_up(held, first) {
-            let mut before = (0, 0);
+            let mut last = None;
             let mut groups = vec![self.group(held, first)];
             for entry in busy.waiting(held).take(LOOKED_AT) {
-                before = (before.1, entry);
+                let before = last.replace(entry);
                 if !groups.contains(&self.group(held, entry)) {
                     if !self.is_held_up(held, entry) {
-                        busy.leave_queue(held, before.0, entry);
+                        busy.leave_queue(held, before, entry);
                         return Some(entry);
                     }
                     groups.push(self.group(held, entry));
@@ -156,22 +163,22 @@ impl Engine {
             }
         }
         match put_off {
-            0 => busy.next(held),
-            _ => None,
+            None => busy.next(held),
+            Some(_) => None,
         }
     }
 
     /// Whether the originator of a recipient has as many copies in flight as it may.
-    fn is_held_up(&self, held: &Held<'_>, entry: usize) -> bool {
-        let originator = Originator::of(held, block_of(&self.memory, entry));
-        !self.has_share(held, originator.in_flight(held))
+    fn is_held_up(&self, held: &Held<'_>, entry: At<Recipient>) -> bool {
+        let originator = Message::originator_of(held, block_of(held.memory, entry));
+        !self.has_share(held, originator.in_flight.get())
     }
 
-    fn group(&self, held: &Held<'_>, entry: usize) -> u64 {
-        held.get(block_of(&self.memory, entry) + block::LINE)
+    fn group(&self, held: &Held<'_>, entry: At<Recipient>) -> u64 {
+        held[block_of(held.memory, entry)].line.get()
     }
 
-    fn is_of_group(&self, held: &Held<'_>, entry: usize, other: usize) -> bool {
+    fn is_of_group(&self, held: &Held<'_>, entry: At<Recipient>, other: At<Recipient>) -> bool {
         self.group(held, entry) == self.group(held, other)
     }
 }

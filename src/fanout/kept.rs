@@ -3,48 +3,52 @@
 
 #![forbid(unsafe_code)]
 
-use super::block::{Block, block_of};
+use super::attempt::Pinned;
+use super::block::block_of;
 use super::engine::Engine;
 use super::identifiers::{Beginning, identifiers};
-use super::layout::block;
+use super::layout::Message;
 use super::lock::{Held, OF_MESSAGES};
 use super::outcomes::Outcome;
-use super::recipient::{self, Ending, Place};
+use super::recipient::{Ending, Place, Recipient};
+use super::shared_memory::At;
 use super::submission::{Own, Submission};
 use super::targets::Occupied;
 use crate::control::{Fork, Shared};
 
-/// A message that somebody else keeps where it is: the process that tells outcomes, until the ledger has it.
-#[derive(Clone, Copy, Debug)]
-pub struct InQueue<'e>(Block<'e>);
+/// A message that another process keeps where it is until the ledger has it: who tells its outcomes.
+#[derive(Debug)]
+pub struct InQueue<'e>(Pinned<'e>);
 
-impl<'e> InQueue<'e> {
+impl InQueue<'_> {
     /// The message.
-    pub fn submission(&self) -> Submission<'e> {
-        self.0.submission()
+    pub fn submission(&self) -> Submission<'_> {
+        self.0.block().submission()
     }
 
     /// Its recipients, in their order.
-    pub fn recipients(&self) -> impl Iterator<Item = Own<'e>> {
-        self.0.recipients()
+    pub fn recipients(&self) -> impl Iterator<Item = Own<'_>> {
+        self.0.block().recipients()
     }
 
     /// What a recipient has of its own, by its number.
-    pub fn recipient(&self, number: u32) -> Option<Own<'e>> {
-        self.0.recipients().nth(number as usize)
+    pub fn recipient(&self, number: u32) -> Option<Own<'_>> {
+        self.0.block().recipients().nth(number as usize)
     }
 }
 
 impl Engine {
-    /// The message at a place that [`Outcome::place`] gave, which is there as long as that outcome.
-    pub fn in_queue(&self, place: u64) -> InQueue<'_> {
-        InQueue(self.block(place as usize))
+    /// The message at a place that [`Outcome::place`] gave, which is pinned as long as this is there;
+    /// nothing if it is not there any more. It needs no lock: that outcome has pinned the message.
+    pub fn in_queue(&self, place: u64) -> Option<InQueue<'_>> {
+        let pin = self.pin_once_more(At::word(place as usize))?;
+        Some(InQueue(Pinned::new(self, pin)))
     }
 
     /// Puts the only recipient of a message that is made of a kept copy where it is sent to before all that was not
     /// kept, and behind what was kept before it (M-3).
-    pub(super) fn stand_first(&self, held: &Held<'_>, at: usize) {
-        let own = self.block(at);
+    pub(super) fn stand_first(&self, held: &Held<'_>, at: At<Message>) {
+        let own = held.block(at);
         let entry = own.entry(0);
         let hash = self.hash(own.own(entry).address);
         match self.targets.occupy(held, hash) {
@@ -54,9 +58,8 @@ impl Engine {
             }
             Occupied::Busy(busy) => {
                 pass(held, at);
-                recipient::set_place(held, entry, Place::AtTarget);
-                let is_kept =
-                    |&other: &usize| held.get(block_of(held.memory, other) + block::KEPT) != 0;
+                held[entry].set_place(held, Place::AtTarget);
+                let is_kept = |&other: &At<Recipient>| held.block_of(other).kept() != 0;
                 match busy.waiting(held).filter(is_kept).last() {
                     None => busy.wait_first(held, entry),
                     Some(before) => busy.wait_behind(held, before, entry),
@@ -69,15 +72,14 @@ impl Engine {
 }
 
 /// The only recipient of a message has had its turn.
-fn pass(held: &Held<'_>, at: usize) {
-    let (_, in_flight) = held.pair(at + block::CURSOR);
-    held.set_pair(at + block::CURSOR, 1, in_flight);
+fn pass(held: &Held<'_>, at: At<Message>) {
+    held[at].cursor.set(held, 1);
 }
 
 impl Outcome<'_> {
     /// Where the message is, as long as this is there.
     pub fn place(&self) -> u64 {
-        self.block().at as u64
+        self.pinned().at().to_word() as u64
     }
 
     /// The message.
@@ -100,7 +102,7 @@ impl Outcome<'_> {
         let changed = engine.with_within(OF_MESSAGES, |held| {
             let at = block_of(&engine.memory, entry);
             engine.tally_down(held, at, self.ending);
-            recipient::end(held, entry, kept);
+            held[entry].end(held, kept);
             engine.tally_up(held, at, kept);
         });
         // Otherwise the line of the whole message counts it among the unreachable ones.
@@ -112,9 +114,8 @@ impl Outcome<'_> {
 
 impl Engine {
     /// Takes back what [`Engine::tally_up`] has counted.
-    fn tally_down(&self, held: &Held<'_>, at: usize, ending: Ending) {
-        let (word, high) = Self::tally_word(ending);
-        held.subtract(at + word, if high { 1 << 32 } else { 1 });
+    fn tally_down(&self, held: &Held<'_>, at: At<Message>, ending: Ending) {
+        held[at].tally(ending).subtract(held, 1);
     }
 }
 

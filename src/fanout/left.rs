@@ -9,17 +9,18 @@
 //! | of a transaction: use, deeds, code | deeds are added | done, then taken away if no more were added |
 //! | a bit for each transaction | set after its word | taken away before its word is read |
 //! | of a message's pins: deeds, pins to take away | deeds are added by who has a pin or the ticket | the same |
-//! | [`LEFT`] | set last of all | taken away first of all |
+//! | `left` of the root | set last of all | taken away first of all |
 
 #![forbid(unsafe_code)]
 
 use super::attempt::NotSent;
 use super::cells::{self, Cells};
 use super::engine::{Engine, flag};
-use super::layout::{BLOCKED_TOLD, LEFT, NOT_SENT_AT, STARTS_LEFT, block};
+use super::layout::Message;
 use super::lock::{Blocked, Held, OF_CALLBACKS, now};
-use super::shared_memory::SharedMemory;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use super::shared_memory::{At, SharedMemory};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 /// The bits of the code in the lower half of a transaction's word, and its deeds.
 const CODE: u64 = 0xffff;
@@ -37,11 +38,6 @@ const CANCEL: u64 = 1 << 49;
 const GIVE_BACK: u64 = 1 << 50;
 const DEEDS: u64 = UNPINS | START | CANCEL | GIVE_BACK;
 
-/// The words of counts, which a message has only once it is started: the order in which it was left, or
-/// the keys of its budgets.
-const ORDER: usize = block::DELIVERED;
-const KEYS: [usize; 2] = [block::DELIVERED, block::UNREACHABLE];
-
 /// Transactions of which one word has the bits.
 const TOGETHER: usize = u64::BITS as usize;
 
@@ -57,8 +53,13 @@ impl Left {
     /// Words of them.
     pub(super) const WORDS: usize = cells::MOST / TOGETHER;
 
-    fn bit(self, index: usize) -> (usize, u64) {
-        (self.0 + index / TOGETHER, 1 << (index % TOGETHER))
+    fn words(self, memory: &SharedMemory) -> &[AtomicU64; Self::WORDS] {
+        &memory[At::word(self.0)]
+    }
+
+    fn bit(self, memory: &SharedMemory, index: usize) -> (&AtomicU64, u64) {
+        let word = &self.words(memory)[index / TOGETHER];
+        (word, 1 << (index % TOGETHER))
     }
 }
 
@@ -93,7 +94,7 @@ impl Engine {
     /// callbacks wait: then `leave` is to leave what is to be done.
     pub(super) fn with_or<T>(
         &self,
-        work: impl FnOnce(&Held<'_>) -> T,
+        work: impl FnOnce(&mut Held<'_>) -> T,
         leave: impl FnOnce(),
     ) -> Option<T> {
         match self.with_within(OF_CALLBACKS, work) {
@@ -109,7 +110,7 @@ impl Engine {
     #[cold]
     fn leave(&self, what: impl FnOnce()) {
         what();
-        self.memory.words()[LEFT].swap(1, AcqRel);
+        self.root().attention.left.swap(1, AcqRel);
         if let Some(held) = Held::take_or_tell(&self.memory) {
             self.hold(held, |_| ());
         }
@@ -125,7 +126,7 @@ impl Engine {
             Deed::Released => (RELEASED, 0),
             Deed::HandedOver => (HANDED_OVER, 0),
             Deed::NotSent(why, at) => {
-                self.memory.set(NOT_SENT_AT, at);
+                self.root().attention.not_sent_at.store(at, Release);
                 match why {
                     NotSent::OutOfMemory => (NO_MEMORY, 0),
                     NotSent::Failed => (FAILED, 0),
@@ -139,18 +140,18 @@ impl Engine {
             let code = if left & COMPLETED == 0 { code } else { 0 };
             Some(left | deed | code)
         };
-        let words = self.memory.words();
-        let _ = words[cell.left()].fetch_update(AcqRel, Acquire, add);
-        let (word, bit) = self.left.bit(Cells::index_of(cookie));
-        words[word].fetch_or(bit, AcqRel);
+        let _ = cell.left.fetch_update(AcqRel, Acquire, add);
+        let (word, bit) = self.left.bit(&self.memory, Cells::index_of(cookie));
+        word.fetch_or(bit, AcqRel);
     }
 
     /// Leaves what is to be done with a message, for who has its ticket or a pin of it.
-    pub(super) fn leave_rest(&self, at: usize, rest: Rest) {
-        let words = self.memory.words();
+    pub(super) fn leave_rest(&self, at: At<Message>, rest: Rest) {
+        let message = &self.memory[at];
+        let [first, second] = &message.left_unstarted;
         let order = || {
-            let order = words[STARTS_LEFT].fetch_add(1, AcqRel);
-            self.memory.set(at + ORDER, order);
+            let order = self.root().attention.starts_left.fetch_add(1, AcqRel);
+            first.store(order, Release);
         };
         let deed = match rest {
             Rest::Start => {
@@ -162,51 +163,49 @@ impl Engine {
                 START | CANCEL
             }
             Rest::GiveBack(keys) => {
-                for (word, key) in KEYS.into_iter().zip(keys) {
-                    self.memory.set(at + word, key);
+                for (word, key) in [first, second].into_iter().zip(keys) {
+                    word.store(key, Release);
                 }
                 GIVE_BACK
             }
             Rest::Unpin => UNPIN,
         };
-        words[at + block::PINS].fetch_add(deed, AcqRel);
+        message.pins.fetch_add(deed, AcqRel);
     }
 
     /// Does what was left.
     #[cold]
-    pub(super) fn take_in(&self, held: &Held<'_>) {
-        held.word(LEFT).swap(0, AcqRel);
-        for word in self.left.0..self.left.0 + Left::WORDS {
-            let mut bits = held.get(word);
+    pub(super) fn take_in(&self, held: &mut Held<'_>) {
+        held.root.attention.left.swap(0, AcqRel);
+        for (number, word) in self.left.words(held.memory).iter().enumerate() {
+            let mut bits = word.load(Relaxed);
             while bits != 0 {
                 let bit = bits.trailing_zeros() as usize;
                 bits &= bits - 1;
-                self.take_in_transaction(held, (word - self.left.0) * TOGETHER + bit);
+                self.take_in_transaction(held, number * TOGETHER + bit);
             }
         }
         let mut messages = self.arena.used(held);
-        messages.retain(|&at| held.get(at + block::PINS) & DEEDS != 0);
-        messages.sort_unstable_by_key(|&at| held.get(at + ORDER));
+        messages.retain(|&at| held[at].pins.load(Relaxed) & DEEDS != 0);
+        messages.sort_unstable_by_key(|&at| held[at].left_unstarted[0].load(Relaxed));
         for at in messages {
             self.take_in_message(held, at);
         }
         // Whoever did not wait has sent nothing either.
         held.news.set(true);
-        self.tell_that_it_goes_on(held.memory);
+        self.tell_that_it_goes_on();
     }
 
     fn take_in_transaction(&self, held: &Held<'_>, index: usize) {
-        let (word, bit) = self.left.bit(index);
+        let (word, bit) = self.left.bit(held.memory, index);
         loop {
-            held.word(word).fetch_and(!bit, AcqRel);
+            word.fetch_and(!bit, AcqRel);
             let (cell, cookie) = self.cells.present(held, index);
-            let left = held.word(cell.left()).load(Acquire);
+            let left = cell.left.load(Acquire);
             if (left >> 32) as u32 == Cells::use_of(cookie) {
                 self.do_deeds(held, cookie, left);
             }
-            let left = held
-                .word(cell.left())
-                .compare_exchange(left, 0, AcqRel, Relaxed);
+            let left = cell.left.compare_exchange(left, 0, AcqRel, Relaxed);
             if left.is_ok() {
                 return;
             }
@@ -226,25 +225,26 @@ impl Engine {
         }
         for (deed, why) in [(NO_MEMORY, NotSent::OutOfMemory), (FAILED, NotSent::Failed)] {
             if left & deed != 0 {
-                self.withdraw(held, cookie, why, held.get(NOT_SENT_AT));
+                let at = held.root.attention.not_sent_at.load(Relaxed);
+                self.withdraw(held, cookie, why, at);
             }
         }
     }
 
-    fn take_in_message(&self, held: &Held<'_>, at: usize) {
-        let left = held.word(at + block::PINS).load(Acquire);
+    fn take_in_message(&self, held: &mut Held<'_>, at: At<Message>) {
+        let left = held[at].pins.load(Acquire);
         if left & GIVE_BACK != 0 {
-            return self.give_back_room(held, at, KEYS.map(|word| held.get(at + word)));
+            let keys = [0, 1].map(|word: usize| held[at].left_unstarted[word].load(Relaxed));
+            return self.give_back_room(held, at, keys);
         }
         // Unless a process has died that had begun to do it.
-        if left & START != 0 && held.get(at + block::FLAGS) & flag::STARTED == 0 {
-            held.set(at + ORDER, 0);
-            self.publish(held, at, self.block(at).count() as u32);
+        if left & START != 0 && held[at].flags.get() & flag::STARTED == 0 {
+            self.publish(held, at, held[at].count.get());
         }
         if left & CANCEL != 0 {
             self.close(held, at, flag::CANCELLED);
         }
-        let left = held.word(at + block::PINS).fetch_and(!DEEDS, AcqRel);
+        let left = held[at].pins.fetch_and(!DEEDS, AcqRel);
         for _ in 0..(left & UNPINS) / UNPIN {
             if self.unpin(held, at) {
                 self.give_back(held, at);
@@ -254,20 +254,20 @@ impl Engine {
 
     /// Marks again what a process that died had left, or was about to do.
     pub(super) fn recover_left(&self, held: &Held<'_>) {
-        for index in 0..Cells::ever(held) {
+        for index in 0..Cells::ever(held.memory) {
             let (cell, _) = self.cells.present(held, index);
-            if held.get(cell.left()) != 0 {
-                let (word, bit) = self.left.bit(index);
-                held.word(word).fetch_or(bit, AcqRel);
+            if cell.left.load(Relaxed) != 0 {
+                let (word, bit) = self.left.bit(held.memory, index);
+                word.fetch_or(bit, AcqRel);
             }
         }
-        held.word(LEFT).swap(1, AcqRel);
+        held.root.attention.left.swap(1, AcqRel);
     }
 
     /// Says in the log who keeps the lock, once a second, whichever process says it.
     pub(super) fn tell_blocked(&self, blocked: Blocked) {
         let now = now(&self.memory);
-        let told = &self.memory.words()[BLOCKED_TOLD];
+        let told = &self.root().attention.blocked_told;
         let before = told.load(Relaxed);
         let is_early = before != 0 && now.saturating_sub(before) < TELL_EVERY;
         if blocked.milliseconds < TELL_AFTER || is_early {
@@ -276,12 +276,13 @@ impl Engine {
         if told.compare_exchange(before, now, AcqRel, Relaxed).is_ok() {
             log::error!("{blocked}; until then new messages are answered 503 and no copy is sent");
             // The next holder says that it is over.
-            self.memory.words()[LEFT].swap(1, AcqRel);
+            self.root().attention.left.swap(1, AcqRel);
         }
     }
 
-    fn tell_that_it_goes_on(&self, memory: &SharedMemory) {
-        if memory.get(BLOCKED_TOLD) != 0 && memory.words()[BLOCKED_TOLD].swap(0, AcqRel) != 0 {
+    fn tell_that_it_goes_on(&self) {
+        let told = &self.root().attention.blocked_told;
+        if told.load(Relaxed) != 0 && told.swap(0, AcqRel) != 0 {
             log::warn!("the lock of the queue is free again: nothing was lost, sending goes on");
         }
     }

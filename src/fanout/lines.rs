@@ -8,10 +8,11 @@
 
 use super::block::{Block, block_of};
 use super::engine::{Engine, flag};
-use super::layout::block;
+use super::layout::Message;
 use super::lists::Queue;
 use super::lock::Held;
-use super::recipient::{self, Place};
+use super::recipient::{Place, Recipient};
+use super::shared_memory::At;
 use super::targets::Occupied;
 
 /// Words of the memory for messages for each line: no recipient takes less than five.
@@ -27,12 +28,12 @@ pub(super) struct Lines {
     lines: usize,
 }
 
-/// Where somebody stands: in which line, behind whom (0 for nobody), and who it is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stand {
-    line: Queue,
-    before: usize,
-    pub(super) entry: usize,
+/// Where somebody stands: in which line, behind whom, and who it is.
+#[derive(Clone, Copy)]
+pub(super) struct Stand<'h> {
+    line: &'h Queue,
+    before: Option<At<Recipient>>,
+    pub(super) entry: At<Recipient>,
 }
 
 impl Lines {
@@ -52,22 +53,27 @@ impl Lines {
     /// Forgets all lines.
     pub(super) fn clear(self, held: &Held<'_>) {
         for line in 0..self.lines {
-            if held.get(self.start + line) != 0 {
-                held.set(self.start + line, 0);
+            let line: &Queue = &held[At::word(self.start + line)];
+            if !line.is_clear() {
+                line.clear(held);
             }
         }
     }
 
-    fn line(self, hash: u64) -> Queue {
-        Queue(self.start + ((hash >> 16) as usize & (self.lines - 1)))
+    fn line<'h>(self, held: &'h Held<'_>, hash: u64) -> &'h Queue {
+        &held[At::word(self.start + ((hash >> 16) as usize & (self.lines - 1)))]
     }
 }
 
 /// The first in a line for whom `is_meant` holds.
 #[inline]
-fn first(held: &Held<'_>, line: Queue, is_meant: impl Fn(usize) -> bool) -> Option<Stand> {
-    let (mut before, mut next) = (0, line.head(held));
-    while let Some(entry) = next {
+fn first<'h>(
+    held: &Held<'_>,
+    line: &'h Queue,
+    is_meant: impl Fn(At<Recipient>) -> bool,
+) -> Option<Stand<'h>> {
+    let mut before = None;
+    for entry in line.iter(held) {
         if is_meant(entry) {
             return Some(Stand {
                 line,
@@ -75,84 +81,88 @@ fn first(held: &Held<'_>, line: Queue, is_meant: impl Fn(usize) -> bool) -> Opti
                 entry,
             });
         }
-        before = entry;
-        next = Some(recipient::link(held, entry) as usize).filter(|&entry| entry != 0);
+        before = Some(entry);
     }
     None
 }
 
-impl Stand {
+impl Stand<'_> {
     /// Leaves the line.
     #[inline]
     pub(super) fn leave(self, held: &Held<'_>) {
-        match self.before {
-            0 => {
-                self.line.pop(held);
-            }
-            before => self.line.remove_behind(held, before, self.entry),
-        }
+        self.line.remove(held, self.before, self.entry);
     }
 }
 
 impl Engine {
     /// Puts some recipients in line.
-    pub(super) fn line_up(&self, held: &Held<'_>, at: usize) {
-        let block = self.block(at);
-        let (cursor, in_flight) = held.pair(at + block::CURSOR);
+    pub(super) fn line_up(&self, held: &Held<'_>, at: At<Message>) {
+        let block = held.block(at);
+        let cursor = held[at].cursor.get();
         let end = (cursor as usize + TOGETHER).min(block.count());
         for entry in (cursor as usize..end).map(|number| block.entry(number)) {
-            if recipient::place(held, entry) == Place::Waiting {
+            if held[entry].place() == Place::Waiting {
                 self.push_into_line(held, block, entry);
             }
         }
-        held.set_pair(at + block::CURSOR, end as u32, in_flight);
+        held[at].cursor.set(held, end as u32);
         if end == block.count() {
-            held.set_pair(at + block::CURSOR, 0, in_flight);
+            held[at].cursor.set(held, 0);
             self.go_on(held, at);
         }
     }
 
     /// Puts a recipient behind all others of its line.
     #[inline]
-    pub(super) fn push_into_line(&self, held: &Held<'_>, block: Block<'_>, entry: usize) {
+    pub(super) fn push_into_line(&self, held: &Held<'_>, block: Block<'_>, entry: At<Recipient>) {
         let hash = self.hash(block.own(entry).address);
-        self.line(block.at, hash).push(held, entry);
+        self.line(held, block.at(), hash).push(held, entry);
     }
 
     /// The line of a message's recipient, whose address has this hash.
-    fn line(&self, at: usize, hash: u64) -> Queue {
-        self.lines.line(hash ^ self.memory.get(at + block::LINE))
+    fn line<'h>(&self, held: &'h Held<'_>, at: At<Message>, hash: u64) -> &'h Queue {
+        self.lines.line(held, hash ^ held[at].line.get())
     }
 
     /// Where a recipient stands, if it does.
-    pub(super) fn stand(&self, held: &Held<'_>, hash: u64, entry: usize) -> Option<Stand> {
-        let line = self.line(block_of(&self.memory, entry), hash);
+    pub(super) fn stand<'h>(
+        &self,
+        held: &'h Held<'_>,
+        hash: u64,
+        entry: At<Recipient>,
+    ) -> Option<Stand<'h>> {
+        let line = self.line(held, block_of(&self.memory, entry), hash);
         first(held, line, |other| other == entry)
     }
 
     /// Where a recipient stands, if no earlier message of the group has the same target before it.
-    pub(super) fn first_in_line(&self, held: &Held<'_>, hash: u64, entry: usize) -> Option<Stand> {
-        let line = self.line(block_of(&self.memory, entry), hash);
-        let first = first(held, line, self.like(entry));
+    pub(super) fn first_in_line<'h>(
+        &self,
+        held: &'h Held<'_>,
+        hash: u64,
+        entry: At<Recipient>,
+    ) -> Option<Stand<'h>> {
+        let line = self.line(held, block_of(&self.memory, entry), hash);
+        let first = first(held, line, Self::like(held, entry));
         first.filter(|stand| stand.entry == entry)
     }
 
     /// Whether another recipient is the same member of the same group. Messages of different groups do
     /// not wait for each other's turn: a small group would wait for all of a large one.
-    fn like(&self, entry: usize) -> impl Fn(usize) -> bool + '_ {
+    fn like<'h>(held: &'h Held<'_>, entry: At<Recipient>) -> impl Fn(At<Recipient>) -> bool + 'h {
         let what = |entry| {
-            let block = self.block(block_of(&self.memory, entry));
+            let block = held.block_of(entry);
             (block.own(entry).address, block.texts()[1])
         };
         move |other| other == entry || what(other) == what(entry)
     }
 
     /// A recipient has left its line: those like it go on, up to the first whose own turn has not come.
-    pub(super) fn let_follow(&self, held: &Held<'_>, hash: u64, left: usize) {
-        let line = self.line(block_of(&self.memory, left), hash);
-        while let Some(stand) = first(held, line, self.like(left)) {
+    pub(super) fn let_follow(&self, held: &Held<'_>, hash: u64, left: At<Recipient>) {
+        let line = self.line(held, block_of(&self.memory, left), hash);
+        while let Some(stand) = first(held, line, Self::like(held, left)) {
             let entry = stand.entry;
-            if recipient::place(held, entry) != Place::AtTarget {
+            if held[entry].place() != Place::AtTarget {
                 return;
             }
             let at = block_of(&self.memory, entry);
@@ -172,11 +182,10 @@ impl Engine {
                 }
                 Occupied::NoRoom => {
                     // It is looked at once more with those that were put off.
-                    recipient::set_place(held, entry, Place::Waiting);
-                    let (skipped, put_off) = held.pair(at + block::SKIPPED);
-                    held.set_pair(at + block::SKIPPED, skipped, put_off + 1);
-                    let flags = held.get(at + block::FLAGS);
-                    held.set(at + block::FLAGS, flags & !flag::SECOND_PASS);
+                    held[entry].set_place(held, Place::Waiting);
+                    held[at].put_off.add(held, 1);
+                    let flags = held[at].flags.get();
+                    held[at].flags.set(held, flags & !flag::SECOND_PASS);
                     self.enter_turns(held, at);
                     return;
                 }

@@ -1,168 +1,230 @@
-//! Lists without memory of their own: the links are words of what is listed. 0 stands for nothing.
+//! Lists without memory of their own: the links stand in what is listed. All of them are changed with the lock alone.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
-use super::lock::Held;
-use super::recipient;
+use super::recipient::Recipient;
+use super::shared_memory::{At, HasLock, IsUnpublished, Link, Shared, shared};
+use std::marker::PhantomData;
 
-/// A list of blocks that can be left from the middle. The anchor word has head and tail; a word of
-/// each block has its next and previous.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct BlockList {
-    /// Where head and tail are.
-    pub(super) anchor: usize,
-    /// Which word of a block has its links.
-    pub(super) link: usize,
+shared! {
+    /// The next and the previous one in a list.
+    pub(super) struct Links<T> {
+        next: Link<T>,
+        previous: Link<T>,
+    }
+
+    /// A list that can be left from the middle, by the links of this kind.
+    pub(super) struct List<T, W> {
+        head: Link<T>,
+        tail: Link<T>,
+        kind: PhantomData<W>,
+    }
+
+    /// A queue of recipients, each in one queue at most.
+    pub(super) struct Queue {
+        head: Link<Recipient>,
+        tail: Link<Recipient>,
+    }
 }
 
-impl BlockList {
-    /// The first block.
-    #[inline]
-    pub(super) fn head(self, held: &Held<'_>) -> Option<usize> {
-        Some(held.pair(self.anchor).0 as usize).filter(|&block| block != 0)
+impl<T> Links<T> {
+    /// Forgets the list.
+    pub(super) fn forget(&self, held: &impl HasLock) {
+        self.next.set(held, None);
+        self.previous.set(held, None);
     }
 
-    /// The block behind this one.
-    pub(super) fn after(self, held: &Held<'_>, block: usize) -> Option<usize> {
-        Some(held.pair(block + self.link).0 as usize).filter(|&block| block != 0)
+    /// Empties them, before anybody else sees what is listed.
+    pub(super) fn clear(&self, unpublished: &impl IsUnpublished) {
+        self.next.clear(unpublished);
+        self.previous.clear(unpublished);
+    }
+}
+
+/// The links by which turns are taken, or something else is waited for.
+pub(super) enum Turn {}
+
+/// The links by which all are found.
+pub(super) enum All {}
+
+/// What has links of this kind.
+pub(super) trait Listed<W>: Shared {
+    fn links(&self) -> &Links<Self>;
+}
+
+impl<T: Listed<W>, W> List<T, W> {
+    /// The first one.
+    #[inline]
+    pub(super) fn head(&self) -> Option<At<T>> {
+        self.head.get()
     }
 
-    /// Puts a block that is in no list with these links behind all others.
+    /// The one behind this one.
     #[inline]
-    pub(super) fn push(self, held: &Held<'_>, block: usize) {
-        let (head, tail) = held.pair(self.anchor);
-        held.set_pair(block + self.link, 0, tail);
+    pub(super) fn after(&self, held: &impl HasLock, at: At<T>) -> Option<At<T>> {
+        held.memory()[at].links().next.get()
+    }
+
+    /// Puts one that is in no list with these links behind all others.
+    #[inline]
+    pub(super) fn push(&self, held: &impl HasLock, at: At<T>) {
+        let (memory, tail) = (held.memory(), self.tail.get());
+        let links = memory[at].links();
+        links.next.set(held, None);
+        links.previous.set(held, tail);
         match tail {
-            0 => held.set_pair(self.anchor, block as u32, block as u32),
-            tail => {
-                let (_, previous) = held.pair(tail as usize + self.link);
-                held.set_pair(tail as usize + self.link, block as u32, previous);
-                held.set_pair(self.anchor, head, block as u32);
-            }
+            None => self.head.set(held, Some(at)),
+            Some(tail) => memory[tail].links().next.set(held, Some(at)),
         }
+        self.tail.set(held, Some(at));
     }
 
-    /// Takes out a block that is in the list.
+    /// Takes out one that is in the list.
     #[inline]
-    pub(super) fn remove(self, held: &Held<'_>, block: usize) {
-        let (next, previous) = held.pair(block + self.link);
-        let (mut head, mut tail) = held.pair(self.anchor);
+    pub(super) fn remove(&self, held: &impl HasLock, at: At<T>) {
+        let memory = held.memory();
+        let links = memory[at].links();
+        let (next, previous) = (links.next.get(), links.previous.get());
+        debug_assert!(next.is_some() || self.tail.get() == Some(at));
+        debug_assert!(previous.is_some() || self.head.get() == Some(at));
         match next {
-            0 => tail = previous,
-            next => {
-                let (after, _) = held.pair(next as usize + self.link);
-                held.set_pair(next as usize + self.link, after, previous);
-            }
+            None => self.tail.set(held, previous),
+            Some(next) => memory[next].links().previous.set(held, previous),
         }
         match previous {
-            0 => head = next,
-            previous => {
-                let (_, before) = held.pair(previous as usize + self.link);
-                held.set_pair(previous as usize + self.link, next, before);
-            }
+            None => self.head.set(held, next),
+            Some(previous) => memory[previous].links().next.set(held, next),
         }
-        held.set_pair(self.anchor, head, tail);
-        held.set(block + self.link, 0);
+        links.next.set(held, None);
+        links.previous.set(held, None);
+    }
+
+    /// Forgets what is listed.
+    pub(super) fn clear(&self, held: &impl HasLock) {
+        self.head.set(held, None);
+        self.tail.set(held, None);
     }
 }
-
-/// A queue of recipients, each in one queue at most. The anchor word has head and tail.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Queue(pub(super) usize);
 
 impl Queue {
     /// The first recipient.
     #[inline]
-    pub(super) fn head(self, held: &Held<'_>) -> Option<usize> {
-        Some(held.pair(self.0).0 as usize).filter(|&entry| entry != 0)
+    pub(super) fn head(&self) -> Option<At<Recipient>> {
+        self.head.get()
     }
 
     /// All recipients, the first one first.
-    pub(super) fn iter(self, held: &Held<'_>) -> impl Iterator<Item = usize> {
-        let next = |&entry: &usize| {
-            Some(recipient::link(held, entry) as usize).filter(|&entry| entry != 0)
-        };
-        std::iter::successors(self.head(held), next)
+    pub(super) fn iter(&self, held: &impl HasLock) -> impl Iterator<Item = At<Recipient>> {
+        let memory = held.memory();
+        std::iter::successors(self.head(), |&entry| memory[entry].link().get())
     }
 
     /// Puts a recipient that is in no queue behind all others; says whether it is the only one.
     #[inline]
-    pub(super) fn push(self, held: &Held<'_>, entry: usize) -> bool {
-        let (head, tail) = held.pair(self.0);
-        recipient::set_link(held, entry, 0);
+    pub(super) fn push(&self, held: &impl HasLock, entry: At<Recipient>) -> bool {
+        let (memory, tail) = (held.memory(), self.tail.get());
+        memory[entry].link().set(held, None);
         match tail {
-            0 => held.set_pair(self.0, entry as u32, entry as u32),
-            tail => {
-                recipient::set_link(held, tail as usize, entry as u32);
-                held.set_pair(self.0, head, entry as u32);
-            }
+            None => self.head.set(held, Some(entry)),
+            Some(tail) => memory[tail].link().set(held, Some(entry)),
         }
-        tail == 0
+        self.tail.set(held, Some(entry));
+        tail.is_none()
     }
 
     /// Puts a recipient that is in no queue before all others.
-    pub(super) fn push_front(self, held: &Held<'_>, entry: usize) {
-        let (head, tail) = held.pair(self.0);
-        recipient::set_link(held, entry, head);
-        let tail = if tail == 0 { entry as u32 } else { tail };
-        held.set_pair(self.0, entry as u32, tail);
+    pub(super) fn push_front(&self, held: &impl HasLock, entry: At<Recipient>) {
+        held.memory()[entry].link().set(held, self.head());
+        if self.tail.get().is_none() {
+            self.tail.set(held, Some(entry));
+        }
+        self.head.set(held, Some(entry));
     }
 
     /// Puts a recipient that is in no queue behind one that is in this.
-    pub(super) fn push_behind(self, held: &Held<'_>, before: usize, entry: usize) {
-        let (head, tail) = held.pair(self.0);
-        recipient::set_link(held, entry, recipient::link(held, before));
-        recipient::set_link(held, before, entry as u32);
-        if tail as usize == before {
-            held.set_pair(self.0, head, entry as u32);
+    pub(super) fn push_behind(
+        &self,
+        held: &impl HasLock,
+        before: At<Recipient>,
+        entry: At<Recipient>,
+    ) {
+        let memory = held.memory();
+        memory[entry].link().set(held, memory[before].link().get());
+        memory[before].link().set(held, Some(entry));
+        if self.tail.get() == Some(before) {
+            self.tail.set(held, Some(entry));
         }
     }
 
-    /// Takes out a recipient that stands behind another one.
-    pub(super) fn remove_behind(self, held: &Held<'_>, before: usize, entry: usize) {
-        let (head, tail) = held.pair(self.0);
-        recipient::set_link(held, before, recipient::link(held, entry));
-        if tail as usize == entry {
-            held.set_pair(self.0, head, before as u32);
+    /// Takes out a recipient: the first one, or one that stands behind another.
+    pub(super) fn remove(
+        &self,
+        held: &impl HasLock,
+        before: Option<At<Recipient>>,
+        entry: At<Recipient>,
+    ) {
+        let Some(before) = before else {
+            debug_assert!(self.head() == Some(entry));
+            self.pop(held);
+            return;
+        };
+        let memory = held.memory();
+        debug_assert!(memory[before].link().get() == Some(entry));
+        memory[before].link().set(held, memory[entry].link().get());
+        if self.tail.get() == Some(entry) {
+            self.tail.set(held, Some(before));
         }
-        recipient::set_link(held, entry, 0);
+        memory[entry].link().set(held, None);
     }
 
     /// Takes the first recipient.
     #[inline]
-    pub(super) fn pop(self, held: &Held<'_>) -> Option<usize> {
-        let entry = self.head(held)?;
-        let (_, tail) = held.pair(self.0);
-        match recipient::link(held, entry) {
-            0 => held.set_pair(self.0, 0, 0),
-            next => held.set_pair(self.0, next, tail),
+    pub(super) fn pop(&self, held: &impl HasLock) -> Option<At<Recipient>> {
+        let entry = self.head()?;
+        let link = held.memory()[entry].link();
+        let next = link.get();
+        self.head.set(held, next);
+        if next.is_none() {
+            self.tail.set(held, None);
         }
-        recipient::set_link(held, entry, 0);
+        link.set(held, None);
         Some(entry)
     }
 
     /// Takes out all recipients for which `leaves` holds; the others keep their order.
     pub(super) fn take_out(
-        self,
-        held: &Held<'_>,
-        leaves: impl Fn(usize) -> bool,
-        left: &mut Vec<usize>,
+        &self,
+        held: &impl HasLock,
+        leaves: impl Fn(At<Recipient>) -> bool,
+        left: &mut Vec<At<Recipient>>,
     ) {
-        let mut next = self.head(held);
+        let mut next = self.head();
         let mut kept = None;
         while let Some(entry) = next {
-            next = Some(recipient::link(held, entry) as usize).filter(|&entry| entry != 0);
-            if !leaves(entry) {
+            next = held.memory()[entry].link().get();
+            if leaves(entry) {
+                self.remove(held, kept, entry);
+                left.push(entry);
+            } else {
                 kept = Some(entry);
-                continue;
             }
-            match kept {
-                None => {
-                    self.pop(held);
-                }
-                Some(before) => self.remove_behind(held, before, entry),
-            }
-            left.push(entry);
         }
+    }
+
+    /// Whether nobody is in it, and no change of it is half done.
+    pub(super) fn is_clear(&self) -> bool {
+        self.head.get().is_none() && self.tail.get().is_none()
+    }
+
+    /// Forgets who waits.
+    pub(super) fn clear(&self, held: &impl HasLock) {
+        self.head.set(held, None);
+        self.tail.set(held, None);
+    }
+
+    /// The same before anybody else sees it.
+    pub(super) fn clear_unpublished(&self, unpublished: &impl IsUnpublished) {
+        self.head.clear(unpublished);
+        self.tail.clear(unpublished);
     }
 }

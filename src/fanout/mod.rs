@@ -1,7 +1,7 @@
 //! What all workers of a proxy know together, in memory that they share.
 //!
-//! Unsafe code is in `shared_memory`, and in `block` for the bytes of messages; everything else sees atomic
-//! words.
+//! Unsafe code is in `shared_memory`, which makes structures of atomic words of the memory, and in `block` for the bytes
+//! of messages; everything else sees these structures (`layout`).
 
 mod arena;
 mod attempt;

@@ -11,12 +11,13 @@
 #![forbid(unsafe_code)]
 
 use super::block::block_of;
-use super::cells::{Cell, HELD, IN_FLIGHT, SENDING};
+use super::cells::{HELD, IN_FLIGHT, SENDING, Transaction};
 use super::counters::Counter;
 use super::engine::Engine;
 use super::lock::{Blocked, Held, OF_CALLBACKS, OF_MESSAGES};
 use super::names::{Entry, Question, Room};
-use super::recipient::{self, Ending, Place};
+use super::recipient::{Ending, Place, Recipient};
+use super::shared_memory::At;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use std::net::SocketAddr;
@@ -73,7 +74,7 @@ impl Engine {
             lead.is_asked = is_old && self.names.ask(held, entry);
             return lead;
         }
-        if held.get(cell.word()) & IN_FLIGHT != 0 {
+        if cell.bits() & IN_FLIGHT != 0 {
             lead.is_asked = self.wait_for_name(held, cell, (hash, name), now);
         }
         cell.take(held, IN_FLIGHT | HELD | SENDING);
@@ -85,11 +86,13 @@ impl Engine {
     fn wait_for_name(
         &self,
         held: &Held<'_>,
-        cell: Cell,
+        cell: &Transaction,
         (hash, name): (u64, &[u8]),
         now: u64,
     ) -> bool {
-        let copy = cell.entry(held);
+        let Some(copy) = cell.entry() else {
+            return false;
+        };
         let at = block_of(&self.memory, copy);
         if let Some(ending) = self.closing(held, at) {
             self.land(held, cell, ending, false);
@@ -101,11 +104,11 @@ impl Engine {
             self.land(held, cell, Ending::Unreachable(UNRESOLVABLE), false);
             return false;
         }
-        let [originator, ..] = self.block(at).texts();
+        let [originator, ..] = held.block(at).texts();
         let owner = self.originator_key(originator) as u32;
         let room = self.names.take(held, hash, name, owner, now);
         self.lower(held, cell, at);
-        recipient::set_place(held, copy, Place::AtName);
+        held[copy].set_place(held, Place::AtName);
         self.names.push(held, room, copy, now);
         self.enter_turns(held, at);
         match room {
@@ -210,12 +213,12 @@ impl Engine {
     }
 
     /// Whether a copy has been tried for as long as it may be.
-    fn is_overdue(&self, held: &Held<'_>, entry: Entry, copy: usize, now: u64) -> bool {
+    fn is_overdue(&self, held: &Held<'_>, entry: Entry, copy: At<Recipient>, now: u64) -> bool {
         let Some(since) = entry.fails_since(held) else {
             return false;
         };
-        let block = self.block(block_of(&self.memory, copy));
-        let accepted_at = self.by_clock(block.at, block.accepted_at());
+        let block = held.block_of(copy);
+        let accepted_at = self.by_clock(block.at(), block.accepted_at());
         let lifetime = u64::from(self.limits.queue_lifetime) * 1000;
         now >= since.max(accepted_at) + lifetime
     }
@@ -236,7 +239,7 @@ impl Engine {
     }
 
     /// Lets a copy go on that has waited for its name.
-    fn let_go(&self, held: &Held<'_>, copy: usize) {
+    fn let_go(&self, held: &Held<'_>, copy: At<Recipient>) {
         match self.closing(held, block_of(&self.memory, copy)) {
             Some(ending) => self.give_up(held, copy, ending),
             None => self.make_ready(held, copy),
@@ -244,9 +247,9 @@ impl Engine {
     }
 
     /// Ends a copy that has waited for its name, and gives up its target.
-    fn give_up(&self, held: &Held<'_>, copy: usize, ending: Ending) {
+    fn give_up(&self, held: &Held<'_>, copy: At<Recipient>, ending: Ending) {
         self.end(held, copy, ending);
-        let own = self.block(block_of(&self.memory, copy)).own(copy);
+        let own = held.block_of(copy).own(copy);
         self.leave_target(held, self.hash(own.address));
     }
 
@@ -256,11 +259,11 @@ impl Engine {
         if !self.with_within(OF_MESSAGES, |held| self.names.takes_a_look(held))? {
             return Ok(());
         }
-        let is_closing = |held: &Held<'_>, copy: usize| {
+        let is_closing = |held: &Held<'_>, copy: At<Recipient>| {
             let at = block_of(&self.memory, copy);
             self.closing(held, at)
         };
-        let end_all = |held: &Held<'_>, copies: Vec<usize>| {
+        let end_all = |held: &Held<'_>, copies: Vec<At<Recipient>>| {
             for copy in copies {
                 if let Some(ending) = is_closing(held, copy) {
                     self.give_up(held, copy, ending);

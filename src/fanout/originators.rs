@@ -9,7 +9,8 @@
 //!    └──────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! All of this is read and written with the lock. The share is that of [`share`](super::share): a copy in flight is a
+//! All of this is read and written with the lock. In turns and held back it is in one list with its `links`; idle it is in
+//! none, and has no message that may send. The share is that of [`share`](super::share): a copy in flight is a
 //! place of `forks_in_flight`, whether its recipient will answer or not. Who is held back waits in the list of those
 //! with as many copies in flight; of these lists the first that is not empty is the first whose share grows, so that
 //! nobody else has to be looked at. What the share is grows by two at most with each copy that lands, and nobody is put
@@ -17,10 +18,15 @@
 
 #![forbid(unsafe_code)]
 
-use super::layout::originator::{CHAIN, HASH, IN_FLIGHT, LINKS, MESSAGES, SILENT, WORDS};
-use super::layout::{HELD_BACK, ORIGINATORS_FREE, TURNS, block};
-use super::lists::BlockList;
+use super::layout::{Message, Originator};
+use super::lists::{List, Turn};
 use super::lock::Held;
+use super::shared_memory::{At, Locked};
+use std::sync::atomic::AtomicU64;
+
+/// Words of an entry.
+const WORDS: usize = size_of::<Originator>() / size_of::<AtomicU64>();
+const _: () = assert!(WORDS == 6);
 
 /// Nothing of it may be sent.
 const IDLE: u32 = 0;
@@ -39,10 +45,6 @@ pub(super) struct Originators {
     /// The most copies in flight.
     window: usize,
 }
-
-/// One originator that has messages under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Originator(pub(super) usize);
 
 impl Originators {
     /// A table for at least `entries` originators, and `window` copies in flight.
@@ -65,153 +67,179 @@ impl Originators {
 
     /// Forgets all originators.
     pub(super) fn clear(self, held: &Held<'_>) {
-        let lists = self.lists()..self.end();
-        for word in (self.start..self.start + self.chains).chain(lists) {
-            held.set(word, 0);
+        for chain in 0..self.chains {
+            self.chain(held, chain as u64).set(held, 0);
         }
-        for word in [TURNS.anchor, HELD_BACK, ORIGINATORS_FREE] {
-            held.set(word, 0);
+        for own in 0..=self.window {
+            self.list(held, own as u32).clear(held);
         }
+        let (pace, flow) = (&held.root.pace, &held.root.flow);
+        pace.turns.clear(held);
+        pace.held_back.set(held, 0);
+        pace.lowest_held_back.set(held, 0);
+        flow.originators_free.set(held, 0);
+        flow.originators_ever.set(held, 0);
     }
 
-    fn chain(self, hash: u64) -> usize {
-        self.start + (hash as usize & (self.chains - 1))
+    /// Leads to the number of the first entry of a chain.
+    fn chain<'h>(self, held: &'h Held<'_>, hash: u64) -> &'h Locked<u64> {
+        &held[At::word(self.start + (hash as usize & (self.chains - 1)))]
     }
 
-    fn at(self, number: u32) -> usize {
-        self.start + self.chains + (number as usize - 1) * WORDS
+    fn at(self, number: u32) -> At<Originator> {
+        At::word(self.start + self.chains + (number as usize - 1) * WORDS)
     }
 
     /// Those that are held back with this many copies in flight.
-    fn list(self, in_flight: u32) -> BlockList {
-        BlockList {
-            anchor: self.lists() + (in_flight as usize).min(self.window),
-            link: LINKS,
-        }
+    fn list<'h>(self, held: &'h Held<'_>, in_flight: u32) -> &'h List<Originator, Turn> {
+        &held[At::word(self.lists() + (in_flight as usize).min(self.window))]
     }
 
     /// A message of the originator whose address has this hash is under way from now on.
-    pub(super) fn join(self, held: &Held<'_>, at: usize, hash: u64) {
-        let entry = self
+    pub(super) fn join(self, held: &Held<'_>, at: At<Message>, hash: u64) {
+        let originator = self
             .find(held, hash)
             .unwrap_or_else(|| self.add(held, hash));
-        let (in_flight, messages) = held.pair(entry + IN_FLIGHT);
-        held.set_pair(entry + IN_FLIGHT, in_flight, messages + 1);
-        held.set(at + block::ORIGINATOR, entry as u64);
+        held[originator].under_way.add(held, 1);
+        held[at].originator.set(held, Some(originator));
     }
 
-    fn find(self, held: &Held<'_>, hash: u64) -> Option<usize> {
-        let mut number = held.get(self.chain(hash)) as u32;
+    fn find(self, held: &Held<'_>, hash: u64) -> Option<At<Originator>> {
+        let mut number = self.chain(held, hash).get() as u32;
         while number != 0 {
-            let entry = self.at(number);
-            if held.get(entry + HASH) == hash {
-                return Some(entry);
+            let at = self.at(number);
+            if held[at].hash.get() == hash {
+                return Some(at);
             }
-            number = held.pair(entry + CHAIN).0;
+            number = held[at].chain.get();
         }
         None
     }
 
-    fn add(self, held: &Held<'_>, hash: u64) -> usize {
-        let (free, ever) = held.pair(ORIGINATORS_FREE);
+    fn add(self, held: &Held<'_>, hash: u64) -> At<Originator> {
+        let flow = &held.root.flow;
+        let (free, ever) = (flow.originators_free.get(), flow.originators_ever.get());
         let number = match free {
             // More messages than `queue_messages` have been taken up again: two originators are taken for one.
             0 if ever as usize == self.chains => {
                 return self.at((hash >> 32) as u32 % ever + 1);
             }
             0 => {
-                held.set_pair(ORIGINATORS_FREE, 0, ever + 1);
+                flow.originators_ever.set(held, ever + 1);
                 ever + 1
             }
             free => {
-                held.set_pair(ORIGINATORS_FREE, held.pair(self.at(free) + CHAIN).0, ever);
+                let next = held[self.at(free)].chain.get();
+                flow.originators_free.set(held, next);
                 free
             }
         };
-        let (chain, entry) = (self.chain(hash), self.at(number));
-        held.set(entry + HASH, hash);
-        for word in [MESSAGES, IN_FLIGHT, LINKS, SILENT] {
-            held.set(entry + word, 0);
-        }
-        held.set_pair(entry + CHAIN, held.get(chain) as u32, IDLE);
-        held.set(chain, u64::from(number));
-        entry
+        let (chain, at) = (self.chain(held, hash), self.at(number));
+        let originator = &held[at];
+        originator.hash.set(held, hash);
+        originator.messages.clear(held);
+        originator.in_flight.set(held, 0);
+        originator.under_way.set(held, 0);
+        originator.links.forget(held);
+        originator.silent.set(held, 0);
+        originator.chain.set(held, chain.get() as u32);
+        originator.state.set(held, IDLE);
+        chain.set(held, number.into());
+        at
     }
 
     /// A message, of which nothing is in flight, is not under way any more.
-    pub(super) fn leave(self, held: &Held<'_>, at: usize) {
-        let Originator(entry) = Originator::of(held, at);
-        let (in_flight, messages) = held.pair(entry + IN_FLIGHT);
-        held.set_pair(entry + IN_FLIGHT, in_flight, messages - 1);
-        if messages > 1 {
+    pub(super) fn leave(self, held: &Held<'_>, at: At<Message>) {
+        let own = Message::originator_at(held, at);
+        let originator = &held[own];
+        originator.under_way.subtract(held, 1);
+        if originator.under_way.get() > 0 {
             return;
         }
-        let chain = self.chain(held.get(entry + HASH));
-        let mut before = None;
-        let mut number = held.get(chain) as u32;
+        debug_assert_eq!(
+            (originator.in_flight.get(), originator.state.get()),
+            (0, IDLE)
+        );
+        let chain = self.chain(held, originator.hash.get());
+        let mut before: Option<&Originator> = None;
+        let mut number = chain.get() as u32;
         while number != 0 {
-            let (next, _) = held.pair(self.at(number) + CHAIN);
-            if self.at(number) == entry {
+            let found = &held[self.at(number)];
+            let next = found.chain.get();
+            if self.at(number) == own {
                 match before {
-                    None => held.set(chain, u64::from(next)),
-                    Some(before) => {
-                        let (_, state) = held.pair(before + CHAIN);
-                        held.set_pair(before + CHAIN, next, state);
-                    }
+                    None => chain.set(held, next.into()),
+                    Some(before) => before.chain.set(held, next),
                 }
-                let (free, ever) = held.pair(ORIGINATORS_FREE);
-                held.set_pair(entry + CHAIN, free, IDLE);
-                held.set_pair(ORIGINATORS_FREE, number, ever);
+                let free = &held.root.flow.originators_free;
+                originator.chain.set(held, free.get());
+                free.set(held, number);
                 return;
             }
-            before = Some(self.at(number));
+            before = Some(found);
             number = next;
         }
     }
 
     /// Puts a message that may send among those of its originator, which takes its turns then.
-    pub(super) fn enter(self, held: &Held<'_>, at: usize) {
-        let originator = Originator::of(held, at);
-        originator.messages().push(held, at);
-        if originator.state(held) == IDLE {
-            originator.set_state(held, IN_TURNS);
-            TURNS.push(held, originator.0);
+    pub(super) fn enter(self, held: &Held<'_>, at: At<Message>) {
+        let own = Message::originator_at(held, at);
+        let originator = &held[own];
+        originator.messages.push(held, at);
+        if originator.state.get() == IDLE {
+            originator.state.set(held, IN_TURNS);
+            held.root.pace.turns.push(held, own);
         }
     }
 
     /// Takes out a message that may not send any more.
-    pub(super) fn quit(self, held: &Held<'_>, at: usize) {
-        let originator = Originator::of(held, at);
-        originator.messages().remove(held, at);
-        if originator.messages().head(held).is_some() {
+    pub(super) fn quit(self, held: &Held<'_>, at: At<Message>) {
+        let own = Message::originator_at(held, at);
+        let originator = &held[own];
+        originator.messages.remove(held, at);
+        if originator.messages.head().is_some() {
             return;
         }
-        match originator.state(held) {
-            IN_TURNS => TURNS.remove(held, originator.0),
-            WAITS => self.let_go(held, originator),
+        match originator.state.get() {
+            IN_TURNS => held.root.pace.turns.remove(held, own),
+            WAITS => self.let_go(held, own),
             _ => {}
         }
-        originator.set_state(held, IDLE);
+        originator.state.set(held, IDLE);
     }
 
     /// Lets an originator that takes its turns wait until its share is larger.
-    pub(super) fn hold_back(self, held: &Held<'_>, originator: Originator) {
-        TURNS.remove(held, originator.0);
-        let own = originator.in_flight(held);
-        self.list(own).push(held, originator.0);
-        originator.set_state(held, WAITS);
-        let (count, lowest) = held.pair(HELD_BACK);
-        let lowest = if count == 0 { own } else { lowest.min(own) };
-        held.set_pair(HELD_BACK, count + 1, lowest);
+    pub(super) fn hold_back(self, held: &Held<'_>, at: At<Originator>) {
+        let (pace, originator) = (&held.root.pace, &held[at]);
+        debug_assert_eq!(originator.state.get(), IN_TURNS);
+        pace.turns.remove(held, at);
+        let own = originator.in_flight.get();
+        self.list(held, own).push(held, at);
+        originator.state.set(held, WAITS);
+        let lowest = match pace.held_back.get() {
+            0 => own,
+            _ => pace.lowest_held_back.get().min(own),
+        };
+        pace.held_back.add(held, 1);
+        pace.lowest_held_back.set(held, lowest);
     }
 
     /// Takes an originator out of the list of those that are held back like it.
-    fn let_go(self, held: &Held<'_>, originator: Originator) {
-        self.list(originator.in_flight(held))
-            .remove(held, originator.0);
-        let (count, lowest) = held.pair(HELD_BACK);
-        let lowest = if count == 1 { 0 } else { lowest };
-        held.set_pair(HELD_BACK, count - 1, lowest);
+    fn let_go(self, held: &Held<'_>, at: At<Originator>) {
+        let own = held[at].in_flight.get();
+        self.list(held, own).remove(held, at);
+        let pace = &held.root.pace;
+        pace.held_back.subtract(held, 1);
+        if pace.held_back.get() == 0 {
+            pace.lowest_held_back.set(held, 0);
+        }
+    }
+
+    /// One that is held back takes its turns again.
+    fn takes_turns(self, held: &Held<'_>, at: At<Originator>) {
+        self.let_go(held, at);
+        held[at].state.set(held, IN_TURNS);
+        held.root.pace.turns.push(held, at);
     }
 
     /// Lets one of those that are held back take its turns again, if one may, and gives it: it has waited longer than
@@ -220,100 +248,65 @@ impl Originators {
         self,
         held: &Held<'_>,
         has_room: impl Fn(u32) -> bool,
-    ) -> Option<Originator> {
-        let (count, lowest) = held.pair(HELD_BACK);
-        let mut own = lowest;
+    ) -> Option<At<Originator>> {
+        let lowest = &held.root.pace.lowest_held_back;
+        let mut own = lowest.get();
         while has_room(own) && own as usize <= self.window {
-            if let Some(entry) = self.list(own).head(held) {
-                let originator = Originator(entry);
-                self.let_go(held, originator);
-                originator.set_state(held, IN_TURNS);
-                TURNS.push(held, entry);
-                return Some(originator);
+            if let Some(at) = self.list(held, own).head() {
+                self.takes_turns(held, at);
+                return Some(at);
             }
             own += 1;
-            held.set_pair(HELD_BACK, count, own);
+            lowest.set(held, own);
         }
         None
     }
 
     /// One copy of a message is in flight that was not.
     #[inline]
-    pub(super) fn take_off(held: &Held<'_>, at: usize) {
-        held.add(Originator::of(held, at).0 + IN_FLIGHT, 1);
+    pub(super) fn take_off(held: &Held<'_>, at: At<Message>) {
+        Message::originator_of(held, at).in_flight.add(held, 1);
     }
 
     /// One copy of a message is in flight no more.
     #[inline]
-    pub(super) fn land(self, held: &Held<'_>, at: usize) {
-        let originator = Originator::of(held, at);
-        if originator.state(held) == WAITS {
-            self.let_go(held, originator);
-            originator.set_state(held, IN_TURNS);
-            TURNS.push(held, originator.0);
+    pub(super) fn land(self, held: &Held<'_>, at: At<Message>) {
+        let own = Message::originator_at(held, at);
+        if held[own].is_held_back() {
+            self.takes_turns(held, own);
         }
-        held.subtract(originator.0 + IN_FLIGHT, 1);
+        held[own].in_flight.subtract(held, 1);
+    }
+}
+
+impl Message {
+    /// The originator of a message under way, and where it stands.
+    #[inline]
+    pub(super) fn originator_at(held: &Held<'_>, at: At<Self>) -> At<Originator> {
+        let originator = held[at].originator.get();
+        // Each message has one from its start on.
+        originator.unwrap_or_else(|| unreachable!("message {at:?} has no originator"))
+    }
+
+    #[inline]
+    pub(super) fn originator_of<'h>(held: &'h Held<'_>, at: At<Self>) -> &'h Originator {
+        &held[Self::originator_at(held, at)]
     }
 }
 
 impl Originator {
-    /// That of a message under way.
-    #[inline]
-    pub(super) fn of(held: &Held<'_>, at: usize) -> Self {
-        Self(held.get(at + block::ORIGINATOR) as usize)
-    }
-
-    /// Its messages that may send.
-    #[inline]
-    pub(super) fn messages(self) -> BlockList {
-        BlockList {
-            anchor: self.0 + MESSAGES,
-            link: 0,
-        }
-    }
-
-    /// How many of its copies are in flight.
-    #[inline]
-    pub(super) fn in_flight(self, held: &Held<'_>) -> u32 {
-        held.pair(self.0 + IN_FLIGHT).0
-    }
-
-    /// How many of its copies in flight are silent.
-    pub(super) fn silent(self, held: &Held<'_>) -> u64 {
-        held.get(self.0 + SILENT)
-    }
-
-    /// One of its copies in flight is silent that was not.
-    pub(super) fn one_more_is_silent(self, held: &Held<'_>) {
-        held.add(self.0 + SILENT, 1);
-    }
-
-    /// One of its copies that were silent is in flight no more.
-    pub(super) fn one_less_is_silent(self, held: &Held<'_>) {
-        held.subtract(self.0 + SILENT, 1);
-    }
-
     /// Whether it has something to send, but as many copies in flight as it may.
-    pub(super) fn is_held_back(self, held: &Held<'_>) -> bool {
-        self.state(held) == WAITS
+    pub(super) fn is_held_back(&self) -> bool {
+        self.state.get() == WAITS
     }
 
     /// Gives its turn to the next originator, if it still takes turns and is not the only one.
     #[inline]
-    pub(super) fn turn_is_over(self, held: &Held<'_>) {
-        if TURNS.after(held, self.0).is_some() {
-            TURNS.remove(held, self.0);
-            TURNS.push(held, self.0);
+    pub(super) fn turn_is_over(held: &Held<'_>, at: At<Self>) {
+        let turns = &held.root.pace.turns;
+        if turns.after(held, at).is_some() {
+            turns.remove(held, at);
+            turns.push(held, at);
         }
-    }
-
-    #[inline]
-    fn state(self, held: &Held<'_>) -> u32 {
-        held.pair(self.0 + CHAIN).1
-    }
-
-    fn set_state(self, held: &Held<'_>, state: u32) {
-        let (next, _) = held.pair(self.0 + CHAIN);
-        held.set_pair(self.0 + CHAIN, next, state);
     }
 }

@@ -6,9 +6,10 @@
 use super::attempt::Pinned;
 use super::block::{Block, block_of};
 use super::engine::Engine;
-use super::layout::{FINISHED, OUTCOMES, block};
+use super::layout::Message;
 use super::lock::OF_CALLBACKS;
-use super::recipient::{self, Ending};
+use super::recipient::{Ending, Recipient};
+use super::shared_memory::At;
 use crate::control::Fork;
 
 /// What is to be told next.
@@ -25,7 +26,7 @@ pub enum Event<'e> {
 pub struct Outcome<'e> {
     /// How.
     pub ending: Ending,
-    entry: usize,
+    entry: At<Recipient>,
     pin: Pinned<'e>,
 }
 
@@ -60,15 +61,19 @@ pub struct Finished<'e> {
 }
 
 impl<'e> Outcome<'e> {
-    pub(super) fn block(&self) -> Block<'e> {
+    pub(super) fn block(&self) -> Block<'_> {
         self.pin.block()
+    }
+
+    pub(super) fn pinned(&self) -> &Pinned<'e> {
+        &self.pin
     }
 
     pub(super) fn engine(&self) -> &'e Engine {
         self.pin.engine()
     }
 
-    pub(super) fn entry(&self) -> usize {
+    pub(super) fn entry(&self) -> At<Recipient> {
         self.entry
     }
 
@@ -99,7 +104,7 @@ impl<'e> Outcome<'e> {
 
     /// Whether copies of the message have been kept for others.
     pub fn is_kept_for_others(&self) -> bool {
-        self.engine().tally(self.block().at).kept > 0
+        self.engine().memory[self.pin.at()].tallied().kept > 0
     }
 
     /// The recipient's number among those of its message.
@@ -146,13 +151,13 @@ impl Finished<'_> {
 impl Finished<'_> {
     /// How many recipients ended how.
     pub fn tally(&self) -> Tally {
-        self.pin.engine().tally(self.pin.block().at)
+        self.pin.engine().memory[self.pin.at()].tallied()
     }
 
     /// The addresses of recipients that were not delivered to and for whom nothing is kept, at most so many: first
     /// those for which nothing was tried, and of each kind in the order of the message.
     pub fn undelivered(&self, most: usize) -> Vec<(Ending, &[u8])> {
-        let block = self.pin.block();
+        let (engine, block) = (self.pin.engine(), self.pin.block());
         let Tally {
             refused,
             unreachable,
@@ -173,7 +178,7 @@ impl Finished<'_> {
             let entries = (0..block.count()).map(|number| block.entry(number));
             // Nothing of it changes any more.
             let ended = entries.filter_map(|entry| {
-                let ending = recipient::ending_in(block.memory, entry).filter(is_of_kind)?;
+                let ending = engine.memory[entry].ending().filter(is_of_kind)?;
                 Some((ending, block.own(entry).address))
             });
             found.extend(ended.take((count as usize).min(most - found.len())));
@@ -187,49 +192,44 @@ impl Engine {
     /// one process only, which tells each before it asks for the next.
     pub fn next_event(&self) -> Option<Event<'_>> {
         let event = self.with_within(OF_CALLBACKS, |held| {
-            let finished = held.get(FINISHED) as usize;
-            if finished != 0 {
-                held.set(FINISHED, 0);
-                self.pin_for_the_last_time(held, finished);
+            if let Some(finished) = held.root.flow.finished.get() {
+                held.root.flow.finished.set(held, None);
+                let pin = self.pin_for_the_last_time(held, finished);
                 return Some(Event::Finished(Finished {
-                    pin: Pinned::new(self, finished),
+                    pin: Pinned::new(self, pin),
                 }));
             }
-            let entry = OUTCOMES.head(held)?;
-            recipient::set_told(held, entry);
-            OUTCOMES.pop(held);
+            let entry = held.root.flow.outcomes.head()?;
+            held[entry].set_told(held);
+            held.root.flow.outcomes.pop(held);
             let at = block_of(&self.memory, entry);
-            let (left, untold) = held.pair(at + block::LEFT);
-            held.set_pair(at + block::LEFT, left, untold - 1);
+            let untold = held[at].untold.get();
+            held[at].untold.set(held, untold - 1);
             if untold == 1 {
-                held.set(FINISHED, at as u64);
+                held.root.flow.finished.set(held, Some(at));
             }
-            let ending = recipient::ending(held, entry)?;
-            self.pin(held, at);
+            let ending = held[entry].ending()?;
+            let pin = self.pin(held, at);
             Some(Event::Ended(Outcome {
                 ending,
                 entry,
-                pin: Pinned::new(self, at),
+                pin: Pinned::new(self, pin),
             }))
         });
         event.ok().flatten()
     }
+}
 
-    /// How many recipients of a block have ended how.
-    pub(super) fn tally(&self, at: usize) -> Tally {
-        let pair = |word: usize| {
-            let word = self.memory.get(at + word);
-            (word as u32, (word >> 32) as u32)
-        };
-        let (delivered, refused) = pair(block::DELIVERED);
-        let (unreachable, expired) = pair(block::UNREACHABLE);
+impl Message {
+    /// How many recipients have ended how.
+    pub(super) fn tallied(&self) -> Tally {
         Tally {
-            delivered,
-            refused,
-            unreachable,
-            expired,
-            skipped: pair(block::SKIPPED).0,
-            kept: pair(block::KEPT_FOR).0,
+            delivered: self.delivered.get(),
+            refused: self.refused.get(),
+            unreachable: self.unreachable.get(),
+            expired: self.expired.get(),
+            skipped: self.skipped.get(),
+            kept: self.kept_for.get(),
         }
     }
 }

@@ -5,12 +5,11 @@
 use super::attempt::Pinned;
 use super::counters::Counter;
 use super::engine::{Engine, flag};
-use super::layout::{
-    ARENA_FREE, CELLS_USED, IN_FLIGHT, LEFT, MEASURED, MEASURED_AT, MESSAGES, MESSAGES_LENGTH,
-    SILENT_FORKS, SPEED, WAITING, block,
-};
+use super::layout::Message;
 use super::lock::{Blocked, Held, OF_CALLBACKS, OF_MESSAGES};
 use super::outcomes::Tally;
+use super::shared_memory::At;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Messages that are looked at before others get the lock.
 const STEPS: usize = 32;
@@ -76,19 +75,19 @@ impl Engine {
     /// How much is under way. It needs no lock, so that it is told even while a process keeps that from
     /// the others; what it keeps them from doing is not counted.
     pub fn load(&self) -> Load {
-        if self.memory.get(LEFT) != 0 {
+        if self.root().attention.left.load(Relaxed) != 0 {
             let _ = self.with_within(OF_CALLBACKS, |_| ());
         }
         let word = size_of::<u64>() as u64;
         let memory = (self.arena.words as u64 - 1) * word;
         let [proxy_memory_free, proxy_memory_reserve] = self.free_proxy_memory();
-        let free = memory.min(self.memory.get(ARENA_FREE) * word);
+        let free = memory.min(self.root().arena.words.get() * word);
         Load {
-            messages: self.memory.get(MESSAGES_LENGTH),
-            waiting: self.memory.get(WAITING),
-            in_flight: self.memory.get(IN_FLIGHT),
-            silent: self.memory.get(SILENT_FORKS),
-            cells: self.memory.get(CELLS_USED),
+            messages: self.root().flow.messages_length.get(),
+            waiting: self.root().pace.waiting.get(),
+            in_flight: self.root().pace.in_flight.get(),
+            silent: self.root().flow.silent_copies.get(),
+            cells: self.root().pace.transactions.get(),
             names_asked: self.names.asked(&self.memory),
             waiting_for_names: self.names.waiting(&self.memory),
             proxy_memory_free,
@@ -102,13 +101,14 @@ impl Engine {
     pub fn fanouts(&self) -> Result<Vec<Fanout>, Blocked> {
         let mut found = Vec::new();
         self.each_message(|held, at| {
-            if self.block(at).kept() != 0 {
+            if held.block(at).kept() != 0 {
                 return true;
             }
-            self.pin(held, at);
-            let (_, in_flight) = held.pair(at + block::CURSOR);
-            let silent = held.get(at + block::SILENT) as u32;
-            found.push((Pinned::new(self, at), [in_flight, silent], self.tally(at)));
+            let pin = self.pin(held, at);
+            let in_flight = held[at].in_flight.get();
+            let silent = held[at].silent.get();
+            let tally = held[at].tallied();
+            found.push((Pinned::new(self, pin), [in_flight, silent], tally));
             true
         })?;
         let fanouts = found.into_iter().map(|(pin, [in_flight, silent], tally)| {
@@ -122,7 +122,7 @@ impl Engine {
                 in_flight,
                 silent,
                 tally,
-                accepted_at: self.by_clock(block.at, block.accepted_at()),
+                accepted_at: self.by_clock(block.at(), block.accepted_at()),
             }
         });
         Ok(fanouts.collect())
@@ -133,7 +133,7 @@ impl Engine {
     pub fn cancel(&self, message: u64) -> Result<bool, Blocked> {
         let mut found = false;
         self.each_message(|held, at| {
-            found = self.block(at).number() == message;
+            found = held.block(at).number() == message;
             if found {
                 self.close(held, at, flag::CANCELLED);
             }
@@ -167,28 +167,31 @@ impl Engine {
 
     /// Measures how many recipients end in a second.
     fn measure(&self, held: &Held<'_>, now: u64) {
-        let passed = now.saturating_sub(held.get(MEASURED_AT));
+        let passed = now.saturating_sub(held.root.flow.measured_at.get());
         if passed < MEASURE {
             return;
         }
         let ended = ENDED.map(|counter| self.counters.get(counter));
         let ended: u64 = ended.iter().sum();
-        held.set(SPEED, (ended - held.get(MEASURED)) * 1000 / passed);
-        held.set(MEASURED, ended);
-        held.set(MEASURED_AT, now);
+        held.root.flow.speed.set(
+            held,
+            (ended - held.root.flow.measured.get()) * 1000 / passed,
+        );
+        held.root.flow.measured.set(held, ended);
+        held.root.flow.measured_at.set(held, now);
     }
 
     /// Looks at all messages until `work` says that it is enough. Others get the lock in between.
     pub(super) fn each_message(
         &self,
-        mut work: impl FnMut(&Held<'_>, usize) -> bool,
+        mut work: impl FnMut(&Held<'_>, At<Message>) -> bool,
     ) -> Result<(), Blocked> {
         let mut last: Option<Pinned<'_>> = None;
         loop {
             let reached = self.with_within(OF_MESSAGES, |held| {
                 let mut next = match &last {
-                    None => MESSAGES.head(held),
-                    Some(last) => MESSAGES.after(held, last.block().at),
+                    None => held.root.flow.messages.head(),
+                    Some(last) => held.root.flow.messages.after(held, last.at()),
                 };
                 let mut reached = None;
                 for _ in 0..STEPS {
@@ -197,11 +200,10 @@ impl Engine {
                         return None;
                     }
                     reached = next;
-                    next = MESSAGES.after(held, at);
+                    next = held.root.flow.messages.after(held, at);
                 }
                 let at = reached?;
-                self.pin(held, at);
-                Some(Pinned::new(self, at))
+                Some(Pinned::new(self, self.pin(held, at)))
             })?;
             match reached {
                 None => return Ok(()),

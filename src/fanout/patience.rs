@@ -15,11 +15,11 @@
 #![forbid(unsafe_code)]
 
 use super::block::block_of;
-use super::cells::Cell;
+use super::cells::Transaction;
 use super::engine::{Engine, flag};
-use super::layout::{CELL_LIMIT, IN_FLIGHT, SILENT_FORKS, TURNS, block};
+use super::layout::{Message, Originator};
 use super::lock::{Blocked, Held, OF_MESSAGES};
-use super::originators::Originator;
+use super::shared_memory::At;
 use crate::sip::text::Printable;
 use std::fmt;
 
@@ -124,16 +124,21 @@ struct Full {
 impl Engine {
     /// Whether a message with so many copies in flight may have one more.
     #[inline]
-    pub(super) fn has_room_in_window(&self, held: &Held<'_>, at: usize, in_flight: u32) -> bool {
-        in_flight < self.block(at).window() || self.has_room_beside_silent(held, at, in_flight)
+    pub(super) fn has_room_in_window(
+        &self,
+        held: &Held<'_>,
+        at: At<Message>,
+        in_flight: u32,
+    ) -> bool {
+        in_flight < held.block(at).window() || self.has_room_beside_silent(held, at, in_flight)
     }
 
     /// The same where they are as many as the window has room for: those that are silent are not in it.
-    fn has_room_beside_silent(&self, held: &Held<'_>, at: usize, in_flight: u32) -> bool {
-        let silent = held.get(at + block::SILENT) as u32;
+    fn has_room_beside_silent(&self, held: &Held<'_>, at: At<Message>, in_flight: u32) -> bool {
+        let silent = held[at].silent.get();
         silent != 0
-            && in_flight - silent < self.block(at).window()
-            && in_flight < self.block(at).most_at_once()
+            && in_flight - silent < held.block(at).window()
+            && in_flight < held.block(at).most_at_once()
     }
 
     /// Lets copies count as silent that are older than `patience`, and their messages go on: the caller asks for the
@@ -141,7 +146,7 @@ impl Engine {
     /// whose members have had to wait behind silent copies, or still have to.
     pub fn look_for_silent(&self, now: u64) -> Option<HeldUp> {
         let patience = u64::from(self.limits.patience) * 1000;
-        if patience == 0 || self.memory.get(IN_FLIGHT) == 0 {
+        if patience == 0 || self.root().pace.in_flight.get() == 0 {
             return None;
         }
         let moment = now * MOMENTS / patience;
@@ -150,24 +155,27 @@ impl Engine {
         self.make_silent(&old, moment).ok().flatten()
     }
 
-    fn make_silent(&self, old: &[Cell], moment: u64) -> Result<Option<HeldUp>, Blocked> {
+    fn make_silent(&self, old: &[&Transaction], moment: u64) -> Result<Option<HeldUp>, Blocked> {
         let mut full: Vec<Full> = Vec::new();
-        let mut originators: Vec<Originator> = Vec::new();
+        let mut originators: Vec<At<Originator>> = Vec::new();
         for cells in old.chunks(STEPS) {
             self.with_within(OF_MESSAGES, |held| {
                 for cell in cells {
-                    let at = block_of(&self.memory, cell.entry(held));
+                    let Some(entry) = cell.entry() else {
+                        continue;
+                    };
+                    let at = block_of(&self.memory, entry);
                     if !cell.becomes_silent(held, moment, MOMENTS + 1) {
                         continue;
                     }
                     self.note_full(held, at, &mut full);
-                    let originator = Originator::of(held, at);
+                    let originator = Message::originator_at(held, at);
                     if originators.len() < LOOKED_AT && !originators.contains(&originator) {
                         originators.push(originator);
                     }
-                    held.add(at + block::SILENT, 1);
-                    held.add(SILENT_FORKS, 1);
-                    originator.one_more_is_silent(held);
+                    held[at].silent.add(held, 1);
+                    held.root.flow.silent_copies.add(held, 1);
+                    held[originator].silent.add(held, 1);
                     self.enter_turns(held, at);
                 }
             })?;
@@ -191,8 +199,8 @@ impl Engine {
     }
 
     /// Counts a copy of a message that becomes silent, if its window was full before and it has more to send.
-    fn note_full(&self, held: &Held<'_>, at: usize, full: &mut Vec<Full>) {
-        let own = self.block(at);
+    fn note_full(&self, held: &Held<'_>, at: At<Message>, full: &mut Vec<Full>) {
+        let own = held.block(at);
         if let Some(known) = full
             .iter_mut()
             .find(|known| known.held_up.message == own.number())
@@ -200,9 +208,9 @@ impl Engine {
             known.silent += 1;
             return;
         }
-        let (_, in_flight) = held.pair(at + block::CURSOR);
-        let silent = held.get(at + block::SILENT) as u32;
-        let is_closing = held.get(at + block::FLAGS) & flag::CLOSING != 0;
+        let in_flight = held[at].in_flight.get();
+        let silent = held[at].silent.get();
+        let is_closing = held[at].flags.get() & flag::CLOSING != 0;
         let bound = if in_flight >= own.most_at_once() {
             Bound::Breadth(own.most_at_once())
         } else if in_flight - silent >= own.window() {
@@ -227,30 +235,39 @@ impl Engine {
 
     /// A message of one of these originators, or of whoever's turn it is, if more than half of what it waits for is
     /// silent.
-    fn held_back_by_silent(&self, held: &Held<'_>, originators: &[Originator]) -> Option<HeldUp> {
-        let (limit, most) = (held.get(CELL_LIMIT), u64::from(self.limits.forks_in_flight));
+    fn held_back_by_silent(
+        &self,
+        held: &Held<'_>,
+        originators: &[At<Originator>],
+    ) -> Option<HeldUp> {
+        let (limit, most) = (
+            held.root.flow.transaction_limit.get(),
+            u64::from(self.limits.forks_in_flight),
+        );
         let bound = match limit < most {
             true => Bound::Transactions(limit),
             false => Bound::ForksInFlight(most),
         };
-        let is_waiting = |originator: &&Originator| {
-            let in_flight = u64::from(originator.in_flight(held));
-            originator.is_held_back(held) && 2 * originator.silent(held) >= in_flight
+        let is_waiting = |&&at: &&At<Originator>| {
+            let originator = &held[at];
+            let in_flight = u64::from(originator.in_flight.get());
+            originator.is_held_back() && 2 * originator.silent.get() >= in_flight
         };
         let held_back = originators.iter().find(is_waiting);
-        let held_back = held_back.map(|originator| (*originator, originator.silent(held)));
-        let silent = held.get(SILENT_FORKS);
-        let is_full = held.get(IN_FLIGHT) >= limit.min(most) && 2 * silent >= limit.min(most);
-        let all_wait = || Some((Originator(TURNS.head(held).filter(|_| is_full)?), silent));
+        let held_back = held_back.map(|&at| (at, held[at].silent.get()));
+        let silent = held.root.flow.silent_copies.get();
+        let is_full =
+            held.root.pace.in_flight.get() >= limit.min(most) && 2 * silent >= limit.min(most);
+        let all_wait = || Some((held.root.pace.turns.head().filter(|_| is_full)?, silent));
         let (originator, silent) = held_back.or_else(all_wait)?;
-        let at = originator.messages().head(held)?;
+        let at = held[originator].messages.head()?;
         Some(self.held_up(held, at, silent, bound))
     }
 
-    fn held_up(&self, held: &Held<'_>, at: usize, silent: u64, bound: Bound) -> HeldUp {
-        let own = self.block(at);
-        let (left, _) = held.pair(at + block::LEFT);
-        let (_, in_flight) = held.pair(at + block::CURSOR);
+    fn held_up(&self, held: &Held<'_>, at: At<Message>, silent: u64, bound: Bound) -> HeldUp {
+        let own = held.block(at);
+        let left = held[at].left.get();
+        let in_flight = held[at].in_flight.get();
         let [_, group, ..] = own.texts();
         HeldUp {
             message: own.number(),
@@ -264,10 +281,10 @@ impl Engine {
 
     /// A copy that is silent is in flight no more.
     #[cold]
-    pub(super) fn silent_no_more(&self, held: &Held<'_>, cell: Cell, at: usize) {
+    pub(super) fn silent_no_more(&self, held: &Held<'_>, cell: &Transaction, at: At<Message>) {
         cell.is_silent_no_more(held);
-        held.subtract(at + block::SILENT, 1);
-        held.subtract(SILENT_FORKS, 1);
-        Originator::of(held, at).one_less_is_silent(held);
+        held[at].silent.subtract(held, 1);
+        held.root.flow.silent_copies.subtract(held, 1);
+        Message::originator_of(held, at).silent.subtract(held, 1);
     }
 }

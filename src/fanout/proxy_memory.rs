@@ -37,14 +37,13 @@
 #![forbid(unsafe_code)]
 
 use super::engine::Engine;
-use super::layout::{
-    CELLS_USED, IN_FLIGHT, LANDED, MEMORY_ASKED_AT, MEMORY_FREE, MEMORY_LIMIT, MEMORY_SHORT,
-    MEMORY_TOLD_AT, OWED, WAITING,
-};
+use super::layout::Message;
 use super::lock::Held;
 use super::share::fits;
+use super::shared_memory::At;
 use std::fmt::Debug;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::fence;
 
 /// Milliseconds between two questions.
 const INTERVAL: u64 = 10;
@@ -106,7 +105,8 @@ impl Engine {
     }
 
     fn ask_if_it_is_time(&self, proxy: &ProxyMemory, now: u64) {
-        let asked_at = &self.memory.words()[MEMORY_ASKED_AT];
+        let answer = &self.root().proxy;
+        let asked_at = &answer.asked_at;
         let before = asked_at.load(Relaxed);
         let is_early = now.abs_diff(before) < INTERVAL;
         if is_early
@@ -116,11 +116,13 @@ impl Engine {
         {
             return;
         }
-        let landed = self.memory.words()[LANDED].load(Acquire);
+        let landed = self.root().flow.landed.get();
+        // Whatever had landed then has taken its memory before the question.
+        fence(Acquire);
         let free = proxy.free.bytes();
         let limit = landed.saturating_add(free).saturating_sub(proxy.reserve);
-        self.memory.set(MEMORY_FREE, free);
-        self.memory.set(MEMORY_LIMIT, limit);
+        answer.free.store(free, Release);
+        answer.limit.store(limit, Release);
     }
 
     /// Whether the proxy has memory for one more copy.
@@ -129,15 +131,20 @@ impl Engine {
         let Some(proxy) = self.proxy_memory.get() else {
             return true;
         };
-        held.get(LANDED).wrapping_add(held.get(OWED)) < held.get(MEMORY_LIMIT)
-            || held.get(CELLS_USED) < proxy.always()
+        held.root
+            .flow
+            .landed
+            .get()
+            .wrapping_add(held.root.flow.owed.get())
+            < held.root.proxy.limit.load(Relaxed)
+            || held.root.pace.transactions.get() < proxy.always()
     }
 
     /// Copies wait for memory, which the log will say. It comes back without a word to us, so that the process that
     /// tells outcomes looks again and again.
     #[cold]
     pub(super) fn wait_for_memory(&self, held: &Held<'_>) {
-        held.set(MEMORY_SHORT, 1);
+        held.root.proxy.is_short.store(1, Relaxed);
         held.news.set(true);
     }
 
@@ -148,53 +155,61 @@ impl Engine {
         let Some(proxy) = self.proxy_memory.get() else {
             return true;
         };
-        let in_flight = held.get(IN_FLIGHT);
-        if own == 0 || in_flight == 0 || held.get(CELLS_USED) < proxy.always() {
+        let in_flight = held.root.pace.in_flight.get();
+        if own == 0 || in_flight == 0 || held.root.pace.transactions.get() < proxy.always() {
             return true;
         }
-        let owed = held.get(OWED);
-        let size = held.get(MEMORY_LIMIT).saturating_sub(held.get(LANDED));
+        let owed = held.root.flow.owed.get();
+        let size = held
+            .root
+            .proxy
+            .limit
+            .load(Relaxed)
+            .saturating_sub(held.root.flow.landed.get());
         // Kibibytes, so that their squares are numbers of 64 bits.
         let own = (u64::from(own) * (owed / in_flight)) >> 10;
         let free = size.saturating_sub(owed);
         fits(own, free >> 10, size >> 10)
     }
 
-    fn charge_of(&self, at: usize) -> u64 {
+    fn charge_of(&self, held: &Held<'_>, at: At<Message>) -> u64 {
         let proxy = self.proxy_memory.get();
-        proxy.map_or(0, |proxy| proxy.charge(self.block(at).length_of_copies()))
+        proxy.map_or(0, |proxy| proxy.charge(held.block(at).length_of_copies()))
     }
 
     /// A copy of a message may take memory from now on.
     #[inline]
-    pub(super) fn owe_memory(&self, held: &Held<'_>, at: usize) {
-        held.add(OWED, self.charge_of(at));
+    pub(super) fn owe_memory(&self, held: &Held<'_>, at: At<Message>) {
+        held.root.flow.owed.add(held, self.charge_of(held, at));
     }
 
     /// A copy has taken what it takes.
     #[inline]
-    pub(super) fn memory_is_taken(&self, held: &Held<'_>, at: usize) {
-        let charge = self.charge_of(at);
-        held.subtract(OWED, charge);
-        held.add(LANDED, charge);
+    pub(super) fn memory_is_taken(&self, held: &Held<'_>, at: At<Message>) {
+        let charge = self.charge_of(held, at);
+        held.root.flow.owed.subtract(held, charge);
+        held.root.flow.landed.add(held, charge);
     }
 
     /// After the death of a process: nothing is in flight until [`Engine::owe_again`] says so.
     pub(super) fn forget_what_is_owed(&self, held: &Held<'_>) {
-        held.add(LANDED, held.get(OWED));
-        held.set(OWED, 0);
+        held.root.flow.landed.add(held, held.root.flow.owed.get());
+        held.root.flow.owed.set(held, 0);
     }
 
     /// So many copies of a message are in flight.
-    pub(super) fn owe_again(&self, held: &Held<'_>, at: usize, copies: u32) {
-        held.add(OWED, self.charge_of(at) * u64::from(copies));
+    pub(super) fn owe_again(&self, held: &Held<'_>, at: At<Message>, copies: u32) {
+        held.root
+            .flow
+            .owed
+            .add(held, self.charge_of(held, at) * u64::from(copies));
     }
 
     /// Free bytes of the proxy's shared memory, and those that are left to it.
     pub(super) fn free_proxy_memory(&self) -> [u64; 2] {
         self.ask_for_free_memory(|| self.now());
         let reserve = self.proxy_memory.get().map_or(0, |proxy| proxy.reserve);
-        [self.memory.get(MEMORY_FREE), reserve]
+        [self.root().proxy.free.load(Relaxed), reserve]
     }
 
     /// Says in the log that copies wait for memory, once a minute. To be called by the clock.
@@ -202,23 +217,23 @@ impl Engine {
         let Some(proxy) = self.proxy_memory.get() else {
             return;
         };
-        if self.memory.words()[MEMORY_SHORT].swap(0, Relaxed) == 0 {
+        if self.root().proxy.is_short.swap(0, Relaxed) == 0 {
             return;
         }
-        let told_at = self.memory.get(MEMORY_TOLD_AT);
+        let told_at = self.root().proxy.told_at.load(Relaxed);
         if told_at != 0 && now.saturating_sub(told_at) < TELL {
             return;
         }
-        self.memory.set(MEMORY_TOLD_AT, now);
+        self.root().proxy.told_at.store(now, Relaxed);
         let megabytes = |bytes: u64| bytes.div_ceil(MEBIBYTE);
         log::warn!(
             "copies wait for the proxy's shared memory: {} of {} MB are free, and {} MB are left to the proxy itself \
              (memory_reserve); {} recipients get their message later. Start the proxy with more shared memory, such as \
              -m {}, if that takes too long",
-            megabytes(self.memory.get(MEMORY_FREE)),
+            megabytes(self.root().proxy.free.load(Relaxed)),
             megabytes(proxy.whole),
             megabytes(proxy.reserve),
-            self.memory.get(WAITING),
+            self.root().pace.waiting.get(),
             2 * megabytes(proxy.whole),
         );
     }

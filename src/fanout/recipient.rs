@@ -1,26 +1,51 @@
-//! One recipient of a block: two words. The first has where its text starts and which number it has;
-//! the second all that changes: where it is, its final code, and the link of the queue it is in.
+//! One recipient of a message, and where it stands.
+//!
+//! ```text
+//!                    another has the target (M-3)              its turn comes
+//!   ┌──────► Waiting ───────────────────────────► AtTarget ──────────────────► Ready
+//!   │          │ its turn                            ▲                          │ │
+//!   │          ▼          the name is not known      └── it was overtaken ──────┘ │
+//!   │       InFlight ────────────────────────────► AtName ──► the name is known ──┤
+//!   │        ▲ │ │ └── no memory, or its process died ──────────────────────────► │
+//!   │        │ │ └───────────────────────────────────────────────────────────────┘
+//!   │        └─┼──────────────────────────────── its turn ───────────────────────┘
+//!   │          ▼
+//!   │       Delivered, Refused, Unreachable ──► Kept (the copy is, for a member who is away)
+//!   │       Expired, Skipped ◄── from all but InFlight, when the message sends nothing more
+//!   └── from InFlight, after a death with the lock, and from all that have not ended
+//! ```
+//!
+//! The state and the link are changed with the lock alone. All of the state is in one word, so that who has the message
+//! pinned can read it without.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
-use super::lock::Held;
-use super::shared_memory::SharedMemory;
+use super::shared_memory::{HasLock, IsUnpublished, Link, Locked, Written, shared};
 use std::fmt;
 
-/// Words of a recipient.
-pub(super) const WORDS: usize = 2;
-/// The second word of a recipient.
-const STATE: usize = 1;
+shared! {
+    /// Where the text of a recipient starts, and which number it has; behind the last one, where its text ends.
+    pub(super) struct Start {
+        pub(super) text: Written<u32>,
+        pub(super) number: Written<u32>,
+    }
 
-/// Bits of the second word, from the lowest: link, code, place, whether it may be a repetition, whether
-/// its outcome was told.
-const LINK_MASK: u64 = u32::MAX as u64;
-const CODE: u32 = 32;
-const CODE_MASK: u64 = 0x3ff;
-const PLACE: u32 = 42;
-const PLACE_MASK: u64 = 0xf;
-const REPEATED: u64 = 1 << 46;
-const TOLD: u64 = 1 << 47;
+    /// A recipient.
+    pub(super) struct Recipient {
+        pub(super) start: Start,
+        /// The next one in the same queue.
+        link: Link<Recipient>,
+        /// Its code, its state, whether it may be a repetition, and whether its outcome was told.
+        state: Locked<u32>,
+    }
+}
+
+/// Bits of the state, from the lowest: code, state, whether it may be a repetition, whether its outcome was told.
+const CODE_MASK: u32 = 0x3ff;
+const PLACE: u32 = 10;
+const PLACE_MASK: u32 = 0xf;
+const REPEATED: u32 = 1 << 14;
+const TOLD: u32 = 1 << 15;
 
 /// Where a recipient is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +86,17 @@ impl Place {
         Self::Kept,
     ];
 
+    /// Whether nothing follows it.
+    fn is_end(self) -> bool {
+        use Place::{Delivered, Expired, Kept, Refused, Skipped, Unreachable};
+        matches!(
+            self,
+            Delivered | Refused | Unreachable | Expired | Skipped | Kept
+        )
+    }
+
     #[inline]
-    fn of(state: u64) -> Self {
+    fn of(state: u32) -> Self {
         let place = Self::ALL.get((state >> PLACE & PLACE_MASK) as usize);
         place.copied().unwrap_or(Self::Skipped)
     }
@@ -177,78 +211,69 @@ impl Ending {
     }
 }
 
-fn state(held: &Held<'_>, entry: usize) -> u64 {
-    held.get(entry + STATE)
-}
+impl Recipient {
+    /// Leads to the next recipient in the same queue.
+    #[inline]
+    pub(super) fn link(&self) -> &Link<Self> {
+        &self.link
+    }
 
-fn change(held: &Held<'_>, entry: usize, shift: u32, mask: u64, value: u64) {
-    let word = state(held, entry) & !(mask << shift);
-    held.set(entry + STATE, word | (value & mask) << shift);
-}
+    /// Where the recipient is.
+    #[inline]
+    pub(super) fn place(&self) -> Place {
+        Place::of(self.state.get())
+    }
 
-/// The next recipient in the same queue, or 0.
-#[inline]
-pub(super) fn link(held: &Held<'_>, entry: usize) -> u32 {
-    state(held, entry) as u32
-}
+    /// Changes where the recipient is.
+    #[inline]
+    pub(super) fn set_place(&self, held: &impl HasLock, place: Place) {
+        debug_assert!(!place.is_end());
+        let state = self.state.get() & !(PLACE_MASK << PLACE);
+        self.state.set(held, state | (place as u32) << PLACE);
+    }
 
-/// Changes the next recipient in the same queue.
-#[inline]
-pub(super) fn set_link(held: &Held<'_>, entry: usize, next: u32) {
-    change(held, entry, 0, LINK_MASK, u64::from(next));
-}
+    /// Whether the recipient may have got the message before the proxy was started again.
+    #[inline]
+    pub(super) fn is_repeated(&self) -> bool {
+        self.state.get() & REPEATED != 0
+    }
 
-/// Where the recipient is.
-#[inline]
-pub(super) fn place(held: &Held<'_>, entry: usize) -> Place {
-    Place::of(state(held, entry))
-}
+    /// Notes that the recipient may have got the message already.
+    pub(super) fn set_repeated(&self, held: &impl HasLock) {
+        self.state.set(held, self.state.get() | REPEATED);
+    }
 
-/// Changes where the recipient is.
-#[inline]
-pub(super) fn set_place(held: &Held<'_>, entry: usize, place: Place) {
-    change(held, entry, PLACE, PLACE_MASK, place as u64);
-}
+    /// Whether its outcome was told.
+    pub(super) fn is_told(&self) -> bool {
+        self.state.get() & TOLD != 0
+    }
 
-/// Whether the recipient may have got the message before the proxy was started again.
-#[inline]
-pub(super) fn is_repeated(held: &Held<'_>, entry: usize) -> bool {
-    state(held, entry) & REPEATED != 0
-}
+    /// Notes that its outcome was told.
+    #[inline]
+    pub(super) fn set_told(&self, held: &impl HasLock) {
+        debug_assert!(self.place().is_end());
+        self.state.set(held, self.state.get() | TOLD);
+    }
 
-/// Notes that the recipient may have got the message already.
-pub(super) fn set_repeated(held: &Held<'_>, entry: usize) {
-    held.set(entry + STATE, state(held, entry) | REPEATED);
-}
+    /// Ends the recipient.
+    #[inline]
+    pub(super) fn end(&self, held: &impl HasLock, ending: Ending) {
+        let (place, code) = ending.pack();
+        debug_assert!(!self.place().is_end() || place == Place::Kept);
+        let state = self.state.get() & !(CODE_MASK | PLACE_MASK << PLACE);
+        self.state
+            .set(held, state | u32::from(code) | (place as u32) << PLACE);
+    }
 
-/// Whether its outcome was told.
-pub(super) fn is_told(held: &Held<'_>, entry: usize) -> bool {
-    state(held, entry) & TOLD != 0
-}
+    /// How the recipient ended; nothing if it has not.
+    pub(super) fn ending(&self) -> Option<Ending> {
+        let state = self.state.get();
+        Ending::unpack(Place::of(state), (state & CODE_MASK) as u16)
+    }
 
-/// Notes that its outcome was told.
-#[inline]
-pub(super) fn set_told(held: &Held<'_>, entry: usize) {
-    held.set(entry + STATE, state(held, entry) | TOLD);
-}
-
-/// Ends the recipient.
-#[inline]
-pub(super) fn end(held: &Held<'_>, entry: usize, ending: Ending) {
-    let (place, code) = ending.pack();
-    let kept = state(held, entry) & !(CODE_MASK << CODE | PLACE_MASK << PLACE);
-    let ended = u64::from(code) << CODE | (place as u64) << PLACE;
-    held.set(entry + STATE, kept | ended);
-}
-
-/// How the recipient ended; nothing if it has not.
-pub(super) fn ending(held: &Held<'_>, entry: usize) -> Option<Ending> {
-    ending_in(held.memory, entry)
-}
-
-/// The same without the lock: all of it is in one word.
-pub(super) fn ending_in(memory: &SharedMemory, entry: usize) -> Option<Ending> {
-    let state = memory.get(entry + STATE);
-    let code = (state >> CODE & CODE_MASK) as u16;
-    Ending::unpack(Place::of(state), code)
+    /// What stands before anybody else sees it: its turn has not come, and it is in no queue.
+    pub(super) fn prepare(&self, unpublished: &impl IsUnpublished) {
+        self.link.clear(unpublished);
+        self.state.clear(unpublished);
+    }
 }

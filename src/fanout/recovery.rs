@@ -7,37 +7,35 @@
 use super::block::block_of;
 use super::cells::{HELD, IN_FLIGHT, SENDING};
 use super::engine::{Engine, flag};
-use super::layout::{
-    CLOSING, FINISHED, IN_FLIGHT as ALL_IN_FLIGHT, LINING, MESSAGES, MESSAGES_LENGTH, OUTCOMES,
-    SILENT_FORKS, STUCK, WAITING, block,
-};
-use super::lists::Queue;
+use super::layout::Message;
 use super::lock::{Blocked, Held, OF_MESSAGES};
 use super::originators::Originators;
-use super::recipient::{self, Ending, Place};
+use super::recipient::{Ending, Place, Recipient};
+use super::shared_memory::At;
 use std::collections::HashSet;
-use std::sync::atomic::Ordering::Relaxed;
 
 impl Engine {
     /// Makes everything anew that the dead process may have left half done.
     #[cold]
-    pub(super) fn recover(&self, held: &Held<'_>) {
+    pub(super) fn recover(&self, held: &mut Held<'_>) {
         log::error!(
             "a process died or failed while it held the lock of the queue: the others go on; a member \
              may get a message twice, with the same Call-ID"
         );
-        for list in [LINING, STUCK, CLOSING, MESSAGES] {
-            held.set(list.anchor, 0);
+        let (pace, flow) = (&held.root.pace, &held.root.flow);
+        for list in [&flow.lining, &flow.stuck, &flow.closing] {
+            list.clear(held);
         }
-        for word in [
-            MESSAGES_LENGTH,
-            OUTCOMES.0,
-            FINISHED,
-            ALL_IN_FLIGHT,
-            WAITING,
-            SILENT_FORKS,
+        flow.messages.clear(held);
+        flow.outcomes.clear(held);
+        flow.finished.set(held, None);
+        for count in [
+            &pace.in_flight,
+            &pace.waiting,
+            &flow.messages_length,
+            &flow.silent_copies,
         ] {
-            held.set(word, 0);
+            count.set(held, 0);
         }
         self.forget_what_is_owed(held);
         self.targets.clear(held);
@@ -46,9 +44,12 @@ impl Engine {
         self.lines.clear(held);
         self.names.clear(held);
         let mut blocks = self.arena.recover(held);
-        held.set(MESSAGES_LENGTH, blocks.len() as u64);
-        blocks.retain(|&at| held.get(at + block::FLAGS) & flag::STARTED != 0);
-        blocks.sort_unstable_by_key(|&at| self.block(at).number());
+        held.root
+            .flow
+            .messages_length
+            .set(held, blocks.len() as u64);
+        blocks.retain(|&at| held[at].flags.get() & flag::STARTED != 0);
+        blocks.sort_unstable_by_key(|&at| held.block(at).number());
         let flying = self.recover_cells(held);
         for &at in &blocks {
             self.recover_message(held, at, &flying);
@@ -59,31 +60,31 @@ impl Engine {
 
     /// A transaction that nobody knows of any more is given up; its recipient is sent to again.
     /// Gives the recipients whose forks are in flight.
-    fn recover_cells(&self, held: &Held<'_>) -> HashSet<usize> {
+    fn recover_cells(&self, held: &Held<'_>) -> HashSet<At<Recipient>> {
         let mut flying = HashSet::new();
         self.cells.recover(held, |held, cell| {
-            let word = held.word(cell.word());
-            let bits = word.load(Relaxed) & (IN_FLIGHT | HELD | SENDING);
-            let entry = cell.entry(held);
-            let is_flying = recipient::place(held, entry) == Place::InFlight;
+            let bits = cell.bits();
+            let Some(entry) = cell.entry() else {
+                return bits;
+            };
+            let is_flying = held[entry].place() == Place::InFlight;
             if bits & IN_FLIGHT == 0 {
                 // Its block may have been given back.
                 return bits;
             }
-            let is_lost = bits & SENDING != 0 && cell.process(held).has_ended();
+            let is_lost = bits & SENDING != 0 && cell.process().has_ended();
             if is_flying && !is_lost {
                 flying.insert(entry);
                 // The next look finds that it is silent.
                 cell.is_silent_no_more(held);
-                let own = self.block(block_of(&self.memory, entry));
-                let hash = self.hash(own.own(entry).address);
+                let hash = self.hash(held.block_of(entry).own(entry).address);
                 self.targets.occupy(held, hash);
                 return bits;
             }
-            if is_lost || recipient::ending(held, entry).is_none() {
-                if recipient::ending(held, entry).is_none() {
-                    recipient::set_place(held, entry, Place::Waiting);
-                    recipient::set_repeated(held, entry);
+            if is_lost || held[entry].ending().is_none() {
+                if held[entry].ending().is_none() {
+                    held[entry].set_place(held, Place::Waiting);
+                    held[entry].set_repeated(held);
                 }
                 if is_lost {
                     self.unpin(held, block_of(&self.memory, entry));
@@ -101,18 +102,20 @@ impl Engine {
     pub(super) fn take_back_from_the_dead(&self) -> Result<(), Blocked> {
         for cell in self.cells.sending(&self.memory) {
             self.with_within(OF_MESSAGES, |held| {
-                let is_sending = |held: &Held<'_>| held.get(cell.word()) & SENDING != 0;
-                if !is_sending(held) || !cell.process(held).has_ended() {
+                if cell.bits() & SENDING == 0 || !cell.process().has_ended() {
                     return;
                 }
-                let (entry, bits) = (cell.entry(held), cell.take(held, SENDING));
+                let Some(entry) = cell.entry() else {
+                    return;
+                };
+                let bits = cell.take(held, SENDING);
                 let at = block_of(&self.memory, entry);
                 if bits & IN_FLIGHT != 0 {
                     self.lower(held, cell, at);
                     self.keep_target(held, entry);
-                    recipient::set_place(held, entry, Place::Ready);
-                    recipient::set_repeated(held, entry);
-                    Queue(at + block::READY).push_front(held, entry);
+                    held[entry].set_place(held, Place::Ready);
+                    held[entry].set_repeated(held);
+                    held[at].ready.push_front(held, entry);
                     self.enter_turns(held, at);
                     self.close_again(held, at);
                 }
@@ -126,30 +129,35 @@ impl Engine {
         Ok(())
     }
 
-    fn recover_message(&self, held: &Held<'_>, at: usize, flying: &HashSet<usize>) {
-        MESSAGES.push(held, at);
-        let originator = self.originator_key(self.block(at).texts()[0]);
+    fn recover_message(
+        &self,
+        held: &mut Held<'_>,
+        at: At<Message>,
+        flying: &HashSet<At<Recipient>>,
+    ) {
+        held.root.flow.messages.push(held, at);
+        let originator = self.originator_key(held.block(at).texts()[0]);
         self.originators.join(held, at, originator);
         if self.is_done(held, at) {
-            held.set(at + block::FLAGS, flag::STARTED);
+            held[at].flags.set(held, flag::STARTED);
             if !self.is_pinned(held, at) {
                 self.give_back(held, at);
             }
             return;
         }
-        let own = self.block(at);
+        let own = held.block(at);
         let (mut left, mut untold, mut in_flight) = (0, 0, 0);
         let mut ended = [0u32; 6];
         for number in 0..own.count() {
             let entry = own.entry(number);
-            recipient::set_link(held, entry, 0);
-            match recipient::ending(held, entry) {
+            held[entry].link().set(held, None);
+            match held[entry].ending() {
                 None if flying.contains(&entry) => {
                     in_flight += 1;
                     Originators::take_off(held, at);
                 }
                 None => {
-                    recipient::set_place(held, entry, Place::Waiting);
+                    held[entry].set_place(held, Place::Waiting);
                     if self.limits.target_order {
                         self.push_into_line(held, own, entry);
                     }
@@ -164,9 +172,9 @@ impl Engine {
                         Ending::Kept(_) => 5,
                     };
                     ended[kind] += 1;
-                    if !recipient::is_told(held, entry) {
+                    if !held[entry].is_told() {
                         untold += 1;
-                        OUTCOMES.push(held, entry);
+                        held.root.flow.outcomes.push(held, entry);
                     }
                     continue;
                 }
@@ -177,21 +185,33 @@ impl Engine {
         if self.limits.target_order && left > 0 {
             self.groups.count(held, at);
         }
-        held.set_pair(at + block::LEFT, left, untold);
-        held.set_pair(at + block::CURSOR, 0, in_flight);
-        held.set(at + block::READY, 0);
-        held.set(at + block::SILENT, 0);
-        held.set_pair(at + block::DELIVERED, ended[0], ended[1]);
-        held.set_pair(at + block::UNREACHABLE, ended[2], ended[3]);
-        held.set_pair(at + block::SKIPPED, ended[4], 0);
-        held.set_pair(at + block::KEPT_FOR, ended[5], 0);
-        held.add(WAITING, u64::from(left));
-        held.add(ALL_IN_FLIGHT, u64::from(in_flight));
+
+        let message = &held[at];
+        message.left.set(held, left);
+        message.untold.set(held, untold);
+        message.cursor.set(held, 0);
+        message.in_flight.set(held, in_flight);
+        message.ready.clear(held);
+        message.silent.set(held, 0);
+        message.put_off.set(held, 0);
+        let counts = [
+            &message.delivered,
+            &message.refused,
+            &message.unreachable,
+            &message.expired,
+            &message.skipped,
+            &message.kept_for,
+        ];
+        for (count, ended) in counts.into_iter().zip(ended) {
+            count.set(held, ended);
+        }
+        held.root.pace.waiting.add(held, u64::from(left));
+        held.root.pace.in_flight.add(held, u64::from(in_flight));
         self.owe_again(held, at, in_flight);
         if untold == 0 {
-            held.set(FINISHED, at as u64);
+            held.root.flow.finished.set(held, Some(at));
         }
-        let flags = held.get(at + block::FLAGS);
+        let flags = held[at].flags.get();
         let lined = if self.limits.target_order {
             flag::LINED
         } else {
@@ -199,10 +219,10 @@ impl Engine {
         };
         let kept = flags & (flag::STARTED | flag::CLOSING | flag::CANCELLED) | lined;
         if kept & flag::CLOSING != 0 {
-            held.set(at + block::FLAGS, kept | flag::IN_CLOSING);
-            CLOSING.push(held, at);
+            held[at].flags.set(held, kept | flag::IN_CLOSING);
+            held.root.flow.closing.push(held, at);
         } else {
-            held.set(at + block::FLAGS, kept);
+            held[at].flags.set(held, kept);
             self.enter_turns(held, at);
         }
     }
@@ -210,8 +230,6 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use super::super::groups::Groups;
-    use super::super::layout::OWED;
     use super::super::lock::death::{self, End};
     use super::super::tests::{NOW, engine, start, start_narrow};
     use super::super::{Attempt, Event};
@@ -251,13 +269,13 @@ mod tests {
         let attempt = engine.next(|| NOW).unwrap();
         engine.completed(attempt.cookie(), 200);
         engine.released(attempt.cookie());
-        let cell = engine.cells.of_attempt(attempt.cookie());
+        let cell = engine.cells.of_attempt(&engine.memory, attempt.cookie());
         std::thread::scope(|scope| {
             engine.with(|held| {
                 scope.spawn(|| drop(attempt));
                 // The attempt is over now, or waits for the lock.
                 let begin = Instant::now();
-                while held.get(cell.word()) & SENDING != 0 && begin.elapsed() < MOMENT {
+                while cell.bits() & SENDING != 0 && begin.elapsed() < MOMENT {
                     std::thread::yield_now();
                 }
                 engine.recover(held);
@@ -268,10 +286,7 @@ mod tests {
         let [first, second] = &attempts[..] else {
             panic!("{attempts:?}");
         };
-        assert_ne!(
-            engine.cells.of_attempt(first.cookie()).word(),
-            engine.cells.of_attempt(second.cookie()).word()
-        );
+        assert_ne!(first.cookie() & 0xfffff, second.cookie() & 0xfffff);
         assert_eq!(engine.load().cells, 2);
     }
 
@@ -330,7 +345,7 @@ mod tests {
                 (0, 0),
                 "{changes}: {load:?}"
             );
-            assert_eq!(engine.memory.get(OWED), 0, "{changes}: bytes owed");
+            assert_eq!(engine.root().flow.owed.get(), 0, "{changes}: bytes owed");
             if !died {
                 assert_eq!((load.messages, load.memory_used, load.cells), (0, 0, 0));
                 break;
@@ -401,8 +416,10 @@ mod tests {
             // A block that was pinned for an attempt that never came to be is not given back.
             assert!(load.messages <= u64::from(died), "{changes}: {load:?}");
             assert_eq!(load.messages == 0, load.memory_used == 0, "{changes}");
-            let mut groups = engine.groups.0..engine.groups.0 + Groups::WORDS;
-            assert!(groups.all(|word| engine.memory.get(word) == 0), "{changes}");
+            assert!(
+                engine.with(|held| engine.groups.are_empty(held)),
+                "{changes}"
+            );
             if !died {
                 break;
             }

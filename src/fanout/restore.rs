@@ -5,11 +5,10 @@
 use super::block::{Facts, Size};
 use super::clock::milliseconds;
 use super::engine::Engine;
-use super::layout::{MESSAGES_LENGTH, NUMBER};
 use super::left::Rest;
 use super::lock::{Blocked, OF_MESSAGES};
 use super::ramp;
-use super::recipient::{self, Ending};
+use super::recipient::Ending;
 use super::submission::{Own, Submission};
 use std::fmt;
 use std::time::SystemTime;
@@ -57,7 +56,12 @@ impl fmt::Display for NotRestored {
 impl Engine {
     /// Gives no message a number up to this one.
     pub fn skip_numbers(&self, last: u64) {
-        self.with(|held| held.set(NUMBER, held.get(NUMBER).max(last)));
+        self.with(|held| {
+            held.root
+                .flow
+                .number
+                .set(held, held.root.flow.number.get().max(last))
+        });
     }
 
     /// Takes up a message again, at the start or later. `ended` are the recipients, by the numbers that they have
@@ -73,15 +77,18 @@ impl Engine {
     ) -> Result<Option<(u64, usize)>, NotRestored> {
         let size = Size::of(submission, recipients()).filter(|size| size.recipients > 0);
         let size = size.ok_or(NotRestored::Damaged)?;
-        let (at, number) = self.with_within(OF_MESSAGES, |held| {
-            let at = self.arena.allocate(held, size.words());
-            let at = at.ok_or(NotRestored::NoMemory)?;
-            held.add(MESSAGES_LENGTH, 1);
-            let number = origin.number.unwrap_or(held.get(NUMBER) + 1);
+        let (mut room, number) = self.with_within(OF_MESSAGES, |held| {
+            let room = self.arena.allocate(held, size.words());
+            let room = room.ok_or(NotRestored::NoMemory)?;
+            held.root.flow.messages_length.add(held, 1);
+            let number = origin.number.unwrap_or(held.root.flow.number.get() + 1);
             if origin.kept == 0 {
-                held.set(NUMBER, held.get(NUMBER).max(number));
+                held.root
+                    .flow
+                    .number
+                    .set(held, held.root.flow.number.get().max(number));
             }
-            Ok::<_, NotRestored>((at, number))
+            Ok::<_, NotRestored>((room, number))
         })??;
         let facts = Facts {
             number,
@@ -90,13 +97,14 @@ impl Engine {
             first: origin.first,
             clock_ahead: self.now().wrapping_sub(milliseconds(SystemTime::now())),
         };
-        let own = self.block(at);
-        own.write(size, submission, recipients(), &facts);
+        room.write(&self.memory, size, submission, recipients(), &facts);
+        let at = room.publish();
         let ended = ended.into_iter();
         let taken_up = self.with_within(OF_MESSAGES, |held| {
+            let own = held.block(at);
             let mut left = own.count();
             for number in 0..own.count() {
-                recipient::set_repeated(held, own.entry(number));
+                held[own.entry(number)].set_repeated(held);
             }
             for (number, ending) in ended {
                 let number = number.wrapping_sub(origin.first) as usize;
@@ -104,16 +112,15 @@ impl Engine {
                     continue;
                 }
                 let entry = own.entry(number);
-                if recipient::ending(held, entry).is_none() {
-                    recipient::end(held, entry, ending);
-                    recipient::set_told(held, entry);
+                if held[entry].ending().is_none() {
+                    held[entry].end(held, ending);
+                    held[entry].set_told(held);
                     self.tally_up(held, at, ending);
                     left -= 1;
                 }
             }
             if left == 0 {
-                held.subtract(MESSAGES_LENGTH, 1);
-                self.arena.free(held, at);
+                self.give_back_unpublished(held, at);
                 return None;
             }
             self.publish(held, at, left as u32);

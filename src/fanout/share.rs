@@ -17,7 +17,6 @@
 #![forbid(unsafe_code)]
 
 use super::engine::Engine;
-use super::layout::{CELL_LIMIT, CELLS_USED, HELD_BACK, IN_FLIGHT, TURNS};
 use super::lock::Held;
 
 /// Whether somebody who has `own` of `size` places may take one more of the `free` ones.
@@ -36,8 +35,9 @@ impl Engine {
     /// Whether one with so many copies in flight may have one more, so that there is room for others.
     #[inline]
     pub(super) fn has_share(&self, held: &Held<'_>, own: u32) -> bool {
-        let size = u64::from(self.limits.forks_in_flight).min(held.get(CELL_LIMIT));
-        let free = size.saturating_sub(held.get(IN_FLIGHT));
+        let size =
+            u64::from(self.limits.forks_in_flight).min(held.root.flow.transaction_limit.get());
+        let free = size.saturating_sub(held.root.pace.in_flight.get());
         fits(u64::from(own), free, size)
             && self.has_share_of_cells(held, own)
             && self.has_share_of_memory(held, own)
@@ -47,14 +47,15 @@ impl Engine {
     /// short: who waits for few final responses may use almost all of them.
     #[inline]
     pub(super) fn has_share_of_cells(&self, held: &Held<'_>, own: u32) -> bool {
-        u64::from(own) + held.get(CELLS_USED) < held.get(CELL_LIMIT)
+        u64::from(own) + held.root.pace.transactions.get() < held.root.flow.transaction_limit.get()
     }
 
     /// Whether somebody who was to wait may send now.
     pub(super) fn may_go_on(&self, held: &Held<'_>) -> bool {
-        let (count, lowest) = held.pair(HELD_BACK);
+        let pace = &held.root.pace;
+        let (count, lowest) = (pace.held_back.get(), pace.lowest_held_back.get());
         self.cells.has_room(held)
-            && (TURNS.head(held).is_some() || count > 0 && self.has_share(held, lowest))
+            && (held.root.pace.turns.head().is_some() || count > 0 && self.has_share(held, lowest))
     }
 }
 

@@ -3,8 +3,8 @@
 
 #![forbid(unsafe_code)]
 
-use super::layout::SILENT;
 use super::lock::Held;
+use super::shared_memory::{At, Locked};
 
 /// Buckets of the table.
 const BUCKETS: usize = 1 << 13;
@@ -19,19 +19,18 @@ impl Silent {
     /// Words of the table.
     pub(super) const WORDS: usize = BUCKETS * BUCKET;
 
-    fn places(self, hash: u64) -> impl Iterator<Item = usize> {
+    /// The places in which a target can be; 0 is an empty one.
+    fn places<'h>(self, held: &'h Held<'_>, hash: u64) -> &'h [Locked<u64>; BUCKET] {
         let bucket = (hash >> 32) as usize & (BUCKETS - 1);
-        let start = self.0 + bucket * BUCKET;
-        start..start + BUCKET
+        &held[At::word(self.0 + bucket * BUCKET)]
     }
 
-    fn find(self, held: &Held<'_>, hash: u64) -> Option<usize> {
-        if held.get(SILENT) == 0 {
+    fn find<'h>(self, held: &'h Held<'_>, hash: u64) -> Option<&'h Locked<u64>> {
+        if held.root.flow.silent_targets.get() == 0 {
             return None;
         }
-        // 0 is an empty place.
-        let mut places = self.places(hash);
-        places.find(|&place| held.get(place) == hash | 1)
+        let mut places = self.places(held, hash).iter();
+        places.find(|place| place.get() == hash | 1)
     }
 
     /// Whether the target's last attempt was not answered.
@@ -43,18 +42,18 @@ impl Silent {
     /// Notes whether the target has answered.
     #[inline]
     pub(super) fn note(self, held: &Held<'_>, hash: u64, answered: bool) {
+        let count = &held.root.flow.silent_targets;
         match (self.find(held, hash), answered) {
             (Some(place), true) => {
-                held.set(place, 0);
-                held.subtract(SILENT, 1);
+                place.set(held, 0);
+                count.subtract(held, 1);
             }
             (None, false) => {
-                let empty = self.places(hash).find(|&place| held.get(place) == 0);
-                let any = self.places(hash).nth(hash as usize % BUCKET);
-                if let Some(place) = empty.or(any) {
-                    held.add(SILENT, u64::from(empty.is_some()));
-                    held.set(place, hash | 1);
-                }
+                let places = self.places(held, hash);
+                let empty = places.iter().find(|place| place.get() == 0);
+                count.add(held, u64::from(empty.is_some()));
+                let any = &places[hash as usize % BUCKET];
+                empty.unwrap_or(any).set(held, hash | 1);
             }
             (Some(_), false) | (None, true) => {}
         }

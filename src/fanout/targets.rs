@@ -1,19 +1,33 @@
 //! Who is being sent to now (M-3, RFC 3428 §8): one message to each target at a time. Those that come
 //! meanwhile wait in their order.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
-use super::layout::TARGETS_FREE;
 use super::lists::Queue;
 use super::lock::Held;
+use super::recipient::Recipient;
 use super::share;
+use super::shared_memory::{At, Link, Locked, shared};
+use std::sync::atomic::AtomicU64;
 
-/// Words of an entry: hash, the queue of those that wait, how many they are and the next entry, and for whom the target
-/// is kept and who was put off.
-const WORDS: usize = 4;
-const QUEUE: usize = 1;
-const LENGTH: usize = 2;
-const KEPT: usize = 3;
+shared! {
+    /// A target that is being sent to, or kept for the next that waits.
+    pub(super) struct Target {
+        hash: Locked<u64>,
+        /// Those that wait for it, and how many they are.
+        queue: Queue,
+        length: Locked<u32>,
+        /// The number of the next entry of its chain, or of the next free one.
+        next: Locked<u32>,
+        /// For whom it is kept, and who was put off when another one took it.
+        kept: Link<Recipient>,
+        put_off: Link<Recipient>,
+    }
+}
+
+/// Words of an entry.
+const WORDS: usize = size_of::<Target>() / size_of::<AtomicU64>();
+const _: () = assert!(WORDS == 4);
 /// Words of the memory for messages for each target: no recipient takes less than five.
 const SHARE: usize = 16;
 
@@ -26,16 +40,12 @@ pub(super) struct Targets {
     entries: usize,
 }
 
-/// A target that is being sent to, or kept for the next that waits.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Busy(usize);
-
 /// What became of the wish to send to a target.
-pub(super) enum Occupied {
+pub(super) enum Occupied<'h> {
     /// It is yours.
     Yours,
     /// Another message is being sent to it.
-    Busy(Busy),
+    Busy(&'h Target),
     /// The table is full.
     NoRoom,
 }
@@ -60,180 +70,187 @@ impl Targets {
     /// Forgets all targets.
     pub(super) fn clear(self, held: &Held<'_>) {
         for chain in 0..self.chains {
-            held.set(self.start + chain, 0);
+            self.chain(held, chain as u64).set(held, 0);
         }
-        held.set(TARGETS_FREE, 0);
+        held.root.pace.targets_free.set(held, 0);
+        held.root.pace.targets_ever.set(held, 0);
     }
 
-    fn chain(self, hash: u64) -> usize {
-        self.start + (hash as usize & (self.chains - 1))
+    /// Leads to the number of the first entry of a chain.
+    fn chain<'h>(self, held: &'h Held<'_>, hash: u64) -> &'h Locked<u64> {
+        &held[At::word(self.start + (hash as usize & (self.chains - 1)))]
     }
 
-    fn at(self, number: u32) -> usize {
-        self.start + self.chains + (number as usize - 1) * WORDS
+    fn at<'h>(self, held: &'h Held<'_>, number: u32) -> &'h Target {
+        debug_assert!(number as usize <= self.entries);
+        &held[At::word(self.start + self.chains + (number as usize - 1) * WORDS)]
     }
 
     /// The entry of a target.
     #[inline]
-    pub(super) fn find(self, held: &Held<'_>, hash: u64) -> Option<Busy> {
-        let mut number = held.get(self.chain(hash)) as u32;
+    pub(super) fn find<'h>(self, held: &'h Held<'_>, hash: u64) -> Option<&'h Target> {
+        let mut number = self.chain(held, hash).get() as u32;
         while number != 0 {
-            let entry = self.at(number);
-            if held.get(entry) == hash {
-                return Some(Busy(entry));
+            let target = self.at(held, number);
+            if target.hash.get() == hash {
+                return Some(target);
             }
-            number = held.pair(entry + LENGTH).1;
+            number = target.next.get();
         }
         None
     }
 
     /// Whether another target may be taken.
     pub(super) fn has_room(self, held: &Held<'_>) -> bool {
-        let (free, ever) = held.pair(TARGETS_FREE);
-        free != 0 || (ever as usize) < self.entries
+        let pace = &held.root.pace;
+        pace.targets_free.get() != 0 || (pace.targets_ever.get() as usize) < self.entries
     }
 
     /// Takes a target, unless somebody has it.
     #[inline]
-    pub(super) fn occupy(self, held: &Held<'_>, hash: u64) -> Occupied {
+    pub(super) fn occupy<'h>(self, held: &'h Held<'_>, hash: u64) -> Occupied<'h> {
         if let Some(busy) = self.find(held, hash) {
             return Occupied::Busy(busy);
         }
-        let (free, ever) = held.pair(TARGETS_FREE);
-        let number = match free {
-            0 if ever as usize == self.entries => return Occupied::NoRoom,
-            0 => {
-                held.set_pair(TARGETS_FREE, 0, ever + 1);
+        let pace = &held.root.pace;
+        let number = match (pace.targets_free.get(), pace.targets_ever.get()) {
+            (0, ever) if ever as usize == self.entries => return Occupied::NoRoom,
+            (0, ever) => {
+                pace.targets_ever.set(held, ever + 1);
                 ever + 1
             }
-            free => {
-                let (_, next) = held.pair(self.at(free) + LENGTH);
-                held.set_pair(TARGETS_FREE, next, ever);
+            (free, _) => {
+                pace.targets_free.set(held, self.at(held, free).next.get());
                 free
             }
         };
-        let (chain, entry) = (self.chain(hash), self.at(number));
-        held.set(entry, hash);
-        held.set(entry + QUEUE, 0);
-        held.set(entry + KEPT, 0);
-        held.set_pair(entry + LENGTH, 0, held.get(chain) as u32);
-        held.set(chain, u64::from(number));
+        let (chain, target) = (self.chain(held, hash), self.at(held, number));
+        target.hash.set(held, hash);
+        target.queue.clear(held);
+        target.kept.set(held, None);
+        target.put_off.set(held, None);
+        target.length.set(held, 0);
+        target.next.set(held, chain.get() as u32);
+        chain.set(held, number.into());
         Occupied::Yours
     }
 
     /// Gives up a target for which nobody waits.
     #[inline]
     pub(super) fn leave(self, held: &Held<'_>, hash: u64) {
-        let chain = self.chain(hash);
-        let mut before = None;
-        let mut number = held.get(chain) as u32;
+        let chain = self.chain(held, hash);
+        let mut before: Option<&Target> = None;
+        let mut number = chain.get() as u32;
         while number != 0 {
-            let entry = self.at(number);
-            let (_, next) = held.pair(entry + LENGTH);
-            if held.get(entry) == hash {
+            let target = self.at(held, number);
+            let next = target.next.get();
+            if target.hash.get() == hash {
+                debug_assert!(!target.is_wanted());
                 match before {
-                    None => held.set(chain, u64::from(next)),
-                    Some(before) => {
-                        let (length, _) = held.pair(before + LENGTH);
-                        held.set_pair(before + LENGTH, length, next);
-                    }
+                    None => chain.set(held, next.into()),
+                    Some(before) => before.next.set(held, next),
                 }
-                let (free, ever) = held.pair(TARGETS_FREE);
-                held.set_pair(entry + LENGTH, 0, free);
-                held.set_pair(TARGETS_FREE, number, ever);
+                let free = &held.root.pace.targets_free;
+                target.next.set(held, free.get());
+                free.set(held, number);
                 return;
             }
-            before = Some(entry);
+            before = Some(target);
             number = next;
         }
     }
 }
 
-impl Busy {
+impl Target {
     /// Lets a recipient wait, unless as many as may of those for whom `is_like_it` holds wait already: `most`, where
     /// others have not taken so much of the queue that it is less. Only where these may be too many they are counted.
     pub(super) fn wait(
-        self,
+        &self,
         held: &Held<'_>,
-        entry: usize,
+        entry: At<Recipient>,
         most: u32,
-        is_like_it: impl Fn(usize) -> bool,
+        is_like_it: impl Fn(At<Recipient>) -> bool,
     ) -> bool {
-        let (length, next) = held.pair(self.0 + LENGTH);
-        let queue = Queue(self.0 + QUEUE);
+        let length = self.length.get();
         let most = u64::from(most);
         let size = share::size_for(most);
         let free = size.saturating_sub(u64::from(length));
         let fits = |own| own < most && share::fits(own, free, size);
         if !fits(u64::from(length)) {
-            let alike = queue.iter(held).filter(|&other| is_like_it(other));
+            let alike = self.queue.iter(held).filter(|&other| is_like_it(other));
             if free == 0 || !fits(alike.count() as u64) {
                 return false;
             }
         }
-        held.set_pair(self.0 + LENGTH, length + 1, next);
-        queue.push(held, entry);
+        self.length.add(held, 1);
+        self.queue.push(held, entry);
         true
     }
 
     /// Lets a recipient wait before all others.
-    pub(super) fn wait_first(self, held: &Held<'_>, entry: usize) {
-        let (length, next) = held.pair(self.0 + LENGTH);
-        held.set_pair(self.0 + LENGTH, length + 1, next);
-        Queue(self.0 + QUEUE).push_front(held, entry);
+    pub(super) fn wait_first(&self, held: &Held<'_>, entry: At<Recipient>) {
+        self.length.add(held, 1);
+        self.queue.push_front(held, entry);
     }
 
     /// Lets a recipient wait behind one that does.
-    pub(super) fn wait_behind(self, held: &Held<'_>, before: usize, entry: usize) {
-        let (length, next) = held.pair(self.0 + LENGTH);
-        held.set_pair(self.0 + LENGTH, length + 1, next);
-        Queue(self.0 + QUEUE).push_behind(held, before, entry);
+    pub(super) fn wait_behind(&self, held: &Held<'_>, before: At<Recipient>, entry: At<Recipient>) {
+        self.length.add(held, 1);
+        self.queue.push_behind(held, before, entry);
     }
 
     /// Those that wait, the one first that has waited longest.
-    pub(super) fn waiting(self, held: &Held<'_>) -> impl Iterator<Item = usize> {
-        Queue(self.0 + QUEUE).iter(held)
+    pub(super) fn waiting(&self, held: &Held<'_>) -> impl Iterator<Item = At<Recipient>> {
+        self.queue.iter(held)
     }
 
     /// The recipient that has waited longest.
     #[inline]
-    pub(super) fn next(self, held: &Held<'_>) -> Option<usize> {
-        let entry = Queue(self.0 + QUEUE).pop(held)?;
-        self.shorten(held);
+    pub(super) fn next(&self, held: &Held<'_>) -> Option<At<Recipient>> {
+        let entry = self.queue.pop(held)?;
+        self.length.subtract(held, 1);
         Some(entry)
     }
 
-    /// Takes out a recipient that waits behind another one, or, if that is 0, as the first.
-    pub(super) fn leave_queue(self, held: &Held<'_>, before: usize, entry: usize) {
-        let queue = Queue(self.0 + QUEUE);
-        match before {
-            0 => drop(queue.pop(held)),
-            before => queue.remove_behind(held, before, entry),
-        }
-        self.shorten(held);
-    }
-
-    fn shorten(self, held: &Held<'_>) {
-        let (length, next) = held.pair(self.0 + LENGTH);
-        held.set_pair(self.0 + LENGTH, length - 1, next);
+    /// Takes out a recipient: the first that waits, or one that waits behind another.
+    pub(super) fn leave_queue(
+        &self,
+        held: &Held<'_>,
+        before: Option<At<Recipient>>,
+        entry: At<Recipient>,
+    ) {
+        self.queue.remove(held, before, entry);
+        self.length.subtract(held, 1);
     }
 
     /// Whether anybody waits, or was put off.
     #[inline]
-    pub(super) fn is_wanted(self, held: &Held<'_>) -> bool {
-        held.get(self.0 + QUEUE) | held.get(self.0 + KEPT) != 0
+    pub(super) fn is_wanted(&self) -> bool {
+        let first = self.queue.head();
+        first.or(self.kept.get()).or(self.put_off.get()).is_some()
     }
 
-    /// For whom the target is kept, and who was put off when another one took it; 0 for nobody.
+    /// For whom the target is kept.
     #[inline]
-    pub(super) fn kept(self, held: &Held<'_>) -> (usize, usize) {
-        let (kept, put_off) = held.pair(self.0 + KEPT);
-        (kept as usize, put_off as usize)
+    pub(super) fn kept(&self) -> Option<At<Recipient>> {
+        self.kept.get()
     }
 
-    /// Changes these.
+    /// Who was put off when another one took it.
     #[inline]
-    pub(super) fn keep(self, held: &Held<'_>, kept: usize, put_off: usize) {
-        held.set_pair(self.0 + KEPT, kept as u32, put_off as u32);
+    pub(super) fn put_off(&self) -> Option<At<Recipient>> {
+        self.put_off.get()
+    }
+
+    /// Keeps the target for a recipient, or for none.
+    #[inline]
+    pub(super) fn keep(&self, held: &Held<'_>, kept: Option<At<Recipient>>) {
+        self.kept.set(held, kept);
+    }
+
+    /// Puts a recipient off, or none.
+    #[inline]
+    pub(super) fn keep_put_off(&self, held: &Held<'_>, put_off: Option<At<Recipient>>) {
+        self.put_off.set(held, put_off);
     }
 }

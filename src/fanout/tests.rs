@@ -372,9 +372,9 @@ fn a_message_taken_up_again_has_the_same_forks() {
     };
     let ticket = engine.reserve(&submission(), own, NOW).unwrap();
     // What the ledger is given lends the same.
-    let lent = ticket.block.submission();
+    let lent = ticket.block().unwrap().submission();
     assert_eq!(format!("{lent:?}"), format!("{:?}", submission()));
-    assert!(ticket.block.recipients().eq(own()));
+    assert!(ticket.block().unwrap().recipients().eq(own()));
     let number = engine.start(ticket);
     let forks = |engine: &Engine| {
         let attempts = std::iter::from_fn(|| engine.next(|| NOW));

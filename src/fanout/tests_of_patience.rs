@@ -209,7 +209,7 @@ fn a_message_that_is_taken_up_again_keeps_its_bound() {
     let ticket = first.reserve(&wide(2, Some(2)), own, NOW).unwrap();
     let second = engine();
     let origin = super::Origin::default();
-    let submission = ticket.block.submission();
+    let submission = ticket.block().unwrap().submission();
     second.restore(&submission, own, origin, []).unwrap();
     assert_eq!(send_all(&second, NOW + 1_000).len(), 2);
     assert_eq!(look(&second, NOW + 1_000, NOW + 30_000), []);

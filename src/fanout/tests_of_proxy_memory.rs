@@ -1,6 +1,5 @@
 //! The memory that is left to the proxy, against a proxy whose copies come back at any time, or never.
 
-use super::layout::{LANDED, OWED};
 use super::tests::{NOW, endings, engine_of_no_proxy, limits, start, start_as, submission};
 use super::{Ending, Engine, FreeMemory, ProxyMemory, Submission};
 use crate::config::Settings;
@@ -168,7 +167,7 @@ fn whatever_copies_take_between_two_answers_the_reserve_is_left_alone() {
         // One copy may go beyond by what it is charged with.
         assert!(least + BOTH + 1_000 >= RESERVE, "{seed}: {least} free");
         assert!(most_out > 60, "{seed}: only {most_out} copies at once");
-        assert_eq!(engine.memory.get(OWED), 0);
+        assert_eq!(engine.root().flow.owed.get(), 0);
         assert_eq!(endings(&engine).len(), MEMBERS);
     }
 }
@@ -295,13 +294,13 @@ fn what_is_owed_is_counted_again_after_a_death() {
     let cookies: Vec<_> = std::iter::from_fn(|| engine.next(|| NOW))
         .map(|attempt| attempt.cookie())
         .collect();
-    let owed = engine.memory.get(OWED);
+    let owed = engine.root().flow.owed.get();
     assert!(owed > 3 * BOTH);
     engine.with(|held| engine.recover(held));
-    assert_eq!(engine.memory.get(OWED), owed);
+    assert_eq!(engine.root().flow.owed.get(), owed);
     for cookie in cookies {
         engine.completed(cookie, 200);
     }
-    assert_eq!(engine.memory.get(OWED), 0);
-    assert!(engine.memory.get(LANDED) >= owed);
+    assert_eq!(engine.root().flow.owed.get(), 0);
+    assert!(engine.root().flow.landed.get() >= owed);
 }

@@ -5,7 +5,8 @@
 use super::attempt::Pinned;
 use super::engine::Engine;
 use super::lock::Blocked;
-use super::recipient::{self, Ending};
+use super::recipient::{Ending, Recipient};
+use super::shared_memory::At;
 
 /// A message that is under way. It keeps its memory as long as this is there.
 #[derive(Debug)]
@@ -19,10 +20,9 @@ impl Engine {
     pub fn under_way(&self) -> Result<Vec<UnderWay<'_>>, Blocked> {
         let mut found = Vec::new();
         self.each_message(|held, at| {
-            self.pin(held, at);
             found.push(UnderWay {
                 engine: self,
-                pin: Pinned::new(self, at),
+                pin: Pinned::new(self, self.pin(held, at)),
             });
             true
         })?;
@@ -53,7 +53,7 @@ impl UnderWay<'_> {
 
     /// Where the message is in the queue, as [`Engine::in_queue`] takes it.
     pub fn place(&self) -> u64 {
-        self.pin.block().at as u64
+        self.pin.at().to_word() as u64
     }
 
     /// The millisecond of Unix time at which it expires; 0 for never.
@@ -92,7 +92,7 @@ impl UnderWay<'_> {
         ended.collect()
     }
 
-    fn ending(&self, entry: usize) -> Option<Ending> {
-        recipient::ending_in(&self.engine.memory, entry)
+    fn ending(&self, entry: At<Recipient>) -> Option<Ending> {
+        self.engine.memory[entry].ending()
     }
 }

@@ -193,7 +193,7 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         // As late as can be: a message whose worker waits no longer is not written at all.
         let waiting = taken.iter().filter(|taken| !taken.is_given_up());
         let before = entries.len();
-        entries.extend(waiting.map(promise));
+        entries.extend(waiting.filter_map(promise));
         let promises = entries.len() - before;
         match (entries.is_empty(), is_urgent) {
             (true, _) => ledger.probe()?,
@@ -272,14 +272,14 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
     }
 }
 
-fn promise<'t>(taken: &'t Taken<'_>) -> Entry<'t> {
-    let submission = taken.submission();
-    Entry::Promise(Box::new(Promise {
+fn promise<'t>(taken: &'t Taken<'_>) -> Option<Entry<'t>> {
+    let submission = taken.submission()?;
+    Some(Entry::Promise(Box::new(Promise {
         id: taken.id(),
         promised: true,
         anonymous: submission.anonymous,
         recipients: taken.recipients().collect(),
         request: request_of(&submission),
         submission,
-    }))
+    })))
 }

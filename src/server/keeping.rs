@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::news::outcome;
-use crate::fanout::{Ending, Engine, Pipe};
+use crate::fanout::{Ending, Engine, InQueue, Pipe};
 use crate::ledger::{Entry, KeptCopy, Promise};
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -150,7 +150,8 @@ pub struct KeepReader<'e> {
     engine: &'e Engine,
     /// The place of the next record.
     next: u64,
-    records: Vec<Record>,
+    /// What was read, and the messages whose copies are kept.
+    records: Vec<(Record, Option<InQueue<'e>>)>,
 }
 
 impl<'e> KeepReader<'e> {
@@ -169,7 +170,8 @@ impl<'e> KeepReader<'e> {
         while let Some((record, next)) = self.engine.away().pipe().read(self.next) {
             self.next = next;
             match Record::decode(&record) {
-                Some(record) => self.records.push(record),
+                Some(Record::Keep(keep)) => self.add(keep),
+                Some(record) => self.records.push((record, None)),
                 None => log::error!(
                     "ledger: a record of {} bytes about a member who is away is none",
                     record.len()
@@ -180,7 +182,8 @@ impl<'e> KeepReader<'e> {
 
     /// One more copy that is to be kept.
     pub fn add(&mut self, keep: Keep) {
-        self.records.push(Record::Keep(keep));
+        let message = self.engine.in_queue(keep.place);
+        self.records.push((Record::Keep(keep), message));
     }
 
     /// Whether nothing is to be committed.
@@ -191,23 +194,23 @@ impl<'e> KeepReader<'e> {
     /// Whether somebody waits for a copy to be kept.
     pub fn is_urgent(&self) -> bool {
         let mut records = self.records.iter();
-        records.any(|record| matches!(record, Record::Keep(_)))
+        records.any(|(record, _)| matches!(record, Record::Keep(_)))
     }
 
     /// What is to be committed.
-    pub fn entries(&self) -> Vec<Entry<'e>> {
+    pub fn entries(&self) -> Vec<Entry<'_>> {
         let mut entries = Vec::with_capacity(2 * self.records.len());
-        for record in &self.records {
-            match record {
-                Record::Keep(keep) => self.keep(keep, &mut entries),
-                &Record::End(kept) => entries.push(Entry::KeptEnded { kept }),
+        for (record, message) in &self.records {
+            match (record, message) {
+                (Record::Keep(keep), Some(message)) => Self::keep(keep, message, &mut entries),
+                (Record::Keep(_), None) => {}
+                (&Record::End(kept), _) => entries.push(Entry::KeptEnded { kept }),
             }
         }
         entries
     }
 
-    fn keep(&self, keep: &Keep, entries: &mut Vec<Entry<'e>>) {
-        let message = self.engine.in_queue(keep.place);
+    fn keep<'a>(keep: &Keep, message: &'a InQueue<'_>, entries: &mut Vec<Entry<'a>>) {
         let Some(own) = message.recipient(keep.recipient) else {
             return;
         };
