@@ -61,7 +61,7 @@ demo_prepare() {
     install_missing "$@" gcc:gcc ar:binutils ps:procps header:libc6-dev || fail "not everything that is needed could be installed"
 
     say "Building cimf.so, cimfctl and the program that plays Ann, bob and the SIP core"
-    cargo build --release --lib --bins --example flow_one || fail "the build failed; the reason is above"
+    { cargo build --release --lib --bins && cargo build --release --package cimf-demo; } || fail "the build failed; the reason is above"
     built=${CARGO_TARGET_DIR:-target}/release
     case $built in /*) ;; *) built=$PWD/$built ;; esac
 
@@ -76,14 +76,14 @@ demo_prepare() {
     "$built/cimfctl" --db "$folder/cimf.db" group show "$group"
     { set +x; } 2>/dev/null
 
-    ports=$("$built/examples/flow_one" ports) || fail "no free ports"
+    ports=$("$built/flow_one" ports) || fail "no free ports"
     proxy_port=${ports% *}
     core_port=${ports#* }
     say "Starting $proxy_name on 127.0.0.1:$proxy_port; its next hop, the SIP core, is 127.0.0.1:$core_port"
 }
 
 demo_play() {
-    "$built/examples/flow_one" "$proxy_port" "$core_port" "$1" || fail "flow 1 did not go as it should; the reason is above"
+    "$built/flow_one" "$proxy_port" "$core_port" "$1" || fail "flow 1 did not go as it should; the reason is above"
     say "What $proxy_name counted"
 }
 

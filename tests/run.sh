@@ -86,13 +86,13 @@ else
 fi
 
 begin "formatting"
-optional fmt cargo fmt --check
+optional fmt cargo fmt --all --check
 
 begin "lints"
-optional clippy cargo clippy --release --all-targets -- -D warnings
+optional clippy cargo clippy --workspace --release --all-targets -- -D warnings
 
 begin "build"
-cargo build --release --all-targets
+cargo build --workspace --release --all-targets
 
 begin "tests"
 # Without the variable the proxy under test is Kamailio.

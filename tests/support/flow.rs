@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use super::sip::{Message, long_name};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The bytes of one file of tests/flows.
@@ -11,9 +11,11 @@ pub fn file(name: &str) -> Vec<u8> {
 }
 
 fn read(folder: &str, name: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join(folder)
-        .join(name);
+    // The demo, which has them too, is a package in a folder of its own.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let folders = root.map(|root| root.join(folder));
+    let folder = folders.into_iter().find(|folder| folder.is_dir());
+    let path = folder.unwrap_or_default().join(name);
     match std::fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) => panic!("{}: {error}", path.display()),
