@@ -4,6 +4,8 @@
 //! schedules one that is stopped with the lock. In half of the schedules nobody asks for a fork
 //! but who has to after what he did, as the proxy's processes do: then nothing may be left that nobody sends.
 //! `SCHEDULES=100000 cargo test --release --test fanout_model` runs that many.
+//! `CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true cargo test --release --test fanout_model` holds the invariants of the
+//! structures in shared memory, too.
 
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]

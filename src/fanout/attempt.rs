@@ -266,7 +266,7 @@ impl Engine {
         if !self.arena.is_used(&self.memory, at) {
             return None;
         }
-        let one_more = |pins| (pins & PINS != 0 && pins & DONE == 0).then_some(pins + 1);
+        let one_more = |pins| (pins & PINS != 0).then_some(pins + 1);
         let pins = &self.memory[at].pins;
         pins.fetch_update(AcqRel, Relaxed, one_more).ok()?;
         Some(Pin(at))

@@ -139,3 +139,40 @@ pub fn copy_of<'a>(submission: &Submission<'a>, own: Own<'a>, number: u32) -> Fo
         has_entry: own.has_entry,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Event;
+    use super::super::tests::{NOW, engine, start};
+
+    #[test]
+    fn a_message_stays_in_the_queue_for_who_keeps_it_as_long_as_its_outcome_is_told() {
+        let engine = engine();
+        start(&engine, &["sip:a@h", "sip:b@h"]);
+        while let Some(attempt) = engine.next(|| NOW) {
+            let cookie = attempt.cookie();
+            drop(attempt);
+            engine.completed(cookie, 480);
+        }
+        let (Some(Event::Ended(_)), Some(Event::Ended(outcome)), Some(finished)) = (
+            engine.next_event(),
+            engine.next_event(),
+            engine.next_event(),
+        ) else {
+            panic!("no outcome");
+        };
+        assert!(matches!(finished, Event::Finished(_)));
+        let place = outcome.place();
+        let message = engine.in_queue(place).unwrap();
+        assert_eq!(message.recipient(1).unwrap().address, b"sip:b@h");
+        assert_eq!(message.recipients().count(), 2);
+        drop((outcome, finished));
+        assert_eq!(message.recipients().count(), 2);
+        drop(message);
+        assert!(engine.in_queue(place).is_none());
+        assert_eq!(engine.load().memory_used, 0);
+        for nowhere in [1, place - 1, place + 1, u64::MAX >> 33] {
+            assert!(engine.in_queue(nowhere).is_none(), "{nowhere}");
+        }
+    }
+}
