@@ -386,7 +386,9 @@ impl Engine {
                 .map_err(no_room(Reason::GroupQuota))?;
             let rest = || {
                 take_rate(held, limits.rate, now).map_err(no_room(Reason::Rate))?;
-                let room = if held.root.flow.messages_length.get() >= u64::from(limits.queue_messages) {
+                let room = if held.root.flow.messages_length.get()
+                    >= u64::from(limits.queue_messages)
+                {
                     Err(no_room(Reason::QueueFull)(wait_for_room(held)))
                 } else {
                     let found = size
