@@ -253,8 +253,10 @@ pub fn what_was_given_up_is_not_sent_after_a_crash(transport: Transport) {
             until(is_withdrawn).expect("a withdrawal");
         }
         client.fence();
-        rig.wait_for_gauge("ledger_unfinished", u64::from(!crash));
         let more = usize::from(crash);
+        // The figure is 0 until the ledger was written for the first time.
+        let _ = until(|| (rig.core.count() >= before + more).then_some(()));
+        rig.wait_for_gauge("ledger_unfinished", u64::from(!crash));
         assert_eq!(rig.core.count(), before + more, "{crash}");
     }
     let to_bob = call_ids(&rig, BOB);
