@@ -15,7 +15,7 @@
 //! | `blocked_since` | who is about to set BLOCKED, without the lock |
 //! | `left` | who leaves something, without the lock (`left`) |
 //!
-//! A robust mutex of the C library in its place was measured: a copy took 17 of 100 instructions more, and some 20 of 100
+//! A robust mutex of the C library in its place was measured: a copy took 17 of 100 instructions more, and some 15 of 100
 //! more time (`benches/fanout`), as it keeps a list of what a thread has. It does not say who has it either, which an
 //! administrator has to know of a process that is stopped, nor whether anything was left meanwhile.
 //!
