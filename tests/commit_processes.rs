@@ -4,9 +4,13 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/forked.rs"]
+mod forked;
+
 use cimf::config::Settings;
 use cimf::fanout::shared_memory::SharedMemory;
 use cimf::fanout::{Counters, Engine, NotCommitted, Notes, Own, SLOTS, Submission, Ticket};
+use forked::{fork, wait_for};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
@@ -86,27 +90,6 @@ fn commit(
 ) -> Result<(), NotCommitted> {
     let ticket = reserve(engine, &format!("message {id}"));
     engine.commit(ticket, id, patience, notes).map(drop)
-}
-
-/// Runs `work` in a forked process.
-fn fork(work: impl FnOnce()) -> libc::pid_t {
-    // SAFETY: the child works on memory that it shares or owns, and exits without returning.
-    unsafe {
-        let child = libc::fork();
-        assert!(child >= 0);
-        if child == 0 {
-            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-            libc::_exit(i32::from(result.is_err()));
-        }
-        child
-    }
-}
-
-fn wait_for(child: libc::pid_t) -> i32 {
-    let mut status = 0;
-    // SAFETY: the child is ours and is waited for once.
-    unsafe { libc::waitpid(child, &mut status, 0) };
-    status
 }
 
 fn kill(child: libc::pid_t) {

@@ -4,6 +4,8 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/forked.rs"]
+mod forked;
 #[path = "support/stopped.rs"]
 mod stopped;
 
@@ -11,6 +13,7 @@ use cimf::config::Settings;
 use cimf::control::Reason;
 use cimf::fanout::shared_memory::SharedMemory;
 use cimf::fanout::{Counters, Ending, Engine, Event, NoRoom, Own, Submission};
+use forked::{fork, wait_for};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
@@ -68,27 +71,6 @@ fn try_start(engine: &Engine, recipients: usize) -> Result<u64, NoRoom> {
     let own = || names.iter().map(|name| Own::plain(name.as_bytes()));
     let ticket = engine.reserve(&submission, own, NOW);
     ticket.map(|ticket| engine.start(ticket))
-}
-
-/// Runs `work` in a forked process.
-fn fork(work: impl FnOnce()) -> libc::pid_t {
-    // SAFETY: the child works on memory that it shares or owns, and exits without returning.
-    unsafe {
-        let child = libc::fork();
-        assert!(child >= 0);
-        if child == 0 {
-            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-            libc::_exit(i32::from(result.is_err()));
-        }
-        child
-    }
-}
-
-fn wait_for(child: libc::pid_t) -> i32 {
-    let mut status = 0;
-    // SAFETY: the child is ours and is waited for once.
-    unsafe { libc::waitpid(child, &mut status, 0) };
-    status
 }
 
 /// One worker: starts its messages, sends, and completes what it has sent out of order.

@@ -307,6 +307,12 @@ impl<'a> Block<'a> {
         self.message().first.get() + number_of(self.memory, entry) as u32
     }
 
+    /// What the recipient with this number, as [`Block::recipient`] tells it, has of its own.
+    pub(super) fn own_of(self, recipient: u32) -> Option<Own<'a>> {
+        let index = recipient.checked_sub(self.message().first.get())? as usize;
+        (index < self.count()).then(|| self.own(self.entry(index)))
+    }
+
     /// When it was accepted, in milliseconds of Unix time.
     pub(super) fn accepted_at(self) -> u64 {
         self.message().accepted_at.get()

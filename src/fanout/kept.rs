@@ -33,7 +33,7 @@ impl InQueue<'_> {
 
     /// What a recipient has of its own, by its number.
     pub fn recipient(&self, number: u32) -> Option<Own<'_>> {
-        self.0.block().recipients().nth(number as usize)
+        self.0.block().own_of(number)
     }
 }
 

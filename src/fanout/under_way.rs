@@ -63,10 +63,7 @@ impl UnderWay<'_> {
 
     /// The address of a recipient, by its number.
     pub fn address(&self, recipient: u32) -> Option<&[u8]> {
-        let block = self.pin.block();
-        let mut entries = (0..block.count()).map(|number| block.entry(number));
-        let entry = entries.find(|&entry| block.recipient(entry) == recipient)?;
-        Some(block.own(entry).address)
+        Some(self.pin.block().own_of(recipient)?.address)
     }
 
     /// How many recipients it has.

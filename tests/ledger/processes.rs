@@ -1,26 +1,16 @@
 //! Processes that are forked, killed and waited for.
 
+#[path = "../support/forked.rs"]
+mod forked;
+
+pub use forked::fork;
+use forked::wait_for;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// For each test as long as it runs: a child must not be forked while another thread has a lock of SQLite.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Runs `work` in a forked child, which ends with it.
-pub fn fork(work: impl FnOnce()) -> i32 {
-    // SAFETY: the child does its work, which takes no lock that another thread of this process may
-    // hold, and leaves without unwinding into the test.
-    unsafe {
-        let child = libc::fork();
-        assert!(child >= 0);
-        if child == 0 {
-            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-            libc::_exit(i32::from(done.is_err()));
-        }
-        child
-    }
 }
 
 pub fn kill(child: i32) {
@@ -30,9 +20,7 @@ pub fn kill(child: i32) {
 
 /// Waits for a child and returns its exit status, -1 if it was killed.
 pub fn wait(child: i32) -> i32 {
-    let mut status = 0;
-    // SAFETY: the child is ours and is waited for once.
-    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    let status = wait_for(child);
     if libc::WIFEXITED(status) {
         libc::WEXITSTATUS(status)
     } else {

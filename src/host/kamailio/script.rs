@@ -12,6 +12,7 @@ use crate::host::kept;
 use crate::host::message::MessageId;
 use crate::host::script::{self, ScriptRequest, Step};
 use crate::host::symbol::function;
+use crate::server::Server;
 use std::ffi::{c_int, c_uint, c_void};
 use std::ptr::null_mut;
 
@@ -69,14 +70,12 @@ pub unsafe extern "C" fn cimf_is_copy(
     _: *mut c_void,
     _: *mut c_void,
 ) -> c_int {
-    let Some(module) = module() else {
-        return ScriptResult::InternalError as c_int;
-    };
-    let call = Call;
-    // SAFETY: the proxy handles the request until this function returns, as `# Safety` says, and `call`
-    // ends before.
-    let request = unsafe { Request::during(&call, module, message, null_mut()) };
-    script::is_copy(module.server, &request) as c_int
+    // SAFETY: Kamailio calls this with the request it is handling, as `# Safety` says.
+    unsafe {
+        with(message, null_mut(), |server, request| {
+            script::is_copy(server, request)
+        })
+    }
 }
 
 /// `cimf_deliver(address)`.
@@ -88,14 +87,12 @@ pub unsafe extern "C" fn cimf_deliver(
     address: *mut c_void,
     _: *mut c_void,
 ) -> c_int {
-    let Some(module) = module() else {
-        return ScriptResult::InternalError as c_int;
-    };
-    let call = Call;
-    // SAFETY: the proxy handles the message until this function returns, as `# Safety` says, and `call`
-    // ends before.
-    let request = unsafe { Request::during(&call, module, message, address) };
-    kept::deliver(module.server, request.identity()) as c_int
+    // SAFETY: Kamailio calls this with the message it is handling and the parameter, as `# Safety` says.
+    unsafe {
+        with(message, address, |server, request| {
+            kept::deliver(server, request.identity())
+        })
+    }
 }
 
 /// `cimf_is_utf8()`.
@@ -107,27 +104,35 @@ pub unsafe extern "C" fn cimf_is_utf8(
     _: *mut c_void,
     _: *mut c_void,
 ) -> c_int {
-    let Some(module) = module() else {
-        return ScriptResult::InternalError as c_int;
-    };
-    let call = Call;
-    // SAFETY: the proxy handles the request until this function returns, as `# Safety` says, and `call`
-    // ends before.
-    let request = unsafe { Request::during(&call, module, message, null_mut()) };
-    script::is_utf8(&request) as c_int
+    // SAFETY: Kamailio calls this with the request it is handling, as `# Safety` says.
+    unsafe { with(message, null_mut(), |_, request| script::is_utf8(request)) }
 }
 
 /// # Safety
 /// As for [`cimf_handle`].
 unsafe fn run(step: Step, message: *mut SipMsg, identity: *mut c_void) -> c_int {
+    let run = |server, request: &mut Request<'_>| script::run(server, step, request);
+    // SAFETY: as is required above.
+    unsafe { with(message, identity, run) }
+}
+
+/// What a script function does with the request and its parameter, once the module has started.
+///
+/// # Safety
+/// Kamailio calls the function with the message that it is handling, and with that parameter.
+unsafe fn with(
+    message: *mut SipMsg,
+    parameter: *mut c_void,
+    act: impl FnOnce(&'static Server, &mut Request<'_>) -> ScriptResult,
+) -> c_int {
     let Some(module) = module() else {
         return ScriptResult::InternalError as c_int;
     };
     let call = Call;
-    // SAFETY: Kamailio handles the request until the function that it has called returns, as is required
+    // SAFETY: Kamailio handles the message until the function that it has called returns, as is required
     // above, and `call` ends before.
-    let mut request = unsafe { Request::during(&call, module, message, identity) };
-    script::run(module.server, step, &mut request) as c_int
+    let mut request = unsafe { Request::during(&call, module, message, parameter) };
+    act(module.server, &mut request) as c_int
 }
 
 impl<'c> ScriptRequest<'c> for Request<'c> {
