@@ -107,9 +107,11 @@ pub fn t02_the_forks_are_those_of_flow_2(transport: Transport) {
         assert!(!message.has("Require"));
         // K-5: bcc is in no byte of any fork but the address line of his own.
         if message.request_uri() != "sip:dee@home1.net" {
-            assert!(find(message.to_string().as_bytes(), b"dee").is_none());
+            assert!(find(message.to_string().as_bytes(), b"dee@").is_none());
         }
-        assert!(find(&message.body, b"dee").is_none() && find(&message.body, b"cho").is_none());
+        // With its at sign: "dee" alone may be a part of a hexadecimal boundary, tag or Call-ID.
+        let names = [&b"dee@"[..], b"cho@"];
+        assert!(names.iter().all(|name| find(&message.body, name).is_none()));
     }
 }
 
