@@ -1,6 +1,7 @@
 //! A transaction of an [`Editor`](super::Editor): finding groups and members, adding and deleting.
 
-use super::{Added, EditError, GroupRecord, SELECT_GROUP, group_record, parse};
+use super::error::EditError;
+use super::record::{Added, GroupRecord, SELECT_GROUP, group_record, parse};
 use crate::sip::uri::Uri;
 use crate::store::StoreError;
 use crate::store::database::{Probe, text};
