@@ -3,6 +3,9 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod circles;
+mod imports;
+
 use cimf::config::PARAMETERS;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -46,7 +49,8 @@ const UNSAFE_ROOMS: [&str; 4] = [
     "fanout/block.rs",
 ];
 
-fn sources() -> Vec<(String, String)> {
+/// The files below `src/` as they are: name and text.
+fn files() -> Vec<(String, String)> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -66,12 +70,16 @@ fn sources() -> Vec<(String, String)> {
             .unwrap()
             .to_string_lossy()
             .into_owned();
-        (
-            name,
-            without_comments(&std::fs::read_to_string(&path).unwrap()),
-        )
+        (name, std::fs::read_to_string(&path).unwrap())
     });
     read.collect()
+}
+
+fn sources() -> Vec<(String, String)> {
+    let files = files().into_iter();
+    files
+        .map(|(name, text)| (name, without_comments(&text)))
+        .collect()
 }
 
 fn without_comments(text: &str) -> String {
