@@ -118,6 +118,7 @@ fn message(id: u64) -> Promise<'static> {
         anonymous: false,
         submission: Submission {
             body: b"Hello",
+            accepted_at: NOW,
             expires_at: if id == 1 { NOW + 3_600_000 } else { 0 },
             ..submission()
         },
