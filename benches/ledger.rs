@@ -10,7 +10,7 @@
     clippy::print_stdout
 )]
 
-use cimf::control::recent::RequestKey;
+use cimf::control::recent_requests::RequestKey;
 use cimf::fanout::shared_memory::SharedMemory;
 use cimf::fanout::{Own, Submission, milliseconds};
 use cimf::ledger::{CommitMode, Entry, Ledger, LedgerFile, Promise, RequestRecord};

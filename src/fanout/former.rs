@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::control::recent::{Arrival, Content, Receipt};
+use crate::control::recent_requests::{Arrival, Receipt, RequestContent};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::collections::HashMap;
 use std::hash::Hasher;
@@ -39,7 +39,7 @@ impl FormerRequests {
     }
 
     /// What is kept of a content.
-    pub fn hash(key: &[u8; 16], content: &Content<'_>) -> [u8; 16] {
+    pub fn hash(key: &[u8; 16], content: &RequestContent<'_>) -> [u8; 16] {
         let mut hasher = SipHasher13::new_with_key(key);
         for part in [content.originator, content.request_uri, content.body] {
             hasher.write_usize(part.len());
@@ -68,13 +68,13 @@ impl FormerRequests {
     pub(super) fn arrival(
         &self,
         receipt: Receipt,
-        content: &Content<'_>,
+        content: &RequestContent<'_>,
         now: u32,
     ) -> Option<Arrival> {
         let former = self.find(receipt, now)?;
         let is_same = former.content == Self::hash(&self.key, content);
         Some(match is_same {
-            true => Arrival::Repeated,
+            true => Arrival::Retransmission,
             false => Arrival::Merged,
         })
     }

@@ -8,8 +8,8 @@
 
 use super::former::{Former, FormerRequests};
 use super::shared_memory::SharedMemory;
-use crate::control::recent::{
-    Arrival, Circulating, Content, LOOP_MEMORY, MEMORY, Receipt, RecentRequests, RequestKey,
+use crate::control::recent_requests::{
+    Arrival, Circulating, LOOP_MEMORY, MEMORY, Receipt, RecentRequests, RequestContent, RequestKey,
 };
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
@@ -160,12 +160,12 @@ impl RecentRequests for RecentTable {
     fn arrive(&self, key: &RequestKey<'_>) -> Arrival {
         let (receipt, now) = (self.receipt(key), self.now());
         match self.former() {
-            Some(former) if former.is_repeated(receipt, now) => Arrival::Repeated,
+            Some(former) if former.is_repeated(receipt, now) => Arrival::Retransmission,
             _ => self.arrive_at(receipt, now),
         }
     }
 
-    fn admit(&self, receipt: Receipt, content: &Content<'_>) -> Arrival {
+    fn admit(&self, receipt: Receipt, content: &RequestContent<'_>) -> Arrival {
         let now = self.now();
         let former = self.former();
         let known = former.and_then(|former| former.arrival(receipt, content, now));
@@ -234,7 +234,7 @@ impl Bucket<'_> {
     fn arrival(&self, receipt: Receipt, now: u32) -> Arrival {
         match self.find(receipt.fingerprint, now) {
             Some((_, entry)) if entry.mark != receipt.transaction => Arrival::Merged,
-            Some((_, entry)) if entry.accepted => Arrival::Repeated,
+            Some((_, entry)) if entry.accepted => Arrival::Retransmission,
             _ => Arrival::New(receipt),
         }
     }
@@ -306,8 +306,8 @@ mod tests {
         }
     }
 
-    fn content<'m>(originator: &'m str, body: &'m str) -> Content<'m> {
-        Content {
+    fn content<'m>(originator: &'m str, body: &'m str) -> RequestContent<'m> {
+        RequestContent {
             originator: originator.as_bytes(),
             request_uri: b"sip:hikers@im.home1.net",
             body: body.as_bytes(),
@@ -347,7 +347,7 @@ mod tests {
         };
         assert_eq!(arrive(&table, &key("a", "v1"), 1), Arrival::New(receipt));
         accept(&table, receipt, 1);
-        assert_eq!(arrive(&table, &key("a", "v1"), 31), Arrival::Repeated);
+        assert_eq!(arrive(&table, &key("a", "v1"), 31), Arrival::Retransmission);
         assert_eq!(arrive(&table, &key("a", "v2"), 31), Arrival::Merged);
         assert!(is_new(arrive(&table, &key("b", "v2"), 31)));
     }
@@ -415,7 +415,7 @@ mod tests {
         let before = table.receipt(&key("b", "v9"));
         assert!(is_new(table.arrive_at(before, 1_000_001)));
         assert!(is_new(arrive(&table, &key("b", "v1"), 1)));
-        assert_eq!(arrive(&table, &key("a", "v1"), 2), Arrival::Repeated);
+        assert_eq!(arrive(&table, &key("a", "v1"), 2), Arrival::Retransmission);
     }
 
     #[test]
@@ -430,10 +430,10 @@ mod tests {
             let name = second.to_string();
             assert!(is_new(arrive(&table, &key(&name, "v1"), second)));
         }
-        assert_eq!(arrive(&table, &key("a", "v1"), 31), Arrival::Repeated);
+        assert_eq!(arrive(&table, &key("a", "v1"), 31), Arrival::Retransmission);
         // Even one that was pushed out before its answer.
         accept(&table, table.receipt(&key("1", "v1")), 31);
-        assert_eq!(arrive(&table, &key("1", "v1"), 31), Arrival::Repeated);
+        assert_eq!(arrive(&table, &key("1", "v1"), 31), Arrival::Retransmission);
     }
 
     #[test]
@@ -444,7 +444,7 @@ mod tests {
         let former = [("a", 20), ("b", 33)];
         let former = former.map(|(name, age)| (key(name, "v1"), Duration::from_secs(age), content));
         table.restore([3; 16], former);
-        assert_eq!(table.arrive(&key("a", "v1")), Arrival::Repeated);
+        assert_eq!(table.arrive(&key("a", "v1")), Arrival::Retransmission);
         assert!(is_new(table.arrive(&key("b", "v1"))));
         let (a, former) = (table.receipt(&key("a", "v1")), table.former().unwrap());
         assert!(former.is_repeated(a, table.now() + 11));
@@ -461,7 +461,7 @@ mod tests {
             panic!("who sends it is not known yet");
         };
         let admit = |originator, body| table.admit(receipt, &content(originator, body));
-        assert_eq!(admit("ann", "ok"), Arrival::Repeated);
+        assert_eq!(admit("ann", "ok"), Arrival::Retransmission);
         assert_eq!(admit("ann", "no"), Arrival::Merged);
         assert_eq!(admit("bob", "ok"), Arrival::Merged);
         let Arrival::New(other) = table.arrive(&key("b", "v2")) else {

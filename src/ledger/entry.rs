@@ -1,6 +1,6 @@
 //! What is written to the ledger.
 
-use crate::control::recent::RequestKey;
+use crate::control::recent_requests::RequestKey;
 use crate::fanout::{Own, Submission};
 use std::borrow::Cow;
 

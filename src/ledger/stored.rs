@@ -2,7 +2,7 @@
 
 use super::entry::Outcome;
 use super::recipients::Recipients;
-use crate::control::recent::RequestKey;
+use crate::control::recent_requests::RequestKey;
 use crate::fanout::Submission;
 
 /// A promised message that is not finished.

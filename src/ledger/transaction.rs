@@ -4,7 +4,7 @@ use super::connect::{Text, number};
 use super::entry::{Entry, KeptCopy, Outcome, Promise, RequestRecord};
 use super::recipients;
 use super::states::{self, CHUNK};
-use crate::control::recent::MEMORY;
+use crate::control::recent_requests::MEMORY;
 use crate::fanout::milliseconds;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use siphasher::sip128::SipHasher13;

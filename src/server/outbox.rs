@@ -7,7 +7,7 @@ use super::news::{NewsReader, outcome};
 use super::note_file::NoteFile;
 use super::{StartError, old_journal, request_record};
 use crate::config::{Durability, Settings};
-use crate::control::recent::MEMORY;
+use crate::control::recent_requests::MEMORY;
 use crate::control::{Accepted, Addressing, Identifiers, Reason, Recognised, Refusal};
 use crate::fanout::{
     Committed, Counters, Ending, Engine, FormerRequests, KeptFigures, NotCommitted, Origin,

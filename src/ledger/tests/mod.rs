@@ -9,7 +9,7 @@ use super::{
     CommitMode, Entry, Figures, KeptCopy, Ledger, LedgerError, LedgerFile, Outcome, Promise,
     Reader, RequestRecord, SqliteLedger, SqliteReader, Unfinished,
 };
-use crate::control::recent::RequestKey;
+use crate::control::recent_requests::RequestKey;
 use crate::fanout::{Own, Submission};
 use rusqlite::Connection;
 use std::borrow::Cow;
