@@ -1,9 +1,14 @@
 //! What one message costs before the proxy sends it: reading flow 1 and deciding, the forks, and
-//! the look whether the database has changed. `cargo bench --bench decision`.
+//! the look whether the database has changed. `cargo bench --package cimf-benches --bench decision`.
 
 // A bench that cannot be set up ends by panicking.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../tests/support/built.rs"]
+#[allow(dead_code)]
+mod built;
+
+use built::cimfctl;
 use cimf::config::Settings;
 use cimf::control::{
     Accepted, Decision, Directory, Policy, Source, Target, Transport, Unavailable, World, recognise,
@@ -15,7 +20,6 @@ use cimf::store::Store;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::path::Path;
-use std::process::Command;
 use std::time::SystemTime;
 
 const FLOW_1: &[u8] = include_bytes!("../tests/flows/1-F1-message-in.sip");
@@ -49,28 +53,18 @@ fn policy() -> Policy {
 /// A store with one group of `members`, ann among them.
 fn store(folder: &Path, members: usize, policy: &Policy) -> Store {
     let database = folder.join(format!("{members}.db"));
-    let cimfctl = |words: &[String]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cimfctl"));
-        let status = command
-            .arg("--db")
-            .arg(&database)
-            .args(words)
-            .output()
-            .unwrap()
-            .status;
-        assert!(status.success());
-    };
-    let mut add: Vec<String> = [
+    let members: Vec<String> = (1..members)
+        .map(|number| format!("sip:member-{number}@home1.net"))
+        .collect();
+    let mut add = vec![
         "group",
         "add",
         "sip:hikers@im.home1.net",
         "sip:ann@home1.net",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    add.extend((1..members).map(|number| format!("sip:member-{number}@home1.net")));
-    cimfctl(&["init".to_owned()]);
-    cimfctl(&add);
+    ];
+    add.extend(members.iter().map(String::as_str));
+    cimfctl(&database, &["init"]);
+    cimfctl(&database, &add);
     Store::new(&database, policy.addressing.clone(), 100_000, 200_000)
 }
 

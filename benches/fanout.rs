@@ -1,18 +1,21 @@
 //! What the engine costs beside the proxy's own work, by the size of the message: room for it, the time from
 //! its start to its first fork, and for each of its forks the turn, the final response and the release.
-//! `cargo bench --bench fanout`.
+//! `cargo bench --package cimf-benches --bench fanout`.
 
 // A bench that cannot be set up ends by panicking.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "../tests/support/sample.rs"]
+mod sample;
+
 use cimf::config::Settings;
 use cimf::fanout::{Counters, Engine, Event, FreeMemory, Own, ProxyMemory, Submission};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use sample::NOW;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const NOW: u64 = 1_800_000_000_000;
 const SIZES: [usize; 3] = [10, 1_000, 20_000];
 
 fn engine() -> Engine {
@@ -51,21 +54,10 @@ impl FreeMemory for Plenty {
 
 fn submission() -> Submission<'static> {
     Submission {
-        originator: b"sip:ann@home1.net",
-        group: b"sip:hikers@im.home1.net",
         from: b"\"Ann\" <sip:ann@home1.net>",
         headers: b"Max-Forwards: 67\r\nRoute: <sip:icscf.home1.net;transport=tcp;lr>\r\n",
-        charging: b"",
         body: b"Trail closed. Meet at the gate.",
-        entry_at: 0,
-        needs_stream: false,
-        window: 60,
-        most_at_once: None,
-        accepted_at: NOW,
-        expires_at: 0,
-        seed: [9; 16],
-        anonymous: false,
-        request: b"",
+        ..sample::submission()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a promise costs, on the disk of the target folder. Four workers bring messages of 1.5 KB to the disk and wait
 //! for each, as for a 202; each message is finished right after. They hand over to one process.
-//! `cargo bench --bench ledger -- --run` runs it.
+//! `cargo bench --package cimf-benches --bench ledger -- --run` runs it.
 
 // A bench that cannot be set up ends by panicking, and its result is what it prints.
 #![allow(
@@ -9,6 +9,9 @@
     clippy::expect_used,
     clippy::print_stdout
 )]
+
+#[path = "../tests/support/sample.rs"]
+mod sample;
 
 use cimf::control::recent_requests::RequestKey;
 use cimf::fanout::shared_memory::SharedMemory;
@@ -189,21 +192,10 @@ fn promise(id: u64, call_id: &[u8]) -> Promise<'_> {
         promised: true,
         anonymous: false,
         submission: Submission {
-            originator: b"sip:ann@home1.net",
-            group: b"sip:hikers@im.home1.net",
-            from: b"From: <sip:hikers@im.home1.net>",
             headers: &[b'h'; 300],
-            charging: b"",
             body: &[b'b'; 1_000],
-            entry_at: 0,
-            needs_stream: false,
-            window: 32,
-            most_at_once: Some(40),
             accepted_at: milliseconds(SystemTime::now()),
-            expires_at: 0,
-            seed: [7; 16],
-            anonymous: false,
-            request: b"",
+            ..sample::submission()
         },
         recipients: RECIPIENTS.map(Own::plain).to_vec(),
         request: Some(RequestRecord {

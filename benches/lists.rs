@@ -1,5 +1,5 @@
 //! What the list of a message costs: finding the parts, reading the entries, writing body and
-//! history. `cargo bench --bench lists`.
+//! history. `cargo bench --package cimf-benches --bench lists`.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 

@@ -73,9 +73,10 @@ done
         *kamailio*) kamailio="kamailio:kamailio kamcmd:kamailio" ;;
     esac
     install_missing ${kamailio:-} gcc:gcc ar:binutils header:libc6-dev ${valgrind:-}
-    cargo bench --bench peers --no-run
+    cargo build --release --lib --bins
+    cargo bench --package cimf-benches --bench peers --no-run
 } >&2
-built=$(cargo bench --bench peers --no-run 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p')
+built=$(cargo bench --package cimf-benches --bench peers --no-run 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p')
 [ -x "$built" ] || { echo "peers.sh: cargo does not say where the program peers is" >&2; exit 1; }
 
 # Without any word, the program takes itself for one of `cargo bench`'s.

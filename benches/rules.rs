@@ -1,9 +1,14 @@
 //! What rules, services and nested groups cost: reading a group from the database, asking whether
-//! somebody may send, and a message to a group with groups in it. `cargo bench --bench rules`.
+//! somebody may send, and a message to a group with groups in it. `cargo bench --package cimf-benches --bench rules`.
 
 // A bench that cannot be set up ends by panicking.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../tests/support/built.rs"]
+#[allow(dead_code)]
+mod built;
+
+use built::cimfctl;
 use cimf::config::{Nested, Settings};
 use cimf::control::{Addressing, Asker, Directory, Group, NextHopCapabilities, Target};
 use cimf::server::Server;
@@ -13,7 +18,6 @@ use cimf::store::Store;
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -24,17 +28,6 @@ fn addressing() -> Addressing {
         tel_domain: None,
         domains: vec!["im.home1.net".to_owned(), "home1.net".to_owned()],
     }
-}
-
-fn cimfctl(database: &Path, words: &[&str]) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cimfctl"));
-    let output = command
-        .arg("--db")
-        .arg(database)
-        .args(words)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
 }
 
 /// Rules that ask for `ones` addresses and something of everything.

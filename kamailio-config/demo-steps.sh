@@ -61,7 +61,7 @@ demo_prepare() {
     install_missing "$@" gcc:gcc ar:binutils ps:procps header:libc6-dev || fail "not everything that is needed could be installed"
 
     say "Building cimf.so, cimfctl and the program that plays Ann, bob and the SIP core"
-    { cargo build --release --lib --bins && cargo build --release --package cimf-demo; } || fail "the build failed; the reason is above"
+    cargo build --release --package cimf --package cimf-demo --lib --bins || fail "the build failed; the reason is above"
     built=${CARGO_TARGET_DIR:-target}/release
     case $built in /*) ;; *) built=$PWD/$built ;; esac
 

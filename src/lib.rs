@@ -14,3 +14,10 @@ pub mod ledger;
 pub mod server;
 pub mod sip;
 pub mod store;
+
+// Files of the tests that unit tests include speak of this crate from outside.
+#[cfg(test)]
+extern crate self as cimf;
+#[cfg(test)]
+#[path = "../tests/support/sample.rs"]
+mod sample;

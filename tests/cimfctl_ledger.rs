@@ -3,8 +3,12 @@
 // Helpers of tests count as tests.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/sample.rs"]
+mod sample;
+
 use cimf::fanout::{Ending, Own, Submission};
 use cimf::ledger::{CommitMode, Entry, KeptCopy, Ledger, LedgerFile, Outcome, Promise, Reader};
+use sample::submission;
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -113,21 +117,10 @@ fn message(id: u64) -> Promise<'static> {
         promised: true,
         anonymous: false,
         submission: Submission {
-            originator: b"sip:ann@home1.net",
-            group: b"sip:hikers@im.home1.net",
-            from: b"From: <sip:hikers@im.home1.net>",
-            headers: b"Content-Type: text/plain\r\n",
-            charging: b"",
             body: b"Hello",
-            entry_at: 0,
-            needs_stream: false,
-            window: 32,
-            most_at_once: Some(40),
             accepted_at: NOW,
             expires_at: if id == 1 { NOW + 3_600_000 } else { 0 },
-            seed: [7; 16],
-            anonymous: false,
-            request: b"",
+            ..submission()
         },
         recipients: recipients.map(Own::plain).to_vec(),
         request: None,

@@ -6,16 +6,18 @@
 
 #[path = "support/forked.rs"]
 mod forked;
+#[path = "support/sample.rs"]
+mod sample;
 
 use cimf::config::Settings;
 use cimf::fanout::shared_memory::SharedMemory;
 use cimf::fanout::{Counters, Engine, NotCommitted, Notes, Own, SLOTS, Submission, Ticket};
 use forked::{fork, wait_for};
+use sample::{NOW, submission};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-const NOW: u64 = 1_800_000_000_000;
 /// Far beyond what anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the workers wait that are to wait in vain.
@@ -61,21 +63,9 @@ fn engine() -> Engine {
 
 fn reserve<'e>(engine: &'e Engine, body: &str) -> Ticket<'e> {
     let submission = Submission {
-        originator: b"sip:ann@home1.net",
-        group: b"sip:hikers@im.home1.net",
-        from: b"<sip:ann@home1.net>",
-        headers: b"Max-Forwards: 69\r\n",
-        charging: b"",
         body: body.as_bytes(),
-        entry_at: 0,
-        needs_stream: false,
-        window: 4,
-        most_at_once: Some(40),
-        accepted_at: NOW,
-        expires_at: 0,
-        seed: [9; 16],
-        anonymous: false,
         request: b"the request",
+        ..submission()
     };
     let own = || [Own::plain(b"sip:a@h"), Own::plain(b"sip:b@h")].into_iter();
     engine.reserve(&submission, own, NOW).unwrap()

@@ -1,4 +1,4 @@
-//! The engine against a model of what it promises (issue 4; U-6, M-3, M-4, S-5), driven through many
+//! The engine against a model of what it promises (U-6, M-3, M-4, S-5), driven through many
 //! schedules by a simulated proxy: completions in any order, failures, lack of memory, silence,
 //! members that are silent for longer than `patience`, cancelled and expired messages, next hops whose names are not known yet, several processes at once, and in some
 //! schedules one that is stopped with the lock. In half of the schedules nobody asks for a fork
@@ -10,6 +10,8 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+#[path = "support/sample.rs"]
+mod sample;
 #[path = "support/stopped.rs"]
 mod stopped;
 
@@ -20,6 +22,7 @@ use cimf::fanout::{
     Submission, Tally, Ticket,
 };
 use cimf::sip::history_list::write_own_entry;
+use sample::submission;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
@@ -321,9 +324,6 @@ impl<'e> Model<'e> {
         let submission = Submission {
             originator: ORIGINATORS[originator].as_bytes(),
             group: group.as_bytes(),
-            from: b"<sip:ann@home1.net>",
-            headers: b"Max-Forwards: 69\r\n",
-            charging: b"",
             body: &body,
             entry_at: body.len() as u32 / 2,
             needs_stream: body.len() % 2 == 1,
@@ -335,8 +335,7 @@ impl<'e> Model<'e> {
                 expires_at => time(expires_at),
             },
             seed,
-            anonymous: false,
-            request: b"",
+            ..submission()
         };
         let has_more = |name: &str| name.contains('7');
         let headers: Vec<String> = names.iter().map(|name| own_header(name)).collect();

@@ -1,4 +1,4 @@
-//! The engine in real processes that share its memory (issue 4): every recipient once, and a process
+//! The engine in real processes that share its memory: every recipient once, and a process
 //! that is killed does not stop the others.
 
 // A test fails by panicking.
@@ -6,6 +6,8 @@
 
 #[path = "support/forked.rs"]
 mod forked;
+#[path = "support/sample.rs"]
+mod sample;
 #[path = "support/stopped.rs"]
 mod stopped;
 
@@ -14,6 +16,7 @@ use cimf::control::Reason;
 use cimf::fanout::shared_memory::SharedMemory;
 use cimf::fanout::{Counters, Ending, Engine, Event, NoRoom, Own, Submission};
 use forked::{fork, wait_for};
+use sample::{NOW, submission};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
@@ -24,7 +27,6 @@ const WORKERS: usize = 3;
 /// Messages of each worker, and recipients of each message.
 const MESSAGES: usize = 3;
 const RECIPIENTS: usize = 12;
-const NOW: u64 = 1_800_000_000_000;
 /// Far beyond what any run takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -51,21 +53,8 @@ fn start(engine: &Engine, recipients: usize) -> bool {
 
 fn try_start(engine: &Engine, recipients: usize) -> Result<u64, NoRoom> {
     let submission = Submission {
-        originator: b"sip:ann@home1.net",
-        group: b"sip:hikers@im.home1.net",
-        from: b"<sip:ann@home1.net>",
-        headers: b"Max-Forwards: 69\r\n",
-        charging: b"",
-        body: b"hi",
-        entry_at: 0,
-        needs_stream: false,
         window: 4,
-        most_at_once: None,
-        accepted_at: NOW,
-        expires_at: 0,
-        seed: [9; 16],
-        anonymous: false,
-        request: b"",
+        ..submission()
     };
     let names: Vec<String> = (0..recipients).map(|n| format!("sip:u{n}@h")).collect();
     let own = || names.iter().map(|name| Own::plain(name.as_bytes()));

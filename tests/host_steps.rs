@@ -1,8 +1,11 @@
 //! What a process of a proxy does with messages, with a simulated proxy around it: the clock, answers that
-//! cannot be sent, scripts that end too early, event routes that are slow (S-5, A-10, issue 4).
+//! cannot be sent, scripts that end too early, event routes that are slow (S-5, A-10).
 
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "support/sample.rs"]
+mod sample;
 
 use cimf::config::Settings;
 use cimf::control::{Answer, Decision, Fork, Source, Token, Transport};
@@ -12,6 +15,7 @@ use cimf::host::handle::{Proxy, ScriptResult, Sender, Transaction, check, handle
 use cimf::host::ledger;
 use cimf::host::overview::age;
 use cimf::server::Server;
+use sample::submission;
 use std::cell::Cell;
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -193,21 +197,9 @@ fn message(call_id: &str) -> Vec<u8> {
 fn start(engine: &Engine, names: &[&str], expires: Option<u64>) -> u64 {
     let time = milliseconds(SystemTime::now());
     let submission = Submission {
-        originator: b"sip:ann@home1.net",
-        group: b"sip:hikers@im.home1.net",
-        from: b"<sip:ann@home1.net>",
-        headers: b"Max-Forwards: 69\r\n",
-        charging: b"",
-        body: b"hi",
-        entry_at: 0,
-        needs_stream: false,
-        window: 60,
-        most_at_once: None,
         accepted_at: time,
         expires_at: expires.map_or(0, |seconds| time + seconds * 1000),
-        seed: [9; 16],
-        anonymous: false,
-        request: b"",
+        ..submission()
     };
     let own = || names.iter().map(|name| Own::plain(name.as_bytes()));
     engine.start(engine.reserve(&submission, own, engine.now()).unwrap())
@@ -309,7 +301,7 @@ fn a_clock_that_is_set_forward_or_back_ends_nothing_that_waits() {
 
 #[test]
 fn a_message_whose_202_could_not_be_sent_does_not_come_back_after_a_restart() {
-    // A-10, issue 4.
+    //
     let rig = Rig::new();
     {
         let server = rig.start("journal");
@@ -340,7 +332,7 @@ fn a_message_whose_202_could_not_be_sent_does_not_come_back_after_a_restart() {
 
 #[test]
 fn a_message_that_the_script_has_not_sent_after_its_202_is_told_as_cancelled_and_stays_so() {
-    // S-5, issue 4.
+    // S-5.
     let rig = Rig::new();
     for durability in ["none", "journal"] {
         let server = rig.start(durability);

@@ -1,4 +1,4 @@
-//! A worker's memory over a long time (issue 2): 200,000 messages leave it as large as 20,000 did.
+//! A worker's memory over a long time: 200,000 messages leave it as large as 20,000 did.
 
 #![allow(
     clippy::unwrap_used,

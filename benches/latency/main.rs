@@ -1,6 +1,6 @@
 //! How long a sender waits for the 202: by the size of the group, and to small groups while a large one is being
 //! sent to. The proxy runs from its small sample: Kamailio, or the OpenSIPS that `CIMF_OPENSIPS` names.
-//! `cargo bench --bench latency -- --run` runs it.
+//! `cargo bench --package cimf-benches --bench latency -- --run` runs it.
 
 // A bench that cannot be set up ends by panicking, and its result is what it prints.
 #![allow(
@@ -39,7 +39,7 @@ const LONG: Duration = Duration::from_secs(120);
 
 fn main() {
     if !std::env::args().any(|word| word == "--run") {
-        println!("latency: run cargo bench --bench latency -- --run");
+        println!("latency: run cargo bench --package cimf-benches --bench latency -- --run");
         return;
     }
     let receiver = Receiver::start();

@@ -3,9 +3,10 @@
 use crate::options::{Name, Options};
 use crate::proxy::Proxy;
 use crate::script;
+use crate::support::built::library;
 use crate::support::client::Transport;
 use crate::support::proxy::proxy;
-use crate::support::rig::{Setup, library};
+use crate::support::rig::Setup;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 

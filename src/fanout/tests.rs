@@ -8,11 +8,9 @@ use super::{
 };
 use crate::config::{Quota, Settings};
 use crate::control::Reason;
+pub(super) use crate::sample::{NOW, submission};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-
-/// When the tests are.
-pub(super) const NOW: u64 = 1_800_000_000_000;
 
 /// No limit that matters.
 pub(super) fn limits() -> Settings {
@@ -59,26 +57,6 @@ impl FreeMemory for Plenty {
 
 pub(super) fn engine() -> Engine {
     engine_with(limits())
-}
-
-pub(super) fn submission() -> Submission<'static> {
-    Submission {
-        originator: b"sip:ann@home1.net",
-        group: b"sip:hikers@im.home1.net",
-        from: b"<sip:ann@home1.net>",
-        headers: b"Max-Forwards: 69\r\n",
-        charging: b"",
-        body: b"hi",
-        entry_at: 0,
-        needs_stream: false,
-        window: 60,
-        most_at_once: None,
-        accepted_at: NOW,
-        expires_at: 0,
-        seed: [9; 16],
-        anonymous: false,
-        request: b"",
-    }
 }
 
 /// Accepts and starts a message; gives its number.

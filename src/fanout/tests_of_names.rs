@@ -1,4 +1,4 @@
-//! What is promised to copies whose next hop is a name (issue 11).
+//! What is promised to copies whose next hop is a name.
 
 use super::lock::death::{self, End};
 use super::tests::{NOW, engine, engine_with, limits, start, submission};

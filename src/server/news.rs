@@ -218,10 +218,10 @@ impl<'e> NewsReader<'e> {
 mod tests {
     use super::*;
     use crate::config::Settings;
-    use crate::fanout::{Counters, Origin, Own, Submission};
+    use crate::fanout::{Counters, Origin, Own};
+    use crate::sample::submission;
     use std::sync::Arc;
 
-    const NOW: u64 = 1_800_000_000_000;
     const ID: u64 = 7;
 
     /// An engine with one message of the ledger, of which so many recipients have an outcome.
@@ -229,23 +229,6 @@ mod tests {
         let limits = Settings::new();
         let counters = Arc::new(Counters::new().unwrap());
         let engine = Engine::new(limits, [7; 16], counters).unwrap();
-        let submission = Submission {
-            originator: b"sip:ann@home1.net",
-            group: b"sip:hikers@im.home1.net",
-            from: b"<sip:ann@home1.net>",
-            headers: b"",
-            charging: b"",
-            body: b"hi",
-            entry_at: 0,
-            needs_stream: false,
-            window: 4,
-            most_at_once: Some(40),
-            accepted_at: NOW,
-            expires_at: 0,
-            seed: [9; 16],
-            anonymous: false,
-            request: b"",
-        };
         let names: Vec<String> = (0..recipients).map(|n| format!("sip:u{n}@h")).collect();
         let own = || names.iter().map(|name| Own::plain(name.as_bytes()));
         let origin = Origin {
@@ -253,7 +236,7 @@ mod tests {
             ..Origin::default()
         };
         let ended = (0..ended).map(|number| (number, Ending::Delivered(200)));
-        let restored = engine.restore(&submission, own, origin, ended);
+        let restored = engine.restore(&submission(), own, origin, ended);
         assert!(matches!(restored, Ok(Some(_))));
         engine
     }

@@ -432,8 +432,7 @@ mod tests {
     use super::*;
     use crate::fanout::Own;
     use crate::ledger::{KeptCopy, Promise};
-
-    const NOW: u64 = 1_800_000_000_000;
+    use crate::sample::{NOW, submission};
 
     fn outbox(folder: &Path) -> Outbox {
         let mut settings = Settings::new();
@@ -446,26 +445,6 @@ mod tests {
         let recent = RecentTable::new(64, [7; 16]).unwrap();
         outbox.open_ledger(&recent, SystemTime::now()).unwrap();
         outbox
-    }
-
-    fn submission() -> Submission<'static> {
-        Submission {
-            originator: b"sip:ann@home1.net",
-            group: b"sip:hikers@im.home1.net",
-            from: b"<sip:ann@home1.net>",
-            headers: b"",
-            charging: b"",
-            body: b"hi",
-            entry_at: 0,
-            needs_stream: false,
-            window: 4,
-            most_at_once: Some(40),
-            accepted_at: NOW,
-            expires_at: 0,
-            seed: [9; 16],
-            anonymous: false,
-            request: b"",
-        }
     }
 
     fn own() -> Vec<Own<'static>> {

@@ -65,7 +65,7 @@ fn is_closed(mut stream: &TcpStream) -> bool {
 
 /// As many idle connections as there may be, and more: who is connected already, and who comes by UDP, is served.
 pub fn idle_connections_stop_nobody(transport: Transport) {
-    let sample = Path::new(proxy().samples()).join(proxy().small_sample());
+    let sample = proxy().samples().join(proxy().small_sample());
     let text = std::fs::read_to_string(sample).expect("the sample");
     let bound = bound_of(&text).expect("a bound");
     let rig = Setup::new(transport)

@@ -1,9 +1,10 @@
 //! The groups change, vanish and come back while Kamailio runs.
 
 use crate::checks::{accepted, refused};
+use crate::support::built::cimfctl;
 use crate::support::client::{Client, Transport};
 use crate::support::flow::Request;
-use crate::support::rig::{ANN, BOB, HIKERS, Rig, Setup, TEL, cimfctl, until};
+use crate::support::rig::{ANN, BOB, HIKERS, Rig, Setup, TEL, until};
 use cimf::store::SHARED_FOR;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! The promise of the 202 with little memory: issue 4, item 3.
+//! The promise of the 202 with little memory.
 
 use crate::fanout_breadth::{group, with_group};
 use crate::support::client::Transport;

@@ -607,7 +607,7 @@ fn tortuous(client: &Client) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// S-2, issue 2: what an attacker writes must not forge a line or move a terminal's cursor.
+/// S-2: what an attacker writes must not forge a line or move a terminal's cursor.
 pub fn text_from_outside_reaches_the_log_only_escaped_and_cut(transport: Transport) {
     let rig = Setup::new(transport).start();
     let mut client = rig.client();

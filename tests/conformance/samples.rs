@@ -71,10 +71,7 @@ pub fn nobody_is_trusted_unless_the_administrator_says_so(_: Transport) {
 /// MESSAGES/SECONDS of the file that all samples of the proxy include.
 #[track_caller]
 fn quota() -> usize {
-    let folder = Path::new(proxy().samples())
-        .file_name()
-        .expect("a folder")
-        .to_owned();
+    let folder = proxy().samples().file_name().expect("a folder").to_owned();
     let mut quota = None;
     for sample in samples() {
         let values = sample.values("quota_originator");
@@ -170,7 +167,7 @@ const CLAIMS: [&str; 12] = [
 /// A sample that relays where it answered 404 until now, as an administrator makes one of it.
 fn relaying(transport: Transport, sample: &str) -> Rig {
     let setup = Setup::new(transport);
-    let folder = Path::new(proxy().samples());
+    let folder = proxy().samples();
     let path = folder.join(sample);
     let text = std::fs::read_to_string(&path).expect("a sample");
     let end = text

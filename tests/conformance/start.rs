@@ -2,9 +2,10 @@
 //! what is wrong.
 
 use crate::script;
+use crate::support::built::cimfctl_output;
 use crate::support::client::Transport;
 use crate::support::proxy::proxy;
-use crate::support::rig::{Setup, cimfctl_output};
+use crate::support::rig::Setup;
 use std::io::{Seek, SeekFrom, Write};
 
 /// The proxy gives up, and exactly one line of the log has all these words.

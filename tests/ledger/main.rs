@@ -10,3 +10,5 @@ mod messages;
 mod power;
 mod processes;
 mod room;
+#[path = "../support/sample.rs"]
+mod sample;

@@ -1,5 +1,6 @@
 //! Messages that can be told from each other by each of their bytes.
 
+use crate::sample::submission;
 use cimf::fanout::{Own, Submission};
 use cimf::ledger::{
     Entry, KeptCopy, LedgerError, LedgerFile, Outcome, Promise, Reader, Unfinished,
@@ -25,21 +26,9 @@ pub fn promise(id: u64, body: &[u8]) -> Entry<'_> {
         promised: true,
         anonymous: false,
         submission: Submission {
-            originator: b"sip:ann@home1.net",
-            group: b"sip:hikers@im.home1.net",
-            from: b"From: <sip:hikers@im.home1.net>",
-            headers: b"Content-Type: text/plain\r\n",
-            charging: b"",
             body,
-            entry_at: 0,
-            needs_stream: false,
-            window: 32,
-            most_at_once: Some(40),
             accepted_at: 1_700_000_000_000 + id,
-            expires_at: 0,
-            seed: [7; 16],
-            anonymous: false,
-            request: b"",
+            ..submission()
         },
         recipients: ADDRESSES.map(Own::plain).to_vec(),
         request: None,

@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use super::sip::{Message, long_name};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The bytes of one file of tests/flows.
@@ -11,15 +11,18 @@ pub fn file(name: &str) -> Vec<u8> {
 }
 
 fn read(folder: &str, name: &str) -> Vec<u8> {
-    // The demo, which has them too, is a package in a folder of its own.
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
-    let folders = root.map(|root| root.join(folder));
-    let folder = folders.into_iter().find(|folder| folder.is_dir());
-    let path = folder.unwrap_or_default().join(name);
+    let path = in_project(folder).join(name);
     match std::fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) => panic!("{}: {error}", path.display()),
     }
+}
+
+/// A folder of the project. The demo and the benches are packages in folders of their own.
+pub fn in_project(folder: &str) -> PathBuf {
+    let roots = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let mut folders = roots.map(|root| root.join(folder));
+    folders.find(|folder| folder.is_dir()).unwrap_or_default()
 }
 
 /// A word that no other test of this machine uses at the same time.

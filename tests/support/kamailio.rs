@@ -1,5 +1,6 @@
 //! Kamailio, asked by kamcmd.
 
+use super::flow::in_project;
 use super::proxy::{Figures, Proxy, Start, figures, filled_in, first_line, program};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -59,8 +60,8 @@ impl Proxy for Kamailio {
         first_line(&self.program(), "-v")
     }
 
-    fn samples(&self) -> &'static str {
-        concat!(env!("CARGO_MANIFEST_DIR"), "/kamailio-config")
+    fn samples(&self) -> PathBuf {
+        in_project("kamailio-config")
     }
 
     fn small_sample(&self) -> &'static str {
@@ -84,7 +85,7 @@ impl Proxy for Kamailio {
         let control = format!("\"{}\"", socket(start.folder));
         defines.insert("CTL_SOCKET".to_owned(), control);
         let configuration = match start.configuration {
-            None => Path::new(self.samples()).join(start.sample),
+            None => self.samples().join(start.sample),
             Some(text) => {
                 let path = start.folder.join("kamailio.cfg");
                 std::fs::write(&path, filled_in(text, &defines))

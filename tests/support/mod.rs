@@ -3,6 +3,7 @@
 
 #![allow(dead_code)]
 
+pub mod built;
 pub mod child;
 pub mod client;
 pub mod core;

@@ -1,6 +1,7 @@
 //! OpenSIPS, asked by its module mi_fifo.
 
 use super::fifo;
+use super::flow::in_project;
 use super::opensips_settings::{Settings, written};
 use super::proxy::{Figures, Proxy, Start, filled_in, first_line};
 use serde_json::{Map, Value, json};
@@ -145,8 +146,8 @@ impl Proxy for OpenSips {
         first_line(&self.binary, "-V")
     }
 
-    fn samples(&self) -> &'static str {
-        concat!(env!("CARGO_MANIFEST_DIR"), "/opensips-config")
+    fn samples(&self) -> PathBuf {
+        in_project("opensips-config")
     }
 
     fn small_sample(&self) -> &'static str {
@@ -175,7 +176,7 @@ impl Proxy for OpenSips {
                 values.insert("EVENT_ROUTE".to_owned(), event_route.to_owned());
                 filled_in(text, &values)
             }
-            None => written(&settings, self.samples(), start.sample, start.folder),
+            None => written(&settings, &self.samples(), start.sample, start.folder),
         };
         std::fs::write(&path, lines + &text).expect("writing the configuration");
         let mut line = vec![OsString::from("-F"), "-f".into(), path.into()];

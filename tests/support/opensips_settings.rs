@@ -132,9 +132,9 @@ impl Settings {
 
 /// A sample with the settings in it; the file that it includes is written into the folder.
 #[track_caller]
-pub fn written(settings: &Settings, samples: &str, sample: &str, folder: &Path) -> String {
+pub fn written(settings: &Settings, samples: &Path, sample: &str, folder: &Path) -> String {
     let read = |name: &str| {
-        let path = Path::new(samples).join(name);
+        let path = samples.join(name);
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     };
     let (include, mut made) = settings.text(&read("cimf-route.cfg"));

@@ -33,7 +33,7 @@ pub trait Proxy: Sync {
     /// What it says of its own version, in one line.
     fn version(&self) -> String;
     /// Its folder of sample configurations in the project.
-    fn samples(&self) -> &'static str;
+    fn samples(&self) -> PathBuf;
     /// The small one among them.
     fn small_sample(&self) -> &'static str;
     /// The arguments for this many mebibytes of shared memory.

@@ -2,6 +2,7 @@
 //! core behind it.
 
 use super::PATIENCE;
+use super::built::cimfctl;
 use super::child::{launch, read_log, ready, stop, wait};
 use super::client::{Client, TRUSTED, Transport};
 use super::core::Core;
@@ -11,7 +12,7 @@ use super::proxy::{Figures, proxy};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, ExitStatus};
 use tempfile::TempDir;
 
 pub use super::child::until;
@@ -275,52 +276,5 @@ impl Drop for Rig {
         if failed {
             eprintln!("--- the proxy's log\n{}---", read_log(self.folder.path()));
         }
-    }
-}
-
-/// Runs cimfctl, which has to succeed.
-#[track_caller]
-pub fn cimfctl(database: &Path, words: &[&str]) -> String {
-    let output = cimfctl_output(database, words);
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "cimfctl {words:?}: {text}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    text
-}
-
-/// Runs cimfctl, however it ends.
-pub fn cimfctl_output(database: &Path, words: &[&str]) -> std::process::Output {
-    let program = env!("CARGO_BIN_EXE_cimfctl");
-    Command::new(program)
-        .arg("--db")
-        .arg(database)
-        .args(words)
-        .output()
-        .expect("cimfctl")
-}
-
-/// The product: the library of the profile that the tests were built with, or CIMF_LIBRARY.
-pub fn library() -> PathBuf {
-    if let Some(path) = std::env::var_os("CIMF_LIBRARY") {
-        return path.into();
-    }
-    let test = std::env::current_exe().expect("the path of this test");
-    let deps = test.parent().expect("its folder");
-    let profile = deps.parent().expect("the profile's folder");
-    // Cargo builds into deps and links from there; the newer one is the one just built.
-    let newest = [profile, deps]
-        .map(|folder| folder.join("libcimf.so"))
-        .into_iter()
-        .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
-        .max();
-    match newest {
-        Some((_, path)) => path,
-        None => panic!(
-            "no libcimf.so in {}: build it or set CIMF_LIBRARY",
-            profile.display()
-        ),
     }
 }

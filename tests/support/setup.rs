@@ -2,12 +2,13 @@
 //! behind it.
 
 use super::PATIENCE;
+use super::built::{cimfctl, library};
 use super::child::{LOG, launch, read_log, ready, stop, wait};
 use super::client::Transport;
 use super::core::Core;
 use super::port::Port;
 use super::proxy::{Start, proxy};
-use super::rig::{ANN, BOB, EMPTY, HIKERS, Place, Rig, SERVER_NAME, SOLO, TEL, cimfctl, library};
+use super::rig::{ANN, BOB, EMPTY, HIKERS, Place, Rig, SERVER_NAME, SOLO, TEL};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;

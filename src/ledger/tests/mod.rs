@@ -11,6 +11,7 @@ use super::{
 };
 use crate::control::recent_requests::RequestKey;
 use crate::fanout::{Own, Submission};
+use crate::sample;
 use rusqlite::Connection;
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -103,21 +104,14 @@ impl Rig {
 
 fn submission(id: u64) -> Submission<'static> {
     Submission {
-        originator: b"sip:ann@home1.net",
-        group: b"sip:hikers@im.home1.net",
-        from: b"From: <sip:hikers@im.home1.net>",
         headers: b"Content-Type: text/plain\r\nDate: Sat, 01 Jan 2000 00:00:00 GMT\r\n",
         charging: b";orig-ioi=home1.net",
         body: b"Hello,\r\nhikers",
         entry_at: 3,
         needs_stream: true,
-        window: 32,
         most_at_once: Some(40),
         accepted_at: NOW + id,
-        expires_at: 0,
-        seed: [7; 16],
-        anonymous: false,
-        request: b"",
+        ..sample::submission()
     }
 }
 

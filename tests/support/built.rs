@@ -1,0 +1,65 @@
+//! What cargo has built of the product, for tests and benches.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Runs cimfctl, which has to succeed.
+#[track_caller]
+pub fn cimfctl(database: &Path, words: &[&str]) -> String {
+    let output = cimfctl_output(database, words);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "cimfctl {words:?}: {text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    text
+}
+
+/// Runs cimfctl, however it ends.
+pub fn cimfctl_output(database: &Path, words: &[&str]) -> Output {
+    Command::new(program())
+        .arg("--db")
+        .arg(database)
+        .args(words)
+        .output()
+        .expect("cimfctl")
+}
+
+/// Cargo builds it for the tests and says where; the benches, another package, look beside themselves.
+fn program() -> PathBuf {
+    match option_env!("CARGO_BIN_EXE_cimfctl") {
+        Some(path) => path.into(),
+        None => newest("cimfctl", &[profile()]),
+    }
+}
+
+/// The library: that of the profile that the tests were built with, or CIMF_LIBRARY.
+pub fn library() -> PathBuf {
+    match std::env::var_os("CIMF_LIBRARY") {
+        Some(path) => path.into(),
+        // Cargo builds into deps and links from there; the newer one is the one just built.
+        None => newest("libcimf.so", &[profile(), profile().join("deps")]),
+    }
+}
+
+/// The folder of the profile, such as target/release.
+fn profile() -> PathBuf {
+    let own = std::env::current_exe().expect("the path of this program");
+    let deps = own.parent().expect("its folder");
+    deps.parent().expect("the folder of the profile").to_owned()
+}
+
+fn newest(name: &str, folders: &[PathBuf]) -> PathBuf {
+    let files = folders.iter().map(|folder| folder.join(name));
+    let newest = files
+        .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
+        .max();
+    match newest {
+        Some((_, path)) => path,
+        None => panic!(
+            "no {name} in {}: build it first, `cargo build --release`",
+            profile().display()
+        ),
+    }
+}
