@@ -1,6 +1,8 @@
 //! What an address of this server stands for, and where it is looked up.
 
-use super::group::{Addressing, Group};
+use super::addressing::Addressing;
+use super::group::Group;
+use super::member_list::MemberList;
 use crate::sip::SipUri;
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +13,7 @@ pub enum Target {
     /// A stored group.
     Group(Arc<Group>),
     /// The URI-list service, RFC 5365.
-    Service(Arc<Service>),
+    UriListService(Arc<UriListService>),
 }
 
 impl Target {
@@ -19,7 +21,7 @@ impl Target {
     pub fn uri(&self) -> &str {
         match self {
             Self::Group(group) => group.uri(),
-            Self::Service(service) => &service.uri,
+            Self::UriListService(service) => &service.uri,
         }
     }
 
@@ -27,20 +29,20 @@ impl Target {
     pub fn pager_mode(&self) -> bool {
         match self {
             Self::Group(group) => group.pager_mode(),
-            Self::Service(service) => service.pager_mode,
+            Self::UriListService(service) => service.pager_mode,
         }
     }
 }
 
 /// A URI-list service.
 #[derive(Debug)]
-pub struct Service {
+pub struct UriListService {
     /// Its address.
     pub uri: String,
     /// Whether it takes pager-mode messages.
     pub pager_mode: bool,
     /// The addresses that have consented to get messages from it (U-12).
-    pub consenting: Group,
+    pub consenting: MemberList,
 }
 
 /// Finds groups and services by their address.

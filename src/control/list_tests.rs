@@ -1,8 +1,9 @@
 //! Messages that carry lists, from their bytes to the forks, without a proxy.
 
-use super::decision::Fork;
+use super::fork::Fork;
 use super::*;
 use crate::config::{BadEntry, BccMode, GroupWithList, LiteralTargets, Settings, SkipOriginator};
+use crate::control::member_list::MemberList;
 use crate::sip::SipUri;
 use crate::sip::Uri;
 use crate::sip::uri::Form;
@@ -37,7 +38,7 @@ impl RecentRequests for Forgetful {
         })
     }
 
-    fn admit(&self, receipt: Receipt, _: &recent::Content<'_>) -> Arrival {
+    fn admit(&self, receipt: Receipt, _: &recent_requests::RequestContent<'_>) -> Arrival {
         Arrival::New(receipt)
     }
 
@@ -121,9 +122,9 @@ impl Case {
             Group::compile(uri.to_owned(), true, members, addressing, |_| false)
         };
         let (group, service) = ("sip:hikers@im.home1.net", "sip:listsvc@im.home1.net");
-        let consenting = compile("", &["sip:bob@home1.net"]);
+        let consenting = MemberList::of(["sip:bob@home1.net"].into_iter(), addressing);
         let hikers = Target::Group(Arc::new(compile(group, &self.members)));
-        let listsvc = Target::Service(Arc::new(Service {
+        let listsvc = Target::UriListService(Arc::new(UriListService {
             uri: service.to_owned(),
             pager_mode: true,
             consenting,

@@ -1,22 +1,22 @@
 //! Changing groups and services, as `cimfctl` does: one transaction for each command, all of it or nothing.
 
+mod address;
 mod change;
 mod error;
 mod exchange;
-mod record;
-mod service;
+mod group_record;
+mod uri_list_service;
 
 pub use error::EditError;
 pub use exchange::{Exported, NewList, Put, PutGroup, PutRules};
-pub use record::{Added, GroupRecord, NamedMember};
-pub use service::ServiceRecord;
-
-pub(super) use record::group_uri;
+pub use group_record::{Added, GroupRecord, NamedMember};
+pub use uri_list_service::ServiceRecord;
 
 use super::database::{connect, require_current};
 use super::error::StoreError;
+pub(super) use address::group_uri;
 use change::Change;
-use record::{SELECT_GROUP, group_record};
+use group_record::{SELECT_GROUP, group_record};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -4,13 +4,13 @@
 //! so is the escape that some characters need (see `escape`). Printed, a URI has neither.
 
 use super::host::{HOST, ipv6_address, is_host};
-use super::parameter::{MAX_PARAMETERS, split_value};
 use super::{SipUri, Uri};
 use crate::sip::Malformed;
 use crate::sip::byte_set::ByteSet;
 use crate::sip::escape::{UNESCAPED, UNRESERVED, expected_at, first_bad};
 use crate::sip::tel::TelUri;
 use crate::sip::text::find;
+use crate::sip::uri_parameters::{MAX_PARAMETERS, split_value};
 
 const PART: &str = "URI";
 

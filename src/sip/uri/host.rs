@@ -1,4 +1,4 @@
-//! Hosts in URIs: names and addresses, RFC 3261 §25.1.
+//! Hosts of URIs: names, IPv4 addresses, IPv6 addresses in brackets (RFC 3261 §25.1).
 
 use crate::sip::byte_set::ByteSet;
 use std::net::{Ipv4Addr, Ipv6Addr};

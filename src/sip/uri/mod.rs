@@ -6,16 +6,14 @@
 
 mod grammar;
 mod host;
-mod parameter;
 
 pub(super) use host::ipv6_address;
-pub(super) use parameter::{MAX_PARAMETERS, is_one_of};
 
 use super::escape::{units, write_escaped};
 use super::number::write_decimal;
 use super::tel::TelUri;
 use super::text::find;
-use parameter::split_value;
+use super::uri_parameters::{is_one_of, split_value};
 use std::borrow::Cow;
 
 /// A URI, borrowed from the text it was read from.

@@ -1,4 +1,4 @@
-//! Text as XML has it in attributes and between tags.
+//! Text as it stands in a document that is written.
 
 /// `text` for an attribute in double quotes.
 pub fn escape_attribute(text: &str) -> String {

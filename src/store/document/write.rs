@@ -3,7 +3,7 @@
 use super::escape::{escape_attribute, escape_text};
 use super::namespace::{LIST_SERVICE, RESOURCE_LISTS};
 use super::ruleset::write_ruleset;
-use crate::control::rules::Ruleset;
+use crate::control::ruleset::Ruleset;
 
 /// A group to be written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,5 @@
-//! Groups as they are stored, and the addresses by which they are found.
+//! A group as the database has it, without its members.
 
-use super::error::EditError;
-use crate::sip::uri::{Form, Uri};
 use crate::store::database::text;
 
 /// A group as it is stored, without its members.
@@ -23,7 +21,7 @@ pub struct GroupRecord {
 /// A member's address, and the name that is stored for it.
 pub type NamedMember = (String, Option<String>);
 
-/// What [`Editor::add_members`](super::Editor::add_members) did.
+/// What [`Editor::add_members`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Added {
     /// The group's address.
@@ -46,16 +44,4 @@ pub(super) fn group_record(row: &rusqlite::Row<'_>) -> rusqlite::Result<GroupRec
         revision: row.get(4)?,
         members: row.get::<_, i64>(5)?.unsigned_abs(),
     })
-}
-
-/// The one spelling of a group's or service's address.
-pub(in crate::store) fn group_uri(given: &str) -> Result<String, EditError> {
-    match parse(given)? {
-        Uri::Sip(sip) if sip.user.is_some() => Ok(Uri::Sip(sip).print(Form::Provisioned)),
-        _ => Err(EditError::NoGroupUri(given.to_owned())),
-    }
-}
-
-pub(super) fn parse(given: &str) -> Result<Uri<'_>, EditError> {
-    Uri::parse(given.as_bytes()).map_err(|error| EditError::Malformed(given.to_owned(), error))
 }
