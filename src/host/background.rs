@@ -8,7 +8,8 @@
 
 use super::away::{Ended, Keeping, Turn};
 use super::failures::Failures;
-use super::handle::{Sender, pump};
+use super::proxy::Sender;
+use super::sending::pump;
 use crate::control::Fork;
 use crate::fanout::{EndedCopy, Event, Finished, Outcome, Tally};
 use crate::server::{NewsWriter, Outbox, Server};

@@ -3,8 +3,10 @@
 #![forbid(unsafe_code)]
 
 use super::guard::guarded;
-use super::handle::{Proxy, ScriptResult, check, fork, handle, reply};
+use super::handle::{check, fork, handle, reply};
 use super::message::MessageId;
+use super::proxy::Proxy;
+use super::script_result::ScriptResult;
 use super::verdict::Verdict;
 use crate::control::Source;
 use crate::server::{Server, Worker};

@@ -2,7 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use super::handle::{ScriptResult, Transaction};
+use super::proxy::Transaction;
+use super::script_result::ScriptResult;
 use crate::control::{Answer, Decision};
 use crate::fanout::Ticket;
 use crate::server::Server;

@@ -2,6 +2,7 @@
 //! and does what is done by the clock. `cimf names` asks name servers, where copies may go to names. `cimf ledger`
 //! writes the ledger, where there is one.
 
+use super::copies::Uac;
 use super::core::Core;
 use super::module::Module;
 use crate::host::background::Teller;
@@ -68,7 +69,7 @@ fn work(module: &'static Module) -> String {
     let mut teller = Teller::new(module.server);
     loop {
         let went_well = guarded(false, || {
-            let has_more = teller.round(&mut module.uac(), |news| {
+            let has_more = teller.round(&mut Uac::of(module), |news| {
                 let name = module.server.server_name();
                 module.events.run(&module.core, name, news);
             });

@@ -2,7 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use super::handle::{Proxy, ScriptResult, Transaction};
+use super::proxy::{Proxy, Transaction};
+use super::script_result::ScriptResult;
 use crate::server::{Server, Worker};
 
 /// Answers a request that is no MESSAGE if it asks what a group or service can do.
