@@ -13,7 +13,7 @@
 #[path = "../tests/support/sample.rs"]
 mod sample;
 
-use cimf::control::recent::RequestKey;
+use cimf::control::recent_requests::RequestKey;
 use cimf::fanout::shared_memory::SharedMemory;
 use cimf::fanout::{Own, Submission, milliseconds};
 use cimf::ledger::{CommitMode, Entry, Ledger, LedgerFile, Promise, RequestRecord};

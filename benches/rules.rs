@@ -9,7 +9,7 @@ mod built;
 
 use built::cimfctl;
 use cimf::config::{Nested, Settings};
-use cimf::control::{Addressing, Asker, Directory, Group, Reach, Target};
+use cimf::control::{Addressing, Asker, Directory, Group, NextHopCapabilities, Target};
 use cimf::server::Server;
 use cimf::sip::Uri;
 use cimf::sip::identity::AssertedIdentity;
@@ -22,7 +22,7 @@ use std::time::SystemTime;
 
 fn addressing() -> Addressing {
     Addressing {
-        reach: Reach::Core { tls: false },
+        next_hop: NextHopCapabilities::Core { tls: false },
         same_number: true,
         tel_domain: None,
         domains: vec!["im.home1.net".to_owned(), "home1.net".to_owned()],

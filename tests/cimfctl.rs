@@ -7,7 +7,7 @@
 mod built;
 
 use cimf::control::{Addressing, Directory, Target};
-use cimf::control::{Group, Reach};
+use cimf::control::{Group, NextHopCapabilities};
 use cimf::sip::uri::Uri;
 use cimf::store::Store;
 use std::fs::{self, File};
@@ -89,7 +89,7 @@ impl Rig {
 
     fn store(&self) -> Store {
         let addressing = Addressing {
-            reach: Reach::Core { tls: false },
+            next_hop: NextHopCapabilities::Core { tls: false },
             same_number: true,
             tel_domain: None,
             domains: vec!["im.home1.net".to_owned()],
@@ -106,7 +106,7 @@ fn find(store: &mut Store, uri: &str) -> Option<Arc<Group>> {
     match Uri::parse(uri.as_bytes()).unwrap() {
         Uri::Sip(sip) => store.find(&sip).unwrap().map(|target| match target {
             Target::Group(group) => group,
-            Target::Service(service) => panic!("{} is a service", service.uri),
+            Target::UriListService(service) => panic!("{} is a service", service.uri),
         }),
         _ => panic!("{uri} is no SIP URI"),
     }

@@ -106,7 +106,10 @@ fn strangers_push_nobody_out() {
         assert_eq!(refusal(decision), Reason::NoIdentity);
     }
     let again = case.decide(PEER, "real", "real", now());
-    assert!(matches!(again, Decision::Repeated), "sent twice: {again:?}");
+    assert!(
+        matches!(again, Decision::Retransmission),
+        "sent twice: {again:?}"
+    );
 }
 
 #[test]
@@ -120,7 +123,7 @@ fn a_stranger_who_knows_the_ids_does_not_make_the_real_message_a_merged_one() {
     let after = case.decide(STRANGER, "real", "stranger", now());
     assert_eq!(refusal(after), Reason::Merged);
     let again = case.decide(PEER, "real", "real", now());
-    assert!(matches!(again, Decision::Repeated), "{again:?}");
+    assert!(matches!(again, Decision::Retransmission), "{again:?}");
     let merged = case.decide(PEER, "real", "other", now());
     assert_eq!(refusal(merged), Reason::Merged);
 }
@@ -140,7 +143,7 @@ fn of_two_that_have_arrived_before_either_is_admitted_one_is_merged() {
         Arrival::New(receipt) => receipt,
         other => panic!("{other:?}"),
     });
-    let content = cimf::control::recent::Content {
+    let content = cimf::control::recent_requests::RequestContent {
         originator: b"sip:ann@home1.net",
         request_uri: b"sip:hikers@im.home1.net",
         body: b"ok",
@@ -149,7 +152,7 @@ fn of_two_that_have_arrived_before_either_is_admitted_one_is_merged() {
     assert_eq!(admit(first), Arrival::New(first));
     assert_eq!(admit(second), Arrival::Merged);
     case.recent.accept(first);
-    assert_eq!(admit(first), Arrival::Repeated);
+    assert_eq!(admit(first), Arrival::Retransmission);
 }
 
 #[test]
@@ -164,7 +167,7 @@ fn a_clock_that_is_set_makes_no_retransmission_new() {
             false => now() + by,
         };
         let again = case.decide(PEER, "real", "real", set);
-        let is_known = matches!(again, Decision::Repeated);
+        let is_known = matches!(again, Decision::Retransmission);
         assert!(is_known, "sent twice after {hours} hours: {again:?}");
     }
 }

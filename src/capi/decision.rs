@@ -68,7 +68,7 @@ impl Decision {
                 (Outcome::Accepted, None)
             }
             control::Decision::Refused(_) => (Outcome::Refused, None),
-            control::Decision::Repeated => (Outcome::Repeated, None),
+            control::Decision::Retransmission => (Outcome::Repeated, None),
         };
         let forks = accepted.as_ref().map(|accepted| {
             server.answered(accepted, None);

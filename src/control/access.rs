@@ -1,7 +1,7 @@
 //! Who may use groups and services, and to whom services may send: the administrator's decisions
 //! (A-7, G-4, H-4, S-3, U-12). What a group itself allows stands in `rules`.
 
-use super::directory::Service;
+use super::directory::UriListService;
 use super::group::{Addressing, Group};
 use super::policy::Policy;
 use super::rules::addresses;
@@ -83,7 +83,7 @@ impl Policy {
     /// Why `service` does not send to `recipient`, or nothing (S-3, S-4, U-12).
     ///
     /// A tel address has no domain and counts as local: where a number leads is the core's matter.
-    pub fn objection(&self, service: &Service, recipient: &Uri<'_>) -> Option<Objection> {
+    pub fn objection(&self, service: &UriListService, recipient: &Uri<'_>) -> Option<Objection> {
         let is_foreign = match recipient {
             Uri::Sip(sip) => !self.addressing.serves(sip.host),
             _ => false,
@@ -177,7 +177,7 @@ pub(crate) mod tests {
     fn recipients_are_objected_to_as_the_parameters_say() {
         // S-3, S-4, U-12; T 106.
         let addressing = addressing();
-        let service = Service {
+        let service = UriListService {
             uri: "sip:listsvc@im.home1.net".to_owned(),
             pager_mode: true,
             consenting: addresses(

@@ -7,8 +7,8 @@
 //! refused.
 
 use super::failure::Failure;
+use super::multipart::{Multipart, body};
 use super::payload::{as_message, write_mime};
-use super::structure::{Multipart, body};
 use crate::sip::media_type::MediaType;
 use crate::sip::multipart::{Part, join_parts};
 use crate::sip::text::{Nesting, Printable, parameters, split, unfold};

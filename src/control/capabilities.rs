@@ -59,7 +59,7 @@ impl<'m> Inquiry<'m> {
             let (code, headers) = match self.unsupported() {
                 Some(unsupported) => (420, unsupported),
                 None => match target {
-                    Target::Service(_) => (200, OF_SERVICE.to_vec()),
+                    Target::UriListService(_) => (200, OF_SERVICE.to_vec()),
                     Target::Group(_) => (200, OF_GROUP.to_vec()),
                 },
             };

@@ -54,7 +54,7 @@ checks! {
     /// Is it outside of any dialog (To without a tag)?
     Dialog: "dialog", "3", None, "RFC 3261 §12.2.2";
     /// Has the same request not come before?
-    Repetition: "repetition", "3", None, "H-3, RFC 3261 §8.2.2.2";
+    Retransmission: "repetition", "3", None, "H-3, RFC 3261 §8.2.2.2";
     /// May it travel on (Max-Forwards)?
     Hops: "hops", "3", None, "U-5, RFC 7332 §5";
     /// May it be spread at all (Max-Breadth)?

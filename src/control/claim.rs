@@ -6,15 +6,15 @@
 
 use super::checks::Check;
 use super::directory::{Directory, Target};
-use super::essentials::Essentials;
 use super::failure::Failure;
+use super::mandatory_headers::MandatoryHeaders;
 use super::observer::{Note, Observer, Unobserved};
 use super::originator::{authenticate, check_from, wants_anonymity};
 use super::policy::Policy;
 use super::procedure::check_authority;
 use super::recognition::{NotOurs, Recognised};
 use super::rules::Asker;
-use super::trust::Source;
+use super::source::Source;
 use crate::config::{UnknownGroup, Untagged};
 use std::time::SystemTime;
 
@@ -82,8 +82,8 @@ impl Recognised<'_> {
         now: SystemTime,
     ) -> Result<(), Failure> {
         let observer = &mut Unobserved;
-        let (request, essentials) = (&self.request, Essentials::of(self)?);
-        let from = &essentials.from;
+        let (request, mandatory) = (&self.request, MandatoryHeaders::of(self)?);
+        let from = &mandatory.from;
         let sender = authenticate(request, from, policy, source, observer)?;
         check_from(from, &sender, policy, observer)?;
         let asker = Asker {

@@ -54,7 +54,7 @@ const NEVER: &str = "not meant for the recipients: never copied (H-2, M-1)";
 
 /// Why a header field is not copied into the forks, or nothing if it is, whoever is on the other
 /// side; `further` names those that the configuration adds. Those that depend on trust stand in
-/// `passage`.
+/// `trust_domain`.
 pub fn obstacle(header: &Header<'_>, further: &[String]) -> Option<&'static str> {
     use HeaderName as Name;
     match header.name {
@@ -162,7 +162,7 @@ impl<'m> Single<'m> {
     }
 }
 
-/// What becomes of a header field, with the obstacle that `passage` has found, if there is one.
+/// What becomes of a header field, with the obstacle that `trust_domain` has found, if there is one.
 pub(super) fn note_of_copy(header: &Header<'_>, obstacle: Option<&'static str>) -> Note {
     let name = full_form(header.written);
     let is_forbidden = || !may_be_copied(&String::from_utf8_lossy(name));

@@ -1,10 +1,10 @@
 //! What is to be done with a message.
 
-use super::charging::FORK_START;
+use super::charging_vector::FORK_START;
 use super::group::Group;
 use super::identifiers::{CALL_ID_LENGTH, Identifiers, TAG_LENGTH, Token};
 use super::own_content::OwnContent;
-use super::recent::Receipt;
+use super::recent_requests::Receipt;
 use super::refusal::{Refusal, phrase};
 use crate::sip::history_list::write_own_entry;
 use crate::sip::number::write_decimal;
@@ -23,7 +23,7 @@ pub enum Decision {
     /// The message is answered 202 and goes nowhere.
     Ended(Ended),
     /// The message was accepted before: it is answered 202 again, and nothing is sent (H-3).
-    Repeated,
+    Retransmission,
 }
 
 /// A message that ends with its answer.
@@ -57,7 +57,9 @@ impl Decision {
             Self::Refused(refusal) => {
                 Answer::new(refusal.reason.code(), refusal.headers(server_name))
             }
-            Self::Accepted(_) | Self::Ended(_) | Self::Repeated => Answer::new(202, Vec::new()),
+            Self::Accepted(_) | Self::Ended(_) | Self::Retransmission => {
+                Answer::new(202, Vec::new())
+            }
         }
     }
 }

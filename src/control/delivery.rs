@@ -2,17 +2,17 @@
 //! to 12, K-5, K-7.
 
 use super::checks::Check;
-use super::directory::{Directory, Service, Target};
+use super::directory::{Directory, Target, UriListService};
 use super::failure::Failure;
 use super::group::Group;
-use super::history::{SharedHistory, history};
-use super::nesting::{Expanded, expand};
+use super::nested_groups::{Expanded, expand};
 use super::observer::{Note, Observer};
 use super::originator::OwnMembers;
 use super::own_headers::unescaped;
 use super::payload::{Content, Payload};
 use super::policy::Policy;
-use super::recent::Receipt;
+use super::recent_requests::Receipt;
+use super::recipient_list_history::{SharedHistory, history};
 use super::recipients::{self, Listed, notes_of_members};
 use super::refusal::Reason;
 use super::rules::Asker;
@@ -61,7 +61,7 @@ impl<'m> Listing<'m, '_> {
                     payload => Ok(payload),
                 }
             }
-            Target::Service(_) => {
+            Target::UriListService(_) => {
                 Payload::of_service(request, content_id, self.policy, observer).map(Some)
             }
         }
@@ -87,7 +87,7 @@ impl<'m> Listing<'m, '_> {
                     ..delivery
                 })
             }
-            Target::Service(service) => {
+            Target::UriListService(service) => {
                 let payload = payload.ok_or(Reason::NoList)?;
                 self.to_service(payload, service, directory, observer)
             }
@@ -130,7 +130,7 @@ impl<'m> Listing<'m, '_> {
     fn to_service<'e>(
         &self,
         payload: &'e Payload<'m>,
-        service: &Service,
+        service: &UriListService,
         directory: &mut impl Directory,
         observer: &mut impl Observer,
     ) -> Result<Delivery<'e>, Failure> {

@@ -11,7 +11,7 @@ pub enum Target {
     /// A stored group.
     Group(Arc<Group>),
     /// The URI-list service, RFC 5365.
-    Service(Arc<Service>),
+    UriListService(Arc<UriListService>),
 }
 
 impl Target {
@@ -19,7 +19,7 @@ impl Target {
     pub fn uri(&self) -> &str {
         match self {
             Self::Group(group) => group.uri(),
-            Self::Service(service) => &service.uri,
+            Self::UriListService(service) => &service.uri,
         }
     }
 
@@ -27,14 +27,14 @@ impl Target {
     pub fn pager_mode(&self) -> bool {
         match self {
             Self::Group(group) => group.pager_mode(),
-            Self::Service(service) => service.pager_mode,
+            Self::UriListService(service) => service.pager_mode,
         }
     }
 }
 
 /// A URI-list service.
 #[derive(Debug)]
-pub struct Service {
+pub struct UriListService {
     /// Its address.
     pub uri: String,
     /// Whether it takes pager-mode messages.

@@ -1,20 +1,20 @@
 //! The message that goes out, made from the one that came in: clause 7.5.2.x.
 
-use super::content::{Copy, Shared};
 use super::decision::Accepted;
 use super::failure::Failure;
 use super::observer::Observer;
 use super::own_content::OwnContent;
 use super::own_headers::OwnHeaders;
 use super::payload::Content;
-use super::recent::Receipt;
+use super::recent_requests::Receipt;
 use super::recipients::Listed;
+use super::shared_headers::{CopySource, SharedHeaders};
 use crate::sip::Request;
 use smallvec::SmallVec;
 
 /// What an outgoing message is made from, whatever its body will be.
 pub(super) struct Draft<'d, 'm, 'o, 'e> {
-    pub copy: Copy<'d, 'm, 'o>,
+    pub copy: CopySource<'d, 'm, 'o>,
     pub listed: &'d Listed<'e>,
     pub originator: &'d [u8],
     pub receipt: Receipt,
@@ -33,28 +33,28 @@ impl Draft<'_, '_, '_, '_> {
         let copy = &self.copy;
         let of_body = content.as_ref().map(|content| content.headers.clone());
         let of_body = of_body.as_deref();
-        let Shared {
+        let SharedHeaders {
             from,
             mut headers,
             charging,
         } = copy.share(of_body, observer)?;
         let own = OwnContent {
-            headers: match copy.passage.anonymous {
+            headers: match copy.trust_domain.anonymous {
                 // I-6: what a URI sets is the sender's word, as Subject is.
                 true => OwnHeaders::default(),
-                false => OwnHeaders::take(self.listed, copy.passage.policy, &mut headers),
+                false => OwnHeaders::take(self.listed, copy.trust_domain.policy, &mut headers),
             },
             entry_at: content.as_ref().and_then(|content| content.entry_at),
             with_entry,
         };
         let mut body = content.map_or_else(|| copy.request.body.to_vec(), |content| content.body);
-        if let Some(conversation) = &copy.passage.conversation {
+        if let Some(from_group) = &copy.trust_domain.from_group {
             match of_body {
-                None => conversation.label(copy.request, &mut body),
+                None => from_group.label(copy.request, &mut body),
                 Some(fields) => {
                     let head = [b"M sip:x SIP/2.0\r\n", fields, b"\r\n"].concat();
                     if let Ok(fields) = Request::read(&head) {
-                        conversation.label(&fields, &mut body);
+                        from_group.label(&fields, &mut body);
                     }
                 }
             }
@@ -63,7 +63,7 @@ impl Draft<'_, '_, '_, '_> {
             excluded: SmallVec::new(),
             group: self.listed.group.clone(),
             originator: self.originator.to_vec(),
-            anonymous: copy.passage.anonymous,
+            anonymous: copy.trust_domain.anonymous,
             from,
             headers,
             charging,

@@ -1,6 +1,6 @@
 //! A stored group, ready for use: its members in order, found again by equality (C-1 to C-3).
 
-use super::Reach;
+use super::NextHopCapabilities;
 use super::rules::Rules;
 use crate::sip::address_text::without_password;
 use crate::sip::tel::TelUri;
@@ -11,7 +11,7 @@ use crate::sip::uri_equality::same_host;
 #[derive(Clone, Debug)]
 pub struct Addressing {
     /// What the way out can carry.
-    pub reach: Reach,
+    pub next_hop: NextHopCapabilities,
     /// Whether `sip:+N@HOST;user=phone` is `tel:+N` where HOST is one of ours (C-3).
     pub same_number: bool,
     /// The domain at which telephone numbers are sent to as SIP addresses; `None` where they are
@@ -114,7 +114,7 @@ impl Addressing {
     fn obstacle(&self, uri: &Uri<'_>) -> Option<&'static str> {
         match uri {
             Uri::Tel(_) if self.tel_domain.is_some() => None,
-            _ => self.reach.obstacle(uri),
+            _ => self.next_hop.obstacle(uri),
         }
     }
 
@@ -504,7 +504,7 @@ mod tests {
 
     fn addressing() -> Addressing {
         Addressing {
-            reach: Reach::Core { tls: false },
+            next_hop: NextHopCapabilities::Core { tls: false },
             same_number: true,
             tel_domain: None,
             domains: vec!["home1.net".to_owned()],
@@ -556,7 +556,7 @@ mod tests {
     fn numbers_are_sent_to_as_sip_addresses_and_compared_as_numbers() {
         // M-7, C-3; T 52.
         let converting = Addressing {
-            reach: Reach::Direct,
+            next_hop: NextHopCapabilities::Direct,
             same_number: false,
             tel_domain: Some("gw.home1.net".to_owned()),
             ..addressing()

@@ -2,10 +2,10 @@
 //! RFC 5621 §7 and §8.
 
 use super::failure::Failure;
+use super::multipart::{Multipart, body, check_encoding};
 use super::observer::{Note, Observer};
 use super::payload::Kept;
 use super::refusal::Reason;
-use super::structure::{Multipart, body, check_encoding};
 use crate::sip::Malformed;
 use crate::sip::list_error::{ListError, ListErrorKind};
 use crate::sip::media_type::{Disposition, MediaType};

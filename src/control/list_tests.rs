@@ -37,7 +37,7 @@ impl RecentRequests for Forgetful {
         })
     }
 
-    fn admit(&self, receipt: Receipt, _: &recent::Content<'_>) -> Arrival {
+    fn admit(&self, receipt: Receipt, _: &recent_requests::RequestContent<'_>) -> Arrival {
         Arrival::New(receipt)
     }
 
@@ -123,7 +123,7 @@ impl Case {
         let (group, service) = ("sip:hikers@im.home1.net", "sip:listsvc@im.home1.net");
         let consenting = compile("", &["sip:bob@home1.net"]);
         let hikers = Target::Group(Arc::new(compile(group, &self.members)));
-        let listsvc = Target::Service(Arc::new(Service {
+        let listsvc = Target::UriListService(Arc::new(UriListService {
             uri: service.to_owned(),
             pager_mode: true,
             consenting,

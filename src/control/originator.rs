@@ -8,7 +8,7 @@ use super::observer::{Note, Observer};
 use super::policy::Policy;
 use super::refusal::Reason;
 use super::rules::{Asker, Permissions};
-use super::trust::Source;
+use super::source::Source;
 use crate::config::{FromMismatch, IdentityMode};
 use crate::sip::address_text::without_password;
 use crate::sip::identity::AssertedIdentity;

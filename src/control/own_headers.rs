@@ -1,9 +1,9 @@
 //! Header fields that single forks have of their own, from the URI of their entry: U-9, S-7,
 //! RFC 3261 §19.1.5.
 
-use super::lists::uri_header;
 use super::policy::Policy;
 use super::recipients::Listed;
+use super::uri_headers::uri_header;
 use crate::sip::escape::escaped_byte;
 use crate::sip::{SipUri, Uri};
 use std::collections::HashMap;

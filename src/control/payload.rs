@@ -3,13 +3,13 @@
 
 use super::anonymity::names_somebody;
 use super::anonymous_body::write_value;
-use super::content::is_of_content;
 use super::failure::Failure;
 use super::list_search::{HISTORY, LIST, Search};
+use super::multipart::{Multipart, body};
 use super::observer::{Note, Observer};
 use super::policy::Policy;
 use super::refusal::Reason;
-use super::structure::{Multipart, body};
+use super::shared_headers::is_of_content;
 use crate::config::GroupWithList;
 use crate::sip::header::full_form;
 use crate::sip::history_list;

@@ -2,7 +2,7 @@
 
 use super::access::ServiceAcl;
 use super::group::Addressing;
-use super::trust::Source;
+use super::source::Source;
 use crate::config::Settings;
 
 /// The rules of one server: the parameters, and what follows from several of them together.
@@ -43,7 +43,7 @@ impl Policy {
             settings.set(name, value).unwrap();
         }
         let addressing = Addressing {
-            reach: super::Reach::Core { tls: false },
+            next_hop: super::NextHopCapabilities::Core { tls: false },
             same_number: settings.same_number(),
             tel_domain: None,
             domains: settings.domains.clone(),

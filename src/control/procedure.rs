@@ -2,36 +2,36 @@
 
 use super::anonymity::check_privacy;
 use super::anonymous_body::cleaned;
-use super::breadth;
-use super::charging;
+use super::charging_vector;
 use super::checks::Check;
-use super::content::{Copy, DEFAULT_MAX_FORWARDS};
-use super::conversation::{Conversation, unlabelled};
 use super::decision::{Accepted, Answer, Decision, Ended};
 use super::delivery::{Listing, content_id, excluded};
 use super::directory::{Directory, Target};
 use super::draft::Draft;
-use super::essentials::Essentials;
 use super::expiry::{Lifetime, lifetime};
 use super::failure::Failure;
+use super::from_group::{FromGroup, unlabelled};
+use super::mandatory_headers::MandatoryHeaders;
+use super::max_breadth;
 use super::notification::{is_composing, is_notification};
 use super::observer::{Note, Observer, Unobserved};
 use super::originator::{
     OwnMembers, authenticate, authorise, authorise_for_services, check_from, own_members,
     wants_anonymity,
 };
-use super::passage::Passage;
 use super::policy::Policy;
-use super::recent::{self, Circulating, RecentRequests, RequestKey};
+use super::recent_requests::{self, Circulating, RecentRequests, RequestKey};
 use super::recognition::Recognised;
 use super::refusal::{RETRY_AFTER, Reason, Refusal};
 use super::request_checks::{
     check_again, check_pager_mode, check_path, check_require, find_target,
 };
 use super::rules::{Asker, Permissions};
+use super::shared_headers::{CopySource, DEFAULT_MAX_FORWARDS};
 use super::size::fit;
-use super::trust::Source;
-use super::unread;
+use super::source::Source;
+use super::trust_domain::TrustDomain;
+use super::unreadable;
 use crate::config::{Composing, Notifications, SkipOriginator};
 use crate::sip::address_text::without_password;
 use crate::sip::uri::Form;
@@ -97,16 +97,16 @@ impl Recognised<'_> {
         originator: &mut Option<Vec<u8>>,
         observer: &mut impl Observer,
     ) -> Result<Decision, Failure> {
-        let (essentials, address) = self.check_form(observer)?;
-        let Some(receipt) = check_path(&essentials, world, observer)? else {
-            return Ok(Decision::Repeated);
+        let (mandatory, address) = self.check_form(observer)?;
+        let Some(receipt) = check_path(&mandatory, world, observer)? else {
+            return Ok(Decision::Retransmission);
         };
         let target = find_target(&address, policy, world.groups, observer)?;
         // Hidden, a service that needs an option tag is told from no other address (A.1).
         if !policy.settings.hide_groups {
-            check_require(&essentials, target.as_ref(), policy, observer)?;
+            check_require(&mandatory, target.as_ref(), policy, observer)?;
         }
-        let (request, from) = (&self.request, &essentials.from);
+        let (request, from) = (&self.request, &mandatory.from);
         let sender = authenticate(request, from, policy, source, observer)?;
         let identity = &sender.identity;
         let own_address = identity.addresses.first().ok_or(Reason::NoIdentity)?;
@@ -121,15 +121,15 @@ impl Recognised<'_> {
         let (target, permissions, own) = check_authority(target, &asker, policy, observer)?;
         let content = self.content(own_address);
         let Some(receipt) = check_again(receipt, &content, world, observer)? else {
-            return Ok(Decision::Repeated);
+            return Ok(Decision::Retransmission);
         };
         if policy.settings.hide_groups {
-            check_require(&essentials, Some(&target), policy, observer)?;
+            check_require(&mandatory, Some(&target), policy, observer)?;
         }
         let anonymous = check_privacy(request, from, policy, &permissions, observer)?;
         let lifetime = match check_content(request, policy, world.now, observer)? {
-            Content::GoesOn(lifetime) => lifetime,
-            Content::Ends(what) => {
+            ContentCheck::GoesOn(lifetime) => lifetime,
+            ContentCheck::Ends(what) => {
                 return Ok(Decision::Ended(Ended {
                     what,
                     originator: own_address.to_vec(),
@@ -138,10 +138,10 @@ impl Recognised<'_> {
                 }));
             }
         };
-        let conversation = match &target {
-            Target::Group(group) => Conversation::of(policy, group, &own, identity, anonymous),
+        let from_group = match &target {
+            Target::Group(group) => FromGroup::of(policy, group, &own, identity, anonymous),
             // An answer to a service would name no recipients.
-            Target::Service(_) => None,
+            Target::UriListService(_) => None,
         };
         let content_id = content_id(&address, policy);
         let cleaned = match anonymous {
@@ -161,16 +161,16 @@ impl Recognised<'_> {
         let payload = payload.as_ref();
         let delivery = listing.delivery(&target, payload, &asker, world.groups, observer)?;
         let draft = Draft {
-            copy: Copy {
+            copy: CopySource {
                 request,
-                essentials: &essentials,
-                passage: &Passage::new(
+                mandatory: &mandatory,
+                trust_domain: &TrustDomain::new(
                     policy,
                     source,
                     &sender,
                     target.uri(),
                     anonymous,
-                    conversation,
+                    from_group,
                 ),
                 charging: self.charging.as_ref(),
                 accept_contact: self.accept_contact_of_forks(policy),
@@ -191,7 +191,7 @@ impl Recognised<'_> {
         let kept_out = delivery.kept_out;
         exclude(&mut accepted, &target, own, kept_out, policy, observer)?;
         let spread = |accepted: &mut Accepted| {
-            breadth::spread(&policy.settings, essentials.max_breadth, accepted);
+            max_breadth::spread(&policy.settings, mandatory.max_breadth, accepted);
         };
         spread(&mut accepted);
         let excluded = accepted.excluded.clone();
@@ -207,13 +207,13 @@ impl Recognised<'_> {
         check_loop(
             &accepted,
             &target,
-            &essentials,
+            &mandatory,
             unlabelled(request, policy),
             policy,
             world,
             observer,
         )?;
-        unread::tell(request, self.charging.as_ref(), &accepted, policy, source);
+        unreadable::tell(request, self.charging.as_ref(), &accepted, policy, source);
         Ok(Decision::Accepted(accepted))
     }
 
@@ -225,8 +225,8 @@ impl Recognised<'_> {
     }
 
     /// What the request asks for, from an originator who has been authenticated.
-    pub fn content<'c>(&'c self, originator: &'c [u8]) -> recent::Content<'c> {
-        recent::Content {
+    pub fn content<'c>(&'c self, originator: &'c [u8]) -> recent_requests::RequestContent<'c> {
+        recent_requests::RequestContent {
             originator,
             request_uri: self.request.uri,
             body: self.request.body,
@@ -235,15 +235,15 @@ impl Recognised<'_> {
 
     /// What makes the request the same as another; nothing if it is broken.
     pub fn key(&self) -> Option<RequestKey<'_>> {
-        let essentials = Essentials::of(self).ok();
-        essentials.map(|essentials| essentials.key)
+        let mandatory = MandatoryHeaders::of(self).ok();
+        mandatory.map(|mandatory| mandatory.key)
     }
 
     /// The answer that a decision about this message asks for.
     pub fn answer(&self, decision: &Decision, policy: &Policy, source: &Source<'_>) -> Answer {
         let mut answer = decision.answer(policy.settings.server_name());
         let charging = self.charging.as_ref();
-        charging::write_of_answer(charging, policy, source, &mut answer.headers);
+        charging_vector::write_of_answer(charging, policy, source, &mut answer.headers);
         answer
     }
 }
@@ -261,11 +261,11 @@ pub(super) fn check_authority(
     let target = target.ok_or(Reason::NotAuthorised)?;
     let own = match &target {
         Target::Group(group) => own_members(group, asker.identity, policy),
-        Target::Service(_) => OwnMembers::new(),
+        Target::UriListService(_) => OwnMembers::new(),
     };
     let permissions = match &target {
         Target::Group(group) => authorise(group, &own, asker, policy, observer)?,
-        Target::Service(_) => authorise_for_services(asker.identity, policy, observer)?,
+        Target::UriListService(_) => authorise_for_services(asker.identity, policy, observer)?,
     };
     if policy.settings.hide_groups {
         check_pager_mode(&target, observer)?;
@@ -280,7 +280,7 @@ fn check_content(
     policy: &Policy,
     now: SystemTime,
     observer: &mut impl Observer,
-) -> Result<Content, Failure> {
+) -> Result<ContentCheck, Failure> {
     let unreadable = |error| Failure::new(Reason::Header, error);
     observer.check(Check::Lifetime);
     let lifetime = match lifetime(request, now).map_err(unreadable)? {
@@ -295,20 +295,20 @@ fn check_content(
     observer.check(Check::Notification);
     if is_notification(request) {
         return match policy.settings.notifications {
-            Notifications::Accept => Ok(Content::Ends(
+            Notifications::Accept => Ok(ContentCheck::Ends(
                 "disposition notification (notifications=accept)",
             )),
             Notifications::Refuse => Err(Reason::Notification.into()),
         };
     }
     if policy.settings.composing == Composing::Drop && is_composing(request) {
-        return Ok(Content::Ends("composing indication (composing=drop)"));
+        return Ok(ContentCheck::Ends("composing indication (composing=drop)"));
     }
-    Ok(Content::GoesOn(lifetime))
+    Ok(ContentCheck::GoesOn(lifetime))
 }
 
 /// What the content of a message means for it.
-enum Content {
+enum ContentCheck {
     /// It goes to the members.
     GoesOn(Lifetime),
     /// It is answered 202 and goes nowhere; the text says what it is.
@@ -362,7 +362,7 @@ fn exclude(
             skip_originator != SkipOriginator::Never,
             Reason::NoRecipients,
         ),
-        Target::Service(_) => (
+        Target::UriListService(_) => (
             skip_originator == SkipOriginator::Always,
             Reason::NobodyListed,
         ),
@@ -384,7 +384,7 @@ fn exclude(
 fn check_loop<D, R: RecentRequests>(
     accepted: &Accepted,
     target: &Target,
-    essentials: &Essentials<'_>,
+    mandatory: &MandatoryHeaders<'_>,
     payload: &[u8],
     policy: &Policy,
     world: &World<'_, D, R>,
@@ -395,7 +395,7 @@ fn check_loop<D, R: RecentRequests>(
         originator: &accepted.originator,
         target: target.uri().as_bytes(),
         payload,
-        max_forwards: essentials.max_forwards.unwrap_or(DEFAULT_MAX_FORWARDS),
+        max_forwards: mandatory.max_forwards.unwrap_or(DEFAULT_MAX_FORWARDS),
     };
     match policy.settings.loop_cache && world.recent.has_come_back(&circulating) {
         true => Err(Reason::Loop.into()),

@@ -2,15 +2,15 @@
 //! them nobody may send to. A-15, H-4, S-3, S-7, S-8, U-12, X-5.
 
 use super::checks::Check;
-use super::directory::{Directory, Service};
+use super::directory::{Directory, UriListService};
 use super::failure::Failure;
 use super::group::{Group, Skipped};
-use super::lists::is_header_value;
 use super::observer::{Note, Observer};
 use super::own_headers::set_by;
 use super::policy::Policy;
 use super::refusal::Reason;
 use super::rules::Asker;
+use super::uri_headers::is_header_value;
 use crate::config::{BadEntry, GroupWithList, LiteralTargets};
 use crate::control::access::Objection;
 use crate::sip::address_text::without_password;
@@ -40,7 +40,7 @@ pub(super) struct Listed<'e> {
 /// The recipients of a message to a service: all that its lists name, each once.
 pub(super) fn of_service<'e>(
     entries: &'e [Entry],
-    service: &Service,
+    service: &UriListService,
     directory: &mut impl Directory,
     policy: &Policy,
     observer: &mut impl Observer,
@@ -116,7 +116,7 @@ fn union(
         return Err(Failure::new(Reason::NotAuthorised, detail));
     }
     // Nobody but the members has consented to the group.
-    let service = Service {
+    let service = UriListService {
         uri: stored.uri().to_owned(),
         pager_mode: true,
         consenting: compiled(&[], "", policy),
@@ -229,7 +229,7 @@ fn obstacle<'e>(
     policy: &Policy,
 ) -> Result<Uri<'e>, String> {
     let uri = Uri::parse(entry.uri.as_bytes()).map_err(|error| error.to_string())?;
-    if let Some(obstacle) = policy.addressing.reach.obstacle(&uri.as_address()) {
+    if let Some(obstacle) = policy.addressing.next_hop.obstacle(&uri.as_address()) {
         return Err(obstacle.to_owned());
     }
     // Blanks around a name are only how the document is laid out.
@@ -278,7 +278,7 @@ fn compiled(entries: &[&Entry], uri: &str, policy: &Policy) -> Group {
 /// Refuses recipients to whom a service may not send.
 fn check(
     group: &Group,
-    service: &Service,
+    service: &UriListService,
     directory: &mut impl Directory,
     policy: &Policy,
     observer: &mut impl Observer,

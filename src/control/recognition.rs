@@ -1,6 +1,6 @@
 //! Which messages are ours: table A.1, row 2, and what row 1 says of others' requests.
 
-use super::charging;
+use super::charging_vector;
 use super::checks::Check;
 use super::directory::Unavailable;
 use super::observer::{Note, Observer, Unobserved};
@@ -137,7 +137,7 @@ pub fn recognise_observed<'m>(
         Err(_) => return Err(NotOurs::ForeignDomain),
     };
     Ok(Recognised {
-        charging: charging::received(&request),
+        charging: charging_vector::received(&request),
         request,
         accept_contact,
         feature,

@@ -184,7 +184,7 @@ pub fn phrase(code: u16) -> &'static str {
         480 => "Temporarily Unavailable",
         482 => "Loop Detected",
         483 => "Too Many Hops",
-        503 => "Service Unavailable",
+        503 => "UriListService Unavailable",
         _ => "Server Internal Error",
     }
 }

@@ -1,16 +1,16 @@
 //! What holds of every request, before it is asked who sent it: table A.1, rows 1 and 3 to 6.
 
 use super::checks::Check;
-use super::content::hops_of_forks;
 use super::directory::{Directory, Target};
-use super::essentials::Essentials;
 use super::failure::{Failure, malformed};
+use super::mandatory_headers::MandatoryHeaders;
 use super::observer::{Note, Observer};
 use super::policy::Policy;
 use super::procedure::World;
-use super::recent::{self, Arrival, Receipt, RecentRequests};
+use super::recent_requests::{self, Arrival, Receipt, RecentRequests};
 use super::recognition::Recognised;
 use super::refusal::Reason;
+use super::shared_headers::hops_of_forks;
 use crate::sip::SipUri;
 
 impl<'m> Recognised<'m> {
@@ -18,38 +18,38 @@ impl<'m> Recognised<'m> {
     pub(super) fn check_form(
         &self,
         observer: &mut impl Observer,
-    ) -> Result<(Essentials<'m>, SipUri<'m>), Failure> {
+    ) -> Result<(MandatoryHeaders<'m>, SipUri<'m>), Failure> {
         observer.check(Check::WellFormed);
-        let essentials = Essentials::of(self)?;
+        let mandatory = MandatoryHeaders::of(self)?;
         if self.names_body_part {
             return Err(Reason::Scheme.into());
         }
-        Ok((essentials, self.target.map_err(malformed)?))
+        Ok((mandatory, self.target.map_err(malformed)?))
     }
 }
 
 /// Row 3: the request is in no dialog, is here for the first time, and may go on. `None` where it is
 /// the repetition of one that was answered.
 pub(super) fn check_path<D, R: RecentRequests>(
-    essentials: &Essentials<'_>,
+    mandatory: &MandatoryHeaders<'_>,
     world: &World<'_, D, R>,
     observer: &mut impl Observer,
 ) -> Result<Option<Receipt>, Failure> {
     observer.check(Check::Dialog);
-    if essentials.in_dialog {
+    if mandatory.in_dialog {
         return Err(Reason::InDialog.into());
     }
-    observer.check(Check::Repetition);
-    let Some(receipt) = receipt_of(world.recent.arrive(&essentials.key))? else {
+    observer.check(Check::Retransmission);
+    let Some(receipt) = receipt_of(world.recent.arrive(&mandatory.key))? else {
         return Ok(None);
     };
     observer.check(Check::Hops);
-    if essentials.max_forwards == Some(0) {
+    if mandatory.max_forwards == Some(0) {
         return Err(Reason::TooManyHops.into());
     }
-    observer.note(|| note_of_hops(essentials.max_forwards));
+    observer.note(|| note_of_hops(mandatory.max_forwards));
     observer.check(Check::Breadth);
-    if essentials.max_breadth == Some(0) {
+    if mandatory.max_breadth == Some(0) {
         return Err(Reason::NoBreadth.into());
     }
     Ok(Some(receipt))
@@ -59,13 +59,13 @@ pub(super) fn check_path<D, R: RecentRequests>(
 /// neither push it out of the memory nor take its place there (H-3).
 pub(super) fn check_again<D, R: RecentRequests>(
     receipt: Receipt,
-    content: &recent::Content<'_>,
+    content: &recent_requests::RequestContent<'_>,
     world: &World<'_, D, R>,
     observer: &mut impl Observer,
 ) -> Result<Option<Receipt>, Failure> {
     let arrival = world.recent.admit(receipt, content);
     if !matches!(arrival, Arrival::New(_)) {
-        observer.check(Check::Repetition);
+        observer.check(Check::Retransmission);
     }
     receipt_of(arrival)
 }
@@ -75,7 +75,7 @@ pub(super) fn check_again<D, R: RecentRequests>(
 fn receipt_of(arrival: Arrival) -> Result<Option<Receipt>, Failure> {
     match arrival {
         Arrival::New(receipt) => Ok(Some(receipt)),
-        Arrival::Repeated => Ok(None),
+        Arrival::Retransmission => Ok(None),
         Arrival::Merged => Err(Reason::Merged.into()),
     }
 }
@@ -107,14 +107,14 @@ pub(super) const LIST_MESSAGE: &[u8] = b"recipient-list-message";
 
 /// Row 6: every option that is required is understood, and required where the policy insists on it.
 pub(super) fn check_require(
-    essentials: &Essentials<'_>,
+    mandatory: &MandatoryHeaders<'_>,
     target: Option<&Target>,
     policy: &Policy,
     observer: &mut impl Observer,
 ) -> Result<(), Failure> {
     observer.check(Check::Require);
     let is_known = |option: &[u8]| option.eq_ignore_ascii_case(LIST_MESSAGE);
-    let required = essentials.required.iter().copied();
+    let required = mandatory.required.iter().copied();
     observer.notes(|| {
         required.clone().map(|option| match is_known(option) {
             true => Note::taken(option, "understood"),
@@ -128,7 +128,7 @@ pub(super) fn check_require(
             ..Reason::Extension.into()
         });
     }
-    let is_service = matches!(target, Some(Target::Service(_)));
+    let is_service = matches!(target, Some(Target::UriListService(_)));
     if policy.settings.strict_require && is_service && known.is_empty() {
         return Err(Reason::OptionTagMissing.into());
     }
@@ -169,7 +169,7 @@ fn note_of_target(target: Option<&Target>, policy: &Policy) -> Note {
                 format!("a stored group {rules}, members: {members}"),
             )
         }
-        Some(Target::Service(service)) => Note::taken(&service.uri, "a service for lists"),
+        Some(Target::UriListService(service)) => Note::taken(&service.uri, "a service for lists"),
         None if policy.settings.hide_groups => Note::left(
             "",
             "neither; hide_groups=1 lets the originator not see that, so the checks go on",

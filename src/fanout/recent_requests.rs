@@ -2,14 +2,14 @@
 //!
 //! A request is filed in one of many small buckets by a keyed hash, once it is known that its originator
 //! may send: whoever is nobody writes nothing. A full bucket forgets first what was not answered 202, then
-//! its oldest entry. Requests of the run before stand beside it ([`FormerRequests`]).
+//! its oldest entry. Requests of the run before stand beside it ([`PreviousRequests`]).
 
 #![forbid(unsafe_code)]
 
-use super::former::{Former, FormerRequests};
+use super::previous_run::{PreviousRequest, PreviousRequests};
 use super::shared_memory::SharedMemory;
-use crate::control::recent::{
-    Arrival, Circulating, Content, LOOP_MEMORY, MEMORY, Receipt, RecentRequests, RequestKey,
+use crate::control::recent_requests::{
+    Arrival, Circulating, LOOP_MEMORY, MEMORY, Receipt, RecentRequests, RequestContent, RequestKey,
 };
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
@@ -36,7 +36,7 @@ pub struct RecentTable {
     memory: SharedMemory,
     key: [u8; 16],
     mask: usize,
-    former: OnceLock<FormerRequests>,
+    former: OnceLock<PreviousRequests>,
 }
 
 impl RecentTable {
@@ -80,13 +80,13 @@ impl RecentTable {
         key: [u8; 16],
         requests: impl IntoIterator<Item = (RequestKey<'k>, Duration, [u8; 16])>,
     ) {
-        let mut former = FormerRequests::new(key);
+        let mut former = PreviousRequests::new(key);
         for (key, age, content) in requests {
             let Some(left) = MEMORY.checked_sub(age) else {
                 continue;
             };
             let receipt = self.receipt(&key);
-            let known = Former {
+            let known = PreviousRequest {
                 content,
                 transaction: receipt.transaction,
                 until: self.now() + seconds(left),
@@ -97,7 +97,7 @@ impl RecentTable {
     }
 
     /// The requests of the last run.
-    fn former(&self) -> Option<&FormerRequests> {
+    fn former(&self) -> Option<&PreviousRequests> {
         self.former.get()
     }
 
@@ -160,12 +160,12 @@ impl RecentRequests for RecentTable {
     fn arrive(&self, key: &RequestKey<'_>) -> Arrival {
         let (receipt, now) = (self.receipt(key), self.now());
         match self.former() {
-            Some(former) if former.is_repeated(receipt, now) => Arrival::Repeated,
+            Some(former) if former.is_repeated(receipt, now) => Arrival::Retransmission,
             _ => self.arrive_at(receipt, now),
         }
     }
 
-    fn admit(&self, receipt: Receipt, content: &Content<'_>) -> Arrival {
+    fn admit(&self, receipt: Receipt, content: &RequestContent<'_>) -> Arrival {
         let now = self.now();
         let former = self.former();
         let known = former.and_then(|former| former.arrival(receipt, content, now));
@@ -234,7 +234,7 @@ impl Bucket<'_> {
     fn arrival(&self, receipt: Receipt, now: u32) -> Arrival {
         match self.find(receipt.fingerprint, now) {
             Some((_, entry)) if entry.mark != receipt.transaction => Arrival::Merged,
-            Some((_, entry)) if entry.accepted => Arrival::Repeated,
+            Some((_, entry)) if entry.accepted => Arrival::Retransmission,
             _ => Arrival::New(receipt),
         }
     }
@@ -306,8 +306,8 @@ mod tests {
         }
     }
 
-    fn content<'m>(originator: &'m str, body: &'m str) -> Content<'m> {
-        Content {
+    fn content<'m>(originator: &'m str, body: &'m str) -> RequestContent<'m> {
+        RequestContent {
             originator: originator.as_bytes(),
             request_uri: b"sip:hikers@im.home1.net",
             body: body.as_bytes(),
@@ -347,7 +347,7 @@ mod tests {
         };
         assert_eq!(arrive(&table, &key("a", "v1"), 1), Arrival::New(receipt));
         accept(&table, receipt, 1);
-        assert_eq!(arrive(&table, &key("a", "v1"), 31), Arrival::Repeated);
+        assert_eq!(arrive(&table, &key("a", "v1"), 31), Arrival::Retransmission);
         assert_eq!(arrive(&table, &key("a", "v2"), 31), Arrival::Merged);
         assert!(is_new(arrive(&table, &key("b", "v2"), 31)));
     }
@@ -415,7 +415,7 @@ mod tests {
         let before = table.receipt(&key("b", "v9"));
         assert!(is_new(table.arrive_at(before, 1_000_001)));
         assert!(is_new(arrive(&table, &key("b", "v1"), 1)));
-        assert_eq!(arrive(&table, &key("a", "v1"), 2), Arrival::Repeated);
+        assert_eq!(arrive(&table, &key("a", "v1"), 2), Arrival::Retransmission);
     }
 
     #[test]
@@ -430,21 +430,21 @@ mod tests {
             let name = second.to_string();
             assert!(is_new(arrive(&table, &key(&name, "v1"), second)));
         }
-        assert_eq!(arrive(&table, &key("a", "v1"), 31), Arrival::Repeated);
+        assert_eq!(arrive(&table, &key("a", "v1"), 31), Arrival::Retransmission);
         // Even one that was pushed out before its answer.
         accept(&table, table.receipt(&key("1", "v1")), 31);
-        assert_eq!(arrive(&table, &key("1", "v1"), 31), Arrival::Repeated);
+        assert_eq!(arrive(&table, &key("1", "v1"), 31), Arrival::Retransmission);
     }
 
     #[test]
     fn what_the_last_run_has_answered_is_remembered_for_the_rest_of_its_time() {
         // H-3.
         let table = table(64);
-        let content = FormerRequests::hash(&[3; 16], &content("ann", "ok"));
+        let content = PreviousRequests::hash(&[3; 16], &content("ann", "ok"));
         let former = [("a", 20), ("b", 33)];
         let former = former.map(|(name, age)| (key(name, "v1"), Duration::from_secs(age), content));
         table.restore([3; 16], former);
-        assert_eq!(table.arrive(&key("a", "v1")), Arrival::Repeated);
+        assert_eq!(table.arrive(&key("a", "v1")), Arrival::Retransmission);
         assert!(is_new(table.arrive(&key("b", "v1"))));
         let (a, former) = (table.receipt(&key("a", "v1")), table.former().unwrap());
         assert!(former.is_repeated(a, table.now() + 11));
@@ -455,13 +455,13 @@ mod tests {
     fn on_another_branch_a_request_of_the_last_run_is_known_by_its_content() {
         // H-3.
         let table = table(64);
-        let known = FormerRequests::hash(&[3; 16], &content("ann", "ok"));
+        let known = PreviousRequests::hash(&[3; 16], &content("ann", "ok"));
         table.restore([3; 16], [(key("a", "v1"), Duration::ZERO, known)]);
         let Arrival::New(receipt) = table.arrive(&key("a", "v2")) else {
             panic!("who sends it is not known yet");
         };
         let admit = |originator, body| table.admit(receipt, &content(originator, body));
-        assert_eq!(admit("ann", "ok"), Arrival::Repeated);
+        assert_eq!(admit("ann", "ok"), Arrival::Retransmission);
         assert_eq!(admit("ann", "no"), Arrival::Merged);
         assert_eq!(admit("bob", "ok"), Arrival::Merged);
         let Arrival::New(other) = table.arrive(&key("b", "v2")) else {

@@ -99,7 +99,7 @@ impl<'s> Verdict<'s> {
         match self.decision {
             Decision::Accepted(_) | Decision::Ended(_) => ScriptResult::Accepted,
             Decision::Refused(_) => ScriptResult::Refused,
-            Decision::Repeated => ScriptResult::Stop,
+            Decision::Retransmission => ScriptResult::Stop,
         }
     }
 

@@ -58,11 +58,11 @@ pub fn member(address: &[u8], addressing: &Addressing, key: [u8; 16]) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::Reach;
+    use crate::control::NextHopCapabilities;
 
     fn addressing(same_number: bool) -> Addressing {
         Addressing {
-            reach: Reach::Core { tls: false },
+            next_hop: NextHopCapabilities::Core { tls: false },
             same_number,
             tel_domain: None,
             domains: vec!["home1.net".to_owned()],

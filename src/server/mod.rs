@@ -305,7 +305,7 @@ impl Worker {
             Decision::Refused(refusal) => {
                 server.refused(refusal);
             }
-            Decision::Repeated => {
+            Decision::Retransmission => {
                 server.counters.add(Counter::Retransmissions);
             }
             Decision::Accepted(_) | Decision::Ended(_) => {}

@@ -4,8 +4,8 @@ use super::StartError;
 use crate::config::{IdentityMode, SettingError, Settings, TelMode};
 use crate::control::access::ServiceAcl;
 use crate::control::copying::may_be_copied;
-use crate::control::lists::may_be_in_uri;
-use crate::control::{Addressing, Policy, Reach};
+use crate::control::uri_headers::may_be_in_uri;
+use crate::control::{Addressing, NextHopCapabilities, Policy};
 use crate::sip::uri::Form;
 use crate::sip::{SipUri, Uri};
 
@@ -16,16 +16,16 @@ pub const MARK: &str = "cimf";
 pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
     check_domains(settings)?;
     let route = core_route(settings)?;
-    let reach = match (&route, settings.direct) {
-        (Some(route), false) => Reach::Core {
+    let next_hop = match (&route, settings.direct) {
+        (Some(route), false) => NextHopCapabilities::Core {
             tls: is_secure(route),
         },
-        (None, true) => Reach::Direct,
+        (None, true) => NextHopCapabilities::Direct,
         _ => return Err(StartError::NoWayOut),
     };
     let domains = settings.domains.iter();
     let addressing = Addressing {
-        reach,
+        next_hop,
         same_number: settings.same_number(),
         tel_domain: tel_domain(settings)?,
         domains: domains.map(|domain| domain.to_ascii_lowercase()).collect(),
@@ -307,7 +307,10 @@ mod tests {
             ("sip:h;transport=TLS", true),
         ] {
             let policy = with(&[("core_route", route)]).unwrap();
-            assert_eq!(policy.addressing.reach, Reach::Core { tls });
+            assert_eq!(
+                policy.addressing.next_hop,
+                NextHopCapabilities::Core { tls }
+            );
         }
     }
 

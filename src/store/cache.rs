@@ -1,6 +1,6 @@
 //! What a worker remembers: compiled groups, services and addresses that are neither.
 
-use crate::control::{Group, Service};
+use crate::control::{Group, UriListService};
 use lru::LruCache;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub enum Known {
     /// A group, ready for use.
     Group(Arc<Group>),
     /// A service, ready for use.
-    Service(Arc<Service>),
+    UriListService(Arc<UriListService>),
     /// A group or service that is larger than the cache: it is read anew for each message.
     TooLarge,
     /// A group with more members than the limit.
@@ -65,7 +65,7 @@ impl Cache {
         let (shelf, members) = match &entry.known {
             Known::Absent => (&mut self.absences, 0),
             Known::Group(group) => (&mut self.groups, group.weight()),
-            Known::Service(service) => (&mut self.groups, service.consenting.members()),
+            Known::UriListService(service) => (&mut self.groups, service.consenting.members()),
             Known::TooLarge | Known::TooMany(_) => (&mut self.groups, 0),
         };
         let mut weight = members + 1 + key.len() / UNIT;

@@ -53,7 +53,7 @@ pub enum TargetKind {
     /// A group, with its ruleset.
     Group(Option<String>),
     /// A service.
-    Service,
+    UriListService,
 }
 
 /// Opens the file at `path` for reading and writing; it is not created.
@@ -191,7 +191,7 @@ impl Snapshot<'_> {
                         pager_mode: row.get(column + 2)?,
                         is: match is_group {
                             true => TargetKind::Group(optional_text(row, 4)?),
-                            false => TargetKind::Service,
+                            false => TargetKind::UriListService,
                         },
                     });
                 }

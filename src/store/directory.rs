@@ -169,9 +169,9 @@ impl Store {
                 ..
             }) => Ok(Some(Target::Group(group.clone()))),
             Some(Entry {
-                known: Known::Service(service),
+                known: Known::UriListService(service),
                 ..
-            }) => Ok(Some(Target::Service(service.clone()))),
+            }) => Ok(Some(Target::UriListService(service.clone()))),
             Some(&mut Entry {
                 known: Known::TooMany(count),
                 ..
@@ -268,9 +268,9 @@ impl Store {
                 self.warn_if_not_kept(key, group.weight(), repeated);
                 Ok(Some(Target::Group(group)))
             }
-            Known::Service(service) => {
+            Known::UriListService(service) => {
                 self.warn_if_not_kept(key, service.consenting.members(), repeated);
-                Ok(Some(Target::Service(service)))
+                Ok(Some(Target::UriListService(service)))
             }
             Known::TooMany(count) => Err(self.too_many(key, count)),
             Known::Absent | Known::TooLarge => Ok(None),
@@ -279,7 +279,7 @@ impl Store {
 
     fn warn_if_not_kept(&mut self, key: &[u8], weight: usize, repeated: bool) {
         let kept = self.cache.get(key).map(|entry| &entry.known);
-        if !repeated && !matches!(kept, Some(Known::Group(_) | Known::Service(_))) {
+        if !repeated && !matches!(kept, Some(Known::Group(_) | Known::UriListService(_))) {
             log::warn!(
                 "{} has {weight} addresses, more than the cache holds, and is read anew for each message: raise cache_members",
                 Printable(key)

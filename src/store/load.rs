@@ -4,7 +4,7 @@ use super::cache::{Entry, Known};
 use super::database::{Snapshot, TargetKind, TargetRow};
 use super::document;
 use crate::control::rules::{Rules, addresses};
-use crate::control::{Addressing, Group, Service};
+use crate::control::{Addressing, Group, UriListService};
 use crate::sip::text::Printable;
 use crate::sip::uri::{SipUri, Uri};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub fn still_holds(
 ) -> rusqlite::Result<bool> {
     let group = match &entry.known {
         Known::Group(group) => group,
-        Known::TooMany(_) | Known::Service(_) => return Ok(true),
+        Known::TooMany(_) | Known::UriListService(_) => return Ok(true),
         Known::Absent | Known::TooLarge => return Ok(false),
     };
     if entry.directory == directory {
@@ -44,7 +44,7 @@ pub fn load(
 ) -> rusqlite::Result<Known> {
     let TargetKind::Group(ruleset) = &row.is else {
         let consents = snapshot.consents(row.id)?;
-        return Ok(Known::Service(Arc::new(Service {
+        return Ok(Known::UriListService(Arc::new(UriListService {
             uri,
             pager_mode: row.pager_mode,
             consenting: addresses(consents.iter(), addressing),

@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::output::{counted, say};
 use crate::parameters::Parameters;
 use cimf::config::Nested;
-use cimf::control::Reach;
+use cimf::control::NextHopCapabilities;
 use cimf::control::group::Addressing;
 use cimf::server::policy;
 use cimf::store;
@@ -86,10 +86,10 @@ impl Options {
     /// How the proxy tells addresses apart, as far as the command line says.
     fn guessed(&self, same_number: bool) -> Addressing {
         Addressing {
-            reach: match self.route {
-                Route::Core => Reach::Core { tls: false },
-                Route::CoreTls => Reach::Core { tls: true },
-                Route::Direct => Reach::Direct,
+            next_hop: match self.route {
+                Route::Core => NextHopCapabilities::Core { tls: false },
+                Route::CoreTls => NextHopCapabilities::Core { tls: true },
+                Route::Direct => NextHopCapabilities::Direct,
             },
             same_number,
             tel_domain: None,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::{ForkFrom, FromMismatch, IdentityMode, SenderLabel};
-use crate::control::conversation::unlabelled;
+use crate::control::from_group::unlabelled;
 use crate::sip::Request;
 
 /// From of the copies, where From is this.

@@ -9,7 +9,7 @@ mod sql;
 
 use super::edit::{Editor, NewGroup};
 use super::{Statistics, Store, init};
-use crate::control::Reach;
+use crate::control::NextHopCapabilities;
 use crate::control::{Addressing, Directory, Group, Target, Unavailable};
 use crate::sip::uri::Uri;
 use rusqlite::Connection;
@@ -86,7 +86,7 @@ fn add(path: &Path, uri: &str, members: &[&str]) {
 
 fn addressing() -> Addressing {
     Addressing {
-        reach: Reach::Core { tls: false },
+        next_hop: NextHopCapabilities::Core { tls: false },
         same_number: true,
         tel_domain: None,
         domains: vec!["im.home1.net".to_owned(), "home1.net".to_owned()],
@@ -101,7 +101,7 @@ fn find(store: &mut Store, uri: &str) -> Result<Option<Arc<Group>>, Unavailable>
     match Uri::parse(uri.as_bytes()).unwrap() {
         Uri::Sip(sip) => Ok(store.find(&sip)?.map(|target| match target {
             Target::Group(group) => group,
-            Target::Service(service) => panic!("{} is a service", service.uri),
+            Target::UriListService(service) => panic!("{} is a service", service.uri),
         })),
         _ => panic!("{uri} is no SIP URI"),
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::Nested;
-use crate::control::{Asker, Permissions, Service};
+use crate::control::{Asker, Permissions, UriListService};
 use crate::sip::identity::AssertedIdentity;
 use crate::store::edit::EditError;
 use crate::store::{Tables, schema};
@@ -10,10 +10,10 @@ use std::time::SystemTime;
 
 const LIST: &str = "sip:listsvc@im.home1.net";
 
-fn service(store: &mut Store) -> Option<Arc<Service>> {
+fn service(store: &mut Store) -> Option<Arc<UriListService>> {
     match Uri::parse(LIST.as_bytes()).unwrap() {
         Uri::Sip(sip) => store.find(&sip).unwrap().map(|target| match target {
-            Target::Service(service) => service,
+            Target::UriListService(service) => service,
             Target::Group(group) => panic!("{} is a group", group.uri()),
         }),
         _ => unreachable!(),

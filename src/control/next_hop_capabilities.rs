@@ -4,7 +4,7 @@ use crate::sip::Uri;
 
 /// What the way out can carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum NextHopCapabilities {
     /// All goes to the core, which routes telephone numbers too; `tls` if its route is secure.
     Core {
         /// Whether the route to the core is TLS, so that SIPS addresses may take it.
@@ -14,7 +14,7 @@ pub enum Reach {
     Direct,
 }
 
-impl Reach {
+impl NextHopCapabilities {
     /// Why `uri` cannot be sent to, or nothing.
     pub fn obstacle(self, uri: &Uri<'_>) -> Option<&'static str> {
         match (uri, self) {

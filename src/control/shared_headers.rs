@@ -1,15 +1,15 @@
 //! What every fork of a message shares: clause 7.5.2.x, RFC 3428 §4 and §7.
 
-use super::charging::{self, ForkCharging};
+use super::caller_preferences;
+use super::charging_vector::{self, ForkCharging};
 use super::checks::Check;
 use super::copying::{Single, note_of_copy};
-use super::essentials::Essentials;
 use super::expiry::{Lifetime, date};
 use super::failure::Failure;
+use super::mandatory_headers::MandatoryHeaders;
 use super::observer::{Note, Observer};
-use super::passage::Passage;
-use super::preferences;
 use super::refusal::Reason;
+use super::trust_domain::TrustDomain;
 use crate::sip::charging_vector::ChargingVector;
 use crate::sip::header::full_form;
 use crate::sip::message::Header;
@@ -23,10 +23,10 @@ use std::time::SystemTime;
 pub(super) const DEFAULT_MAX_FORWARDS: u8 = 70;
 
 /// What goes from a message into its forks.
-pub(super) struct Copy<'c, 'm, 'o> {
+pub(super) struct CopySource<'c, 'm, 'o> {
     pub request: &'c Request<'m>,
-    pub essentials: &'c Essentials<'m>,
-    pub passage: &'c Passage<'c, 'o>,
+    pub mandatory: &'c MandatoryHeaders<'m>,
+    pub trust_domain: &'c TrustDomain<'c, 'o>,
     /// P-Charging-Vector of the message.
     pub charging: Option<&'c ChargingVector<'m>>,
     /// What the forks ask for: Accept-Contact with its CRLF.
@@ -36,7 +36,7 @@ pub(super) struct Copy<'c, 'm, 'o> {
 }
 
 /// What all forks share beside the body.
-pub(super) struct Shared {
+pub(super) struct SharedHeaders {
     /// From without its tag.
     pub from: Vec<u8>,
     /// The header fields, each with its CRLF.
@@ -45,20 +45,20 @@ pub(super) struct Shared {
     pub charging: Vec<u8>,
 }
 
-impl Copy<'_, '_, '_> {
+impl CopySource<'_, '_, '_> {
     /// Makes what all forks share. `of_body` are the header fields of another body, which take the
     /// place of those that tell of the message's.
     pub fn share(
         &self,
         of_body: Option<&[u8]>,
         observer: &mut impl Observer,
-    ) -> Result<Shared, Failure> {
+    ) -> Result<SharedHeaders, Failure> {
         observer.check(Check::Content);
         let unreadable = |error| Failure::new(Reason::Header, error);
-        let from = self.passage.from(&self.essentials.from);
+        let from = self.trust_domain.from(&self.mandatory.from);
         let from = from.map_err(unreadable)?;
         let mut headers = self.headers(of_body, observer).map_err(unreadable)?;
-        let charging = charging::of_forks(self.charging, self.passage);
+        let charging = charging_vector::of_forks(self.charging, self.trust_domain);
         observer.notes(|| {
             let received = self.request.value(HeaderName::PChargingVector);
             received.map(|_| charging.note())
@@ -71,7 +71,7 @@ impl Copy<'_, '_, '_> {
             }
             ForkCharging::Each(tail) => tail,
         };
-        Ok(Shared {
+        Ok(SharedHeaders {
             from,
             headers,
             charging,
@@ -84,27 +84,34 @@ impl Copy<'_, '_, '_> {
         observer: &mut impl Observer,
     ) -> Result<Vec<u8>, Malformed> {
         let Self {
-            request, passage, ..
+            request,
+            trust_domain,
+            ..
         } = self;
         let mut out = Vec::with_capacity(512);
-        let hops = hops_of_forks(self.essentials.max_forwards);
+        let hops = hops_of_forks(self.mandatory.max_forwards);
         out.extend_from_slice(b"Max-Forwards: ");
         write_decimal(usize::from(hops), &mut out);
         out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(&passage.policy.route_header);
-        observer.note(|| passage.note_of_assertions());
-        passage.write_assertions(request, &mut out)?;
+        out.extend_from_slice(&trust_domain.policy.route_header);
+        observer.note(|| trust_domain.note_of_assertions());
+        trust_domain.write_assertions(request, &mut out)?;
         out.extend_from_slice(self.accept_contact);
-        preferences::write_others(request, passage.policy, passage.anonymous, &mut out)?;
+        caller_preferences::write_others(
+            request,
+            trust_domain.policy,
+            trust_domain.anonymous,
+            &mut out,
+        )?;
         let mut single = Single::default();
         for header in request.headers() {
             let obstacle = match of_body.is_some() && is_of_content(header) {
                 true => Some("tells of the whole body, of which a part was taken out (U-7)"),
-                false => passage.obstacle(header),
+                false => trust_domain.obstacle(header),
             };
             let obstacle = obstacle.or_else(|| unreadable(header));
             observer.note(|| {
-                let others = preferences::note(header, passage.policy);
+                let others = caller_preferences::note(header, trust_domain.policy);
                 others.unwrap_or_else(|| note_of_copy(header, obstacle))
             });
             if obstacle.is_some() {

@@ -2,13 +2,13 @@
 //! N-2, N-3, N-5 to N-7, N-9, U-10.
 
 use super::anonymity::{ANONYMOUS, names_somebody, write_privacy};
-use super::conversation::Conversation;
+use super::caller_preferences;
 use super::copying::obstacle;
+use super::from_group::FromGroup;
 use super::observer::Note;
 use super::originator::{Originator, Voucher};
 use super::policy::Policy;
-use super::preferences;
-use super::trust::Source;
+use super::source::Source;
 use crate::config::ForkPai;
 use crate::sip::message::Header;
 use crate::sip::uri::Form;
@@ -17,7 +17,7 @@ use crate::sip::{HeaderName, Malformed, NameAddr, Request, credentials};
 const NAMES_ORIGINATOR: &str = "tells who the originator is, who stays anonymous (I-6)";
 
 /// The way of one message from where it came to the next hop.
-pub(super) struct Passage<'a, 'o> {
+pub(super) struct TrustDomain<'a, 'o> {
     pub policy: &'a Policy,
     pub originator: &'a Originator<'o>,
     /// The address of the group or service.
@@ -27,10 +27,10 @@ pub(super) struct Passage<'a, 'o> {
     /// Whether the message came from inside the trust domain.
     pub from_inside: bool,
     /// From and label of copies that come from the group.
-    pub conversation: Option<Conversation<'a>>,
+    pub from_group: Option<FromGroup<'a>>,
 }
 
-impl<'a, 'o> Passage<'a, 'o> {
+impl<'a, 'o> TrustDomain<'a, 'o> {
     /// The way of a message from `source`.
     pub fn new(
         policy: &'a Policy,
@@ -38,7 +38,7 @@ impl<'a, 'o> Passage<'a, 'o> {
         originator: &'a Originator<'o>,
         target: &'a str,
         anonymous: bool,
-        conversation: Option<Conversation<'a>>,
+        from_group: Option<FromGroup<'a>>,
     ) -> Self {
         Self {
             policy,
@@ -46,7 +46,7 @@ impl<'a, 'o> Passage<'a, 'o> {
             target,
             anonymous,
             from_inside: policy.trusts(source),
-            conversation,
+            from_group,
         }
     }
 
@@ -58,8 +58,8 @@ impl<'a, 'o> Passage<'a, 'o> {
 
     /// The From of the forks without its tag (U-4, I-4, I-6).
     pub fn from(&self, from: &NameAddr<'_>) -> Result<Vec<u8>, Malformed> {
-        if let Some(conversation) = &self.conversation {
-            return Ok(conversation.from());
+        if let Some(from_group) = &self.from_group {
+            return Ok(from_group.from());
         }
         if self.anonymous {
             return Ok(ANONYMOUS.to_vec());
@@ -88,12 +88,12 @@ impl<'a, 'o> Passage<'a, 'o> {
                     false => Some("credentials for us, or for a core that is not trusted (U-10)"),
                 }
             }
-            HeaderName::ReplyTo if self.conversation.is_some() => {
+            HeaderName::ReplyTo if self.from_group.is_some() => {
                 Some("an answer goes to the group (fork_from=group)")
             }
             _ if self.anonymous && names_somebody(header) => Some(NAMES_ORIGINATOR),
-            HeaderName::Other if preferences::is_preference(header, self.policy) => {
-                match self.anonymous && preferences::may_name(header) {
+            HeaderName::Other if caller_preferences::is_preference(header, self.policy) => {
+                match self.anonymous && caller_preferences::may_name(header) {
                     true => Some(NAMES_ORIGINATOR),
                     false => None,
                 }

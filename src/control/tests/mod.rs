@@ -39,7 +39,7 @@ impl RecentRequests for Forgetful {
         })
     }
 
-    fn admit(&self, receipt: Receipt, _: &recent::Content<'_>) -> Arrival {
+    fn admit(&self, receipt: Receipt, _: &recent_requests::RequestContent<'_>) -> Arrival {
         Arrival::New(receipt)
     }
 
@@ -63,7 +63,7 @@ struct Case {
 
 impl Case {
     fn new() -> Self {
-        let message = include_str!("../../tests/flows/1-F1-message-in.sip");
+        let message = include_str!("../../../tests/flows/1-F1-message-in.sip");
         let (head, _) = message.split_once("\r\n\r\n").unwrap();
         let mut policy = Policy::example();
         policy.settings.copy_headers = vec!["X-Listed".to_owned(), "Supported".to_owned()];

@@ -1,11 +1,11 @@
 //! What the standard has copied and this function cannot read: it is left out of the forks, and the log
 //! says so.
 
+use super::caller_preferences;
 use super::decision::Accepted;
 use super::expiry::date;
 use super::policy::Policy;
-use super::preferences;
-use super::trust::Source;
+use super::source::Source;
 use crate::sip::charging_vector::ChargingVector;
 use crate::sip::text::Printable;
 use crate::sip::{HeaderName, Request};
@@ -48,7 +48,7 @@ pub(super) fn tell(
             &"expected a date such as `Sun, 22 Nov 2026 16:00:00 GMT`",
         );
     }
-    if let Some(error) = preferences::unreadable(request, policy) {
+    if let Some(error) = caller_preferences::unreadable(request, policy) {
         tell(HeaderName::AcceptContact, &error);
     }
 }

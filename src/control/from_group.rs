@@ -1,4 +1,4 @@
-//! Copies that come from the group, so that phones file them in the group's conversation and an
+//! Copies that come from the group, so that phones file them in the group's from_group and an
 //! answer goes to the group: `fork_from=group` (U-4, I-3), and how they name the sender then:
 //! `sender_label`.
 //!
@@ -19,14 +19,14 @@ use std::borrow::Cow;
 const MAX_NAME: usize = 64;
 
 /// From and label of copies that come from a group.
-pub(super) struct Conversation<'a> {
+pub(super) struct FromGroup<'a> {
     group: &'a str,
     /// Nothing where the sender stays anonymous.
     name: Option<String>,
     label: SenderLabel,
 }
 
-impl<'a> Conversation<'a> {
+impl<'a> FromGroup<'a> {
     /// Where the policy wants it. `own` are the members that the sender is.
     pub fn of(
         policy: &Policy,

@@ -24,7 +24,7 @@ pub enum Arrival {
     /// It has not been accepted before.
     New(Receipt),
     /// It is a retransmission of a request that was accepted.
-    Repeated,
+    Retransmission,
     /// It came before on another branch (RFC 3261 §8.2.2.2).
     Merged,
 }
@@ -32,7 +32,7 @@ pub enum Arrival {
 /// What a request asks for, by which one is known again that was accepted before a crash and comes on another branch
 /// now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Content<'m> {
+pub struct RequestContent<'m> {
     /// The originator's authenticated address.
     pub originator: &'m [u8],
     /// The Request-URI as it came.
@@ -80,7 +80,7 @@ pub trait RecentRequests {
     /// Notes a request whose originator may send. Says again whether it was here before: another worker
     /// may have noted it since it arrived. One that was accepted before a crash, on another branch, is a
     /// repetition if it has the same content: a client that gives up on a dead server tries again so.
-    fn admit(&self, receipt: Receipt, content: &Content<'_>) -> Arrival;
+    fn admit(&self, receipt: Receipt, content: &RequestContent<'_>) -> Arrival;
 
     /// Notes that a request has been answered 202.
     fn accept(&self, receipt: Receipt);

@@ -3,9 +3,9 @@
 //! A message without one is answered, and sent on, without one.
 
 use super::observer::Note;
-use super::passage::Passage;
 use super::policy::Policy;
-use super::trust::Source;
+use super::source::Source;
+use super::trust_domain::TrustDomain;
 use crate::config::IcidMode;
 use crate::sip::charging_vector::ChargingVector;
 use crate::sip::{HeaderName, Request};
@@ -62,12 +62,12 @@ pub(super) fn write_of_answer(
 /// The vector of the forks: we originate them, so the identifier and `orig-ioi` are ours.
 pub(super) fn of_forks(
     received: Option<&ChargingVector<'_>>,
-    passage: &Passage<'_, '_>,
+    trust_domain: &TrustDomain<'_, '_>,
 ) -> ForkCharging {
-    let Some(vector) = received.filter(|_| passage.is_inside()) else {
+    let Some(vector) = received.filter(|_| trust_domain.is_inside()) else {
         return ForkCharging::Absent;
     };
-    let policy = passage.policy;
+    let policy = trust_domain.policy;
     let ioi = policy.settings.ioi().as_bytes();
     if policy.settings.icid_mode == IcidMode::New {
         let name = policy.settings.server_name().as_bytes();

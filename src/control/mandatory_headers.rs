@@ -1,7 +1,7 @@
 //! The header fields that every request must have: table A.1, row 1; RFC 3261 §8.1.1.
 
 use super::failure::{Failure, malformed};
-use super::recent::RequestKey;
+use super::recent_requests::RequestKey;
 use super::recognition::{MESSAGE, Recognised};
 use super::refusal::Reason;
 use crate::sip::name_addr::tag_of;
@@ -31,7 +31,7 @@ const SINGLE: [HeaderName; 14] = [
 ];
 
 /// The header fields that every request must have, read (row 1).
-pub(super) struct Essentials<'m> {
+pub(super) struct MandatoryHeaders<'m> {
     pub from: NameAddr<'m>,
     pub key: RequestKey<'m>,
     pub max_forwards: Option<u8>,
@@ -41,7 +41,7 @@ pub(super) struct Essentials<'m> {
     pub in_dialog: bool,
 }
 
-impl<'m> Essentials<'m> {
+impl<'m> MandatoryHeaders<'m> {
     /// Reads them of a message that is well formed.
     pub fn of(message: &Recognised<'m>) -> Result<Self, Failure> {
         if let Some(defect) = message.request.defect {
