@@ -3,6 +3,9 @@
 // Helpers of tests count as tests.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/built.rs"]
+mod built;
+
 use cimf::control::{Addressing, Directory, Target};
 use cimf::control::{Group, NextHopCapabilities};
 use cimf::sip::uri::Uri;
@@ -51,7 +54,7 @@ impl Rig {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cimfctl"));
+        let mut command = Command::new(built::program());
         command.arg("--db").arg(&self.db);
         command
     }
@@ -327,7 +330,7 @@ fn the_files_get_the_folders_owner_and_nobody_else_reads_them() {
 fn the_database_may_be_named_as_the_proxys_parameter_names_it() {
     let rig = Rig::with_hikers();
     let url = format!("sqlite://{}", rig.db.display());
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cimfctl"));
+    let mut command = Command::new(built::program());
     let output = command.args(["--db", &url, "group", "list"]).output();
     let output = output.unwrap();
     assert_eq!(text(&output.stderr), "");
