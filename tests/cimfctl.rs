@@ -177,7 +177,7 @@ fn members_are_added_and_deleted_by_equality() {
     );
     let complaint = rig.refused(&["member", "del", HIKERS, "sip:cho@home2.net"]);
     assert!(
-        complaint.contains("sip:cho@home2.net is no member; nothing was deleted"),
+        complaint.contains("sip:cho@home2.net is not a member; nothing was deleted"),
         "{complaint}"
     );
 }
@@ -234,13 +234,13 @@ fn a_wrong_command_line_is_exit_status_2_and_a_wrong_address_1() {
     for (uri, reason) in [
         (
             "hikers",
-            "\"hikers\" is no address: URI: expected a scheme and a colon at byte 6",
+            "\"hikers\" is not an address: URI: expected a scheme and a colon at byte 6",
         ),
         (
             "tel:+1555",
             "\"tel:+1555\" cannot be the address of a group or service: expected sip:USER@HOST",
         ),
-        ("sip:a\nb@h", "\"sip:a\\nb@h\" is no address"),
+        ("sip:a\nb@h", "\"sip:a\\nb@h\" is not an address"),
     ] {
         let complaint = rig.refused(&["group", "add", uri]);
         assert!(complaint.contains(reason), "{complaint}");
