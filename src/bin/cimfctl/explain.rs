@@ -15,7 +15,7 @@ use crate::output::standard;
 use crate::parameters::Parameters;
 use capture::Capture;
 use cimf::control::date_time;
-use cimf::server::Server;
+use cimf::server::Decider;
 use clap::Args;
 use outcome::Explanation;
 use peer::Peer;
@@ -80,13 +80,13 @@ fn count(text: &str) -> Result<usize, String> {
 pub fn run(db: Option<&Path>, max_members: Option<u32>, options: &Options) -> Result<(), Failure> {
     let capture = Capture::read(&options.message)?;
     let (settings, script) = options.parameters.read(db, max_members)?;
-    let server =
-        Server::open(&settings).map_err(|error| options.parameters.unusable(&error.to_string()))?;
-    let explanation = Explanation::of(&server, &capture, options);
+    let decider = Decider::open(&settings)
+        .map_err(|error| options.parameters.unusable(&error.to_string()))?;
+    let explanation = Explanation::of(&decider, &capture, options);
     let mut out = standard();
     match options.json {
-        true => json::write(&explanation, &server, &settings, &script, &mut out)?,
-        false => text::write(&explanation, &server, &settings, &script, &mut out)?,
+        true => json::write(&explanation, &decider, &settings, &script, &mut out)?,
+        false => text::write(&explanation, &decider, &settings, &script, &mut out)?,
     }
     Ok(out.flush()?)
 }

@@ -114,7 +114,7 @@ fn prepare() -> Result<Module, String> {
     let mi = Mi::register(&core)?;
     script::watch_end(&core)?;
     Ok(Module {
-        core_socket: core_socket(server.core_socket())?,
+        core_socket: core_socket(server.decider().core_socket())?,
         core,
         layout,
         transactions,
