@@ -3,6 +3,9 @@
 // Helpers of tests count as tests.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/built.rs"]
+mod built;
+
 use cimf::config::Settings;
 use cimf::control::{Decision, Reason, Source, Transport};
 use cimf::server::Decider;
@@ -73,7 +76,7 @@ impl Rig {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cimfctl"));
+        let mut command = Command::new(built::program());
         command.current_dir(self.folder.path());
         command.arg("--db").arg(self.database()).args(arguments);
         command.output().unwrap()

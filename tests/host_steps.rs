@@ -4,6 +4,8 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/built.rs"]
+mod built;
 #[path = "support/sample.rs"]
 mod sample;
 
@@ -135,7 +137,7 @@ impl Rig {
             "sip:cho@home1.net",
         ];
         for words in [&["init"][..], &[group, members].concat()] {
-            let mut cimfctl = Command::new(env!("CARGO_BIN_EXE_cimfctl"));
+            let mut cimfctl = Command::new(built::program());
             cimfctl.arg("--db").arg(rig.path("cimf.db")).args(words);
             let output = cimfctl.output().unwrap();
             assert!(output.status.success(), "{output:?}");
