@@ -164,7 +164,7 @@ impl<'s> Keeping<'s> {
             file,
             reader: None,
             writer: KeepWriter::new(outbox.engine()),
-            groups: server.worker(),
+            groups: server.decider().worker(),
             held: VecDeque::new(),
             late: Vec::new(),
             pending: HashMap::new(),
@@ -389,7 +389,7 @@ impl<'s> Keeping<'s> {
             Printable(&kept.address),
             Printable(&ended.0.message.group),
         );
-        self.server.counters().add(match why {
+        self.server.decider().counters().add(match why {
             Why::PushedOut => Counter::KeptPushedOut,
             Why::Expired | Why::Dropped | Why::GroupDeleted => Counter::KeptExpired,
         });
@@ -661,7 +661,7 @@ impl<'s> Keeping<'s> {
         };
         let stays = match outcome.outcome {
             Outcome::Delivered(_) => {
-                self.server.counters().add(Counter::KeptDelivered);
+                self.server.decider().counters().add(Counter::KeptDelivered);
                 false
             }
             Outcome::Refused(code) | Outcome::Unreachable(code) => self.policy.keeps(code),

@@ -13,7 +13,7 @@ pub fn describe(
     proxy: &mut impl Proxy,
     bytes: &[u8],
 ) -> ScriptResult {
-    let Some(answer) = worker.describe(server, bytes) else {
+    let Some(answer) = worker.describe(server.decider(), bytes) else {
         log::debug!(
             "left to the script: it is neither a MESSAGE nor an OPTIONS about a group or service"
         );

@@ -47,7 +47,7 @@ pub fn check<'s>(
     source: &Source<'_>,
 ) -> Result<Verdict<'s>, ScriptResult> {
     let bytes = &*unfolded(bytes);
-    let message = match worker.recognise(server, bytes, source) {
+    let message = match worker.recognise(server.decider(), bytes, source) {
         Ok(message) => message,
         Err(NotOurs::Method) => return Err(describe(server, worker, proxy, bytes)),
         Err(reason) => {
@@ -64,10 +64,10 @@ pub fn check<'s>(
     };
     let transaction = proxy.transaction();
     if transaction == Transaction::Retransmission {
-        server.counters().add(Counter::Retransmissions);
+        server.decider().counters().add(Counter::Retransmissions);
         return Err(ScriptResult::Stop);
     }
-    let mut decision = worker.decide(server, &message, source);
+    let mut decision = worker.decide(server.decider(), &message, source);
     if transaction == Transaction::Impossible && !matches!(decision, Decision::Refused(_)) {
         log::error!(
             "the proxy made no transaction for a message that is well formed, nothing is sent"
@@ -76,13 +76,13 @@ pub fn check<'s>(
     }
     let mut room = None;
     if let Decision::Accepted(accepted) = &decision {
-        match worker.reserve(server, accepted, &message) {
+        match server.reserve(accepted, &message, &mut worker.identifiers) {
             Ok(ticket) => room = Some(Room { server, ticket }),
             Err(refusal) => decision = Decision::Refused(*refusal),
         }
     }
     let mut verdict = Verdict {
-        answer: server.answer(&message, &decision, source),
+        answer: server.decider().answer(&message, &decision, source),
         decision,
         transaction,
         progress: Progress::Checked,
@@ -126,11 +126,11 @@ pub fn reply<'s>(
         return ScriptResult::InternalError;
     }
     if let Decision::Ended(ended) = decision {
-        server.ended(ended);
+        server.decider().ended(ended);
     }
     if let (Decision::Accepted(accepted), Some(room)) = (decision, &verdict.room) {
         let number = room.ticket.number();
-        server.answered(accepted, Some(number));
+        server.decider().answered(accepted, Some(number));
         verdict.progress = Progress::Answered(number);
     }
     verdict.result()

@@ -176,8 +176,8 @@ impl Figure {
     /// The number.
     pub fn read(self, server: &Server) -> u64 {
         match self {
-            Self::Count(counter) => server.counters().get(counter),
-            Self::Refused(reason) => server.counters().refused(reason),
+            Self::Count(counter) => server.decider().counters().get(counter),
+            Self::Refused(reason) => server.decider().counters().refused(reason),
             Self::Now(read) => read(&server.outbox().engine().load()),
             Self::Kept(read) => read(server.outbox().engine().away().figures()),
             Self::Ledger(read) => server.outbox().committed().map_or(0, |done| read(&done)),

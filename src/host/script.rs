@@ -102,7 +102,7 @@ pub fn run<'m, R: ScriptRequest<'m>>(
             return ScriptResult::InternalError;
         };
         let process = process.get_or_insert_with(|| Process {
-            worker: server.worker(),
+            worker: server.decider().worker(),
             verdict: None,
         });
         match step {
@@ -115,7 +115,10 @@ pub fn run<'m, R: ScriptRequest<'m>>(
 /// `cimf_is_copy()`: whether a request is a copy of ours that has come back to this proxy.
 pub fn is_copy<'m>(server: &Server, request: &impl ScriptRequest<'m>) -> ScriptResult {
     guarded(ScriptResult::InternalError, || {
-        match request.bytes().and_then(|bytes| server.is_copy(bytes)) {
+        match request
+            .bytes()
+            .and_then(|bytes| server.decider().is_copy(bytes))
+        {
             Some(true) => ScriptResult::Accepted,
             Some(false) => ScriptResult::NotOurs,
             None => {
@@ -201,7 +204,7 @@ fn given_identity<'m>(
     let given = request.identity().map_err(|()| {
         log::error!("the identity given to {name} cannot be read from the proxy");
     })?;
-    if given.is_some() && !server.believes_script() {
+    if given.is_some() && !server.decider().believes_script() {
         log::debug!("the identity given to {name} does not count: see identity_mode");
     }
     Ok(given)

@@ -41,7 +41,7 @@ impl Pumping {
         let mut next = first;
         while let Some(attempt) = next {
             if let Some(sent) = send(server, sender, attempt) {
-                server.counters().add(match sent {
+                server.decider().counters().add(match sent {
                     Ok(()) => Counter::ForksSent,
                     Err(_) => Counter::ForksRefused,
                 });
@@ -60,7 +60,7 @@ fn send(
 ) -> Option<Result<(), NotSent>> {
     let engine = server.outbox().engine();
     let now = || engine.now();
-    let Some(hop) = server.hop(&attempt.fork()) else {
+    let Some(hop) = server.next_hops().hop(&attempt.fork()) else {
         attempt.not_sent(NotSent::Failed, now());
         return Some(Err(NotSent::Failed));
     };

@@ -85,7 +85,7 @@ fn prepare() -> Result<Module, String> {
     let events = Events::find(&core).map_err(missing)?;
     server.outbox().report_delivered(events.has_delivered());
     Ok(Module {
-        core_socket: core_socket(server.core_socket())?,
+        core_socket: core_socket(server.decider().core_socket())?,
         events,
         core,
         transactions,

@@ -84,7 +84,7 @@ fn prepare() -> Result<Module, String> {
     let mi = Mi::find().map_err(missing)?;
     script::watch_end(&core)?;
     Ok(Module {
-        core_socket: core_socket(server.core_socket())?,
+        core_socket: core_socket(server.decider().core_socket())?,
         core,
         layout,
         transactions,

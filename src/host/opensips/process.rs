@@ -152,7 +152,7 @@ impl Work {
             module.server.outbox().report_delivered(has_delivered);
             let mut teller = self.teller.borrow_mut();
             let has_more = teller.round(&mut Uac::of(module), |news| {
-                let name = module.server.server_name();
+                let name = module.server.decider().server_name();
                 module.events.raise(&module.core, name, news);
             });
             if has_more {
