@@ -80,7 +80,7 @@ fn drain(engine: &Engine) -> usize {
         }
         while let Some(event) = engine.next_event() {
             if let Event::Ended(outcome) = event {
-                black_box(outcome.ending);
+                black_box(outcome.outcome);
             }
         }
     }

@@ -6,8 +6,10 @@
 #[path = "support/sample.rs"]
 mod sample;
 
-use cimf::fanout::{Ending, Own, Submission};
-use cimf::ledger::{CommitMode, Entry, KeptCopy, Ledger, LedgerFile, Outcome, Promise, Reader};
+use cimf::fanout::{Outcome, Own, Submission};
+use cimf::ledger::{
+    CommitMode, Entry, KeptCopy, Ledger, LedgerFile, OutcomeRecord, Promise, Reader,
+};
 use sample::submission;
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -28,9 +30,9 @@ impl Rig {
         let path = folder.path().join("ledger.db");
         let file = LedgerFile::open(&path).unwrap();
         let mut ledger = file.writer().unwrap();
-        let outcome = |recipient, ending: Ending| {
+        let outcome = |recipient, ending: Outcome| {
             let (outcome, code) = ending.to_bytes();
-            Outcome {
+            OutcomeRecord {
                 recipient,
                 outcome,
                 code,
@@ -49,10 +51,10 @@ impl Rig {
             kept_at: NOW,
             expires_at: NOW + 86_400_000,
         };
-        let (delivered, refused) = (Ending::Delivered(200), Ending::Refused(603));
+        let (delivered, refused) = (Outcome::Delivered(200), Outcome::Refused(603));
         let ended = [
             outcome(0, delivered),
-            outcome(1, Ending::Refused(480)),
+            outcome(1, Outcome::Refused(480)),
             outcome(2, delivered),
         ];
         let entries = [

@@ -18,7 +18,7 @@ mod stopped;
 use cimf::config::Settings;
 use cimf::control::Reason;
 use cimf::fanout::{
-    Attempt, Counters, Ending, Engine, Event, NotResolved, NotSent, Own, Question, SkipReason,
+    Attempt, Counters, Engine, Event, NotResolved, NotSent, Outcome, Own, Question, SkipReason,
     Submission, Tally, Ticket,
 };
 use cimf::sip::history_list::write_own_entry;
@@ -86,7 +86,7 @@ enum State {
     Waiting,
     InFlight(u64),
     /// Ended as the model knows; told or not.
-    Ended(Ending, bool),
+    Ended(Outcome, bool),
 }
 
 struct Message {
@@ -172,11 +172,11 @@ struct Model<'e> {
     /// By how much the system's clock differs now from the engine's.
     wrong: i64,
     limits: Settings,
-    cell_limit: usize,
+    transaction_limit: usize,
     engine: &'e Engine,
     messages: HashMap<u64, Message>,
     tickets: Vec<(Ticket<'e>, Message)>,
-    cells: HashMap<u64, Cell>,
+    transactions: HashMap<u64, Cell>,
     past: Vec<u64>,
     processes: Vec<Process<'e>>,
     habits: Habits,
@@ -484,12 +484,16 @@ impl<'e> Model<'e> {
         let patience = u64::from(self.limits.patience) * 1000;
         assert!(held_up.is_none() || patience > 0);
         let mut bounds: HashMap<u64, (u32, u32)> = HashMap::new();
-        for cell in self.cells.values_mut().filter(|cell| cell.in_flight) {
-            let seen = *cell.seen.get_or_insert(self.now);
-            let (surely, perhaps) = bounds.entry(cell.message).or_default();
+        for transaction in self
+            .transactions
+            .values_mut()
+            .filter(|transaction| transaction.in_flight)
+        {
+            let seen = *transaction.seen.get_or_insert(self.now);
+            let (surely, perhaps) = bounds.entry(transaction.message).or_default();
             let is_old = |since: u64, age| patience > 0 && self.now - since >= age;
             *surely += u32::from(is_old(seen, patience + patience / 16));
-            *perhaps += u32::from(is_old(cell.started, patience));
+            *perhaps += u32::from(is_old(transaction.started, patience));
         }
         let mut silent = 0;
         for fanout in self.engine.fanouts().unwrap() {
@@ -529,7 +533,7 @@ impl<'e> Model<'e> {
         if self.processes.iter().any(is_busy) || is_readable(self.engine) {
             return;
         }
-        if !self.cells.is_empty() {
+        if !self.transactions.is_empty() {
             return self.expect_silent_hold_nobody_up();
         }
         let unseen = self.looked_at + 1..=self.now;
@@ -631,11 +635,11 @@ impl<'e> Model<'e> {
             "U-6: the breadth"
         );
         let patience = u64::from(self.limits.patience) * 1000;
-        let counts = |cell: &&Cell| {
-            let is_young = patience == 0 || self.now - cell.started < patience;
-            cell.message == number && cell.in_flight && is_young
+        let counts = |transaction: &&Cell| {
+            let is_young = patience == 0 || self.now - transaction.started < patience;
+            transaction.message == number && transaction.in_flight && is_young
         };
-        let in_window = 1 + self.cells.values().filter(counts).count();
+        let in_window = 1 + self.transactions.values().filter(counts).count();
         assert!(in_window <= message.window as usize, "U-6: the window");
         self.sent_beside += usize::from(message.in_flight > message.window);
         let fork = attempt.fork();
@@ -668,7 +672,7 @@ impl<'e> Model<'e> {
             let last = self.reached.insert(place, message.rank);
             assert!(last <= Some(message.rank), "M-3: out of order");
         }
-        let cell = Cell {
+        let transaction = Cell {
             message: number,
             recipient,
             in_flight: true,
@@ -677,25 +681,47 @@ impl<'e> Model<'e> {
             started: self.now,
             seen: None,
         };
-        assert!(self.cells.insert(attempt.cookie(), cell).is_none());
-        let in_flight = self.cells.values().filter(|cell| cell.in_flight).count();
+        assert!(
+            self.transactions
+                .insert(attempt.cookie(), transaction)
+                .is_none()
+        );
+        let in_flight = self
+            .transactions
+            .values()
+            .filter(|transaction| transaction.in_flight)
+            .count();
         assert!(
             in_flight <= self.limits.forks_in_flight as usize,
             "the cap of all forks"
         );
-        let held = self.cells.values().filter(|cell| cell.held).count();
-        assert!(held <= self.cell_limit, "the cap of transactions");
+        let held = self
+            .transactions
+            .values()
+            .filter(|transaction| transaction.held)
+            .count();
+        assert!(held <= self.transaction_limit, "the cap of transactions");
     }
 
     /// Whether an originator may have one more copy in flight, besides so many of others: it has less of the whole than
     /// the square of what is free.
     fn has_share(&self, originator: usize, besides: usize) -> bool {
-        let own = |cell: &&Cell| self.messages[&cell.message].originator == originator;
-        let in_flight: Vec<_> = self.cells.values().filter(|cell| cell.in_flight).collect();
-        let own = in_flight.iter().filter(|cell| own(cell)).count();
-        let size = self.cell_limit.min(self.limits.forks_in_flight as usize);
+        let own =
+            |transaction: &&Cell| self.messages[&transaction.message].originator == originator;
+        let in_flight: Vec<_> = self
+            .transactions
+            .values()
+            .filter(|transaction| transaction.in_flight)
+            .collect();
+        let own = in_flight
+            .iter()
+            .filter(|transaction| own(transaction))
+            .count();
+        let size = self
+            .transaction_limit
+            .min(self.limits.forks_in_flight as usize);
         let free = size.saturating_sub(in_flight.len() + besides);
-        own * size < free * free && own + self.cells.len() + besides < self.cell_limit
+        own * size < free * free && own + self.transactions.len() + besides < self.transaction_limit
     }
 
     /// Whether an originator has a copy that nothing but its turn keeps from being sent, as far as is known here.
@@ -744,14 +770,14 @@ impl<'e> Model<'e> {
     fn conclude(&mut self, attempt: Attempt<'e>) {
         let cookie = attempt.cookie();
         let kind = self.random.below(10);
-        let cell = *self.cells.get(&cookie).unwrap();
+        let transaction = *self.transactions.get(&cookie).unwrap();
         // What is left of two forks is done in the order of their transactions, and of a pause the last counts.
         let is_short = kind < self.habits.short && !self.is_blocked;
         if !is_short && kind != 9 {
             drop(attempt);
-            self.change(cookie, |cell| cell.sending = false);
-            if cell.in_flight && !cell.held {
-                self.land(cookie, Ending::Unreachable(408));
+            self.change(cookie, |transaction| transaction.sending = false);
+            if transaction.in_flight && !transaction.held {
+                self.land(cookie, Outcome::Unreachable(408));
             }
             return;
         }
@@ -763,63 +789,66 @@ impl<'e> Model<'e> {
             NotSent::Failed
         };
         attempt.not_sent(why, self.now);
-        if cell.in_flight {
-            let message = self.messages.get_mut(&cell.message).unwrap();
+        if transaction.in_flight {
+            let message = self.messages.get_mut(&transaction.message).unwrap();
             if why == NotSent::OutOfMemory && message.short_since == 0 {
                 message.short_since = self.now;
             }
             let waited = self.now - message.short_since;
             let too_long = waited >= u64::from(self.limits.queue_lifetime) * 1000;
-            let closed = self.engine_closes(cell.message);
+            let closed = self.engine_closes(transaction.message);
             match why {
-                NotSent::Failed => self.land(cookie, Ending::Unreachable(503)),
+                NotSent::Failed => self.land(cookie, Outcome::Unreachable(503)),
                 NotSent::OutOfMemory if closed.is_some() => self.land(cookie, closed.unwrap()),
-                NotSent::OutOfMemory if too_long => self.land(cookie, Ending::Expired),
+                NotSent::OutOfMemory if too_long => self.land(cookie, Outcome::Expired),
                 NotSent::OutOfMemory => {
-                    message_of(&mut self.messages, cell).in_flight -= 1;
-                    let message = message_of(&mut self.messages, cell);
-                    let (address, state) = &mut message.recipients[cell.recipient];
+                    message_of(&mut self.messages, transaction).in_flight -= 1;
+                    let message = message_of(&mut self.messages, transaction);
+                    let (address, state) = &mut message.recipients[transaction.recipient];
                     *state = State::Waiting;
                     self.busy.remove(address);
                 }
             }
         }
-        self.change(cookie, |cell| {
-            (cell.sending, cell.held, cell.in_flight) = (false, false, false);
+        self.change(cookie, |transaction| {
+            (transaction.sending, transaction.held, transaction.in_flight) = (false, false, false);
         });
     }
 
     /// How a message ends its recipients, if the engine has noticed that it is to send no more.
-    fn engine_closes(&self, number: u64) -> Option<Ending> {
+    fn engine_closes(&self, number: u64) -> Option<Outcome> {
         let message = &self.messages[&number];
         message
             .cancelled
-            .then_some(Ending::Skipped(SkipReason::Cancelled))
+            .then_some(Outcome::Skipped(SkipReason::Cancelled))
     }
 
     fn change(&mut self, cookie: u64, change: impl FnOnce(&mut Cell)) {
-        let cell = self.cells.get_mut(&cookie).unwrap();
-        change(cell);
-        if !(cell.held || cell.in_flight || cell.sending) {
-            self.cells.remove(&cookie);
+        let transaction = self.transactions.get_mut(&cookie).unwrap();
+        change(transaction);
+        if !(transaction.held || transaction.in_flight || transaction.sending) {
+            self.transactions.remove(&cookie);
             self.past.push(cookie);
         }
     }
 
-    fn land(&mut self, cookie: u64, ending: Ending) {
-        let cell = self.cells[&cookie];
-        let message = message_of(&mut self.messages, cell);
+    fn land(&mut self, cookie: u64, ending: Outcome) {
+        let transaction = self.transactions[&cookie];
+        let message = message_of(&mut self.messages, transaction);
         message.in_flight -= 1;
-        let (address, state) = &mut message.recipients[cell.recipient];
+        let (address, state) = &mut message.recipients[transaction.recipient];
         assert_eq!(*state, State::InFlight(cookie));
         *state = State::Ended(ending, false);
         self.busy.remove(address);
-        self.change(cookie, |cell| cell.in_flight = false);
+        self.change(cookie, |transaction| transaction.in_flight = false);
     }
 
     fn any_cell(&mut self, wanted: impl Fn(&Cell) -> bool) -> Option<u64> {
-        let cells = self.cells.iter().filter(|(_, cell)| wanted(cell));
-        let mut found: Vec<u64> = cells.map(|(cookie, _)| *cookie).collect();
+        let transactions = self
+            .transactions
+            .iter()
+            .filter(|(_, transaction)| wanted(transaction));
+        let mut found: Vec<u64> = transactions.map(|(cookie, _)| *cookie).collect();
         found.sort_unstable();
         (!found.is_empty()).then(|| self.random.one_of(&found))
     }
@@ -829,9 +858,12 @@ impl<'e> Model<'e> {
         let early = self.random.once_in(5);
         let silent = self.random.below(15) > 0 && self.habits.silent > 0;
         let silent = silent.then_some(self.habits.silent);
-        let answers =
-            |cell: &Cell| silent.is_none_or(|silent| !cell.recipient.is_multiple_of(silent));
-        let may_end = |cell: &Cell| cell.in_flight && cell.sending <= early && answers(cell);
+        let answers = |transaction: &Cell| {
+            silent.is_none_or(|silent| !transaction.recipient.is_multiple_of(silent))
+        };
+        let may_end = |transaction: &Cell| {
+            transaction.in_flight && transaction.sending <= early && answers(transaction)
+        };
         let Some(cookie) = self.any_cell(may_end) else {
             return;
         };
@@ -839,12 +871,12 @@ impl<'e> Model<'e> {
             .random
             .one_of(&[200, 200, 202, 404, 408, 482, 486, 503, 603]);
         let ending = match code {
-            200..300 => Ending::Delivered(code),
-            408 => Ending::Unreachable(code),
-            code => Ending::Refused(code),
+            200..300 => Outcome::Delivered(code),
+            408 => Outcome::Unreachable(code),
+            code => Outcome::Refused(code),
         };
-        let cell = self.cells[&cookie];
-        message_of(&mut self.messages, cell).short_since = 0;
+        let transaction = self.transactions[&cookie];
+        message_of(&mut self.messages, transaction).short_since = 0;
         self.land(cookie, ending);
         // The process that gets the response goes on itself, unless it is sending.
         let index = self.random.below(self.processes.len());
@@ -861,15 +893,17 @@ impl<'e> Model<'e> {
     fn release(&mut self) {
         // Rarely before the final response, which then never comes.
         let early = self.random.once_in(10);
-        let Some(cookie) = self.any_cell(|cell| cell.held && cell.in_flight <= early) else {
+        let Some(cookie) =
+            self.any_cell(|transaction| transaction.held && transaction.in_flight <= early)
+        else {
             return;
         };
         self.engine.released(cookie);
         self.paused_until = 0;
-        let cell = self.cells[&cookie];
-        self.change(cookie, |cell| cell.held = false);
-        if cell.in_flight && !cell.sending {
-            self.land(cookie, Ending::Unreachable(408));
+        let transaction = self.transactions[&cookie];
+        self.change(cookie, |transaction| transaction.held = false);
+        if transaction.in_flight && !transaction.sending {
+            self.land(cookie, Outcome::Unreachable(408));
             // The next look at the clock, as this is none of the proxy's words.
             self.waits_for_clock = true;
         }
@@ -882,15 +916,15 @@ impl<'e> Model<'e> {
             _ if self.past.is_empty() => 0,
             _ => self.random.one_of(&self.past),
         };
-        if self.cells.contains_key(&cookie) {
+        if self.transactions.contains_key(&cookie) {
             return;
         }
         self.engine.completed(cookie, 200);
         self.engine.released(cookie);
-        if let Some(done) = self.any_cell(|cell| !cell.in_flight) {
+        if let Some(done) = self.any_cell(|transaction| !transaction.in_flight) {
             self.engine.completed(done, 404);
         }
-        if let Some(done) = self.any_cell(|cell| !cell.held) {
+        if let Some(done) = self.any_cell(|transaction| !transaction.held) {
             self.engine.released(done);
         }
     }
@@ -932,24 +966,24 @@ impl<'e> Model<'e> {
                 assert_eq!(outcome.fork().recipient, address.as_bytes());
                 match *state {
                     State::Ended(ending, told) => {
-                        let late = expired && outcome.ending == Ending::Expired;
-                        assert!(ending == outcome.ending || late, "{ending:?}");
+                        let late = expired && outcome.outcome == Outcome::Expired;
+                        assert!(ending == outcome.outcome || late, "{ending:?}");
                         assert!(!told, "told twice");
                     }
                     State::InFlight(_) => panic!("told before it ended"),
-                    State::Waiting => match outcome.ending {
-                        Ending::Expired => assert!(expired),
-                        Ending::Skipped(SkipReason::Cancelled) => assert!(message.cancelled),
-                        Ending::Skipped(SkipReason::TargetQueueFull) => {
+                    State::Waiting => match outcome.outcome {
+                        Outcome::Expired => assert!(expired),
+                        Outcome::Skipped(SkipReason::Cancelled) => assert!(message.cancelled),
+                        Outcome::Skipped(SkipReason::TargetQueueFull) => {
                             assert!(self.limits.target_order && self.limits.target_queue < 100);
                         }
-                        Ending::Unreachable(478) => {
+                        Outcome::Unreachable(478) => {
                             assert!(self.habits.names > 0 && self.habits.vain > 0);
                         }
                         other => panic!("{other:?} without an attempt"),
                     },
                 }
-                *state = State::Ended(outcome.ending, true);
+                *state = State::Ended(outcome.outcome, true);
             }
             Some(Event::Finished(finished)) => {
                 let message = self.messages.get_mut(&finished.message()).unwrap();
@@ -961,12 +995,12 @@ impl<'e> Model<'e> {
                         panic!("finished, but {address} is {state:?}");
                     };
                     match ending {
-                        Ending::Delivered(_) => tally.delivered += 1,
-                        Ending::Refused(_) => tally.refused += 1,
-                        Ending::Unreachable(_) => tally.unreachable += 1,
-                        Ending::Expired => tally.expired += 1,
-                        Ending::Skipped(_) => tally.skipped += 1,
-                        Ending::Kept(_) => tally.kept += 1,
+                        Outcome::Delivered(_) => tally.delivered += 1,
+                        Outcome::Refused(_) => tally.refused += 1,
+                        Outcome::Unreachable(_) => tally.unreachable += 1,
+                        Outcome::Expired => tally.expired += 1,
+                        Outcome::Skipped(_) => tally.skipped += 1,
+                        Outcome::Kept(_) => tally.kept += 1,
                     }
                 }
                 assert_eq!(finished.tally(), tally);
@@ -978,7 +1012,7 @@ impl<'e> Model<'e> {
     fn is_done(&self) -> bool {
         self.to_submit == 0
             && self.tickets.is_empty()
-            && self.cells.is_empty()
+            && self.transactions.is_empty()
             && self
                 .processes
                 .iter()
@@ -994,7 +1028,7 @@ impl<'e> Model<'e> {
                     load.messages,
                     load.waiting,
                     load.in_flight,
-                    load.cells,
+                    load.transactions,
                     load.memory_used,
                 );
                 assert_eq!(left, (0, 0, 0, 0, 0));
@@ -1024,8 +1058,8 @@ fn is_readable(engine: &Engine) -> bool {
     unsafe { libc::poll(&mut news, 1, 0) == 1 }
 }
 
-fn message_of(messages: &mut HashMap<u64, Message>, cell: Cell) -> &mut Message {
-    messages.get_mut(&cell.message).unwrap()
+fn message_of(messages: &mut HashMap<u64, Message>, transaction: Cell) -> &mut Message {
+    messages.get_mut(&transaction.message).unwrap()
 }
 
 fn run(seed: u64) -> [usize; 6] {
@@ -1033,8 +1067,8 @@ fn run(seed: u64) -> [usize; 6] {
     let limits = limits(&mut random);
     let counters = Arc::new(Counters::new().unwrap());
     let engine = Engine::new(limits.clone(), [7; 16], counters).unwrap();
-    let cell_limit = random.one_of(&[1, 4, 1000]);
-    engine.set_cell_limit(cell_limit);
+    let transaction_limit = random.one_of(&[1, 4, 1000]);
+    engine.set_transaction_limit(transaction_limit);
     let processes = 1 + random.below(4);
     let most = random.one_of(&[8, 8, 40]);
     let to_submit = 1 + random.below(most);
@@ -1045,11 +1079,11 @@ fn run(seed: u64) -> [usize; 6] {
         now: START,
         wrong: 0,
         limits,
-        cell_limit,
+        transaction_limit,
         engine: &engine,
         messages: HashMap::new(),
         tickets: Vec::new(),
-        cells: HashMap::new(),
+        transactions: HashMap::new(),
         past: Vec::new(),
         processes: (0..processes).map(|_| Process::default()).collect(),
         habits,
@@ -1070,7 +1104,7 @@ fn run(seed: u64) -> [usize; 6] {
         sent_beside: 0,
         stopped: seed
             .is_multiple_of(STOPPED)
-            .then(|| Stopped::new(&engine, cell_limit)),
+            .then(|| Stopped::new(&engine, transaction_limit)),
         is_blocked: false,
         blocks: 0,
     };

@@ -14,7 +14,7 @@ mod stopped;
 use cimf::config::Settings;
 use cimf::control::Reason;
 use cimf::fanout::shared_memory::SharedMemory;
-use cimf::fanout::{Counters, Ending, Engine, Event, NoRoom, Own, Submission};
+use cimf::fanout::{Counters, Engine, Event, NoRoom, Outcome, Own, Submission};
 use forked::{fork, wait_for};
 use sample::{NOW, submission};
 use std::sync::Arc;
@@ -139,7 +139,10 @@ fn forked_workers_send_to_each_recipient_once_in_1000_runs() {
         let sent = seen.words()[1..].iter().map(|count| count.load(SeqCst));
         assert!(sent.clone().all(|count| count == 1), "sent not once");
         let load = engine.load();
-        assert_eq!((load.messages, load.cells, load.memory_used), (0, 0, 0));
+        assert_eq!(
+            (load.messages, load.transactions, load.memory_used),
+            (0, 0, 0)
+        );
     }
 }
 
@@ -186,7 +189,7 @@ fn a_killed_process_does_not_stop_the_others() {
         }
         while engine.next_event().is_some() {}
         let load = engine.load();
-        assert_eq!((load.waiting, load.in_flight, load.cells), (0, 0, 0));
+        assert_eq!((load.waiting, load.in_flight, load.transactions), (0, 0, 0));
         // Only a message that the dead process was preparing or telling keeps its memory.
         assert!(load.messages <= kill + 1, "{load:?}");
     }
@@ -241,7 +244,7 @@ fn a_killed_process_spoils_nothing_that_others_are_in_the_middle_of() {
         }
         while engine.next_event().is_some() {}
         let load = engine.load();
-        let left = (load.waiting, load.in_flight, load.cells);
+        let left = (load.waiting, load.in_flight, load.transactions);
         assert_eq!(left, (0, 0, 0), "kill {kill}");
         // Only a message that a dead process was preparing keeps its memory.
         assert!(load.messages <= kill + 1, "{load:?}");
@@ -253,7 +256,7 @@ fn a_killed_process_spoils_nothing_that_others_are_in_the_middle_of() {
 fn told(engine: &Engine, told: &mut Vec<(u64, u32)>) {
     while let Some(event) = engine.next_event() {
         if let Event::Ended(outcome) = event {
-            assert_eq!(outcome.ending, Ending::Delivered(200));
+            assert_eq!(outcome.outcome, Outcome::Delivered(200));
             told.push((outcome.message(), outcome.recipient()));
         }
     }
@@ -302,7 +305,10 @@ fn a_process_that_is_stopped_with_the_lock_holds_nobody_up_and_nothing_is_lost()
         }
         told(&engine, &mut all);
         let load = engine.load();
-        assert_eq!((load.messages, load.cells, load.memory_used), (0, 0, 0));
+        assert_eq!(
+            (load.messages, load.transactions, load.memory_used),
+            (0, 0, 0)
+        );
     }
     all.sort_unstable();
     all.dedup();

@@ -9,7 +9,7 @@ mod sample;
 
 use cimf::config::Settings;
 use cimf::control::{Answer, Decision, Fork, Source, Token, Transport};
-use cimf::fanout::{Ending, Engine, NotSent, Own, SkipReason, Submission, milliseconds};
+use cimf::fanout::{Engine, NotSent, Outcome, Own, SkipReason, Submission, milliseconds};
 use cimf::host::background::{Kind, Teller};
 use cimf::host::handle::{Proxy, ScriptResult, Sender, Transaction, check, handle, pump, reply};
 use cimf::host::ledger;
@@ -206,7 +206,7 @@ fn start(engine: &Engine, names: &[&str], expires: Option<u64>) -> u64 {
 }
 
 /// What became of the recipients of a message, until it was told that it is finished.
-fn told(server: &Server, message: u64) -> Vec<Ending> {
+fn told(server: &Server, message: u64) -> Vec<Outcome> {
     let mut teller = Teller::new(server);
     let (mut endings, mut finished) = (Vec::new(), false);
     let begin = Instant::now();
@@ -214,7 +214,7 @@ fn told(server: &Server, message: u64) -> Vec<Ending> {
         assert!(begin.elapsed() < PATIENCE, "message {message} does not end");
         teller.round(&mut Simulated::default(), |news| {
             if news.message == message {
-                endings.extend(news.ending());
+                endings.extend(news.outcome());
                 finished |= news.kind == Kind::Finished;
             }
         });
@@ -346,7 +346,7 @@ fn a_message_that_the_script_has_not_sent_after_its_202_is_told_as_cancelled_and
             (ScriptResult::Accepted, &[202][..])
         );
         drop(verdict);
-        let cancelled = Ending::Skipped(SkipReason::Cancelled);
+        let cancelled = Outcome::Skipped(SkipReason::Cancelled);
         assert_eq!(told(&server, 1), [cancelled; 2]);
         assert_eq!((proxy.forks.len(), engine_messages(&server)), (0, 0));
         until(|| {

@@ -14,14 +14,14 @@
 #![forbid(unsafe_code)]
 
 use super::block::{Block, block_of};
-use super::cells::{HELD, IN_FLIGHT, SENDING, Transaction};
+use super::deferred::{MessageWork, TransactionWork};
 use super::engine::Engine;
 use super::identifiers::identifiers;
 use super::layout::Message;
-use super::left::{Deed, Rest};
 use super::lock::{Held, OF_CALLBACKS};
-use super::recipient::{Ending, Place, Recipient};
+use super::recipient::{Outcome, Recipient, RecipientState};
 use super::shared_memory::At;
+use super::transactions::{HELD, IN_FLIGHT, SENDING, Transaction};
 use crate::control::{Fork, Shared};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -31,7 +31,7 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 const PAUSE: u64 = 1_000;
 
 /// Marks a block whose last outcome and end have been told: the last pin gives it back. Between this bit
-/// and the pins stands what was left (`left`).
+/// and the pins stands what was left (`deferred`).
 pub(super) const DONE: u64 = 1 << 63;
 /// The pins of a block.
 pub(super) const PINS: u64 = u32::MAX as u64;
@@ -118,7 +118,7 @@ impl Drop for Pinned<'_> {
                     self.engine.give_back(held, self.at);
                 }
             },
-            || self.engine.leave_rest(self.at, Rest::Unpin),
+            || self.engine.defer_message(self.at, MessageWork::Unpin),
         );
     }
 }
@@ -218,7 +218,7 @@ impl<'e> Attempt<'e> {
         let engine = self.pin.engine;
         engine.with_or(
             |held| engine.withdraw(held, self.cookie, why, now),
-            || engine.leave_deed(self.cookie, Deed::NotSent(why, now)),
+            || engine.defer_transaction(self.cookie, TransactionWork::NotSent(why, now)),
         );
     }
 }
@@ -229,16 +229,16 @@ impl Drop for Attempt<'_> {
             return;
         }
         let engine = self.pin.engine;
-        let cell = engine.cells.of_attempt(&engine.memory, self.cookie);
+        let transaction = engine.transactions.of_attempt(&engine.memory, self.cookie);
         // Mostly the transaction is under way now, and the lock is not needed.
-        if cell.take_sending_if_held() {
+        if transaction.take_sending_if_held() {
             return;
         }
         // An entry loses its last bit under the lock: after the death of another process, all without
         // any are listed as free.
         engine.with_or(
             |held| engine.hand_over(held, self.cookie),
-            || engine.leave_deed(self.cookie, Deed::HandedOver),
+            || engine.defer_transaction(self.cookie, TransactionWork::HandedOver),
         );
     }
 }
@@ -299,7 +299,7 @@ impl Engine {
     pub fn completed(&self, cookie: u64, code: u16) {
         self.with_or(
             |held| self.complete(held, cookie, code),
-            || self.leave_deed(cookie, Deed::Completed(code)),
+            || self.defer_transaction(cookie, TransactionWork::Completed(code)),
         );
     }
 
@@ -313,29 +313,29 @@ impl Engine {
         self.ask_for_free_memory(&now);
         self.claim_after(
             |held| self.complete(held, cookie, code),
-            || self.leave_deed(cookie, Deed::Completed(code)),
+            || self.defer_transaction(cookie, TransactionWork::Completed(code)),
             now,
         )
     }
 
     pub(super) fn complete(&self, held: &Held<'_>, cookie: u64, code: u16) {
-        let Some(cell) = self.cells.find(held, cookie) else {
+        let Some(transaction) = self.transactions.find(held, cookie) else {
             return;
         };
-        if cell.bits() & IN_FLIGHT == 0 {
+        if transaction.bits() & IN_FLIGHT == 0 {
             return;
         }
-        let Some(entry) = cell.entry() else {
+        let Some(entry) = transaction.entry() else {
             return;
         };
-        let ending = Ending::of(code, held[entry].is_repeated());
+        let outcome = Outcome::of(code, held[entry].is_repeated());
         let at = block_of(&self.memory, entry);
         if held[at].short_since.get() != 0 {
             held[at].short_since.set(held, 0);
         }
-        self.land(held, cell, ending, true);
-        if cell.take(held, IN_FLIGHT) == IN_FLIGHT {
-            self.cells.free(held, cell);
+        self.land(held, transaction, outcome, true);
+        if transaction.take(held, IN_FLIGHT) == IN_FLIGHT {
+            self.transactions.free(held, transaction);
         }
     }
 
@@ -344,72 +344,72 @@ impl Engine {
     pub fn released(&self, cookie: u64) {
         self.with_or(
             |held| self.release(held, cookie),
-            || self.leave_deed(cookie, Deed::Released),
+            || self.defer_transaction(cookie, TransactionWork::Released),
         );
     }
 
     pub(super) fn release(&self, held: &Held<'_>, cookie: u64) {
-        let Some(cell) = self.cells.find(held, cookie) else {
+        let Some(transaction) = self.transactions.find(held, cookie) else {
             return;
         };
         if held.root.flow.paused_until.get() != 0 {
             held.root.flow.paused_until.set(held, 0);
         }
         let might_go_on = self.may_go_on(held);
-        match cell.take(held, HELD) {
-            HELD => self.cells.free(held, cell),
+        match transaction.take(held, HELD) {
+            HELD => self.transactions.free(held, transaction),
             bits if bits & SENDING == 0 => self.forget(held, cookie),
             _ => {}
         }
         // Nobody else goes on if all that was in flight has landed meanwhile.
         if !might_go_on && self.may_go_on(held) {
-            held.news.set(true);
+            held.notify.set(true);
         }
     }
 
     /// The proxy has taken a fork, and perhaps ended it already.
     pub(super) fn hand_over(&self, held: &Held<'_>, cookie: u64) {
-        let Some(cell) = self.cells.find(held, cookie) else {
+        let Some(transaction) = self.transactions.find(held, cookie) else {
             return;
         };
-        match cell.take(held, SENDING) {
-            SENDING => self.cells.free(held, cell),
+        match transaction.take(held, SENDING) {
+            SENDING => self.transactions.free(held, transaction),
             _ => self.forget(held, cookie),
         }
     }
 
     /// The proxy has not taken a fork.
     pub(super) fn withdraw(&self, held: &Held<'_>, cookie: u64, why: NotSent, now: u64) {
-        let Some(cell) = self.cells.find(held, cookie) else {
+        let Some(transaction) = self.transactions.find(held, cookie) else {
             return;
         };
-        if cell.bits() & IN_FLIGHT != 0 {
-            self.take_back(held, cell, why, now);
+        if transaction.bits() & IN_FLIGHT != 0 {
+            self.take_back(held, transaction, why, now);
         }
-        cell.take(held, IN_FLIGHT | HELD | SENDING);
-        self.cells.free(held, cell);
+        transaction.take(held, IN_FLIGHT | HELD | SENDING);
+        self.transactions.free(held, transaction);
     }
 
     /// A transaction has ended without a word of its final response: there will be none.
     fn forget(&self, held: &Held<'_>, cookie: u64) {
-        let Some(cell) = self.cells.find(held, cookie) else {
+        let Some(transaction) = self.transactions.find(held, cookie) else {
             return;
         };
-        if cell.bits() & (HELD | IN_FLIGHT) == IN_FLIGHT {
-            self.land(held, cell, Ending::Unreachable(408), true);
-            if cell.take(held, IN_FLIGHT) == IN_FLIGHT {
-                self.cells.free(held, cell);
+        if transaction.bits() & (HELD | IN_FLIGHT) == IN_FLIGHT {
+            self.land(held, transaction, Outcome::Unreachable(408), true);
+            if transaction.take(held, IN_FLIGHT) == IN_FLIGHT {
+                self.transactions.free(held, transaction);
             }
         }
     }
 
     /// A fork was not sent: it is tried again, or its recipient ends.
-    fn take_back(&self, held: &Held<'_>, cell: &Transaction, why: NotSent, now: u64) {
+    fn take_back(&self, held: &Held<'_>, transaction: &Transaction, why: NotSent, now: u64) {
         if why == NotSent::Failed {
-            return self.land(held, cell, Ending::Unreachable(503), false);
+            return self.land(held, transaction, Outcome::Unreachable(503), false);
         }
         held.root.flow.paused_until.set(held, now + PAUSE);
-        let Some(entry) = cell.entry() else {
+        let Some(entry) = transaction.entry() else {
             return;
         };
         let at = block_of(&self.memory, entry);
@@ -419,13 +419,13 @@ impl Engine {
         };
         held[at].short_since.set(held, since);
         let lifetime = u64::from(self.limits.queue_lifetime) * 1000;
-        let is_too_long = (now.saturating_sub(since) >= lifetime).then_some(Ending::Expired);
-        if let Some(ending) = self.closing(held, at).or(is_too_long) {
-            return self.land(held, cell, ending, false);
+        let is_too_long = (now.saturating_sub(since) >= lifetime).then_some(Outcome::Expired);
+        if let Some(outcome) = self.closing(held, at).or(is_too_long) {
+            return self.land(held, transaction, outcome, false);
         }
-        self.lower(held, cell, at);
+        self.lower(held, transaction, at);
         self.keep_target(held, entry);
-        held[entry].set_place(held, Place::Ready);
+        held[entry].set_state(held, RecipientState::Ready);
         held[at].ready.push_front(held, entry);
         self.enter_turns(held, at);
     }

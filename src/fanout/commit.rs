@@ -31,7 +31,7 @@ use super::pipe::Pipe;
 use super::process::Process;
 use super::shared_memory::{Mapped, shared};
 use super::submission::{Own, Submission};
-use super::wake::Waker;
+use super::waker::Waker;
 use rustix::thread::futex::{self, Flags, Timespec};
 use std::fmt;
 use std::io;

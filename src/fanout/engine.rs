@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!          reserve          start                       may send, or a target or the window has room
-//!   room ──────────► ticket ──────► STARTED, LINING ──► IN_TURNS ◄────────────────────────────► in no list, STUCK
+//!   room ──────────► ticket ──────► STARTED, QUEUEING ──► IN_TURNS ◄────────────────────────────► in no list, STUCK
 //!    ▲                 │ dropped       │ (where others of     │  nothing to send, window full, no room for targets │
 //!    │                 ▼               │  its group are)      │                                                    │
 //!    ├──────────── given back          └──────────────────────┼──── it is cancelled, or out of time ───────────────┘
@@ -16,7 +16,7 @@
 //!    └── DONE, its last pin is gone ◄──── CLOSING ◄───────────────────────────── CLOSING, IN_CLOSING
 //! ```
 //!
-//! A message is in one at most of the lists of its `links`: LINING, IN_TURNS, STUCK and IN_CLOSING say in which. The flags
+//! A message is in one at most of the lists of its `links`: QUEUEING, IN_TURNS, STUCK and IN_CLOSING say in which. The flags
 //! are changed with the lock alone; pins, and what was left of them, without it, too (`left`, `attempt`).
 //!
 //! One short lock protects lists and counters. It is never held while a message is copied or sent.
@@ -27,23 +27,23 @@ use super::arena::Arena;
 use super::away::Away;
 use super::block::{Block, Facts, Size, Unpublished};
 use super::budget::{Budget, give_back_rate, take_rate};
-use super::cells::{self, Cells};
 use super::clock::Clock;
 use super::commit::Commits;
 use super::counters::{Counter, Counters};
+use super::deferred::{Deferred, MessageWork};
 use super::groups::Groups;
 use super::layout::{HEAD, Message, Root, map};
-use super::left::{Left, Rest};
-use super::lines::Lines;
 use super::lock::{Blocked, Held, OF_MESSAGES, Patience, blocked};
+use super::member_queue::MemberQueues;
 use super::names::Names;
 use super::originators::Originators;
 use super::proxy_memory::ProxyMemory;
 use super::shared_memory::{At, SharedMemory};
-use super::silent::Silent;
+use super::silent_targets::SilentTargets;
 use super::submission::{Own, Submission};
 use super::targets::Targets;
-use super::wake::Waker;
+use super::transactions::{self, Transactions};
+use super::waker::Waker;
 use crate::config::{Quota, Settings};
 use crate::control::{Accepted, Reason, Refusal};
 use crate::sip::address_text::address_of_record;
@@ -96,11 +96,11 @@ pub(super) mod flag {
     /// It is among those that wait for room in the table of targets.
     pub(in super::super) const STUCK: u32 = 64;
     /// Its recipients are being put in line.
-    pub(in super::super) const LINING: u32 = 128;
+    pub(in super::super) const QUEUEING: u32 = 128;
     /// It is in one at most of these lists.
-    pub(in super::super) const LISTS: u32 = IN_TURNS | IN_CLOSING | STUCK | LINING;
-    /// Its recipients that have not had their turn stand in line, or are being put there.
-    pub(in super::super) const LINED: u32 = 256;
+    pub(in super::super) const LISTS: u32 = IN_TURNS | IN_CLOSING | STUCK | QUEUEING;
+    /// Its recipients that have not had their turn stand in their member queues, or are being put there.
+    pub(in super::super) const QUEUED: u32 = 256;
 }
 
 /// The engine, made before the workers are forked.
@@ -112,13 +112,13 @@ pub struct Engine {
     clock: Clock,
     pub(super) key: [u8; 16],
     pub(super) arena: Arena,
-    pub(super) cells: Cells,
-    pub(super) left: Left,
+    pub(super) transactions: Transactions,
+    pub(super) deferred: Deferred,
     pub(super) targets: Targets,
     pub(super) originators: Originators,
     pub(super) groups: Groups,
-    pub(super) lines: Lines,
-    pub(super) silent: Silent,
+    pub(super) member_queues: MemberQueues,
+    pub(super) silent_targets: SilentTargets,
     pub(super) names: Names,
     pub(super) proxy_memory: OnceLock<ProxyMemory>,
     budget: Budget,
@@ -134,19 +134,19 @@ impl Engine {
     /// An engine with nothing to do. `key` keeps strangers from choosing where in a table they are.
     pub fn new(limits: Settings, key: [u8; 16], counters: Arc<Counters>) -> io::Result<Self> {
         let budget = Budget(HEAD);
-        let silent = Silent(budget.0 + Budget::WORDS);
-        let names = Names(silent.0 + Silent::WORDS);
-        let cells = Cells(names.0 + Names::WORDS);
-        let left = Left(cells.0 + cells::MOST * cells::WORDS);
-        let at_once = (limits.forks_in_flight as usize).min(cells::MOST);
+        let silent_targets = SilentTargets(budget.0 + Budget::WORDS);
+        let names = Names(silent_targets.0 + SilentTargets::WORDS);
+        let transactions = Transactions(names.0 + Names::WORDS);
+        let deferred = Deferred(transactions.0 + transactions::MOST * transactions::WORDS);
+        let at_once = (limits.forks_in_flight as usize).min(transactions::MOST);
         let words = limits.queue_memory as usize * MEBIBYTE;
-        let in_line = if limits.target_order { words } else { 0 };
-        let targets = Targets::new(left.0 + Left::WORDS, at_once, in_line);
+        let for_queues = if limits.target_order { words } else { 0 };
+        let targets = Targets::new(deferred.0 + Deferred::WORDS, at_once, for_queues);
         let messages = limits.queue_messages as usize;
         let originators = Originators::new(targets.end(), messages, at_once);
         let groups = Groups(originators.end());
-        let lines = Lines::new(groups.0 + Groups::WORDS, in_line);
-        let start = groups.0 + Groups::WORDS + lines.words();
+        let member_queues = MemberQueues::new(groups.0 + Groups::WORDS, for_queues);
+        let start = groups.0 + Groups::WORDS + member_queues.words();
         let arena = Arena { start, words };
         // Links have 32 bits.
         if u32::try_from(start + arena.words).is_err() {
@@ -158,13 +158,13 @@ impl Engine {
             clock: Clock::new(),
             key,
             arena,
-            cells,
-            left,
+            transactions,
+            deferred,
             targets,
             originators,
             groups,
-            lines,
-            silent,
+            member_queues,
+            silent_targets,
             names,
             proxy_memory: OnceLock::new(),
             budget,
@@ -179,7 +179,7 @@ impl Engine {
             held.root
                 .flow
                 .transaction_limit
-                .set(held, cells::MOST as u64);
+                .set(held, transactions::MOST as u64);
         });
         Ok(engine)
     }
@@ -201,7 +201,7 @@ impl Engine {
         match Held::take_within(&self.memory, patience) {
             Ok(held) => Ok(self.hold(held, work)),
             Err(blocked) => {
-                self.tell_blocked(blocked);
+                self.log_blocked(blocked);
                 Err(blocked)
             }
         }
@@ -210,18 +210,18 @@ impl Engine {
     /// Does `work` with the lock.
     #[inline]
     pub(super) fn hold<T>(&self, mut held: Held<'_>, work: impl FnOnce(&mut Held<'_>) -> T) -> T {
-        if held.inherited || held.has_left() {
+        if held.inherited || held.has_deferred() {
             self.put_in_order(&mut held);
         }
         let result = work(&mut held);
-        let news = held.news.get();
-        let has_left = held.release();
+        let news = held.notify.get();
+        let has_deferred = held.release();
         // One datagram is enough until the reader has looked.
         if news && self.root().flow.awake.swap(1, AcqRel) == 0 {
             self.waker.wake();
         }
-        if has_left {
-            self.do_what_was_left();
+        if has_deferred {
+            self.do_what_was_deferred();
         }
         result
     }
@@ -232,14 +232,14 @@ impl Engine {
         if held.inherited {
             self.recover(held);
         }
-        if held.has_left() {
-            self.take_in(held);
+        if held.has_deferred() {
+            self.do_deferred(held);
         }
     }
 
     /// Does what others have left while this process had the lock, unless it is blocked anew.
     #[cold]
-    fn do_what_was_left(&self) {
+    fn do_what_was_deferred(&self) {
         let _ = self.with_within(OF_MESSAGES, |_| ());
     }
 
@@ -265,16 +265,16 @@ impl Engine {
     }
 
     /// How many transactions of the proxy may be in use at once.
-    pub fn set_cell_limit(&self, limit: usize) {
-        let limit = limit.clamp(1, cells::MOST) as u64;
+    pub fn set_transaction_limit(&self, limit: usize) {
+        let limit = limit.clamp(1, transactions::MOST) as u64;
         self.with(|held| held.root.flow.transaction_limit.set(held, limit));
     }
 
     /// Whether outcomes of recipients that have got their message are told one by one from now on, in
     /// all processes; at first they are. Else they are counted, and the last of a message may be told.
-    pub fn tell_delivered(&self, wanted: bool) {
-        let untold = &self.root().flow.delivered_untold;
-        untold.store(u64::from(!wanted), Relaxed);
+    pub fn report_delivered(&self, wanted: bool) {
+        let unreported = &self.root().flow.delivered_unreported;
+        unreported.store(u64::from(!wanted), Relaxed);
     }
 
     /// Waits until an outcome can be told, or for as long as `patience`. For the one process that
@@ -434,7 +434,7 @@ impl Engine {
             let at = room.publish();
             self.with_or(
                 |held| self.publish(held, at, count as u32),
-                || self.leave_rest(at, Rest::Start),
+                || self.defer_message(at, MessageWork::Start),
             );
         }
         number
@@ -451,7 +451,7 @@ impl Engine {
                     self.publish(held, at, count as u32);
                     self.close(held, at, flag::CANCELLED);
                 },
-                || self.leave_rest(at, Rest::StartCancelled),
+                || self.defer_message(at, MessageWork::StartCancelled),
             );
         }
     }
@@ -460,20 +460,20 @@ impl Engine {
     pub(super) fn publish(&self, held: &Held<'_>, at: At<Message>, left: u32) {
         let is_kept = held.block(at).kept() != 0 && self.limits.target_order;
         held[at].left.set(held, left);
-        held[at].untold.set(held, left);
-        held.root.pace.waiting.add(held, u64::from(left));
+        held[at].unreported.set(held, left);
+        held.root.hot.waiting.add(held, u64::from(left));
         held.root.flow.messages.push(held, at);
         let [originator, group, ..] = held.block(at).texts();
         self.originators
             .join(held, at, self.originator_key(originator));
         if self.limits.target_order {
-            held[at].line.set(held, self.hash(group));
+            held[at].group.set(held, self.hash(group));
         }
         held[at].flags.set(held, flag::STARTED);
         if self.limits.target_order && !self.join_group(held, at) && !is_kept {
-            self.begin_to_line_up(held, at);
+            self.begin_to_queue(held, at);
         } else if is_kept {
-            self.stand_first(held, at);
+            self.go_first(held, at);
         } else {
             self.enter_turns(held, at);
         }
@@ -508,7 +508,7 @@ impl Engine {
 
 /// Seconds until the queue may have room: as long as what waits takes at the present speed.
 fn wait_for_room(held: &Held<'_>) -> u32 {
-    let seconds = held.root.pace.waiting.get() / held.root.flow.speed.get().max(1);
+    let seconds = held.root.hot.waiting.get() / held.root.flow.speed.get().max(1);
     seconds.clamp(1, LONGEST_WAIT) as u32
 }
 
@@ -547,7 +547,7 @@ impl Drop for Ticket<'_> {
         let (engine, at) = (self.engine, room.publish());
         engine.with_or(
             |held| engine.give_back_room(held, at, self.keys),
-            || engine.leave_rest(at, Rest::GiveBack(self.keys)),
+            || engine.defer_message(at, MessageWork::GiveBack(self.keys)),
         );
     }
 }

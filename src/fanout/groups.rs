@@ -1,4 +1,4 @@
-//! How many messages of a group are under way. Only where there are several do their recipients stand in
+//! How many messages of a group are under way. Only where there are several do their recipients position in
 //! lines: one alone overtakes nobody.
 //!
 //! Groups that share a place in the table are taken for one. That costs some lines, and changes nothing.
@@ -36,7 +36,7 @@ impl Groups {
     }
 
     fn of<'h>(self, held: &'h Held<'_>, at: At<Message>) -> &'h Group {
-        let hash = held[at].line.get();
+        let hash = held[at].group.get();
         &held[At::word(self.0 + (hash >> 32) as usize % Self::WORDS)]
     }
 
@@ -76,14 +76,14 @@ impl Engine {
             return true;
         }
         if let Some(alone) = group.alone.get() {
-            self.line_up_first(held, alone);
+            self.queue_before_others(held, alone);
         }
         self.groups.count(held, at);
         false
     }
 
     /// Lets the recipients of a message that was alone be put in line, before those of the next one.
-    fn line_up_first(&self, held: &Held<'_>, at: At<Message>) {
+    fn queue_before_others(&self, held: &Held<'_>, at: At<Message>) {
         let message = &held[at];
         let flags = message.flags.get();
         let has_been_through = message.cursor.get() == message.count.get()
@@ -93,13 +93,13 @@ impl Engine {
         }
         self.leave_lists(held, at);
         message.cursor.set(held, 0);
-        self.begin_to_line_up(held, at);
+        self.begin_to_queue(held, at);
     }
 
     /// Lets the recipients of a message be put in line before it takes turns.
-    pub(super) fn begin_to_line_up(&self, held: &Held<'_>, at: At<Message>) {
+    pub(super) fn begin_to_queue(&self, held: &Held<'_>, at: At<Message>) {
         let flags = &held[at].flags;
-        flags.set(held, flags.get() | flag::LINED | flag::LINING);
-        held.root.flow.lining.push(held, at);
+        flags.set(held, flags.get() | flag::QUEUED | flag::QUEUEING);
+        held.root.flow.queueing.push(held, at);
     }
 }

@@ -12,7 +12,7 @@
 //!   └──────────── the turn of e comes: it waits before all others ──────────────┘
 //! ```
 //!
-//! Both e stand in READY of their message meanwhile, and are looked at when their turn comes. Where e is put off, the
+//! Both e position in READY of their message meanwhile, and are looked at when their turn comes. Where e is put off, the
 //! target may be kept for another one.
 
 #![forbid(unsafe_code)]
@@ -21,7 +21,7 @@ use super::block::block_of;
 use super::engine::Engine;
 use super::layout::Message;
 use super::lock::Held;
-use super::recipient::{Place, Recipient};
+use super::recipient::{Recipient, RecipientState};
 use super::shared_memory::At;
 use super::targets::{Occupied, Target};
 
@@ -82,7 +82,7 @@ impl Engine {
         if busy.put_off() == Some(entry) {
             busy.keep_put_off(held, None);
         }
-        held[entry].set_place(held, Place::AtTarget);
+        held[entry].set_state(held, RecipientState::AtTarget);
         busy.wait_first(held, entry);
         false
     }
@@ -131,7 +131,7 @@ impl Engine {
         while let Some(entry) = self.next_at(held, busy) {
             let at = block_of(&self.memory, entry);
             match self.closing(held, at) {
-                Some(ending) => self.end(held, entry, ending),
+                Some(outcome) => self.end(held, entry, outcome),
                 None => {
                     self.make_ready(held, entry);
                     return true;
@@ -175,7 +175,7 @@ impl Engine {
     }
 
     fn group(&self, held: &Held<'_>, entry: At<Recipient>) -> u64 {
-        held[block_of(held.memory, entry)].line.get()
+        held[block_of(held.memory, entry)].group.get()
     }
 
     fn is_of_group(&self, held: &Held<'_>, entry: At<Recipient>, other: At<Recipient>) -> bool {

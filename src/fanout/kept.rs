@@ -9,8 +9,8 @@ use super::engine::Engine;
 use super::identifiers::{Beginning, identifiers};
 use super::layout::Message;
 use super::lock::{Held, OF_MESSAGES};
-use super::outcomes::Outcome;
-use super::recipient::{Ending, Place, Recipient};
+use super::outcomes::EndedCopy;
+use super::recipient::{Outcome, Recipient, RecipientState};
 use super::shared_memory::At;
 use super::submission::{Own, Submission};
 use super::targets::Occupied;
@@ -38,7 +38,7 @@ impl InQueue<'_> {
 }
 
 impl Engine {
-    /// The message at a place that [`Outcome::place`] gave, which is pinned as long as this is there;
+    /// The message at a place that [`EndedCopy::place`] gave, which is pinned as long as this is there;
     /// nothing if it is not there any more. It needs no lock: that outcome has pinned the message.
     pub fn in_queue(&self, place: u64) -> Option<InQueue<'_>> {
         let pin = self.pin_once_more(At::word(place as usize))?;
@@ -47,7 +47,7 @@ impl Engine {
 
     /// Puts the only recipient of a message that is made of a kept copy where it is sent to before all that was not
     /// kept, and behind what was kept before it (M-3).
-    pub(super) fn stand_first(&self, held: &Held<'_>, at: At<Message>) {
+    pub(super) fn go_first(&self, held: &Held<'_>, at: At<Message>) {
         let own = held.block(at);
         let entry = own.entry(0);
         let hash = self.hash(own.own(entry).address);
@@ -58,7 +58,7 @@ impl Engine {
             }
             Occupied::Busy(busy) => {
                 pass(held, at);
-                held[entry].set_place(held, Place::AtTarget);
+                held[entry].set_state(held, RecipientState::AtTarget);
                 let is_kept = |&other: &At<Recipient>| held.block_of(other).kept() != 0;
                 match busy.waiting(held).filter(is_kept).last() {
                     None => busy.wait_first(held, entry),
@@ -76,7 +76,7 @@ fn pass(held: &Held<'_>, at: At<Message>) {
     held[at].cursor.set(held, 1);
 }
 
-impl Outcome<'_> {
+impl EndedCopy<'_> {
     /// Where the message is, as long as this is there.
     pub fn place(&self) -> u64 {
         self.pinned().at().to_word() as u64
@@ -94,28 +94,28 @@ impl Outcome<'_> {
 
     /// The recipient's copy is kept: it has ended in another way than it seemed.
     pub fn is_kept(&mut self) {
-        let Some(code) = self.ending.code() else {
+        let Some(code) = self.outcome.code() else {
             return;
         };
         let (engine, entry) = (self.engine(), self.entry());
-        let kept = Ending::Kept(code);
+        let kept = Outcome::Kept(code);
         let changed = engine.with_within(OF_MESSAGES, |held| {
             let at = block_of(&engine.memory, entry);
-            engine.tally_down(held, at, self.ending);
+            engine.tally_down(held, at, self.outcome);
             held[entry].end(held, kept);
             engine.tally_up(held, at, kept);
         });
         // Otherwise the line of the whole message counts it among the unreachable ones.
         if changed.is_ok() {
-            self.ending = kept;
+            self.outcome = kept;
         }
     }
 }
 
 impl Engine {
     /// Takes back what [`Engine::tally_up`] has counted.
-    fn tally_down(&self, held: &Held<'_>, at: At<Message>, ending: Ending) {
-        held[at].tally(ending).subtract(held, 1);
+    fn tally_down(&self, held: &Held<'_>, at: At<Message>, outcome: Outcome) {
+        held[at].tally(outcome).subtract(held, 1);
     }
 }
 

@@ -1,11 +1,11 @@
 //! The map of the queue's memory: the root, the tables behind it, and the arena with the messages.
 //!
 //! ```text
-//! Root | quotas | silent targets | names | transactions | left | targets | originators | groups | member queues | arena
+//! Root | quotas | silent targets | names | transactions | deferred work | targets | originators | groups | member queues | arena
 //!                                                                                             Message, its recipients, text
 //! ```
 //!
-//! Unsafe code is what the structures promise of themselves: that they may stand in shared memory (`shared!`).
+//! Unsafe code is what the structures promise of themselves: that they may position in shared memory (`shared!`).
 
 #![deny(unsafe_code)]
 
@@ -24,7 +24,7 @@ const LINE: usize = 64;
 shared! {
     /// What there is once.
     pub(super) struct Root {
-        pub(super) pace: Pace,
+        pub(super) hot: Hot,
         pub(super) flow: Flow,
         pub(super) arena: Free,
         pub(super) attention: Attention,
@@ -33,7 +33,7 @@ shared! {
 
     /// The lock, and what changes with each copy, in one line of the cache: it comes with the lock from the process that
     /// had it before.
-    pub(super) struct Pace {
+    pub(super) struct Hot {
         pub(super) lock: AtomicU32,
         _unused: AtomicU32,
         /// Originators that have something to send, in the order of their turns.
@@ -62,7 +62,7 @@ shared! {
         /// Messages that may send, but wait for room in the table of targets. No message is in the turns, too.
         pub(super) stuck: List<Message, Turn>,
         /// Messages whose recipients are to be put in line before they take turns. They are in no other of these.
-        pub(super) lining: List<Message, Turn>,
+        pub(super) queueing: List<Message, Turn>,
         /// The most transactions of the proxy that may be in use.
         pub(super) transaction_limit: Locked<u64>,
         /// The millisecond until which nothing is sent, for lack of the proxy's memory.
@@ -70,7 +70,7 @@ shared! {
         /// How many targets are known to be silent.
         pub(super) silent_targets: Locked<u64>,
         /// Whether nobody wants to be told who has got a message. Written without the lock.
-        pub(super) delivered_untold: AtomicU64,
+        pub(super) delivered_unreported: AtomicU64,
         /// The millisecond at which sending began with few copies (slow start); 0 if there may be as many as ever.
         pub(super) slow_start: Locked<u64>,
 
@@ -117,16 +117,16 @@ shared! {
     /// What is looked at whenever the lock is taken, in a line of the cache that changes only while a process keeps the
     /// lock from the others. All of it is written without the lock, too.
     pub(super) struct Attention {
-        /// Whether something was left without the lock (`left`), for its next holder to do.
-        pub(super) left: AtomicU64,
+        /// Whether something was left without the lock (`deferred`), for its next holder to do.
+        pub(super) deferred: AtomicU64,
         /// Since when the holder is known to have the lock, by the clock of the memory, while it is blocked.
         pub(super) blocked_since: AtomicU64,
         /// When the log was last told that the lock is blocked, by the same clock; 0 if it is not.
-        pub(super) blocked_told: AtomicU64,
+        pub(super) blocked_logged: AtomicU64,
         /// When the proxy did not take a copy whose attempt was left, by the engine's clock.
         pub(super) not_sent_at: AtomicU64,
         /// How many messages were left to be started.
-        pub(super) starts_left: AtomicU64,
+        pub(super) starts_deferred: AtomicU64,
         _rest_of_the_line: [AtomicU64; 3],
     }
 
@@ -141,7 +141,7 @@ shared! {
         pub(super) limit: AtomicU64,
         /// Whether a copy has had to wait since the log was told last, and when that was.
         pub(super) is_short: AtomicU64,
-        pub(super) told_at: AtomicU64,
+        pub(super) logged_at: AtomicU64,
     }
 
     /// An originator that has messages under way (`originators`).
@@ -165,7 +165,7 @@ shared! {
     /// A message: what changes, then what stays as it was written before anybody else saw it. Behind it come its
     /// recipients, and the text: originator, group, from, headers, charging, body, request, and each recipient's own.
     pub(super) struct Message {
-        /// Links of the list of those that take turns, are stuck, closing or lining.
+        /// Links of the list of those that take turns, are stuck, closing or queueing.
         pub(super) links: Links<Message>,
         /// Links of the list of all.
         pub(super) links_of_all: Links<Message>,
@@ -183,7 +183,7 @@ shared! {
         pub(super) ready: Queue,
         /// Recipients that have not ended, and those whose outcome was not told.
         pub(super) left: Locked<u32>,
-        pub(super) untold: Locked<u32>,
+        pub(super) unreported: Locked<u32>,
         // How those ended that have.
         pub(super) delivered: Locked<u32>,
         pub(super) refused: Locked<u32>,
@@ -195,13 +195,13 @@ shared! {
         /// The millisecond since which the proxy has had no memory for this message; 0 if it has.
         pub(super) short_since: Locked<u64>,
         /// A hash of the group, by which its messages find their member queues.
-        pub(super) line: Locked<u64>,
+        pub(super) group: Locked<u64>,
         pub(super) originator: Link<Originator>,
         /// How many copies in flight are silent.
         pub(super) silent: Locked<u32>,
         /// What was left of a message that is not started, by who has its ticket: the order in which it is to be, or the
         /// keys of its budgets.
-        pub(super) left_unstarted: [AtomicU64; 2],
+        pub(super) deferred_unstarted: [AtomicU64; 2],
         /// The ledger's number of the message; 0 if it is in none. Written by who has the ticket, and by the process that
         /// tells outcomes.
         pub(super) ledger: AtomicU64,
@@ -249,7 +249,7 @@ impl Message {
             &self.cursor,
             &self.in_flight,
             &self.left,
-            &self.untold,
+            &self.unreported,
             &self.delivered,
             &self.refused,
             &self.unreachable,
@@ -262,8 +262,8 @@ impl Message {
             half.clear(unpublished);
         }
         self.short_since.clear(unpublished);
-        self.line.clear(unpublished);
-        for word in self.left_unstarted.iter().chain([&self.pins]) {
+        self.group.clear(unpublished);
+        for word in self.deferred_unstarted.iter().chain([&self.pins]) {
             word.store(0, Release);
         }
     }
@@ -300,7 +300,7 @@ pub(super) const RECIPIENT: usize = size_of::<Recipient>() / size_of::<AtomicU64
 const _: () = assert!(RECIPIENT == 2);
 /// Words before the tables, whole lines of the cache.
 pub(super) const HEAD: usize = size_of::<Root>().next_multiple_of(LINE) / size_of::<AtomicU64>();
-const _: () = assert!(size_of::<Pace>() == LINE);
+const _: () = assert!(size_of::<Hot>() == LINE);
 const _: () = assert!(std::mem::offset_of!(Root, attention) % LINE == 0);
 
 /// Memory with the root and so many words behind it.

@@ -13,22 +13,22 @@
 //! |---|---|
 //! | `lock` | who takes it and gives it back; WANTED and BLOCKED are set by who waits, without the lock |
 //! | `blocked_since` | who is about to set BLOCKED, without the lock |
-//! | `left` | who leaves something, without the lock (`left`) |
+//! | `left` | who leaves something, without the lock (`deferred`) |
 //!
 //! A robust mutex of the C library in its place was measured: a copy took 17 of 100 instructions more, and some 15 of 100
 //! more time (`benches/fanout`), as it keeps a list of what a thread has. It does not say who has it either, which an
 //! administrator has to know of a process that is stopped, nor whether anything was left meanwhile.
 //!
 //! Nobody waits for ever for a process that keeps it, as one that a debugger has stopped: whoever has
-//! something to do that cannot wait leaves it (`left`). It is taken from a process that has ended, and
+//! something to do that cannot wait leaves it (`deferred`). It is taken from a process that has ended, and
 //! never from one that runs or is stopped.
 
 #![forbid(unsafe_code)]
 
-use super::cells::Transaction;
 use super::layout::Root;
 use super::process::{self, Process};
 use super::shared_memory::{At, HasLock, Shared, SharedMemory};
+use super::transactions::Transaction;
 use rustix::thread::Timespec;
 use rustix::thread::futex::{self, Flags};
 use std::cell::Cell;
@@ -97,7 +97,7 @@ pub(super) struct Held<'a> {
     pub(super) memory: &'a SharedMemory,
     pub(super) root: &'a Root,
     /// Whether the reader of outcomes has something new to do.
-    pub(super) news: Cell<bool>,
+    pub(super) notify: Cell<bool>,
     /// The transaction that was taken since, if one was.
     pub(super) claimed: Cell<Option<At<Transaction>>>,
     /// This process.
@@ -134,7 +134,7 @@ impl<'a> Held<'a> {
 
     /// Takes the lock if nobody has it; else its holder sees when it gives it back that something was
     /// left.
-    pub(super) fn take_or_tell(memory: &'a SharedMemory) -> Option<Self> {
+    pub(super) fn take_or_mark(memory: &'a SharedMemory) -> Option<Self> {
         let (word, own) = (lock(memory), Process::this());
         loop {
             let holder = word.load(Relaxed);
@@ -157,7 +157,7 @@ impl<'a> Held<'a> {
         Self {
             memory,
             root: memory.root(),
-            news: Cell::new(false),
+            notify: Cell::new(false),
             claimed: Cell::new(None),
             process,
             inherited,
@@ -174,13 +174,13 @@ impl<'a> Held<'a> {
             return false;
         }
         let root = held.root;
-        root.pace.lock.swap(0, AcqRel) & WANTED != 0 && wake(root)
+        root.hot.lock.swap(0, AcqRel) & WANTED != 0 && wake(root)
     }
 
     /// Whether something was left for the holder to do.
     #[inline]
-    pub(super) fn has_left(&self) -> bool {
-        self.root.attention.left.load(Relaxed) != 0
+    pub(super) fn has_deferred(&self) -> bool {
+        self.root.attention.deferred.load(Relaxed) != 0
     }
 }
 
@@ -217,7 +217,7 @@ impl Drop for Held<'_> {
             // The attempt will not exist: its transaction is taken back like one of a dead process.
             self[claimed].is_of(self, Process::NONE);
         }
-        self.root.pace.lock.swap(BROKEN, AcqRel);
+        self.root.hot.lock.swap(BROKEN, AcqRel);
         wake(self.root);
     }
 }
@@ -226,13 +226,13 @@ impl Drop for Held<'_> {
 #[cold]
 fn wake(root: &Root) -> bool {
     // One is enough, it will wake the next. Should this process die here, it wakes by itself.
-    let _ = futex::wake(&root.pace.lock, Flags::empty(), 1);
-    root.attention.left.load(Relaxed) != 0
+    let _ = futex::wake(&root.hot.lock, Flags::empty(), 1);
+    root.attention.deferred.load(Relaxed) != 0
 }
 
 fn lock(memory: &SharedMemory) -> &AtomicU32 {
     let root: &Root = memory.root();
-    &root.pace.lock
+    &root.hot.lock
 }
 
 /// Who keeps the lock from others, if somebody has had to wait for long.

@@ -7,15 +7,31 @@
 //! for another one, the one that was used least recently first. The names for which copies of one
 //! originator wait are bounded: with more, that originator's copies wait for each other.
 //!
+//! ```text
+//!  an entry:   unused ── make ──► known or not ── no copy waits, not asked, another name needs room (make) ──┐
+//!              (hash 0)              ▲                                                                       │
+//!                                    └──── the next use, with a new `use_number`: late answers are stale ◄───┘
+//!
+//!  its question:  asked = 0 ── ask: at the end of the list ──► 1, in the list ── next_to_ask ──► 1, being asked
+//!                     ▲                                                                            │
+//!                     └────────────────────────────── was_asked: an answer, or none ◄──────────────┘
+//!
+//!  a copy:        outside, by originator ── pop_outside: there is room ──► taken, and may wait at the name
+//!                 at a name (`push`) ── pop: addresses are known, or it was in vain ──► taken
+//!                 either ── take_out: its message sends nothing more ──► taken
+//! ```
+//!
+//! A name for which copies wait has its bit in `waited`, and counts for one originator (`owner`).
+//!
 //! All words are changed with the lock. What is in the queues here has the place `AtName`.
 
 #![deny(unsafe_code)]
 
-use super::cells::{self, Cells};
 use super::lists::Queue;
 use super::lock::Held;
 use super::recipient::Recipient;
 use super::shared_memory::{At, Locked, SharedMemory, shared};
+use super::transactions::{self, Transactions};
 use std::array::from_fn;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::AtomicU64;
@@ -133,7 +149,7 @@ pub(super) enum Room {
 
 impl Names {
     /// Words of the table, and one for each transaction: to which address of which name its fork is sent.
-    pub(super) const WORDS: usize = Self::TABLE + cells::MOST;
+    pub(super) const WORDS: usize = Self::TABLE + transactions::MOST;
     const TABLE: usize = HEAD + NAMES * NAME_WORDS;
 
     fn head(self, memory: &SharedMemory) -> &Head {
@@ -341,19 +357,19 @@ impl Names {
 
     /// Whether a fork is sent to an address of a name.
     pub(super) fn has_way(self, memory: &SharedMemory, cookie: u64) -> bool {
-        Cells::index_of(cookie) < cells::MOST
-            && self.way_of(memory, cookie).get() >> 32 == u64::from(Cells::use_of(cookie))
+        Transactions::index_of(cookie) < transactions::MOST
+            && self.way_of(memory, cookie).get() >> 32 == u64::from(Transactions::use_of(cookie))
     }
 
     fn way_of(self, memory: &SharedMemory, cookie: u64) -> &Locked<u64> {
-        &memory[At::word(self.0 + Self::TABLE + Cells::index_of(cookie))]
+        &memory[At::word(self.0 + Self::TABLE + Transactions::index_of(cookie))]
     }
 
     /// The use of the transaction and, of the name, the use of its entry and which address is sent to.
     fn way(self, held: &Held<'_>, cookie: u64, entry: Entry) -> u64 {
         let use_number = held[entry.0].use_number.get();
         let place = self.index(entry) * MOST_ADDRESSES as u32 + held[entry.0].current.get() as u32;
-        u64::from(Cells::use_of(cookie)) << 32 | u64::from(use_number << 16 | place)
+        u64::from(Transactions::use_of(cookie)) << 32 | u64::from(use_number << 16 | place)
     }
 
     /// Nobody has answered at the address that a fork was sent to: the next copies go to another one of the same
@@ -376,7 +392,7 @@ impl Names {
     pub(super) fn pop(self, held: &Held<'_>, entry: Entry) -> Option<At<Recipient>> {
         let copy = held[entry.0].queue.pop(held)?;
         held[entry.0].length.subtract(held, 1);
-        self.has_left(held, entry);
+        self.has_deferred(held, entry);
         Some(copy)
     }
 
@@ -397,7 +413,7 @@ impl Names {
         }
     }
 
-    fn has_left(self, held: &Held<'_>, entry: Entry) {
+    fn has_deferred(self, held: &Held<'_>, entry: Entry) {
         self.head(held.memory).waiting.subtract(held, 1);
         if !entry.has_waiting(held) {
             let (word, bit) = self.waited(held, entry);
@@ -407,7 +423,7 @@ impl Names {
                 .subtract(held, 1);
             if self.head(held.memory).outside.get() != 0 {
                 self.head(held.memory).look.set(held, 1);
-                held.news.set(true);
+                held.notify.set(true);
             }
         }
     }
@@ -466,7 +482,7 @@ impl Names {
         if had_waiting && !entry.has_waiting(held) {
             // As when the last one leaves otherwise.
             self.head(held.memory).waiting.add(held, 1);
-            self.has_left(held, entry);
+            self.has_deferred(held, entry);
         }
         left
     }

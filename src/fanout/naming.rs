@@ -11,13 +11,13 @@
 #![forbid(unsafe_code)]
 
 use super::block::block_of;
-use super::cells::{HELD, IN_FLIGHT, SENDING, Transaction};
 use super::counters::Counter;
 use super::engine::Engine;
 use super::lock::{Blocked, Held, OF_CALLBACKS, OF_MESSAGES};
 use super::names::{Entry, Question, Room};
-use super::recipient::{Ending, Place, Recipient};
+use super::recipient::{Outcome, Recipient, RecipientState};
 use super::shared_memory::At;
+use super::transactions::{HELD, IN_FLIGHT, SENDING, Transaction};
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use std::net::SocketAddr;
@@ -62,7 +62,7 @@ impl Engine {
             address: None,
             is_asked: false,
         };
-        let Some(cell) = self.cells.find(held, cookie) else {
+        let Some(transaction) = self.transactions.find(held, cookie) else {
             return lead;
         };
         let hash = self.hash_of_name(name);
@@ -74,11 +74,11 @@ impl Engine {
             lead.is_asked = is_old && self.names.ask(held, entry);
             return lead;
         }
-        if cell.bits() & IN_FLIGHT != 0 {
-            lead.is_asked = self.wait_for_name(held, cell, (hash, name), now);
+        if transaction.bits() & IN_FLIGHT != 0 {
+            lead.is_asked = self.wait_for_name(held, transaction, (hash, name), now);
         }
-        cell.take(held, IN_FLIGHT | HELD | SENDING);
-        self.cells.free(held, cell);
+        transaction.take(held, IN_FLIGHT | HELD | SENDING);
+        self.transactions.free(held, transaction);
         lead
     }
 
@@ -86,29 +86,29 @@ impl Engine {
     fn wait_for_name(
         &self,
         held: &Held<'_>,
-        cell: &Transaction,
+        transaction: &Transaction,
         (hash, name): (u64, &[u8]),
         now: u64,
     ) -> bool {
-        let Some(copy) = cell.entry() else {
+        let Some(copy) = transaction.entry() else {
             return false;
         };
         let at = block_of(&self.memory, copy);
-        if let Some(ending) = self.closing(held, at) {
-            self.land(held, cell, ending, false);
+        if let Some(outcome) = self.closing(held, at) {
+            self.land(held, transaction, outcome, false);
             return false;
         }
         // Others to the same target have waited for the same name meanwhile.
         let known = self.names.find(held, hash);
         if known.is_some_and(|entry| self.is_overdue(held, entry, copy, now)) {
-            self.land(held, cell, Ending::Unreachable(UNRESOLVABLE), false);
+            self.land(held, transaction, Outcome::Unreachable(UNRESOLVABLE), false);
             return false;
         }
         let [originator, ..] = held.block(at).texts();
         let owner = self.originator_key(originator) as u32;
         let room = self.names.take(held, hash, name, owner, now);
-        self.lower(held, cell, at);
-        held[copy].set_place(held, Place::AtName);
+        self.lower(held, transaction, at);
+        held[copy].set_state(held, RecipientState::AtName);
         self.names.push(held, room, copy, now);
         self.enter_turns(held, at);
         match room {
@@ -193,8 +193,8 @@ impl Engine {
                     let copy = self.names.pop(held, entry)?;
                     if self.is_overdue(held, entry, copy, now) {
                         // Who waits for the same target can be sent to now.
-                        held.news.set(true);
-                        self.give_up(held, copy, Ending::Unreachable(UNRESOLVABLE));
+                        held.notify.set(true);
+                        self.give_up(held, copy, Outcome::Unreachable(UNRESOLVABLE));
                     } else {
                         self.names.push(held, Room::At(entry), copy, now);
                     }
@@ -228,7 +228,7 @@ impl Engine {
         if !entry.is_known(held, now) {
             return false;
         }
-        held.news.set(true);
+        held.notify.set(true);
         for _ in 0..STEPS {
             let Some(copy) = self.names.pop(held, entry) else {
                 return false;
@@ -241,14 +241,14 @@ impl Engine {
     /// Lets a copy go on that has waited for its name.
     fn let_go(&self, held: &Held<'_>, copy: At<Recipient>) {
         match self.closing(held, block_of(&self.memory, copy)) {
-            Some(ending) => self.give_up(held, copy, ending),
+            Some(outcome) => self.give_up(held, copy, outcome),
             None => self.make_ready(held, copy),
         }
     }
 
     /// Ends a copy that has waited for its name, and gives up its target.
-    fn give_up(&self, held: &Held<'_>, copy: At<Recipient>, ending: Ending) {
-        self.end(held, copy, ending);
+    fn give_up(&self, held: &Held<'_>, copy: At<Recipient>, outcome: Outcome) {
+        self.end(held, copy, outcome);
         let own = held.block_of(copy).own(copy);
         self.leave_target(held, self.hash(own.address));
     }
@@ -265,8 +265,8 @@ impl Engine {
         };
         let end_all = |held: &Held<'_>, copies: Vec<At<Recipient>>| {
             for copy in copies {
-                if let Some(ending) = is_closing(held, copy) {
-                    self.give_up(held, copy, ending);
+                if let Some(outcome) = is_closing(held, copy) {
+                    self.give_up(held, copy, outcome);
                 }
             }
         };
@@ -302,7 +302,7 @@ impl Engine {
                 end_all(held, left);
                 while let Some(copy) = self.names.pop_outside(held, owner) {
                     self.let_go(held, copy);
-                    held.news.set(true);
+                    held.notify.set(true);
                 }
             })?;
         }

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! All of this is read and written with the lock. In turns and held back it is in one list with its `links`; idle it is in
-//! none, and has no message that may send. The share is that of [`share`](super::share): a copy in flight is a
+//! none, and has no message that may send. The share is that of [`fair_share`](super::fair_share): a copy in flight is a
 //! place of `forks_in_flight`, whether its recipient will answer or not. Who is held back waits in the list of those
 //! with as many copies in flight; of these lists the first that is not empty is the first whose share grows, so that
 //! nobody else has to be looked at. What the share is grows by two at most with each copy that lands, and nobody is put
@@ -73,10 +73,10 @@ impl Originators {
         for own in 0..=self.window {
             self.list(held, own as u32).clear(held);
         }
-        let (pace, flow) = (&held.root.pace, &held.root.flow);
-        pace.turns.clear(held);
-        pace.held_back.set(held, 0);
-        pace.lowest_held_back.set(held, 0);
+        let (hot, flow) = (&held.root.hot, &held.root.flow);
+        hot.turns.clear(held);
+        hot.held_back.set(held, 0);
+        hot.lowest_held_back.set(held, 0);
         flow.originators_free.set(held, 0);
         flow.originators_ever.set(held, 0);
     }
@@ -188,7 +188,7 @@ impl Originators {
         originator.messages.push(held, at);
         if originator.state.get() == IDLE {
             originator.state.set(held, IN_TURNS);
-            held.root.pace.turns.push(held, own);
+            held.root.hot.turns.push(held, own);
         }
     }
 
@@ -201,7 +201,7 @@ impl Originators {
             return;
         }
         match originator.state.get() {
-            IN_TURNS => held.root.pace.turns.remove(held, own),
+            IN_TURNS => held.root.hot.turns.remove(held, own),
             WAITS => self.let_go(held, own),
             _ => {}
         }
@@ -210,28 +210,28 @@ impl Originators {
 
     /// Lets an originator that takes its turns wait until its share is larger.
     pub(super) fn hold_back(self, held: &Held<'_>, at: At<Originator>) {
-        let (pace, originator) = (&held.root.pace, &held[at]);
+        let (hot, originator) = (&held.root.hot, &held[at]);
         debug_assert_eq!(originator.state.get(), IN_TURNS);
-        pace.turns.remove(held, at);
+        hot.turns.remove(held, at);
         let own = originator.in_flight.get();
         self.list(held, own).push(held, at);
         originator.state.set(held, WAITS);
-        let lowest = match pace.held_back.get() {
+        let lowest = match hot.held_back.get() {
             0 => own,
-            _ => pace.lowest_held_back.get().min(own),
+            _ => hot.lowest_held_back.get().min(own),
         };
-        pace.held_back.add(held, 1);
-        pace.lowest_held_back.set(held, lowest);
+        hot.held_back.add(held, 1);
+        hot.lowest_held_back.set(held, lowest);
     }
 
     /// Takes an originator out of the list of those that are held back like it.
     fn let_go(self, held: &Held<'_>, at: At<Originator>) {
         let own = held[at].in_flight.get();
         self.list(held, own).remove(held, at);
-        let pace = &held.root.pace;
-        pace.held_back.subtract(held, 1);
-        if pace.held_back.get() == 0 {
-            pace.lowest_held_back.set(held, 0);
+        let hot = &held.root.hot;
+        hot.held_back.subtract(held, 1);
+        if hot.held_back.get() == 0 {
+            hot.lowest_held_back.set(held, 0);
         }
     }
 
@@ -239,7 +239,7 @@ impl Originators {
     fn takes_turns(self, held: &Held<'_>, at: At<Originator>) {
         self.let_go(held, at);
         held[at].state.set(held, IN_TURNS);
-        held.root.pace.turns.push(held, at);
+        held.root.hot.turns.push(held, at);
     }
 
     /// Lets one of those that are held back take its turns again, if one may, and gives it: it has waited longer than
@@ -249,7 +249,7 @@ impl Originators {
         held: &Held<'_>,
         has_room: impl Fn(u32) -> bool,
     ) -> Option<At<Originator>> {
-        let lowest = &held.root.pace.lowest_held_back;
+        let lowest = &held.root.hot.lowest_held_back;
         let mut own = lowest.get();
         while has_room(own) && own as usize <= self.window {
             if let Some(at) = self.list(held, own).head() {
@@ -303,7 +303,7 @@ impl Originator {
     /// Gives its turn to the next originator, if it still takes turns and is not the only one.
     #[inline]
     pub(super) fn turn_is_over(held: &Held<'_>, at: At<Self>) {
-        let turns = &held.root.pace.turns;
+        let turns = &held.root.hot.turns;
         if turns.after(held, at).is_some() {
             turns.remove(held, at);
             turns.push(held, at);

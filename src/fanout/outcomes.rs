@@ -8,7 +8,7 @@ use super::block::{Block, block_of};
 use super::engine::Engine;
 use super::layout::Message;
 use super::lock::OF_CALLBACKS;
-use super::recipient::{Ending, Recipient};
+use super::recipient::{Outcome, Recipient};
 use super::shared_memory::At;
 use crate::control::Fork;
 
@@ -16,16 +16,16 @@ use crate::control::Fork;
 #[derive(Debug)]
 pub enum Event<'e> {
     /// A recipient has ended.
-    Ended(Outcome<'e>),
+    Ended(EndedCopy<'e>),
     /// All recipients of a message have ended, and each was told.
     Finished(Finished<'e>),
 }
 
 /// How one recipient ended.
 #[derive(Debug)]
-pub struct Outcome<'e> {
+pub struct EndedCopy<'e> {
     /// How.
-    pub ending: Ending,
+    pub outcome: Outcome,
     entry: At<Recipient>,
     pin: Pinned<'e>,
 }
@@ -60,7 +60,7 @@ pub struct Finished<'e> {
     pin: Pinned<'e>,
 }
 
-impl<'e> Outcome<'e> {
+impl<'e> EndedCopy<'e> {
     pub(super) fn block(&self) -> Block<'_> {
         self.pin.block()
     }
@@ -118,8 +118,8 @@ impl<'e> Outcome<'e> {
     }
 }
 
-/// Tells the endings of one kind.
-type IsOfKind = fn(&Ending) -> bool;
+/// Tells the outcomes of one kind.
+type IsOfKind = fn(&Outcome) -> bool;
 
 impl Finished<'_> {
     /// The number of the message.
@@ -156,7 +156,7 @@ impl Finished<'_> {
 
     /// The addresses of recipients that were not delivered to and for whom nothing is kept, at most so many: first
     /// those for which nothing was tried, and of each kind in the order of the message.
-    pub fn undelivered(&self, most: usize) -> Vec<(Ending, &[u8])> {
+    pub fn undelivered(&self, most: usize) -> Vec<(Outcome, &[u8])> {
         let (engine, block) = (self.pin.engine(), self.pin.block());
         let Tally {
             refused,
@@ -166,20 +166,20 @@ impl Finished<'_> {
             ..
         } = self.tally();
         let kinds: [(u32, IsOfKind); 4] = [
-            (skipped, |ending| matches!(ending, Ending::Skipped(_))),
-            (expired, |ending| matches!(ending, Ending::Expired)),
-            (unreachable, |ending| {
-                matches!(ending, Ending::Unreachable(_))
+            (skipped, |outcome| matches!(outcome, Outcome::Skipped(_))),
+            (expired, |outcome| matches!(outcome, Outcome::Expired)),
+            (unreachable, |outcome| {
+                matches!(outcome, Outcome::Unreachable(_))
             }),
-            (refused, |ending| matches!(ending, Ending::Refused(_))),
+            (refused, |outcome| matches!(outcome, Outcome::Refused(_))),
         ];
         let mut found = Vec::new();
         for (count, is_of_kind) in kinds {
             let entries = (0..block.count()).map(|number| block.entry(number));
             // Nothing of it changes any more.
             let ended = entries.filter_map(|entry| {
-                let ending = engine.memory[entry].ending().filter(is_of_kind)?;
-                Some((ending, block.own(entry).address))
+                let outcome = engine.memory[entry].outcome().filter(is_of_kind)?;
+                Some((outcome, block.own(entry).address))
             });
             found.extend(ended.take((count as usize).min(most - found.len())));
         }
@@ -200,18 +200,18 @@ impl Engine {
                 }));
             }
             let entry = held.root.flow.outcomes.head()?;
-            held[entry].set_told(held);
+            held[entry].set_reported(held);
             held.root.flow.outcomes.pop(held);
             let at = block_of(&self.memory, entry);
-            let untold = held[at].untold.get();
-            held[at].untold.set(held, untold - 1);
-            if untold == 1 {
+            let unreported = held[at].unreported.get();
+            held[at].unreported.set(held, unreported - 1);
+            if unreported == 1 {
                 held.root.flow.finished.set(held, Some(at));
             }
-            let ending = held[entry].ending()?;
+            let outcome = held[entry].outcome()?;
             let pin = self.pin(held, at);
-            Some(Event::Ended(Outcome {
-                ending,
+            Some(Event::Ended(EndedCopy {
+                outcome,
                 entry,
                 pin: Pinned::new(self, pin),
             }))

@@ -56,7 +56,7 @@ pub struct Load {
     /// Forks in flight that have been silent for longer than `patience`.
     pub silent: u64,
     /// Transactions of the proxy in use.
-    pub cells: u64,
+    pub transactions: u64,
     /// Names of next hops that are being asked.
     pub names_asked: u64,
     /// Recipients that wait for the name of their next hop.
@@ -75,7 +75,7 @@ impl Engine {
     /// How much is under way. It needs no lock, so that it is told even while a process keeps that from
     /// the others; what it keeps them from doing is not counted.
     pub fn load(&self) -> Load {
-        if self.root().attention.left.load(Relaxed) != 0 {
+        if self.root().attention.deferred.load(Relaxed) != 0 {
             let _ = self.with_within(OF_CALLBACKS, |_| ());
         }
         let word = size_of::<u64>() as u64;
@@ -84,10 +84,10 @@ impl Engine {
         let free = memory.min(self.root().arena.words.get() * word);
         Load {
             messages: self.root().flow.messages_length.get(),
-            waiting: self.root().pace.waiting.get(),
-            in_flight: self.root().pace.in_flight.get(),
+            waiting: self.root().hot.waiting.get(),
+            in_flight: self.root().hot.in_flight.get(),
             silent: self.root().flow.silent_copies.get(),
-            cells: self.root().pace.transactions.get(),
+            transactions: self.root().hot.transactions.get(),
             names_asked: self.names.asked(&self.memory),
             waiting_for_names: self.names.waiting(&self.memory),
             proxy_memory_free,
@@ -159,7 +159,7 @@ impl Engine {
             }
             true
         })?;
-        self.tell_short_memory(now);
+        self.log_short_memory(now);
         self.take_back_from_the_dead()?;
         while self.with_within(OF_MESSAGES, |held| self.close_some(held))? {}
         self.look_at_names(now)

@@ -15,11 +15,11 @@
 #![forbid(unsafe_code)]
 
 use super::block::block_of;
-use super::cells::Transaction;
 use super::engine::{Engine, flag};
 use super::layout::{Message, Originator};
 use super::lock::{Blocked, Held, OF_MESSAGES};
 use super::shared_memory::At;
+use super::transactions::Transaction;
 use crate::sip::text::Printable;
 use std::fmt;
 
@@ -146,11 +146,13 @@ impl Engine {
     /// whose members have had to wait behind silent copies, or still have to.
     pub fn look_for_silent(&self, now: u64) -> Option<HeldUp> {
         let patience = u64::from(self.limits.patience) * 1000;
-        if patience == 0 || self.root().pace.in_flight.get() == 0 {
+        if patience == 0 || self.root().hot.in_flight.get() == 0 {
             return None;
         }
         let moment = now * MOMENTS / patience;
-        let old = self.cells.grown_old(&self.memory, moment, MOMENTS + 1);
+        let old = self
+            .transactions
+            .grown_old(&self.memory, moment, MOMENTS + 1);
         // While a process keeps the lock from the others the log says so, and the next look does it.
         self.make_silent(&old, moment).ok().flatten()
     }
@@ -158,14 +160,14 @@ impl Engine {
     fn make_silent(&self, old: &[&Transaction], moment: u64) -> Result<Option<HeldUp>, Blocked> {
         let mut full: Vec<Full> = Vec::new();
         let mut originators: Vec<At<Originator>> = Vec::new();
-        for cells in old.chunks(STEPS) {
+        for transactions in old.chunks(STEPS) {
             self.with_within(OF_MESSAGES, |held| {
-                for cell in cells {
-                    let Some(entry) = cell.entry() else {
+                for transaction in transactions {
+                    let Some(entry) = transaction.entry() else {
                         continue;
                     };
                     let at = block_of(&self.memory, entry);
-                    if !cell.becomes_silent(held, moment, MOMENTS + 1) {
+                    if !transaction.becomes_silent(held, moment, MOMENTS + 1) {
                         continue;
                     }
                     self.note_full(held, at, &mut full);
@@ -257,8 +259,8 @@ impl Engine {
         let held_back = held_back.map(|&at| (at, held[at].silent.get()));
         let silent = held.root.flow.silent_copies.get();
         let is_full =
-            held.root.pace.in_flight.get() >= limit.min(most) && 2 * silent >= limit.min(most);
-        let all_wait = || Some((held.root.pace.turns.head().filter(|_| is_full)?, silent));
+            held.root.hot.in_flight.get() >= limit.min(most) && 2 * silent >= limit.min(most);
+        let all_wait = || Some((held.root.hot.turns.head().filter(|_| is_full)?, silent));
         let (originator, silent) = held_back.or_else(all_wait)?;
         let at = held[originator].messages.head()?;
         Some(self.held_up(held, at, silent, bound))
@@ -281,8 +283,13 @@ impl Engine {
 
     /// A copy that is silent is in flight no more.
     #[cold]
-    pub(super) fn silent_no_more(&self, held: &Held<'_>, cell: &Transaction, at: At<Message>) {
-        cell.is_silent_no_more(held);
+    pub(super) fn silent_no_more(
+        &self,
+        held: &Held<'_>,
+        transaction: &Transaction,
+        at: At<Message>,
+    ) {
+        transaction.is_silent_no_more(held);
         held[at].silent.subtract(held, 1);
         held.root.flow.silent_copies.subtract(held, 1);
         Message::originator_of(held, at).silent.subtract(held, 1);

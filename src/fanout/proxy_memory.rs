@@ -37,9 +37,9 @@
 #![forbid(unsafe_code)]
 
 use super::engine::Engine;
+use super::fair_share::fits;
 use super::layout::Message;
 use super::lock::Held;
-use super::share::fits;
 use super::shared_memory::At;
 use std::fmt::Debug;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -137,7 +137,7 @@ impl Engine {
             .get()
             .wrapping_add(held.root.flow.owed.get())
             < held.root.proxy.limit.load(Relaxed)
-            || held.root.pace.transactions.get() < proxy.always()
+            || held.root.hot.transactions.get() < proxy.always()
     }
 
     /// Copies wait for memory, which the log will say. It comes back without a word to us, so that the process that
@@ -145,18 +145,18 @@ impl Engine {
     #[cold]
     pub(super) fn wait_for_memory(&self, held: &Held<'_>) {
         held.root.proxy.is_short.store(1, Relaxed);
-        held.news.set(true);
+        held.notify.set(true);
     }
 
-    /// Whether one with so many copies in flight leaves enough of the memory to others ([`share`](super::share)): of
+    /// Whether one with so many copies in flight leaves enough of the memory to others ([`fair_share`](super::fair_share)): of
     /// what those that have no final response may take, as what all others have taken is not there to be shared.
     #[inline]
     pub(super) fn has_share_of_memory(&self, held: &Held<'_>, own: u32) -> bool {
         let Some(proxy) = self.proxy_memory.get() else {
             return true;
         };
-        let in_flight = held.root.pace.in_flight.get();
-        if own == 0 || in_flight == 0 || held.root.pace.transactions.get() < proxy.always() {
+        let in_flight = held.root.hot.in_flight.get();
+        if own == 0 || in_flight == 0 || held.root.hot.transactions.get() < proxy.always() {
             return true;
         }
         let owed = held.root.flow.owed.get();
@@ -213,18 +213,18 @@ impl Engine {
     }
 
     /// Says in the log that copies wait for memory, once a minute. To be called by the clock.
-    pub(super) fn tell_short_memory(&self, now: u64) {
+    pub(super) fn log_short_memory(&self, now: u64) {
         let Some(proxy) = self.proxy_memory.get() else {
             return;
         };
         if self.root().proxy.is_short.swap(0, Relaxed) == 0 {
             return;
         }
-        let told_at = self.root().proxy.told_at.load(Relaxed);
-        if told_at != 0 && now.saturating_sub(told_at) < TELL {
+        let logged_at = self.root().proxy.logged_at.load(Relaxed);
+        if logged_at != 0 && now.saturating_sub(logged_at) < TELL {
             return;
         }
-        self.root().proxy.told_at.store(now, Relaxed);
+        self.root().proxy.logged_at.store(now, Relaxed);
         let megabytes = |bytes: u64| bytes.div_ceil(MEBIBYTE);
         log::warn!(
             "copies wait for the proxy's shared memory: {} of {} MB are free, and {} MB are left to the proxy itself \
@@ -233,7 +233,7 @@ impl Engine {
             megabytes(self.root().proxy.free.load(Relaxed)),
             megabytes(proxy.whole),
             megabytes(proxy.reserve),
-            self.root().pace.waiting.get(),
+            self.root().hot.waiting.get(),
             2 * megabytes(proxy.whole),
         );
     }

@@ -14,11 +14,11 @@
 //! All of a bucket is read and written with its lock, by any worker. One who waited for it too long goes on without, as
 //! its holder has died: each word is atomic, so one request may be misjudged, and no more.
 //!
-//! Requests of the run before stand beside it ([`FormerRequests`]).
+//! Requests of the run before stand beside it ([`PreviousRequests`]).
 
 #![deny(unsafe_code)]
 
-use super::former::{Former, FormerRequests};
+use super::previous_run::{PreviousRequest, PreviousRequests};
 use super::shared_memory::{MappedTable, shared};
 use crate::control::recent_requests::{
     Arrival, Circulating, LOOP_MEMORY, MEMORY, Receipt, RecentRequests, RequestContent, RequestKey,
@@ -63,7 +63,7 @@ pub struct RecentTable {
     /// A power of two.
     buckets: MappedTable<Bucket>,
     key: [u8; 16],
-    former: OnceLock<FormerRequests>,
+    former: OnceLock<PreviousRequests>,
 }
 
 impl RecentTable {
@@ -106,13 +106,13 @@ impl RecentTable {
         key: [u8; 16],
         requests: impl IntoIterator<Item = (RequestKey<'k>, Duration, [u8; 16])>,
     ) {
-        let mut former = FormerRequests::new(key);
+        let mut former = PreviousRequests::new(key);
         for (key, age, content) in requests {
             let Some(left) = MEMORY.checked_sub(age) else {
                 continue;
             };
             let receipt = self.receipt(&key);
-            let known = Former {
+            let known = PreviousRequest {
                 content,
                 transaction: receipt.transaction,
                 until: self.now() + seconds(left),
@@ -123,7 +123,7 @@ impl RecentTable {
     }
 
     /// The requests of the last run.
-    fn former(&self) -> Option<&FormerRequests> {
+    fn former(&self) -> Option<&PreviousRequests> {
         self.former.get()
     }
 
@@ -468,7 +468,7 @@ mod tests {
     fn what_the_last_run_has_answered_is_remembered_for_the_rest_of_its_time() {
         // H-3.
         let table = table(64);
-        let content = FormerRequests::hash(&[3; 16], &content("ann", "ok"));
+        let content = PreviousRequests::hash(&[3; 16], &content("ann", "ok"));
         let former = [("a", 20), ("b", 33)];
         let former = former.map(|(name, age)| (key(name, "v1"), Duration::from_secs(age), content));
         table.restore([3; 16], former);
@@ -483,7 +483,7 @@ mod tests {
     fn on_another_branch_a_request_of_the_last_run_is_known_by_its_content() {
         // H-3.
         let table = table(64);
-        let known = FormerRequests::hash(&[3; 16], &content("ann", "ok"));
+        let known = PreviousRequests::hash(&[3; 16], &content("ann", "ok"));
         table.restore([3; 16], [(key("a", "v1"), Duration::ZERO, known)]);
         let Arrival::New(receipt) = table.arrive(&key("a", "v2")) else {
             panic!("who sends it is not known yet");

@@ -36,21 +36,21 @@ shared! {
         /// The next one in the same queue.
         link: Link<Recipient>,
         /// Its code, its state, whether it may be a repetition, and whether its outcome was told.
-        state: Locked<u32>,
+        word: Locked<u32>,
     }
 }
 
 /// Bits of the state, from the lowest: code, state, whether it may be a repetition, whether its outcome was told.
 const CODE_MASK: u32 = 0x3ff;
-const PLACE: u32 = 10;
-const PLACE_MASK: u32 = 0xf;
+const STATE: u32 = 10;
+const STATE_MASK: u32 = 0xf;
 const REPEATED: u32 = 1 << 14;
-const TOLD: u32 = 1 << 15;
+const REPORTED: u32 = 1 << 15;
 
 /// Where a recipient is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Place {
+pub(super) enum RecipientState {
     /// Its turn has not come.
     Waiting = 0,
     /// It waits until another message to the same target has its final response (M-3).
@@ -71,7 +71,7 @@ pub(super) enum Place {
     Kept = 10,
 }
 
-impl Place {
+impl RecipientState {
     const ALL: [Self; 11] = [
         Self::Waiting,
         Self::AtTarget,
@@ -88,7 +88,7 @@ impl Place {
 
     /// Whether nothing follows it.
     fn is_end(self) -> bool {
-        use Place::{Delivered, Expired, Kept, Refused, Skipped, Unreachable};
+        use RecipientState::{Delivered, Expired, Kept, Refused, Skipped, Unreachable};
         matches!(
             self,
             Delivered | Refused | Unreachable | Expired | Skipped | Kept
@@ -96,9 +96,9 @@ impl Place {
     }
 
     #[inline]
-    fn of(state: u32) -> Self {
-        let place = Self::ALL.get((state >> PLACE & PLACE_MASK) as usize);
-        place.copied().unwrap_or(Self::Skipped)
+    fn of(word: u32) -> Self {
+        let state = Self::ALL.get((word >> STATE & STATE_MASK) as usize);
+        state.copied().unwrap_or(Self::Skipped)
     }
 }
 
@@ -111,7 +111,7 @@ pub enum SkipReason {
     Cancelled,
 }
 
-impl fmt::Display for Ending {
+impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Delivered(code) => write!(f, "answered {code}"),
@@ -131,7 +131,7 @@ impl fmt::Display for Ending {
 
 /// How a recipient ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Ending {
+pub enum Outcome {
     /// The fork was answered 2xx.
     Delivered(u16),
     /// The fork was answered with 300 or more.
@@ -148,17 +148,17 @@ pub enum Ending {
     Skipped(SkipReason),
 }
 
-impl Ending {
-    /// The ending as the ledger keeps it: what it was, and the code.
+impl Outcome {
+    /// The outcome as the ledger keeps it: what it was, and the code.
     pub fn to_bytes(self) -> (u8, u16) {
-        let (place, code) = self.pack();
-        (place as u8, code)
+        let (state, code) = self.pack();
+        (state as u8, code)
     }
 
-    /// Reads what [`Ending::to_bytes`] gave; nothing for what no ending is.
-    pub fn from_bytes(place: u8, code: u16) -> Option<Self> {
-        let place = Place::ALL.get(usize::from(place))?;
-        Self::unpack(*place, code)
+    /// Reads what [`Outcome::to_bytes`] gave; nothing for what no outcome is.
+    pub fn from_bytes(state: u8, code: u16) -> Option<Self> {
+        let state = RecipientState::ALL.get(usize::from(state))?;
+        Self::unpack(*state, code)
     }
 
     /// The status code, if the fork was sent.
@@ -172,34 +172,38 @@ impl Ending {
         }
     }
 
-    fn unpack(place: Place, code: u16) -> Option<Self> {
-        Some(match place {
-            Place::Delivered => Self::Delivered(code),
-            Place::Refused => Self::Refused(code),
-            Place::Unreachable => Self::Unreachable(code),
-            Place::Kept => Self::Kept(code),
-            Place::Expired => Self::Expired,
-            Place::Skipped if code == 0 => Self::Skipped(SkipReason::TargetQueueFull),
-            Place::Skipped => Self::Skipped(SkipReason::Cancelled),
-            Place::Waiting | Place::AtTarget | Place::Ready | Place::InFlight | Place::AtName => {
+    fn unpack(state: RecipientState, code: u16) -> Option<Self> {
+        Some(match state {
+            RecipientState::Delivered => Self::Delivered(code),
+            RecipientState::Refused => Self::Refused(code),
+            RecipientState::Unreachable => Self::Unreachable(code),
+            RecipientState::Kept => Self::Kept(code),
+            RecipientState::Expired => Self::Expired,
+            RecipientState::Skipped if code == 0 => Self::Skipped(SkipReason::TargetQueueFull),
+            RecipientState::Skipped => Self::Skipped(SkipReason::Cancelled),
+            RecipientState::Waiting
+            | RecipientState::AtTarget
+            | RecipientState::Ready
+            | RecipientState::InFlight
+            | RecipientState::AtName => {
                 return None;
             }
         })
     }
 
-    fn pack(self) -> (Place, u16) {
+    fn pack(self) -> (RecipientState, u16) {
         match self {
-            Self::Delivered(code) => (Place::Delivered, code),
-            Self::Refused(code) => (Place::Refused, code),
-            Self::Unreachable(code) => (Place::Unreachable, code),
-            Self::Kept(code) => (Place::Kept, code),
-            Self::Expired => (Place::Expired, 0),
-            Self::Skipped(SkipReason::TargetQueueFull) => (Place::Skipped, 0),
-            Self::Skipped(SkipReason::Cancelled) => (Place::Skipped, 1),
+            Self::Delivered(code) => (RecipientState::Delivered, code),
+            Self::Refused(code) => (RecipientState::Refused, code),
+            Self::Unreachable(code) => (RecipientState::Unreachable, code),
+            Self::Kept(code) => (RecipientState::Kept, code),
+            Self::Expired => (RecipientState::Expired, 0),
+            Self::Skipped(SkipReason::TargetQueueFull) => (RecipientState::Skipped, 0),
+            Self::Skipped(SkipReason::Cancelled) => (RecipientState::Skipped, 1),
         }
     }
 
-    /// The ending that a final response means: 482 to what may be a repetition says that the
+    /// The outcome that a final response means: 482 to what may be a repetition says that the
     /// recipient has it already.
     pub(super) fn of(code: u16, repeated: bool) -> Self {
         match code {
@@ -220,60 +224,60 @@ impl Recipient {
 
     /// Where the recipient is.
     #[inline]
-    pub(super) fn place(&self) -> Place {
-        Place::of(self.state.get())
+    pub(super) fn state(&self) -> RecipientState {
+        RecipientState::of(self.word.get())
     }
 
     /// Changes where the recipient is.
     #[inline]
-    pub(super) fn set_place(&self, held: &impl HasLock, place: Place) {
-        debug_assert!(!place.is_end());
-        let state = self.state.get() & !(PLACE_MASK << PLACE);
-        self.state.set(held, state | (place as u32) << PLACE);
+    pub(super) fn set_state(&self, held: &impl HasLock, state: RecipientState) {
+        debug_assert!(!state.is_end());
+        let word = self.word.get() & !(STATE_MASK << STATE);
+        self.word.set(held, word | (state as u32) << STATE);
     }
 
     /// Whether the recipient may have got the message before the proxy was started again.
     #[inline]
     pub(super) fn is_repeated(&self) -> bool {
-        self.state.get() & REPEATED != 0
+        self.word.get() & REPEATED != 0
     }
 
     /// Notes that the recipient may have got the message already.
     pub(super) fn set_repeated(&self, held: &impl HasLock) {
-        self.state.set(held, self.state.get() | REPEATED);
+        self.word.set(held, self.word.get() | REPEATED);
     }
 
     /// Whether its outcome was told.
-    pub(super) fn is_told(&self) -> bool {
-        self.state.get() & TOLD != 0
+    pub(super) fn is_reported(&self) -> bool {
+        self.word.get() & REPORTED != 0
     }
 
     /// Notes that its outcome was told.
     #[inline]
-    pub(super) fn set_told(&self, held: &impl HasLock) {
-        debug_assert!(self.place().is_end());
-        self.state.set(held, self.state.get() | TOLD);
+    pub(super) fn set_reported(&self, held: &impl HasLock) {
+        debug_assert!(self.state().is_end());
+        self.word.set(held, self.word.get() | REPORTED);
     }
 
     /// Ends the recipient.
     #[inline]
-    pub(super) fn end(&self, held: &impl HasLock, ending: Ending) {
-        let (place, code) = ending.pack();
-        debug_assert!(!self.place().is_end() || place == Place::Kept);
-        let state = self.state.get() & !(CODE_MASK | PLACE_MASK << PLACE);
-        self.state
-            .set(held, state | u32::from(code) | (place as u32) << PLACE);
+    pub(super) fn end(&self, held: &impl HasLock, outcome: Outcome) {
+        let (state, code) = outcome.pack();
+        debug_assert!(!self.state().is_end() || state == RecipientState::Kept);
+        let word = self.word.get() & !(CODE_MASK | STATE_MASK << STATE);
+        self.word
+            .set(held, word | u32::from(code) | (state as u32) << STATE);
     }
 
     /// How the recipient ended; nothing if it has not.
-    pub(super) fn ending(&self) -> Option<Ending> {
-        let state = self.state.get();
-        Ending::unpack(Place::of(state), (state & CODE_MASK) as u16)
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        let word = self.word.get();
+        Outcome::unpack(RecipientState::of(word), (word & CODE_MASK) as u16)
     }
 
     /// What stands before anybody else sees it: its turn has not come, and it is in no queue.
     pub(super) fn prepare(&self, unpublished: &impl IsUnpublished) {
         self.link.clear(unpublished);
-        self.state.clear(unpublished);
+        self.word.clear(unpublished);
     }
 }

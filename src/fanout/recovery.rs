@@ -5,13 +5,13 @@
 #![forbid(unsafe_code)]
 
 use super::block::block_of;
-use super::cells::{HELD, IN_FLIGHT, SENDING};
 use super::engine::{Engine, flag};
 use super::layout::Message;
 use super::lock::{Blocked, Held, OF_MESSAGES};
 use super::originators::Originators;
-use super::recipient::{Ending, Place, Recipient};
+use super::recipient::{Outcome, Recipient, RecipientState};
 use super::shared_memory::At;
+use super::transactions::{HELD, IN_FLIGHT, SENDING};
 use std::collections::HashSet;
 
 impl Engine {
@@ -22,16 +22,16 @@ impl Engine {
             "a process died or failed while it held the lock of the queue: the others go on; a member \
              may get a message twice, with the same Call-ID"
         );
-        let (pace, flow) = (&held.root.pace, &held.root.flow);
-        for list in [&flow.lining, &flow.stuck, &flow.closing] {
+        let (hot, flow) = (&held.root.hot, &held.root.flow);
+        for list in [&flow.queueing, &flow.stuck, &flow.closing] {
             list.clear(held);
         }
         flow.messages.clear(held);
         flow.outcomes.clear(held);
         flow.finished.set(held, None);
         for count in [
-            &pace.in_flight,
-            &pace.waiting,
+            &hot.in_flight,
+            &hot.waiting,
             &flow.messages_length,
             &flow.silent_copies,
         ] {
@@ -41,7 +41,7 @@ impl Engine {
         self.targets.clear(held);
         self.originators.clear(held);
         self.groups.clear(held);
-        self.lines.clear(held);
+        self.member_queues.clear(held);
         self.names.clear(held);
         let mut blocks = self.arena.recover(held);
         held.root
@@ -50,49 +50,49 @@ impl Engine {
             .set(held, blocks.len() as u64);
         blocks.retain(|&at| held[at].flags.get() & flag::STARTED != 0);
         blocks.sort_unstable_by_key(|&at| held.block(at).number());
-        let flying = self.recover_cells(held);
+        let flying = self.recover_transactions(held);
         for &at in &blocks {
             self.recover_message(held, at, &flying);
         }
-        self.recover_left(held);
-        held.news.set(true);
+        self.recover_deferred(held);
+        held.notify.set(true);
     }
 
     /// A transaction that nobody knows of any more is given up; its recipient is sent to again.
     /// Gives the recipients whose forks are in flight.
-    fn recover_cells(&self, held: &Held<'_>) -> HashSet<At<Recipient>> {
+    fn recover_transactions(&self, held: &Held<'_>) -> HashSet<At<Recipient>> {
         let mut flying = HashSet::new();
-        self.cells.recover(held, |held, cell| {
-            let bits = cell.bits();
-            let Some(entry) = cell.entry() else {
+        self.transactions.recover(held, |held, transaction| {
+            let bits = transaction.bits();
+            let Some(entry) = transaction.entry() else {
                 return bits;
             };
-            let is_flying = held[entry].place() == Place::InFlight;
+            let is_flying = held[entry].state() == RecipientState::InFlight;
             if bits & IN_FLIGHT == 0 {
                 // Its block may have been given back.
                 return bits;
             }
-            let is_lost = bits & SENDING != 0 && cell.process().has_ended();
+            let is_lost = bits & SENDING != 0 && transaction.process().has_ended();
             if is_flying && !is_lost {
                 flying.insert(entry);
                 // The next look finds that it is silent.
-                cell.is_silent_no_more(held);
+                transaction.is_silent_no_more(held);
                 let hash = self.hash(held.block_of(entry).own(entry).address);
                 self.targets.occupy(held, hash);
                 return bits;
             }
-            if is_lost || held[entry].ending().is_none() {
-                if held[entry].ending().is_none() {
-                    held[entry].set_place(held, Place::Waiting);
+            if is_lost || held[entry].outcome().is_none() {
+                if held[entry].outcome().is_none() {
+                    held[entry].set_state(held, RecipientState::Waiting);
                     held[entry].set_repeated(held);
                 }
                 if is_lost {
                     self.unpin(held, block_of(&self.memory, entry));
                 }
-                cell.take(held, IN_FLIGHT | HELD | SENDING);
+                transaction.take(held, IN_FLIGHT | HELD | SENDING);
                 return 0;
             }
-            cell.take(held, IN_FLIGHT);
+            transaction.take(held, IN_FLIGHT);
             bits & !IN_FLIGHT
         });
         flying
@@ -100,27 +100,27 @@ impl Engine {
 
     /// Takes back the forks that a process was about to send when it died, to be called by the clock.
     pub(super) fn take_back_from_the_dead(&self) -> Result<(), Blocked> {
-        for cell in self.cells.sending(&self.memory) {
+        for transaction in self.transactions.sending(&self.memory) {
             self.with_within(OF_MESSAGES, |held| {
-                if cell.bits() & SENDING == 0 || !cell.process().has_ended() {
+                if transaction.bits() & SENDING == 0 || !transaction.process().has_ended() {
                     return;
                 }
-                let Some(entry) = cell.entry() else {
+                let Some(entry) = transaction.entry() else {
                     return;
                 };
-                let bits = cell.take(held, SENDING);
+                let bits = transaction.take(held, SENDING);
                 let at = block_of(&self.memory, entry);
                 if bits & IN_FLIGHT != 0 {
-                    self.lower(held, cell, at);
+                    self.lower(held, transaction, at);
                     self.keep_target(held, entry);
-                    held[entry].set_place(held, Place::Ready);
+                    held[entry].set_state(held, RecipientState::Ready);
                     held[entry].set_repeated(held);
                     held[at].ready.push_front(held, entry);
                     self.enter_turns(held, at);
                     self.close_again(held, at);
                 }
-                cell.take(held, IN_FLIGHT | HELD);
-                self.cells.free(held, cell);
+                transaction.take(held, IN_FLIGHT | HELD);
+                self.transactions.free(held, transaction);
                 if self.unpin(held, at) {
                     self.give_back(held, at);
                 }
@@ -146,41 +146,41 @@ impl Engine {
             return;
         }
         let own = held.block(at);
-        let (mut left, mut untold, mut in_flight) = (0, 0, 0);
+        let (mut left, mut unreported, mut in_flight) = (0, 0, 0);
         let mut ended = [0u32; 6];
         for number in 0..own.count() {
             let entry = own.entry(number);
             held[entry].link().set(held, None);
-            match held[entry].ending() {
+            match held[entry].outcome() {
                 None if flying.contains(&entry) => {
                     in_flight += 1;
                     Originators::take_off(held, at);
                 }
                 None => {
-                    held[entry].set_place(held, Place::Waiting);
+                    held[entry].set_state(held, RecipientState::Waiting);
                     if self.limits.target_order {
-                        self.push_into_line(held, own, entry);
+                        self.push_into_member_queue(held, own, entry);
                     }
                 }
-                Some(ending) => {
-                    let kind = match ending {
-                        Ending::Delivered(_) => 0,
-                        Ending::Refused(_) => 1,
-                        Ending::Unreachable(_) => 2,
-                        Ending::Expired => 3,
-                        Ending::Skipped(_) => 4,
-                        Ending::Kept(_) => 5,
+                Some(outcome) => {
+                    let kind = match outcome {
+                        Outcome::Delivered(_) => 0,
+                        Outcome::Refused(_) => 1,
+                        Outcome::Unreachable(_) => 2,
+                        Outcome::Expired => 3,
+                        Outcome::Skipped(_) => 4,
+                        Outcome::Kept(_) => 5,
                     };
                     ended[kind] += 1;
-                    if !held[entry].is_told() {
-                        untold += 1;
+                    if !held[entry].is_reported() {
+                        unreported += 1;
                         held.root.flow.outcomes.push(held, entry);
                     }
                     continue;
                 }
             }
             left += 1;
-            untold += 1;
+            unreported += 1;
         }
         if self.limits.target_order && left > 0 {
             self.groups.count(held, at);
@@ -188,7 +188,7 @@ impl Engine {
 
         let message = &held[at];
         message.left.set(held, left);
-        message.untold.set(held, untold);
+        message.unreported.set(held, unreported);
         message.cursor.set(held, 0);
         message.in_flight.set(held, in_flight);
         message.ready.clear(held);
@@ -205,19 +205,19 @@ impl Engine {
         for (count, ended) in counts.into_iter().zip(ended) {
             count.set(held, ended);
         }
-        held.root.pace.waiting.add(held, u64::from(left));
-        held.root.pace.in_flight.add(held, u64::from(in_flight));
+        held.root.hot.waiting.add(held, u64::from(left));
+        held.root.hot.in_flight.add(held, u64::from(in_flight));
         self.owe_again(held, at, in_flight);
-        if untold == 0 {
+        if unreported == 0 {
             held.root.flow.finished.set(held, Some(at));
         }
         let flags = held[at].flags.get();
-        let lined = if self.limits.target_order {
-            flag::LINED
+        let queued = if self.limits.target_order {
+            flag::QUEUED
         } else {
             0
         };
-        let kept = flags & (flag::STARTED | flag::CLOSING | flag::CANCELLED) | lined;
+        let kept = flags & (flag::STARTED | flag::CLOSING | flag::CANCELLED) | queued;
         if kept & flag::CLOSING != 0 {
             held[at].flags.set(held, kept | flag::IN_CLOSING);
             held.root.flow.closing.push(held, at);
@@ -269,25 +269,27 @@ mod tests {
         let attempt = engine.next(|| NOW).unwrap();
         engine.completed(attempt.cookie(), 200);
         engine.released(attempt.cookie());
-        let cell = engine.cells.of_attempt(&engine.memory, attempt.cookie());
+        let transaction = engine
+            .transactions
+            .of_attempt(&engine.memory, attempt.cookie());
         std::thread::scope(|scope| {
             engine.with(|held| {
                 scope.spawn(|| drop(attempt));
                 // The attempt is over now, or waits for the lock.
                 let begin = Instant::now();
-                while cell.bits() & SENDING != 0 && begin.elapsed() < MOMENT {
+                while transaction.bits() & SENDING != 0 && begin.elapsed() < MOMENT {
                     std::thread::yield_now();
                 }
                 engine.recover(held);
             });
         });
-        assert_eq!(engine.load().cells, 0);
+        assert_eq!(engine.load().transactions, 0);
         let attempts: Vec<_> = std::iter::from_fn(|| engine.next(|| NOW)).collect();
         let [first, second] = &attempts[..] else {
             panic!("{attempts:?}");
         };
         assert_ne!(first.cookie() & 0xfffff, second.cookie() & 0xfffff);
-        assert_eq!(engine.load().cells, 2);
+        assert_eq!(engine.load().transactions, 2);
     }
 
     #[test]
@@ -324,7 +326,7 @@ mod tests {
             engine.completed(cookie, 200);
             engine.released(cookie);
             let known: Vec<u64> = (0..1 << 4)
-                .flat_map(|cell| (1..8).map(move |n| n << 20 | cell))
+                .flat_map(|transaction| (1..8).map(move |n| n << 20 | transaction))
                 .collect();
             go_on(&engine, &mut told, &mut finished);
             for cookie in known {
@@ -347,7 +349,10 @@ mod tests {
             );
             assert_eq!(engine.root().flow.owed.get(), 0, "{changes}: bytes owed");
             if !died {
-                assert_eq!((load.messages, load.memory_used, load.cells), (0, 0, 0));
+                assert_eq!(
+                    (load.messages, load.memory_used, load.transactions),
+                    (0, 0, 0)
+                );
                 break;
             }
             // A message that was being prepared or told is not given back.
@@ -409,7 +414,7 @@ mod tests {
             assert!(all && finished == 3, "{changes}: {finished} {told:?}");
             let load = engine.load();
             assert_eq!(
-                (load.waiting, load.in_flight, load.cells),
+                (load.waiting, load.in_flight, load.transactions),
                 (0, 0, 0),
                 "{changes}: {load:?}"
             );

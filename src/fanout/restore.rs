@@ -4,11 +4,11 @@
 
 use super::block::{Facts, Size};
 use super::clock::milliseconds;
+use super::deferred::MessageWork;
 use super::engine::Engine;
-use super::left::Rest;
 use super::lock::{Blocked, OF_MESSAGES};
-use super::ramp;
-use super::recipient::Ending;
+use super::recipient::Outcome;
+use super::slow_start;
 use super::submission::{Own, Submission};
 use std::fmt;
 use std::time::SystemTime;
@@ -73,7 +73,7 @@ impl Engine {
         submission: &Submission<'_>,
         recipients: impl Fn() -> I,
         origin: Origin,
-        ended: impl IntoIterator<Item = (u32, Ending)>,
+        ended: impl IntoIterator<Item = (u32, Outcome)>,
     ) -> Result<Option<(u64, usize)>, NotRestored> {
         let size = Size::of(submission, recipients()).filter(|size| size.recipients > 0);
         let size = size.ok_or(NotRestored::Damaged)?;
@@ -106,16 +106,16 @@ impl Engine {
             for number in 0..own.count() {
                 held[own.entry(number)].set_repeated(held);
             }
-            for (number, ending) in ended {
+            for (number, outcome) in ended {
                 let number = number.wrapping_sub(origin.first) as usize;
                 if number >= own.count() {
                     continue;
                 }
                 let entry = own.entry(number);
-                if held[entry].ending().is_none() {
-                    held[entry].end(held, ending);
-                    held[entry].set_told(held);
-                    self.tally_up(held, at, ending);
+                if held[entry].outcome().is_none() {
+                    held[entry].end(held, outcome);
+                    held[entry].set_reported(held);
+                    self.tally_up(held, at, outcome);
                     left -= 1;
                 }
             }
@@ -124,13 +124,13 @@ impl Engine {
                 return None;
             }
             self.publish(held, at, left as u32);
-            ramp::prepare(held);
+            slow_start::prepare(held);
             Some((number, left))
         });
         taken_up.map_err(|blocked| {
             self.with_or(
                 |held| self.give_back_unpublished(held, at),
-                || self.leave_rest(at, Rest::GiveBack([0, 0])),
+                || self.defer_message(at, MessageWork::GiveBack([0, 0])),
             );
             blocked.into()
         })

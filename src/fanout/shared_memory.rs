@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::{Duration, Instant};
 
-/// What may stand in shared memory.
+/// What may position in shared memory.
 ///
 /// # Safety
 /// It is made of atomic words alone, `repr(C)` or `repr(transparent)`: any bytes are a value of it, others may change
@@ -56,7 +56,7 @@ macro_rules! shared {
             }
         };
 
-        // SAFETY: all fields may stand in shared memory, as was just checked.
+        // SAFETY: all fields may position in shared memory, as was just checked.
         #[allow(unsafe_code)]
         unsafe impl $(<$($param),+>)? $crate::fanout::shared_memory::Shared for $name $(<$($param),+>)? {}
     )*};

@@ -1,12 +1,30 @@
 //! Who is being sent to now (M-3, RFC 3428 §8): one message to each target at a time. Those that come
 //! meanwhile wait in their order.
+//!
+//! ```text
+//!            occupy                    a copy ends, another waits (`keep`)
+//!  not there ──────► sent to ─────────────────────────────────► kept for the next ◄───────┐
+//!     ▲                 │  ▲                                          │  │                │ the copy ends
+//!     │ a copy ends,    │  └────────── whom it is kept for goes ◄─────┘  │ another goes   │
+//!     └─ nobody waits ◄─┘                                                └► sent to, who was
+//!                                                                           kept is put off
+//! ```
+//!
+//! | | `kept` | `put_off` |
+//! |---|---|---|
+//! | sent to | none | none |
+//! | kept for the next | who is next | none, or who was put off |
+//! | sent to by another one | none | who was put off, and is next |
+//!
+//! All words are changed with the lock. An entry stands in the chain of its hash, or among the free ones; while it is
+//! in a chain it is one of the three.
 
 #![deny(unsafe_code)]
 
+use super::fair_share;
 use super::lists::Queue;
 use super::lock::Held;
 use super::recipient::Recipient;
-use super::share;
 use super::shared_memory::{At, Link, Locked, shared};
 use std::sync::atomic::AtomicU64;
 
@@ -72,8 +90,8 @@ impl Targets {
         for chain in 0..self.chains {
             self.chain(held, chain as u64).set(held, 0);
         }
-        held.root.pace.targets_free.set(held, 0);
-        held.root.pace.targets_ever.set(held, 0);
+        held.root.hot.targets_free.set(held, 0);
+        held.root.hot.targets_ever.set(held, 0);
     }
 
     /// Leads to the number of the first entry of a chain.
@@ -102,8 +120,8 @@ impl Targets {
 
     /// Whether another target may be taken.
     pub(super) fn has_room(self, held: &Held<'_>) -> bool {
-        let pace = &held.root.pace;
-        pace.targets_free.get() != 0 || (pace.targets_ever.get() as usize) < self.entries
+        let hot = &held.root.hot;
+        hot.targets_free.get() != 0 || (hot.targets_ever.get() as usize) < self.entries
     }
 
     /// Takes a target, unless somebody has it.
@@ -112,15 +130,15 @@ impl Targets {
         if let Some(busy) = self.find(held, hash) {
             return Occupied::Busy(busy);
         }
-        let pace = &held.root.pace;
-        let number = match (pace.targets_free.get(), pace.targets_ever.get()) {
+        let hot = &held.root.hot;
+        let number = match (hot.targets_free.get(), hot.targets_ever.get()) {
             (0, ever) if ever as usize == self.entries => return Occupied::NoRoom,
             (0, ever) => {
-                pace.targets_ever.set(held, ever + 1);
+                hot.targets_ever.set(held, ever + 1);
                 ever + 1
             }
             (free, _) => {
-                pace.targets_free.set(held, self.at(held, free).next.get());
+                hot.targets_free.set(held, self.at(held, free).next.get());
                 free
             }
         };
@@ -150,7 +168,7 @@ impl Targets {
                     None => chain.set(held, next.into()),
                     Some(before) => before.next.set(held, next),
                 }
-                let free = &held.root.pace.targets_free;
+                let free = &held.root.hot.targets_free;
                 target.next.set(held, free.get());
                 free.set(held, number);
                 return;
@@ -173,9 +191,9 @@ impl Target {
     ) -> bool {
         let length = self.length.get();
         let most = u64::from(most);
-        let size = share::size_for(most);
+        let size = fair_share::size_for(most);
         let free = size.saturating_sub(u64::from(length));
-        let fits = |own| own < most && share::fits(own, free, size);
+        let fits = |own| own < most && fair_share::fits(own, free, size);
         if !fits(u64::from(length)) {
             let alike = self.queue.iter(held).filter(|&other| is_like_it(other));
             if free == 0 || !fits(alike.count() as u64) {

@@ -3,7 +3,7 @@
 use super::lock::death;
 use super::targets::Occupied;
 use super::{
-    Counters, Ending, Engine, Event, FreeMemory, NotRestored, NotSent, Origin, Own, ProxyMemory,
+    Counters, Engine, Event, FreeMemory, NotRestored, NotSent, Origin, Outcome, Own, ProxyMemory,
     SkipReason, Submission,
 };
 use crate::config::{Quota, Settings};
@@ -85,13 +85,13 @@ pub(super) fn send(engine: &Engine) -> Option<(String, u64, u64)> {
     Some((recipient, attempt.message(), attempt.cookie()))
 }
 
-pub(super) fn endings(engine: &Engine) -> Vec<Ending> {
+pub(super) fn outcomes(engine: &Engine) -> Vec<Outcome> {
     let events = std::iter::from_fn(|| engine.next_event());
-    let endings = events.filter_map(|event| match event {
-        Event::Ended(outcome) => Some(outcome.ending),
+    let outcomes = events.filter_map(|event| match event {
+        Event::Ended(outcome) => Some(outcome.outcome),
         Event::Finished(_) => None,
     });
-    endings.collect()
+    outcomes.collect()
 }
 
 #[test]
@@ -113,8 +113,8 @@ fn what_was_answered_and_is_not_to_be_sent_ends_as_cancelled() {
     engine.start_cancelled(ticket.unwrap());
     assert_eq!(send(&engine), None);
     engine.tick(NOW);
-    let cancelled = Ending::Skipped(SkipReason::Cancelled);
-    assert_eq!(endings(&engine), [cancelled; 2]);
+    let cancelled = Outcome::Skipped(SkipReason::Cancelled);
+    assert_eq!(outcomes(&engine), [cancelled; 2]);
     assert_eq!(engine.load().memory_used, 0);
     assert_eq!(engine.load().messages, 0);
 }
@@ -131,7 +131,7 @@ fn a_target_gets_messages_one_by_one_and_in_order() {
         engine.completed(cookie, 200);
     }
     assert_eq!(send(&engine), None);
-    assert_eq!(endings(&engine), [Ending::Delivered(200); 4]);
+    assert_eq!(outcomes(&engine), [Outcome::Delivered(200); 4]);
 }
 
 #[test]
@@ -158,8 +158,8 @@ fn a_full_target_queue_skips_the_recipient_and_nobody_else() {
         start(&engine, &["sip:a@h", "sip:b@h"]);
     }
     assert_eq!(std::iter::from_fn(|| send(&engine)).count(), 2);
-    let skipped = Ending::Skipped(SkipReason::TargetQueueFull);
-    assert_eq!(endings(&engine), [skipped, skipped]);
+    let skipped = Outcome::Skipped(SkipReason::TargetQueueFull);
+    assert_eq!(outcomes(&engine), [skipped, skipped]);
 }
 
 #[test]
@@ -200,11 +200,11 @@ fn what_the_proxy_has_no_memory_for_is_tried_again_for_a_while() {
         attempt.not_sent(NotSent::OutOfMemory, now);
         assert!(engine.next(|| now).is_none());
     }
-    assert_eq!(endings(&engine), []);
+    assert_eq!(outcomes(&engine), []);
     let now = NOW + 600_000;
     let attempt = engine.next(|| now).unwrap();
     attempt.not_sent(NotSent::OutOfMemory, now);
-    assert_eq!(endings(&engine), [Ending::Expired]);
+    assert_eq!(outcomes(&engine), [Outcome::Expired]);
     assert_eq!(engine.load().memory_used, 0);
 }
 
@@ -235,10 +235,13 @@ fn a_panic_while_a_fork_is_handed_over_ends_its_recipient_and_leaks_nothing() {
     let (_, _, cookie) = send(&engine).unwrap();
     engine.completed(cookie, 200);
     engine.released(cookie);
-    let expected = [Ending::Unreachable(503), Ending::Delivered(200)];
-    assert_eq!(endings(&engine), expected);
+    let expected = [Outcome::Unreachable(503), Outcome::Delivered(200)];
+    assert_eq!(outcomes(&engine), expected);
     let load = engine.load();
-    assert_eq!((load.messages, load.cells, load.in_flight), (0, 0, 0));
+    assert_eq!(
+        (load.messages, load.transactions, load.in_flight),
+        (0, 0, 0)
+    );
 }
 
 #[test]
@@ -253,11 +256,11 @@ fn what_is_left_of_an_expired_message_is_not_sent() {
     start_as(&engine, &short, &["sip:a@h", "sip:b@h", "sip:c@h"]);
     let (_, _, cookie) = send(&engine).unwrap();
     engine.tick(NOW + 999);
-    assert_eq!(endings(&engine), []);
+    assert_eq!(outcomes(&engine), []);
     engine.tick(NOW + 1000);
-    assert_eq!(endings(&engine), [Ending::Expired; 2]);
+    assert_eq!(outcomes(&engine), [Outcome::Expired; 2]);
     engine.completed(cookie, 200);
-    assert_eq!(endings(&engine), [Ending::Delivered(200)]);
+    assert_eq!(outcomes(&engine), [Outcome::Delivered(200)]);
 }
 
 #[test]
@@ -366,7 +369,7 @@ fn a_message_taken_up_again_has_the_same_forks() {
     };
     let before = forks(&engine);
     let again = super::tests::engine();
-    let told = [(0, Ending::Delivered(200))];
+    let told = [(0, Outcome::Delivered(200))];
     let origin = Origin {
         number: Some(number),
         ledger: 77,
@@ -382,13 +385,13 @@ fn a_message_taken_up_again_has_the_same_forks() {
         again.completed(cookie, 482);
         again.released(cookie);
     }
-    assert_eq!(endings(&again), [Ending::Delivered(482); 2]);
+    assert_eq!(outcomes(&again), [Outcome::Delivered(482); 2]);
     assert_eq!(again.load().memory_used, 0);
     assert!(start(&again, &["sip:a@h"]) > number);
     // One that stays in the ledger keeps its number, too.
     again.skip_numbers(number + 50);
     assert_eq!(start(&again, &["sip:b@h"]), number + 51);
-    let all = (0..3).map(|number| (number, Ending::Expired));
+    let all = (0..3).map(|number| (number, Outcome::Expired));
     let restored = super::tests::engine().restore(&submission(), own, origin, all);
     assert_eq!(restored, Ok(None));
 }
@@ -443,11 +446,11 @@ fn an_administrator_sees_what_is_under_way_and_may_stop_it() {
     assert!(engine.next(|| NOW).is_none());
     engine.tick(NOW);
     assert_eq!(
-        endings(&engine),
-        [Ending::Skipped(SkipReason::Cancelled); 2]
+        outcomes(&engine),
+        [Outcome::Skipped(SkipReason::Cancelled); 2]
     );
     engine.completed(cookie, 200);
-    assert_eq!(endings(&engine), [Ending::Delivered(200)]);
+    assert_eq!(outcomes(&engine), [Outcome::Delivered(200)]);
     assert!(engine.fanouts().unwrap().is_empty());
 }
 
@@ -487,7 +490,7 @@ fn messages_that_wait_for_room_in_the_table_of_targets_go_on_in_their_order_and_
             engine.released(cookie);
         }
     }
-    assert_eq!(endings(&engine), [Ending::Delivered(200); 1000]);
+    assert_eq!(outcomes(&engine), [Outcome::Delivered(200); 1000]);
     assert_eq!(engine.load().memory_used, 0);
 }
 
@@ -508,7 +511,7 @@ fn what_is_under_way_is_known_by_message_and_recipient() {
     assert_eq!(numbers, messages);
     for (n, message) in under_way.iter().enumerate() {
         assert_eq!(message.remaining(), [format!("sip:b{n}@h").as_bytes()]);
-        assert_eq!(message.endings(), [(0, Ending::Refused(404))]);
+        assert_eq!(message.outcomes(), [(0, Outcome::Refused(404))]);
         assert_eq!(
             (message.recipients(), message.group()),
             (2, submission().group)
@@ -551,7 +554,7 @@ fn a_later_message_overtakes_an_earlier_one_at_no_member() {
         };
         assert_eq!(got, expected, "{name}");
     }
-    assert_eq!(endings(&engine).len(), sent.len());
+    assert_eq!(outcomes(&engine).len(), sent.len());
     assert_eq!(engine.load().memory_used, 0);
 }
 
@@ -587,8 +590,8 @@ fn who_follows_a_message_that_is_cancelled_is_sent_to() {
     // One that waits behind others' turns ends at once, and lets them go on.
     assert_eq!([third, first].map(|it| engine.cancel(it)), [Ok(true); 2]);
     engine.tick(NOW);
-    let cancelled = Ending::Skipped(SkipReason::Cancelled);
-    assert_eq!(endings(&engine), [cancelled; 3]);
+    let cancelled = Outcome::Skipped(SkipReason::Cancelled);
+    assert_eq!(outcomes(&engine), [cancelled; 3]);
     assert_eq!(send(&engine).unwrap().0, "sip:b@h");
 }
 
@@ -596,7 +599,7 @@ fn who_follows_a_message_that_is_cancelled_is_sent_to() {
 fn after_a_lack_of_memory_sending_begins_with_few_forks() {
     // Issue 4.
     let engine = engine();
-    engine.set_cell_limit(400);
+    engine.set_transaction_limit(400);
     let names: Vec<String> = (0..900).map(|n| format!("sip:u{n}@h")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let submission = Submission {

@@ -2,7 +2,7 @@
 
 use super::lock::death::{self, End};
 use super::tests::{NOW, engine, engine_with, limits, start, submission};
-use super::{Ending, Engine, Event, NotResolved, Own, Question, SkipReason, Submission};
+use super::{Engine, Event, NotResolved, Outcome, Own, Question, SkipReason, Submission};
 use crate::config::Settings;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -45,13 +45,13 @@ fn question(engine: &Engine) -> Question {
     engine.next_question().expect("a question")
 }
 
-fn endings(engine: &Engine) -> Vec<Ending> {
+fn outcomes(engine: &Engine) -> Vec<Outcome> {
     let events = std::iter::from_fn(|| engine.next_event());
-    let endings = events.filter_map(|event| match event {
-        Event::Ended(outcome) => Some(outcome.ending),
+    let outcomes = events.filter_map(|event| match event {
+        Event::Ended(outcome) => Some(outcome.outcome),
         Event::Finished(_) => None,
     });
-    endings.collect()
+    outcomes.collect()
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn a_name_is_asked_once_and_lets_all_go_that_wait_for_it() {
     assert_eq!(send_at(&engine, NOW), []);
     let load = engine.load();
     assert_eq!(
-        (load.in_flight, load.cells),
+        (load.in_flight, load.transactions),
         (0, 0),
         "no place of the window"
     );
@@ -154,7 +154,11 @@ fn each_copy_is_tried_for_as_long_as_the_queue_says() {
     let (mut now, mut pauses, mut ended) = (NOW, Vec::new(), Vec::new());
     while let Some(again) = engine.name_fails(&asked, NotResolved::NoAnswer, now) {
         assert_eq!(send_at(&engine, now), []);
-        ended.extend(endings(&engine).iter().map(|ending| (*ending, now - NOW)));
+        ended.extend(
+            outcomes(&engine)
+                .iter()
+                .map(|outcome| (*outcome, now - NOW)),
+        );
         if pauses.len() == 5 {
             start_at(now, &["sip:b@h.net"]);
             start_at(now, &["sip:b@h.net"]);
@@ -164,12 +168,16 @@ fn each_copy_is_tried_for_as_long_as_the_queue_says() {
         assert!(pauses.len() < 20, "asked for ever");
     }
     assert_eq!(send_at(&engine, now), []);
-    ended.extend(endings(&engine).iter().map(|ending| (*ending, now - NOW)));
+    ended.extend(
+        outcomes(&engine)
+            .iter()
+            .map(|outcome| (*outcome, now - NOW)),
+    );
     assert_eq!(
         pauses[..6],
         [1_000, 2_000, 4_000, 8_000, 16_000, LONGEST_PAUSE]
     );
-    let unresolved = Ending::Unreachable(478);
+    let unresolved = Outcome::Unreachable(478);
     // The first look-up was at the same time as the first message, the sixth 31 seconds later.
     assert_eq!(
         ended,
@@ -230,8 +238,8 @@ fn a_cancelled_message_waits_for_no_name() {
     assert_eq!(engine.cancel(cancelled), Ok(true));
     engine.tick(NOW);
     assert_eq!(
-        endings(&engine),
-        [Ending::Skipped(SkipReason::Cancelled); 2]
+        outcomes(&engine),
+        [Outcome::Skipped(SkipReason::Cancelled); 2]
     );
     // The other message has the target now.
     assert_eq!(send_at(&engine, NOW), []);
@@ -332,7 +340,8 @@ fn whenever_a_process_dies_copies_that_wait_for_names_are_not_lost() {
             now += 1_000;
             engine.tick(now);
             // What was about to be sent may have been handed over.
-            let known = (0..1u64 << 4).flat_map(|cell| (1..8).map(move |n| n << 20 | cell));
+            let known =
+                (0..1u64 << 4).flat_map(|transaction| (1..8).map(move |n| n << 20 | transaction));
             known.for_each(|cookie| {
                 engine.completed(cookie, 200);
                 engine.released(cookie);

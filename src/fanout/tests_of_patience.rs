@@ -1,7 +1,7 @@
 //! That copies which nobody answers hold up nobody else, for longer than `patience`.
 
 use super::lock::death::{self, End};
-use super::tests::{NOW, endings, engine, engine_with, limits, start_as, submission};
+use super::tests::{NOW, engine, engine_with, limits, outcomes, start_as, submission};
 use super::{Bound, Engine, Submission};
 use crate::config::Settings;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -63,7 +63,7 @@ fn a_copy_older_than_patience_takes_no_room_in_its_window() {
     assert_eq!((engine.load().in_flight, engine.load().silent), (3, 1));
     engine.completed(sent[1], 408);
     assert_eq!(engine.load().silent, 0);
-    assert_eq!(endings(&engine).len(), 2);
+    assert_eq!(outcomes(&engine).len(), 2);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn three_hundred_silent_phones_before_all_others_cost_two_seconds_for_each_windo
         }
     }
     assert!((4_000..=4_500).contains(&last), "the last after {last} ms");
-    assert_eq!(endings(&engine).len(), 700);
+    assert_eq!(outcomes(&engine).len(), 700);
     assert_eq!(engine.load().silent, 300);
 }
 
@@ -176,7 +176,7 @@ fn what_bounds_those_who_wait_behind_silent_ones_is_named() {
     assert_eq!(bound, Bound::ForksInFlight(100));
     assert!(text.contains("61 members wait behind 39 copies"), "{text}");
     let short = engine();
-    short.set_cell_limit(100);
+    short.set_transaction_limit(100);
     let (bound, text) = held_up(&short, &wide(60, None));
     assert_eq!(bound, Bound::Transactions(100));
     assert!(text.contains("tm_memory"), "{text}");
@@ -245,7 +245,7 @@ fn whenever_a_process_ends_that_looks_the_others_send_to_all_that_are_left() {
                 engine.released(cookie);
             }
             let load = engine.load();
-            let left = (load.silent, load.in_flight, load.waiting, load.cells);
+            let left = (load.silent, load.in_flight, load.waiting, load.transactions);
             assert_eq!(left, (0, 0, 0, 0), "{changes}");
             if !died {
                 break;

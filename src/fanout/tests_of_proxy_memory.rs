@@ -1,7 +1,7 @@
 //! The memory that is left to the proxy, against a proxy whose copies come back at any time, or never.
 
-use super::tests::{NOW, endings, engine_of_no_proxy, limits, start, start_as, submission};
-use super::{Ending, Engine, FreeMemory, ProxyMemory, Submission};
+use super::tests::{NOW, engine_of_no_proxy, limits, outcomes, start, start_as, submission};
+use super::{Engine, FreeMemory, Outcome, ProxyMemory, Submission};
 use crate::config::Settings;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -168,7 +168,7 @@ fn whatever_copies_take_between_two_answers_the_reserve_is_left_alone() {
         assert!(least + BOTH + 1_000 >= RESERVE, "{seed}: {least} free");
         assert!(most_out > 60, "{seed}: only {most_out} copies at once");
         assert_eq!(engine.root().flow.owed.get(), 0);
-        assert_eq!(endings(&engine).len(), MEMBERS);
+        assert_eq!(outcomes(&engine).len(), MEMBERS);
     }
 }
 
@@ -261,7 +261,7 @@ fn something_goes_on_however_little_is_free() {
         }
     }
     assert_eq!(sent, 10);
-    assert_eq!(endings(&engine), [Ending::Delivered(200); 10]);
+    assert_eq!(outcomes(&engine), [Outcome::Delivered(200); 10]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! That no originator keeps another one from being sent for.
 
-use super::tests::{NOW, endings, engine, engine_with, limits, send, start_as, submission};
-use super::{Ending, Engine, SkipReason, Submission};
+use super::tests::{NOW, engine, engine_with, limits, outcomes, send, start_as, submission};
+use super::{Engine, Outcome, SkipReason, Submission};
 use crate::config::Settings;
 
 /// Starts a message of an originator to so many recipients that no other message has.
@@ -82,7 +82,7 @@ fn what_many_leave_is_enough_to_go_on_with() {
 #[test]
 fn where_transactions_are_short_one_originator_leaves_some_too() {
     let engine = engine();
-    engine.set_cell_limit(300);
+    engine.set_transaction_limit(300);
     for _ in 0..40 {
         start_for(&engine, "sip:eve@h", 60);
     }
@@ -126,17 +126,17 @@ fn one_originator_leaves_places_for_others_in_a_members_queue() {
     }
     let (_, _, cookie) = send(&engine).unwrap();
     assert_eq!(send(&engine), None);
-    let skipped = endings(&engine);
+    let skipped = outcomes(&engine);
     assert!(
         skipped
             .iter()
-            .all(|ending| *ending == Ending::Skipped(SkipReason::TargetQueueFull))
+            .all(|outcome| *outcome == Outcome::Skipped(SkipReason::TargetQueueFull))
     );
     let message = start_as(&engine, &of("sip:ann@h"), &["sip:victim@h", "sip:bob@h"]);
     let (recipient, sent, other) = send(&engine).unwrap();
     assert_eq!((recipient.as_str(), sent), ("sip:bob@h", message));
     assert_eq!(send(&engine), None);
-    assert_eq!(endings(&engine), []);
+    assert_eq!(outcomes(&engine), []);
     engine.completed(other, 200);
     // What waited before goes before.
     let mut cookie = cookie;

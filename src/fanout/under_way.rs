@@ -5,7 +5,7 @@
 use super::attempt::Pinned;
 use super::engine::Engine;
 use super::lock::Blocked;
-use super::recipient::{Ending, Recipient};
+use super::recipient::{Outcome, Recipient};
 use super::shared_memory::At;
 
 /// A message that is under way. It keeps its memory as long as this is there.
@@ -75,21 +75,21 @@ impl UnderWay<'_> {
     pub fn remaining(&self) -> Vec<&[u8]> {
         let block = self.pin.block();
         let entries = (0..block.count()).map(|number| block.entry(number));
-        let left = entries.filter(|&entry| self.ending(entry).is_none());
+        let left = entries.filter(|&entry| self.outcome(entry).is_none());
         left.map(|entry| block.own(entry).address).collect()
     }
 
     /// How those recipients ended that have, by their numbers.
-    pub fn endings(&self) -> Vec<(u32, Ending)> {
+    pub fn outcomes(&self) -> Vec<(u32, Outcome)> {
         let block = self.pin.block();
         let ended = (0..block.count()).filter_map(|number| {
             let entry = block.entry(number);
-            Some((block.recipient(entry), self.ending(entry)?))
+            Some((block.recipient(entry), self.outcome(entry)?))
         });
         ended.collect()
     }
 
-    fn ending(&self, entry: At<Recipient>) -> Option<Ending> {
-        self.engine.memory[entry].ending()
+    fn outcome(&self, entry: At<Recipient>) -> Option<Outcome> {
+        self.engine.memory[entry].outcome()
     }
 }

@@ -16,7 +16,7 @@
 
 use crate::control::Fork;
 use crate::fanout::{
-    Counter, Ending, Event, NotRestored, Origin, Outcome, Submission, copy_of, milliseconds,
+    Counter, EndedCopy, Event, NotRestored, Origin, Outcome, Submission, copy_of, milliseconds,
 };
 use crate::ledger::{Kept, KeptMessage, LedgerError, LedgerFile, Reader, SqliteReader};
 use crate::server::{AwayPolicy, Keep, KeepWriter, Mark, Outbox, Server, Worker};
@@ -103,7 +103,7 @@ struct Waits {
 /// A copy that was told as undelivered, as the ledger was late. It has to stay until the ledger is done with it.
 #[derive(Debug)]
 struct Late<'s> {
-    outcome: Outcome<'s>,
+    outcome: EndedCopy<'s>,
     mark: Mark,
     member: u64,
 }
@@ -246,8 +246,8 @@ impl<'s> Keeping<'s> {
     }
 
     /// Has a copy kept that has ended as that of somebody who is away, if it can be.
-    fn keep(&mut self, outcome: &Outcome<'_>) -> Option<Waits> {
-        let (Ending::Refused(code) | Ending::Unreachable(code)) = outcome.ending else {
+    fn keep(&mut self, outcome: &EndedCopy<'_>) -> Option<Waits> {
+        let (Outcome::Refused(code) | Outcome::Unreachable(code)) = outcome.outcome else {
             return None;
         };
         if !self.policy.keeps(code) {
@@ -311,7 +311,7 @@ impl<'s> Keeping<'s> {
     }
 
     /// What a copy takes in the ledger: of a message that is kept for another member too its own bytes only.
-    fn bytes(&self, outcome: &Outcome<'_>, submission: &Submission<'_>) -> u64 {
+    fn bytes(&self, outcome: &EndedCopy<'_>, submission: &Submission<'_>) -> u64 {
         let own = outcome.fork().recipient.len() as u64 + OVERHEAD;
         let is_there = outcome.ledger() != 0
             && (self.pending_of.contains_key(&outcome.ledger()) || outcome.is_kept_for_others());
@@ -654,19 +654,19 @@ impl<'s> Keeping<'s> {
     }
 
     /// A kept copy that was sent has ended; says whether that is to be told.
-    fn came_back(&mut self, outcome: &Outcome<'_>) -> bool {
+    fn came_back(&mut self, outcome: &EndedCopy<'_>) -> bool {
         let kept = outcome.kept().cast_signed();
         let Some(member) = self.server.member(outcome.fork().recipient) else {
             return true;
         };
-        let stays = match outcome.ending {
-            Ending::Delivered(_) => {
+        let stays = match outcome.outcome {
+            Outcome::Delivered(_) => {
                 self.server.counters().add(Counter::KeptDelivered);
                 false
             }
-            Ending::Refused(code) | Ending::Unreachable(code) => self.policy.keeps(code),
+            Outcome::Refused(code) | Outcome::Unreachable(code) => self.policy.keeps(code),
             // Of copies that expire the clock tells.
-            Ending::Skipped(_) | Ending::Expired | Ending::Kept(_) => true,
+            Outcome::Skipped(_) | Outcome::Expired | Outcome::Kept(_) => true,
         };
         if !stays {
             self.end(kept);
@@ -679,7 +679,7 @@ impl<'s> Keeping<'s> {
         }
         // What has expired on its way says nothing of the member.
         let expires_at = outcome.submission().expires_at;
-        let has_expired = outcome.ending == Ending::Expired
+        let has_expired = outcome.outcome == Outcome::Expired
             && expires_at != 0
             && expires_at <= milliseconds(SystemTime::now());
         if stays && !has_expired && !delivery.is_away {

@@ -10,7 +10,7 @@ use super::away::{Ended, Keeping, Turn};
 use super::failures::Failures;
 use super::handle::{Sender, pump};
 use crate::control::Fork;
-use crate::fanout::{Ending, Event, Finished, Outcome as Told, Tally};
+use crate::fanout::{EndedCopy, Event, Finished, Outcome, Tally};
 use crate::server::{NewsWriter, Outbox, Server};
 use crate::sip::text::Printable;
 use std::collections::HashMap;
@@ -64,7 +64,7 @@ pub struct News<'a> {
 #[derive(Clone, Copy)]
 enum Source<'a> {
     /// In the queue.
-    Outcome(&'a Told<'a>),
+    Ended(&'a EndedCopy<'a>),
     /// It comes out of the ledger.
     Kept(&'a Ended),
     /// It is about no copy.
@@ -73,10 +73,10 @@ enum Source<'a> {
 
 impl<'a> News<'a> {
     /// How it ended with the recipient.
-    pub fn ending(&self) -> Option<Ending> {
+    pub fn outcome(&self) -> Option<Outcome> {
         match self.source {
-            Source::Outcome(outcome) => Some(outcome.ending),
-            Source::Kept(ended) => Some(Ending::Kept(ended.0.kept.code)),
+            Source::Ended(outcome) => Some(outcome.outcome),
+            Source::Kept(ended) => Some(Outcome::Kept(ended.0.kept.code)),
             Source::None => None,
         }
     }
@@ -84,7 +84,7 @@ impl<'a> News<'a> {
     /// The recipient's fork as it was sent, or would have been; made when it is asked for.
     pub fn fork(&self) -> Option<Fork<'a>> {
         match self.source {
-            Source::Outcome(outcome) => Some(outcome.fork()),
+            Source::Ended(outcome) => Some(outcome.fork()),
             Source::Kept(ended) => ended.fork(),
             Source::None => None,
         }
@@ -187,12 +187,12 @@ impl<'s> Teller<'s> {
         match event {
             Event::Ended(outcome) => {
                 // What is kept, and what comes of it, the ledger knows already.
-                let is_known = outcome.kept() != 0 || matches!(outcome.ending, Ending::Kept(_));
+                let is_known = outcome.kept() != 0 || matches!(outcome.outcome, Outcome::Kept(_));
                 if let Some(news) = &mut self.news
                     && self.server.outbox().is_durable()
                     && !is_known
                 {
-                    news.outcome(outcome.ledger(), outcome.recipient(), outcome.ending);
+                    news.outcome(outcome.ledger(), outcome.recipient(), outcome.outcome);
                 }
                 let news = news_of_outcome(outcome);
                 self.log(&news);
@@ -261,7 +261,7 @@ impl<'s> Teller<'s> {
 
     /// A line for each failed recipient, as far as there is room in the log.
     fn log(&mut self, news: &News<'_>) {
-        let Some(ending) = news.ending().filter(|_| news.kind == Kind::Undelivered) else {
+        let Some(ending) = news.outcome().filter(|_| news.kind == Kind::Undelivered) else {
             return;
         };
         self.end_second();
@@ -274,21 +274,21 @@ impl<'s> Teller<'s> {
     }
 }
 
-fn news_of_outcome<'o>(outcome: &'o Told<'o>) -> News<'o> {
+fn news_of_outcome<'o>(outcome: &'o EndedCopy<'o>) -> News<'o> {
     // A copy that was kept is told with the number that its message had, and of a sender who wants to stay anonymous
     // the ledger does not know who it is.
     let was_kept = outcome.kept() != 0;
     News {
-        kind: match outcome.ending {
-            Ending::Delivered(_) => Kind::Delivered,
-            Ending::Kept(_) => Kind::Kept,
+        kind: match outcome.outcome {
+            Outcome::Delivered(_) => Kind::Delivered,
+            Outcome::Kept(_) => Kind::Kept,
             _ => Kind::Undelivered,
         },
         message: match was_kept {
             true => Outbox::message_number(outcome.ledger()),
             false => outcome.message(),
         },
-        source: Source::Outcome(outcome),
+        source: Source::Ended(outcome),
         group: outcome.group(),
         originator: match was_kept && outcome.submission().anonymous {
             true => b"anonymous",
@@ -329,12 +329,12 @@ fn names(finished: &Finished<'_>) -> String {
     let mut last = "";
     for (ending, address) in finished.undelivered(NAMED) {
         let kind = match ending {
-            Ending::Delivered(_) => "delivered",
-            Ending::Refused(_) => "refused",
-            Ending::Unreachable(_) => "unreachable",
-            Ending::Expired => "expired",
-            Ending::Skipped(_) => "skipped",
-            Ending::Kept(_) => "kept",
+            Outcome::Delivered(_) => "delivered",
+            Outcome::Refused(_) => "refused",
+            Outcome::Unreachable(_) => "unreachable",
+            Outcome::Expired => "expired",
+            Outcome::Skipped(_) => "skipped",
+            Outcome::Kept(_) => "kept",
         };
         if kind != last {
             text += &format!("; {kind}:");

@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::fanout::Ending;
+use crate::fanout::Outcome;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ pub(super) struct Failures {
     /// Lines that are there only as they were the first for an answer.
     answers: u32,
     left_out: u32,
-    seen: HashSet<Ending>,
+    seen: HashSet<Outcome>,
 }
 
 impl Failures {
@@ -47,18 +47,18 @@ impl Failures {
     }
 
     /// Whether the log has room for a line about a recipient that ended so.
-    pub(super) fn has_room(&mut self, ending: Ending) -> bool {
+    pub(super) fn has_room(&mut self, ending: Outcome) -> bool {
         let is_first = self.seen.insert(ending);
         if self.lines < LINES {
             self.lines += 1;
             return true;
         }
         let has_room = match ending {
-            Ending::Refused(_) => is_first && self.answers < ANSWERS,
+            Outcome::Refused(_) => is_first && self.answers < ANSWERS,
             _ => is_first,
         };
         match (has_room, ending) {
-            (true, Ending::Refused(_)) => self.answers += 1,
+            (true, Outcome::Refused(_)) => self.answers += 1,
             (true, _) => {}
             (false, _) => self.left_out += 1,
         }
@@ -76,10 +76,10 @@ mod tests {
         // S-2.
         let begin = Instant::now();
         let mut failures = Failures::new(begin);
-        let refused = (0..5000).filter(|_| failures.has_room(Ending::Refused(486)));
+        let refused = (0..5000).filter(|_| failures.has_room(Outcome::Refused(486)));
         assert_eq!(refused.count(), 20);
-        let full = Ending::Skipped(SkipReason::TargetQueueFull);
-        for ending in [full, Ending::Expired, Ending::Unreachable(408)] {
+        let full = Outcome::Skipped(SkipReason::TargetQueueFull);
+        for ending in [full, Outcome::Expired, Outcome::Unreachable(408)] {
             assert!(failures.has_room(ending));
             assert!(!failures.has_room(ending));
         }
@@ -93,8 +93,8 @@ mod tests {
     #[test]
     fn answers_that_all_differ_do_not_fill_the_log() {
         let mut failures = Failures::new(Instant::now());
-        let lines = (300..700).filter(|&code| failures.has_room(Ending::Refused(code)));
+        let lines = (300..700).filter(|&code| failures.has_room(Outcome::Refused(code)));
         assert_eq!(lines.count(), 40);
-        assert!(failures.has_room(Ending::Unreachable(408)));
+        assert!(failures.has_room(Outcome::Unreachable(408)));
     }
 }

@@ -37,7 +37,7 @@ pub fn prepare(memory: TransactionMemory) -> Result<&'static Server, String> {
     };
     let limit = bytes / memory.transaction;
     let engine = server.outbox().engine();
-    engine.set_cell_limit(usize::try_from(limit).unwrap_or(usize::MAX));
+    engine.set_transaction_limit(usize::try_from(limit).unwrap_or(usize::MAX));
     if settings.memory_reserve > 0 {
         leave_memory(engine, memory, settings.memory_reserve);
     }

@@ -112,7 +112,7 @@ const NOW: [(&str, &str, Reading); 10] = [
     (
         "transactions",
         "transactions of forks that tm keeps in memory",
-        |load| load.cells,
+        |load| load.transactions,
     ),
     (
         "names_asked",

@@ -23,7 +23,7 @@ pub enum Entry<'a> {
         /// The message.
         id: u64,
         /// The outcomes.
-        outcomes: Cow<'a, [Outcome]>,
+        outcomes: Cow<'a, [OutcomeRecord]>,
     },
     /// Each recipient of a message has an outcome or a kept copy: nothing is left of it but those copies.
     Finished {
@@ -73,9 +73,9 @@ pub struct RequestRecord<'a> {
     pub content: [u8; 16],
 }
 
-/// How it ended with one recipient, as [`crate::fanout::Ending::to_bytes`] gives it.
+/// How it ended with one recipient, as [`crate::fanout::Outcome::to_bytes`] gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct OutcomeRecord {
     /// The number of the recipient.
     pub recipient: u32,
     /// The fan-out's own byte; never 0.

@@ -28,7 +28,7 @@ mod transaction;
 mod watch;
 mod writer;
 
-pub use entry::{CommitMode, Entry, KeptCopy, Outcome, Promise, RequestRecord};
+pub use entry::{CommitMode, Entry, KeptCopy, OutcomeRecord, Promise, RequestRecord};
 pub use error::{LedgerError, Problem};
 pub use open::LedgerFile;
 pub use reader::SqliteReader;

@@ -1,7 +1,7 @@
 //! Those who read: what the main process takes up at the start, what is kept for a member, what people ask.
 
 use super::connect::{bytes, connect, leave_log, number, require_current, sixteen};
-use super::entry::Outcome;
+use super::entry::OutcomeRecord;
 use super::error::{LedgerError, Problem};
 use super::recipients::Recipients;
 use super::states;
@@ -161,7 +161,7 @@ fn kept(row: &Row<'_>, at: usize) -> rusqlite::Result<Kept> {
     })
 }
 
-fn outcomes_of(connection: &Connection, message: i64) -> rusqlite::Result<Vec<Outcome>> {
+fn outcomes_of(connection: &Connection, message: i64) -> rusqlite::Result<Vec<OutcomeRecord>> {
     let sql = "SELECT chunk, states FROM recipient_state WHERE message = ?1 ORDER BY chunk";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([message])?;

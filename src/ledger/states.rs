@@ -1,6 +1,6 @@
 //! Where the recipients of a message stand: three bytes each, 256 in a row of the table `recipient_state`.
 
-use super::entry::Outcome;
+use super::entry::OutcomeRecord;
 
 /// Recipients in a row.
 pub(super) const CHUNK: u32 = 256;
@@ -9,7 +9,7 @@ pub(super) const CHUNK: u32 = 256;
 const WIDTH: usize = 3;
 
 /// Notes an outcome in the row of its chunk, which grows as far as it must.
-pub(super) fn set(states: &mut Vec<u8>, outcome: Outcome) {
+pub(super) fn set(states: &mut Vec<u8>, outcome: OutcomeRecord) {
     let start = (outcome.recipient % CHUNK) as usize * WIDTH;
     if states.len() < start + WIDTH {
         states.resize(start + WIDTH, 0);
@@ -21,11 +21,11 @@ pub(super) fn set(states: &mut Vec<u8>, outcome: Outcome) {
 }
 
 /// The outcomes in the row of a chunk, by ascending number.
-pub(super) fn outcomes(chunk: u32, states: &[u8]) -> impl Iterator<Item = Outcome> {
+pub(super) fn outcomes(chunk: u32, states: &[u8]) -> impl Iterator<Item = OutcomeRecord> {
     let (each, _) = states.as_chunks::<WIDTH>();
     let numbered = (chunk.saturating_mul(CHUNK)..).zip(each);
     numbered.filter_map(|(recipient, &[outcome, low, high])| {
-        (outcome != 0).then_some(Outcome {
+        (outcome != 0).then_some(OutcomeRecord {
             recipient,
             outcome,
             code: u16::from_le_bytes([low, high]),
@@ -45,9 +45,9 @@ mod tests {
             chunk in 0_u32..79,
         ) {
             let mut states = Vec::new();
-            let expected: Vec<Outcome> = places
+            let expected: Vec<OutcomeRecord> = places
                 .into_iter()
-                .map(|(place, (outcome, code))| Outcome { recipient: chunk * CHUNK + place, outcome, code })
+                .map(|(place, (outcome, code))| OutcomeRecord { recipient: chunk * CHUNK + place, outcome, code })
                 .collect();
             for &outcome in expected.iter().rev() {
                 set(&mut states, outcome);

@@ -1,6 +1,6 @@
 //! What is read from the ledger. All times are milliseconds of Unix time.
 
-use super::entry::Outcome;
+use super::entry::OutcomeRecord;
 use super::recipients::Recipients;
 use crate::control::recent_requests::RequestKey;
 use crate::fanout::Submission;
@@ -13,7 +13,7 @@ pub struct Unfinished {
     /// All its recipients.
     pub recipients: Recipients,
     /// The outcomes that are known, by ascending number.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<OutcomeRecord>,
 }
 
 /// A message as it is in the ledger.
@@ -179,7 +179,7 @@ pub struct Shown {
     /// All its recipients.
     pub recipients: Recipients,
     /// The outcomes that are known, by ascending number.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<OutcomeRecord>,
     /// The kept copies, by ascending number of the recipient.
     pub kept: Vec<Kept>,
 }

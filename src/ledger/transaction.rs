@@ -1,7 +1,7 @@
 //! What each entry does to the tables, within the transaction of a commit.
 
 use super::connect::{Text, number};
-use super::entry::{Entry, KeptCopy, Outcome, Promise, RequestRecord};
+use super::entry::{Entry, KeptCopy, OutcomeRecord, Promise, RequestRecord};
 use super::recipients;
 use super::states::{self, CHUNK};
 use crate::control::recent_requests::MEMORY;
@@ -143,8 +143,8 @@ impl<'a> Transaction<'a> {
     }
 
     /// A message that has gone has no use for outcomes that come late.
-    fn outcomes(&mut self, id: u64, outcomes: &[Outcome]) -> rusqlite::Result<()> {
-        let mut chunks = BTreeMap::<u32, Vec<Outcome>>::new();
+    fn outcomes(&mut self, id: u64, outcomes: &[OutcomeRecord]) -> rusqlite::Result<()> {
+        let mut chunks = BTreeMap::<u32, Vec<OutcomeRecord>>::new();
         for &outcome in outcomes {
             let chunk = chunks.entry(outcome.recipient / CHUNK).or_default();
             chunk.push(outcome);

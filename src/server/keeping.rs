@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::news::outcome;
-use crate::fanout::{Ending, Engine, InQueue, Pipe};
+use crate::fanout::{Engine, InQueue, Outcome, Pipe};
 use crate::ledger::{Entry, KeptCopy, Promise};
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -235,7 +235,7 @@ impl<'e> KeepReader<'e> {
             expires_at: keep.expires_at,
         }));
         // Together with it: a message that goes on after a crash is not sent to them once more.
-        let outcome = outcome(keep.recipient, Ending::Kept(keep.code));
+        let outcome = outcome(keep.recipient, Outcome::Kept(keep.code));
         entries.push(Entry::Outcomes {
             id: keep.ledger,
             outcomes: Cow::Owned(vec![outcome]),

@@ -2,8 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use crate::fanout::{Ending, Engine};
-use crate::ledger::{Entry, Outcome};
+use crate::fanout::{Engine, Outcome};
+use crate::ledger::{Entry, OutcomeRecord};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ const FINISHED: u8 = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LedgerNews {
     /// A recipient has an outcome.
-    Outcome(u64, Outcome),
+    Outcome(u64, OutcomeRecord),
     /// All of them have one.
     Finished(u64),
 }
@@ -46,7 +46,7 @@ impl LedgerNews {
         }
         let (recipient, rest) = rest.split_first_chunk()?;
         let (code, rest) = rest.split_first_chunk()?;
-        let outcome = Outcome {
+        let outcome = OutcomeRecord {
             recipient: u32::from_le_bytes(*recipient),
             code: u16::from_le_bytes(*code),
             outcome: *rest.first()?,
@@ -56,9 +56,9 @@ impl LedgerNews {
 }
 
 /// An outcome as the ledger keeps it.
-pub fn outcome(recipient: u32, ending: Ending) -> Outcome {
+pub fn outcome(recipient: u32, ending: Outcome) -> OutcomeRecord {
     let (outcome, code) = ending.to_bytes();
-    Outcome {
+    OutcomeRecord {
         recipient,
         outcome,
         code,
@@ -87,7 +87,7 @@ impl<'e> NewsWriter<'e> {
     }
 
     /// Tells an outcome.
-    pub fn outcome(&mut self, id: u64, recipient: u32, ending: Ending) {
+    pub fn outcome(&mut self, id: u64, recipient: u32, ending: Outcome) {
         if !self.write(LedgerNews::Outcome(id, outcome(recipient, ending))) {
             self.incomplete.insert(id, 0);
         }
@@ -127,7 +127,7 @@ impl<'e> NewsWriter<'e> {
             let Some(&from) = self.incomplete.get(&id) else {
                 continue;
             };
-            let endings = message.endings().into_iter();
+            let endings = message.outcomes().into_iter();
             for (recipient, ending) in endings.filter(|&(recipient, _)| recipient >= from) {
                 if !self.write(LedgerNews::Outcome(id, outcome(recipient, ending))) {
                     self.incomplete.insert(id, recipient);
@@ -154,7 +154,7 @@ pub struct NewsReader<'e> {
 #[derive(Debug)]
 enum Open {
     /// These outcomes.
-    Outcomes(Vec<Outcome>),
+    Outcomes(Vec<OutcomeRecord>),
     /// All recipients have one.
     Finished,
 }
@@ -235,7 +235,7 @@ mod tests {
             ledger: ID,
             ..Origin::default()
         };
-        let ended = (0..ended).map(|number| (number, Ending::Delivered(200)));
+        let ended = (0..ended).map(|number| (number, Outcome::Delivered(200)));
         let restored = engine.restore(&submission(), own, origin, ended);
         assert!(matches!(restored, Ok(Some(_))));
         engine
@@ -260,8 +260,8 @@ mod tests {
         let mut writer = NewsWriter::new(&engine);
         let mut reader = NewsReader::new(&engine);
         while writer.write(LedgerNews::Finished(1)) {}
-        writer.outcome(ID, 0, Ending::Delivered(200));
-        writer.outcome(ID, 1, Ending::Delivered(200));
+        writer.outcome(ID, 0, Outcome::Delivered(200));
+        writer.outcome(ID, 1, Outcome::Delivered(200));
         writer.finished(5);
         reader.read();
         assert!(told(&reader).is_empty());
@@ -283,7 +283,7 @@ mod tests {
         let engine = engine(ENDED + 1, ENDED);
         let mut writer = NewsWriter::new(&engine);
         let mut reader = NewsReader::new(&engine);
-        (0..ENDED).for_each(|number| writer.outcome(ID, number, Ending::Delivered(200)));
+        (0..ENDED).for_each(|number| writer.outcome(ID, number, Outcome::Delivered(200)));
         let mut all = Vec::new();
         for _ in 0..5 {
             reader.read();
@@ -301,7 +301,7 @@ mod tests {
     fn what_was_not_committed_is_read_again_by_who_comes_after() {
         let engine = engine(2, 1);
         let mut writer = NewsWriter::new(&engine);
-        writer.outcome(ID, 0, Ending::Delivered(200));
+        writer.outcome(ID, 0, Outcome::Delivered(200));
         NewsReader::new(&engine).read();
         let mut after = NewsReader::new(&engine);
         after.read();

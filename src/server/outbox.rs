@@ -10,7 +10,7 @@ use crate::config::{Durability, Settings};
 use crate::control::recent_requests::MEMORY;
 use crate::control::{Accepted, Addressing, Identifiers, Reason, Recognised, Refusal};
 use crate::fanout::{
-    Committed, Counters, Ending, Engine, FormerRequests, KeptFigures, NotCommitted, Origin,
+    Committed, Counters, Engine, KeptFigures, NotCommitted, Origin, Outcome, PreviousRequests,
     RecentTable, Submission, Ticket, UnderWay, milliseconds,
 };
 use crate::ledger::{
@@ -109,8 +109,8 @@ impl Outbox {
 
     /// Whether somebody wants to be told of each recipient that has got a message. The ledger always
     /// does.
-    pub fn tell_delivered(&self, wanted: bool) {
-        self.engine.tell_delivered(wanted || self.is_durable());
+    pub fn report_delivered(&self, wanted: bool) {
+        self.engine.report_delivered(wanted || self.is_durable());
     }
 
     /// Opens the ledger, if there is to be one, and takes up what the last run has left. To be done
@@ -187,7 +187,7 @@ impl Outbox {
     /// are left, or nothing if none are.
     fn take_up(&self, message: &Unfinished) -> Result<Option<(u64, usize)>, String> {
         let ended = message.outcomes.iter().filter_map(|outcome| {
-            let ending = Ending::from_bytes(outcome.outcome, outcome.code)?;
+            let ending = Outcome::from_bytes(outcome.outcome, outcome.code)?;
             Some((outcome.recipient, ending))
         });
         let id = message.message.id;
@@ -223,7 +223,7 @@ impl Outbox {
     fn request(&self, accepted: &Accepted, message: &Recognised<'_>) -> Option<Vec<u8>> {
         let opened = self.ledger.get().filter(|_| self.is_durable)?;
         let key = opened.file.key();
-        let content = FormerRequests::hash(&key, &message.content(&accepted.originator));
+        let content = PreviousRequests::hash(&key, &message.content(&accepted.originator));
         Some(request_record::encode(&RequestRecord {
             key: message.key()?,
             content,
@@ -311,7 +311,7 @@ impl Outbox {
     /// sends to them again, with the same identifiers, and keeps what is not delivered then.
     fn last_outcomes(&self, message: &UnderWay<'_>) -> Option<Entry<'static>> {
         let id = message.ledger();
-        let mut endings = message.endings();
+        let mut endings = message.outcomes();
         endings.retain(|(_, ending)| !self.would_be_kept(*ending));
         if endings.len() == message.recipients() {
             return Some(Entry::Finished { id });
@@ -345,8 +345,8 @@ impl Outbox {
             0 => self.ledger_number(message.number()),
             ledger => ledger,
         };
-        for (recipient, ending) in message.endings() {
-            let (Ending::Refused(code) | Ending::Unreachable(code)) = ending else {
+        for (recipient, ending) in message.outcomes() {
+            let (Outcome::Refused(code) | Outcome::Unreachable(code)) = ending else {
                 continue;
             };
             let address = message.address(recipient);
@@ -376,8 +376,8 @@ impl Outbox {
     }
 
     /// Whether a copy that ends like this is kept, if it can be.
-    fn would_be_kept(&self, ending: Ending) -> bool {
-        let (Ending::Refused(code) | Ending::Unreachable(code)) = ending else {
+    fn would_be_kept(&self, ending: Outcome) -> bool {
+        let (Outcome::Refused(code) | Outcome::Unreachable(code)) = ending else {
             return false;
         };
         self.away.as_ref().is_some_and(|away| away.keeps(code))
@@ -396,9 +396,9 @@ pub fn request_of<'a>(submission: &Submission<'a>) -> Option<RequestRecord<'a>> 
 
 /// The end of a kept copy that is under way, if it was delivered.
 fn kept_copy_delivered(message: &UnderWay<'_>) -> Option<Entry<'static>> {
-    let endings = message.endings();
+    let endings = message.outcomes();
     let mut endings = endings.iter().map(|(_, ending)| ending);
-    let is_delivered = endings.any(|ending| matches!(ending, Ending::Delivered(_)));
+    let is_delivered = endings.any(|ending| matches!(ending, Outcome::Delivered(_)));
     is_delivered.then_some(Entry::KeptEnded {
         kept: message.kept().cast_signed(),
     })
@@ -479,7 +479,7 @@ mod tests {
             ledger: id,
             ..Origin::default()
         };
-        let ended = [(0, Ending::Refused(480)), (1, Ending::Refused(403))];
+        let ended = [(0, Outcome::Refused(480)), (1, Outcome::Refused(403))];
         let engine = outbox.engine();
         let restored = engine.restore(&submission(), || own().into_iter(), origin, []);
         assert!(matches!(restored, Ok(Some(_))));
@@ -500,7 +500,7 @@ mod tests {
             .iter()
             .map(|message| message.outcomes.clone())
             .collect();
-        assert_eq!(outcomes, [[outcome(1, Ending::Refused(403))]]);
+        assert_eq!(outcomes, [[outcome(1, Outcome::Refused(403))]]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::sample::submission;
 use cimf::fanout::{Own, Submission};
 use cimf::ledger::{
-    Entry, KeptCopy, LedgerError, LedgerFile, Outcome, Promise, Reader, Unfinished,
+    Entry, KeptCopy, LedgerError, LedgerFile, OutcomeRecord, Promise, Reader, Unfinished,
 };
 use std::borrow::Cow;
 use std::path::Path;
@@ -36,7 +36,7 @@ pub fn promise(id: u64, body: &[u8]) -> Entry<'_> {
 }
 
 pub fn delivered(id: u64) -> Entry<'static> {
-    let outcome = Outcome {
+    let outcome = OutcomeRecord {
         recipient: 1,
         outcome: 4,
         code: 200,

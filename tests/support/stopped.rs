@@ -22,7 +22,7 @@ impl Stopped {
             if process == 0 {
                 libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
                 loop {
-                    engine.set_cell_limit(cell_limit);
+                    engine.set_transaction_limit(cell_limit);
                 }
             }
             process

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::output::{counted, say, standard};
-use cimf::fanout::Ending;
+use cimf::fanout::Outcome;
 use cimf::ledger::{
     CommitMode, Entry, Kept, Ledger, LedgerError, LedgerFile, Problem, Reader, Shown, SqliteReader,
 };
@@ -123,7 +123,7 @@ fn show(shown: &Shown) -> io::Result<()> {
     for (number, recipient) in (0..).zip(recipients.iter()) {
         let ending = outcomes
             .get(&number)
-            .and_then(|outcome| Ending::from_bytes(outcome.outcome, outcome.code));
+            .and_then(|outcome| Outcome::from_bytes(outcome.outcome, outcome.code));
         let became = match (kept.get(&number), ending) {
             (Some(kept), _) => format!("kept until {} ({})", date(kept.expires_at), kept.code),
             (None, Some(ending)) => ending.to_string(),

@@ -5,7 +5,7 @@ use super::abi::EVENT_ROUTE;
 use super::core::Core;
 use super::environment::Environment;
 use super::message::Made;
-use crate::fanout::Ending;
+use crate::fanout::Outcome;
 use crate::host::abi::SipMsg;
 use crate::host::background::{Kind, News, request};
 use crate::host::message::MessageId;
@@ -119,7 +119,7 @@ unsafe fn run_on(
 fn of_news(news: &News<'_>) -> Told {
     Told {
         message: news.message,
-        code: news.ending().and_then(Ending::code),
+        code: news.outcome().and_then(Outcome::code),
         recipient: news.fork().map(|fork| fork.recipient.to_vec()),
         group: news.group.to_vec(),
         originator: news.originator.to_vec(),

@@ -112,7 +112,7 @@ fn prepare() -> Result<Module, String> {
     script::watch_end(&core)?;
     process::announce(&core, server)?;
     let events = Events::find(&core).map_err(missing)?;
-    server.outbox().tell_delivered(events.has_delivered());
+    server.outbox().report_delivered(events.has_delivered());
     Ok(Module {
         core_socket: core_socket(server.core_socket())?,
         events,

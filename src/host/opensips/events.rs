@@ -75,7 +75,7 @@ impl Events {
         if let Some(fork) = &fork {
             parameters.push(text(c"recipient", fork.recipient));
         }
-        if let Some(ending) = news.ending() {
+        if let Some(ending) = news.outcome() {
             // 0 where nothing was sent: a script that asks for what is not there is warned of.
             let code = ending.code().unwrap_or_default();
             parameters.push(number(c"code", c_int::from(code)));

@@ -148,7 +148,7 @@ impl Work {
             let module = self.module;
             // Whoever subscribes while OpenSIPS runs is told from the next round on.
             let has_delivered = module.events.has_delivered(&module.core);
-            module.server.outbox().tell_delivered(has_delivered);
+            module.server.outbox().report_delivered(has_delivered);
             let mut teller = self.teller.borrow_mut();
             let has_more = teller.round(&mut module.uac(), |news| {
                 let name = module.server.server_name();

@@ -51,7 +51,7 @@ fn outcomes_of_20_000_recipients_are_79_rows_and_few_bytes() {
         ..message(1)
     };
     rig.write(&[Entry::Promise(Box::new(large))]);
-    let all: Vec<Outcome> = (0..20_000)
+    let all: Vec<OutcomeRecord> = (0..20_000)
         .map(|number| outcome(number, 200 + (number % 400) as u16))
         .collect();
     for part in all.rchunks(999) {

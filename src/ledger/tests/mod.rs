@@ -6,7 +6,7 @@ mod refused;
 mod trouble;
 
 use super::{
-    CommitMode, Entry, Figures, KeptCopy, Ledger, LedgerError, LedgerFile, Outcome, Promise,
+    CommitMode, Entry, Figures, KeptCopy, Ledger, LedgerError, LedgerFile, OutcomeRecord, Promise,
     Reader, RequestRecord, SqliteLedger, SqliteReader, Unfinished,
 };
 use crate::control::recent_requests::RequestKey;
@@ -154,15 +154,15 @@ fn promise(id: u64) -> Entry<'static> {
     Entry::Promise(Box::new(message(id)))
 }
 
-fn outcome(recipient: u32, code: u16) -> Outcome {
-    Outcome {
+fn outcome(recipient: u32, code: u16) -> OutcomeRecord {
+    OutcomeRecord {
         recipient,
         outcome: 4,
         code,
     }
 }
 
-fn outcomes(id: u64, outcomes: &[Outcome]) -> Entry<'_> {
+fn outcomes(id: u64, outcomes: &[OutcomeRecord]) -> Entry<'_> {
     let outcomes = Cow::Borrowed(outcomes);
     Entry::Outcomes { id, outcomes }
 }

@@ -14,11 +14,11 @@
 #![forbid(unsafe_code)]
 
 use super::attempt::NotSent;
-use super::cells::{self, Cells};
 use super::engine::{Engine, flag};
 use super::layout::Message;
 use super::lock::{Blocked, Held, OF_CALLBACKS, now};
 use super::shared_memory::{At, SharedMemory};
+use super::transactions::{self, Transactions};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -47,11 +47,11 @@ const TELL_EVERY: u64 = 1_000;
 
 /// Where the bits of the transactions are.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Left(pub(super) usize);
+pub(super) struct Deferred(pub(super) usize);
 
-impl Left {
+impl Deferred {
     /// Words of them.
-    pub(super) const WORDS: usize = cells::MOST / TOGETHER;
+    pub(super) const WORDS: usize = transactions::MOST / TOGETHER;
 
     fn words(self, memory: &SharedMemory) -> &[AtomicU64; Self::WORDS] {
         &memory[At::word(self.0)]
@@ -65,7 +65,7 @@ impl Left {
 
 /// What is left to be done with a fork.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Deed {
+pub(super) enum TransactionWork {
     /// It has its final response, with this code.
     Completed(u16),
     /// The proxy has given back the memory of its transaction.
@@ -78,7 +78,7 @@ pub(super) enum Deed {
 
 /// What is left to be done with a message.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Rest {
+pub(super) enum MessageWork {
     /// It was answered, and is to be sent.
     Start,
     /// It was answered, and is not to be sent.
@@ -110,22 +110,22 @@ impl Engine {
     #[cold]
     fn leave(&self, what: impl FnOnce()) {
         what();
-        self.root().attention.left.swap(1, AcqRel);
-        if let Some(held) = Held::take_or_tell(&self.memory) {
+        self.root().attention.deferred.swap(1, AcqRel);
+        if let Some(held) = Held::take_or_mark(&self.memory) {
             self.hold(held, |_| ());
         }
     }
 
     /// Leaves what is to be done with a fork, if its cookie is not stale.
-    pub(super) fn leave_deed(&self, cookie: u64, deed: Deed) {
-        let Some(cell) = self.cells.find_in(&self.memory, cookie) else {
+    pub(super) fn defer_transaction(&self, cookie: u64, deed: TransactionWork) {
+        let Some(transaction) = self.transactions.find_in(&self.memory, cookie) else {
             return;
         };
         let (deed, code) = match deed {
-            Deed::Completed(code) => (COMPLETED, u64::from(code)),
-            Deed::Released => (RELEASED, 0),
-            Deed::HandedOver => (HANDED_OVER, 0),
-            Deed::NotSent(why, at) => {
+            TransactionWork::Completed(code) => (COMPLETED, u64::from(code)),
+            TransactionWork::Released => (RELEASED, 0),
+            TransactionWork::HandedOver => (HANDED_OVER, 0),
+            TransactionWork::NotSent(why, at) => {
                 self.root().attention.not_sent_at.store(at, Release);
                 match why {
                     NotSent::OutOfMemory => (NO_MEMORY, 0),
@@ -133,79 +133,83 @@ impl Engine {
                 }
             }
         };
-        let own = u64::from(Cells::use_of(cookie)) << 32;
+        let own = u64::from(Transactions::use_of(cookie)) << 32;
         let add = |left: u64| {
             // Of an earlier use, nothing counts.
             let left = if left >> 32 == own >> 32 { left } else { own };
             let code = if left & COMPLETED == 0 { code } else { 0 };
             Some(left | deed | code)
         };
-        let _ = cell.left.fetch_update(AcqRel, Acquire, add);
-        let (word, bit) = self.left.bit(&self.memory, Cells::index_of(cookie));
+        let _ = transaction.deferred.fetch_update(AcqRel, Acquire, add);
+        let (word, bit) = self
+            .deferred
+            .bit(&self.memory, Transactions::index_of(cookie));
         word.fetch_or(bit, AcqRel);
     }
 
     /// Leaves what is to be done with a message, for who has its ticket or a pin of it.
-    pub(super) fn leave_rest(&self, at: At<Message>, rest: Rest) {
+    pub(super) fn defer_message(&self, at: At<Message>, rest: MessageWork) {
         let message = &self.memory[at];
-        let [first, second] = &message.left_unstarted;
+        let [first, second] = &message.deferred_unstarted;
         let order = || {
-            let order = self.root().attention.starts_left.fetch_add(1, AcqRel);
+            let order = self.root().attention.starts_deferred.fetch_add(1, AcqRel);
             first.store(order, Release);
         };
         let deed = match rest {
-            Rest::Start => {
+            MessageWork::Start => {
                 order();
                 START
             }
-            Rest::StartCancelled => {
+            MessageWork::StartCancelled => {
                 order();
                 START | CANCEL
             }
-            Rest::GiveBack(keys) => {
+            MessageWork::GiveBack(keys) => {
                 for (word, key) in [first, second].into_iter().zip(keys) {
                     word.store(key, Release);
                 }
                 GIVE_BACK
             }
-            Rest::Unpin => UNPIN,
+            MessageWork::Unpin => UNPIN,
         };
         message.pins.fetch_add(deed, AcqRel);
     }
 
     /// Does what was left.
     #[cold]
-    pub(super) fn take_in(&self, held: &mut Held<'_>) {
-        held.root.attention.left.swap(0, AcqRel);
-        for (number, word) in self.left.words(held.memory).iter().enumerate() {
+    pub(super) fn do_deferred(&self, held: &mut Held<'_>) {
+        held.root.attention.deferred.swap(0, AcqRel);
+        for (number, word) in self.deferred.words(held.memory).iter().enumerate() {
             let mut bits = word.load(Relaxed);
             while bits != 0 {
                 let bit = bits.trailing_zeros() as usize;
                 bits &= bits - 1;
-                self.take_in_transaction(held, number * TOGETHER + bit);
+                self.do_deferred_transaction(held, number * TOGETHER + bit);
             }
         }
         let mut messages = self.arena.used(held);
         messages.retain(|&at| held[at].pins.load(Relaxed) & DEEDS != 0);
-        messages.sort_unstable_by_key(|&at| held[at].left_unstarted[0].load(Relaxed));
+        messages.sort_unstable_by_key(|&at| held[at].deferred_unstarted[0].load(Relaxed));
         for at in messages {
-            self.take_in_message(held, at);
+            self.do_deferred_message(held, at);
         }
         // Whoever did not wait has sent nothing either.
-        held.news.set(true);
-        self.tell_that_it_goes_on();
+        held.notify.set(true);
+        self.log_unblocked();
     }
 
-    fn take_in_transaction(&self, held: &Held<'_>, index: usize) {
-        let (word, bit) = self.left.bit(held.memory, index);
+    fn do_deferred_transaction(&self, held: &Held<'_>, index: usize) {
+        let (word, bit) = self.deferred.bit(held.memory, index);
         loop {
             word.fetch_and(!bit, AcqRel);
-            let (cell, cookie) = self.cells.present(held, index);
-            let left = cell.left.load(Acquire);
-            if (left >> 32) as u32 == Cells::use_of(cookie) {
+            let (transaction, cookie) = self.transactions.present(held, index);
+            let left = transaction.deferred.load(Acquire);
+            if (left >> 32) as u32 == Transactions::use_of(cookie) {
                 self.do_deeds(held, cookie, left);
             }
-            let left = cell.left.compare_exchange(left, 0, AcqRel, Relaxed);
+            let left = transaction
+                .deferred
+                .compare_exchange(left, 0, AcqRel, Relaxed);
             if left.is_ok() {
                 return;
             }
@@ -231,10 +235,10 @@ impl Engine {
         }
     }
 
-    fn take_in_message(&self, held: &mut Held<'_>, at: At<Message>) {
+    fn do_deferred_message(&self, held: &mut Held<'_>, at: At<Message>) {
         let left = held[at].pins.load(Acquire);
         if left & GIVE_BACK != 0 {
-            let keys = [0, 1].map(|word: usize| held[at].left_unstarted[word].load(Relaxed));
+            let keys = [0, 1].map(|word: usize| held[at].deferred_unstarted[word].load(Relaxed));
             return self.give_back_room(held, at, keys);
         }
         // Unless a process has died that had begun to do it.
@@ -253,21 +257,21 @@ impl Engine {
     }
 
     /// Marks again what a process that died had left, or was about to do.
-    pub(super) fn recover_left(&self, held: &Held<'_>) {
-        for index in 0..Cells::ever(held.memory) {
-            let (cell, _) = self.cells.present(held, index);
-            if cell.left.load(Relaxed) != 0 {
-                let (word, bit) = self.left.bit(held.memory, index);
+    pub(super) fn recover_deferred(&self, held: &Held<'_>) {
+        for index in 0..Transactions::ever(held.memory) {
+            let (transaction, _) = self.transactions.present(held, index);
+            if transaction.deferred.load(Relaxed) != 0 {
+                let (word, bit) = self.deferred.bit(held.memory, index);
                 word.fetch_or(bit, AcqRel);
             }
         }
-        held.root.attention.left.swap(1, AcqRel);
+        held.root.attention.deferred.swap(1, AcqRel);
     }
 
     /// Says in the log who keeps the lock, once a second, whichever process says it.
-    pub(super) fn tell_blocked(&self, blocked: Blocked) {
+    pub(super) fn log_blocked(&self, blocked: Blocked) {
         let now = now(&self.memory);
-        let told = &self.root().attention.blocked_told;
+        let told = &self.root().attention.blocked_logged;
         let before = told.load(Relaxed);
         let is_early = before != 0 && now.saturating_sub(before) < TELL_EVERY;
         if blocked.milliseconds < TELL_AFTER || is_early {
@@ -276,12 +280,12 @@ impl Engine {
         if told.compare_exchange(before, now, AcqRel, Relaxed).is_ok() {
             log::error!("{blocked}; until then new messages are answered 503 and no copy is sent");
             // The next holder says that it is over.
-            self.root().attention.left.swap(1, AcqRel);
+            self.root().attention.deferred.swap(1, AcqRel);
         }
     }
 
-    fn tell_that_it_goes_on(&self) {
-        let told = &self.root().attention.blocked_told;
+    fn log_unblocked(&self) {
+        let told = &self.root().attention.blocked_logged;
         if told.load(Relaxed) != 0 && told.swap(0, AcqRel) != 0 {
             log::warn!("the lock of the queue is free again: nothing was lost, sending goes on");
         }
@@ -290,8 +294,8 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{NOW, endings, engine, start, submission};
-    use super::super::{Attempt, Ending, Own, SkipReason};
+    use super::super::tests::{NOW, engine, outcomes, start, submission};
+    use super::super::{Attempt, Outcome, Own, SkipReason};
     use super::*;
     use crate::control::Reason;
     use std::time::{Duration, Instant};
@@ -350,16 +354,16 @@ mod tests {
             engine.completed(u64::MAX, 200);
         });
         assert_eq!(
-            endings(&engine),
+            outcomes(&engine),
             [
-                Ending::Delivered(200),
-                Ending::Refused(404),
-                Ending::Unreachable(408),
-                Ending::Unreachable(503)
+                Outcome::Delivered(200),
+                Outcome::Refused(404),
+                Outcome::Unreachable(408),
+                Outcome::Unreachable(503)
             ]
         );
         // tm still holds b's, which is given back twice.
-        assert_eq!(engine.load().cells, 1);
+        assert_eq!(engine.load().transactions, 1);
         engine.released(cookies[1]);
         engine.released(cookies[1]);
         let again = engine.next(|| NOW + 2_000).unwrap();
@@ -368,9 +372,12 @@ mod tests {
         drop(again);
         engine.completed(cookie, 200);
         engine.released(cookie);
-        assert_eq!(endings(&engine), [Ending::Delivered(200)]);
+        assert_eq!(outcomes(&engine), [Outcome::Delivered(200)]);
         let load = engine.load();
-        assert_eq!((load.messages, load.cells, load.memory_used), (0, 0, 0));
+        assert_eq!(
+            (load.messages, load.transactions, load.memory_used),
+            (0, 0, 0)
+        );
     }
 
     #[test]
@@ -403,10 +410,10 @@ mod tests {
             engine.released(cookie);
         }
         engine.tick(NOW);
-        let mut all = endings(&engine);
-        all.sort_unstable_by_key(|ending| ending.code());
-        let cancelled = Ending::Skipped(SkipReason::Cancelled);
-        let delivered = Ending::Delivered(200);
+        let mut all = outcomes(&engine);
+        all.sort_unstable_by_key(|outcome| outcome.code());
+        let cancelled = Outcome::Skipped(SkipReason::Cancelled);
+        let delivered = Outcome::Delivered(200);
         assert_eq!(all, [cancelled, delivered, delivered]);
         assert_eq!(engine.load().memory_used, 0);
     }
@@ -419,14 +426,17 @@ mod tests {
         engine.completed(attempt.cookie(), 200);
         engine.released(attempt.cookie());
         let pins: Vec<_> = (0..3).map(|_| engine.under_way().unwrap()).collect();
-        assert_eq!(endings(&engine), [Ending::Delivered(200)]);
+        assert_eq!(outcomes(&engine), [Outcome::Delivered(200)]);
         assert_eq!(engine.load().messages, 1);
         while_blocked(&engine, || {
             drop(attempt);
             drop(pins);
         });
         let load = engine.load();
-        assert_eq!((load.messages, load.cells, load.memory_used), (0, 0, 0));
+        assert_eq!(
+            (load.messages, load.transactions, load.memory_used),
+            (0, 0, 0)
+        );
     }
 
     #[test]
@@ -467,7 +477,7 @@ mod tests {
             }
             assert!(begin.elapsed() < AT_ONCE / 4, "{:?}", begin.elapsed());
         });
-        assert_eq!(endings(&engine).len(), 60);
-        assert_eq!(engine.load().cells, 0);
+        assert_eq!(outcomes(&engine).len(), 60);
+        assert_eq!(engine.load().transactions, 0);
     }
 }

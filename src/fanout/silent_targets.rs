@@ -13,9 +13,9 @@ const BUCKET: usize = 8;
 
 /// Where the table starts.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Silent(pub(super) usize);
+pub(super) struct SilentTargets(pub(super) usize);
 
-impl Silent {
+impl SilentTargets {
     /// Words of the table.
     pub(super) const WORDS: usize = BUCKETS * BUCKET;
 

@@ -16,7 +16,7 @@
 //! | word | without the lock | with it |
 //! |---|---|---|
 //! | the bits | SENDING is taken away while HELD stays; it is noted when it was first seen | all others |
-//! | what was left | deeds are added (`left`) | done, then taken away |
+//! | what was left | deeds are added (`deferred`) | done, then taken away |
 //! | the rest | | all |
 
 #![deny(unsafe_code)]
@@ -47,8 +47,8 @@ shared! {
         process: Locked<u32>,
         /// The hash of the target.
         target: Locked<u64>,
-        /// What was left without the lock (`left`).
-        pub(super) left: AtomicU64,
+        /// What was left without the lock (`deferred`).
+        pub(super) deferred: AtomicU64,
     }
 }
 
@@ -77,9 +77,9 @@ const USE_MASK: u64 = u64::MAX >> INDEX;
 
 /// Where the table starts.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cells(pub(super) usize);
+pub(super) struct Transactions(pub(super) usize);
 
-impl Cells {
+impl Transactions {
     #[inline]
     fn at(self, index: usize) -> At<Transaction> {
         At::word(self.0 + index * WORDS)
@@ -88,23 +88,23 @@ impl Cells {
     /// Whether another transaction may be used.
     #[inline]
     pub(super) fn has_room(self, held: &Held<'_>) -> bool {
-        held.root.pace.transactions.get() < held.root.flow.transaction_limit.get()
+        held.root.hot.transactions.get() < held.root.flow.transaction_limit.get()
     }
 
     /// An entry for a fork to this recipient, whose target has this hash; gives the cookie.
     #[inline]
     pub(super) fn allocate(self, held: &Held<'_>, entry: At<Recipient>, hash: u64) -> u64 {
-        let pace = &held.root.pace;
-        let index = match pace.transactions_free.get() {
+        let hot = &held.root.hot;
+        let index = match hot.transactions_free.get() {
             0 => {
-                let ever = pace.transactions_ever.get();
-                pace.transactions_ever.set(held, ever + 1);
+                let ever = hot.transactions_ever.get();
+                hot.transactions_ever.set(held, ever + 1);
                 ever as usize
             }
             free => {
                 let index = free as usize - 1;
                 let next = held[self.at(index)].process.get();
-                pace.transactions_free.set(held, next);
+                hot.transactions_free.set(held, next);
                 index
             }
         };
@@ -119,7 +119,7 @@ impl Cells {
         held.changes();
         let word = number << BITS | IN_FLIGHT | HELD | SENDING;
         transaction.word.store(word, Release);
-        pace.transactions.add(held, 1);
+        hot.transactions.add(held, 1);
         number << INDEX | index as u64
     }
 
@@ -163,7 +163,7 @@ impl Cells {
     /// How many entries have ever been used.
     pub(super) fn ever(memory: &SharedMemory) -> usize {
         let root: &Root = memory.root();
-        (root.pace.transactions_ever.get() as usize).min(MOST)
+        (root.hot.transactions_ever.get() as usize).min(MOST)
     }
 
     fn all(self, memory: &SharedMemory) -> impl Iterator<Item = &Transaction> {
@@ -215,12 +215,12 @@ impl Cells {
         held: &Held<'a>,
         mut look: impl FnMut(&Held<'a>, &Transaction) -> u64,
     ) {
-        let pace = &held.root.pace;
-        pace.transactions_free.set(held, 0);
-        pace.transactions.set(held, 0);
+        let hot = &held.root.hot;
+        hot.transactions_free.set(held, 0);
+        hot.transactions.set(held, 0);
         for index in 0..Self::ever(held.memory) {
             let transaction = &held[self.at(index)];
-            pace.transactions.add(held, 1);
+            hot.transactions.add(held, 1);
             if transaction.bits() == 0 || look(held, transaction) == 0 {
                 self.free(held, transaction);
             }
@@ -230,12 +230,12 @@ impl Cells {
     /// Gives back an entry that has lost its last bit.
     pub(super) fn free(self, held: &Held<'_>, transaction: &Transaction) {
         let index = (held.memory.word_of(transaction) - self.0) / WORDS;
-        let pace = &held.root.pace;
+        let hot = &held.root.hot;
         debug_assert_eq!(transaction.bits(), 0, "its last bit was taken away");
         transaction.entry.set(held, None);
-        transaction.process.set(held, pace.transactions_free.get());
-        pace.transactions_free.set(held, index as u32 + 1);
-        pace.transactions.subtract(held, 1);
+        transaction.process.set(held, hot.transactions_free.get());
+        hot.transactions_free.set(held, index as u32 + 1);
+        hot.transactions.subtract(held, 1);
     }
 }
 

@@ -37,25 +37,25 @@ impl Engine {
     pub(super) fn has_share(&self, held: &Held<'_>, own: u32) -> bool {
         let size =
             u64::from(self.limits.forks_in_flight).min(held.root.flow.transaction_limit.get());
-        let free = size.saturating_sub(held.root.pace.in_flight.get());
+        let free = size.saturating_sub(held.root.hot.in_flight.get());
         fits(u64::from(own), free, size)
-            && self.has_share_of_cells(held, own)
+            && self.has_share_of_transactions(held, own)
             && self.has_share_of_memory(held, own)
     }
 
     /// The same for the transactions of the proxy, most of which have their final response already where they are
     /// short: who waits for few final responses may use almost all of them.
     #[inline]
-    pub(super) fn has_share_of_cells(&self, held: &Held<'_>, own: u32) -> bool {
-        u64::from(own) + held.root.pace.transactions.get() < held.root.flow.transaction_limit.get()
+    pub(super) fn has_share_of_transactions(&self, held: &Held<'_>, own: u32) -> bool {
+        u64::from(own) + held.root.hot.transactions.get() < held.root.flow.transaction_limit.get()
     }
 
     /// Whether somebody who was to wait may send now.
     pub(super) fn may_go_on(&self, held: &Held<'_>) -> bool {
-        let pace = &held.root.pace;
-        let (count, lowest) = (pace.held_back.get(), pace.lowest_held_back.get());
-        self.cells.has_room(held)
-            && (held.root.pace.turns.head().is_some() || count > 0 && self.has_share(held, lowest))
+        let hot = &held.root.hot;
+        let (count, lowest) = (hot.held_back.get(), hot.lowest_held_back.get());
+        self.transactions.has_room(held)
+            && (held.root.hot.turns.head().is_some() || count > 0 && self.has_share(held, lowest))
     }
 }
 

@@ -11,16 +11,16 @@ use std::hash::Hasher;
 
 /// The requests, read before the workers are forked.
 #[derive(Debug, Default)]
-pub struct FormerRequests {
+pub struct PreviousRequests {
     /// The key of the hashes of contents, the same in each run.
     pub key: [u8; 16],
     /// By where the request is remembered, apart from its transaction.
-    requests: HashMap<(u64, u64), Former>,
+    requests: HashMap<(u64, u64), PreviousRequest>,
 }
 
 /// One of them.
 #[derive(Clone, Copy, Debug)]
-pub struct Former {
+pub struct PreviousRequest {
     /// The keyed hash of its content.
     pub content: [u8; 16],
     /// The transaction that it came in.
@@ -29,7 +29,7 @@ pub struct Former {
     pub until: u32,
 }
 
-impl FormerRequests {
+impl PreviousRequests {
     /// None yet; with the key of their contents.
     pub fn new(key: [u8; 16]) -> Self {
         Self {
@@ -48,12 +48,12 @@ impl FormerRequests {
         hasher.finish128().as_bytes()
     }
 
-    pub(super) fn insert(&mut self, receipt: Receipt, former: Former) {
+    pub(super) fn insert(&mut self, receipt: Receipt, former: PreviousRequest) {
         let place = (receipt.place, receipt.fingerprint);
         self.requests.insert(place, former);
     }
 
-    fn find(&self, receipt: Receipt, now: u32) -> Option<&Former> {
+    fn find(&self, receipt: Receipt, now: u32) -> Option<&PreviousRequest> {
         let former = self.requests.get(&(receipt.place, receipt.fingerprint));
         former.filter(|former| former.until > now)
     }

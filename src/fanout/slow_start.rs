@@ -46,7 +46,7 @@ pub(super) fn has_room(held: &Held<'_>, most: u64, now: impl Fn() -> u64) -> boo
 #[cold]
 fn has_room_yet(held: &Held<'_>, most: u64, now: u64) -> bool {
     let slow_start = &held.root.flow.slow_start;
-    let in_flight = held.root.pace.in_flight.get();
+    let in_flight = held.root.hot.in_flight.get();
     let per_millisecond = most.div_ceil(TIME);
     if slow_start.get() == NOT_BEGUN {
         // As if those in flight had begun in this way: many of them may be silent.
@@ -71,17 +71,17 @@ mod tests {
         let memory = map(0).unwrap();
         let held = Held::take(&memory);
         let begun = |now| {
-            while has_room(&held, 2000, || now) && held.root.pace.in_flight.get() < 2000 {
-                held.root.pace.in_flight.add(&held, 1);
+            while has_room(&held, 2000, || now) && held.root.hot.in_flight.get() < 2000 {
+                held.root.hot.in_flight.add(&held, 1);
             }
-            held.root.pace.in_flight.get()
+            held.root.hot.in_flight.get()
         };
         prepare(&held);
         assert_eq!(begun(5_000), 64);
         assert_eq!(begun(5_000), 64);
         assert_eq!(begun(5_002), 72);
         // What has landed makes room.
-        held.root.pace.in_flight.subtract(&held, 10);
+        held.root.hot.in_flight.subtract(&held, 10);
         assert_eq!(begun(5_002), 72);
         // Who is silent keeps nobody.
         prepare(&held);
@@ -98,7 +98,7 @@ mod tests {
             let held = Held::take(&memory);
             prepare(&held);
             assert!(has_room(&held, most, || 5_000));
-            held.root.pace.in_flight.set(&held, most - 1);
+            held.root.hot.in_flight.set(&held, most - 1);
             assert!(has_room(&held, most, || 5_500), "{most}");
         }
     }

@@ -5,16 +5,16 @@
 
 use super::attempt::{Attempt, Pin};
 use super::block::{Block, block_of};
-use super::cells::Transaction;
 use super::counters::Counter;
 use super::engine::{Engine, flag};
 use super::layout::{Message, Originator};
 use super::lock::Held;
 use super::originators::Originators;
-use super::ramp;
-use super::recipient::{Ending, Place, Recipient, SkipReason};
+use super::recipient::{Outcome, Recipient, RecipientState, SkipReason};
 use super::shared_memory::{At, Locked};
+use super::slow_start;
 use super::targets::{Occupied, Target};
+use super::transactions::Transaction;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Steps for which the lock is held, so that others get it in between.
@@ -35,12 +35,12 @@ impl Engine {
     pub fn next(&self, now: impl Fn() -> u64) -> Option<Attempt<'_>> {
         // Who lets another message take its turns asks for the next fork himself, so that a look
         // without the lock is enough.
-        let (pace, flow) = (&self.root().pace, &self.root().flow);
-        let is_idle = pace.turns.head().is_none()
-            && pace.held_back.get() == 0
-            && flow.lining.head().is_none()
+        let (hot, flow) = (&self.root().hot, &self.root().flow);
+        let is_idle = hot.turns.head().is_none()
+            && hot.held_back.get() == 0
+            && flow.queueing.head().is_none()
             && flow.stuck.head().is_none()
-            && self.root().attention.left.load(Relaxed) == 0;
+            && self.root().attention.deferred.load(Relaxed) == 0;
         if is_idle {
             return None;
         }
@@ -89,12 +89,12 @@ impl Engine {
     }
 
     fn step(&self, held: &Held<'_>, now: &impl Fn() -> u64) -> Step {
-        if let Some(at) = held.root.flow.lining.head() {
-            self.line_up(held, at);
+        if let Some(at) = held.root.flow.queueing.head() {
+            self.queue_some(held, at);
             return Step::More;
         }
-        let head = held.root.pace.turns.head();
-        let is_held_back = held.root.pace.held_back.get() != 0;
+        let head = held.root.hot.turns.head();
+        let is_held_back = held.root.hot.held_back.get() != 0;
         if head.is_none() && !is_held_back {
             return self.let_stuck_go_on(held);
         }
@@ -104,21 +104,21 @@ impl Engine {
             return Step::More;
         }
         let most = u64::from(self.limits.forks_in_flight);
-        if held.root.pace.in_flight.get() >= most {
+        if held.root.hot.in_flight.get() >= most {
             return Step::Idle;
         }
-        if !self.cells.has_room(held) || is_paused(held, now) {
-            ramp::prepare(held);
+        if !self.transactions.has_room(held) || is_paused(held, now) {
+            slow_start::prepare(held);
             return Step::Idle;
         }
         if !self.has_proxy_memory(held) {
-            ramp::prepare(held);
+            slow_start::prepare(held);
             self.wait_for_memory(held);
             return Step::Idle;
         }
-        if !ramp::has_room(held, most, now) {
+        if !slow_start::has_room(held, most, now) {
             // Time makes room, too.
-            held.news.set(true);
+            held.notify.set(true);
             return Step::Idle;
         }
         // Who was held back has waited longer than those that took their turns meanwhile.
@@ -131,7 +131,7 @@ impl Engine {
         match first.or(head) {
             None => {
                 if is_held_back
-                    && !self.has_share_of_memory(held, held.root.pace.lowest_held_back.get())
+                    && !self.has_share_of_memory(held, held.root.hot.lowest_held_back.get())
                 {
                     self.wait_for_memory(held);
                 }
@@ -178,8 +178,8 @@ impl Engine {
         };
         let own = held[originator].in_flight.get();
         if !self.has_share(held, own) {
-            if !self.has_share_of_cells(held, own) {
-                ramp::prepare(held);
+            if !self.has_share_of_transactions(held, own) {
+                slow_start::prepare(held);
             }
             self.originators.hold_back(held, originator);
             return Step::More;
@@ -215,41 +215,41 @@ impl Engine {
     fn next_recipient(&self, held: &Held<'_>, block: Block<'_>, cursor: u32) -> Step {
         let at = block.at();
         let entry = block.entry(cursor as usize);
-        if held[entry].place() != Place::Waiting {
+        if held[entry].state() != RecipientState::Waiting {
             held[at].cursor.set(held, cursor + 1);
             return Step::More;
         }
         let hash = self.hash(block.own(entry).address);
         let first_pass = held[at].flags.get() & flag::SECOND_PASS == 0;
-        if first_pass && self.silent.has(held, hash) {
+        if first_pass && self.silent_targets.has(held, hash) {
             held[at].put_off.add(held, 1);
             held[at].cursor.set(held, cursor + 1);
             return Step::More;
         }
         if self.limits.target_order {
-            let is_lined = held[at].flags.get() & flag::LINED != 0;
-            let stand = is_lined.then(|| self.first_in_line(held, hash, entry));
-            if let Some(None) = stand {
+            let is_queued = held[at].flags.get() & flag::QUEUED != 0;
+            let position = is_queued.then(|| self.first_in_queue(held, hash, entry));
+            if let Some(None) = position {
                 // The turn of an earlier message of the group has not come: it lets this one follow.
                 held[at].cursor.set(held, cursor + 1);
-                held[entry].set_place(held, Place::AtTarget);
+                held[entry].set_state(held, RecipientState::AtTarget);
                 return Step::More;
             }
-            let stand = stand.flatten();
+            let position = position.flatten();
             match self.take_target(held, hash, entry) {
                 Occupied::Yours => {
-                    if let Some(stand) = stand {
-                        stand.leave(held);
+                    if let Some(position) = position {
+                        position.leave(held);
                         self.let_follow(held, hash, entry);
                     }
                 }
                 Occupied::Busy(busy) => {
                     held[at].cursor.set(held, cursor + 1);
-                    if let Some(stand) = stand {
-                        stand.leave(held);
+                    if let Some(position) = position {
+                        position.leave(held);
                     }
                     self.wait_for_target(held, busy, entry);
-                    if stand.is_some() {
+                    if position.is_some() {
                         self.let_follow(held, hash, entry);
                     }
                     return Step::More;
@@ -268,12 +268,12 @@ impl Engine {
 
     /// Lets a recipient wait for its target, if not too many do, nor too many of its originator.
     pub(super) fn wait_for_target(&self, held: &Held<'_>, busy: &Target, entry: At<Recipient>) {
-        held[entry].set_place(held, Place::AtTarget);
+        held[entry].set_state(held, RecipientState::AtTarget);
         let originator = |entry| Message::originator_at(held, block_of(held.memory, entry));
         let own = originator(entry);
         let is_like_it = |other| originator(other) == own;
         if !busy.wait(held, entry, self.limits.target_queue, is_like_it) {
-            self.end(held, entry, Ending::Skipped(SkipReason::TargetQueueFull));
+            self.end(held, entry, Outcome::Skipped(SkipReason::TargetQueueFull));
         }
     }
 
@@ -281,7 +281,7 @@ impl Engine {
     pub(super) fn make_ready(&self, held: &Held<'_>, entry: At<Recipient>) {
         let at = block_of(&self.memory, entry);
         self.keep_target(held, entry);
-        held[entry].set_place(held, Place::Ready);
+        held[entry].set_state(held, RecipientState::Ready);
         held[at].ready.push(held, entry);
         self.enter_turns(held, at);
     }
@@ -290,10 +290,10 @@ impl Engine {
     fn claim(&self, held: &Held<'_>, at: At<Message>, entry: At<Recipient>, hash: u64) -> Step {
         // Before the attempt exists, so that each one that is under way has its pin.
         let pin = self.pin(held, at);
-        let cookie = self.cells.allocate(held, entry, hash);
-        held[entry].set_place(held, Place::InFlight);
+        let cookie = self.transactions.allocate(held, entry, hash);
+        held[entry].set_state(held, RecipientState::InFlight);
         held[at].in_flight.add(held, 1);
-        held.root.pace.in_flight.add(held, 1);
+        held.root.hot.in_flight.add(held, 1);
         self.owe_memory(held, at);
         Originators::take_off(held, at);
         let originator = Message::originator_at(held, at);
@@ -330,30 +330,36 @@ impl Engine {
     }
 
     /// A fork is not in flight any more, and its recipient has ended.
-    pub(super) fn land(&self, held: &Held<'_>, cell: &Transaction, ending: Ending, was_sent: bool) {
-        let Some(entry) = cell.entry() else {
+    pub(super) fn land(
+        &self,
+        held: &Held<'_>,
+        transaction: &Transaction,
+        outcome: Outcome,
+        was_sent: bool,
+    ) {
+        let Some(entry) = transaction.entry() else {
             return;
         };
-        let hash = cell.target();
+        let hash = transaction.target();
         let at = block_of(&self.memory, entry);
-        self.lower(held, cell, at);
+        self.lower(held, transaction, at);
         if was_sent {
-            let answered = ending != Ending::Unreachable(408);
-            self.silent.note(held, hash, answered);
+            let answered = outcome != Outcome::Unreachable(408);
+            self.silent_targets.note(held, hash, answered);
         }
-        self.end(held, entry, ending);
+        self.end(held, entry, outcome);
         self.leave_target(held, hash);
         self.enter_turns(held, at);
     }
 
     /// Counts one fork less in flight.
     #[inline]
-    pub(super) fn lower(&self, held: &Held<'_>, cell: &Transaction, at: At<Message>) {
-        if cell.is_silent() {
-            self.silent_no_more(held, cell, at);
+    pub(super) fn lower(&self, held: &Held<'_>, transaction: &Transaction, at: At<Message>) {
+        if transaction.is_silent() {
+            self.silent_no_more(held, transaction, at);
         }
         held[at].in_flight.subtract(held, 1);
-        held.root.pace.in_flight.subtract(held, 1);
+        held.root.hot.in_flight.subtract(held, 1);
         self.memory_is_taken(held, at);
         self.originators.land(held, at);
     }
@@ -375,7 +381,7 @@ impl Engine {
     /// Puts a message that has something to send, and may, among those that take turns.
     pub(super) fn enter_turns(&self, held: &Held<'_>, at: At<Message>) {
         let mut flags = held[at].flags.get();
-        if flags & (flag::IN_TURNS | flag::CLOSING | flag::LINING) != 0 {
+        if flags & (flag::IN_TURNS | flag::CLOSING | flag::QUEUEING) != 0 {
             return;
         }
         if flags & flag::STUCK != 0 {
@@ -393,52 +399,54 @@ impl Engine {
     }
 
     /// Ends a recipient that is in no queue, and lets it be told.
-    pub(super) fn end(&self, held: &Held<'_>, entry: At<Recipient>, ending: Ending) {
-        held[entry].end(held, ending);
+    pub(super) fn end(&self, held: &Held<'_>, entry: At<Recipient>, outcome: Outcome) {
+        held[entry].end(held, outcome);
         let at = block_of(&self.memory, entry);
-        let counter = self.tally_up(held, at, ending);
+        let counter = self.tally_up(held, at, outcome);
         self.count(counter);
-        held.root.pace.waiting.subtract(held, 1);
-        let (left, untold) = (held[at].left.get(), held[at].untold.get());
+        held.root.hot.waiting.subtract(held, 1);
+        let (left, unreported) = (held[at].left.get(), held[at].unreported.get());
         if left == 1 && self.limits.target_order {
             self.groups.leave(held, at);
         }
         // The last one is told in any case, and after it that the message is finished.
-        if self.is_untold(ending) && untold > 1 {
-            held[entry].set_told(held);
+        if self.is_unreported(outcome) && unreported > 1 {
+            held[entry].set_reported(held);
             held[at].left.set(held, left - 1);
-            held[at].untold.set(held, untold - 1);
+            held[at].unreported.set(held, unreported - 1);
             return;
         }
         held[at].left.set(held, left - 1);
         if held.root.flow.outcomes.push(held, entry) {
-            held.news.set(true);
+            held.notify.set(true);
         }
     }
 
     /// Whether nobody wants to be told of a recipient that has ended so.
-    fn is_untold(&self, ending: Ending) -> bool {
-        matches!(ending, Ending::Delivered(_))
-            && self.root().flow.delivered_untold.load(Relaxed) != 0
+    fn is_unreported(&self, outcome: Outcome) -> bool {
+        matches!(outcome, Outcome::Delivered(_))
+            && self.root().flow.delivered_unreported.load(Relaxed) != 0
     }
 
     /// Counts a recipient that has ended among those of its message.
-    pub(super) fn tally_up(&self, held: &Held<'_>, at: At<Message>, ending: Ending) -> Counter {
-        held[at].tally(ending).add(held, 1);
-        match ending {
-            Ending::Delivered(_) => Counter::ForksDelivered,
-            Ending::Refused(_) | Ending::Unreachable(_) | Ending::Kept(_) => Counter::ForksFailed,
-            Ending::Expired => Counter::ForksExpired,
-            Ending::Skipped(_) => Counter::ForksSkipped,
+    pub(super) fn tally_up(&self, held: &Held<'_>, at: At<Message>, outcome: Outcome) -> Counter {
+        held[at].tally(outcome).add(held, 1);
+        match outcome {
+            Outcome::Delivered(_) => Counter::ForksDelivered,
+            Outcome::Refused(_) | Outcome::Unreachable(_) | Outcome::Kept(_) => {
+                Counter::ForksFailed
+            }
+            Outcome::Expired => Counter::ForksExpired,
+            Outcome::Skipped(_) => Counter::ForksSkipped,
         }
     }
 
     /// How recipients of this message end without an attempt, if it sends nothing more.
-    pub(super) fn closing(&self, held: &Held<'_>, at: At<Message>) -> Option<Ending> {
+    pub(super) fn closing(&self, held: &Held<'_>, at: At<Message>) -> Option<Outcome> {
         let flags = held[at].flags.get();
         (flags & flag::CLOSING != 0).then_some(match flags & flag::CANCELLED {
-            0 => Ending::Expired,
-            _ => Ending::Skipped(SkipReason::Cancelled),
+            0 => Outcome::Expired,
+            _ => Outcome::Skipped(SkipReason::Cancelled),
         })
     }
 
@@ -456,7 +464,7 @@ impl Engine {
         held[at].cursor.set(held, 0);
         held.root.flow.closing.push(held, at);
         self.names.look_again(held);
-        held.news.set(true);
+        held.notify.set(true);
     }
 
     /// Lets a recipient that has come back to a message that sends nothing more be ended.
@@ -470,19 +478,19 @@ impl Engine {
 
     /// Ends a recipient of a message that sends nothing more, unless it is in flight or waits for one
     /// that is.
-    fn close_one(&self, held: &Held<'_>, entry: At<Recipient>, ending: Ending) {
-        let place = held[entry].place();
-        if !matches!(place, Place::Waiting | Place::AtTarget) {
+    fn close_one(&self, held: &Held<'_>, entry: At<Recipient>, outcome: Outcome) {
+        let place = held[entry].state();
+        if !matches!(place, RecipientState::Waiting | RecipientState::AtTarget) {
             return;
         }
         let block = held.block_of(entry);
         let hash = self.hash(block.own(entry).address);
-        if let Some(stand) = self.stand(held, hash, entry) {
-            stand.leave(held);
-            self.end(held, entry, ending);
+        if let Some(position) = self.position(held, hash, entry) {
+            position.leave(held);
+            self.end(held, entry, outcome);
             self.let_follow(held, hash, entry);
-        } else if place == Place::Waiting {
-            self.end(held, entry, ending);
+        } else if place == RecipientState::Waiting {
+            self.end(held, entry, outcome);
         }
     }
 
@@ -491,13 +499,13 @@ impl Engine {
         let Some(at) = held.root.flow.closing.head() else {
             return false;
         };
-        let Some(ending) = self.closing(held, at) else {
+        let Some(outcome) = self.closing(held, at) else {
             return false;
         };
         let block = held.block(at);
         for _ in 0..STEPS {
             if let Some(entry) = held[at].ready.pop(held) {
-                self.end(held, entry, ending);
+                self.end(held, entry, outcome);
                 self.leave_kept(held, self.hash(block.own(entry).address), entry);
                 continue;
             }
@@ -507,7 +515,7 @@ impl Engine {
                 break;
             }
             held[at].cursor.set(held, cursor + 1);
-            self.close_one(held, block.entry(cursor as usize), ending);
+            self.close_one(held, block.entry(cursor as usize), outcome);
         }
         true
     }
@@ -518,9 +526,9 @@ impl Engine {
         debug_assert!((flags & flag::LISTS).count_ones() <= 1, "lists: {flags:#b}");
         if flags & flag::IN_TURNS != 0 {
             self.leave_turns(held, at);
-        } else if flags & flag::LINING != 0 {
-            held.root.flow.lining.remove(held, at);
-            held[at].flags.set(held, flags & !flag::LINING);
+        } else if flags & flag::QUEUEING != 0 {
+            held.root.flow.queueing.remove(held, at);
+            held[at].flags.set(held, flags & !flag::QUEUEING);
         } else if flags & flag::STUCK != 0 {
             held.root.flow.stuck.remove(held, at);
             held[at].flags.set(held, flags & !flag::STUCK);
@@ -541,14 +549,14 @@ impl Engine {
 
 impl Message {
     /// Where it counts those of its recipients that have ended so.
-    pub(super) fn tally(&self, ending: Ending) -> &Locked<u32> {
-        match ending {
-            Ending::Delivered(_) => &self.delivered,
-            Ending::Refused(_) => &self.refused,
-            Ending::Unreachable(_) => &self.unreachable,
-            Ending::Expired => &self.expired,
-            Ending::Skipped(_) => &self.skipped,
-            Ending::Kept(_) => &self.kept_for,
+    pub(super) fn tally(&self, outcome: Outcome) -> &Locked<u32> {
+        match outcome {
+            Outcome::Delivered(_) => &self.delivered,
+            Outcome::Refused(_) => &self.refused,
+            Outcome::Unreachable(_) => &self.unreachable,
+            Outcome::Expired => &self.expired,
+            Outcome::Skipped(_) => &self.skipped,
+            Outcome::Kept(_) => &self.kept_for,
         }
     }
 }
