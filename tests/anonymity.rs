@@ -5,7 +5,8 @@
 #![allow(clippy::unwrap_used)]
 
 use cimf::config::Settings;
-use cimf::control::rules::{Rule, Rules, Ruleset};
+use cimf::control::rules::Rules;
+use cimf::control::ruleset::{Rule, Ruleset};
 use cimf::control::{
     Accepted, Decision, Directory, Group, Policy, Reason, Source, Target, Transport, Unavailable,
     World, recognise,

@@ -6,7 +6,7 @@ use cimf::capi::error::{Status, cimf_last_error};
 use cimf::capi::server::{Parameter, RequestSource, Server};
 use cimf::capi::server::{cimf_server_decide, cimf_server_new};
 use cimf::capi::text::Str;
-use cimf::control::rules::{ALLOW_ANONYMITY, Condition, Rule, Ruleset};
+use cimf::control::ruleset::{ALLOW_ANONYMITY, Condition, Rule, Ruleset};
 use cimf::store::edit::{Editor, PutGroup, PutRules};
 use std::ffi::{CStr, CString};
 use std::ptr::null_mut;

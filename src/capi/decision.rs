@@ -1,8 +1,8 @@
 //! A decision: the answer to a message, and the forks.
 
-use super::error::{Failure, Status};
+use super::error::{Failure, Status, boundary};
+use super::guarded;
 use super::text::{Str, handle, put};
-use super::{boundary, guarded};
 use crate::control::identifiers::{BRANCH_LENGTH, CALL_ID_LENGTH, TAG_LENGTH};
 use crate::control::{self, Accepted, Answer, Fork, Identifiers, Token};
 use crate::server;

@@ -4,6 +4,7 @@ use super::guarded;
 use crate::server::StartError;
 use std::cell::RefCell;
 use std::ffi::{CString, c_char};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What a function that can fail returns.
 #[repr(C)]
@@ -62,8 +63,19 @@ thread_local! {
     static LAST: RefCell<CString> = RefCell::default();
 }
 
+/// Runs `work` for a C caller: its failure or panic becomes a status, with the text kept for
+/// `cimf_last_error`.
+pub fn boundary(work: impl FnOnce() -> Result<(), Failure>) -> Status {
+    let outcome = catch_unwind(AssertUnwindSafe(work));
+    let outcome = outcome.unwrap_or_else(|_| {
+        let text = "internal error, please report it".to_owned();
+        Err(Failure::new(Status::InternalError, text))
+    });
+    keep(outcome)
+}
+
 /// Keeps the text of a failure, and gives its status.
-pub fn keep(outcome: Result<(), Failure>) -> Status {
+fn keep(outcome: Result<(), Failure>) -> Status {
     let Err(failure) = outcome else {
         return Status::Ok;
     };

@@ -1,7 +1,7 @@
 //! The log, for a program that wants it.
 
-use super::boundary;
 use super::error::Status;
+use super::error::boundary;
 use super::text::Str;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::ffi::c_void;

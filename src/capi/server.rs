@@ -1,9 +1,9 @@
 //! A server: opened from parameters, asked for decisions.
 
 use super::decision::Decision;
-use super::error::{Failure, Status};
+use super::error::{Failure, Status, boundary};
+use super::guarded;
 use super::text::{Str, bytes, c_text, handle, put};
-use super::{boundary, guarded};
 use crate::config::{self, Settings};
 use crate::control::{Source, Transport};
 use crate::server::{self, Worker};
@@ -225,7 +225,6 @@ unsafe fn read_source(source: &RequestSource) -> Result<Source<'_>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::error::keep;
     use super::*;
     use crate::config::PARAMETERS;
 
@@ -233,7 +232,7 @@ mod tests {
     fn a_parameter_of_the_queue_is_an_error_and_any_other_is_taken() {
         let mut of_queue = 0;
         for parameter in PARAMETERS {
-            let status = keep(set(&mut Settings::new(), parameter.name, parameter.default));
+            let status = boundary(|| set(&mut Settings::new(), parameter.name, parameter.default));
             let expected = match parameter.needs_queue {
                 true => Status::Configuration,
                 false => Status::Ok,

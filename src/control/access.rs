@@ -2,58 +2,10 @@
 //! (A-7, G-4, H-4, S-3, U-12). What a group itself allows stands in `rules`.
 
 use super::directory::UriListService;
-use super::group::{Addressing, Group};
 use super::policy::Policy;
-use super::rules::addresses;
 use crate::config::ForeignRecipients;
 use crate::sip::identity::AssertedIdentity;
-use crate::sip::uri_equality::same_host;
-use crate::sip::{NameAddr, SipUri, Uri};
-use std::sync::Arc;
-
-/// The addresses and domains that may use services besides local subscribers.
-#[derive(Clone, Debug)]
-pub struct ServiceAcl {
-    addresses: Arc<Group>,
-    domains: Vec<String>,
-}
-
-impl ServiceAcl {
-    /// Reads a list of addresses (with a scheme) and domains. An item that is neither is the error.
-    pub fn parse(items: &[String], addressing: &Addressing) -> Result<Self, String> {
-        let mut domains = Vec::new();
-        let mut ids = Vec::new();
-        for item in items {
-            let domain = format!("sip:{item}");
-            let uri = Uri::parse(item.as_bytes());
-            match (uri, Uri::parse(domain.as_bytes())) {
-                (Ok(Uri::Sip(SipUri { user: Some(_), .. }) | Uri::Tel(_)), _) => {
-                    ids.push(item.as_str());
-                }
-                (Err(_), Ok(Uri::Sip(sip))) if sip.host == item.as_bytes() => {
-                    domains.push(item.to_ascii_lowercase());
-                }
-                _ => return Err(item.clone()),
-            }
-        }
-        let ids = addresses(ids.into_iter(), addressing);
-        Ok(Self {
-            addresses: Arc::new(ids),
-            domains,
-        })
-    }
-
-    fn includes(&self, uri: &Uri<'_>, addressing: &Addressing) -> bool {
-        let is_in_domain = match uri {
-            Uri::Sip(sip) => {
-                let mut domains = self.domains.iter();
-                domains.any(|domain| same_host(domain.as_bytes(), sip.host))
-            }
-            _ => false,
-        };
-        is_in_domain || self.addresses.has_user(uri, addressing)
-    }
-}
+use crate::sip::{NameAddr, Uri};
 
 /// Why a service does not send to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +54,9 @@ impl Policy {
 pub(crate) mod tests {
     use super::*;
     use crate::config::Settings;
+    use crate::control::addressing::Addressing;
+    use crate::control::member_list::MemberList;
+    use crate::control::service_acl::ServiceAcl;
 
     /// The policy of the examples with other settings.
     pub fn policy(change: impl FnOnce(&mut Settings)) -> Policy {
@@ -180,7 +135,7 @@ pub(crate) mod tests {
         let service = UriListService {
             uri: "sip:listsvc@im.home1.net".to_owned(),
             pager_mode: true,
-            consenting: addresses(
+            consenting: MemberList::of(
                 ["sip:bob@home1.net", "sip:cho@home2.net", "tel:+1555"].into_iter(),
                 &addressing,
             ),

@@ -7,26 +7,12 @@
 //! refused.
 
 use super::failure::Failure;
+use super::mime_headers::{as_message, write_mime};
 use super::multipart::{Multipart, body};
-use super::payload::{as_message, write_mime};
 use crate::sip::media_type::MediaType;
 use crate::sip::multipart::{Part, join_parts};
-use crate::sip::text::{Nesting, Printable, parameters, split, unfold};
+use crate::sip::text::Printable;
 use crate::sip::{HeaderName, Request};
-
-/// Parameters of Content-Type and Content-Disposition without which a content is read wrongly. Others,
-/// such as `name`, `filename` and `start`, name things of the originator's.
-const PARAMETERS: [&[u8]; 9] = [
-    b"boundary",
-    b"charset",
-    b"codecs",
-    b"delsp",
-    b"format",
-    b"handling",
-    b"profile",
-    b"type",
-    b"version",
-];
 
 /// The type of a body, or of a part, that names who sends it and must not be changed; `None` where
 /// there is none. What cannot be read is refused where the body is looked at (row 10).
@@ -108,27 +94,6 @@ fn is_id(value: &[u8], content_id: Option<&[u8]>) -> bool {
         .strip_prefix(b"<")
         .and_then(|id| id.strip_suffix(b">"));
     id.is_some() && id == content_id
-}
-
-/// Appends a value on one line, of its parameters only those that say how to read the content.
-pub(super) fn write_value(value: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
-    const FIELD: &str = "body part header";
-    for (index, piece) in split(FIELD, value, b';', Nesting::Quotes).enumerate() {
-        let piece = piece.map_err(body)?;
-        // The first is the value itself.
-        let is_kept = index == 0
-            || parameters(FIELD, piece).any(|parameter| {
-                let mut kept = PARAMETERS.iter();
-                parameter.is_ok_and(|it| kept.any(|name| it.name.eq_ignore_ascii_case(name)))
-            });
-        if is_kept {
-            if index > 0 {
-                out.push(b';');
-            }
-            unfold(FIELD, piece, out).map_err(body)?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 
 use super::observer::Note;
 use super::policy::Policy;
-use super::source::Source;
 use super::trust_domain::TrustDomain;
+use super::world::Source;
 use crate::config::IcidMode;
 use crate::sip::charging_vector::ChargingVector;
 use crate::sip::{HeaderName, Request};

@@ -14,7 +14,7 @@ use super::policy::Policy;
 use super::procedure::check_authority;
 use super::recognition::{NotOurs, Recognised};
 use super::rules::Asker;
-use super::source::Source;
+use super::world::Source;
 use crate::config::{UnknownGroup, Untagged};
 use std::time::SystemTime;
 

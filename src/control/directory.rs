@@ -1,6 +1,8 @@
 //! What an address of this server stands for, and where it is looked up.
 
-use super::group::{Addressing, Group};
+use super::addressing::Addressing;
+use super::group::Group;
+use super::member_list::MemberList;
 use crate::sip::SipUri;
 use std::fmt;
 use std::sync::Arc;
@@ -40,7 +42,7 @@ pub struct UriListService {
     /// Whether it takes pager-mode messages.
     pub pager_mode: bool,
     /// The addresses that have consented to get messages from it (U-12).
-    pub consenting: Group,
+    pub consenting: MemberList,
 }
 
 /// Finds groups and services by their address.

@@ -1,10 +1,10 @@
 //! The message that goes out, made from the one that came in: clause 7.5.2.x.
 
-use super::decision::Accepted;
+use super::accepted::Accepted;
 use super::failure::Failure;
 use super::observer::Observer;
 use super::own_content::OwnContent;
-use super::own_headers::OwnHeaders;
+use super::own_content::OwnHeaders;
 use super::payload::Content;
 use super::recent_requests::Receipt;
 use super::recipients::Listed;

@@ -158,7 +158,7 @@ fn name_of(uri: &Uri<'_>) -> String {
         Uri::Tel(tel) => tel.number,
         Uri::Urn(_) | Uri::Other { .. } => b"",
     };
-    let unescaped = super::own_headers::unescaped(text);
+    let unescaped = super::uri_headers::unescaped(text);
     match shown(&String::from_utf8_lossy(&unescaped)) {
         name if name.is_empty() => shown(&String::from_utf8_lossy(text)),
         name => name,

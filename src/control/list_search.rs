@@ -4,7 +4,6 @@
 use super::failure::Failure;
 use super::multipart::{Multipart, body, check_encoding};
 use super::observer::{Note, Observer};
-use super::payload::Kept;
 use super::refusal::Reason;
 use crate::sip::Malformed;
 use crate::sip::list_error::{ListError, ListErrorKind};
@@ -35,6 +34,15 @@ pub(super) struct Search<'s, O> {
     /// Whether anything was taken out.
     pub changed: bool,
     pub observer: &'s mut O,
+}
+
+/// A part that stays.
+pub(super) struct Kept<'m> {
+    pub bytes: Cow<'m, [u8]>,
+    /// How long its header fields are.
+    pub head: usize,
+    /// Where its content starts.
+    pub content: usize,
 }
 
 /// What becomes of a part that is no list.

@@ -1,8 +1,9 @@
 //! Messages that carry lists, from their bytes to the forks, without a proxy.
 
-use super::decision::Fork;
+use super::fork::Fork;
 use super::*;
 use crate::config::{BadEntry, BccMode, GroupWithList, LiteralTargets, Settings, SkipOriginator};
+use crate::control::member_list::MemberList;
 use crate::sip::SipUri;
 use crate::sip::Uri;
 use crate::sip::uri::Form;
@@ -121,7 +122,7 @@ impl Case {
             Group::compile(uri.to_owned(), true, members, addressing, |_| false)
         };
         let (group, service) = ("sip:hikers@im.home1.net", "sip:listsvc@im.home1.net");
-        let consenting = compile("", &["sip:bob@home1.net"]);
+        let consenting = MemberList::of(["sip:bob@home1.net"].into_iter(), addressing);
         let hikers = Target::Group(Arc::new(compile(group, &self.members)));
         let listsvc = Target::UriListService(Arc::new(UriListService {
             uri: service.to_owned(),

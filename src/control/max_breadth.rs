@@ -1,6 +1,6 @@
 //! How wide a message may be spread: Max-Breadth, RFC 5393 §5.3.3, U-6.
 
-use super::decision::Accepted;
+use super::accepted::Accepted;
 use crate::config::Settings;
 use crate::sip::number::write_decimal;
 

@@ -164,7 +164,8 @@ mod tests {
     use super::*;
     use crate::control::directory::Unavailable;
     use crate::control::observer::Unobserved;
-    use crate::control::rules::{ALLOW_ANONYMITY, Rule, Rules, Ruleset};
+    use crate::control::rules::Rules;
+    use crate::control::ruleset::{ALLOW_ANONYMITY, Rule, Ruleset};
     use crate::sip::SipUri;
     use crate::sip::uri::Form;
     use std::collections::HashMap;

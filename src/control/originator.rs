@@ -1,14 +1,15 @@
 //! Who sent the message, and may he: table A.1, row 7; and which member he is.
 
-use super::anonymity::is_anonymous;
+use super::anonymous_headers::is_anonymous;
 use super::checks::Check;
 use super::failure::Failure;
 use super::group::Group;
 use super::observer::{Note, Observer};
+use super::permissions::Permissions;
 use super::policy::Policy;
 use super::refusal::Reason;
-use super::rules::{Asker, Permissions};
-use super::source::Source;
+use super::rules::Asker;
+use super::world::Source;
 use crate::config::{FromMismatch, IdentityMode};
 use crate::sip::address_text::without_password;
 use crate::sip::identity::AssertedIdentity;

@@ -1,23 +1,18 @@
 //! The body of a message without its lists; all else stays as it is, byte for byte. U-7, K-7, M-10;
 //! RFC 5365 §7.3.
 
-use super::anonymity::names_somebody;
-use super::anonymous_body::write_value;
 use super::failure::Failure;
-use super::list_search::{HISTORY, LIST, Search};
+use super::list_search::{HISTORY, Kept, LIST, Search};
+use super::mime_headers::{as_message, write_mime};
 use super::multipart::{Multipart, body};
 use super::observer::{Note, Observer};
 use super::policy::Policy;
 use super::refusal::Reason;
-use super::shared_headers::is_of_content;
 use crate::config::GroupWithList;
-use crate::sip::header::full_form;
 use crate::sip::history_list;
 use crate::sip::media_type::Disposition;
-use crate::sip::message::Header;
 use crate::sip::multipart::{closing_length, content_type, write_parts};
 use crate::sip::resource_list::Entry;
-use crate::sip::text::unfold;
 use crate::sip::{HeaderName, Request};
 use std::borrow::Cow;
 
@@ -26,15 +21,6 @@ pub(super) struct Payload<'m> {
     /// The entries of all lists (U-2); `None` where there was no list.
     pub entries: Option<Vec<Entry>>,
     kept: Vec<Kept<'m>>,
-}
-
-/// A part that stays.
-pub(super) struct Kept<'m> {
-    pub bytes: Cow<'m, [u8]>,
-    /// How long its header fields are.
-    pub head: usize,
-    /// Where its content starts.
-    pub content: usize,
 }
 
 /// What the forks carry: header fields, each with its CRLF, and the body.
@@ -188,11 +174,6 @@ fn disposition<'m>(request: &Request<'m>) -> Result<Option<Disposition<'m>>, Fai
     value.map(Disposition::parse).transpose().map_err(body)
 }
 
-/// The header fields of a part, which have the form of a message's, as those of one.
-pub(super) fn as_message(head: &[u8]) -> Vec<u8> {
-    [b"M sip:x SIP/2.0\r\n", head, b"\r\n"].concat()
-}
-
 impl Kept<'_> {
     /// The part as the whole body: its MIME header fields become the message's.
     fn promoted(&self, anonymous: bool) -> Result<Content, Failure> {
@@ -212,26 +193,4 @@ impl Kept<'_> {
             entry_at: None,
         })
     }
-}
-
-/// Writes a header field that tells of a body, with its CRLF; nothing for others. Where the originator
-/// stays anonymous, nothing that may name somebody is written (I-6).
-pub(super) fn write_mime(
-    field: &Header<'_>,
-    anonymous: bool,
-    out: &mut Vec<u8>,
-) -> Result<(), Failure> {
-    let is_left_out =
-        field.name == HeaderName::ContentLength || (anonymous && names_somebody(field));
-    if is_left_out || !is_of_content(field) {
-        return Ok(());
-    }
-    out.extend_from_slice(full_form(field.written));
-    out.extend_from_slice(b": ");
-    match anonymous {
-        true => write_value(field.value, out)?,
-        false => unfold("body part header", field.value, out).map_err(body)?,
-    }
-    out.extend_from_slice(b"\r\n");
-    Ok(())
 }

@@ -1,8 +1,8 @@
 //! What the administrator has decided, ready for use.
 
-use super::access::ServiceAcl;
-use super::group::Addressing;
-use super::source::Source;
+use super::addressing::Addressing;
+use super::service_acl::ServiceAcl;
+use super::world::Source;
 use crate::config::Settings;
 
 /// The rules of one server: the parameters, and what follows from several of them together.

@@ -1,10 +1,11 @@
 //! Receiving a SIP MESSAGE, clause 7.5.1.x: the checks of table A.1 in their order.
 
+use super::accepted::Accepted;
 use super::anonymity::check_privacy;
 use super::anonymous_body::cleaned;
 use super::charging_vector;
 use super::checks::Check;
-use super::decision::{Accepted, Answer, Decision, Ended};
+use super::decision::{Answer, Decision, Ended};
 use super::delivery::{Listing, content_id, excluded};
 use super::directory::{Directory, Target};
 use super::draft::Draft;
@@ -19,6 +20,7 @@ use super::originator::{
     OwnMembers, authenticate, authorise, authorise_for_services, check_from, own_members,
     wants_anonymity,
 };
+use super::permissions::Permissions;
 use super::policy::Policy;
 use super::recent_requests::{self, Circulating, RecentRequests, RequestKey};
 use super::recognition::Recognised;
@@ -26,28 +28,18 @@ use super::refusal::{RETRY_AFTER, Reason, Refusal};
 use super::request_checks::{
     check_again, check_pager_mode, check_path, check_require, find_target,
 };
-use super::rules::{Asker, Permissions};
+use super::rules::Asker;
 use super::shared_headers::{CopySource, DEFAULT_MAX_FORWARDS};
 use super::size::fit;
-use super::source::Source;
 use super::trust_domain::TrustDomain;
 use super::unreadable;
+use super::world::{Source, World};
 use crate::config::{Composing, Notifications, SkipOriginator};
 use crate::sip::address_text::without_password;
 use crate::sip::uri::Form;
 use crate::sip::{HeaderName, NameAddr, Request};
 use std::sync::Arc;
 use std::time::SystemTime;
-
-/// What the checks need from outside.
-pub struct World<'w, D, R> {
-    /// The stored groups.
-    pub groups: &'w mut D,
-    /// The requests of the last 32 seconds.
-    pub recent: &'w R,
-    /// The time of arrival.
-    pub now: SystemTime,
-}
 
 impl Recognised<'_> {
     /// Rows 1 and 3 to 12 of table A.1.

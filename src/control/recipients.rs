@@ -4,13 +4,14 @@
 use super::checks::Check;
 use super::directory::{Directory, UriListService};
 use super::failure::Failure;
-use super::group::{Group, Skipped};
+use super::group::Group;
+use super::member_list::{MemberList, Skipped};
 use super::observer::{Note, Observer};
-use super::own_headers::set_by;
 use super::policy::Policy;
 use super::refusal::Reason;
 use super::rules::Asker;
 use super::uri_headers::is_header_value;
+use super::uri_headers::set_by;
 use crate::config::{BadEntry, GroupWithList, LiteralTargets};
 use crate::control::access::Objection;
 use crate::sip::address_text::without_password;
@@ -119,7 +120,7 @@ fn union(
     let service = UriListService {
         uri: stored.uri().to_owned(),
         pager_mode: true,
-        consenting: compiled(&[], "", policy),
+        consenting: MemberList::default(),
     };
     if others.recipients() > 0 {
         check(&others, &service, directory, policy, observer)?;

@@ -1,6 +1,5 @@
 //! Why a message is refused: code, Warning text and requirement of each reason, in one table.
 
-use super::decision::Accepted;
 use crate::sip::text::Printable;
 use std::fmt;
 
@@ -210,25 +209,6 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The refusal of a message that had passed all checks, for what is not its own fault; the client
-    /// may try again after `retry_after` seconds.
-    pub fn after_all(
-        reason: Reason,
-        detail: String,
-        accepted: &Accepted,
-        retry_after: u32,
-    ) -> Self {
-        Self {
-            reason,
-            detail,
-            named: Vec::new(),
-            originator: Some(accepted.originator.clone()),
-            claimed: Vec::new(),
-            group: accepted.group.uri().as_bytes().to_vec(),
-            retry_after,
-        }
-    }
-
     /// The header fields of the answer, each with its CRLF.
     pub fn headers(&self, server_name: &str) -> Vec<u8> {
         let mut headers = Vec::new();

@@ -6,11 +6,11 @@ use super::failure::{Failure, malformed};
 use super::mandatory_headers::MandatoryHeaders;
 use super::observer::{Note, Observer};
 use super::policy::Policy;
-use super::procedure::World;
 use super::recent_requests::{self, Arrival, Receipt, RecentRequests};
 use super::recognition::Recognised;
 use super::refusal::Reason;
 use super::shared_headers::hops_of_forks;
+use super::world::World;
 use crate::sip::SipUri;
 
 impl<'m> Recognised<'m> {

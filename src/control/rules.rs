@@ -1,84 +1,18 @@
-//! Who may send to a group: rulesets of RFC 4745 with OMA's conditions and actions (G-3, G-4).
+//! The rules of a group, compiled: which of them apply to whom (G-3, G-4; RFC 4745).
 //!
 //! A rule applies when all its conditions hold; what one rule that applies allows is allowed. A
 //! condition that is not known, or that asks for what is not known here (a sphere), never holds.
 //! Transformations are not read: there is nothing here that they could change.
 
-mod notes;
-
+use super::addressing::Addressing;
 use super::date_time;
-use super::group::{Addressing, Group};
-use super::policy::Policy;
+use super::member_list::MemberList;
+use super::ruleset::{Condition, Except, Identity, Ruleset};
 use crate::sip::Uri;
 use crate::sip::identity::AssertedIdentity;
 use crate::sip::uri_equality::same_host;
 use std::sync::Arc;
 use std::time::SystemTime;
-
-/// The action that lets the originator hide who he is (I-6).
-pub const ALLOW_ANONYMITY: &str = "allow-anonymity";
-
-/// A ruleset as it is written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ruleset {
-    /// The rules in their order, which counts for nothing.
-    pub rules: Vec<Rule>,
-}
-
-/// One rule.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rule {
-    /// Its name within the ruleset.
-    pub id: String,
-    /// All of them must hold; without any the rule always applies.
-    pub conditions: Vec<Condition>,
-    /// What the rule allows (`true`) or does not allow.
-    pub actions: Vec<(String, bool)>,
-}
-
-/// One condition of a rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Condition {
-    /// The originator is any of these.
-    Identity(Vec<Identity>),
-    /// It is any of these times: from, until.
-    Validity(Vec<(String, String)>),
-    /// The owner is in this state, which nobody knows here: never holds.
-    Sphere(String),
-    /// The originator is a member of the group.
-    IsListMember,
-    /// The originator is in any of these lists, each named by its address.
-    ExternalList(Vec<String>),
-    /// No other rule applies.
-    OtherIdentity,
-    /// The originator wants to stay anonymous.
-    AnonymousRequest,
-    /// Not known here, so it never holds: namespace and name.
-    Unknown(String, String),
-}
-
-/// One or many originators.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Identity {
-    /// Whoever has this address.
-    One(String),
-    /// Everybody in the domain, or everybody, but for some.
-    Many {
-        /// The domain.
-        domain: Option<String>,
-        /// Who is not meant.
-        except: Vec<Except>,
-    },
-}
-
-/// Who is not meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Except {
-    /// Everybody in this domain.
-    Domain(String),
-    /// Whoever has this address.
-    Id(String),
-}
 
 /// Who asks, how and when.
 #[derive(Clone, Copy, Debug)]
@@ -91,43 +25,8 @@ pub struct Asker<'a, 'm> {
     pub now: SystemTime,
 }
 
-/// What a group allows somebody.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Permissions {
-    /// To send to it.
-    pub send: bool,
-    /// To stay anonymous (I-6).
-    pub anonymity: bool,
-}
-
-impl Permissions {
-    /// What a group without rules allows: its members may send, and nobody may stay anonymous (G-4).
-    pub(super) fn without_rules(is_member: bool) -> Self {
-        Self {
-            send: is_member,
-            anonymity: false,
-        }
-    }
-}
-
-impl Group {
-    /// What the group allows `asker`.
-    pub fn permissions(&self, asker: &Asker<'_, '_>, policy: &Policy) -> Permissions {
-        let addressing = &policy.addressing;
-        match self.rules() {
-            None => Permissions::without_rules(is_in(self, asker, addressing)),
-            Some(rules) => {
-                let send = policy.settings.send_action.as_str();
-                let [send, anonymity] =
-                    rules.allow([send, ALLOW_ANONYMITY], self, asker, addressing);
-                Permissions { send, anonymity }
-            }
-        }
-    }
-}
-
 /// Whether one of the asker's addresses is among those of `group`.
-fn is_in(group: &Group, asker: &Asker<'_, '_>, addressing: &Addressing) -> bool {
+pub(super) fn is_in(group: &MemberList, asker: &Asker<'_, '_>, addressing: &Addressing) -> bool {
     let mut addresses = asker.identity.addresses.iter();
     addresses.any(|address| group.has_user(&address.uri, addressing))
 }
@@ -135,24 +34,24 @@ fn is_in(group: &Group, asker: &Asker<'_, '_>, addressing: &Addressing) -> bool 
 /// A ruleset, ready for use.
 #[derive(Debug, Default)]
 pub struct Rules {
-    rules: Vec<Compiled>,
+    rules: Vec<CompiledRule>,
     weight: usize,
 }
 
 #[derive(Debug)]
-struct Compiled {
-    id: String,
-    checks: Vec<Check>,
+pub(super) struct CompiledRule {
+    pub id: String,
+    checks: Vec<CompiledCondition>,
     /// The actions that are allowed.
     allowed: Vec<String>,
 }
 
 #[derive(Debug)]
-enum Check {
-    AnyOf(Box<Group>, Vec<Many>),
+enum CompiledCondition {
+    AnyOf(Box<MemberList>, Vec<Many>),
     During(Vec<(SystemTime, SystemTime)>),
     Member,
-    InLists(Vec<Arc<Group>>),
+    InLists(Vec<Arc<MemberList>>),
     Other,
     Anonymous,
     Never,
@@ -162,7 +61,7 @@ enum Check {
 struct Many {
     domain: Option<String>,
     except_domains: Vec<String>,
-    except: Group,
+    except: MemberList,
 }
 
 impl Rules {
@@ -170,14 +69,15 @@ impl Rules {
     pub fn compile(
         ruleset: &Ruleset,
         addressing: &Addressing,
-        mut list: impl FnMut(&str) -> Option<Arc<Group>>,
+        mut list: impl FnMut(&str) -> Option<Arc<MemberList>>,
     ) -> Self {
         let mut weight = 0;
         let rules = ruleset.rules.iter().map(|rule| {
             let checks = rule.conditions.iter();
-            let checks = checks.map(|it| Check::compile(it, addressing, &mut list, &mut weight));
+            let checks =
+                checks.map(|it| CompiledCondition::compile(it, addressing, &mut list, &mut weight));
             let allowed = rule.actions.iter().filter(|(_, allows)| *allows);
-            Compiled {
+            CompiledRule {
                 id: rule.id.clone(),
                 checks: checks.collect(),
                 allowed: allowed.map(|(name, _)| name.clone()).collect(),
@@ -204,10 +104,10 @@ impl Rules {
     }
 
     /// Which of `actions` the rules that apply allow (G-3).
-    fn allow<const COUNT: usize>(
+    pub(super) fn allow<const COUNT: usize>(
         &self,
         actions: [&str; COUNT],
-        group: &Group,
+        group: &MemberList,
         asker: &Asker<'_, '_>,
         addressing: &Addressing,
     ) -> [bool; COUNT] {
@@ -223,12 +123,12 @@ impl Rules {
     }
 
     /// Tells of every rule the condition that keeps it from applying, or that there is none.
-    fn apply(
+    pub(super) fn apply(
         &self,
-        group: &Group,
+        group: &MemberList,
         asker: &Asker<'_, '_>,
         addressing: &Addressing,
-        mut tell: impl FnMut(&Compiled, Option<&'static str>),
+        mut tell: impl FnMut(&CompiledRule, Option<&'static str>),
     ) {
         let mut any_applies = false;
         // Whether a rule with other-identity applies hangs on all others: those come first.
@@ -246,35 +146,35 @@ impl Rules {
     }
 }
 
-impl Compiled {
+impl CompiledRule {
     fn asks_others(&self) -> bool {
         self.checks
             .iter()
-            .any(|check| matches!(check, Check::Other))
+            .any(|check| matches!(check, CompiledCondition::Other))
     }
 
-    fn allows(&self, action: &str) -> bool {
+    pub fn allows(&self, action: &str) -> bool {
         self.allowed.iter().any(|allowed| allowed == action)
     }
 
     /// The first condition that does not hold; none if the rule applies.
     fn obstacle(
         &self,
-        group: &Group,
+        group: &MemberList,
         asker: &Asker<'_, '_>,
         addressing: &Addressing,
     ) -> Option<&'static str> {
         let mut checks = self.checks.iter();
         let failed = checks.find(|check| !check.holds(group, asker, addressing));
-        failed.map(Check::name)
+        failed.map(CompiledCondition::name)
     }
 }
 
-impl Check {
+impl CompiledCondition {
     fn compile(
         condition: &Condition,
         addressing: &Addressing,
-        list: &mut impl FnMut(&str) -> Option<Arc<Group>>,
+        list: &mut impl FnMut(&str) -> Option<Arc<MemberList>>,
         weight: &mut usize,
     ) -> Self {
         match condition {
@@ -283,7 +183,7 @@ impl Check {
                     Identity::One(id) => Some(id.as_str()),
                     Identity::Many { .. } => None,
                 });
-                let ones = addresses(ones, addressing);
+                let ones = MemberList::of(ones, addressing);
                 let many = identities.iter().filter_map(|identity| match identity {
                     Identity::One(_) => None,
                     Identity::Many { domain, except } => {
@@ -329,7 +229,7 @@ impl Check {
     }
 
     /// Whether the condition holds; of other-identity it is the caller who knows.
-    fn holds(&self, group: &Group, asker: &Asker<'_, '_>, addressing: &Addressing) -> bool {
+    fn holds(&self, group: &MemberList, asker: &Asker<'_, '_>, addressing: &Addressing) -> bool {
         match self {
             Self::AnyOf(ones, many) => {
                 is_in(ones, asker, addressing)
@@ -364,7 +264,7 @@ impl Many {
         Self {
             domain: domain.map(str::to_owned),
             except_domains: domains.collect(),
-            except: addresses(ids, addressing),
+            except: MemberList::of(ids, addressing),
         }
     }
 
@@ -387,11 +287,6 @@ impl Many {
 /// Whether the host of `uri` is `domain`, not below it (RFC 4745 §7.1.2).
 fn is_in_domain(uri: &Uri<'_>, domain: &str) -> bool {
     matches!(uri, Uri::Sip(sip) if same_host(sip.host, domain.as_bytes()))
-}
-
-/// Addresses that are found again by equality (C-1 to C-3).
-pub fn addresses<'a>(all: impl Iterator<Item = &'a str>, addressing: &Addressing) -> Group {
-    Group::compile(String::new(), true, all, addressing, |_| false)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::copying::{Single, note_of_copy};
 use super::expiry::{Lifetime, date};
 use super::failure::Failure;
 use super::mandatory_headers::MandatoryHeaders;
+use super::mime_headers::is_of_content;
 use super::observer::{Note, Observer};
 use super::refusal::Reason;
 use super::trust_domain::TrustDomain;
@@ -156,11 +157,4 @@ fn write_reply_to(value: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
 /// Max-Forwards of the forks (U-5).
 pub(super) fn hops_of_forks(received: Option<u8>) -> u8 {
     received.map_or(DEFAULT_MAX_FORWARDS, |hops| hops.saturating_sub(1))
-}
-
-/// Whether a header field tells of the body, so that another body has others.
-pub(super) fn is_of_content(header: &Header<'_>) -> bool {
-    let name = full_form(header.written);
-    let is_content = name.get(..8);
-    is_content.is_some_and(|start| start.eq_ignore_ascii_case(b"Content-"))
 }

@@ -1,7 +1,7 @@
 //! How large an outgoing message may get: M-2, RFC 3428 §8, RFC 3261 §18.1.1.
 
+use super::accepted::Accepted;
 use super::checks::Check;
-use super::decision::Accepted;
 use super::failure::Failure;
 use super::identifiers::{CALL_ID_LENGTH, TAG_LENGTH, Token};
 use super::observer::{Note, Observer};

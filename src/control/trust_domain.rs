@@ -1,14 +1,14 @@
 //! What the next hop learns beside the content, by the trust that stands on both sides of us: I-3,
 //! N-2, N-3, N-5 to N-7, N-9, U-10.
 
-use super::anonymity::{ANONYMOUS, names_somebody, write_privacy};
+use super::anonymous_headers::{ANONYMOUS, names_somebody, write_privacy};
 use super::caller_preferences;
 use super::copying::obstacle;
 use super::from_group::FromGroup;
 use super::observer::Note;
 use super::originator::{Originator, Voucher};
 use super::policy::Policy;
-use super::source::Source;
+use super::world::Source;
 use crate::config::ForkPai;
 use crate::sip::message::Header;
 use crate::sip::uri::Form;

@@ -1,11 +1,11 @@
 //! What the standard has copied and this function cannot read: it is left out of the forks, and the log
 //! says so.
 
+use super::accepted::Accepted;
 use super::caller_preferences;
-use super::decision::Accepted;
 use super::expiry::date;
 use super::policy::Policy;
-use super::source::Source;
+use super::world::Source;
 use crate::sip::charging_vector::ChargingVector;
 use crate::sip::text::Printable;
 use crate::sip::{HeaderName, Request};

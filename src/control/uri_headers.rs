@@ -1,7 +1,10 @@
 //! The header fields that an entry of a list may set for its recipient: `uri_headers`, S-7, U-9.
 
-use crate::sip::HeaderName;
+use super::copying::may_be_copied;
+use super::policy::Policy;
+use crate::sip::escape::escaped_byte;
 use crate::sip::header::full_form;
+use crate::sip::{HeaderName, SipUri};
 
 /// The header field of `uri_headers` that `name` stands for, in any case or compact.
 pub(super) fn uri_header<'a>(uri_headers: &'a [String], name: &[u8]) -> Option<&'a str> {
@@ -32,7 +35,7 @@ pub fn may_be_in_uri(name: &str) -> bool {
     let is_content = name
         .get(..8)
         .is_some_and(|start| start.eq_ignore_ascii_case("Content-"));
-    super::copying::may_be_copied(name)
+    may_be_copied(name)
         && !is_content
         && !NOT_OF_URIS
             .iter()
@@ -45,4 +48,31 @@ pub(super) fn is_header_value(name: &str, value: &str) -> bool {
     let is_token = HeaderName::of(name.as_bytes()) == HeaderName::Priority;
     !value.chars().any(char::is_control)
         && (!is_token || crate::sip::text::is_token(value.as_bytes()))
+}
+
+/// The header fields that a URI sets and may set (U-9): the name as the configuration has it, and the
+/// value with its escapes undone, or `None` where that is no text.
+pub(super) fn set_by<'u>(
+    sip: &SipUri<'u>,
+    policy: &'u Policy,
+) -> impl Iterator<Item = (&'u str, Option<String>)> {
+    let pieces = sip.headers.split(|&byte| byte == b'&');
+    pieces.filter_map(|piece| {
+        let at = memchr::memchr(b'=', piece)?;
+        let name = uri_header(&policy.settings.uri_headers, &unescaped(&piece[..at]))?;
+        let value = String::from_utf8(unescaped(&piece[at + 1..])).ok();
+        Some((name, value.map(|value| value.trim().to_owned())))
+    })
+}
+
+/// A text with its `%HH` undone.
+pub(super) fn unescaped(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        let escaped = escaped_byte(&text[at..]);
+        out.push(escaped.unwrap_or(byte));
+        at += if escaped.is_some() { 3 } else { 1 };
+    }
+    out
 }

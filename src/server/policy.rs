@@ -2,8 +2,8 @@
 
 use super::StartError;
 use crate::config::{IdentityMode, SettingError, Settings, TelMode};
-use crate::control::access::ServiceAcl;
 use crate::control::copying::may_be_copied;
+use crate::control::service_acl::ServiceAcl;
 use crate::control::uri_headers::may_be_in_uri;
 use crate::control::{Addressing, NextHopCapabilities, Policy};
 use crate::sip::uri::Form;

@@ -33,6 +33,7 @@ pub mod transfer;
 pub mod transport;
 pub mod uri;
 pub mod uri_equality;
+mod uri_parameters;
 pub mod xml;
 pub mod xml_text;
 

@@ -4,7 +4,7 @@ use super::Malformed;
 use super::byte_set::ByteSet;
 use super::escape::{UNESCAPED, UNRESERVED, first_bad, same_ignoring_case, units, write_escaped};
 use super::text::find;
-use super::uri::{MAX_PARAMETERS, is_one_of};
+use super::uri_parameters::{MAX_PARAMETERS, is_one_of};
 
 const PART: &str = "tel URI";
 

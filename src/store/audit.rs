@@ -1,7 +1,7 @@
 //! Looking a whole database over, for `cimfctl check`.
 
 mod addresses;
-mod services;
+mod uri_list_services;
 
 use super::create::foreign_owner;
 use super::database::{Members, Probe, connect, damage, optional_text, require_current, text};
@@ -10,7 +10,7 @@ use super::error::StoreError;
 use super::schema;
 use crate::config::Nested;
 use crate::control::Group;
-use crate::control::group::Addressing;
+use crate::control::addressing::Addressing;
 use crate::sip::text::Printable;
 use addresses::{Kind, check_address};
 use rusqlite::Connection;
@@ -60,8 +60,8 @@ pub fn audit(
         }
         check_schema(&snapshot, &mut report)?;
         check_orphans(&snapshot, &mut report)?;
-        services::check_orphans(&snapshot, &mut report)?;
-        let services = services::check_services(&snapshot, addressing, &mut report)?;
+        uri_list_services::check_orphans(&snapshot, &mut report)?;
+        let services = uri_list_services::check_services(&snapshot, addressing, &mut report)?;
         let (groups, members) =
             check_groups(&snapshot, addressing, nested, max_members, &mut report)?;
         Ok((groups, members, services))
@@ -173,7 +173,7 @@ fn check_groups(
             return Err(error);
         }
         if let Some(ruleset) = optional_text(row, 3)? {
-            services::check_ruleset(connection, row.get(0)?, &shown, &ruleset, report)?;
+            uri_list_services::check_ruleset(connection, row.get(0)?, &shown, &ruleset, report)?;
         }
         let group = match nested {
             Nested::Skip => group,

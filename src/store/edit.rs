@@ -1,43 +1,28 @@
 //! Changing groups and services, as `cimfctl` does: one transaction for each command, all of it or nothing.
 
+mod address;
 mod change;
 mod error;
 mod exchange;
-mod service;
+mod group_record;
+mod uri_list_service;
 
 pub use error::EditError;
 pub use exchange::{Exported, NewList, Put, PutGroup, PutRules};
-pub use service::ServiceRecord;
+pub use group_record::{Added, GroupRecord, NamedMember};
+pub use uri_list_service::ServiceRecord;
 
-use super::database::{connect, require_current, text};
+use super::database::{connect, require_current};
 use super::error::StoreError;
-use crate::sip::uri::{Form, Uri};
+pub(super) use address::group_uri;
 use change::Change;
+use group_record::{SELECT_GROUP, group_record};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long an administrator's command waits for another writer.
 pub const ADMINISTRATOR_PATIENCE: Duration = Duration::from_secs(5);
-
-/// A group as it is stored, without its members.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupRecord {
-    id: i64,
-    /// The address.
-    pub uri: String,
-    /// A name for people; may be missing.
-    pub display_name: Option<String>,
-    /// Whether the group takes pager-mode messages.
-    pub pager_mode: bool,
-    /// When it was last changed, in microseconds since 1970.
-    pub revision: i64,
-    /// How many members there are.
-    pub members: u64,
-}
-
-/// A member's address, and the name that is stored for it.
-pub type NamedMember = (String, Option<String>);
 
 /// What is to be stored for a new group.
 #[derive(Clone, Copy, Debug)]
@@ -274,47 +259,10 @@ impl Editor {
     }
 }
 
-/// What [`Editor::add_members`] did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Added {
-    /// The group's address.
-    pub group: String,
-    /// How many members are new.
-    pub count: usize,
-    /// The new members that are groups or services themselves (H-4).
-    pub nested: Vec<String>,
-}
-
-const SELECT_GROUP: &str = "SELECT id, uri, display_name, pager_mode, revision,
-    (SELECT count(*) FROM member WHERE group_id = id) FROM im_group";
-
-fn group_record(row: &rusqlite::Row<'_>) -> rusqlite::Result<GroupRecord> {
-    Ok(GroupRecord {
-        id: row.get(0)?,
-        uri: text(row, 1)?.into_owned(),
-        display_name: row.get(2)?,
-        pager_mode: row.get(3)?,
-        revision: row.get(4)?,
-        members: row.get::<_, i64>(5)?.unsigned_abs(),
-    })
-}
-
 /// A name for people, on one line.
 fn checked_name(name: &str) -> Result<&str, EditError> {
     match name.chars().any(char::is_control) || name.trim().is_empty() {
         true => Err(EditError::DisplayName(name.to_owned())),
         false => Ok(name),
     }
-}
-
-/// The one spelling of a group's or service's address.
-pub(super) fn group_uri(given: &str) -> Result<String, EditError> {
-    match parse(given)? {
-        Uri::Sip(sip) if sip.user.is_some() => Ok(Uri::Sip(sip).print(Form::Provisioned)),
-        _ => Err(EditError::NoGroupUri(given.to_owned())),
-    }
-}
-
-fn parse(given: &str) -> Result<Uri<'_>, EditError> {
-    Uri::parse(given.as_bytes()).map_err(|error| EditError::Malformed(given.to_owned(), error))
 }

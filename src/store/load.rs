@@ -3,7 +3,8 @@
 use super::cache::{Entry, Known};
 use super::database::{Snapshot, TargetKind, TargetRow};
 use super::document;
-use crate::control::rules::{Rules, addresses};
+use crate::control::member_list::MemberList;
+use crate::control::rules::Rules;
 use crate::control::{Addressing, Group, UriListService};
 use crate::sip::text::Printable;
 use crate::sip::uri::{SipUri, Uri};
@@ -47,7 +48,7 @@ pub fn load(
         return Ok(Known::UriListService(Arc::new(UriListService {
             uri,
             pager_mode: row.pager_mode,
-            consenting: addresses(consents.iter(), addressing),
+            consenting: MemberList::of(consents.iter(), addressing),
         })));
     };
     let Some(members) = snapshot.members(row.id, limit)? else {
@@ -101,7 +102,8 @@ fn rules(
         }
     };
     let lists = snapshot.rule_lists(group)?;
-    let compile = |list: &super::database::Members| Arc::new(addresses(list.iter(), addressing));
+    let compile =
+        |list: &super::database::Members| Arc::new(MemberList::of(list.iter(), addressing));
     let lists: std::collections::HashMap<_, _> = lists
         .iter()
         .map(|(anchor, list)| (anchor.as_str(), compile(list)))

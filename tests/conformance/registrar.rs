@@ -173,7 +173,9 @@ pub fn nobody_registers_another_members_device(transport: Transport) {
     let response = ask_as(&mut eve, &request, "eve");
     assert_eq!(response.status(), 200, "{response}");
     eve.fence();
-    assert!(!rig.log().contains("ERROR"), "an error");
+    // Kamailio misses /etc/protocols on a system without netbase, and does as well without.
+    let is_error = |line: &&str| line.contains("ERROR") && !line.contains("TCP protocol number");
+    assert_eq!(rig.log().lines().find(is_error), None);
 }
 
 /// A stranger relays nothing through this server, whatever Route and Request-URI say.

@@ -5,7 +5,7 @@ use crate::output::{counted, say};
 use crate::parameters::Parameters;
 use cimf::config::Nested;
 use cimf::control::NextHopCapabilities;
-use cimf::control::group::Addressing;
+use cimf::control::addressing::Addressing;
 use cimf::server::policy;
 use cimf::store;
 use clap::{Args, ValueEnum};

@@ -2,6 +2,9 @@
 
 use super::super::access::tests::{addressing, identity, policy};
 use super::*;
+use crate::control::group::Group;
+use crate::control::permissions::Permissions;
+use crate::control::ruleset::{ALLOW_ANONYMITY, Rule};
 use std::time::{Duration, UNIX_EPOCH};
 
 const SEND: &str = "allow-initiate-conference";
@@ -43,7 +46,7 @@ fn group(rules: &[Rule]) -> Group {
         rules: rules.to_vec(),
     };
     let list = |anchor: &str| {
-        let eve = addresses(["sip:eve@home2.net"].into_iter(), &addressing);
+        let eve = MemberList::of(["sip:eve@home2.net"].into_iter(), &addressing);
         (anchor == "friends").then(|| Arc::new(eve))
     };
     group.with_rules(Rules::compile(&ruleset, &addressing, list))

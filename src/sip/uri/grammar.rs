@@ -3,13 +3,14 @@
 //! Two liberties, neither of which lets anybody read another address: an empty parameter is skipped, and
 //! so is the escape that some characters need (see `escape`). Printed, a URI has neither.
 
-use super::{MAX_PARAMETERS, SipUri, Uri};
+use super::host::{HOST, ipv6_address, is_host};
+use super::{SipUri, Uri};
 use crate::sip::Malformed;
 use crate::sip::byte_set::ByteSet;
 use crate::sip::escape::{UNESCAPED, UNRESERVED, expected_at, first_bad};
 use crate::sip::tel::TelUri;
 use crate::sip::text::find;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use crate::sip::uri_parameters::{MAX_PARAMETERS, split_value};
 
 const PART: &str = "URI";
 
@@ -23,8 +24,6 @@ const PARAMETER: ByteSet = UNRESERVED.and(UNESCAPED).and(b"[]/:&+$");
 const HEADER: ByteSet = UNRESERVED.and(UNESCAPED).and(b"[]/?:+$");
 /// In a URI of another scheme. A fragment is no part of one (RFC 3261 §25.1, absoluteURI).
 const OTHER: ByteSet = UNRESERVED.and(b"/?[]@!$&'()*+,;=:");
-/// The bytes of a host name. An underscore is none, but deployed names have it.
-const HOST: ByteSet = ByteSet::ALPHANUMERIC.and(b"-._");
 
 impl<'a> Uri<'a> {
     /// Reads the whole of `text` as one URI.
@@ -99,13 +98,6 @@ impl<'a> SipUri<'a> {
     }
 }
 
-pub(super) fn split_value(piece: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match find(b'=', piece) {
-        Some(at) => (&piece[..at], Some(&piece[at + 1..])),
-        None => (piece, None),
-    }
-}
-
 fn parse_userinfo<'a>(
     text: &'a [u8],
     userinfo: &'a [u8],
@@ -167,29 +159,6 @@ fn parse_port(text: &[u8], start: usize, port: &[u8]) -> Result<Option<u16>, Mal
         .filter(|&number| number > 0);
     let bad = || Malformed::at(PART, text, start, "a port from 1 to 65535");
     number.map(Some).ok_or_else(bad)
-}
-
-/// Whether a text of the bytes of host names is one, or an IPv4 address.
-fn is_host(host: &[u8]) -> bool {
-    !host.is_empty()
-        && !matches!(host.first(), Some(b'.' | b'-'))
-        && !host.windows(2).any(|pair| pair == b"..")
-        && (!looks_like_ipv4(host) || ipv4_address(host).is_some())
-}
-
-fn looks_like_ipv4(host: &[u8]) -> bool {
-    host.iter()
-        .all(|byte| byte.is_ascii_digit() || *byte == b'.')
-}
-
-fn ipv4_address(host: &[u8]) -> Option<Ipv4Addr> {
-    std::str::from_utf8(host).ok()?.parse().ok()
-}
-
-/// The address in an IPv6 reference, `[2001:db8::1]`.
-pub(in crate::sip) fn ipv6_address(host: &[u8]) -> Option<Ipv6Addr> {
-    let inner = host.strip_prefix(b"[")?.strip_suffix(b"]")?;
-    std::str::from_utf8(inner).ok()?.parse().ok()
 }
 
 fn check_parameters(text: &[u8], start: usize, parameters: &[u8]) -> Result<(), Malformed> {

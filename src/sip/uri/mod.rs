@@ -5,14 +5,15 @@
 //! a log line neither, tells it.
 
 mod grammar;
+mod host;
 
-pub(super) use grammar::ipv6_address;
+pub(super) use host::ipv6_address;
 
 use super::escape::{units, write_escaped};
 use super::number::write_decimal;
 use super::tel::TelUri;
 use super::text::find;
-use grammar::split_value;
+use super::uri_parameters::{is_one_of, split_value};
 use std::borrow::Cow;
 
 /// A URI, borrowed from the text it was read from.
@@ -71,9 +72,6 @@ pub enum Form {
     /// number without what tells of the call.
     AddressOfRecord,
 }
-
-/// More parameters than any URI has: each is compared with all others.
-pub(super) const MAX_PARAMETERS: usize = 32;
 
 /// Parameters that say how to get to an address, or what for, and that From does not have (RFC 3261
 /// §19.1.1, table 1).
@@ -255,11 +253,6 @@ impl<'a> SipUri<'a> {
             separator = b'&';
         }
     }
-}
-
-/// Whether `name` is one of `names`, in any case.
-pub(super) fn is_one_of(names: &[&[u8]], name: &[u8]) -> bool {
-    names.iter().any(|one| one.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

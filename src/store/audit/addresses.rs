@@ -1,6 +1,6 @@
 //! Looking over the addresses of groups and services: whether any message finds them.
 
-use crate::control::group::Addressing;
+use crate::control::addressing::Addressing;
 use crate::sip::Uri;
 use crate::sip::text::Printable;
 use crate::store::database::Probe;

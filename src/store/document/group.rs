@@ -5,7 +5,7 @@ use super::list::{self, Item, List};
 use super::namespace::{COMMON_POLICY, RESOURCE_LISTS, is_oma};
 use super::ruleset::ruleset;
 use super::walker::{Start, Walker, shown};
-use crate::control::rules::Ruleset;
+use crate::control::ruleset::Ruleset;
 
 /// A group as a document has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 
 mod address;
 mod error;
+mod escape;
 mod group;
 mod list;
 mod ruleset;

@@ -5,11 +5,11 @@
 //! holds.
 
 use super::error::{DocumentError, Notes};
+use super::escape::{escape_attribute, escape_text};
 use super::namespace::{COMMON_POLICY, LIST_SERVICE, OMA_POLICY, is_oma};
 use super::walker::{Start, Walker, shown};
-use super::write::{escape_attribute, escape_text};
 use crate::control::date_time;
-use crate::control::rules::{Condition, Except, Identity, Rule, Ruleset};
+use crate::control::ruleset::{Condition, Except, Identity, Rule, Ruleset};
 use crate::sip::{SipUri, Uri};
 
 /// The content of a condition that is not known.

@@ -1,7 +1,7 @@
 //! Documents as others write them, and as nobody should.
 
 use super::*;
-use crate::control::rules::{Condition, Except, Identity, Rule, Ruleset};
+use crate::control::ruleset::{Condition, Except, Identity, Rule, Ruleset};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,8 +1,9 @@
 //! Group documents as they are written.
 
+use super::escape::{escape_attribute, escape_text};
 use super::namespace::{LIST_SERVICE, RESOURCE_LISTS};
 use super::ruleset::write_ruleset;
-use crate::control::rules::Ruleset;
+use crate::control::ruleset::Ruleset;
 
 /// A group to be written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,34 +91,4 @@ fn write_entries(group: &Written, out: &mut String) {
             }
         };
     }
-}
-
-/// `text` for an attribute in double quotes.
-pub fn escape_attribute(text: &str) -> String {
-    escape(text, true)
-}
-
-/// `text` for between tags.
-pub fn escape_text(text: &str) -> String {
-    escape(text, false)
-}
-
-/// Control characters are written as references in attributes, where white space counts, and become
-/// blanks elsewhere.
-fn escape(text: &str, in_attribute: bool) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' if in_attribute => out += "&quot;",
-            character if character.is_control() && in_attribute => {
-                out += &format!("&#{};", u32::from(character));
-            }
-            character if character.is_control() => out.push(' '),
-            character => out.push(character),
-        }
-    }
-    out
 }

@@ -2,7 +2,8 @@
 //! the lists that their rules name.
 
 use super::address::Address;
-use super::write::{Format, Written, escape_attribute};
+use super::escape::escape_attribute;
+use super::write::{Format, Written};
 use super::xcap::XcapRoot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,6 +1,8 @@
 //! A transaction of an [`Editor`](super::Editor): finding groups and members, adding and deleting.
 
-use super::{Added, EditError, GroupRecord, SELECT_GROUP, group_record, parse};
+use super::EditError;
+use super::address::{member_uri, parse};
+use super::group_record::{Added, GroupRecord, SELECT_GROUP, group_record};
 use crate::sip::uri::Uri;
 use crate::store::StoreError;
 use crate::store::database::{Probe, text};
@@ -8,13 +10,6 @@ use rusqlite::{OptionalExtension, Transaction};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
-
-pub(super) fn member_uri(given: &str) -> Result<Uri<'_>, EditError> {
-    match parse(given)? {
-        uri @ (Uri::Sip(_) | Uri::Tel(_)) => Ok(uri.as_address()),
-        _ => Err(EditError::NoMemberUri(given.to_owned())),
-    }
-}
 
 /// Members by bucket, to find the equal ones.
 #[derive(Default)]

@@ -1,8 +1,10 @@
 //! Whole groups in and out, as group documents have them.
 
-use super::change::{Change, Index, member_uri};
-use super::{EditError, Editor, GroupRecord, group_uri};
-use crate::control::rules::{Condition, Ruleset};
+use super::address::{group_uri, member_uri};
+use super::change::{Change, Index};
+use super::group_record::{GroupRecord, SELECT_GROUP, group_record};
+use super::{EditError, Editor};
+use crate::control::ruleset::{Condition, Ruleset};
 use crate::sip::Uri;
 use crate::store::StoreError;
 use crate::store::database::{Members, Probe, optional_text, rule_lists};
@@ -111,9 +113,9 @@ impl Editor {
             }
             if uris.is_empty() {
                 groups = change.sqlite(|transaction| {
-                    let sql = format!("{} ORDER BY uri", super::SELECT_GROUP);
+                    let sql = format!("{} ORDER BY uri", SELECT_GROUP);
                     let mut statement = transaction.prepare(&sql)?;
-                    statement.query_map([], super::group_record)?.collect()
+                    statement.query_map([], group_record)?.collect()
                 })?;
             }
             for group in groups {

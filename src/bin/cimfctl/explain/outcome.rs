@@ -1,7 +1,7 @@
 //! What became of one message, before it is printed.
 
-use super::Options;
 use super::capture::Capture;
+use super::options::Options;
 use cimf::control::{
     Accepted, Answer, Check, Decision, Ended, NotOurs, Note, Policy, Record, Refusal, Source,
     Transport,

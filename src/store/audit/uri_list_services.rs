@@ -1,8 +1,9 @@
 //! Looking over services, consents and rulesets.
 
 use super::addresses::{Kind, check_address};
-use crate::control::group::Addressing;
-use crate::control::rules::{Condition, addresses};
+use crate::control::addressing::Addressing;
+use crate::control::member_list::MemberList;
+use crate::control::ruleset::Condition;
 use crate::sip::text::Printable;
 use crate::store::database::{rule_lists, text};
 use crate::store::document::read_ruleset;
@@ -64,7 +65,7 @@ pub fn check_services(
             text(row, 0).map(|text| text.into_owned())
         })?;
         let found = found.collect::<rusqlite::Result<Vec<_>>>()?;
-        let compiled = addresses(found.iter().map(String::as_str), addressing);
+        let compiled = MemberList::of(found.iter().map(String::as_str), addressing);
         for consent in compiled.skipped() {
             let (uri, reason) = (Printable(consent.uri.as_bytes()), &consent.reason);
             report(format!(

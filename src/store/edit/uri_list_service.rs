@@ -1,7 +1,8 @@
 //! Services, and who has consented to get messages from them (U-12).
 
-use super::change::{Change, Index, equal_address, member_uri};
-use super::{EditError, Editor, group_uri};
+use super::address::{group_uri, member_uri};
+use super::change::{Change, Index, equal_address};
+use super::{EditError, Editor};
 use crate::store::database::text;
 use rusqlite::OptionalExtension;
 use std::borrow::Cow;

@@ -1,8 +1,10 @@
-//! Where a message came from, as far as identities that it asserts are believed: I-1, RFC 3325 §3.
+//! What the checks are told from outside: where the message came from, the groups, the requests of the last
+//! 32 seconds, the time.
 
 use crate::sip::Transport;
 use std::fmt;
 use std::net::IpAddr;
+use std::time::SystemTime;
 
 /// Where a message came from, as the proxy saw it.
 #[derive(Clone, Copy, Debug)]
@@ -20,4 +22,14 @@ impl fmt::Display for Source<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.transport.prefix(), self.address)
     }
+}
+
+/// What the checks need from outside.
+pub struct World<'w, D, R> {
+    /// The stored groups.
+    pub groups: &'w mut D,
+    /// The requests of the last 32 seconds.
+    pub recent: &'w R,
+    /// The time of arrival.
+    pub now: SystemTime,
 }

@@ -1,0 +1,47 @@
+//! A group as the database has it, without its members.
+
+use crate::store::database::text;
+
+/// A group as it is stored, without its members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupRecord {
+    pub(super) id: i64,
+    /// The address.
+    pub uri: String,
+    /// A name for people; may be missing.
+    pub display_name: Option<String>,
+    /// Whether the group takes pager-mode messages.
+    pub pager_mode: bool,
+    /// When it was last changed, in microseconds since 1970.
+    pub revision: i64,
+    /// How many members there are.
+    pub members: u64,
+}
+
+/// A member's address, and the name that is stored for it.
+pub type NamedMember = (String, Option<String>);
+
+/// What [`Editor::add_members`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Added {
+    /// The group's address.
+    pub group: String,
+    /// How many members are new.
+    pub count: usize,
+    /// The new members that are groups or services themselves (H-4).
+    pub nested: Vec<String>,
+}
+
+pub(super) const SELECT_GROUP: &str = "SELECT id, uri, display_name, pager_mode, revision,
+    (SELECT count(*) FROM member WHERE group_id = id) FROM im_group";
+
+pub(super) fn group_record(row: &rusqlite::Row<'_>) -> rusqlite::Result<GroupRecord> {
+    Ok(GroupRecord {
+        id: row.get(0)?,
+        uri: text(row, 1)?.into_owned(),
+        display_name: row.get(2)?,
+        pager_mode: row.get(3)?,
+        revision: row.get(4)?,
+        members: row.get::<_, i64>(5)?.unsigned_abs(),
+    })
+}
