@@ -327,6 +327,14 @@ impl SharedMemory {
         self.made.elapsed()
     }
 
+    /// All words.
+    #[inline]
+    pub fn words(&self) -> &[AtomicU64] {
+        // SAFETY: the mapping is zeroed, page-aligned, `words` words long, and is unmapped only
+        // when `self`, which the result borrows, is dropped.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.words) }
+    }
+
     /// Writes bytes from byte number `from` on.
     ///
     /// # Safety
