@@ -23,13 +23,13 @@
 //! within the instructions between FREE and CLAIMED: such a slot is lost, one of [`SLOTS`]. If the ledger process
 //! dies, everybody is refused; the proxies end as a whole then.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 use super::block::{Block, Unpublished};
 use super::engine::{Engine, Ticket};
 use super::pipe::Pipe;
 use super::process::Process;
-use super::shared_memory::SharedMemory;
+use super::shared_memory::{Mapped, shared};
 use super::submission::{Own, Submission};
 use super::waker::Waker;
 use rustix::thread::futex::{self, Flags, Timespec};
@@ -42,28 +42,44 @@ use std::time::{Duration, Instant};
 /// How many workers can wait at once.
 pub const SLOTS: usize = 1024;
 
-/// The words before the slots.
-mod word {
-    /// Whether messages are refused at once.
-    pub const DOWN: usize = 0;
-    /// Whether the ledger process has been woken, and has not looked yet.
-    pub const AWAKE: usize = 1;
-    /// How many slots have ever been used.
-    pub const USED: usize = 2;
-    /// The figures of [`super::Committed`].
-    pub const FIGURES: usize = 8;
-    pub const SLOTS: usize = 16;
+shared! {
+    /// What workers and the ledger process share. Only the slots have owners; the rest is written without any lock.
+    struct Desk {
+        /// Whether messages are refused at once.
+        down: AtomicU64,
+        /// Whether the ledger process has been woken, and has not looked yet.
+        awake: AtomicU64,
+        /// How many slots have ever been used.
+        used: AtomicU64,
+        _rest_of_the_first_line: [AtomicU64; 5],
+        // The figures of `Committed`, written by the ledger process alone.
+        stored: AtomicU64,
+        commits: AtomicU64,
+        bytes: AtomicU64,
+        unfinished: AtomicU64,
+        _rest_of_the_second_line: [AtomicU64; 4],
+        slots: [SlotWords; SLOTS],
+    }
+
+    /// A slot, which fills a line of the processor's cache. Only the state is written by who does not own it.
+    #[derive(Debug)]
+    struct SlotWords {
+        /// One of `state`; the worker waits on it.
+        state: AtomicU32,
+        _unused: AtomicU32,
+        /// The process that has claimed it.
+        process: AtomicU64,
+        /// Where the message stands, while nobody has it in hand; 0 otherwise.
+        block: AtomicU64,
+        /// The keys of the message's budgets.
+        keys: [AtomicU64; 2],
+        /// The ledger's number of the message.
+        id: AtomicU64,
+        _rest_of_the_line: [AtomicU64; 2],
+    }
 }
 
-/// The words of a slot, which fill a line of the processor's cache.
-mod slot {
-    pub const STATE: usize = 0;
-    pub const PROCESS: usize = 1;
-    pub const BLOCK: usize = 2;
-    pub const KEYS: usize = 3;
-    pub const ID: usize = 5;
-    pub const WORDS: usize = 8;
-}
+const _: () = assert!(size_of::<SlotWords>() == 64);
 
 /// The states of a slot.
 mod state {
@@ -132,7 +148,7 @@ pub struct Committed {
 /// The slots, made before the workers are forked.
 #[derive(Debug)]
 pub(super) struct Commits {
-    memory: SharedMemory,
+    desk: Mapped<Desk>,
     waker: Waker,
     pipe: Pipe,
 }
@@ -140,29 +156,25 @@ pub(super) struct Commits {
 impl Commits {
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
-            memory: SharedMemory::new(word::SLOTS + SLOTS * slot::WORDS)?,
+            desk: Mapped::new()?,
             waker: Waker::new()?,
             pipe: Pipe::new()?,
         })
     }
 
-    fn word(&self, word: usize) -> &AtomicU64 {
-        &self.memory.words()[word]
-    }
-
     fn is_down(&self) -> bool {
-        self.word(word::DOWN).load(Acquire) != 0
+        self.desk.down.load(Acquire) != 0
     }
 
     fn wake(&self) {
-        if self.word(word::AWAKE).swap(1, SeqCst) == 0 {
+        if self.desk.awake.swap(1, SeqCst) == 0 {
             self.waker.wake();
         }
     }
 
     fn slot(&self, index: usize) -> Slot<'_> {
         Slot {
-            memory: &self.memory,
+            words: &self.desk.slots[index],
             index,
         }
     }
@@ -172,9 +184,9 @@ impl Commits {
         let own = u64::from(Process::this().to_bits());
         let mut slots = (0..SLOTS).map(|index| self.slot(index));
         let slot = slots.find(|slot| slot.change(state::FREE, state::CLAIMED))?;
-        slot.set(slot::PROCESS, own);
-        self.word(word::USED)
-            .fetch_max(slot.index as u64 + 1, SeqCst);
+        debug_assert_eq!(slot.words.process.load(Relaxed), 0);
+        slot.words.process.store(own, Release);
+        self.desk.used.fetch_max(slot.index as u64 + 1, SeqCst);
         Some(slot)
     }
 }
@@ -182,17 +194,13 @@ impl Commits {
 /// One slot.
 #[derive(Clone, Copy, Debug)]
 struct Slot<'a> {
-    memory: &'a SharedMemory,
+    words: &'a SlotWords,
     index: usize,
 }
 
 impl Slot<'_> {
-    fn at(self, word: usize) -> usize {
-        word::SLOTS + self.index * slot::WORDS + word
-    }
-
     fn state(&self) -> &AtomicU32 {
-        self.memory.half_word(self.at(slot::STATE))
+        &self.words.state
     }
 
     fn change(self, from: u32, to: u32) -> bool {
@@ -200,34 +208,39 @@ impl Slot<'_> {
         state.load(Relaxed) == from && state.compare_exchange(from, to, AcqRel, Relaxed).is_ok()
     }
 
-    fn get(self, word: usize) -> u64 {
-        self.memory.get(self.at(word))
-    }
-
-    fn set(self, word: usize, value: u64) {
-        self.memory.set(self.at(word), value);
+    /// The ledger's number of its message.
+    fn id(self) -> u64 {
+        self.words.id.load(Relaxed)
     }
 
     /// Hands a message over to who has the slot next.
     fn fill(self, (room, keys): (Unpublished, [u64; 2]), id: u64) {
+        debug_assert_eq!(self.state().load(Relaxed), state::CLAIMED);
         room.hand_over(self.block());
-        self.set(slot::KEYS, keys[0]);
-        self.set(slot::KEYS + 1, keys[1]);
-        self.set(slot::ID, id);
+        for (word, key) in self.words.keys.iter().zip(keys) {
+            word.store(key, Release);
+        }
+        self.words.id.store(id, Release);
     }
 
     fn block(&self) -> &AtomicU64 {
-        &self.memory.words()[self.at(slot::BLOCK)]
+        &self.words.block
     }
 
     /// Takes over the message that was handed over.
     fn message(self) -> Option<(Unpublished, [u64; 2])> {
-        let keys = [self.get(slot::KEYS), self.get(slot::KEYS + 1)];
+        let keys = self.words.keys.each_ref().map(|key| key.load(Relaxed));
         Some((Unpublished::handed_over(self.block())?, keys))
     }
 
     fn free(self) {
-        self.set(slot::PROCESS, u64::from(Process::NONE.to_bits()));
+        debug_assert!(!matches!(
+            self.state().load(Relaxed),
+            state::FREE | state::WAITING | state::TAKEN
+        ));
+        self.words
+            .process
+            .store(u64::from(Process::NONE.to_bits()), Release);
         self.state().store(state::FREE, Release);
     }
 
@@ -242,7 +255,7 @@ impl Slot<'_> {
     }
 
     fn has_ended(self) -> bool {
-        Process::from_bits(self.get(slot::PROCESS) as u32).has_ended()
+        Process::from_bits(self.words.process.load(Relaxed) as u32).has_ended()
     }
 }
 
@@ -309,7 +322,7 @@ impl Engine {
     }
 
     fn is_late(&self) {
-        self.commits.word(word::DOWN).store(1, SeqCst);
+        self.commits.desk.down.store(1, SeqCst);
         self.commits.wake();
     }
 
@@ -348,12 +361,12 @@ impl Engine {
 
     /// What that process has done.
     pub fn committed(&self) -> Committed {
-        let figure = |index| self.commits.word(word::FIGURES + index).load(Relaxed);
+        let desk = &*self.commits.desk;
         Committed {
-            stored: figure(0),
-            commits: figure(1),
-            bytes: figure(2),
-            unfinished: figure(3),
+            stored: desk.stored.load(Relaxed),
+            commits: desk.commits.load(Relaxed),
+            bytes: desk.bytes.load(Relaxed),
+            unfinished: desk.unfinished.load(Relaxed),
         }
     }
 }
@@ -370,12 +383,12 @@ impl<'e> Committer<'e> {
     pub fn wait(&self, patience: Duration) {
         let commits = &self.engine.commits;
         commits.waker.wait(patience);
-        commits.word(word::AWAKE).store(0, SeqCst);
+        commits.desk.awake.store(0, SeqCst);
     }
 
     fn slots(self) -> impl Iterator<Item = Slot<'e>> {
         let commits = &self.engine.commits;
-        let used = commits.word(word::USED).load(SeqCst) as usize;
+        let used = commits.desk.used.load(SeqCst) as usize;
         (0..used).map(move |index| commits.slot(index))
     }
 
@@ -406,7 +419,7 @@ impl<'e> Committer<'e> {
     pub fn take_from_the_dead(self, notes: &impl Notes) {
         for slot in self.slots() {
             let found = slot.state().load(Acquire);
-            let is_claimed = found == state::CLAIMED && slot.get(slot::PROCESS) != 0;
+            let is_claimed = found == state::CLAIMED && slot.words.process.load(Relaxed) != 0;
             let is_owned = matches!(found, state::WAITING | state::DONE | state::FAILED);
             if !(is_claimed || is_owned) || !slot.has_ended() {
                 continue;
@@ -415,7 +428,7 @@ impl<'e> Committer<'e> {
                 // Nobody has read it. Its message goes where those go that a dead process had prepared.
                 state::CLAIMED => slot.free(),
                 _ => {
-                    notes.note(slot.index, slot.get(slot::ID));
+                    notes.note(slot.index, slot.id());
                     slot.change(found, state::GIVEN_UP);
                 }
             }
@@ -429,22 +442,22 @@ impl<'e> Committer<'e> {
 
     /// Lets messages be refused at once, or no longer.
     pub fn set_down(&self, down: bool) {
-        let word = self.engine.commits.word(word::DOWN);
-        word.store(u64::from(down), SeqCst);
+        let desk = &*self.engine.commits.desk;
+        desk.down.store(u64::from(down), SeqCst);
     }
 
     /// Counts a commit of that many messages.
     pub fn count(&self, messages: usize) {
-        let figure = |index| self.engine.commits.word(word::FIGURES + index);
-        figure(0).fetch_add(messages as u64, Relaxed);
-        figure(1).fetch_add(1, Relaxed);
+        let desk = &*self.engine.commits.desk;
+        desk.stored.fetch_add(messages as u64, Relaxed);
+        desk.commits.fetch_add(1, Relaxed);
     }
 
     /// Notes how large the ledger is.
     pub fn note_size(&self, bytes: u64, unfinished: u64) {
-        let figure = |index| self.engine.commits.word(word::FIGURES + index);
-        figure(2).store(bytes, Relaxed);
-        figure(3).store(unfinished, Relaxed);
+        let desk = &*self.engine.commits.desk;
+        desk.bytes.store(bytes, Relaxed);
+        desk.unfinished.store(unfinished, Relaxed);
     }
 }
 
@@ -465,7 +478,7 @@ impl<'e> Taken<'e> {
 
     /// The ledger's number of the message.
     pub fn id(&self) -> u64 {
-        self.slot.get(slot::ID)
+        self.slot.id()
     }
 
     /// The message.
@@ -519,11 +532,12 @@ pub struct GivenUp<'e> {
 impl GivenUp<'_> {
     /// The ledger's number of the message.
     pub fn id(&self) -> u64 {
-        self.slot.get(slot::ID)
+        self.slot.id()
     }
 
     /// It has been withdrawn for good.
     pub fn end(self, notes: &impl Notes) {
+        debug_assert_eq!(self.slot.state().load(Relaxed), state::GIVEN_UP);
         notes.note(self.slot.index, 0);
         if let Some((room, keys)) = self.slot.message() {
             drop(self.engine.ticket(room, keys));
