@@ -28,7 +28,7 @@ use super::away::Away;
 use super::block::{Block, Facts, Size, Unpublished};
 use super::budget::{Budget, give_back_rate, take_rate};
 use super::clock::Clock;
-use super::commit::Commits;
+use super::commit_slots::Commits;
 use super::counters::{Counter, Counters};
 use super::deferred::{Deferred, MessageWork};
 use super::groups::Groups;
