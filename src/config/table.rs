@@ -377,7 +377,7 @@ parameters! {
 
     Durability {
         /// With `journal` an accepted message is on disk before its 202, and after a crash the next start sends it to
-        /// those who have not got it. With `none` a crash loses what is on its way.
+        /// those who did not receive it. With `none` a crash loses what is on its way.
         durability: Durability = OneOf::words(), "none", needs_queue;
 
         /// The file of accepted messages that are not finished, an SQLite database; it is made if it is missing. One

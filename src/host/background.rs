@@ -255,7 +255,7 @@ impl<'s> Teller<'s> {
     /// Says how many recipients the log has left out, when a second is over.
     fn end_second(&mut self) {
         if let Some(left_out) = self.failures.end_second(Instant::now()) {
-            log::info!("{left_out} more recipients have not got their message");
+            log::info!("{left_out} more recipients did not receive their message");
         }
     }
 
@@ -269,7 +269,7 @@ impl<'s> Teller<'s> {
             let recipient = news.fork().map_or(&b""[..], |fork| fork.recipient);
             let message = news.message;
             let (recipient, group) = (Printable(recipient), Printable(news.group));
-            log::info!("message {message}: <{recipient}> of <{group}> has not got it: {ending}");
+            log::info!("message {message}: <{recipient}> of <{group}> did not receive it: {ending}");
         }
     }
 }

@@ -197,7 +197,7 @@ const NAMES_A_LINE: usize = 8;
 /// `debug` names everybody. The ledger, if there is one, is told of all others.
 pub fn log_unfinished(server: &Server) {
     if let Err(error) = server.keep_outcomes() {
-        log::error!("ledger: {error}; who has got a message may get it once more");
+        log::error!("ledger: {error}; recipients that have received a message may receive it again");
     }
     let is_durable = server.outbox().is_durable();
     let under_way = match server.outbox().engine().under_way() {

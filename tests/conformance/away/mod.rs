@@ -178,7 +178,7 @@ pub fn other_failures_are_not_kept(transport: Transport) {
     let mut client = rig.client();
     let request = Request::another(&client);
     sent(&rig, &mut client, &request, 2);
-    rig.wait_for_log("has not got it: answered 480");
+    rig.wait_for_log("did not receive it: answered 480");
     assert_eq!(rig.counter("kept"), 0);
     assert!(!rig.folder().join("ledger.db").exists());
 }
