@@ -5,7 +5,6 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../tests/support/built.rs"]
-#[allow(dead_code)]
 mod built;
 
 use built::cimfctl;

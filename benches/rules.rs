@@ -5,7 +5,6 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../tests/support/built.rs"]
-#[allow(dead_code)]
 mod built;
 
 use built::cimfctl;
@@ -122,7 +121,7 @@ fn costs(criterion: &mut Criterion) {
         let group = group(&mut warm, user);
         criterion.bench_function(&format!("may he send/{user}"), |bencher| {
             bencher.iter(|| {
-                let permissions = group.permissions(black_box(&asker), server.policy());
+                let permissions = group.permissions(black_box(&asker), server.decider().policy());
                 assert!(permissions.send);
             })
         });

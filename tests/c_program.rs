@@ -3,13 +3,14 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/built.rs"]
+mod built;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Where cargo has put the library beside the test programs of this profile.
 fn library_folder() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.parent().unwrap().to_owned()
+    built::library().parent().unwrap().to_owned()
 }
 
 fn run(command: &mut Command) -> Output {
@@ -38,7 +39,7 @@ fn database(folder: &Path) -> PathBuf {
         ],
         &["service", "add", "sip:listsvc@im.home1.net"],
     ] {
-        run(Command::new(env!("CARGO_BIN_EXE_cimfctl"))
+        run(Command::new(built::program())
             .arg("--db")
             .arg(&database)
             .args(words));

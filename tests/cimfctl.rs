@@ -3,6 +3,9 @@
 // Helpers of tests count as tests.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/built.rs"]
+mod built;
+
 use cimf::control::{Addressing, Directory, Target};
 use cimf::control::{Group, NextHopCapabilities};
 use cimf::sip::uri::Uri;
@@ -51,7 +54,7 @@ impl Rig {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cimfctl"));
+        let mut command = Command::new(built::program());
         command.arg("--db").arg(&self.db);
         command
     }
@@ -174,7 +177,7 @@ fn members_are_added_and_deleted_by_equality() {
     );
     let complaint = rig.refused(&["member", "del", HIKERS, "sip:cho@home2.net"]);
     assert!(
-        complaint.contains("sip:cho@home2.net is no member; nothing was deleted"),
+        complaint.contains("sip:cho@home2.net is not a member; nothing was deleted"),
         "{complaint}"
     );
 }
@@ -231,13 +234,13 @@ fn a_wrong_command_line_is_exit_status_2_and_a_wrong_address_1() {
     for (uri, reason) in [
         (
             "hikers",
-            "\"hikers\" is no address: URI: expected a scheme and a colon at byte 6",
+            "\"hikers\" is not an address: URI: expected a scheme and a colon at byte 6",
         ),
         (
             "tel:+1555",
             "\"tel:+1555\" cannot be the address of a group or service: expected sip:USER@HOST",
         ),
-        ("sip:a\nb@h", "\"sip:a\\nb@h\" is no address"),
+        ("sip:a\nb@h", "\"sip:a\\nb@h\" is not an address"),
     ] {
         let complaint = rig.refused(&["group", "add", uri]);
         assert!(complaint.contains(reason), "{complaint}");
@@ -327,7 +330,7 @@ fn the_files_get_the_folders_owner_and_nobody_else_reads_them() {
 fn the_database_may_be_named_as_the_proxys_parameter_names_it() {
     let rig = Rig::with_hikers();
     let url = format!("sqlite://{}", rig.db.display());
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cimfctl"));
+    let mut command = Command::new(built::program());
     let output = command.args(["--db", &url, "group", "list"]).output();
     let output = output.unwrap();
     assert_eq!(text(&output.stderr), "");

@@ -3,6 +3,8 @@
 // Helpers of tests count as tests.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/built.rs"]
+mod built;
 #[path = "support/sample.rs"]
 mod sample;
 
@@ -77,7 +79,7 @@ impl Rig {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cimfctl"));
+        let mut command = Command::new(built::program());
         let db = self.folder.path().join("cimf.db");
         command.arg("--db").arg(db).arg("ledger").args(arguments);
         command.output().unwrap()

@@ -3,9 +3,12 @@
 // Helpers of tests count as tests.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/built.rs"]
+mod built;
+
 use cimf::config::Settings;
 use cimf::control::{Decision, Reason, Source, Transport};
-use cimf::server::Server;
+use cimf::server::Decider;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -15,7 +18,7 @@ const GROUP_FLOW: &str = include_str!("flows/1-F1-message-in.sip");
 const LIST_FLOW: &str = include_str!("flows/2-F1-message-in.sip");
 const ANONYMOUS_FLOW: &str = include_str!("flows/3-F1-message-in.sip");
 
-/// The parameters of the flows' server.
+/// The parameters of the flows' decider.
 const PARAMETERS: [(&str, &str); 4] = [
     ("domains", "im.home1.net,home1.net"),
     ("trusted_peers", "127.0.0.1"),
@@ -73,7 +76,7 @@ impl Rig {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cimfctl"));
+        let mut command = Command::new(built::program());
         command.current_dir(self.folder.path());
         command.arg("--db").arg(self.database()).args(arguments);
         command.output().unwrap()
@@ -109,17 +112,17 @@ impl Rig {
             settings.set(name, value).unwrap();
         }
         settings.db_url = self.database();
-        let server = Server::open(&settings).unwrap();
+        let decider = Decider::open(&settings).unwrap();
         let source = Source {
             address: [127, 0, 0, 1].into(),
             transport: Transport::Udp,
             identity: None,
         };
-        let mut worker = server.worker();
-        let Ok(recognised) = worker.recognise(&server, message.as_bytes(), &source) else {
+        let mut worker = decider.worker();
+        let Ok(recognised) = worker.recognise(&decider, message.as_bytes(), &source) else {
             return ("not-ours".to_owned(), None);
         };
-        match worker.decide(&server, &recognised, &source) {
+        match worker.decide(&decider, &recognised, &source) {
             Decision::Accepted(_) => ("accepted".to_owned(), None),
             Decision::Refused(refusal) => ("refused".to_owned(), Some(refusal.reason)),
             Decision::Ended(_) => ("ended".to_owned(), None),

@@ -4,16 +4,21 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "support/built.rs"]
+mod built;
 #[path = "support/sample.rs"]
 mod sample;
 
 use cimf::config::Settings;
 use cimf::control::{Answer, Decision, Fork, Source, Token, Transport};
 use cimf::fanout::{Engine, NotSent, Outcome, Own, SkipReason, Submission, milliseconds};
+use cimf::host::ScriptResult;
 use cimf::host::background::{Kind, Teller};
-use cimf::host::handle::{Proxy, ScriptResult, Sender, Transaction, check, handle, pump, reply};
+use cimf::host::handle::{check, handle, reply};
 use cimf::host::ledger;
 use cimf::host::overview::age;
+use cimf::host::proxy::{Proxy, Sender, Transaction};
+use cimf::host::sending::pump;
 use cimf::server::Server;
 use sample::submission;
 use std::cell::Cell;
@@ -135,7 +140,7 @@ impl Rig {
             "sip:cho@home1.net",
         ];
         for words in [&["init"][..], &[group, members].concat()] {
-            let mut cimfctl = Command::new(env!("CARGO_BIN_EXE_cimfctl"));
+            let mut cimfctl = Command::new(built::program());
             cimfctl.arg("--db").arg(rig.path("cimf.db")).args(words);
             let output = cimfctl.output().unwrap();
             assert!(output.status.success(), "{output:?}");
@@ -228,12 +233,12 @@ fn the_queue_hands_over_the_bytes_that_were_decided() {
     let rig = Rig::new();
     let server = rig.start("none");
     let mut proxy = Simulated::default();
-    let (mut worker, bytes) = (server.worker(), message("queued"));
+    let (mut worker, bytes) = (server.decider().worker(), message("queued"));
     handle(&server, &mut worker, &mut proxy, &bytes, &SOURCE);
     let server = rig.start("none");
-    let mut worker = server.worker();
-    let message = worker.recognise(&server, &bytes, &SOURCE).unwrap();
-    let Decision::Accepted(accepted) = worker.decide(&server, &message, &SOURCE) else {
+    let mut worker = server.decider().worker();
+    let message = worker.recognise(server.decider(), &bytes, &SOURCE).unwrap();
+    let Decision::Accepted(accepted) = worker.decide(server.decider(), &message, &SOURCE) else {
         panic!("not accepted");
     };
     assert_eq!(proxy.texts.len(), accepted.count());
@@ -305,7 +310,7 @@ fn a_message_whose_202_could_not_be_sent_does_not_come_back_after_a_restart() {
     let rig = Rig::new();
     {
         let server = rig.start("journal");
-        let mut worker = server.worker();
+        let mut worker = server.decider().worker();
         let mut proxy = Simulated {
             refuses_answers: true,
             ..Simulated::default()
@@ -336,7 +341,7 @@ fn a_message_that_the_script_has_not_sent_after_its_202_is_told_as_cancelled_and
     let rig = Rig::new();
     for durability in ["none", "journal"] {
         let server = rig.start(durability);
-        let mut worker = server.worker();
+        let mut worker = server.decider().worker();
         let mut proxy = Simulated::default();
         let bytes = message(durability);
         let mut verdict = check(&server, &mut worker, &mut proxy, &bytes, &SOURCE).unwrap();

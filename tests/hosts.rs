@@ -4,14 +4,11 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+#[path = "support/built.rs"]
+mod built;
 
-/// The library that cargo has put beside the test programs of this profile.
-fn library() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.parent().unwrap().join("libcimf.so")
-}
+use std::path::Path;
+use std::process::Command;
 
 /// What a program prints that was built with these definitions and loads the library.
 fn loaded_by(definitions: &[&str]) -> String {
@@ -27,7 +24,10 @@ fn loaded_by(definitions: &[&str]) -> String {
         .arg("-ldl")
         .status();
     assert!(compiled.unwrap().success());
-    let output = Command::new(program).arg(library()).output().unwrap();
+    let output = Command::new(program)
+        .arg(built::library())
+        .output()
+        .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{definitions:?}: {text}");
     text

@@ -91,17 +91,24 @@ optional fmt cargo fmt --all --check
 begin "lints"
 optional clippy cargo clippy --workspace --release --all-targets -- -D warnings
 
-begin "build"
-cargo build --workspace --release --all-targets
+begin "build of the product"
+cargo build --release --package cimf --package cimf-demo --lib --bins
+built=${CARGO_TARGET_DIR:-target}/release
+case $built in /*) ;; *) built=$PWD/$built ;; esac
+# The product is tested as it is delivered; the profile of the test programs is another.
+export CIMF_LIBRARY="${CIMF_LIBRARY:-$built/libcimf.so}" CIMF_CIMFCTL="${CIMF_CIMFCTL:-$built/cimfctl}"
+
+begin "build of tests and benches"
+cargo build --workspace --profile tests --all-targets
 
 begin "tests"
 # Without the variable the proxy under test is Kamailio.
-env -u CIMF_OPENSIPS cargo test --release
+env -u CIMF_OPENSIPS cargo test --workspace --profile tests
 
 if [ -n "${CIMF_OPENSIPS:-}" ]; then
     begin "conformance with $("$CIMF_OPENSIPS" -V | head -n 1)"
-    cargo test --release --test conformance
-    cargo test --release --test clients opensips
+    cargo test --workspace --profile tests --test conformance
+    cargo test --workspace --profile tests --test clients opensips
 else
     printf '\n*** NOT TESTED: OpenSIPS (set CIMF_OPENSIPS to an opensips binary) ***\n'
     skipped="$skipped OpenSIPS"

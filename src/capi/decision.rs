@@ -5,7 +5,7 @@ use super::guarded;
 use super::text::{Str, handle, put};
 use crate::control::identifiers::{BRANCH_LENGTH, CALL_ID_LENGTH, TAG_LENGTH};
 use crate::control::{self, Accepted, Answer, Fork, Identifiers, Token};
-use crate::server;
+use crate::server::Decider;
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
@@ -54,9 +54,9 @@ impl Decision {
         }
     }
 
-    /// What `server` has decided.
+    /// What `decider` has decided.
     pub fn made(
-        server: &server::Server,
+        decider: &Decider,
         answer: Answer,
         decision: control::Decision,
         identifiers: &mut impl Identifiers,
@@ -64,14 +64,14 @@ impl Decision {
         let (outcome, accepted) = match decision {
             control::Decision::Accepted(accepted) => (Outcome::Accepted, Some(accepted)),
             control::Decision::Ended(ended) => {
-                server.ended(&ended);
+                decider.ended(&ended);
                 (Outcome::Accepted, None)
             }
             control::Decision::Refused(_) => (Outcome::Refused, None),
             control::Decision::Retransmission => (Outcome::Repeated, None),
         };
         let forks = accepted.as_ref().map(|accepted| {
-            server.answered(accepted, None);
+            decider.answered(accepted, None);
             let numbers = accepted.recipient_numbers();
             numbers
                 .map(|recipient| ForkText::new(recipient, identifiers))

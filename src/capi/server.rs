@@ -6,7 +6,7 @@ use super::guarded;
 use super::text::{Str, bytes, c_text, handle, put};
 use crate::config::{self, Settings};
 use crate::control::{Source, Transport};
-use crate::server::{self, Worker};
+use crate::server::{Decider, Worker};
 use crate::sip::lines::unfolded;
 use std::ffi::c_char;
 use std::mem::ManuallyDrop;
@@ -16,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 /// used from several threads, which take turns, and after a `fork` in parent and child; no thread
 /// may be inside `cimf_server_decide` while another one forks.
 pub struct Server {
-    server: server::Server,
+    decider: Decider,
     worker: Mutex<OwnedWorker>,
 }
 
@@ -29,10 +29,10 @@ struct OwnedWorker {
 }
 
 impl OwnedWorker {
-    fn new(server: &server::Server) -> Self {
+    fn new(decider: &Decider) -> Self {
         Self {
             process: std::process::id(),
-            worker: ManuallyDrop::new(server.worker()),
+            worker: ManuallyDrop::new(decider.worker()),
             inherited: None,
         }
     }
@@ -102,9 +102,9 @@ pub unsafe extern "C" fn cimf_server_new(
             };
             set(&mut settings, name, value)?;
         }
-        let server = server::Server::open(&settings)?;
-        let worker = Mutex::new(OwnedWorker::new(&server));
-        let server = Box::into_raw(Box::new(Server { server, worker }));
+        let decider = Decider::open(&settings)?;
+        let worker = Mutex::new(OwnedWorker::new(&decider));
+        let server = Box::into_raw(Box::new(Server { decider, worker }));
         // SAFETY: `out` points to room for a handle, as is required above, or is NULL.
         unsafe { put("out", out, server) }.inspect_err(|_| {
             // SAFETY: the handle was made just now and nobody else has it.
@@ -184,16 +184,16 @@ fn decide(server: &Server, message: &[u8], source: &Source<'_>) -> Decision {
     let message = unfolded(message);
     let mut worker = server.worker.lock().unwrap_or_else(PoisonError::into_inner);
     if !worker.is_ours() {
-        let inherited = std::mem::replace(&mut *worker, OwnedWorker::new(&server.server));
+        let inherited = std::mem::replace(&mut *worker, OwnedWorker::new(&server.decider));
         worker.inherited = Some(Box::new(inherited));
     }
     let worker = &mut worker.worker;
-    let Ok(message) = worker.recognise(&server.server, &message, source) else {
+    let Ok(message) = worker.recognise(&server.decider, &message, source) else {
         return Decision::not_ours();
     };
-    let decision = worker.decide(&server.server, &message, source);
-    let answer = server.server.answer(&message, &decision, source);
-    Decision::made(&server.server, answer, decision, &mut worker.identifiers)
+    let decision = worker.decide(&server.decider, &message, source);
+    let answer = server.decider.answer(&message, &decision, source);
+    Decision::made(&server.decider, answer, decision, &mut worker.identifiers)
 }
 
 /// # Safety

@@ -83,7 +83,7 @@ const BYTES: &str = "bytes from 1 to 1024G, with K, M or G behind them or withou
 
 parameters! {
     Required {
-        /// The groups: a SQLite file made by `cimfctl init`. Changes count from the next message on, without a restart.
+        /// The groups: a SQLite file made by `cimfctl init`. Changes take effect with the next message, without a restart.
         db_url: PathBuf = Text(DB_URL, database), "sqlite:///var/lib/cimf/cimf.db";
 
         /// The served domains. A message to any other domain is left to the script. Required.
@@ -99,16 +99,16 @@ parameters! {
         /// else. Whoever may add a member then decides where this server sends to.
         direct: bool = Flag, "0";
 
-        /// The next hop of every outgoing message and its only Route, such as `sip:icscf.home1.net;transport=tcp`. A
-        /// name is resolved by a process of the module's own, and anew before its time is over. Required, unless
+        /// The next hop of every copy and its only Route, such as `sip:icscf.home1.net;transport=tcp`. A
+        /// name is resolved by a process of the module's own, and again before its TTL ends. Required, unless
         /// `direct` is 1.
         core_route: String = Text("a sip or sips URI", any), "";
     }
 
     Identity {
-        /// Whose word counts for who the sender is. `pai`: P-Asserted-Identity of `trusted_peers`. `digest`: the
+        /// What identifies the sender. `pai`: P-Asserted-Identity of `trusted_peers`. `digest`: the
         /// identity that the script gives to `cimf_handle()`. `either`: the first if there is one, else the second.
-        /// `none`: From, which anybody can write; for labs only.
+        /// `none`: From, which anybody can forge; for labs only.
         identity_mode: IdentityMode = OneOf::words(), "pai";
 
         /// What happens when From is not the sender's address: `copy` it, `reject` the message with 403, or `rewrite`
@@ -116,8 +116,8 @@ parameters! {
         /// one that the script names.
         from_mismatch: Option<FromMismatch> = OneOfOrNothing::words(), "";
 
-        /// Who wants to stay anonymous is refused with 403 (`reject`), or only where the group does not allow anonymity
-        /// (`group`). Copies go to those only for whom everything that made them recipients allows it.
+        /// A message whose sender wants to stay anonymous is refused with 403: always (`reject`), or where the group does
+        /// not allow anonymity (`group`). Copies go only to those for whom everything that made them recipients allows it.
         anonymity_policy: AnonymityPolicy = OneOf::words(), "reject";
     }
 
@@ -129,25 +129,25 @@ parameters! {
         /// what else stays in that domain. 0: it gets none of them.
         trusted_next_hop: bool = Flag, "0";
 
-        /// Whom P-Asserted-Identity of outgoing messages names, where the next hop gets one. With `group` and a
+        /// Whom P-Asserted-Identity of copies names, where the next hop gets one. With `group` and a
         /// `core_route` with `orig`, P-Served-User names the group too.
         fork_pai: ForkPai = OneOf::words(), "sender";
 
-        /// The operator's name in P-Charging-Vector: `term-ioi` of answers, `orig-ioi` of outgoing messages. Empty
+        /// The operator's name in P-Charging-Vector: `term-ioi` of answers, `orig-ioi` of copies. Empty
         /// means `server_name`.
         ioi: String = Text("a host name", host_name), "";
 
-        /// The charging identifier of outgoing messages: a `new` one for each, or a `copy` of the message's own.
+        /// The charging identifier of copies: a `new` one for each, or a `copy` of the one of the message.
         icid_mode: IcidMode = OneOf::words(), "new";
     }
 
     NextHop {
-        /// The listener of the proxy from which outgoing messages leave, such as `udp:127.0.0.1:5062`. Empty means that
+        /// The listener of the proxy from which copies leave, such as `udp:127.0.0.1:5062`. Empty means that
         /// the proxy chooses.
         core_socket: Option<CoreSocket> = Text(CORE_SOCKET, |text| optional(text, CoreSocket::parse)), "", needs_queue;
 
-        /// 1: the Route of outgoing messages carries a mark that only this server knows, by which `cimf_is_copy()`
-        /// recognises them when `core_route` leads back to this proxy. The script has to take that Route away before it
+        /// 1: the Route of copies carries a mark that only this server knows, by which `cimf_is_copy()`
+        /// recognises them when `core_route` leads back to this proxy. The script has to remove that Route before it
         /// sends a message to anybody.
         copy_mark: bool = Flag, "0", needs_queue;
 
@@ -167,12 +167,12 @@ parameters! {
         /// the same address as `tel:+N`.
         tel_domain: String = Text("a domain", host_name), "";
 
-        /// 0: a message is refused with 413 if an outgoing message would have more than 1300 bytes; one with a list of
+        /// 0: a message is refused with 413 if a copy would have more than 1300 bytes; one with a list of
         /// recipients goes without its history first, if that suffices. 1: such messages go to the next hop by TCP, or
         /// by what `core_route` says if that is not UDP. RFC 3428 wants 1 only where no hop to the members uses UDP.
         large_ok: bool = Flag, "0";
 
-        /// 1: a message that comes back within 30 seconds from another server, which has it from us, is answered 482:
+        /// 1: a message that comes back within 30 seconds through another server is answered 482:
         /// same sender, group and body, and a lower Max-Forwards than at first. Each message then takes a second place
         /// of `recent_requests`. With 0, groups of two servers that contain each other send one message in circles
         /// until Max-Forwards is used up: thousands of copies.
@@ -181,7 +181,7 @@ parameters! {
 
     Groups {
         /// Which messages are group messages: those whose Accept-Contact wants one of these tags. OUTGOING is what
-        /// Accept-Contact of the outgoing messages then has behind `*;`, otherwise `TAG;require;explicit`. For RCS beside OMA SIMPLE IM:
+        /// Accept-Contact of the copies then has behind `*;`, otherwise `TAG;require;explicit`. For RCS beside OMA SIMPLE IM:
         /// `+g.oma.sip-im,+g.3gpp.icsi-ref=urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.msg`.
         feature_tags: Vec<Feature> = List("a feature tag, TAG, TAG=VALUE or either with >OUTGOING behind it", Feature::parse), "+g.oma.sip-im";
 
@@ -190,7 +190,7 @@ parameters! {
         /// service (`groups`). Its copies then have no Accept-Contact.
         untagged: Untagged = OneOf::words(), "script";
 
-        /// What becomes of a message to an address of `domains` that is no group: it is refused with 404 (`reject`), or
+        /// What becomes of a message to an address of `domains` that is not a group: it is refused with 404 (`reject`), or
         /// the script goes on with it (`script`), for domains that people and groups share. With `hide_groups=1` the
         /// same happens to a message to a group that its sender may not use.
         unknown_group: UnknownGroup = OneOf::words(), "reject";
@@ -201,11 +201,12 @@ parameters! {
         /// 1: answer 403 instead of 404 for unknown groups, so that nobody learns which exist.
         hide_groups: bool = Flag, "0";
 
-        /// The action of a group's ruleset that lets somebody send to it. To a group without a ruleset its members may
+        /// The action of a group's ruleset that allows somebody to send to it. To a group without a ruleset its members may
         /// send.
         send_action: String = Text("the name of an action, such as allow-initiate-conference", action), "allow-initiate-conference";
 
-        /// Whether the originator is left out: of stored groups (`group`), always or never.
+        /// Who gets no copy of their own message: the originator of a message to a stored group (`group`), every originator
+        /// (`always`), or nobody (`never`).
         skip_originator: SkipOriginator = OneOf::words(), "group";
 
         /// What becomes of a member that is a group of this server: it gets nothing (`skip`), or its members get the
@@ -218,10 +219,10 @@ parameters! {
     }
 
     Copies {
-        /// Further headers to copy into outgoing messages.
+        /// Further headers that go from the message into its copies.
         copy_headers: Vec<String> = List("a header name", any), "";
 
-        /// 1: outgoing messages keep the sender's other Accept-Contact values, Reject-Contact and Request-Disposition.
+        /// 1: copies keep the sender's other Accept-Contact values, Reject-Contact and Request-Disposition.
         /// They narrow down which devices get the message.
         copy_prefs: bool = Flag, "0";
 
@@ -240,7 +241,7 @@ parameters! {
         composing: Composing = OneOf::words(), "relay";
 
         /// What becomes of a disposition notification, such as a phone's receipt, that is addressed to a group: it is
-        /// refused with 403 (`refuse`), or answered 202 and goes nowhere (`accept`), for phones that take a 403 for a
+        /// refused with 403 (`refuse`), or answered 202 and goes nowhere (`accept`), for phones that mistake a 403 for a
         /// wrong password.
         notifications: Notifications = OneOf::words(), "refuse";
 
@@ -276,8 +277,8 @@ parameters! {
         /// send; none of them can have consented.
         group_with_list: GroupWithList = OneOf::words(), "reject";
 
-        /// Recipients whom the sender marked `bcc`, or not at all, stand in no history (`remove`), or each finds
-        /// himself, and no other of them, in his own copy (`self`).
+        /// Recipients whom the sender marked `bcc`, or not at all, stand in no history (`remove`), or each
+        /// finds their own entry, and no other of them, in their copy (`self`).
         bcc_mode: BccMode = OneOf::words(), "remove";
 
         /// 1: messages to stored groups have a history too, with all members as `to`, the sender included; not for
@@ -365,7 +366,7 @@ parameters! {
 
     Quotas {
         /// How many messages one sender may send, such as `20/60` for 20 in 60 seconds. Over it they are answered 480
-        /// with Retry-After. Empty: no limit, so that one sender may take the place of all others.
+        /// with Retry-After. Empty: no limit, so that one sender can use up the whole queue.
         quota_originator: Option<Quota> = Text(QUOTA, |text| optional(text, Quota::parse)), "", needs_queue;
 
         /// How many messages one group or service may get, likewise.
@@ -377,7 +378,7 @@ parameters! {
 
     Durability {
         /// With `journal` an accepted message is on disk before its 202, and after a crash the next start sends it to
-        /// those who did not receive it. With `none` a crash loses what is on its way.
+        /// those to whom it was not delivered. With `none` a crash loses what is on its way.
         durability: Durability = OneOf::words(), "none", needs_queue;
 
         /// The file of accepted messages that are not finished, an SQLite database; it is made if it is missing. One

@@ -48,9 +48,9 @@ pub struct Accepted {
 /// One of those who get the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recipient<'a> {
-    /// His number among the members of the group.
+    /// Their number among the members of the group.
     pub number: u32,
-    /// His address.
+    /// Their address.
     pub address: &'a [u8],
 }
 

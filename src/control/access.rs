@@ -18,7 +18,7 @@ pub enum Objection {
 
 impl Policy {
     /// The address by which the originator may use services: that of a local subscriber, or one of
-    /// `service_acl`. One of his addresses suffices (I-2).
+    /// `service_acl`. One of their addresses suffices (I-2).
     pub fn address_for_services<'a, 'm>(
         &self,
         identity: &'a AssertedIdentity<'m>,

@@ -45,7 +45,7 @@ impl Addressing {
             }
     }
 
-    /// The one spelling of who somebody is, by which his messages are counted and told: the number, where
+    /// The one spelling of who somebody is, by which their messages are counted and reported: the number, where
     /// it stands for the address.
     pub fn address_of_record(&self, uri: &Uri<'_>) -> Vec<u8> {
         let mut spelt = Vec::with_capacity(64);
@@ -80,7 +80,7 @@ impl Addressing {
         (is_one || is_converted).then_some(Uri::Tel(number))
     }
 
-    /// The addresses at domains of ours under which a recipient is reached as well: those of his
+    /// The addresses at domains of ours under which a recipient is reached as well: those of their
     /// number, where it is one.
     pub fn also_reached_as(&self, uri: &Uri<'_>) -> Vec<Vec<u8>> {
         let Some(Uri::Tel(number)) = self.number(uri) else {

@@ -49,12 +49,7 @@ pub(super) fn check_privacy(
         let detail = format!("a {naming} body names its sender and must not be changed");
         return Err(Failure::new(Reason::NotCleanable, detail));
     }
-    observer.note(|| {
-        Note::taken(
-            "",
-            "the group allows it: the outgoing messages are anonymous",
-        )
-    });
+    observer.note(|| Note::taken("", "the group allows it: the copies are anonymous"));
     Ok(true)
 }
 

@@ -90,11 +90,11 @@ impl ForkCharging {
         match self {
             Self::Absent => Note::left(
                 name,
-                "the outgoing messages have none: this one is not believed, or the next hop not \
+                "the copies have none: this one is not believed, or the next hop not \
                  trusted (N-4, N-9)",
             ),
             Self::Shared(_) => Note::taken(name, "the identifier is copied: icid_mode=copy (N-4)"),
-            Self::Each(_) => Note::taken(name, "every outgoing message has a new one (N-4)"),
+            Self::Each(_) => Note::taken(name, "every copy has a new one (N-4)"),
         }
     }
 }

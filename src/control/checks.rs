@@ -91,13 +91,13 @@ checks! {
     ListedRecipients: "listed-recipients", "12", None, "H-4, S-3, U-12";
     /// Can the body go on without its lists, and with a history of those whom all may see?
     Body: "body", "10", None, "U-7, K-2 to K-7";
-    /// Can everything that outgoing messages carry be copied?
+    /// Can everything that copies carry be copied?
     Content: "content", "10", None, "H-1, H-2, S-7, I-3, N-4 to N-7";
     /// Are the copies UTF-8 throughout and not encoded, where `utf8_only` asks for it?
     Text: "text", "10", None, "RFC 6455 §5.6";
     /// Is there at least one recipient, with or without the originator?
     AnyRecipient: "any-recipient", "11", Some(5), "A-9";
-    /// Is the largest outgoing message no longer than 1300 bytes, or may it be (`large_ok`)?
+    /// Is the largest copy no longer than 1300 bytes, or may it be (`large_ok`)?
     Size: "size", "9", None, "M-2, RFC 3428 §8";
     /// Has it not come back from another server, where `loop_cache` asks for it?
     Loop: "loop", "3", None, "H-5";

@@ -94,7 +94,7 @@ pub fn obstacle(header: &Header<'_>, further: &[String]) -> Option<&'static str>
         | Name::Via
         | Name::MaxForwards
         | Name::ContentLength
-        | Name::AcceptContact => Some("every outgoing message has its own (U-4, A-12)"),
+        | Name::AcceptContact => Some("every copy has its own (U-4, A-12)"),
         Name::PAssertedIdentity | Name::Privacy | Name::PChargingVector => {
             Some("written anew where the next hop gets it (I-3, N-4)")
         }

@@ -217,11 +217,8 @@ pub(super) fn excluded(
     observer.notes(|| {
         let own: Vec<_> = own.iter().filter_map(|&at| group.recipient(at)).collect();
         own.into_iter().map(move |uri| match skip_originator {
-            true => Note::left(
-                uri,
-                "the originator himself: gets nothing (skip_originator)",
-            ),
-            false => Note::taken(uri, "the originator himself: gets it too (skip_originator)"),
+            true => Note::left(uri, "the originator: gets no copy (skip_originator)"),
+            false => Note::taken(uri, "the originator: gets a copy too (skip_originator)"),
         })
     });
     match skip_originator {

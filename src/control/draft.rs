@@ -12,7 +12,7 @@ use super::shared_headers::{CopySource, SharedHeaders};
 use crate::sip::Request;
 use smallvec::SmallVec;
 
-/// What an outgoing message is made from, whatever its body will be.
+/// What a copy is made from, whatever its body will be.
 pub(super) struct Draft<'d, 'm, 'o, 'e> {
     pub copy: CopySource<'d, 'm, 'o>,
     pub listed: &'d Listed<'e>,

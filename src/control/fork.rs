@@ -36,7 +36,7 @@ pub struct Fork<'a> {
     pub shared: Shared<'a>,
     /// Header fields that only this fork has, or that others have with other values (U-9).
     pub own_headers: &'a [u8],
-    /// Whether the recipient finds an entry of himself in the body (K-5).
+    /// Whether the recipient finds an entry of their own in the body (K-5).
     pub has_entry: bool,
 }
 
@@ -73,7 +73,7 @@ impl<'a> Fork<'a> {
         }
     }
 
-    /// The body: the shared one, but for a recipient who finds an entry of himself in it (K-5).
+    /// The body: the shared one, but for a recipient who finds an entry of their own in it (K-5).
     pub fn body(&self) -> Cow<'a, [u8]> {
         let Shared { body, entry_at, .. } = self.shared;
         let split = body.split_at_checked(entry_at);

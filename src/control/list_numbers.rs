@@ -5,8 +5,8 @@ use super::{Decision, Reason};
 use crate::config::BccMode;
 
 #[test]
-fn a_bcc_recipient_finds_himself_under_the_address_that_is_sent_to() {
-    // K-5, M-7: the one that all forks are made from, also where it stands for his number.
+fn a_bcc_recipient_is_listed_under_the_address_that_is_sent_to() {
+    // K-5, M-7: the one that all forks are made from, also where it stands for their number.
     let tel = "tel:+1-555-123-0009";
     let case = Case::new(&[TEXT, &plain(&[tel])]);
     let mut case = case.settings(|settings| settings.bcc_mode = BccMode::OwnCopy);

@@ -183,7 +183,7 @@ impl<'s, O: Observer> Search<'s, O> {
         if !media.is("application", "resource-lists+xml") {
             return Err(Failure::new(
                 Reason::ListType,
-                "the list is no resource list",
+                "the list is not a resource list",
             ));
         }
         check_encoding(part.headers.encoding)?;

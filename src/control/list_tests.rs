@@ -818,7 +818,7 @@ fn the_list_parameter_points_at_a_part_whatever_its_disposition() {
 }
 
 #[test]
-fn a_bcc_recipient_finds_himself_and_no_other_of_them() {
+fn a_bcc_recipient_finds_their_own_entry_and_no_other() {
     // K-5.
     let entries = [
         entry("sip:bob@home1.net", "cp:copyControl=\"to\""),
@@ -846,7 +846,7 @@ fn a_bcc_recipient_finds_himself_and_no_other_of_them() {
         );
         assert!(body.contains("</list></resource-lists>\r\n--cimf-"));
     }
-    // Nobody but bcc: each has a history of his own entry alone.
+    // Nobody but bcc: each has a history with their own entry alone.
     let case = Case::new(&[TEXT, &plain(&["sip:bob@home1.net", "sip:fay@home1.net"])]);
     assert_eq!(case.accepted().body, b"Draft is ready.");
     let case = case.settings(|settings| settings.bcc_mode = BccMode::OwnCopy);

@@ -262,7 +262,7 @@ impl MemberList {
         Uri::parse(self.text_of(member)).ok()
     }
 
-    /// The members that can be sent to in their order, each with his number and Request-URI.
+    /// The members that can be sent to in their order, each with its number and Request-URI.
     pub fn numbered_recipients(&self) -> impl Iterator<Item = (u32, &[u8])> {
         let numbered = (0..).zip(&self.members);
         let recipients = numbered.filter(|(_, member)| member.is_recipient);

@@ -30,7 +30,7 @@ pub(super) struct Expanded {
 /// The group with the members of the groups in it to which the asker may send, if the policy
 /// wants that.
 ///
-/// A group that is met again, refuses him or takes no pager-mode messages adds nothing. With more
+/// A group that is met again, refuses them or takes no pager-mode messages adds nothing. With more
 /// members in all than the policy allows, the whole message is refused.
 ///
 /// An anonymous message goes to nobody whom a group that forbids anonymity has made a recipient, alone
@@ -72,7 +72,8 @@ pub(super) fn expand<D: Directory>(
                 let found = found.map_err(|error| Failure::new(Reason::Unavailable, error))?;
                 // A service is no group, and a group may have gone since.
                 let Some(Target::Group(nested)) = found else {
-                    observer.note(|| Note::left(uri, "a member that is no group, or no longer"));
+                    observer
+                        .note(|| Note::left(uri, "a member that is not a group, or no longer one"));
                     continue;
                 };
                 if !nested.pager_mode() {

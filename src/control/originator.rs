@@ -1,4 +1,4 @@
-//! Who sent the message, and may he: table A.1, row 7; and which member he is.
+//! Who sent the message, whether they may, and which member they are: table A.1, row 7.
 
 use super::anonymous_headers::is_anonymous;
 use super::checks::Check;
@@ -93,7 +93,7 @@ pub(super) fn authenticate<'a>(
         let identity = AssertedIdentity::one("identity", given)
             .map_err(|error| Failure::new(Reason::NoIdentity, of_script(error, given)))?;
         if identity.addresses.is_empty() {
-            let detail = "the script's identity is no sip, sips or tel address";
+            let detail = "the script's identity is not a sip, sips or tel address";
             return Err(Failure::new(Reason::NoIdentity, detail));
         }
         observer.note(|| Note::taken(given, "given by the script"));
@@ -226,7 +226,7 @@ fn mismatch(originator: &Originator<'_>, policy: &Policy) -> FromMismatch {
 }
 
 impl Originator<'_> {
-    /// Whether `address` is one of his.
+    /// Whether `address` is one of theirs.
     fn is(&self, address: &NameAddr<'_>, policy: &Policy) -> bool {
         let mut own = self.identity.addresses.iter();
         own.any(|own| policy.addressing.is_same_user(&own.uri, &address.uri))
@@ -249,8 +249,8 @@ impl Originator<'_> {
     }
 }
 
-/// Row 7, second half: what the group allows the originator (G-3), of which he is the members `own`.
-/// To send is the least.
+/// Row 7, second half: what the group allows the originator (G-3), of which the originator is the members `own`.
+/// Who may not send has no other permission.
 pub(super) fn authorise(
     group: &Group,
     own: &OwnMembers,
@@ -267,8 +267,8 @@ pub(super) fn authorise(
         return Ok(permissions);
     }
     let detail = match group.rules() {
-        Some(_) => "no rule of the group lets him send",
-        None => "he is no member, and the group has no rules",
+        Some(_) => "no rule of the group allows the originator to send",
+        None => "the originator is not a member, and the group has no rules",
     };
     Err(Failure::new(Reason::NotAuthorised, detail))
 }
@@ -289,7 +289,7 @@ pub(super) fn authorise_for_services(
             anonymity: false,
         });
     }
-    let detail = "he is no local subscriber and not in `service_acl`";
+    let detail = "the originator is not a local subscriber and not in `service_acl`";
     Err(Failure::new(Reason::NotAuthorised, detail))
 }
 
@@ -303,7 +303,7 @@ pub(super) fn wants_anonymity(request: &Request<'_>, from: &NameAddr<'_>) -> boo
 /// The numbers of those members of a group that the originator is.
 pub(super) type OwnMembers = SmallVec<[u32; 2]>;
 
-/// The members that the originator is; all his addresses count (I-2).
+/// The members that the originator is; all their addresses count (I-2).
 pub(super) fn own_members(
     group: &Group,
     identity: &AssertedIdentity<'_>,

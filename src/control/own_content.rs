@@ -32,7 +32,7 @@ impl OwnContent {
         self.headers.longest() + entries.max().unwrap_or_default()
     }
 
-    /// Whether a recipient finds an entry of himself in the body.
+    /// Whether a recipient finds an entry of their own in the body.
     pub fn has_entry(&self, recipient: u32) -> bool {
         self.entry_at.is_some() && self.with_entry.binary_search(&recipient).is_ok()
     }
@@ -43,7 +43,7 @@ impl OwnContent {
 #[derive(Debug, Default)]
 pub struct OwnHeaders {
     texts: Vec<Vec<u8>>,
-    /// The recipients that have another text than the first, sorted, each with the number of his.
+    /// The recipients that have another text than the first, sorted, each with the number of theirs.
     others: Vec<(u32, u32)>,
 }
 

@@ -44,7 +44,7 @@ impl<'m> Payload<'m> {
         let mut search = Search::new(policy.settings.max_entries as usize, content_id, observer);
         let kept = search_body(request, &mut search);
         search.tell_of_references(request.uri);
-        let kept = kept?.ok_or_else(|| no_list("the body is no multipart/mixed"))?;
+        let kept = kept?.ok_or_else(|| no_list("the body is not multipart/mixed"))?;
         if !search.found {
             return Err(no_list("no part is a recipient-list"));
         }

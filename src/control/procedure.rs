@@ -240,8 +240,8 @@ impl Recognised<'_> {
     }
 }
 
-/// Row 7, second half: the group, or the server for a service, lets him send. With the members of the
-/// group that he is.
+/// Row 7, second half: the group, or the server for a service, allows the originator to send. Also returns which members
+/// of the group they are.
 pub(super) fn check_authority(
     target: Option<Target>,
     asker: &Asker<'_, '_>,
@@ -330,7 +330,7 @@ fn check_text(
     let broken = parts.into_iter().find_map(|(part, text)| {
         let error = std::str::from_utf8(text).err()?;
         Some(format!(
-            "{part} is no UTF-8 at offset {}",
+            "{part} is not UTF-8 at offset {}",
             error.valid_up_to()
         ))
     });

@@ -98,7 +98,7 @@ pub(super) fn history(
         })
         .map(|(number, _, _)| *number)
         .collect();
-    // A list of bcc only: each recipient finds himself and nobody else.
+    // A list of bcc only: each recipient finds their own entry and no other.
     if history.is_empty() && own.is_empty() {
         return None;
     }

@@ -57,7 +57,7 @@ pub(super) fn of_service<'e>(
 
 /// The recipients of a message to a stored group that carries a list as well.
 ///
-/// A member is one with the group's authority, whatever the list says of him. Whoever else is to get
+/// A member is one with the group's authority, whatever the list says of them. Whoever else is to get
 /// the message must be one to whom a service would send, and the sender one who may use services. Services
 /// allow nobody to stay anonymous, so an anonymous message goes to the members alone.
 pub(super) fn of_group<'e>(
@@ -113,7 +113,8 @@ fn union(
     observer: &mut impl Observer,
 ) -> Result<Group, Failure> {
     if policy.address_for_services(sender).is_none() {
-        let detail = "the list names others than members, and he may not use services";
+        let detail =
+            "the list names others than members, and the originator may not use URI-list services";
         return Err(Failure::new(Reason::NotAuthorised, detail));
     }
     // Nobody but the members has consented to the group.
@@ -244,11 +245,13 @@ fn obstacle<'e>(
             && is_literal(sip)
             && !is_member()
         {
-            return Err("an IP address or maddr is no recipient of a list".to_owned());
+            return Err(
+                "an IP address or maddr is not accepted as a recipient in a list".to_owned(),
+            );
         }
         for (name, value) in set_by(sip, policy) {
             if !value.is_some_and(|value| is_header_value(name, &value)) {
-                return Err(format!("its {name} is no value of such a header"));
+                return Err(format!("its {name} is not a valid value of that header"));
             }
         }
     }

@@ -82,7 +82,7 @@ reasons! {
     Anonymity: 403, "A-8", "Anonymity not allowed";
     /// Anonymity is granted, but the body is a message or signed, and so names the originator.
     NotCleanable: 403, "I-6", "Body cannot be made anonymous";
-    /// A header field that goes into every outgoing message cannot be read.
+    /// A header field that goes into every copy cannot be read.
     Header: 400, "S-7", "Header not well formed";
     /// The message expired before it arrived.
     Expired: 400, "M-4", "Message expired on arrival";
@@ -112,9 +112,9 @@ reasons! {
     ForeignListed: 403, "S-3", "A foreign recipient";
     /// Somebody in the list has not consented.
     NoConsent: 470, "U-12", "Consent missing";
-    /// An outgoing message would have more than 1300 bytes, and `large_ok` is 0.
+    /// A copy would have more than 1300 bytes, and `large_ok` is 0.
     TooLarge: 413, "M-2", "Message too large";
-    /// The outgoing messages would not be UTF-8 throughout, or the body is encoded, and `utf8_only` is 1.
+    /// The copies would not be UTF-8 throughout, or the body is encoded, and `utf8_only` is 1.
     NotText: 415, "RFC 6455 §5.6", "Message is not plain UTF-8";
     /// The message has been here before and comes back from another server.
     Loop: 482, "H-5", "Message has come back";
@@ -122,15 +122,15 @@ reasons! {
     Unavailable: 500, "A.1 row 11", "Groups not available";
     /// The group has nobody to send to.
     NoRecipients: 403, "A.1 row 11", "No member to send to";
-    /// The originator has sent as many messages as he may for now.
+    /// The originator has sent as many messages as they may for now.
     OriginatorQuota: 480, "S-5", "Too many messages from this originator";
     /// The group has got as many messages as it may for now.
     GroupQuota: 480, "S-5", "Too many messages to this group";
     /// The server has accepted as many messages as it may for now.
     Rate: 503, "S-5", "Too many messages";
-    /// As many messages wait as may.
+    /// The queue has as many messages as it may.
     QueueFull: 503, "S-5", "Too many messages wait";
-    /// There is no memory for the forks of the message.
+    /// There is no memory for the copies of the message.
     QueueMemory: 503, "A.1 row 13", "No memory for this message now";
     /// A process that is stopped, as by a debugger, keeps the lock of the queue from all others.
     QueueBlocked: 503, "A.1 row 13", "Queue blocked now";

@@ -150,8 +150,8 @@ pub(super) fn check_pager_mode(
 fn note_of_hops(received: Option<u8>) -> Note {
     let sent = hops_of_forks(received);
     let text = match received {
-        Some(hops) => format!("{hops}; the outgoing messages get {sent}"),
-        None => format!("there is none; the outgoing messages get {sent}"),
+        Some(hops) => format!("{hops}; the copies get {sent}"),
+        None => format!("there is none; the copies get {sent}"),
     };
     Note::fact("Max-Forwards", text)
 }

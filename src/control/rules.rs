@@ -17,9 +17,9 @@ use std::time::SystemTime;
 /// Who asks, how and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Asker<'a, 'm> {
-    /// All his asserted addresses: one that fits suffices (I-2), one that is excepted excepts him.
+    /// All their asserted addresses: one that matches suffices (I-2), and one that is excepted excepts the person.
     pub identity: &'a AssertedIdentity<'m>,
-    /// Whether he wants to stay anonymous.
+    /// Whether they want to stay anonymous.
     pub anonymous: bool,
     /// The time of arrival.
     pub now: SystemTime,

@@ -1,6 +1,6 @@
 //! A ruleset of RFC 4745 as it is written, with OMA's conditions and actions (G-3).
 
-/// The action that lets the originator hide who he is (I-6).
+/// The action that lets the originator hide who they are (I-6).
 pub const ALLOW_ANONYMITY: &str = "allow-anonymity";
 
 /// A ruleset as it is written.

@@ -1,4 +1,4 @@
-//! How large an outgoing message may get: M-2, RFC 3428 §8, RFC 3261 §18.1.1.
+//! How large a copy may get: M-2, RFC 3428 §8, RFC 3261 §18.1.1.
 
 use super::accepted::Accepted;
 use super::checks::Check;
@@ -21,7 +21,7 @@ const OF_THE_PROXY: usize =
         + b"User-Agent: kamailio (5.6.3 (x86_64/linux))\r\n".len();
 
 impl Accepted {
-    /// Bytes of the largest outgoing message, that to the longest address with the longest content of
+    /// Bytes of the largest copy, that to the longest address with the longest content of
     /// its own; at most a few more than any has.
     pub(super) fn largest_fork(&self) -> usize {
         let longest = self.group.longest_recipient();
@@ -52,7 +52,7 @@ pub(super) fn fit(
 ) -> Result<(), Failure> {
     observer.check(Check::Size);
     let mut size = accepted.largest_fork();
-    observer.note(|| Note::fact("", format!("the largest outgoing message, bytes: {size}")));
+    observer.note(|| Note::fact("", format!("the largest copy, bytes: {size}")));
     if size > LIMIT && policy.settings.large_ok {
         accepted.needs_stream = true;
         return Ok(());
@@ -64,7 +64,7 @@ pub(super) fn fit(
     }
     if size > LIMIT {
         let detail = format!(
-            "an outgoing message would have {size} bytes, expected at most {LIMIT}; large_ok=1 sends \
+            "a copy would have {size} bytes, expected at most {LIMIT}; large_ok=1 sends \
              such messages by TCP or TLS"
         );
         return Err(Failure::new(Reason::TooLarge, detail));

@@ -257,7 +257,7 @@ impl Arena {
         given
     }
 
-    /// Whether this piece is used, for who was told of it.
+    /// Whether this piece is used, for whoever was given its place.
     pub(super) fn is_used(self, memory: &SharedMemory, given: At<Message>) -> bool {
         let pieces = self.start..self.start + self.words - MESSAGE;
         let piece = given.to_word() - HEADER;

@@ -1,127 +1,24 @@
-//! One fork on its way: from the moment it may be sent to its final response, and to the moment the
-//! proxy has given back the memory of its transaction.
-//!
-//! ```text
-//!              with the lock                    without it, or, for the last one of DONE, with it
-//! pins: n ────────────────────► n + 1 ─────────────────────────────────────────────────────────► n
-//!         an attempt is claimed, an outcome is told      an attempt, an outcome, a look is over
-//!         or somebody looks at the message
-//! DONE:   set with the pin of who tells that the message is finished; with the last pin then the block is given back
-//! ```
-//!
-//! Who keeps a message for the ledger sets a pin without the lock, while who tells its outcomes has one.
+//! One copy that may be sent now, in the hands of the process that sends it, and what the proxy says of it afterwards.
 
 #![forbid(unsafe_code)]
 
-use super::block::{Block, block_of};
-use super::deferred::{MessageWork, TransactionWork};
+use super::block::block_of;
+use super::deferred::TransactionWork;
 use super::engine::Engine;
-use super::identifiers::identifiers;
-use super::layout::Message;
 use super::lock::{Held, OF_CALLBACKS};
-use super::recipient::{Outcome, Recipient, RecipientState};
+use super::pin::Pin;
+use super::pinned::Pinned;
+use super::recipient::Recipient;
+use super::scheduler::Step;
 use super::shared_memory::At;
-use super::transactions::{HELD, IN_FLIGHT, SENDING, Transaction};
-use crate::control::{Fork, Shared};
+use super::transactions::NotSent;
+use crate::control::Fork;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
-/// Milliseconds for which nothing is sent after the proxy had no memory, unless some comes free.
-const PAUSE: u64 = 1_000;
-
-/// Marks a block whose last outcome and end have been told: the last pin gives it back. Between this bit
-/// and the pins stands what was left (`deferred`).
-pub(super) const DONE: u64 = 1 << 63;
-/// The pins of a block.
-pub(super) const PINS: u64 = u32::MAX as u64;
-
-/// Why the proxy did not take a fork.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotSent {
-    /// It had no memory: the fork is tried again.
-    OutOfMemory,
-    /// It cannot be sent at all.
-    Failed,
-}
-
-/// Proves that a pin was set with the lock, for who takes it over.
-#[derive(Debug)]
-#[must_use]
-pub(super) struct Pin(At<Message>);
-
-/// Keeps the text of a block where it is.
-#[derive(Debug)]
-pub(super) struct Pinned<'e> {
-    engine: &'e Engine,
-    at: At<Message>,
-}
-
-impl<'e> Pinned<'e> {
-    /// Takes over a pin that was set under the lock.
-    pub(super) fn new(engine: &'e Engine, Pin(at): Pin) -> Self {
-        Self { engine, at }
-    }
-
-    /// Where the block is.
-    pub(super) fn at(&self) -> At<Message> {
-        self.at
-    }
-
-    /// The engine.
-    pub(super) fn engine(&self) -> &'e Engine {
-        self.engine
-    }
-
-    /// The block.
-    pub(super) fn block(&self) -> Block<'_> {
-        Block::pinned(&self.engine.memory, self)
-    }
-
-    /// The fork to a recipient of the block.
-    pub(super) fn fork(&self, entry: At<Recipient>) -> Fork<'_> {
-        let block = self.block();
-        let number = block.recipient(entry);
-        let own = block.own(entry);
-        let [_, _, from, headers, charging, body, _] = block.texts();
-        let (call_id, from_tag) = identifiers(block.seed(), block.beginning(), number);
-        Fork {
-            recipient: own.address,
-            call_id,
-            from_tag,
-            shared: Shared {
-                from,
-                headers,
-                charging,
-                body,
-                entry_at: block.entry_at(),
-                needs_stream: block.needs_stream(),
-            },
-            own_headers: own.headers,
-            has_entry: own.has_entry,
-        }
-    }
-}
-
-impl Drop for Pinned<'_> {
-    fn drop(&mut self) {
-        let pins = &self.engine.memory[self.at].pins;
-        let one_less = |pins| (pins & DONE == 0).then(|| pins - 1);
-        if pins.fetch_update(AcqRel, Relaxed, one_less).is_ok() {
-            return;
-        }
-        // The last pin and the block go together, under the lock: a block without pins is given back
-        // by who makes everything anew after a process has died.
-        self.engine.with_or(
-            |held| {
-                if self.engine.unpin(held, self.at) {
-                    self.engine.give_back(held, self.at);
-                }
-            },
-            || self.engine.defer_message(self.at, MessageWork::Unpin),
-        );
-    }
-}
+/// Steps for which the lock is held, so that others get it in between.
+const STEPS: usize = 32;
 
 /// A fork that may be sent now. Dropping it says that the proxy has taken it.
 #[derive(Debug)]
@@ -134,7 +31,7 @@ pub struct Attempt<'e> {
 
 impl<'e> Attempt<'e> {
     pub(super) fn new(engine: &'e Engine, entry: At<Recipient>, cookie: u64, pin: Pin) -> Self {
-        debug_assert_eq!(pin.0, block_of(&engine.memory, entry));
+        debug_assert_eq!(pin.at(), block_of(&engine.memory, entry));
         Self {
             cookie,
             entry,
@@ -172,7 +69,7 @@ impl<'e> Attempt<'e> {
     /// Where the name of the fork's next hop leads. Is that not known, there is no attempt any more: the
     /// recipient waits until it is.
     pub fn by_name(mut self, name: &[u8], now: u64) -> Option<(Self, SocketAddr)> {
-        let engine = self.pin.engine;
+        let engine = self.pin.engine();
         let lead = |held: &mut Held<'_>| engine.lead_or_wait(held, self.cookie, name, now);
         let Ok(lead) = engine.with_within(OF_CALLBACKS, lead) else {
             // While a process keeps the lock from the others, nothing is sent: it is tried again.
@@ -192,7 +89,7 @@ impl<'e> Attempt<'e> {
     }
 
     /// Hands the fork to the proxy with `send`. Should that panic, the fork was not sent: nobody would
-    /// ever tell of it.
+    /// ever report it.
     pub fn hand_over(
         self,
         send: impl FnOnce(&Fork<'_>, u64) -> Result<(), NotSent>,
@@ -215,9 +112,9 @@ impl<'e> Attempt<'e> {
     /// The proxy did not take the fork; there will be no word of it any more.
     pub fn not_sent(mut self, why: NotSent, now: u64) {
         self.taken_back = true;
-        let engine = self.pin.engine;
+        let engine = self.pin.engine();
         engine.with_or(
-            |held| engine.withdraw(held, self.cookie, why, now),
+            |held| engine.scheduler.withdraw(held, self.cookie, why, now),
             || engine.defer_transaction(self.cookie, TransactionWork::NotSent(why, now)),
         );
     }
@@ -228,8 +125,11 @@ impl Drop for Attempt<'_> {
         if self.taken_back {
             return;
         }
-        let engine = self.pin.engine;
-        let transaction = engine.transactions.of_attempt(&engine.memory, self.cookie);
+        let engine = self.pin.engine();
+        let transaction = engine
+            .scheduler
+            .transactions
+            .of_attempt(&engine.memory, self.cookie);
         // Mostly the transaction is under way now, and the lock is not needed.
         if transaction.take_sending_if_held() {
             return;
@@ -237,68 +137,74 @@ impl Drop for Attempt<'_> {
         // An entry loses its last bit under the lock: after the death of another process, all without
         // any are listed as free.
         engine.with_or(
-            |held| engine.hand_over(held, self.cookie),
+            |held| engine.scheduler.hand_over(held, self.cookie),
             || engine.defer_transaction(self.cookie, TransactionWork::HandedOver),
         );
     }
 }
 
 impl Engine {
-    /// Gives back the memory of a message.
-    pub(super) fn give_back(&self, held: &mut Held<'_>, at: At<Message>) {
-        self.leave_lists(held, at);
-        self.originators.leave(held, at);
-        held.root.flow.messages.remove(held, at);
-        held.root.flow.messages_length.subtract(held, 1);
-        self.arena.free(held, at);
-    }
-
-    /// Keeps a block where it is.
-    #[inline]
-    pub(super) fn pin(&self, held: &Held<'_>, at: At<Message>) -> Pin {
-        held[at].pins.fetch_add(1, Relaxed);
-        Pin(at)
-    }
-
-    /// The same without the lock, for a message that another process has pinned, and keeps pinned meanwhile; nothing
-    /// if none has.
-    pub(super) fn pin_once_more(&self, at: At<Message>) -> Option<Pin> {
-        if !self.arena.is_used(&self.memory, at) {
+    /// The next fork to send, if one may be sent now: of the message whose turn it is.
+    pub fn next(&self, now: impl Fn() -> u64) -> Option<Attempt<'_>> {
+        // Who lets another message take its turns asks for the next fork too, so that a look
+        // without the lock is enough.
+        let (hot, flow) = (&self.root().hot, &self.root().flow);
+        let is_idle = hot.turns.head().is_none()
+            && hot.held_back.get() == 0
+            && flow.queueing.head().is_none()
+            && flow.stuck.head().is_none()
+            && self.root().attention.deferred.load(Relaxed) == 0;
+        if is_idle {
             return None;
         }
-        let one_more = |pins| (pins & PINS != 0).then_some(pins + 1);
-        let pins = &self.memory[at].pins;
-        pins.fetch_update(AcqRel, Relaxed, one_more).ok()?;
-        Some(Pin(at))
+        self.scheduler.copy_memory.ask(&self.memory, &now);
+        self.claim_after(|_| (), || (), now)
     }
 
-    /// Takes away a pin; says whether the block is to be given back.
-    pub(super) fn unpin(&self, held: &Held<'_>, at: At<Message>) -> bool {
-        let before = held[at].pins.fetch_sub(1, AcqRel);
-        debug_assert!(before & PINS > 0, "a pin that nobody has set");
-        before & (DONE | PINS) == DONE + 1
-    }
-
-    /// Whether somebody uses the text of a block.
-    pub(super) fn is_pinned(&self, held: &Held<'_>, at: At<Message>) -> bool {
-        held[at].pins.load(Relaxed) & PINS != 0
-    }
-
-    /// Whether it was told that a message is finished.
-    pub(super) fn is_done(&self, held: &Held<'_>, at: At<Message>) -> bool {
-        held[at].pins.load(Relaxed) & DONE != 0
-    }
-
-    /// Keeps a block where it is until it is told that its message is finished, and no longer.
-    pub(super) fn pin_for_the_last_time(&self, held: &Held<'_>, at: At<Message>) -> Pin {
-        held[at].pins.fetch_add(DONE + 1, Relaxed);
-        Pin(at)
+    /// Does `work`, and takes what may be sent then, without others in between. While a process keeps
+    /// the lock from the others, `leave` leaves the work, and nothing is sent: who reports outcomes is
+    /// called when it goes on.
+    pub(super) fn claim_after(
+        &self,
+        work: impl FnOnce(&Held<'_>),
+        leave: impl FnOnce(),
+        now: impl Fn() -> u64,
+    ) -> Option<Attempt<'_>> {
+        let (mut work, mut leave) = (Some(work), Some(leave));
+        loop {
+            let (work, leave) = (work.take(), leave.take());
+            let found = self.with_or(
+                |held| {
+                    if let Some(work) = work {
+                        work(held);
+                    }
+                    for _ in 0..STEPS {
+                        match self.scheduler.step(held, &now) {
+                            Step::Claimed(entry, cookie, pin) => {
+                                return Some(Some((entry, cookie, pin)));
+                            }
+                            Step::More => {}
+                            Step::Idle => return Some(None),
+                        }
+                    }
+                    None
+                },
+                || {
+                    if let Some(leave) = leave {
+                        leave();
+                    }
+                },
+            )?;
+            if let Some(found) = found {
+                return found.map(|(entry, cookie, pin)| Attempt::new(self, entry, cookie, pin));
+            }
+        }
     }
 
     /// A fork has its final response, or none in time (408). What is stale or repeated is ignored.
     pub fn completed(&self, cookie: u64, code: u16) {
         self.with_or(
-            |held| self.complete(held, cookie, code),
+            |held| self.scheduler.complete(held, cookie, code),
             || self.defer_transaction(cookie, TransactionWork::Completed(code)),
         );
     }
@@ -310,123 +216,20 @@ impl Engine {
         code: u16,
         now: impl Fn() -> u64,
     ) -> Option<Attempt<'_>> {
-        self.ask_for_free_memory(&now);
+        self.scheduler.copy_memory.ask(&self.memory, &now);
         self.claim_after(
-            |held| self.complete(held, cookie, code),
+            |held| self.scheduler.complete(held, cookie, code),
             || self.defer_transaction(cookie, TransactionWork::Completed(code)),
             now,
         )
-    }
-
-    pub(super) fn complete(&self, held: &Held<'_>, cookie: u64, code: u16) {
-        let Some(transaction) = self.transactions.find(held, cookie) else {
-            return;
-        };
-        if transaction.bits() & IN_FLIGHT == 0 {
-            return;
-        }
-        let Some(entry) = transaction.entry() else {
-            return;
-        };
-        let outcome = Outcome::of(code, held[entry].is_repeated());
-        let at = block_of(&self.memory, entry);
-        if held[at].short_since.get() != 0 {
-            held[at].short_since.set(held, 0);
-        }
-        self.land(held, transaction, outcome, true);
-        if transaction.take(held, IN_FLIGHT) == IN_FLIGHT {
-            self.transactions.free(held, transaction);
-        }
     }
 
     /// The proxy has given back the memory of a fork's transaction. What is stale or repeated is
     /// ignored.
     pub fn released(&self, cookie: u64) {
         self.with_or(
-            |held| self.release(held, cookie),
+            |held| self.scheduler.release(held, cookie),
             || self.defer_transaction(cookie, TransactionWork::Released),
         );
-    }
-
-    pub(super) fn release(&self, held: &Held<'_>, cookie: u64) {
-        let Some(transaction) = self.transactions.find(held, cookie) else {
-            return;
-        };
-        if held.root.flow.paused_until.get() != 0 {
-            held.root.flow.paused_until.set(held, 0);
-        }
-        let might_go_on = self.may_go_on(held);
-        match transaction.take(held, HELD) {
-            HELD => self.transactions.free(held, transaction),
-            bits if bits & SENDING == 0 => self.forget(held, cookie),
-            _ => {}
-        }
-        // Nobody else goes on if all that was in flight has landed meanwhile.
-        if !might_go_on && self.may_go_on(held) {
-            held.notify.set(true);
-        }
-    }
-
-    /// The proxy has taken a fork, and perhaps ended it already.
-    pub(super) fn hand_over(&self, held: &Held<'_>, cookie: u64) {
-        let Some(transaction) = self.transactions.find(held, cookie) else {
-            return;
-        };
-        match transaction.take(held, SENDING) {
-            SENDING => self.transactions.free(held, transaction),
-            _ => self.forget(held, cookie),
-        }
-    }
-
-    /// The proxy has not taken a fork.
-    pub(super) fn withdraw(&self, held: &Held<'_>, cookie: u64, why: NotSent, now: u64) {
-        let Some(transaction) = self.transactions.find(held, cookie) else {
-            return;
-        };
-        if transaction.bits() & IN_FLIGHT != 0 {
-            self.take_back(held, transaction, why, now);
-        }
-        transaction.take(held, IN_FLIGHT | HELD | SENDING);
-        self.transactions.free(held, transaction);
-    }
-
-    /// A transaction has ended without a word of its final response: there will be none.
-    fn forget(&self, held: &Held<'_>, cookie: u64) {
-        let Some(transaction) = self.transactions.find(held, cookie) else {
-            return;
-        };
-        if transaction.bits() & (HELD | IN_FLIGHT) == IN_FLIGHT {
-            self.land(held, transaction, Outcome::Unreachable(408), true);
-            if transaction.take(held, IN_FLIGHT) == IN_FLIGHT {
-                self.transactions.free(held, transaction);
-            }
-        }
-    }
-
-    /// A fork was not sent: it is tried again, or its recipient ends.
-    fn take_back(&self, held: &Held<'_>, transaction: &Transaction, why: NotSent, now: u64) {
-        if why == NotSent::Failed {
-            return self.land(held, transaction, Outcome::Unreachable(503), false);
-        }
-        held.root.flow.paused_until.set(held, now + PAUSE);
-        let Some(entry) = transaction.entry() else {
-            return;
-        };
-        let at = block_of(&self.memory, entry);
-        let since = match held[at].short_since.get() {
-            0 => now,
-            since => since,
-        };
-        held[at].short_since.set(held, since);
-        let lifetime = u64::from(self.limits.queue_lifetime) * 1000;
-        let is_too_long = (now.saturating_sub(since) >= lifetime).then_some(Outcome::Expired);
-        if let Some(outcome) = self.closing(held, at).or(is_too_long) {
-            return self.land(held, transaction, outcome, false);
-        }
-        self.lower(held, transaction, at);
-        self.keep_target(held, entry);
-        held[entry].set_state(held, RecipientState::Ready);
-        held[at].ready.push_front(held, entry);
-        self.enter_turns(held, at);
     }
 }

@@ -2,11 +2,22 @@
 //! are away: how much is kept, who has registered, and what is to be kept.
 //!
 //! None of it is under the lock of the queue: a registration never waits for one.
+//!
+//! ```text
+//!  a place of a set:   0, free ── any process, by compare and exchange ──► hash of a member
+//!                        ▲                                                 │
+//!                        └─── the ledger process, by swap ◄────────────────┘
+//!
+//!  `any` of a set:     0 ── whoever has put a hash in ──► 1 ── the ledger process, before it looks ──► 0
+//!  copies, bytes:      written by the ledger process alone
+//! ```
+//!
+//! `any` is set after the hash stands in its place, and cleared before the places are looked at: none is overlooked.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 use super::pipe::Pipe;
-use super::shared_memory::SharedMemory;
+use super::shared_memory::{Mapped, shared};
 use std::io;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -16,17 +27,22 @@ const REGISTERED: usize = 8192;
 /// How many members may be waiting for what is kept for them to be dropped.
 const DROPPED: usize = 64;
 
-/// The words before the sets.
-mod word {
-    pub const COPIES: usize = 0;
-    pub const BYTES: usize = 1;
-    pub const SETS: usize = 8;
+shared! {
+    struct Words {
+        copies: AtomicU64,
+        bytes: AtomicU64,
+        _rest_of_the_line: [AtomicU64; 6],
+        any_registered: AtomicU64,
+        registered: [AtomicU64; REGISTERED],
+        any_dropped: AtomicU64,
+        dropped: [AtomicU64; DROPPED],
+    }
 }
 
 /// Made before the workers are forked.
 #[derive(Debug)]
 pub struct Away {
-    memory: SharedMemory,
+    words: Mapped<Words>,
     pipe: Pipe,
 }
 
@@ -41,9 +57,8 @@ pub struct KeptFigures {
 
 impl Away {
     pub(super) fn new() -> io::Result<Self> {
-        let words = word::SETS + Set::words(REGISTERED) + Set::words(DROPPED);
         Ok(Self {
-            memory: SharedMemory::new(words)?,
+            words: Mapped::new()?,
             pipe: Pipe::new()?,
         })
     }
@@ -56,24 +71,29 @@ impl Away {
     /// How much is kept.
     pub fn figures(&self) -> KeptFigures {
         KeptFigures {
-            copies: self.memory.get(word::COPIES),
-            bytes: self.memory.get(word::BYTES),
+            copies: self.words.copies.load(Relaxed),
+            bytes: self.words.bytes.load(Relaxed),
         }
     }
 
     /// Notes how much is kept, for the process that writes the ledger.
     pub fn note(&self, figures: KeptFigures) {
-        self.memory.set(word::COPIES, figures.copies);
-        self.memory.set(word::BYTES, figures.bytes);
+        self.words.copies.store(figures.copies, Relaxed);
+        self.words.bytes.store(figures.bytes, Relaxed);
     }
 
     fn registered(&self) -> Set<'_> {
-        Set(&self.memory.words()[word::SETS..][..Set::words(REGISTERED)])
+        Set {
+            any: &self.words.any_registered,
+            places: &self.words.registered,
+        }
     }
 
     fn dropped(&self) -> Set<'_> {
-        let start = word::SETS + Set::words(REGISTERED);
-        Set(&self.memory.words()[start..][..Set::words(DROPPED)])
+        Set {
+            any: &self.words.any_dropped,
+            places: &self.words.dropped,
+        }
     }
 
     /// Asks for what is kept for a member, by the hash of their address; says whether there was room for that.
@@ -97,23 +117,20 @@ impl Away {
     }
 }
 
-/// Hashes that anybody puts in without a lock, and one process takes out. The first word says whether there are any.
+/// Hashes that anybody puts in without a lock, and one process takes out.
 #[derive(Clone, Copy)]
-struct Set<'a>(&'a [AtomicU64]);
+struct Set<'a> {
+    /// Whether there may be any.
+    any: &'a AtomicU64,
+    places: &'a [AtomicU64],
+}
 
 impl Set<'_> {
-    const fn words(most: usize) -> usize {
-        most + 1
-    }
-
     fn put(self, hash: u64) -> bool {
         // 0 is a free place.
         let hash = hash.max(1);
-        let Some((any, places)) = self.0.split_first() else {
-            return false;
-        };
-        let start = hash as usize % places.len();
-        let (before, after) = places.split_at(start);
+        let start = hash as usize % self.places.len();
+        let (before, after) = self.places.split_at(start);
         let is_in = after.iter().chain(before).any(|place| {
             place.load(Relaxed) == hash
                 || match place.compare_exchange(0, hash, AcqRel, Acquire) {
@@ -121,18 +138,15 @@ impl Set<'_> {
                     Err(found) => found == hash,
                 }
         });
-        any.store(1, Release);
+        self.any.store(1, Release);
         is_in
     }
 
     fn take(self) -> Vec<u64> {
-        let Some((any, places)) = self.0.split_first() else {
-            return Vec::new();
-        };
-        if any.swap(0, AcqRel) == 0 {
+        if self.any.swap(0, AcqRel) == 0 {
             return Vec::new();
         }
-        let filled = places.iter().filter(|place| place.load(Acquire) != 0);
+        let filled = self.places.iter().filter(|place| place.load(Acquire) != 0);
         filled.map(|place| place.swap(0, AcqRel)).collect()
     }
 }

@@ -10,10 +10,10 @@
 //! Whoever reads a block has its ticket, a pin of it, or the lock. To give one back needs the lock by `&mut`: so nothing
 //! that was read of any by the lock is in use then.
 
-use super::attempt::Pinned;
 use super::identifiers::Beginning;
 use super::layout::{MESSAGE, Message, RECIPIENT};
 use super::lock::Held;
+use super::pin::Pin;
 use super::recipient::{Recipient, Start};
 use super::shared_memory::{At, IsUnpublished, SharedMemory};
 use super::submission::{Own, Submission};
@@ -26,11 +26,11 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 const BYTES: usize = 8;
 /// The texts that a block has once: originator, group, from, headers, charging, body, request.
 const TEXTS: usize = 7;
-/// Marks a recipient with header fields of his own: their length, and they, stand before his address.
+/// Marks a recipient with header fields of its own: their length, and they, stand before its address.
 const HAS_HEADERS: u32 = 1 << 31;
-/// Marks a recipient who finds an entry of himself in the body.
+/// Marks a recipient with an entry of its own in the body.
 const HAS_ENTRY: u32 = 1 << 30;
-/// The other bits are his number.
+/// The other bits are its number.
 const NUMBER_MASK: u32 = HAS_ENTRY - 1;
 /// Where in the body an own entry stands; the bit above says whether the forks need a stream.
 const ENTRY_AT_MASK: u32 = u32::MAX >> 1;
@@ -307,7 +307,7 @@ impl<'a> Block<'a> {
         self.message().first.get() + number_of(self.memory, entry) as u32
     }
 
-    /// What the recipient with this number, as [`Block::recipient`] tells it, has of its own.
+    /// What the recipient with this number, as [`Block::recipient`] gives it, has of its own.
     pub(super) fn own_of(self, recipient: u32) -> Option<Own<'a>> {
         let index = recipient.checked_sub(self.message().first.get())? as usize;
         (index < self.count()).then(|| self.own(self.entry(index)))
@@ -407,7 +407,7 @@ impl<'a> Block<'a> {
     }
 }
 
-/// The header fields of a recipient's own, and his address.
+/// The header fields of a recipient's own, and its address.
 fn split_headers(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = text.split_at_checked(LENGTH)?;
     rest.split_at_checked(u32::from_le_bytes(length.try_into().ok()?) as usize)
@@ -428,7 +428,7 @@ pub(super) fn block_of(memory: &SharedMemory, entry: At<Recipient>) -> At<Messag
 impl<'p> Block<'p> {
     /// A message that is pinned.
     #[inline]
-    pub(super) fn pinned(memory: &'p SharedMemory, pin: &'p Pinned<'_>) -> Self {
+    pub(super) fn pinned(memory: &'p SharedMemory, pin: &'p Pin) -> Self {
         // SAFETY: a pin is set on what the lists lead to, which was written; as long as it is there, nobody gives the
         // message back.
         unsafe { Self::new(memory, pin.at()) }

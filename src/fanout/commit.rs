@@ -1,80 +1,17 @@
 //! How a worker hands an accepted message over to the one process that writes the ledger, and waits until it is
-//! committed, for a bounded time: a slot in shared memory for each worker that waits.
-//!
-//! ```text
-//!             worker             ledger process             worker
-//!   FREE ────────────► CLAIMED ─► WAITING ─────────► TAKEN ─────────► DONE ──► FREE, and 202
-//!    ▲                    │          │                 │ │
-//!    │                    │          │ late: 503       │ └──────────► FAILED
-//!    ├───────── FREE ◄────┼──────────┘                 │ late: 503      │ 503
-//!    │                    │ not answered after all     ▼                ▼
-//!    └── withdrawn ◄──────┴─────────────────────────► GIVEN_UP ◄────────┘
-//!         ledger process                            ledger process owns the message
-//! ```
-//!
-//! CLAIMED, DONE and FAILED belong to the worker, TAKEN to both, GIVEN_UP to the ledger process: that writes to the
-//! ledger that the message is withdrawn, gives its memory back and frees the slot. Until then the message's number
-//! stands in a place outside of this memory too ([`Notes`]), which the worker writes before it gives the message
-//! up: the commit may have reached the disk although nobody was told so, and a crash may come before the
-//! withdrawal. The worker answers after that, so a message whose wait was given up is never sent.
-//!
-//! After a wait that was too long, and after a commit that failed, the word DOWN lets all workers refuse at once,
-//! until a commit has succeeded. A process that has died leaves its slot to the ledger process, unless it died
-//! within the instructions between FREE and CLAIMED: such a slot is lost, one of [`SLOTS`]. If the ledger process
-//! dies, everybody is refused; the proxies end as a whole then.
+//! committed, for a bounded time; and what that process makes of the messages that wait. Where they meet is a slot
+//! in shared memory ([`super::commit_slots`], with the states of a slot).
 
 #![forbid(unsafe_code)]
 
 use super::block::{Block, Unpublished};
+use super::commit_slots::{SLOTS, Slot, state};
 use super::engine::{Engine, Ticket};
 use super::pipe::Pipe;
-use super::process::Process;
-use super::shared_memory::SharedMemory;
 use super::submission::{Own, Submission};
-use super::waker::Waker;
-use rustix::thread::futex::{self, Flags, Timespec};
 use std::fmt;
-use std::io;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use std::time::{Duration, Instant};
-
-/// How many workers can wait at once.
-pub const SLOTS: usize = 1024;
-
-/// The words before the slots.
-mod word {
-    /// Whether messages are refused at once.
-    pub const DOWN: usize = 0;
-    /// Whether the ledger process has been woken, and has not looked yet.
-    pub const AWAKE: usize = 1;
-    /// How many slots have ever been used.
-    pub const USED: usize = 2;
-    /// The figures of [`super::Committed`].
-    pub const FIGURES: usize = 8;
-    pub const SLOTS: usize = 16;
-}
-
-/// The words of a slot, which fill a line of the processor's cache.
-mod slot {
-    pub const STATE: usize = 0;
-    pub const PROCESS: usize = 1;
-    pub const BLOCK: usize = 2;
-    pub const KEYS: usize = 3;
-    pub const ID: usize = 5;
-    pub const WORDS: usize = 8;
-}
-
-/// The states of a slot.
-mod state {
-    pub const FREE: u32 = 0;
-    pub const CLAIMED: u32 = 1;
-    pub const WAITING: u32 = 2;
-    pub const TAKEN: u32 = 3;
-    pub const DONE: u32 = 4;
-    pub const FAILED: u32 = 5;
-    pub const GIVEN_UP: u32 = 6;
-}
 
 /// Places outside of this memory, one for each slot, that outlive the proxy but not the machine.
 pub trait Notes {
@@ -127,123 +64,6 @@ pub struct Committed {
     pub bytes: u64,
     /// Messages in the ledger that are not finished.
     pub unfinished: u64,
-}
-
-/// The slots, made before the workers are forked.
-#[derive(Debug)]
-pub(super) struct Commits {
-    memory: SharedMemory,
-    waker: Waker,
-    pipe: Pipe,
-}
-
-impl Commits {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self {
-            memory: SharedMemory::new(word::SLOTS + SLOTS * slot::WORDS)?,
-            waker: Waker::new()?,
-            pipe: Pipe::new()?,
-        })
-    }
-
-    fn word(&self, word: usize) -> &AtomicU64 {
-        &self.memory.words()[word]
-    }
-
-    fn is_down(&self) -> bool {
-        self.word(word::DOWN).load(Acquire) != 0
-    }
-
-    fn wake(&self) {
-        if self.word(word::AWAKE).swap(1, SeqCst) == 0 {
-            self.waker.wake();
-        }
-    }
-
-    fn slot(&self, index: usize) -> Slot<'_> {
-        Slot {
-            memory: &self.memory,
-            index,
-        }
-    }
-
-    /// A slot of this process's own.
-    fn claim(&self) -> Option<Slot<'_>> {
-        let own = u64::from(Process::this().to_bits());
-        let mut slots = (0..SLOTS).map(|index| self.slot(index));
-        let slot = slots.find(|slot| slot.change(state::FREE, state::CLAIMED))?;
-        slot.set(slot::PROCESS, own);
-        self.word(word::USED)
-            .fetch_max(slot.index as u64 + 1, SeqCst);
-        Some(slot)
-    }
-}
-
-/// One slot.
-#[derive(Clone, Copy, Debug)]
-struct Slot<'a> {
-    memory: &'a SharedMemory,
-    index: usize,
-}
-
-impl Slot<'_> {
-    fn at(self, word: usize) -> usize {
-        word::SLOTS + self.index * slot::WORDS + word
-    }
-
-    fn state(&self) -> &AtomicU32 {
-        self.memory.half_word(self.at(slot::STATE))
-    }
-
-    fn change(self, from: u32, to: u32) -> bool {
-        let state = self.state();
-        state.load(Relaxed) == from && state.compare_exchange(from, to, AcqRel, Relaxed).is_ok()
-    }
-
-    fn get(self, word: usize) -> u64 {
-        self.memory.get(self.at(word))
-    }
-
-    fn set(self, word: usize, value: u64) {
-        self.memory.set(self.at(word), value);
-    }
-
-    /// Hands a message over to who has the slot next.
-    fn fill(self, (room, keys): (Unpublished, [u64; 2]), id: u64) {
-        room.hand_over(self.block());
-        self.set(slot::KEYS, keys[0]);
-        self.set(slot::KEYS + 1, keys[1]);
-        self.set(slot::ID, id);
-    }
-
-    fn block(&self) -> &AtomicU64 {
-        &self.memory.words()[self.at(slot::BLOCK)]
-    }
-
-    /// Takes over the message that was handed over.
-    fn message(self) -> Option<(Unpublished, [u64; 2])> {
-        let keys = [self.get(slot::KEYS), self.get(slot::KEYS + 1)];
-        Some((Unpublished::handed_over(self.block())?, keys))
-    }
-
-    fn free(self) {
-        self.set(slot::PROCESS, u64::from(Process::NONE.to_bits()));
-        self.state().store(state::FREE, Release);
-    }
-
-    /// Waits until the state is another one than this, or for as long as `most`.
-    fn wait(self, state: u32, most: Duration) {
-        let most = Timespec {
-            tv_sec: most.as_secs() as i64,
-            tv_nsec: most.subsec_nanos().into(),
-        };
-        // Whatever ends it, the caller looks again.
-        let _ = futex::wait(self.state(), Flags::empty(), state, Some(&most));
-    }
-
-    fn has_ended(self) -> bool {
-        Process::from_bits(self.get(slot::PROCESS) as u32).has_ended()
-    }
 }
 
 impl Engine {
@@ -309,7 +129,7 @@ impl Engine {
     }
 
     fn is_late(&self) {
-        self.commits.word(word::DOWN).store(1, SeqCst);
+        self.commits.desk.down.store(1, SeqCst);
         self.commits.wake();
     }
 
@@ -348,12 +168,12 @@ impl Engine {
 
     /// What that process has done.
     pub fn committed(&self) -> Committed {
-        let figure = |index| self.commits.word(word::FIGURES + index).load(Relaxed);
+        let desk = &*self.commits.desk;
         Committed {
-            stored: figure(0),
-            commits: figure(1),
-            bytes: figure(2),
-            unfinished: figure(3),
+            stored: desk.stored.load(Relaxed),
+            commits: desk.commits.load(Relaxed),
+            bytes: desk.bytes.load(Relaxed),
+            unfinished: desk.unfinished.load(Relaxed),
         }
     }
 }
@@ -370,12 +190,12 @@ impl<'e> Committer<'e> {
     pub fn wait(&self, patience: Duration) {
         let commits = &self.engine.commits;
         commits.waker.wait(patience);
-        commits.word(word::AWAKE).store(0, SeqCst);
+        commits.desk.awake.store(0, SeqCst);
     }
 
     fn slots(self) -> impl Iterator<Item = Slot<'e>> {
         let commits = &self.engine.commits;
-        let used = commits.word(word::USED).load(SeqCst) as usize;
+        let used = commits.desk.used.load(SeqCst) as usize;
         (0..used).map(move |index| commits.slot(index))
     }
 
@@ -406,7 +226,7 @@ impl<'e> Committer<'e> {
     pub fn take_from_the_dead(self, notes: &impl Notes) {
         for slot in self.slots() {
             let found = slot.state().load(Acquire);
-            let is_claimed = found == state::CLAIMED && slot.get(slot::PROCESS) != 0;
+            let is_claimed = found == state::CLAIMED && slot.has_owner();
             let is_owned = matches!(found, state::WAITING | state::DONE | state::FAILED);
             if !(is_claimed || is_owned) || !slot.has_ended() {
                 continue;
@@ -415,7 +235,7 @@ impl<'e> Committer<'e> {
                 // Nobody has read it. Its message goes where those go that a dead process had prepared.
                 state::CLAIMED => slot.free(),
                 _ => {
-                    notes.note(slot.index, slot.get(slot::ID));
+                    notes.note(slot.index, slot.id());
                     slot.change(found, state::GIVEN_UP);
                 }
             }
@@ -429,22 +249,22 @@ impl<'e> Committer<'e> {
 
     /// Lets messages be refused at once, or no longer.
     pub fn set_down(&self, down: bool) {
-        let word = self.engine.commits.word(word::DOWN);
-        word.store(u64::from(down), SeqCst);
+        let desk = &*self.engine.commits.desk;
+        desk.down.store(u64::from(down), SeqCst);
     }
 
     /// Counts a commit of that many messages.
     pub fn count(&self, messages: usize) {
-        let figure = |index| self.engine.commits.word(word::FIGURES + index);
-        figure(0).fetch_add(messages as u64, Relaxed);
-        figure(1).fetch_add(1, Relaxed);
+        let desk = &*self.engine.commits.desk;
+        desk.stored.fetch_add(messages as u64, Relaxed);
+        desk.commits.fetch_add(1, Relaxed);
     }
 
     /// Notes how large the ledger is.
     pub fn note_size(&self, bytes: u64, unfinished: u64) {
-        let figure = |index| self.engine.commits.word(word::FIGURES + index);
-        figure(2).store(bytes, Relaxed);
-        figure(3).store(unfinished, Relaxed);
+        let desk = &*self.engine.commits.desk;
+        desk.bytes.store(bytes, Relaxed);
+        desk.unfinished.store(unfinished, Relaxed);
     }
 }
 
@@ -465,7 +285,7 @@ impl<'e> Taken<'e> {
 
     /// The ledger's number of the message.
     pub fn id(&self) -> u64 {
-        self.slot.get(slot::ID)
+        self.slot.id()
     }
 
     /// The message.
@@ -497,7 +317,7 @@ impl<'e> Taken<'e> {
             false => state::FAILED,
         };
         if self.slot.change(state::TAKEN, end) {
-            let _ = futex::wake(self.slot.state(), Flags::empty(), 1);
+            self.slot.wake();
         }
     }
 }
@@ -519,11 +339,12 @@ pub struct GivenUp<'e> {
 impl GivenUp<'_> {
     /// The ledger's number of the message.
     pub fn id(&self) -> u64 {
-        self.slot.get(slot::ID)
+        self.slot.id()
     }
 
     /// It has been withdrawn for good.
     pub fn end(self, notes: &impl Notes) {
+        debug_assert_eq!(self.slot.state().load(Relaxed), state::GIVEN_UP);
         notes.note(self.slot.index, 0);
         if let Some((room, keys)) = self.slot.message() {
             drop(self.engine.ticket(room, keys));

@@ -1,18 +1,39 @@
 //! Counts over all workers, for statistics.
+//!
+//! ```text
+//! share 0: counters | refused by reason | rest of the line      written by the processes whose id leads there,
+//! share 1: …                                                    without a lock; each count only grows
+//! ```
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 use super::process::Process;
-use super::shared_memory::SharedMemory;
+use super::shared_memory::{Mapped, shared};
 use crate::control::Reason;
 use std::io;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// How many counts there are of each thing, so that two processes rarely write to the same line of the
 /// processor's cache.
 const SHARES: usize = 16;
-/// Words of one share, whole lines of the cache.
-const SHARE: usize = (Counter::ALL.len() + Reason::ALL.len()).next_multiple_of(8);
+/// Counts of a share.
+const COUNTS: usize = Counter::ALL.len() + Reason::ALL.len();
+
+shared! {
+    struct Shares {
+        shares: [Share; SHARES],
+    }
+
+    /// What some of the processes have counted, in whole lines of the cache.
+    struct Share {
+        counters: [AtomicU64; Counter::ALL.len()],
+        refused: [AtomicU64; Reason::ALL.len()],
+        _rest_of_the_line: [AtomicU64; COUNTS.next_multiple_of(8) - COUNTS],
+    }
+}
+
+const _: () = assert!(size_of::<Share>().is_multiple_of(64));
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,43 +124,44 @@ impl Counter {
 
 /// The counts of all workers together.
 #[derive(Debug)]
-pub struct Counters(SharedMemory);
+pub struct Counters(Mapped<Shares>);
 
 impl Counters {
     /// All counts at 0. To be made before the workers are forked.
     pub fn new() -> io::Result<Self> {
-        SharedMemory::new(SHARES * SHARE).map(Self)
+        Mapped::new().map(Self)
     }
 
     /// Counts one.
     #[inline]
     pub fn add(&self, counter: Counter) {
-        self.add_at(counter as usize);
+        self.add_to(|share| &share.counters[counter as usize]);
     }
 
     /// Counts a refused message.
     pub fn add_refused(&self, reason: Reason) {
         self.add(Counter::Refused);
-        self.add_at(Counter::ALL.len() + reason as usize);
+        self.add_to(|share| &share.refused[reason as usize]);
     }
 
     /// How many messages were refused for this reason.
     pub fn refused(&self, reason: Reason) -> u64 {
-        self.sum(Counter::ALL.len() + reason as usize)
+        self.sum(|share| &share.refused[reason as usize])
     }
 
     /// The count.
     pub fn get(&self, counter: Counter) -> u64 {
-        self.sum(counter as usize)
+        self.sum(|share| &share.counters[counter as usize])
     }
 
-    fn add_at(&self, index: usize) {
-        let share = Process::this().id() as usize % SHARES;
-        self.0.words()[share * SHARE + index].fetch_add(1, Relaxed);
+    #[inline]
+    fn add_to(&self, count: impl Fn(&Share) -> &AtomicU64) {
+        let share = &self.0.shares[Process::this().id() as usize % SHARES];
+        count(share).fetch_add(1, Relaxed);
     }
 
-    fn sum(&self, index: usize) -> u64 {
-        let counts = self.0.words().iter().skip(index).step_by(SHARE);
+    fn sum(&self, count: impl Fn(&Share) -> &AtomicU64) -> u64 {
+        let counts = self.0.shares.iter().map(count);
         counts.map(|count| count.load(Relaxed)).sum()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Room for a message and its budgets are taken before its 202 ([`Engine::reserve`]); after the 202 it
 //! is started, and whoever has time asks for the next fork ([`Engine::next`]), hands it to the proxy and
-//! tells what became of it. Every recipient ends exactly once, and one process reads the outcomes
+//! reports what became of it. Every recipient ends exactly once, and one process reads the outcomes
 //! ([`Engine::next_event`]).
 //!
 //! ```text
@@ -12,12 +12,12 @@
 //!    │                 ▼               │  its group are)      │                                                    │
 //!    ├──────────── given back          └──────────────────────┼──── it is cancelled, or out of time ───────────────┘
 //!    │                                                        ▼
-//!    │   all have ended and were told     all recipients but those in flight have ended
+//!    │   all have ended, all reported     all recipients but those in flight have ended
 //!    └── DONE, its last pin is gone ◄──── CLOSING ◄───────────────────────────── CLOSING, IN_CLOSING
 //! ```
 //!
 //! A message is in one at most of the lists of its `links`: QUEUEING, IN_TURNS, STUCK and IN_CLOSING say in which. The flags
-//! are changed with the lock alone; pins, and what was left of them, without it, too (`left`, `attempt`).
+//! are changed with the lock alone; pins, and deferred work, without it, too (`pin`, `deferred`).
 //!
 //! One short lock protects lists and counters. It is never held while a message is copied or sent.
 
@@ -28,16 +28,18 @@ use super::away::Away;
 use super::block::{Block, Facts, Size, Unpublished};
 use super::budget::{Budget, give_back_rate, take_rate};
 use super::clock::Clock;
-use super::commit::Commits;
+use super::commit_slots::Commits;
 use super::counters::{Counter, Counters};
 use super::deferred::{Deferred, MessageWork};
 use super::groups::Groups;
-use super::layout::{HEAD, Message, Root, map};
+use super::keys::Keys;
+use super::layout::{HEAD, Message, Root, flag, map};
 use super::lock::{Blocked, Held, OF_MESSAGES, Patience, blocked};
 use super::member_queue::MemberQueues;
 use super::names::Names;
 use super::originators::Originators;
-use super::proxy_memory::ProxyMemory;
+use super::proxy_memory::{CopyMemory, ProxyMemory};
+use super::scheduler::Scheduler;
 use super::shared_memory::{At, SharedMemory};
 use super::silent_targets::SilentTargets;
 use super::submission::{Own, Submission};
@@ -47,12 +49,10 @@ use super::waker::Waker;
 use crate::config::{Quota, Settings};
 use crate::control::{Accepted, Reason, Refusal};
 use crate::sip::address_text::address_of_record;
-use siphasher::sip::SipHasher13;
-use std::hash::Hasher;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Words of a mebibyte.
@@ -79,30 +79,6 @@ impl NoRoom {
     }
 }
 
-/// Bits of a block's flags.
-pub(super) mod flag {
-    /// The message was answered, and is being sent.
-    pub(in super::super) const STARTED: u32 = 1;
-    /// It is among those that may send.
-    pub(in super::super) const IN_TURNS: u32 = 2;
-    /// It is among those that send nothing more.
-    pub(in super::super) const CLOSING: u32 = 4;
-    /// An administrator has cancelled it; otherwise it has expired.
-    pub(in super::super) const CANCELLED: u32 = 8;
-    /// The recipients that were put off are having their turn.
-    pub(in super::super) const SECOND_PASS: u32 = 16;
-    /// It is in the list of those, as some of its recipients have to be ended.
-    pub(in super::super) const IN_CLOSING: u32 = 32;
-    /// It is among those that wait for room in the table of targets.
-    pub(in super::super) const STUCK: u32 = 64;
-    /// Its recipients are being put in line.
-    pub(in super::super) const QUEUEING: u32 = 128;
-    /// It is in one at most of these lists.
-    pub(in super::super) const LISTS: u32 = IN_TURNS | IN_CLOSING | STUCK | QUEUEING;
-    /// Its recipients that have not had their turn stand in their member queues, or are being put there.
-    pub(in super::super) const QUEUED: u32 = 256;
-}
-
 /// The engine, made before the workers are forked.
 #[derive(Debug)]
 pub struct Engine {
@@ -110,24 +86,15 @@ pub struct Engine {
     /// What the administrator has decided: of it the queue reads its limits.
     pub(super) limits: Settings,
     clock: Clock,
-    pub(super) key: [u8; 16],
     pub(super) arena: Arena,
-    pub(super) transactions: Transactions,
     pub(super) deferred: Deferred,
-    pub(super) targets: Targets,
-    pub(super) originators: Originators,
-    pub(super) groups: Groups,
-    pub(super) member_queues: MemberQueues,
-    pub(super) silent_targets: SilentTargets,
-    pub(super) names: Names,
-    pub(super) proxy_memory: OnceLock<ProxyMemory>,
     budget: Budget,
     pub(super) waker: Waker,
     /// Wakes the process that asks for names.
     pub(super) asking: Waker,
     pub(super) commits: Commits,
     away: Away,
-    pub(super) counters: Arc<Counters>,
+    pub(super) scheduler: Scheduler,
 }
 
 impl Engine {
@@ -152,27 +119,31 @@ impl Engine {
         if u32::try_from(start + arena.words).is_err() {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
-        let engine = Self {
-            memory: map(start + arena.words - HEAD)?,
-            limits,
-            clock: Clock::new(),
-            key,
-            arena,
+        let scheduler = Scheduler {
+            limits: limits.clone(),
+            keys: Keys(key),
             transactions,
-            deferred,
             targets,
             originators,
             groups,
             member_queues,
             silent_targets,
             names,
-            proxy_memory: OnceLock::new(),
+            copy_memory: CopyMemory::default(),
+            counters,
+        };
+        let engine = Self {
+            memory: map(start + arena.words - HEAD)?,
+            limits,
+            clock: Clock::new(),
+            arena,
+            deferred,
             budget,
             waker: Waker::new()?,
             asking: Waker::new()?,
             commits: Commits::new()?,
             away: Away::new()?,
-            counters,
+            scheduler,
         };
         engine.with(|held| {
             arena.prepare(held);
@@ -237,7 +208,7 @@ impl Engine {
         }
     }
 
-    /// Does what others have left while this process had the lock, unless it is blocked anew.
+    /// Does what others have deferred while this process had the lock, unless it is blocked anew.
     #[cold]
     fn do_what_was_deferred(&self) {
         let _ = self.with_within(OF_MESSAGES, |_| ());
@@ -259,32 +230,27 @@ impl Engine {
         self.clock.now()
     }
 
-    /// A time that a message has from the system's clock, by the engine's clock.
-    pub(super) fn by_clock(&self, at: At<Message>, time: u64) -> u64 {
-        time.saturating_add_signed(self.memory[at].clock_ahead.get() as i64)
-    }
-
     /// How many transactions of the proxy may be in use at once.
     pub fn set_transaction_limit(&self, limit: usize) {
         let limit = limit.clamp(1, transactions::MOST) as u64;
         self.with(|held| held.root.flow.transaction_limit.set(held, limit));
     }
 
-    /// Whether outcomes of recipients that have got their message are told one by one from now on, in
-    /// all processes; at first they are. Else they are counted, and the last of a message may be told.
+    /// Whether outcomes of recipients that have got their message are reported one by one from now on, in
+    /// all processes; at first they are. Else they are counted, and the last of a message may be reported.
     pub fn report_delivered(&self, wanted: bool) {
         let unreported = &self.root().flow.delivered_unreported;
         unreported.store(u64::from(!wanted), Relaxed);
     }
 
-    /// Waits until an outcome can be told, or for as long as `patience`. For the one process that
-    /// tells them.
+    /// Waits until an outcome can be reported, or for as long as `patience`. For the one process that
+    /// reports them.
     pub fn wait(&self, patience: Duration) {
         self.waker.wait(patience);
         self.root().flow.awake.store(0, Release);
     }
 
-    /// What can be read when an outcome can be told, for a process that waits for other things too. It
+    /// What can be read when an outcome can be reported, for a process that waits for other things too. It
     /// calls [`Engine::wait`] then.
     pub fn news(&self) -> BorrowedFd<'_> {
         self.waker.descriptor()
@@ -300,29 +266,11 @@ impl Engine {
         self.waker.wake();
     }
 
-    /// The hash under which an address is filed, the same for all spellings of whom it is of.
-    #[inline]
-    pub(super) fn hash(&self, address: &[u8]) -> u64 {
-        let mut hasher = SipHasher13::new_with_key(&self.key);
-        hasher.write(&address_of_record(address));
-        hasher.finish()
-    }
-
-    /// The key of an originator, by which messages are told to be of the same one. The same person must not have two of
-    /// them, as each has its own share and its own turns.
-    pub(super) fn originator_key(&self, originator: &[u8]) -> u64 {
-        self.hash(&address_of_record(originator))
-    }
-
     /// Under which keys originator and group have their quotas, where there are any.
     fn quota_keys(&self, submission: &Submission<'_>) -> [u64; 2] {
+        let keys = &self.scheduler.keys;
         let key = |quota: Option<Quota>, kind: u8, text: &[u8]| {
-            quota.map_or(0, |_| {
-                let mut hasher = SipHasher13::new_with_key(&self.key);
-                hasher.write_u8(kind);
-                hasher.write(text);
-                hasher.finish()
-            })
+            quota.map_or(0, |_| keys.of_quota(kind, text))
         };
         let originator = address_of_record(submission.originator);
         [
@@ -449,7 +397,7 @@ impl Engine {
             self.with_or(
                 |held| {
                     self.publish(held, at, count as u32);
-                    self.close(held, at, flag::CANCELLED);
+                    self.scheduler.close(held, at, flag::CANCELLED);
                 },
                 || self.defer_message(at, MessageWork::StartCancelled),
             );
@@ -464,18 +412,21 @@ impl Engine {
         held.root.hot.waiting.add(held, u64::from(left));
         held.root.flow.messages.push(held, at);
         let [originator, group, ..] = held.block(at).texts();
-        self.originators
-            .join(held, at, self.originator_key(originator));
+        self.scheduler
+            .originators
+            .join(held, at, self.scheduler.keys.of_originator(originator));
         if self.limits.target_order {
-            held[at].group.set(held, self.hash(group));
+            held[at]
+                .group
+                .set(held, self.scheduler.keys.of_address(group));
         }
         held[at].flags.set(held, flag::STARTED);
-        if self.limits.target_order && !self.join_group(held, at) && !is_kept {
-            self.begin_to_queue(held, at);
+        if self.limits.target_order && !self.scheduler.join_group(held, at) && !is_kept {
+            self.scheduler.begin_to_queue(held, at);
         } else if is_kept {
-            self.go_first(held, at);
+            self.scheduler.go_first(held, at);
         } else {
-            self.enter_turns(held, at);
+            self.scheduler.enter_turns(held, at);
         }
     }
 
@@ -494,6 +445,24 @@ impl Engine {
         self.give_back_unpublished(held, at);
     }
 
+    /// Gives back the memory of a message.
+    pub(super) fn give_back(&self, held: &mut Held<'_>, at: At<Message>) {
+        self.scheduler.leave_lists(held, at);
+        self.scheduler.originators.leave(held, at);
+        held.root.flow.messages.remove(held, at);
+        held.root.flow.messages_length.subtract(held, 1);
+        self.arena.free(held, at);
+    }
+
+    /// Leaves this much of the proxy's shared memory alone from now on, in all processes that are forked afterwards.
+    /// Only the first call counts.
+    pub fn leave_memory(&self, memory: ProxyMemory) {
+        let copy_memory = &self.scheduler.copy_memory;
+        if copy_memory.set(memory) {
+            copy_memory.ask(&self.memory, || self.now());
+        }
+    }
+
     /// Gives back a block that nobody else has seen.
     pub(super) fn give_back_unpublished(&self, held: &mut Held<'_>, at: At<Message>) {
         held.root.flow.messages_length.subtract(held, 1);
@@ -502,7 +471,7 @@ impl Engine {
 
     /// Counts for statistics.
     pub(super) fn count(&self, counter: Counter) {
-        self.counters.add(counter);
+        self.scheduler.counters.add(counter);
     }
 }
 

@@ -16,9 +16,6 @@
 
 #![forbid(unsafe_code)]
 
-use super::engine::Engine;
-use super::lock::Held;
-
 /// Whether somebody who has `own` of `size` places may take one more of the `free` ones.
 #[inline]
 pub(super) fn fits(own: u64, free: u64, size: u64) -> bool {
@@ -29,34 +26,6 @@ pub(super) fn fits(own: u64, free: u64, size: u64) -> bool {
 #[inline]
 pub(super) fn size_for(most: u64) -> u64 {
     most * 21 / 8 + 1
-}
-
-impl Engine {
-    /// Whether one with so many copies in flight may have one more, so that there is room for others.
-    #[inline]
-    pub(super) fn has_share(&self, held: &Held<'_>, own: u32) -> bool {
-        let size =
-            u64::from(self.limits.forks_in_flight).min(held.root.flow.transaction_limit.get());
-        let free = size.saturating_sub(held.root.hot.in_flight.get());
-        fits(u64::from(own), free, size)
-            && self.has_share_of_transactions(held, own)
-            && self.has_share_of_memory(held, own)
-    }
-
-    /// The same for the transactions of the proxy, most of which have their final response already where they are
-    /// short: who waits for few final responses may use almost all of them.
-    #[inline]
-    pub(super) fn has_share_of_transactions(&self, held: &Held<'_>, own: u32) -> bool {
-        u64::from(own) + held.root.hot.transactions.get() < held.root.flow.transaction_limit.get()
-    }
-
-    /// Whether somebody who was to wait may send now.
-    pub(super) fn may_go_on(&self, held: &Held<'_>) -> bool {
-        let hot = &held.root.hot;
-        let (count, lowest) = (hot.held_back.get(), hot.lowest_held_back.get());
-        self.transactions.has_room(held)
-            && (held.root.hot.turns.head().is_some() || count > 0 && self.has_share(held, lowest))
-    }
 }
 
 #[cfg(test)]

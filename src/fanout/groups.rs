@@ -1,24 +1,23 @@
 //! How many messages of a group are under way. Only where there are several do their recipients position in
-//! lines: one alone overtakes nobody.
+//! member queues: one alone overtakes nobody.
 //!
-//! Groups that share a place in the table are taken for one. That costs some lines, and changes nothing.
+//! Groups that share a place in the table are taken for one. That costs some work, and changes nothing.
 
 #![deny(unsafe_code)]
 
-use super::engine::{Engine, flag};
 use super::layout::Message;
 use super::lock::Held;
 use super::shared_memory::{At, Link, Locked, shared};
 
 shared! {
-    /// A group: how many messages it has under way, and the one among them, if any, that is in no line yet.
+    /// A group: how many messages it has under way, and the one among them, if any, that is in no member queue yet.
     pub(super) struct Group {
-        messages: Locked<u32>,
-        alone: Link<Message>,
+        pub(super) messages: Locked<u32>,
+        pub(super) alone: Link<Message>,
     }
 }
 
-/// The table: the number of messages, and the one among them, if any, that is in no line yet.
+/// The table: the number of messages, and the one among them, if any, that is in no member queue yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Groups(pub(super) usize);
 
@@ -35,12 +34,12 @@ impl Groups {
         }
     }
 
-    fn of<'h>(self, held: &'h Held<'_>, at: At<Message>) -> &'h Group {
+    pub(super) fn of<'h>(self, held: &'h Held<'_>, at: At<Message>) -> &'h Group {
         let hash = held[at].group.get();
         &held[At::word(self.0 + (hash >> 32) as usize % Self::WORDS)]
     }
 
-    /// Counts a message whose recipients are put in line, if they are not yet.
+    /// Counts a message whose recipients are put into member queues, if they are not yet.
     pub(super) fn count(self, held: &Held<'_>, at: At<Message>) {
         let group = self.of(held, at);
         group.messages.add(held, 1);
@@ -63,43 +62,5 @@ impl Groups {
             let group: &Group = &held[At::word(place)];
             group.messages.get() == 0 && group.alone.get().is_none()
         })
-    }
-}
-
-impl Engine {
-    /// A message is under way from now on. Says whether it is the only one of its group.
-    pub(super) fn join_group(&self, held: &Held<'_>, at: At<Message>) -> bool {
-        let group = self.groups.of(held, at);
-        if group.messages.get() == 0 {
-            group.messages.set(held, 1);
-            group.alone.set(held, Some(at));
-            return true;
-        }
-        if let Some(alone) = group.alone.get() {
-            self.queue_before_others(held, alone);
-        }
-        self.groups.count(held, at);
-        false
-    }
-
-    /// Lets the recipients of a message that was alone be put in line, before those of the next one.
-    fn queue_before_others(&self, held: &Held<'_>, at: At<Message>) {
-        let message = &held[at];
-        let flags = message.flags.get();
-        let has_been_through = message.cursor.get() == message.count.get()
-            && (message.put_off.get() == 0 || flags & flag::SECOND_PASS != 0);
-        if flags & flag::CLOSING != 0 || has_been_through {
-            return;
-        }
-        self.leave_lists(held, at);
-        message.cursor.set(held, 0);
-        self.begin_to_queue(held, at);
-    }
-
-    /// Lets the recipients of a message be put in line before it takes turns.
-    pub(super) fn begin_to_queue(&self, held: &Held<'_>, at: At<Message>) {
-        let flags = &held[at].flags;
-        flags.set(held, flags.get() | flag::QUEUED | flag::QUEUEING);
-        held.root.flow.queueing.push(held, at);
     }
 }

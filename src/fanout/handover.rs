@@ -12,23 +12,53 @@
 //!   └──────────── the turn of e comes: it waits before all others ──────────────┘
 //! ```
 //!
-//! Both e position in READY of their message meanwhile, and are looked at when their turn comes. Where e is put off, the
+//! Both e stand in READY of their message meanwhile, and are looked at when their turn comes. Where e is put off, the
 //! target may be kept for another one.
 
 #![forbid(unsafe_code)]
 
 use super::block::block_of;
-use super::engine::Engine;
 use super::layout::Message;
 use super::lock::Held;
 use super::recipient::{Recipient, RecipientState};
+use super::scheduler::Scheduler;
 use super::shared_memory::At;
 use super::targets::{Occupied, Target};
 
 /// Recipients of a queue among which the next is sought.
 const LOOKED_AT: usize = 128;
 
-impl Engine {
+/// The only recipient of a message has had its turn.
+fn pass(held: &Held<'_>, at: At<Message>) {
+    held[at].cursor.set(held, 1);
+}
+
+impl Scheduler {
+    /// Puts the only recipient of a message that is made of a kept copy where it is sent to before all that was not
+    /// kept, and behind what was kept before it (M-3).
+    pub(super) fn go_first(&self, held: &Held<'_>, at: At<Message>) {
+        let own = held.block(at);
+        let entry = own.entry(0);
+        let hash = self.keys.of_address(own.own(entry).address);
+        match self.targets.occupy(held, hash) {
+            Occupied::Yours => {
+                pass(held, at);
+                self.make_ready(held, entry);
+            }
+            Occupied::Busy(busy) => {
+                pass(held, at);
+                held[entry].set_state(held, RecipientState::AtTarget);
+                let is_kept = |&other: &At<Recipient>| held.block_of(other).kept() != 0;
+                match busy.waiting(held).filter(is_kept).last() {
+                    None => busy.wait_first(held, entry),
+                    Some(before) => busy.wait_behind(held, before, entry),
+                }
+            }
+            // It takes its turn like others.
+            Occupied::NoRoom => self.enter_turns(held, at),
+        }
+    }
+
     /// Takes a target for a recipient, unless somebody has it, or it is kept for one that goes before.
     #[inline]
     pub(super) fn take_target<'h>(
@@ -43,7 +73,7 @@ impl Engine {
         }
     }
 
-    fn overtake<'h>(
+    pub(super) fn overtake<'h>(
         &self,
         held: &Held<'_>,
         busy: &'h Target,
@@ -93,7 +123,7 @@ impl Engine {
             return;
         }
         let own = held.block_of(entry).own(entry);
-        if let Some(busy) = self.targets.find(held, self.hash(own.address)) {
+        if let Some(busy) = self.targets.find(held, self.keys.of_address(own.address)) {
             busy.keep(held, Some(entry));
         }
     }
@@ -127,9 +157,9 @@ impl Engine {
     }
 
     /// Keeps a target for who is next, if anybody is.
-    fn hands_over(&self, held: &Held<'_>, busy: &Target) -> bool {
+    pub(super) fn hands_over(&self, held: &Held<'_>, busy: &Target) -> bool {
         while let Some(entry) = self.next_at(held, busy) {
-            let at = block_of(&self.memory, entry);
+            let at = block_of(held.memory, entry);
             match self.closing(held, at) {
                 Some(outcome) => self.end(held, entry, outcome),
                 None => {
@@ -145,7 +175,7 @@ impl Engine {
     }
 
     /// Takes the next recipient out of those that wait for a target; nothing if that is the one that was put off.
-    fn next_at(&self, held: &Held<'_>, busy: &Target) -> Option<At<Recipient>> {
+    pub(super) fn next_at(&self, held: &Held<'_>, busy: &Target) -> Option<At<Recipient>> {
         let put_off = busy.put_off();
         let first = put_off.or_else(|| busy.waiting(held).next())?;
         if self.is_held_up(held, first) {
@@ -169,16 +199,21 @@ impl Engine {
     }
 
     /// Whether the originator of a recipient has as many copies in flight as it may.
-    fn is_held_up(&self, held: &Held<'_>, entry: At<Recipient>) -> bool {
+    pub(super) fn is_held_up(&self, held: &Held<'_>, entry: At<Recipient>) -> bool {
         let originator = Message::originator_of(held, block_of(held.memory, entry));
         !self.has_share(held, originator.in_flight.get())
     }
 
-    fn group(&self, held: &Held<'_>, entry: At<Recipient>) -> u64 {
+    pub(super) fn group(&self, held: &Held<'_>, entry: At<Recipient>) -> u64 {
         held[block_of(held.memory, entry)].group.get()
     }
 
-    fn is_of_group(&self, held: &Held<'_>, entry: At<Recipient>, other: At<Recipient>) -> bool {
+    pub(super) fn is_of_group(
+        &self,
+        held: &Held<'_>,
+        entry: At<Recipient>,
+        other: At<Recipient>,
+    ) -> bool {
         self.group(held, entry) == self.group(held, other)
     }
 }

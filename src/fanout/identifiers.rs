@@ -1,6 +1,6 @@
 //! The identifiers of a fork, made from the random bytes of its message and the recipient's number:
 //! a message that is taken up again after a crash has the same Call-ID and From tag for the same
-//! recipient, so that he can tell a repetition (U-4).
+//! recipient, so that they can recognise a repetition (U-4).
 //!
 //! The Call-IDs of a message begin alike and end with the number in disguise: one search finds all of a
 //! message, and whoever has one cannot tell how many others there are. The proxies file transactions by

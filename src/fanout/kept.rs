@@ -3,20 +3,19 @@
 
 #![forbid(unsafe_code)]
 
-use super::attempt::Pinned;
 use super::block::block_of;
 use super::engine::Engine;
 use super::identifiers::{Beginning, identifiers};
-use super::layout::Message;
-use super::lock::{Held, OF_MESSAGES};
+use super::lock::OF_MESSAGES;
 use super::outcomes::EndedCopy;
-use super::recipient::{Outcome, Recipient, RecipientState};
+use super::pin::Pin;
+use super::pinned::Pinned;
+use super::recipient::Outcome;
 use super::shared_memory::At;
 use super::submission::{Own, Submission};
-use super::targets::Occupied;
 use crate::control::{Fork, Shared};
 
-/// A message that another process keeps where it is until the ledger has it: who tells its outcomes.
+/// A message that another process keeps where it is until the ledger has it: the one that reports its outcomes.
 #[derive(Debug)]
 pub struct InQueue<'e>(Pinned<'e>);
 
@@ -41,39 +40,13 @@ impl Engine {
     /// The message at a place that [`EndedCopy::place`] gave, which is pinned as long as this is there;
     /// nothing if it is not there any more. It needs no lock: that outcome has pinned the message.
     pub fn in_queue(&self, place: u64) -> Option<InQueue<'_>> {
-        let pin = self.pin_once_more(At::word(place as usize))?;
+        let at = At::word(place as usize);
+        if !self.arena.is_used(&self.memory, at) {
+            return None;
+        }
+        let pin = Pin::set_again(&self.memory, at)?;
         Some(InQueue(Pinned::new(self, pin)))
     }
-
-    /// Puts the only recipient of a message that is made of a kept copy where it is sent to before all that was not
-    /// kept, and behind what was kept before it (M-3).
-    pub(super) fn go_first(&self, held: &Held<'_>, at: At<Message>) {
-        let own = held.block(at);
-        let entry = own.entry(0);
-        let hash = self.hash(own.own(entry).address);
-        match self.targets.occupy(held, hash) {
-            Occupied::Yours => {
-                pass(held, at);
-                self.make_ready(held, entry);
-            }
-            Occupied::Busy(busy) => {
-                pass(held, at);
-                held[entry].set_state(held, RecipientState::AtTarget);
-                let is_kept = |&other: &At<Recipient>| held.block_of(other).kept() != 0;
-                match busy.waiting(held).filter(is_kept).last() {
-                    None => busy.wait_first(held, entry),
-                    Some(before) => busy.wait_behind(held, before, entry),
-                }
-            }
-            // It takes its turn like others.
-            Occupied::NoRoom => self.enter_turns(held, at),
-        }
-    }
-}
-
-/// The only recipient of a message has had its turn.
-fn pass(held: &Held<'_>, at: At<Message>) {
-    held[at].cursor.set(held, 1);
 }
 
 impl EndedCopy<'_> {
@@ -101,21 +74,14 @@ impl EndedCopy<'_> {
         let kept = Outcome::Kept(code);
         let changed = engine.with_within(OF_MESSAGES, |held| {
             let at = block_of(&engine.memory, entry);
-            engine.tally_down(held, at, self.outcome);
+            engine.scheduler.tally_down(held, at, self.outcome);
             held[entry].end(held, kept);
-            engine.tally_up(held, at, kept);
+            engine.scheduler.tally_up(held, at, kept);
         });
         // Otherwise the line of the whole message counts it among the unreachable ones.
         if changed.is_ok() {
             self.outcome = kept;
         }
-    }
-}
-
-impl Engine {
-    /// Takes back what [`Engine::tally_up`] has counted.
-    fn tally_down(&self, held: &Held<'_>, at: At<Message>, outcome: Outcome) {
-        held[at].tally(outcome).subtract(held, 1);
     }
 }
 

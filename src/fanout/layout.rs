@@ -61,7 +61,7 @@ shared! {
         pub(super) closing: List<Message, Turn>,
         /// Messages that may send, but wait for room in the table of targets. No message is in the turns, too.
         pub(super) stuck: List<Message, Turn>,
-        /// Messages whose recipients are to be put in line before they take turns. They are in no other of these.
+        /// Messages whose recipients are to be put into their member queues before they take turns. They are in no other of these.
         pub(super) queueing: List<Message, Turn>,
         /// The most transactions of the proxy that may be in use.
         pub(super) transaction_limit: Locked<u64>,
@@ -69,16 +69,16 @@ shared! {
         pub(super) paused_until: Locked<u64>,
         /// How many targets are known to be silent.
         pub(super) silent_targets: Locked<u64>,
-        /// Whether nobody wants to be told who has got a message. Written without the lock.
+        /// Set when no event route for deliveries exists. Written without the lock.
         pub(super) delivered_unreported: AtomicU64,
         /// The millisecond at which sending began with few copies (slow start); 0 if there may be as many as ever.
         pub(super) slow_start: Locked<u64>,
 
-        /// Whether the process that tells outcomes has been woken, and has not looked yet. Written without the lock.
+        /// Whether the process that reports outcomes has been woken, and has not looked yet. Written without the lock.
         pub(super) awake: AtomicU64,
-        /// Recipients whose outcomes wait to be told.
+        /// Recipients whose outcomes wait to be reported.
         pub(super) outcomes: Queue,
-        /// The message whose last outcome has been told, but not that it is finished.
+        /// The message whose last outcome has been reported, but not its end.
         pub(super) finished: Link<Message>,
         /// The first free entry of the table of originators, from 1 on, and how many have ever been used.
         pub(super) originators_free: Locked<u32>,
@@ -117,29 +117,29 @@ shared! {
     /// What is looked at whenever the lock is taken, in a line of the cache that changes only while a process keeps the
     /// lock from the others. All of it is written without the lock, too.
     pub(super) struct Attention {
-        /// Whether something was left without the lock (`deferred`), for its next holder to do.
+        /// Whether work was deferred without the lock (`deferred`), for its next holder to do.
         pub(super) deferred: AtomicU64,
         /// Since when the holder is known to have the lock, by the clock of the memory, while it is blocked.
         pub(super) blocked_since: AtomicU64,
-        /// When the log was last told that the lock is blocked, by the same clock; 0 if it is not.
+        /// When it was last logged that the lock is blocked, by the same clock; 0 if it is not.
         pub(super) blocked_logged: AtomicU64,
-        /// When the proxy did not take a copy whose attempt was left, by the engine's clock.
+        /// When the proxy did not take a copy whose attempt was deferred, by the engine's clock.
         pub(super) not_sent_at: AtomicU64,
-        /// How many messages were left to be started.
+        /// How many starts of messages were deferred.
         pub(super) starts_deferred: AtomicU64,
         _rest_of_the_line: [AtomicU64; 3],
     }
 
-    /// What the proxy has told of its memory (`proxy_memory`), in a line of the cache that changes when it is asked. All
+    /// What the proxy has said of its memory (`proxy_memory`), in a line of the cache that changes when it is asked. All
     /// of it is written without the lock.
     pub(super) struct Proxy {
         /// When the proxy was asked last how much of its shared memory is free, by the engine's clock.
         pub(super) asked_at: AtomicU64,
-        /// The bytes that it has told.
+        /// The free bytes, by its answer.
         pub(super) free: AtomicU64,
         /// The bytes that may be owed and have been charged before copies wait.
         pub(super) limit: AtomicU64,
-        /// Whether a copy has had to wait since the log was told last, and when that was.
+        /// Whether a copy has had to wait since that was last logged, and when that was.
         pub(super) is_short: AtomicU64,
         pub(super) logged_at: AtomicU64,
     }
@@ -162,6 +162,21 @@ shared! {
         pub(super) silent: Locked<u64>,
     }
 
+    /// A transaction, or a free entry.
+    pub(super) struct Transaction {
+        /// The bits below, which use of the entry it is, and since when it is in flight. Bits are taken away without
+        /// the lock too, but never the last one.
+        pub(super) word: AtomicU64,
+        /// The recipient; of a free entry nothing.
+        pub(super) entry: Link<Recipient>,
+        /// The process that sends; of a free entry the number of the next one, from 1 on.
+        pub(super) process: Locked<u32>,
+        /// The hash of the target.
+        pub(super) target: Locked<u64>,
+        /// Deferred work (`deferred`).
+        pub(super) deferred: AtomicU64,
+    }
+
     /// A message: what changes, then what stays as it was written before anybody else saw it. Behind it come its
     /// recipients, and the text: originator, group, from, headers, charging, body, request, and each recipient's own.
     pub(super) struct Message {
@@ -169,11 +184,11 @@ shared! {
         pub(super) links: Links<Message>,
         /// Links of the list of all.
         pub(super) links_of_all: Links<Message>,
-        /// What the message is doing (`engine::flag`).
+        /// What the message is doing ([`flag`]).
         pub(super) flags: Locked<u32>,
         /// How many copies are kept for recipients who are away.
         pub(super) kept_for: Locked<u32>,
-        /// How many use the text now, what was left to be done with the message without the lock, and whether it is to
+        /// How many use the text now, deferred work on the message, and whether it is to
         /// be given back. Written without the lock, too.
         pub(super) pins: AtomicU64,
         /// The number of the next recipient.
@@ -181,7 +196,7 @@ shared! {
         pub(super) in_flight: Locked<u32>,
         /// Recipients that go before the next one.
         pub(super) ready: Queue,
-        /// Recipients that have not ended, and those whose outcome was not told.
+        /// Recipients that have not ended, and those whose outcome was not reported.
         pub(super) left: Locked<u32>,
         pub(super) unreported: Locked<u32>,
         // How those ended that have.
@@ -199,11 +214,11 @@ shared! {
         pub(super) originator: Link<Originator>,
         /// How many copies in flight are silent.
         pub(super) silent: Locked<u32>,
-        /// What was left of a message that is not started, by who has its ticket: the order in which it is to be, or the
+        /// Deferred work on a message that is not started, by who has its ticket: the order in which it is to be, or the
         /// keys of its budgets.
         pub(super) deferred_unstarted: [AtomicU64; 2],
         /// The ledger's number of the message; 0 if it is in none. Written by who has the ticket, and by the process that
-        /// tells outcomes.
+        /// reports outcomes.
         pub(super) ledger: AtomicU64,
 
         /// How many milliseconds the engine's clock was ahead of the system's when the message was accepted, as a signed
@@ -235,7 +250,42 @@ shared! {
     }
 }
 
+/// Bits of a message's flags.
+pub(super) mod flag {
+    /// The message was answered, and is being sent.
+    pub(in super::super) const STARTED: u32 = 1;
+    /// It is among those that may send.
+    pub(in super::super) const IN_TURNS: u32 = 2;
+    /// It is among those that send nothing more.
+    pub(in super::super) const CLOSING: u32 = 4;
+    /// An administrator has cancelled it; otherwise it has expired.
+    pub(in super::super) const CANCELLED: u32 = 8;
+    /// The recipients that were put off are having their turn.
+    pub(in super::super) const SECOND_PASS: u32 = 16;
+    /// It is in the list of those, as some of its recipients have to be ended.
+    pub(in super::super) const IN_CLOSING: u32 = 32;
+    /// It is among those that wait for room in the table of targets.
+    pub(in super::super) const STUCK: u32 = 64;
+    /// Its recipients are being put into their member queues.
+    pub(in super::super) const QUEUEING: u32 = 128;
+    /// It is in one at most of these lists.
+    pub(in super::super) const LISTS: u32 = IN_TURNS | IN_CLOSING | STUCK | QUEUEING;
+    /// Its recipients that have not had their turn stand in their member queues, or are being put there.
+    pub(in super::super) const QUEUED: u32 = 256;
+}
+
 impl Message {
+    /// A time that the message has from the system's clock, by the engine's clock.
+    pub(super) fn by_clock(&self, time: u64) -> u64 {
+        time.saturating_add_signed(self.clock_ahead.get() as i64)
+    }
+
+    /// Whether the message is out of time. The clock is only asked for one that may be.
+    pub(super) fn has_expired(&self, now: impl Fn() -> u64) -> bool {
+        let expires_at = self.expires_at.get();
+        expires_at != 0 && self.by_clock(expires_at) <= now()
+    }
+
     /// Empties what changes, before anybody else sees the message.
     pub(super) fn clear(&self, unpublished: &impl IsUnpublished) {
         for links in [&self.links, &self.links_of_all] {

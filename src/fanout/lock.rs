@@ -13,11 +13,11 @@
 //! |---|---|
 //! | `lock` | who takes it and gives it back; WANTED and BLOCKED are set by who waits, without the lock |
 //! | `blocked_since` | who is about to set BLOCKED, without the lock |
-//! | `left` | who leaves something, without the lock (`deferred`) |
+//! | `deferred` | who defers work, without the lock (`deferred`) |
 //!
 //! A robust mutex of the C library in its place was measured: a copy took 17 of 100 instructions more, and some 15 of 100
 //! more time (`benches/fanout`), as it keeps a list of what a thread has. It does not say who has it either, which an
-//! administrator has to know of a process that is stopped, nor whether anything was left meanwhile.
+//! administrator has to know of a process that is stopped, nor whether any work was deferred meanwhile.
 //!
 //! Nobody waits for ever for a process that keeps it, as one that a debugger has stopped: whoever has
 //! something to do that cannot wait leaves it (`deferred`). It is taken from a process that has ended, and
@@ -25,10 +25,9 @@
 
 #![forbid(unsafe_code)]
 
-use super::layout::Root;
+use super::layout::{Root, Transaction};
 use super::process::{self, Process};
 use super::shared_memory::{At, HasLock, Shared, SharedMemory};
-use super::transactions::Transaction;
 use rustix::thread::Timespec;
 use rustix::thread::futex::{self, Flags};
 use std::cell::Cell;
@@ -164,7 +163,7 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// Gives the lock back after all changes were made; says whether something was left meanwhile.
+    /// Gives the lock back after all changes were made; says whether work was deferred meanwhile.
     #[inline]
     pub(super) fn release(self) -> bool {
         // What `drop` does is for a panic.
@@ -177,7 +176,7 @@ impl<'a> Held<'a> {
         root.hot.lock.swap(0, AcqRel) & WANTED != 0 && wake(root)
     }
 
-    /// Whether something was left for the holder to do.
+    /// Whether there is deferred work for the holder.
     #[inline]
     pub(super) fn has_deferred(&self) -> bool {
         self.root.attention.deferred.load(Relaxed) != 0
@@ -215,14 +214,14 @@ impl Drop for Held<'_> {
         }
         if let Some(claimed) = self.claimed.get() {
             // The attempt will not exist: its transaction is taken back like one of a dead process.
-            self[claimed].is_of(self, Process::NONE);
+            self[claimed].process.set(self, Process::NONE.to_bits());
         }
         self.root.hot.lock.swap(BROKEN, AcqRel);
         wake(self.root);
     }
 }
 
-/// Wakes one who waits; says whether something was left.
+/// Wakes one who waits; says whether there is deferred work.
 #[cold]
 fn wake(root: &Root) -> bool {
     // One is enough, it will wake the next. Should this process die here, it wakes by itself.

@@ -7,6 +7,22 @@
 //! for another one, the one that was used least recently first. The names for which copies of one
 //! originator wait are bounded: with more, that originator's copies wait for each other.
 //!
+//! ```text
+//!  an entry:   unused ── make ──► known or not ── no copy waits, not asked, another name needs room (make) ──┐
+//!              (hash 0)              ▲                                                                       │
+//!                                    └──── the next use, with a new `use_number`: late answers are stale ◄───┘
+//!
+//!  its question:  asked = 0 ── ask: at the end of the list ──► 1, in the list ── next_to_ask ──► 1, being asked
+//!                     ▲                                                                            │
+//!                     └────────────────────────────── was_asked: an answer, or none ◄──────────────┘
+//!
+//!  a copy:        outside, by originator ── pop_outside: there is room ──► taken, and may wait at the name
+//!                 at a name (`push`) ── pop: addresses are known, or it was in vain ──► taken
+//!                 either ── take_out: its message sends nothing more ──► taken
+//! ```
+//!
+//! A name for which copies wait has its bit in `waited`, and counts for one originator (`owner`).
+//!
 //! All words are changed with the lock. What is in the queues here has the place `AtName`.
 
 #![deny(unsafe_code)]

@@ -13,13 +13,12 @@
 use super::block::block_of;
 use super::counters::Counter;
 use super::engine::Engine;
+use super::layout::Transaction;
 use super::lock::{Blocked, Held, OF_CALLBACKS, OF_MESSAGES};
 use super::names::{Entry, Question, Room};
 use super::recipient::{Outcome, Recipient, RecipientState};
 use super::shared_memory::At;
-use super::transactions::{HELD, IN_FLIGHT, SENDING, Transaction};
-use siphasher::sip::SipHasher13;
-use std::hash::Hasher;
+use super::transactions::{HELD, IN_FLIGHT, SENDING};
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -62,23 +61,23 @@ impl Engine {
             address: None,
             is_asked: false,
         };
-        let Some(transaction) = self.transactions.find(held, cookie) else {
+        let Some(transaction) = self.scheduler.transactions.find(held, cookie) else {
             return lead;
         };
-        let hash = self.hash_of_name(name);
-        let known = self.names.find(held, hash);
+        let hash = self.scheduler.keys.of_name(name);
+        let known = self.scheduler.names.find(held, hash);
         if let Some(entry) = known.filter(|entry| entry.is_known(held, now)) {
             let (address, is_old) = entry.lead(held, now);
-            self.names.note_way(held, cookie, entry);
+            self.scheduler.names.note_way(held, cookie, entry);
             lead.address = Some(address);
-            lead.is_asked = is_old && self.names.ask(held, entry);
+            lead.is_asked = is_old && self.scheduler.names.ask(held, entry);
             return lead;
         }
         if transaction.bits() & IN_FLIGHT != 0 {
             lead.is_asked = self.wait_for_name(held, transaction, (hash, name), now);
         }
         transaction.take(held, IN_FLIGHT | HELD | SENDING);
-        self.transactions.free(held, transaction);
+        self.scheduler.transactions.free(held, transaction);
         lead
     }
 
@@ -94,25 +93,26 @@ impl Engine {
             return false;
         };
         let at = block_of(&self.memory, copy);
-        if let Some(outcome) = self.closing(held, at) {
-            self.land(held, transaction, outcome, false);
+        if let Some(outcome) = self.scheduler.closing(held, at) {
+            self.scheduler.land(held, transaction, outcome, false);
             return false;
         }
         // Others to the same target have waited for the same name meanwhile.
-        let known = self.names.find(held, hash);
+        let known = self.scheduler.names.find(held, hash);
         if known.is_some_and(|entry| self.is_overdue(held, entry, copy, now)) {
-            self.land(held, transaction, Outcome::Unreachable(UNRESOLVABLE), false);
+            self.scheduler
+                .land(held, transaction, Outcome::Unreachable(UNRESOLVABLE), false);
             return false;
         }
         let [originator, ..] = held.block(at).texts();
-        let owner = self.originator_key(originator) as u32;
-        let room = self.names.take(held, hash, name, owner, now);
-        self.lower(held, transaction, at);
+        let owner = self.scheduler.keys.of_originator(originator) as u32;
+        let room = self.scheduler.names.take(held, hash, name, owner, now);
+        self.scheduler.lower(held, transaction, at);
         held[copy].set_state(held, RecipientState::AtName);
-        self.names.push(held, room, copy, now);
-        self.enter_turns(held, at);
+        self.scheduler.names.push(held, room, copy, now);
+        self.scheduler.enter_turns(held, at);
         match room {
-            Room::At(entry) => self.names.ask(held, entry),
+            Room::At(entry) => self.scheduler.names.ask(held, entry),
             Room::Outside(_) => false,
         }
     }
@@ -122,23 +122,18 @@ impl Engine {
     pub fn next_hop_failed(&self, cookie: u64) {
         // Mostly it is no name, and the lock is not needed. Is that kept by another process, there is another failure
         // to learn from.
-        if self.names.has_way(&self.memory, cookie) {
-            let _ = self.with_within(OF_CALLBACKS, |held| self.names.turn_from(held, cookie));
+        if self.scheduler.names.has_way(&self.memory, cookie) {
+            let _ = self.with_within(OF_CALLBACKS, |held| {
+                self.scheduler.names.turn_from(held, cookie)
+            });
         }
-    }
-
-    /// The hash under which a name is filed.
-    fn hash_of_name(&self, name: &[u8]) -> u64 {
-        let mut hasher = SipHasher13::new_with_key(&self.key);
-        hasher.write(name);
-        hasher.finish()
     }
 
     /// The next name to be asked. For the one process that asks.
     pub fn next_question(&self) -> Option<Question> {
         self.with(|held| {
-            let entry = self.names.next_to_ask(held)?;
-            Some(self.names.question(held, entry))
+            let entry = self.scheduler.names.next_to_ask(held)?;
+            Some(self.scheduler.names.question(held, entry))
         })
     }
 
@@ -157,9 +152,9 @@ impl Engine {
     ) {
         let time = time_to_live.clamp(SHORTEST, LONGEST).as_millis() as u64;
         let learnt = self.with(|held| {
-            let entry = self.names.of_question(held, question)?;
+            let entry = self.scheduler.names.of_question(held, question)?;
             entry.learn(held, addresses, now + time / 5 * 4, now + time + STALE);
-            self.names.was_asked(held, entry);
+            self.scheduler.names.was_asked(held, entry);
             Some(entry)
         });
         if let Some(entry) = learnt {
@@ -174,7 +169,7 @@ impl Engine {
         self.count(Counter::NamesFailed);
         let lifetime = u64::from(self.limits.queue_lifetime) * 1000;
         let (again, mut left) = self.with(|held| {
-            let entry = self.names.of_question(held, question)?;
+            let entry = self.scheduler.names.of_question(held, question)?;
             if why == NotResolved::LeadsNowhere {
                 entry.forget(held);
             }
@@ -188,25 +183,25 @@ impl Engine {
             let steps = left.min(STEPS as u64);
             left -= steps;
             self.with(|held| {
-                let entry = self.names.of_question(held, question)?;
+                let entry = self.scheduler.names.of_question(held, question)?;
                 (0..steps).try_for_each(|_| {
-                    let copy = self.names.pop(held, entry)?;
+                    let copy = self.scheduler.names.pop(held, entry)?;
                     if self.is_overdue(held, entry, copy, now) {
                         // Who waits for the same target can be sent to now.
                         held.notify.set(true);
                         self.give_up(held, copy, Outcome::Unreachable(UNRESOLVABLE));
                     } else {
-                        self.names.push(held, Room::At(entry), copy, now);
+                        self.scheduler.names.push(held, Room::At(entry), copy, now);
                     }
                     Some(())
                 })
             });
         }
         self.with(|held| {
-            let entry = self.names.of_question(held, question)?;
+            let entry = self.scheduler.names.of_question(held, question)?;
             let has_waiting = entry.has_waiting(held);
             if !has_waiting {
-                self.names.was_asked(held, entry);
+                self.scheduler.names.was_asked(held, entry);
             }
             has_waiting.then_some(again)
         })
@@ -218,7 +213,7 @@ impl Engine {
             return false;
         };
         let block = held.block_of(copy);
-        let accepted_at = self.by_clock(block.at(), block.accepted_at());
+        let accepted_at = self.memory[block.at()].by_clock(block.accepted_at());
         let lifetime = u64::from(self.limits.queue_lifetime) * 1000;
         now >= since.max(accepted_at) + lifetime
     }
@@ -230,7 +225,7 @@ impl Engine {
         }
         held.notify.set(true);
         for _ in 0..STEPS {
-            let Some(copy) = self.names.pop(held, entry) else {
+            let Some(copy) = self.scheduler.names.pop(held, entry) else {
                 return false;
             };
             self.let_go(held, copy);
@@ -240,28 +235,29 @@ impl Engine {
 
     /// Lets a copy go on that has waited for its name.
     fn let_go(&self, held: &Held<'_>, copy: At<Recipient>) {
-        match self.closing(held, block_of(&self.memory, copy)) {
+        match self.scheduler.closing(held, block_of(&self.memory, copy)) {
             Some(outcome) => self.give_up(held, copy, outcome),
-            None => self.make_ready(held, copy),
+            None => self.scheduler.make_ready(held, copy),
         }
     }
 
     /// Ends a copy that has waited for its name, and gives up its target.
     fn give_up(&self, held: &Held<'_>, copy: At<Recipient>, outcome: Outcome) {
-        self.end(held, copy, outcome);
+        self.scheduler.end(held, copy, outcome);
         let own = held.block_of(copy).own(copy);
-        self.leave_target(held, self.hash(own.address));
+        self.scheduler
+            .leave_target(held, self.scheduler.keys.of_address(own.address));
     }
 
     /// What is done by the clock: ends those that wait in vain for a name, as their message sends nothing
     /// more, and lets those go on for which there was no room.
     pub(super) fn look_at_names(&self, now: u64) -> Result<(), Blocked> {
-        if !self.with_within(OF_MESSAGES, |held| self.names.takes_a_look(held))? {
+        if !self.with_within(OF_MESSAGES, |held| self.scheduler.names.takes_a_look(held))? {
             return Ok(());
         }
         let is_closing = |held: &Held<'_>, copy: At<Recipient>| {
             let at = block_of(&self.memory, copy);
-            self.closing(held, at)
+            self.scheduler.closing(held, at)
         };
         let end_all = |held: &Held<'_>, copies: Vec<At<Recipient>>| {
             for copy in copies {
@@ -271,18 +267,20 @@ impl Engine {
             }
         };
         let mut is_new = false;
-        let names = self.with_within(OF_MESSAGES, |held| self.names.waited_for(held))?;
+        let names = self.with_within(OF_MESSAGES, |held| self.scheduler.names.waited_for(held))?;
         for entry in names {
             let is_known = self.with_within(OF_MESSAGES, |held| {
                 if !entry.has_waiting(held) {
                     return false;
                 }
                 let left = self
+                    .scheduler
                     .names
                     .take_out(held, entry, |copy| is_closing(held, copy).is_some());
                 end_all(held, left);
                 let is_known = entry.is_known(held, now);
-                is_new |= !is_known && entry.has_waiting(held) && self.names.ask(held, entry);
+                is_new |=
+                    !is_known && entry.has_waiting(held) && self.scheduler.names.ask(held, entry);
                 is_known
             })?;
             if is_known {
@@ -292,15 +290,15 @@ impl Engine {
         if is_new {
             self.asking.wake();
         }
-        if !self.with_within(OF_MESSAGES, |held| self.names.has_outside(held))? {
+        if !self.with_within(OF_MESSAGES, |held| self.scheduler.names.has_outside(held))? {
             return Ok(());
         }
-        for owner in self.names.owners() {
+        for owner in self.scheduler.names.owners() {
             self.with_within(OF_MESSAGES, |held| {
                 let closes = |copy| is_closing(held, copy).is_some();
-                let left = self.names.take_out_outside(held, owner, closes);
+                let left = self.scheduler.names.take_out_outside(held, owner, closes);
                 end_all(held, left);
-                while let Some(copy) = self.names.pop_outside(held, owner) {
+                while let Some(copy) = self.scheduler.names.pop_outside(held, owner) {
                     self.let_go(held, copy);
                     held.notify.set(true);
                 }

@@ -1,23 +1,24 @@
-//! What became of each recipient, for the one process that tells it: a queue that cannot overflow,
+//! What became of each recipient, for the one process that reports it: a queue that cannot overflow,
 //! because it is made of the recipients themselves.
 
 #![forbid(unsafe_code)]
 
-use super::attempt::Pinned;
 use super::block::{Block, block_of};
 use super::engine::Engine;
 use super::layout::Message;
 use super::lock::OF_CALLBACKS;
+use super::pin::Pin;
+use super::pinned::Pinned;
 use super::recipient::{Outcome, Recipient};
 use super::shared_memory::At;
 use crate::control::Fork;
 
-/// What is to be told next.
+/// What is to be reported next.
 #[derive(Debug)]
 pub enum Event<'e> {
     /// A recipient has ended.
     Ended(EndedCopy<'e>),
-    /// All recipients of a message have ended, and each was told.
+    /// All recipients of a message have ended, and each was reported.
     Finished(Finished<'e>),
 }
 
@@ -188,13 +189,13 @@ impl Finished<'_> {
 }
 
 impl Engine {
-    /// What is to be told next, if anything; nothing while a process keeps the lock from the others. For
-    /// one process only, which tells each before it asks for the next.
+    /// What is to be reported next, if anything; nothing while a process keeps the lock from the others. For
+    /// one process only, which reports each before it asks for the next.
     pub fn next_event(&self) -> Option<Event<'_>> {
         let event = self.with_within(OF_CALLBACKS, |held| {
             if let Some(finished) = held.root.flow.finished.get() {
                 held.root.flow.finished.set(held, None);
-                let pin = self.pin_for_the_last_time(held, finished);
+                let pin = Pin::set_last(held, finished);
                 return Some(Event::Finished(Finished {
                     pin: Pinned::new(self, pin),
                 }));
@@ -209,7 +210,7 @@ impl Engine {
                 held.root.flow.finished.set(held, Some(at));
             }
             let outcome = held[entry].outcome()?;
-            let pin = self.pin(held, at);
+            let pin = Pin::set(held, at);
             Some(Event::Ended(EndedCopy {
                 outcome,
                 entry,

@@ -2,12 +2,13 @@
 
 #![forbid(unsafe_code)]
 
-use super::attempt::Pinned;
 use super::counters::Counter;
-use super::engine::{Engine, flag};
-use super::layout::Message;
+use super::engine::Engine;
+use super::layout::{Message, flag};
 use super::lock::{Blocked, Held, OF_CALLBACKS, OF_MESSAGES};
 use super::outcomes::Tally;
+use super::pin::Pin;
+use super::pinned::Pinned;
 use super::shared_memory::At;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -47,7 +48,7 @@ pub struct Fanout {
 /// How much is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// Messages, those included that were not started or whose end was not told yet.
+    /// Messages, those included that were not started or whose end was not reported yet.
     pub messages: u64,
     /// Recipients that have not ended.
     pub waiting: u64,
@@ -72,7 +73,7 @@ pub struct Load {
 }
 
 impl Engine {
-    /// How much is under way. It needs no lock, so that it is told even while a process keeps that from
+    /// How much is under way. It needs no lock, so that it is known even while a process keeps that from
     /// the others; what it keeps them from doing is not counted.
     pub fn load(&self) -> Load {
         if self.root().attention.deferred.load(Relaxed) != 0 {
@@ -80,7 +81,8 @@ impl Engine {
         }
         let word = size_of::<u64>() as u64;
         let memory = (self.arena.words as u64 - 1) * word;
-        let [proxy_memory_free, proxy_memory_reserve] = self.free_proxy_memory();
+        let [proxy_memory_free, proxy_memory_reserve] =
+            self.scheduler.copy_memory.free(&self.memory, || self.now());
         let free = memory.min(self.root().arena.words.get() * word);
         Load {
             messages: self.root().flow.messages_length.get(),
@@ -88,8 +90,8 @@ impl Engine {
             in_flight: self.root().hot.in_flight.get(),
             silent: self.root().flow.silent_copies.get(),
             transactions: self.root().hot.transactions.get(),
-            names_asked: self.names.asked(&self.memory),
-            waiting_for_names: self.names.waiting(&self.memory),
+            names_asked: self.scheduler.names.asked(&self.memory),
+            waiting_for_names: self.scheduler.names.waiting(&self.memory),
             proxy_memory_free,
             proxy_memory_reserve,
             memory_used: memory - free,
@@ -104,7 +106,7 @@ impl Engine {
             if held.block(at).kept() != 0 {
                 return true;
             }
-            let pin = self.pin(held, at);
+            let pin = Pin::set(held, at);
             let in_flight = held[at].in_flight.get();
             let silent = held[at].silent.get();
             let tally = held[at].tallied();
@@ -122,7 +124,7 @@ impl Engine {
                 in_flight,
                 silent,
                 tally,
-                accepted_at: self.by_clock(block.at(), block.accepted_at()),
+                accepted_at: self.memory[block.at()].by_clock(block.accepted_at()),
             }
         });
         Ok(fanouts.collect())
@@ -135,14 +137,14 @@ impl Engine {
         self.each_message(|held, at| {
             found = held.block(at).number() == message;
             if found {
-                self.close(held, at, flag::CANCELLED);
+                self.scheduler.close(held, at, flag::CANCELLED);
             }
             !found
         })?;
         Ok(found)
     }
 
-    /// What is done by the clock, to be called about once a second by the process that tells
+    /// What is done by the clock, to be called about once a second by the process that reports
     /// outcomes, and when it is woken: ends what has expired or was cancelled, and takes back what
     /// a process that died was about to send. While a process keeps the lock from the others, nothing is
     /// done, and the log says so.
@@ -154,14 +156,14 @@ impl Engine {
     fn tick_unless_blocked(&self, now: u64) -> Result<(), Blocked> {
         self.with_within(OF_MESSAGES, |held| self.measure(held, now))?;
         self.each_message(|held, at| {
-            if self.has_expired(at, || now) {
-                self.close(held, at, 0);
+            if held[at].has_expired(|| now) {
+                self.scheduler.close(held, at, 0);
             }
             true
         })?;
-        self.log_short_memory(now);
+        self.scheduler.copy_memory.log_if_short(&self.memory, now);
         self.take_back_from_the_dead()?;
-        while self.with_within(OF_MESSAGES, |held| self.close_some(held))? {}
+        while self.with_within(OF_MESSAGES, |held| self.scheduler.close_some(held))? {}
         self.look_at_names(now)
     }
 
@@ -171,7 +173,7 @@ impl Engine {
         if passed < MEASURE {
             return;
         }
-        let ended = ENDED.map(|counter| self.counters.get(counter));
+        let ended = ENDED.map(|counter| self.scheduler.counters.get(counter));
         let ended: u64 = ended.iter().sum();
         held.root.flow.speed.set(
             held,
@@ -203,7 +205,7 @@ impl Engine {
                     next = held.root.flow.messages.after(held, at);
                 }
                 let at = reached?;
-                Some(Pinned::new(self, self.pin(held, at)))
+                Some(Pinned::new(self, Pin::set(held, at)))
             })?;
             match reached {
                 None => return Ok(()),

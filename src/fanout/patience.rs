@@ -15,11 +15,13 @@
 #![forbid(unsafe_code)]
 
 use super::block::block_of;
-use super::engine::{Engine, flag};
+use super::engine::Engine;
+use super::layout::Transaction;
+use super::layout::flag;
 use super::layout::{Message, Originator};
 use super::lock::{Blocked, Held, OF_MESSAGES};
+use super::scheduler::Scheduler;
 use super::shared_memory::At;
-use super::transactions::Transaction;
 use crate::sip::text::Printable;
 use std::fmt;
 
@@ -122,27 +124,8 @@ struct Full {
 }
 
 impl Engine {
-    /// Whether a message with so many copies in flight may have one more.
-    #[inline]
-    pub(super) fn has_room_in_window(
-        &self,
-        held: &Held<'_>,
-        at: At<Message>,
-        in_flight: u32,
-    ) -> bool {
-        in_flight < held.block(at).window() || self.has_room_beside_silent(held, at, in_flight)
-    }
-
-    /// The same where they are as many as the window has room for: those that are silent are not in it.
-    fn has_room_beside_silent(&self, held: &Held<'_>, at: At<Message>, in_flight: u32) -> bool {
-        let silent = held[at].silent.get();
-        silent != 0
-            && in_flight - silent < held.block(at).window()
-            && in_flight < held.block(at).most_at_once()
-    }
-
     /// Lets copies count as silent that are older than `patience`, and their messages go on: the caller asks for the
-    /// next copy afterwards. To be called some times a second by the process that tells outcomes. Gives a message
+    /// next copy afterwards. To be called some times a second by the process that reports outcomes. Gives a message
     /// whose members have had to wait behind silent copies, or still have to.
     pub fn look_for_silent(&self, now: u64) -> Option<HeldUp> {
         let patience = u64::from(self.limits.patience) * 1000;
@@ -151,6 +134,7 @@ impl Engine {
         }
         let moment = now * MOMENTS / patience;
         let old = self
+            .scheduler
             .transactions
             .grown_old(&self.memory, moment, MOMENTS + 1);
         // While a process keeps the lock from the others the log says so, and the next look does it.
@@ -170,7 +154,7 @@ impl Engine {
                     if !transaction.becomes_silent(held, moment, MOMENTS + 1) {
                         continue;
                     }
-                    self.note_full(held, at, &mut full);
+                    self.scheduler.note_full(held, at, &mut full);
                     let originator = Message::originator_at(held, at);
                     if originators.len() < LOOKED_AT && !originators.contains(&originator) {
                         originators.push(originator);
@@ -178,7 +162,7 @@ impl Engine {
                     held[at].silent.add(held, 1);
                     held.root.flow.silent_copies.add(held, 1);
                     held[originator].silent.add(held, 1);
-                    self.enter_turns(held, at);
+                    self.scheduler.enter_turns(held, at);
                 }
             })?;
         }
@@ -196,8 +180,48 @@ impl Engine {
             return Ok(None);
         }
         self.with_within(OF_MESSAGES, |held| {
-            self.held_back_by_silent(held, &originators)
+            self.scheduler.held_back_by_silent(held, &originators)
         })
+    }
+}
+
+impl Scheduler {
+    /// Whether a message with so many copies in flight may have one more.
+    #[inline]
+    pub(super) fn has_room_in_window(
+        &self,
+        held: &Held<'_>,
+        at: At<Message>,
+        in_flight: u32,
+    ) -> bool {
+        in_flight < held.block(at).window() || self.has_room_beside_silent(held, at, in_flight)
+    }
+
+    /// The same where they are as many as the window has room for: those that are silent are not in it.
+    pub(super) fn has_room_beside_silent(
+        &self,
+        held: &Held<'_>,
+        at: At<Message>,
+        in_flight: u32,
+    ) -> bool {
+        let silent = held[at].silent.get();
+        silent != 0
+            && in_flight - silent < held.block(at).window()
+            && in_flight < held.block(at).most_at_once()
+    }
+
+    /// A copy that is silent is in flight no more.
+    #[cold]
+    pub(super) fn silent_no_more(
+        &self,
+        held: &Held<'_>,
+        transaction: &Transaction,
+        at: At<Message>,
+    ) {
+        transaction.is_silent_no_more(held);
+        held[at].silent.subtract(held, 1);
+        held.root.flow.silent_copies.subtract(held, 1);
+        Message::originator_of(held, at).silent.subtract(held, 1);
     }
 
     /// Counts a copy of a message that becomes silent, if its window was full before and it has more to send.
@@ -279,19 +303,5 @@ impl Engine {
             bound,
             patience: self.limits.patience,
         }
-    }
-
-    /// A copy that is silent is in flight no more.
-    #[cold]
-    pub(super) fn silent_no_more(
-        &self,
-        held: &Held<'_>,
-        transaction: &Transaction,
-        at: At<Message>,
-    ) {
-        transaction.is_silent_no_more(held);
-        held[at].silent.subtract(held, 1);
-        held.root.flow.silent_copies.subtract(held, 1);
-        Message::originator_of(held, at).silent.subtract(held, 1);
     }
 }

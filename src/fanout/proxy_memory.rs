@@ -5,7 +5,7 @@
 //! of its shared memory is free, and copies wait where less would be left than the reserve. Both bounds hold.
 //!
 //! **Nobody asks more often than every 10 ms**, and nobody with the lock: whoever is about to take it looks at the
-//! clock, and the one who puts the new time into `MEMORY_ASKED_AT` asks. All processes read the answer.
+//! clock, and the one who puts the new time into `asked_at` asks. All processes read the answer.
 //!
 //! **Between two answers each copy is charged** with all that it may take: its own transaction, a second one, half as
 //! large again (it may come back, which nobody knows before it does), and three times its text, as the one keeps it
@@ -36,12 +36,12 @@
 
 #![forbid(unsafe_code)]
 
-use super::engine::Engine;
 use super::fair_share::fits;
-use super::layout::Message;
+use super::layout::{Message, Root};
 use super::lock::Held;
-use super::shared_memory::At;
+use super::shared_memory::{At, SharedMemory};
 use std::fmt::Debug;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::fence;
 
@@ -86,49 +86,32 @@ impl ProxyMemory {
     }
 }
 
-impl Engine {
-    /// Leaves this much of the proxy's shared memory alone from now on, in all processes that are forked afterwards.
-    /// Only the first call counts.
-    pub fn leave_memory(&self, memory: ProxyMemory) {
-        if self.proxy_memory.set(memory).is_ok() {
-            self.ask_for_free_memory(|| self.now());
-        }
+/// What copies may take of the proxy's shared memory; nothing is bounded before [`CopyMemory::set`].
+#[derive(Debug, Default)]
+pub(super) struct CopyMemory {
+    proxy: OnceLock<ProxyMemory>,
+}
+
+impl CopyMemory {
+    /// Bounds copies from now on, in all processes that are forked afterwards. Says whether this is the first call: only
+    /// that counts.
+    pub(super) fn set(&self, proxy: ProxyMemory) -> bool {
+        self.proxy.set(proxy).is_ok()
     }
 
     /// Asks the proxy how much memory is free, if nobody has for a while. To be called without the lock: the answer
     /// needs one of the proxy's.
     #[inline]
-    pub(super) fn ask_for_free_memory(&self, now: impl FnOnce() -> u64) {
-        if let Some(proxy) = self.proxy_memory.get() {
-            self.ask_if_it_is_time(proxy, now());
+    pub(super) fn ask(&self, memory: &SharedMemory, now: impl FnOnce() -> u64) {
+        if let Some(proxy) = self.proxy.get() {
+            ask_if_it_is_time(memory, proxy, now());
         }
-    }
-
-    fn ask_if_it_is_time(&self, proxy: &ProxyMemory, now: u64) {
-        let answer = &self.root().proxy;
-        let asked_at = &answer.asked_at;
-        let before = asked_at.load(Relaxed);
-        let is_early = now.abs_diff(before) < INTERVAL;
-        if is_early
-            || asked_at
-                .compare_exchange(before, now, AcqRel, Relaxed)
-                .is_err()
-        {
-            return;
-        }
-        let landed = self.root().flow.landed.get();
-        // Whatever had landed then has taken its memory before the question.
-        fence(Acquire);
-        let free = proxy.free.bytes();
-        let limit = landed.saturating_add(free).saturating_sub(proxy.reserve);
-        answer.free.store(free, Release);
-        answer.limit.store(limit, Release);
     }
 
     /// Whether the proxy has memory for one more copy.
     #[inline]
-    pub(super) fn has_proxy_memory(&self, held: &Held<'_>) -> bool {
-        let Some(proxy) = self.proxy_memory.get() else {
+    pub(super) fn has_room(&self, held: &Held<'_>) -> bool {
+        let Some(proxy) = self.proxy.get() else {
             return true;
         };
         held.root
@@ -141,9 +124,9 @@ impl Engine {
     }
 
     /// Copies wait for memory, which the log will say. It comes back without a word to us, so that the process that
-    /// tells outcomes looks again and again.
+    /// reports outcomes looks again and again.
     #[cold]
-    pub(super) fn wait_for_memory(&self, held: &Held<'_>) {
+    pub(super) fn wait(held: &Held<'_>) {
         held.root.proxy.is_short.store(1, Relaxed);
         held.notify.set(true);
     }
@@ -151,8 +134,8 @@ impl Engine {
     /// Whether one with so many copies in flight leaves enough of the memory to others ([`fair_share`](super::fair_share)): of
     /// what those that have no final response may take, as what all others have taken is not there to be shared.
     #[inline]
-    pub(super) fn has_share_of_memory(&self, held: &Held<'_>, own: u32) -> bool {
-        let Some(proxy) = self.proxy_memory.get() else {
+    pub(super) fn has_share(&self, held: &Held<'_>, own: u32) -> bool {
+        let Some(proxy) = self.proxy.get() else {
             return true;
         };
         let in_flight = held.root.hot.in_flight.get();
@@ -173,26 +156,26 @@ impl Engine {
     }
 
     fn charge_of(&self, held: &Held<'_>, at: At<Message>) -> u64 {
-        let proxy = self.proxy_memory.get();
+        let proxy = self.proxy.get();
         proxy.map_or(0, |proxy| proxy.charge(held.block(at).length_of_copies()))
     }
 
     /// A copy of a message may take memory from now on.
     #[inline]
-    pub(super) fn owe_memory(&self, held: &Held<'_>, at: At<Message>) {
+    pub(super) fn owe(&self, held: &Held<'_>, at: At<Message>) {
         held.root.flow.owed.add(held, self.charge_of(held, at));
     }
 
     /// A copy has taken what it takes.
     #[inline]
-    pub(super) fn memory_is_taken(&self, held: &Held<'_>, at: At<Message>) {
+    pub(super) fn is_taken(&self, held: &Held<'_>, at: At<Message>) {
         let charge = self.charge_of(held, at);
         held.root.flow.owed.subtract(held, charge);
         held.root.flow.landed.add(held, charge);
     }
 
-    /// After the death of a process: nothing is in flight until [`Engine::owe_again`] says so.
-    pub(super) fn forget_what_is_owed(&self, held: &Held<'_>) {
+    /// After the death of a process: nothing is in flight until [`CopyMemory::owe_again`] says so.
+    pub(super) fn forget_owed(held: &Held<'_>) {
         held.root.flow.landed.add(held, held.root.flow.owed.get());
         held.root.flow.owed.set(held, 0);
     }
@@ -206,35 +189,59 @@ impl Engine {
     }
 
     /// Free bytes of the proxy's shared memory, and those that are left to it.
-    pub(super) fn free_proxy_memory(&self) -> [u64; 2] {
-        self.ask_for_free_memory(|| self.now());
-        let reserve = self.proxy_memory.get().map_or(0, |proxy| proxy.reserve);
-        [self.root().proxy.free.load(Relaxed), reserve]
+    pub(super) fn free(&self, memory: &SharedMemory, now: impl FnOnce() -> u64) -> [u64; 2] {
+        self.ask(memory, now);
+        let root: &Root = memory.root();
+        let reserve = self.proxy.get().map_or(0, |proxy| proxy.reserve);
+        [root.proxy.free.load(Relaxed), reserve]
     }
 
     /// Says in the log that copies wait for memory, once a minute. To be called by the clock.
-    pub(super) fn log_short_memory(&self, now: u64) {
-        let Some(proxy) = self.proxy_memory.get() else {
+    pub(super) fn log_if_short(&self, memory: &SharedMemory, now: u64) {
+        let Some(proxy) = self.proxy.get() else {
             return;
         };
-        if self.root().proxy.is_short.swap(0, Relaxed) == 0 {
+        let root: &Root = memory.root();
+        if root.proxy.is_short.swap(0, Relaxed) == 0 {
             return;
         }
-        let logged_at = self.root().proxy.logged_at.load(Relaxed);
+        let logged_at = root.proxy.logged_at.load(Relaxed);
         if logged_at != 0 && now.saturating_sub(logged_at) < TELL {
             return;
         }
-        self.root().proxy.logged_at.store(now, Relaxed);
+        root.proxy.logged_at.store(now, Relaxed);
         let megabytes = |bytes: u64| bytes.div_ceil(MEBIBYTE);
         log::warn!(
             "copies wait for the proxy's shared memory: {} of {} MB are free, and {} MB are left to the proxy itself \
              (memory_reserve); {} recipients get their message later. Start the proxy with more shared memory, such as \
              -m {}, if that takes too long",
-            megabytes(self.root().proxy.free.load(Relaxed)),
+            megabytes(root.proxy.free.load(Relaxed)),
             megabytes(proxy.whole),
             megabytes(proxy.reserve),
-            self.root().hot.waiting.get(),
+            root.hot.waiting.get(),
             2 * megabytes(proxy.whole),
         );
     }
+}
+
+fn ask_if_it_is_time(memory: &SharedMemory, proxy: &ProxyMemory, now: u64) {
+    let root: &Root = memory.root();
+    let answer = &root.proxy;
+    let asked_at = &answer.asked_at;
+    let before = asked_at.load(Relaxed);
+    let is_early = now.abs_diff(before) < INTERVAL;
+    if is_early
+        || asked_at
+            .compare_exchange(before, now, AcqRel, Relaxed)
+            .is_err()
+    {
+        return;
+    }
+    let landed = root.flow.landed.get();
+    // Whatever had landed then has taken its memory before the question.
+    fence(Acquire);
+    let free = proxy.free.bytes();
+    let limit = landed.saturating_add(free).saturating_sub(proxy.reserve);
+    answer.free.store(free, Release);
+    answer.limit.store(limit, Release);
 }

@@ -2,12 +2,24 @@
 //!
 //! A request is filed in one of many small buckets by a keyed hash, once it is known that its originator
 //! may send: whoever is nobody writes nothing. A full bucket forgets first what was not answered 202, then
-//! its oldest entry. Requests of the run before stand beside it ([`PreviousRequests`]).
+//! its oldest entry.
+//!
+//! ```text
+//!  a place:  empty or over ──► noted, not accepted ── answered 202 ──► accepted ── its time is over ──► over
+//!                ▲                     │   pushed out of a full bucket     │
+//!                └─────────────────────┴──────────── by another ◄──────────┘
+//!  lock:     0, free ── compare and exchange ──► 1, held ──► 0
+//! ```
+//!
+//! All of a bucket is read and written with its lock, by any worker. One who waited for it too long goes on without, as
+//! its holder has died: each word is atomic, so one request may be misjudged, and no more.
+//!
+//! Requests of the run before stand beside it ([`PreviousRequests`]).
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 use super::previous_run::{PreviousRequest, PreviousRequests};
-use super::shared_memory::SharedMemory;
+use super::shared_memory::{MappedTable, shared};
 use crate::control::recent_requests::{
     Arrival, Circulating, LOOP_MEMORY, MEMORY, Receipt, RecentRequests, RequestContent, RequestKey,
 };
@@ -19,12 +31,27 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::Duration;
 
-/// Words of a bucket: its lock, one unused, and the entries.
-const BUCKET: usize = 16;
-/// Words of an entry: the fingerprint of the request, and the rest.
-const ENTRY: usize = 2;
 /// Entries of a bucket.
-const ENTRIES: usize = (BUCKET - ENTRY) / ENTRY;
+const ENTRIES: usize = 7;
+
+shared! {
+    /// Two lines of the processor's cache.
+    struct Bucket {
+        lock: AtomicU64,
+        _unused: AtomicU64,
+        places: [Place; ENTRIES],
+    }
+
+    /// Room for an entry.
+    struct Place {
+        /// That of the request; 0 if none was ever here.
+        fingerprint: AtomicU64,
+        /// An [`Entry`], packed.
+        entry: AtomicU64,
+    }
+}
+
+const _: () = assert!(size_of::<Bucket>() == 128);
 
 /// How often the processor is given away before a held lock is taken for that of a dead process.
 /// Its holder needs some 50 ns, unless it lost its own processor in between.
@@ -33,9 +60,9 @@ const PATIENCE: u32 = 10_000;
 /// The table.
 #[derive(Debug)]
 pub struct RecentTable {
-    memory: SharedMemory,
+    /// A power of two.
+    buckets: MappedTable<Bucket>,
     key: [u8; 16],
-    mask: usize,
     former: OnceLock<PreviousRequests>,
 }
 
@@ -45,9 +72,8 @@ impl RecentTable {
     pub fn new(entries: u32, key: [u8; 16]) -> io::Result<Self> {
         let buckets = (entries as usize).div_ceil(ENTRIES).next_power_of_two();
         Ok(Self {
-            memory: SharedMemory::new(buckets * BUCKET)?,
+            buckets: MappedTable::new(buckets)?,
             key,
-            mask: buckets - 1,
             former: OnceLock::new(),
         })
     }
@@ -102,16 +128,17 @@ impl RecentTable {
     }
 
     /// Does `work` on the bucket of a request while no other process touches it.
-    fn with_bucket<T>(&self, receipt: Receipt, work: impl FnOnce(Bucket<'_>) -> T) -> T {
-        let start = (receipt.place as usize & self.mask) * BUCKET;
-        let words = &self.memory.words()[start..start + BUCKET];
-        let _lock = Lock::take(&words[0]);
-        work(Bucket(&words[ENTRY..]))
+    fn with_bucket<T>(&self, receipt: Receipt, work: impl FnOnce(Entries<'_>) -> T) -> T {
+        let buckets = &*self.buckets;
+        debug_assert!(buckets.len().is_power_of_two());
+        let bucket = &buckets[receipt.place as usize & (buckets.len() - 1)];
+        let _lock = Lock::take(&bucket.lock);
+        work(Entries(&bucket.places))
     }
 
     /// The second, by the clock that nobody sets.
     fn now(&self) -> u32 {
-        seconds(self.memory.age())
+        seconds(self.buckets.age())
     }
 
     /// Says whether a request was here before.
@@ -212,14 +239,14 @@ impl Entry {
 
 /// The entries of a bucket whose lock is held.
 #[derive(Clone, Copy)]
-struct Bucket<'a>(&'a [AtomicU64]);
+struct Entries<'a>(&'a [Place; ENTRIES]);
 
-impl Bucket<'_> {
+impl Entries<'_> {
     fn entry(&self, place: usize) -> (u64, Entry) {
-        let words = &self.0[place * ENTRY..];
+        let place = &self.0[place];
         (
-            words[0].load(Relaxed),
-            Entry::unpack(words[1].load(Relaxed)),
+            place.fingerprint.load(Relaxed),
+            Entry::unpack(place.entry.load(Relaxed)),
         )
     }
 
@@ -259,9 +286,10 @@ impl Bucket<'_> {
     }
 
     fn put(&self, place: usize, fingerprint: u64, entry: Entry) {
-        let words = &self.0[place * ENTRY..];
-        words[0].store(fingerprint, Relaxed);
-        words[1].store(entry.pack(), Relaxed);
+        debug_assert!(fingerprint != 0 && entry.mark >> 31 == 0);
+        let place = &self.0[place];
+        place.fingerprint.store(fingerprint, Relaxed);
+        place.entry.store(entry.pack(), Relaxed);
     }
 }
 
@@ -513,7 +541,7 @@ mod tests {
     #[test]
     fn the_lock_of_a_dead_process_does_not_stop_the_others() {
         let table = table(1);
-        table.memory.words()[0].store(1, Relaxed);
+        table.buckets[0].lock.store(1, Relaxed);
         assert!(is_new(arrive(&table, &key("a", "v1"), 0)));
     }
 }

@@ -35,12 +35,12 @@ shared! {
         pub(super) start: Start,
         /// The next one in the same queue.
         link: Link<Recipient>,
-        /// Its code, its state, whether it may be a repetition, and whether its outcome was told.
+        /// Its code, its state, whether it may be a repetition, and whether its outcome was reported.
         word: Locked<u32>,
     }
 }
 
-/// Bits of the state, from the lowest: code, state, whether it may be a repetition, whether its outcome was told.
+/// Bits of the state, from the lowest: code, state, whether it may be a repetition, whether its outcome was reported.
 const CODE_MASK: u32 = 0x3ff;
 const STATE: u32 = 10;
 const STATE_MASK: u32 = 0xf;
@@ -247,12 +247,12 @@ impl Recipient {
         self.word.set(held, self.word.get() | REPEATED);
     }
 
-    /// Whether its outcome was told.
+    /// Whether its outcome was reported.
     pub(super) fn is_reported(&self) -> bool {
         self.word.get() & REPORTED != 0
     }
 
-    /// Notes that its outcome was told.
+    /// Notes that its outcome was reported.
     #[inline]
     pub(super) fn set_reported(&self, held: &impl HasLock) {
         debug_assert!(self.state().is_end());

@@ -5,10 +5,11 @@
 #![forbid(unsafe_code)]
 
 use super::block::block_of;
-use super::engine::{Engine, flag};
-use super::layout::Message;
+use super::engine::Engine;
+use super::layout::{Message, flag};
 use super::lock::{Blocked, Held, OF_MESSAGES};
 use super::originators::Originators;
+use super::proxy_memory::CopyMemory;
 use super::recipient::{Outcome, Recipient, RecipientState};
 use super::shared_memory::At;
 use super::transactions::{HELD, IN_FLIGHT, SENDING};
@@ -37,12 +38,12 @@ impl Engine {
         ] {
             count.set(held, 0);
         }
-        self.forget_what_is_owed(held);
-        self.targets.clear(held);
-        self.originators.clear(held);
-        self.groups.clear(held);
-        self.member_queues.clear(held);
-        self.names.clear(held);
+        CopyMemory::forget_owed(held);
+        self.scheduler.targets.clear(held);
+        self.scheduler.originators.clear(held);
+        self.scheduler.groups.clear(held);
+        self.scheduler.member_queues.clear(held);
+        self.scheduler.names.clear(held);
         let mut blocks = self.arena.recover(held);
         held.root
             .flow
@@ -62,45 +63,50 @@ impl Engine {
     /// Gives the recipients whose forks are in flight.
     fn recover_transactions(&self, held: &Held<'_>) -> HashSet<At<Recipient>> {
         let mut flying = HashSet::new();
-        self.transactions.recover(held, |held, transaction| {
-            let bits = transaction.bits();
-            let Some(entry) = transaction.entry() else {
-                return bits;
-            };
-            let is_flying = held[entry].state() == RecipientState::InFlight;
-            if bits & IN_FLIGHT == 0 {
-                // Its block may have been given back.
-                return bits;
-            }
-            let is_lost = bits & SENDING != 0 && transaction.process().has_ended();
-            if is_flying && !is_lost {
-                flying.insert(entry);
-                // The next look finds that it is silent.
-                transaction.is_silent_no_more(held);
-                let hash = self.hash(held.block_of(entry).own(entry).address);
-                self.targets.occupy(held, hash);
-                return bits;
-            }
-            if is_lost || held[entry].outcome().is_none() {
-                if held[entry].outcome().is_none() {
-                    held[entry].set_state(held, RecipientState::Waiting);
-                    held[entry].set_repeated(held);
+        self.scheduler
+            .transactions
+            .recover(held, |held, transaction| {
+                let bits = transaction.bits();
+                let Some(entry) = transaction.entry() else {
+                    return bits;
+                };
+                let is_flying = held[entry].state() == RecipientState::InFlight;
+                if bits & IN_FLIGHT == 0 {
+                    // Its block may have been given back.
+                    return bits;
                 }
-                if is_lost {
-                    self.unpin(held, block_of(&self.memory, entry));
+                let is_lost = bits & SENDING != 0 && transaction.process().has_ended();
+                if is_flying && !is_lost {
+                    flying.insert(entry);
+                    // The next look finds that it is silent.
+                    transaction.is_silent_no_more(held);
+                    let hash = self
+                        .scheduler
+                        .keys
+                        .of_address(held.block_of(entry).own(entry).address);
+                    self.scheduler.targets.occupy(held, hash);
+                    return bits;
                 }
-                transaction.take(held, IN_FLIGHT | HELD | SENDING);
-                return 0;
-            }
-            transaction.take(held, IN_FLIGHT);
-            bits & !IN_FLIGHT
-        });
+                if is_lost || held[entry].outcome().is_none() {
+                    if held[entry].outcome().is_none() {
+                        held[entry].set_state(held, RecipientState::Waiting);
+                        held[entry].set_repeated(held);
+                    }
+                    if is_lost {
+                        held[block_of(&self.memory, entry)].unpin(held);
+                    }
+                    transaction.take(held, IN_FLIGHT | HELD | SENDING);
+                    return 0;
+                }
+                transaction.take(held, IN_FLIGHT);
+                bits & !IN_FLIGHT
+            });
         flying
     }
 
     /// Takes back the forks that a process was about to send when it died, to be called by the clock.
     pub(super) fn take_back_from_the_dead(&self) -> Result<(), Blocked> {
-        for transaction in self.transactions.sending(&self.memory) {
+        for transaction in self.scheduler.transactions.sending(&self.memory) {
             self.with_within(OF_MESSAGES, |held| {
                 if transaction.bits() & SENDING == 0 || !transaction.process().has_ended() {
                     return;
@@ -111,17 +117,17 @@ impl Engine {
                 let bits = transaction.take(held, SENDING);
                 let at = block_of(&self.memory, entry);
                 if bits & IN_FLIGHT != 0 {
-                    self.lower(held, transaction, at);
-                    self.keep_target(held, entry);
+                    self.scheduler.lower(held, transaction, at);
+                    self.scheduler.keep_target(held, entry);
                     held[entry].set_state(held, RecipientState::Ready);
                     held[entry].set_repeated(held);
                     held[at].ready.push_front(held, entry);
-                    self.enter_turns(held, at);
-                    self.close_again(held, at);
+                    self.scheduler.enter_turns(held, at);
+                    self.scheduler.close_again(held, at);
                 }
                 transaction.take(held, IN_FLIGHT | HELD);
-                self.transactions.free(held, transaction);
-                if self.unpin(held, at) {
+                self.scheduler.transactions.free(held, transaction);
+                if held[at].unpin(held) {
                     self.give_back(held, at);
                 }
             })?;
@@ -136,11 +142,11 @@ impl Engine {
         flying: &HashSet<At<Recipient>>,
     ) {
         held.root.flow.messages.push(held, at);
-        let originator = self.originator_key(held.block(at).texts()[0]);
-        self.originators.join(held, at, originator);
-        if self.is_done(held, at) {
+        let originator = self.scheduler.keys.of_originator(held.block(at).texts()[0]);
+        self.scheduler.originators.join(held, at, originator);
+        if held[at].is_done() {
             held[at].flags.set(held, flag::STARTED);
-            if !self.is_pinned(held, at) {
+            if !held[at].is_pinned() {
                 self.give_back(held, at);
             }
             return;
@@ -159,7 +165,7 @@ impl Engine {
                 None => {
                     held[entry].set_state(held, RecipientState::Waiting);
                     if self.limits.target_order {
-                        self.push_into_member_queue(held, own, entry);
+                        self.scheduler.push_into_member_queue(held, own, entry);
                     }
                 }
                 Some(outcome) => {
@@ -183,7 +189,7 @@ impl Engine {
             unreported += 1;
         }
         if self.limits.target_order && left > 0 {
-            self.groups.count(held, at);
+            self.scheduler.groups.count(held, at);
         }
 
         let message = &held[at];
@@ -207,7 +213,7 @@ impl Engine {
         }
         held.root.hot.waiting.add(held, u64::from(left));
         held.root.hot.in_flight.add(held, u64::from(in_flight));
-        self.owe_again(held, at, in_flight);
+        self.scheduler.copy_memory.owe_again(held, at, in_flight);
         if unreported == 0 {
             held.root.flow.finished.set(held, Some(at));
         }
@@ -223,7 +229,7 @@ impl Engine {
             held.root.flow.closing.push(held, at);
         } else {
             held[at].flags.set(held, kept);
-            self.enter_turns(held, at);
+            self.scheduler.enter_turns(held, at);
         }
     }
 }
@@ -270,6 +276,7 @@ mod tests {
         engine.completed(attempt.cookie(), 200);
         engine.released(attempt.cookie());
         let transaction = engine
+            .scheduler
             .transactions
             .of_attempt(&engine.memory, attempt.cookie());
         std::thread::scope(|scope| {
@@ -422,7 +429,7 @@ mod tests {
             assert!(load.messages <= u64::from(died), "{changes}: {load:?}");
             assert_eq!(load.messages == 0, load.memory_used == 0, "{changes}");
             assert!(
-                engine.with(|held| engine.groups.are_empty(held)),
+                engine.with(|held| engine.scheduler.groups.are_empty(held)),
                 "{changes}"
             );
             if !died {

@@ -65,7 +65,7 @@ impl Engine {
     }
 
     /// Takes up a message again, at the start or later. `ended` are the recipients, by the numbers that they have
-    /// in the message, whose outcomes were told before. All others may have got the message already: they get
+    /// in the message, whose outcomes were reported before. All others may have got the message already: they get
     /// it with the same Call-ID, and a 482 means that they had it. Gives the number of the message and how many
     /// are left, or nothing if nobody is.
     pub fn restore<'s, I: Iterator<Item = Own<'s>>>(
@@ -115,7 +115,7 @@ impl Engine {
                 if held[entry].outcome().is_none() {
                     held[entry].end(held, outcome);
                     held[entry].set_reported(held);
-                    self.tally_up(held, at, outcome);
+                    self.scheduler.tally_up(held, at, outcome);
                     left -= 1;
                 }
             }

@@ -1,27 +1,31 @@
-//! Whose turn it is: originators take turns, and the messages of each; each message sends to one recipient at a time
+//! Which copy goes next: originators take turns, and the messages of each; each message sends to one recipient at a time
 //! until its window is full, and each target gets one message at a time. What its window holds, `patience` says.
 
 #![forbid(unsafe_code)]
 
-use super::attempt::{Attempt, Pin};
 use super::block::{Block, block_of};
-use super::counters::Counter;
-use super::engine::{Engine, flag};
-use super::layout::{Message, Originator};
+use super::counters::Counters;
+use super::fair_share::fits;
+use super::groups::Groups;
+use super::keys::Keys;
+use super::layout::{Message, Originator, Transaction, flag};
 use super::lock::Held;
+use super::member_queue::MemberQueues;
+use super::names::Names;
 use super::originators::Originators;
+use super::pin::Pin;
+use super::proxy_memory::CopyMemory;
 use super::recipient::{Outcome, Recipient, RecipientState, SkipReason};
-use super::shared_memory::{At, Locked};
+use super::shared_memory::At;
+use super::silent_targets::SilentTargets;
 use super::slow_start;
-use super::targets::{Occupied, Target};
-use super::transactions::Transaction;
-use std::sync::atomic::Ordering::Relaxed;
-
-/// Steps for which the lock is held, so that others get it in between.
-const STEPS: usize = 32;
+use super::targets::{Occupied, Target, Targets};
+use super::transactions::Transactions;
+use crate::config::Settings;
+use std::sync::Arc;
 
 /// What one step came to.
-enum Step {
+pub(super) enum Step {
     /// A recipient is to be sent to.
     Claimed(At<Recipient>, u64, Pin),
     /// Something else was done.
@@ -30,65 +34,50 @@ enum Step {
     Idle,
 }
 
-impl Engine {
-    /// The next fork to send, if one may be sent now: of the message whose turn it is.
-    pub fn next(&self, now: impl Fn() -> u64) -> Option<Attempt<'_>> {
-        // Who lets another message take its turns asks for the next fork himself, so that a look
-        // without the lock is enough.
-        let (hot, flow) = (&self.root().hot, &self.root().flow);
-        let is_idle = hot.turns.head().is_none()
-            && hot.held_back.get() == 0
-            && flow.queueing.head().is_none()
-            && flow.stuck.head().is_none()
-            && self.root().attention.deferred.load(Relaxed) == 0;
-        if is_idle {
-            return None;
-        }
-        self.ask_for_free_memory(&now);
-        self.claim_after(|_| (), || (), now)
+/// Decides which copy goes next. All it does needs the lock.
+#[derive(Debug)]
+pub(super) struct Scheduler {
+    pub(super) limits: Settings,
+    pub(super) keys: Keys,
+    pub(super) transactions: Transactions,
+    pub(super) targets: Targets,
+    pub(super) originators: Originators,
+    pub(super) groups: Groups,
+    pub(super) member_queues: MemberQueues,
+    pub(super) silent_targets: SilentTargets,
+    pub(super) names: Names,
+    pub(super) copy_memory: CopyMemory,
+    pub(super) counters: Arc<Counters>,
+}
+
+impl Scheduler {
+    /// Whether one with so many copies in flight may have one more, so that there is room for others.
+    #[inline]
+    pub(super) fn has_share(&self, held: &Held<'_>, own: u32) -> bool {
+        let size =
+            u64::from(self.limits.forks_in_flight).min(held.root.flow.transaction_limit.get());
+        let free = size.saturating_sub(held.root.hot.in_flight.get());
+        fits(u64::from(own), free, size)
+            && self.has_share_of_transactions(held, own)
+            && self.copy_memory.has_share(held, own)
     }
 
-    /// Does `work`, and takes what may be sent then, without others in between. While a process keeps
-    /// the lock from the others, `leave` leaves the work, and nothing is sent: who tells outcomes is
-    /// called when it goes on.
-    pub(super) fn claim_after(
-        &self,
-        work: impl FnOnce(&Held<'_>),
-        leave: impl FnOnce(),
-        now: impl Fn() -> u64,
-    ) -> Option<Attempt<'_>> {
-        let (mut work, mut leave) = (Some(work), Some(leave));
-        loop {
-            let (work, leave) = (work.take(), leave.take());
-            let found = self.with_or(
-                |held| {
-                    if let Some(work) = work {
-                        work(held);
-                    }
-                    for _ in 0..STEPS {
-                        match self.step(held, &now) {
-                            Step::Claimed(entry, cookie, pin) => {
-                                return Some(Some((entry, cookie, pin)));
-                            }
-                            Step::More => {}
-                            Step::Idle => return Some(None),
-                        }
-                    }
-                    None
-                },
-                || {
-                    if let Some(leave) = leave {
-                        leave();
-                    }
-                },
-            )?;
-            if let Some(found) = found {
-                return found.map(|(entry, cookie, pin)| Attempt::new(self, entry, cookie, pin));
-            }
-        }
+    /// The same for the transactions of the proxy, most of which have their final response already where they are
+    /// short: who waits for few final responses may use almost all of them.
+    #[inline]
+    pub(super) fn has_share_of_transactions(&self, held: &Held<'_>, own: u32) -> bool {
+        u64::from(own) + held.root.hot.transactions.get() < held.root.flow.transaction_limit.get()
     }
 
-    fn step(&self, held: &Held<'_>, now: &impl Fn() -> u64) -> Step {
+    /// Whether somebody who was to wait may send now.
+    pub(super) fn may_go_on(&self, held: &Held<'_>) -> bool {
+        let hot = &held.root.hot;
+        let (count, lowest) = (hot.held_back.get(), hot.lowest_held_back.get());
+        self.transactions.has_room(held)
+            && (held.root.hot.turns.head().is_some() || count > 0 && self.has_share(held, lowest))
+    }
+
+    pub(super) fn step(&self, held: &Held<'_>, now: &impl Fn() -> u64) -> Step {
         if let Some(at) = held.root.flow.queueing.head() {
             self.queue_some(held, at);
             return Step::More;
@@ -111,9 +100,9 @@ impl Engine {
             slow_start::prepare(held);
             return Step::Idle;
         }
-        if !self.has_proxy_memory(held) {
+        if !self.copy_memory.has_room(held) {
             slow_start::prepare(held);
-            self.wait_for_memory(held);
+            CopyMemory::wait(held);
             return Step::Idle;
         }
         if !slow_start::has_room(held, most, now) {
@@ -131,9 +120,11 @@ impl Engine {
         match first.or(head) {
             None => {
                 if is_held_back
-                    && !self.has_share_of_memory(held, held.root.hot.lowest_held_back.get())
+                    && !self
+                        .copy_memory
+                        .has_share(held, held.root.hot.lowest_held_back.get())
                 {
-                    self.wait_for_memory(held);
+                    CopyMemory::wait(held);
                 }
                 self.let_stuck_go_on(held)
             }
@@ -164,7 +155,7 @@ impl Engine {
         now: &impl Fn() -> u64,
     ) -> bool {
         let head = held[originator].messages.head();
-        let expired = head.filter(|&at| self.has_expired(at, now));
+        let expired = head.filter(|&at| held[at].has_expired(now));
         expired.is_some_and(|at| {
             self.close(held, at, 0);
             true
@@ -190,7 +181,7 @@ impl Engine {
             return Step::More;
         }
         if let Some(entry) = held[at].ready.pop(held) {
-            let hash = self.hash(held.block(at).own(entry).address);
+            let hash = self.keys.of_address(held.block(at).own(entry).address);
             return match self.take_kept(held, hash, entry) {
                 true => self.claim(held, at, entry, hash),
                 false => Step::More,
@@ -219,7 +210,7 @@ impl Engine {
             held[at].cursor.set(held, cursor + 1);
             return Step::More;
         }
-        let hash = self.hash(block.own(entry).address);
+        let hash = self.keys.of_address(block.own(entry).address);
         let first_pass = held[at].flags.get() & flag::SECOND_PASS == 0;
         if first_pass && self.silent_targets.has(held, hash) {
             held[at].put_off.add(held, 1);
@@ -279,7 +270,7 @@ impl Engine {
 
     /// Lets a recipient whose target is kept for it be sent to.
     pub(super) fn make_ready(&self, held: &Held<'_>, entry: At<Recipient>) {
-        let at = block_of(&self.memory, entry);
+        let at = block_of(held.memory, entry);
         self.keep_target(held, entry);
         held[entry].set_state(held, RecipientState::Ready);
         held[at].ready.push(held, entry);
@@ -289,12 +280,12 @@ impl Engine {
     /// Takes a recipient whose target is ours, and gives the turn to the next message of the next originator.
     fn claim(&self, held: &Held<'_>, at: At<Message>, entry: At<Recipient>, hash: u64) -> Step {
         // Before the attempt exists, so that each one that is under way has its pin.
-        let pin = self.pin(held, at);
+        let pin = Pin::set(held, at);
         let cookie = self.transactions.allocate(held, entry, hash);
         held[entry].set_state(held, RecipientState::InFlight);
         held[at].in_flight.add(held, 1);
         held.root.hot.in_flight.add(held, 1);
-        self.owe_memory(held, at);
+        self.copy_memory.owe(held, at);
         Originators::take_off(held, at);
         let originator = Message::originator_at(held, at);
         let messages = &held[originator].messages;
@@ -323,12 +314,6 @@ impl Engine {
             || held[at].put_off.get() > 0 && held[at].flags.get() & flag::SECOND_PASS == 0
     }
 
-    /// Whether a message is out of time. The clock is only asked for one that may be.
-    pub(super) fn has_expired(&self, at: At<Message>, now: impl Fn() -> u64) -> bool {
-        let expires_at = self.memory[at].expires_at.get();
-        expires_at != 0 && self.by_clock(at, expires_at) <= now()
-    }
-
     /// A fork is not in flight any more, and its recipient has ended.
     pub(super) fn land(
         &self,
@@ -341,7 +326,7 @@ impl Engine {
             return;
         };
         let hash = transaction.target();
-        let at = block_of(&self.memory, entry);
+        let at = block_of(held.memory, entry);
         self.lower(held, transaction, at);
         if was_sent {
             let answered = outcome != Outcome::Unreachable(408);
@@ -360,7 +345,7 @@ impl Engine {
         }
         held[at].in_flight.subtract(held, 1);
         held.root.hot.in_flight.subtract(held, 1);
-        self.memory_is_taken(held, at);
+        self.copy_memory.is_taken(held, at);
         self.originators.land(held, at);
     }
 
@@ -398,128 +383,6 @@ impl Engine {
         }
     }
 
-    /// Ends a recipient that is in no queue, and lets it be told.
-    pub(super) fn end(&self, held: &Held<'_>, entry: At<Recipient>, outcome: Outcome) {
-        held[entry].end(held, outcome);
-        let at = block_of(&self.memory, entry);
-        let counter = self.tally_up(held, at, outcome);
-        self.count(counter);
-        held.root.hot.waiting.subtract(held, 1);
-        let (left, unreported) = (held[at].left.get(), held[at].unreported.get());
-        if left == 1 && self.limits.target_order {
-            self.groups.leave(held, at);
-        }
-        // The last one is told in any case, and after it that the message is finished.
-        if self.is_unreported(outcome) && unreported > 1 {
-            held[entry].set_reported(held);
-            held[at].left.set(held, left - 1);
-            held[at].unreported.set(held, unreported - 1);
-            return;
-        }
-        held[at].left.set(held, left - 1);
-        if held.root.flow.outcomes.push(held, entry) {
-            held.notify.set(true);
-        }
-    }
-
-    /// Whether nobody wants to be told of a recipient that has ended so.
-    fn is_unreported(&self, outcome: Outcome) -> bool {
-        matches!(outcome, Outcome::Delivered(_))
-            && self.root().flow.delivered_unreported.load(Relaxed) != 0
-    }
-
-    /// Counts a recipient that has ended among those of its message.
-    pub(super) fn tally_up(&self, held: &Held<'_>, at: At<Message>, outcome: Outcome) -> Counter {
-        held[at].tally(outcome).add(held, 1);
-        match outcome {
-            Outcome::Delivered(_) => Counter::ForksDelivered,
-            Outcome::Refused(_) | Outcome::Unreachable(_) | Outcome::Kept(_) => {
-                Counter::ForksFailed
-            }
-            Outcome::Expired => Counter::ForksExpired,
-            Outcome::Skipped(_) => Counter::ForksSkipped,
-        }
-    }
-
-    /// How recipients of this message end without an attempt, if it sends nothing more.
-    pub(super) fn closing(&self, held: &Held<'_>, at: At<Message>) -> Option<Outcome> {
-        let flags = held[at].flags.get();
-        (flags & flag::CLOSING != 0).then_some(match flags & flag::CANCELLED {
-            0 => Outcome::Expired,
-            _ => Outcome::Skipped(SkipReason::Cancelled),
-        })
-    }
-
-    /// Lets a message send nothing more.
-    pub(super) fn close(&self, held: &Held<'_>, at: At<Message>, why: u32) {
-        let flags = held[at].flags.get();
-        if flags & flag::CLOSING != 0 {
-            return;
-        }
-        self.leave_lists(held, at);
-        held[at].flags.set(
-            held,
-            held[at].flags.get() | flag::CLOSING | flag::IN_CLOSING | why,
-        );
-        held[at].cursor.set(held, 0);
-        held.root.flow.closing.push(held, at);
-        self.names.look_again(held);
-        held.notify.set(true);
-    }
-
-    /// Lets a recipient that has come back to a message that sends nothing more be ended.
-    pub(super) fn close_again(&self, held: &Held<'_>, at: At<Message>) {
-        let flags = held[at].flags.get();
-        if flags & (flag::CLOSING | flag::IN_CLOSING) == flag::CLOSING {
-            held[at].flags.set(held, flags | flag::IN_CLOSING);
-            held.root.flow.closing.push(held, at);
-        }
-    }
-
-    /// Ends a recipient of a message that sends nothing more, unless it is in flight or waits for one
-    /// that is.
-    fn close_one(&self, held: &Held<'_>, entry: At<Recipient>, outcome: Outcome) {
-        let place = held[entry].state();
-        if !matches!(place, RecipientState::Waiting | RecipientState::AtTarget) {
-            return;
-        }
-        let block = held.block_of(entry);
-        let hash = self.hash(block.own(entry).address);
-        if let Some(position) = self.position(held, hash, entry) {
-            position.leave(held);
-            self.end(held, entry, outcome);
-            self.let_follow(held, hash, entry);
-        } else if place == RecipientState::Waiting {
-            self.end(held, entry, outcome);
-        }
-    }
-
-    /// Ends some of the recipients of messages that send nothing more; says whether there are others.
-    pub(super) fn close_some(&self, held: &Held<'_>) -> bool {
-        let Some(at) = held.root.flow.closing.head() else {
-            return false;
-        };
-        let Some(outcome) = self.closing(held, at) else {
-            return false;
-        };
-        let block = held.block(at);
-        for _ in 0..STEPS {
-            if let Some(entry) = held[at].ready.pop(held) {
-                self.end(held, entry, outcome);
-                self.leave_kept(held, self.hash(block.own(entry).address), entry);
-                continue;
-            }
-            let cursor = held[at].cursor.get();
-            if cursor as usize == block.count() {
-                self.leave_lists(held, at);
-                break;
-            }
-            held[at].cursor.set(held, cursor + 1);
-            self.close_one(held, block.entry(cursor as usize), outcome);
-        }
-        true
-    }
-
     /// Takes a message out of the list of those that are to do something.
     pub(super) fn leave_lists(&self, held: &Held<'_>, at: At<Message>) {
         let flags = held[at].flags.get();
@@ -544,20 +407,6 @@ impl Engine {
         held[at]
             .flags
             .set(held, held[at].flags.get() & !flag::IN_TURNS);
-    }
-}
-
-impl Message {
-    /// Where it counts those of its recipients that have ended so.
-    pub(super) fn tally(&self, outcome: Outcome) -> &Locked<u32> {
-        match outcome {
-            Outcome::Delivered(_) => &self.delivered,
-            Outcome::Refused(_) => &self.refused,
-            Outcome::Unreachable(_) => &self.unreachable,
-            Outcome::Expired => &self.expired,
-            Outcome::Skipped(_) => &self.skipped,
-            Outcome::Kept(_) => &self.kept_for,
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::hash::{Hash, Hasher};
 use std::io;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
-use std::ops::Index;
+use std::ops::{Deref, Index};
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Relaxed, Release};
@@ -335,18 +335,6 @@ impl SharedMemory {
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.words) }
     }
 
-    /// The word at this index.
-    #[inline]
-    pub(super) fn get(&self, at: usize) -> u64 {
-        self.words()[at].load(Relaxed)
-    }
-
-    /// Changes the word at this index, after all words that were changed before.
-    #[inline]
-    pub(super) fn set(&self, at: usize, value: u64) {
-        self.words()[at].store(value, Release);
-    }
-
     /// Writes bytes from byte number `from` on.
     ///
     /// # Safety
@@ -383,13 +371,76 @@ impl SharedMemory {
             "bytes {from} and {length} more of {size}"
         );
     }
+}
 
-    /// Half of a word, for the kernel to wait on (futex). That word is to be used for nothing else.
-    pub fn half_word(&self, word: usize) -> &AtomicU32 {
-        let word: *const AtomicU64 = &self.words()[word];
-        // SAFETY: indexing has found the word inside the mapping, which lives as long as `self`; it is
-        // aligned for its half, both are atomic, and both hold any bytes.
-        unsafe { &*word.cast() }
+/// A structure in memory of its own, made before the processes are forked that share it. Zeroes at first.
+pub(super) struct Mapped<T>(SharedMemory, PhantomData<fn() -> T>);
+
+impl<T: Shared> Mapped<T> {
+    pub(super) fn new() -> io::Result<Self> {
+        let words = size_of::<T>().div_ceil(size_of::<AtomicU64>());
+        SharedMemory::new(words).map(|memory| Self(memory, PhantomData))
+    }
+}
+
+impl<T: Shared> Deref for Mapped<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        const { assert!(align_of::<T>() <= align_of::<AtomicU64>()) };
+        // SAFETY: `new` has mapped as many bytes as the structure has; the mapping is aligned to a page and lives as
+        // long as `self`, and any bytes are such a structure.
+        unsafe { self.0.start.cast().as_ref() }
+    }
+}
+
+impl<T> fmt::Debug for Mapped<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Structures of one kind in memory of their own, made before the processes are forked that share them. Zeroes at
+/// first.
+pub(super) struct MappedTable<T> {
+    memory: SharedMemory,
+    length: usize,
+    elements: PhantomData<fn() -> T>,
+}
+
+impl<T: Shared> MappedTable<T> {
+    pub(super) fn new(length: usize) -> io::Result<Self> {
+        let bytes = size_of::<T>().checked_mul(length);
+        let bytes = bytes.ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        Ok(Self {
+            memory: SharedMemory::new(bytes.div_ceil(size_of::<AtomicU64>()))?,
+            length,
+            elements: PhantomData,
+        })
+    }
+
+    /// How long ago it was made, the same in all processes: by a clock that nobody sets.
+    pub(super) fn age(&self) -> Duration {
+        self.memory.age()
+    }
+}
+
+impl<T: Shared> Deref for MappedTable<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        const { assert!(align_of::<T>() <= align_of::<AtomicU64>()) };
+        // SAFETY: `new` has mapped as many bytes as these structures have; the mapping is aligned to a page and lives
+        // as long as `self`, and any bytes are such structures.
+        unsafe { std::slice::from_raw_parts(self.memory.start.as_ptr().cast(), self.length) }
+    }
+}
+
+impl<T> fmt::Debug for MappedTable<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.memory.fmt(f)
     }
 }
 

@@ -49,7 +49,7 @@ pub struct Own<'a> {
     pub address: &'a [u8],
     /// Header fields, each with its CRLF; mostly none.
     pub headers: &'a [u8],
-    /// Whether he finds an entry of himself in the body (K-5).
+    /// Whether the body has an entry for this recipient (K-5).
     pub has_entry: bool,
 }
 

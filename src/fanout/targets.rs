@@ -1,5 +1,23 @@
 //! Who is being sent to now (M-3, RFC 3428 §8): one message to each target at a time. Those that come
 //! meanwhile wait in their order.
+//!
+//! ```text
+//!            occupy                    a copy ends, another waits (`keep`)
+//!  not there ──────► sent to ─────────────────────────────────► kept for the next ◄───────┐
+//!     ▲                 │  ▲                                          │  │                │ the copy ends
+//!     │ a copy ends,    │  └────────── whom it is kept for goes ◄─────┘  │ another goes   │
+//!     └─ nobody waits ◄─┘                                                └► sent to, who was
+//!                                                                           kept is put off
+//! ```
+//!
+//! | | `kept` | `put_off` |
+//! |---|---|---|
+//! | sent to | none | none |
+//! | kept for the next | who is next | none, or who was put off |
+//! | sent to by another one | none | who was put off, and is next |
+//!
+//! All words are changed with the lock. An entry stands in the chain of its hash, or among the free ones; while it is
+//! in a chain it is one of the three.
 
 #![deny(unsafe_code)]
 

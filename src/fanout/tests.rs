@@ -463,7 +463,12 @@ fn messages_that_wait_for_room_in_the_table_of_targets_go_on_in_their_order_and_
     let free = engine.with(|held| {
         taken
             .into_iter()
-            .take_while(|&hash| !matches!(engine.targets.occupy(held, hash), Occupied::NoRoom))
+            .take_while(|&hash| {
+                !matches!(
+                    engine.scheduler.targets.occupy(held, hash),
+                    Occupied::NoRoom
+                )
+            })
             .count() as u64
     });
     assert!(free < more);
@@ -480,7 +485,7 @@ fn messages_that_wait_for_room_in_the_table_of_targets_go_on_in_their_order_and_
     death::over();
     assert!(changes < 50, "{changes} changes to find nothing");
     // One comes free, and serves one after the other: the first of each message, then the second.
-    engine.with(|held| engine.targets.leave(held, 0));
+    engine.with(|held| engine.scheduler.targets.leave(held, 0));
     for user in [0, 1] {
         for pair in &names {
             let (recipient, _, cookie) = send(&engine).unwrap();

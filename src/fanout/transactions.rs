@@ -16,16 +16,16 @@
 //! | word | without the lock | with it |
 //! |---|---|---|
 //! | the bits | SENDING is taken away while HELD stays; it is noted when it was first seen | all others |
-//! | what was left | deeds are added (`deferred`) | done, then taken away |
+//! | deferred work | added (`deferred`) | done, then taken away |
 //! | the rest | | all |
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
-use super::layout::Root;
+use super::layout::{Root, Transaction};
 use super::lock::Held;
 use super::process::Process;
 use super::recipient::Recipient;
-use super::shared_memory::{At, HasLock, Link, Locked, SharedMemory, shared};
+use super::shared_memory::{At, HasLock, SharedMemory};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
@@ -34,23 +34,6 @@ pub const MOST: usize = 1 << 18;
 /// Words of an entry. None lies in two lines of the processor's cache.
 pub(super) const WORDS: usize = size_of::<Transaction>() / size_of::<AtomicU64>();
 const _: () = assert!(WORDS == 4);
-
-shared! {
-    /// A transaction, or a free entry.
-    pub(super) struct Transaction {
-        /// The bits below, which use of the entry it is, and since when it is in flight. Bits are taken away without
-        /// the lock too, but never the last one.
-        word: AtomicU64,
-        /// The recipient; of a free entry nothing.
-        entry: Link<Recipient>,
-        /// The process that sends; of a free entry the number of the next one, from 1 on.
-        process: Locked<u32>,
-        /// The hash of the target.
-        target: Locked<u64>,
-        /// What was left without the lock (`deferred`).
-        pub(super) deferred: AtomicU64,
-    }
-}
 
 /// The fork has no final response.
 pub(super) const IN_FLIGHT: u64 = 1;
@@ -74,6 +57,15 @@ const INDEX: u32 = 20;
 const INDEX_MASK: u64 = (1 << INDEX) - 1;
 const USE_BITS: u32 = u64::BITS - INDEX;
 const USE_MASK: u64 = u64::MAX >> INDEX;
+
+/// Why the proxy did not take a fork.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotSent {
+    /// It had no memory: the fork is tried again.
+    OutOfMemory,
+    /// It cannot be sent at all.
+    Failed,
+}
 
 /// Where the table starts.
 #[derive(Clone, Copy, Debug)]
@@ -261,11 +253,6 @@ impl Transaction {
     /// The process that has sent or is sending.
     pub(super) fn process(&self) -> Process {
         Process::from_bits(self.process.get())
-    }
-
-    /// It is this process that sends.
-    pub(super) fn is_of(&self, held: &Held<'_>, process: Process) {
-        self.process.set(held, process.to_bits());
     }
 
     /// Marks a fork as silent that was first seen in flight so many moments ago, and says whether it does not count as

@@ -2,9 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-use super::attempt::Pinned;
 use super::engine::Engine;
 use super::lock::Blocked;
+use super::pin::Pin;
+use super::pinned::Pinned;
 use super::recipient::{Outcome, Recipient};
 use super::shared_memory::At;
 
@@ -22,7 +23,7 @@ impl Engine {
         self.each_message(|held, at| {
             found.push(UnderWay {
                 engine: self,
-                pin: Pinned::new(self, self.pin(held, at)),
+                pin: Pinned::new(self, Pin::set(held, at)),
             });
             true
         })?;

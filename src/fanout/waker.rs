@@ -1,4 +1,4 @@
-//! How the process that tells outcomes learns that there are some: a datagram to itself, over a pair
+//! How the process that reports outcomes learns that there are some: a datagram to itself, over a pair
 //! of sockets that all processes inherit.
 
 #![forbid(unsafe_code)]

@@ -8,7 +8,8 @@
 
 use super::away::{Away, EndedUnsent, Reporting};
 use super::failures::Failures;
-use super::handle::{Sender, pump};
+use super::proxy::Sender;
+use super::sending::pump;
 use crate::control::Fork;
 use crate::fanout::{EndedCopy, Event, Finished, Outcome, Tally};
 use crate::server::{NewsWriter, Outbox, Server};
@@ -36,7 +37,7 @@ const NAMED: usize = 20;
 pub enum Kind {
     /// A recipient's fork was answered 2xx.
     Delivered,
-    /// A recipient has not got the message, and will not.
+    /// The copy ended without being delivered.
     Undelivered,
     /// A recipient is away, and the copy is kept.
     Kept,
@@ -269,7 +270,9 @@ impl<'s> Teller<'s> {
             let recipient = news.fork().map_or(&b""[..], |fork| fork.recipient);
             let message = news.message;
             let (recipient, group) = (Printable(recipient), Printable(news.group));
-            log::info!("message {message}: <{recipient}> of <{group}> did not receive it: {ending}");
+            log::info!(
+                "message {message}: <{recipient}> of <{group}> did not receive it: {ending}"
+            );
         }
     }
 }

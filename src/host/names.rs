@@ -156,7 +156,7 @@ impl Asking {
             let files = SYSTEM_FILES.map(changed);
             if is_new || files != current.files {
                 current.files = files;
-                match Resolver::new(self.server.name_servers(), self.families) {
+                match Resolver::new(self.server.next_hops().name_servers(), self.families) {
                     Ok(resolver) => current.resolver = Some(resolver),
                     Err(error) => log::error!("names cannot be resolved: {error}"),
                 }

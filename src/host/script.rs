@@ -3,8 +3,10 @@
 #![forbid(unsafe_code)]
 
 use super::guard::guarded;
-use super::handle::{Proxy, ScriptResult, check, fork, handle, reply};
+use super::handle::{check, fork, handle, reply};
 use super::message::MessageId;
+use super::proxy::Proxy;
+use super::script_result::ScriptResult;
 use super::verdict::Verdict;
 use crate::control::Source;
 use crate::server::{Server, Worker};
@@ -100,7 +102,7 @@ pub fn run<'m, R: ScriptRequest<'m>>(
             return ScriptResult::InternalError;
         };
         let process = process.get_or_insert_with(|| Process {
-            worker: server.worker(),
+            worker: server.decider().worker(),
             verdict: None,
         });
         match step {
@@ -113,7 +115,10 @@ pub fn run<'m, R: ScriptRequest<'m>>(
 /// `cimf_is_copy()`: whether a request is a copy of ours that has come back to this proxy.
 pub fn is_copy<'m>(server: &Server, request: &impl ScriptRequest<'m>) -> ScriptResult {
     guarded(ScriptResult::InternalError, || {
-        match request.bytes().and_then(|bytes| server.is_copy(bytes)) {
+        match request
+            .bytes()
+            .and_then(|bytes| server.decider().is_copy(bytes))
+        {
             Some(true) => ScriptResult::Accepted,
             Some(false) => ScriptResult::NotOurs,
             None => {
@@ -199,7 +204,7 @@ fn given_identity<'m>(
     let given = request.identity().map_err(|()| {
         log::error!("the identity given to {name} cannot be read from the proxy");
     })?;
-    if given.is_some() && !server.believes_script() {
+    if given.is_some() && !server.decider().believes_script() {
         log::debug!("the identity given to {name} does not count: see identity_mode");
     }
     Ok(given)

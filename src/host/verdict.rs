@@ -2,7 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use super::handle::{ScriptResult, Transaction};
+use super::proxy::Transaction;
+use super::script_result::ScriptResult;
 use crate::control::{Answer, Decision};
 use crate::fanout::Ticket;
 use crate::server::Server;
@@ -112,7 +113,7 @@ impl<'s> Verdict<'s> {
         match server.store(accepted, room.ticket) {
             Ok(ticket) => self.room = Some(Room { server, ticket }),
             Err(refusal) => {
-                self.answer.refuse(&refusal, server.server_name());
+                self.answer.refuse(&refusal, server.decider().server_name());
                 self.decision = Decision::Refused(*refusal);
             }
         }

@@ -1,9 +1,10 @@
-//! One server, put together: the policy from the settings, the stored groups, what workers share,
-//! and what each worker has of its own. Proxies and C programs both use it from here.
+//! One server, put together: what decides about a request ([`Decider`]: policy, groups, recent requests) and what sends
+//! ([`Outbox`]: queue, ledger). A proxy has both; a C program and `cimfctl explain` decide only.
 
 #![forbid(unsafe_code)]
 
 mod away;
+mod decider;
 mod keeping;
 mod news;
 mod next_hop;
@@ -17,9 +18,10 @@ mod resolver;
 mod start_error;
 
 pub use away::AwayPolicy;
+pub use decider::{Decider, Worker};
 pub use keeping::{Keep, KeepReader, KeepWriter, Mark};
 pub use news::{NewsReader, NewsWriter};
-pub use next_hop::{HopName, NextHop};
+pub use next_hop::{HopName, NextHop, NextHops};
 pub use note_file::NoteFile;
 pub use outbox::{Outbox, request_of};
 pub use policy::policy;
@@ -27,134 +29,40 @@ pub use random_pool::RandomPool;
 pub use resolver::{Families, Led, Resolver};
 pub use start_error::StartError;
 
-use crate::config::{CoreSocket, Settings};
-use crate::control::{
-    Accepted, Answer, Decision, Directory, Ended, Inquiry, NotOurs, Observer, Policy, Reason,
-    RecentRequests, Recognised, Refusal, Source, Unavailable, Unobserved, World,
-    recognise_observed,
-};
-use crate::fanout::{Counter, Counters, RecentTable, Ticket};
+use crate::config::Settings;
+use crate::control::{Accepted, Identifiers, Recognised, Refusal};
+use crate::fanout::Ticket;
 use crate::ledger::LedgerError;
-use crate::sip::text::Printable;
-use crate::sip::{Request, Uri, name_addr};
-use crate::store::{SHARED_FOR, Store, StoreError};
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::SystemTime;
 
-/// What all workers of a server have in common. It is made before they are forked.
+/// What decides and what sends, for all workers of a proxy. It is made before they are forked.
 #[derive(Debug)]
 pub struct Server {
-    policy: Policy,
-    warnings: Vec<&'static str>,
-    copy_mark: Option<String>,
-    core: Option<NextHop>,
-    /// The core by a transport that avoids congestion (M-2).
-    stream_core: Option<NextHop>,
-    recent: RecentTable,
-    counters: Arc<Counters>,
+    decider: Decider,
+    next_hops: NextHops,
     outbox: Outbox,
 }
 
 impl Server {
     /// Checks the settings and the database, and makes the memory that workers share.
     pub fn open(settings: &Settings) -> Result<Self, StartError> {
-        let mut policy = policy(settings)?;
-        let warnings = policy::warnings(settings, &policy);
-        for warning in &warnings {
-            log::warn!("{warning}");
-        }
-        let database = settings.db_url.as_path();
-        Store::check(database).map_err(StartError::Store)?;
-        let mut copy_mark = None;
-        if settings.copy_mark {
-            let mark = Store::copy_mark(database).map_err(StartError::Store)?;
-            policy::mark_route(&mut policy, &mark)?;
-            copy_mark = Some(mark);
-        }
-        let (core, stream_core) = next_hop::cores(&settings.core_route);
-        let mut key = [0; 16];
-        getrandom::fill(&mut key).map_err(|error| StartError::System(error.into()))?;
-        let recent = RecentTable::new(settings.recent_requests, key);
-        let counters = Arc::new(Counters::new().map_err(StartError::System)?);
-        let outbox = Outbox::new(settings, key, counters.clone()).map_err(StartError::System)?;
+        let decider = Decider::open(settings)?;
+        let outbox = Outbox::new(settings, decider::random_key()?, decider.shared_counters());
         Ok(Self {
-            policy,
-            warnings,
-            copy_mark,
-            core,
-            stream_core,
-            recent: recent.map_err(StartError::System)?,
-            counters,
-            outbox,
+            next_hops: NextHops::of(settings),
+            outbox: outbox.map_err(StartError::System)?,
+            decider,
         })
     }
 
-    /// What the administrator has decided.
-    pub fn policy(&self) -> &Policy {
-        &self.policy
+    /// What decides.
+    pub fn decider(&self) -> &Decider {
+        &self.decider
     }
 
-    /// What the administrator should know of his settings; it has been logged.
-    pub fn warnings(&self) -> &[&'static str] {
-        &self.warnings
-    }
-
-    /// The name in Warning headers.
-    pub fn server_name(&self) -> &str {
-        self.policy.settings.server_name()
-    }
-
-    /// Whether copies may go to a name, so that somebody has to resolve it.
-    pub fn sends_by_name(&self) -> bool {
-        self.policy.settings.direct || self.core.as_ref().is_some_and(|core| core.name().is_some())
-    }
-
-    /// The name servers that are asked instead of those of the system; none for those.
-    pub fn name_servers(&self) -> &[SocketAddr] {
-        &self.policy.settings.name_servers
-    }
-
-    /// The listener from which copies leave; nothing where the proxy chooses.
-    pub fn core_socket(&self) -> Option<&CoreSocket> {
-        self.policy.settings.core_socket.as_ref()
-    }
-
-    /// Whether a request is a copy of ours that has come back: its topmost Route carries the mark.
-    /// `None` where copies have none (`copy_mark`).
-    pub fn is_copy(&self, bytes: &[u8]) -> Option<bool> {
-        let mark = self.copy_mark.as_deref()?;
-        let request = Request::read(bytes).ok();
-        let route = request.as_ref().and_then(|request| {
-            let mut headers = request.headers().iter();
-            headers.find(|header| header.written.eq_ignore_ascii_case(b"Route"))
-        });
-        let route = route.map(|header| header.value);
-        let route = route.and_then(|route| name_addr::list("Route", route).next()?.ok());
-        Some(route.is_some_and(|route| match route.uri {
-            Uri::Sip(sip) => sip.parameter(policy::MARK.as_bytes()) == Some(Some(mark.as_bytes())),
-            _ => false,
-        }))
-    }
-
-    /// The counts of all workers.
-    pub fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    /// The answer to a message that a decision asks for.
-    pub fn answer(
-        &self,
-        message: &Recognised<'_>,
-        decision: &Decision,
-        source: &Source<'_>,
-    ) -> Answer {
-        message.answer(decision, &self.policy, source)
-    }
-
-    /// Whether an identity that the script gives may count.
-    pub fn believes_script(&self) -> bool {
-        self.policy.settings.identity_mode.believes_script()
+    /// Where copies go.
+    pub fn next_hops(&self) -> &NextHops {
+        &self.next_hops
     }
 
     /// The messages on their way.
@@ -164,7 +72,8 @@ impl Server {
 
     /// The hash of whom an address is of, for what is kept for members who are away.
     pub fn member(&self, address: &[u8]) -> Option<u64> {
-        self.outbox.member(address, &self.policy.addressing)
+        let addressing = &self.decider.policy().addressing;
+        self.outbox.member(address, addressing)
     }
 
     /// Brings all outcomes to the ledger, if there is one, when all other processes have ended.
@@ -175,20 +84,21 @@ impl Server {
     /// Opens the ledger, if there is to be one, and takes up what the last run has left. To be done
     /// with the rights of the workers, before they are forked.
     pub fn open_ledger(&self) -> Result<(), StartError> {
-        self.outbox.open_ledger(&self.recent, SystemTime::now())
+        let recent = self.decider.recent();
+        self.outbox.open_ledger(recent, SystemTime::now())
     }
 
-    /// Counts and logs a refusal.
-    pub fn refused(&self, refusal: &Refusal) {
-        self.counters.add_refused(refusal.reason);
-        let level = match refusal.reason {
-            Reason::Unavailable | Reason::Ledger => log::Level::Error,
-            Reason::QueueMemory | Reason::QueueFull | Reason::QueueBlocked | Reason::Rate => {
-                log::Level::Warn
-            }
-            _ => log::Level::Info,
-        };
-        log::log!(level, "{refusal}");
+    /// Takes room for an accepted message, before its 202; counts and logs the refusal where there is
+    /// none (A.1, rows 9 and 13).
+    pub fn reserve(
+        &self,
+        accepted: &Accepted,
+        message: &Recognised<'_>,
+        identifiers: &mut impl Identifiers,
+    ) -> Result<Ticket<'_>, Box<Refusal>> {
+        let now = SystemTime::now();
+        let ticket = self.outbox.reserve(accepted, message, identifiers, now);
+        ticket.inspect_err(|refusal| self.decider.refused(refusal))
     }
 
     /// Brings a message to the disk, before its 202, where that is wanted; counts and logs the
@@ -199,166 +109,6 @@ impl Server {
         ticket: Ticket<'s>,
     ) -> Result<Ticket<'s>, Box<Refusal>> {
         let stored = self.outbox.store(accepted, ticket);
-        stored.inspect_err(|refusal| self.refused(refusal))
-    }
-
-    /// Notes that the accepted message with this number has been answered 202, counts and logs it:
-    /// originator, group and count, never the payload (S-2). Without a number it is how many there
-    /// were.
-    pub fn answered(&self, accepted: &Accepted, number: Option<u64>) {
-        self.recent.accept(accepted.receipt);
-        self.counters.add(Counter::Accepted);
-        let number = number.unwrap_or_else(|| self.counters.get(Counter::Accepted));
-        log::info!(
-            "accepted message {number}: originator=<{}> group=<{}> recipients={} skipped={}",
-            Printable(&accepted.originator),
-            accepted.group.uri(),
-            accepted.count(),
-            accepted.group.skipped().len(),
-        );
-    }
-
-    /// Notes that a message which goes nowhere has been answered 202, and logs it.
-    pub fn ended(&self, ended: &Ended) {
-        self.recent.accept(ended.receipt);
-        log::info!(
-            "a {} from <{}> to <{}> is answered 202 and goes no further",
-            ended.what,
-            Printable(&ended.originator),
-            Printable(ended.group.as_bytes()),
-        );
-    }
-
-    /// Checks the database as at the start.
-    pub fn check_database(&self) -> Result<(), StoreError> {
-        Store::check(&self.policy.settings.db_url)
-    }
-
-    /// Leaves the database in one file, once all workers have ended.
-    pub fn tidy_database(&self) -> Result<(), StoreError> {
-        Store::tidy(&self.policy.settings.db_url)
-    }
-
-    /// What this process has of its own. To be made after it was forked.
-    pub fn worker(&self) -> Worker {
-        let settings = &self.policy.settings;
-        let addressing = self.policy.addressing.clone();
-        Worker {
-            groups: Store::new(
-                &settings.db_url,
-                addressing,
-                settings.max_members,
-                settings.cache_members,
-            )
-            .with_nested(settings.nested)
-            .with_shared_answers(SHARED_FOR),
-            identifiers: RandomPool::new(),
-        }
-    }
-}
-
-/// What one process has of its own: its view of the groups, and its random identifiers.
-pub struct Worker {
-    groups: Store,
-    /// The identifiers of this process.
-    pub identifiers: RandomPool,
-}
-
-impl Worker {
-    /// Whether a message is for this function at all (A.1, rows 1 and 2; ). Nothing is counted
-    /// or remembered.
-    pub fn recognise<'m>(
-        &mut self,
-        server: &Server,
-        bytes: &'m [u8],
-        source: &Source<'_>,
-    ) -> Result<Recognised<'m>, NotOurs> {
-        let now = SystemTime::now();
-        self.recognise_observed(server, bytes, source, now, &mut Unobserved)
-    }
-
-    /// The same for a message that came at `now`, for somebody who wants to know why.
-    pub fn recognise_observed<'m>(
-        &mut self,
-        server: &Server,
-        bytes: &'m [u8],
-        source: &Source<'_>,
-        now: SystemTime,
-        observer: &mut impl Observer,
-    ) -> Result<Recognised<'m>, NotOurs> {
-        let policy = &server.policy;
-        let message = recognise_observed(policy, bytes, observer)?;
-        message.claim(policy, source, &mut self.groups, now, observer)?;
-        Ok(message)
-    }
-
-    /// Runs the checks of a recognised message, counts the outcome and logs a refusal.
-    pub fn decide(
-        &mut self,
-        server: &Server,
-        message: &Recognised<'_>,
-        source: &Source<'_>,
-    ) -> Decision {
-        let now = SystemTime::now();
-        let decision = self.decide_observed(server, message, source, now, &mut Unobserved);
-        match &decision {
-            Decision::Refused(refusal) => {
-                server.refused(refusal);
-            }
-            Decision::Retransmission => {
-                server.counters.add(Counter::Retransmissions);
-            }
-            Decision::Accepted(_) | Decision::Ended(_) => {}
-        }
-        decision
-    }
-
-    /// Takes room for an accepted message, before its 202; counts and logs the refusal where there is
-    /// none (A.1, rows 9 and 13).
-    pub fn reserve<'s>(
-        &mut self,
-        server: &'s Server,
-        accepted: &Accepted,
-        message: &Recognised<'_>,
-    ) -> Result<Ticket<'s>, Box<Refusal>> {
-        let now = SystemTime::now();
-        let identifiers = &mut self.identifiers;
-        let ticket = server.outbox.reserve(accepted, message, identifiers, now);
-        ticket.inspect_err(|refusal| server.refused(refusal))
-    }
-
-    /// Whether there is a group or service with this address.
-    pub fn has_group(&mut self, address: &[u8]) -> Result<bool, Unavailable> {
-        match Uri::parse(address) {
-            Ok(Uri::Sip(uri)) => self.groups.find(&uri).map(|found| found.is_some()),
-            _ => Ok(false),
-        }
-    }
-
-    /// The answer to an OPTIONS about a group or service; `None` leaves the request to the script.
-    pub fn describe(&mut self, server: &Server, bytes: &[u8]) -> Option<Answer> {
-        let inquiry = Inquiry::read(&server.policy, bytes)?;
-        let answer = inquiry.answer(&server.policy, &mut self.groups);
-        answer.unwrap_or_else(|error| {
-            log::error!("an OPTIONS is left to the script, as the groups cannot be read: {error}");
-            None
-        })
-    }
-
-    /// Runs the checks of a message that came at `now`; nothing is counted or logged.
-    pub fn decide_observed(
-        &mut self,
-        server: &Server,
-        message: &Recognised<'_>,
-        source: &Source<'_>,
-        now: SystemTime,
-        observer: &mut impl Observer,
-    ) -> Decision {
-        let mut world = World {
-            groups: &mut self.groups,
-            recent: &server.recent,
-            now,
-        };
-        message.decide_observed(&server.policy, source, &mut world, observer)
+        stored.inspect_err(|refusal| self.decider.refused(refusal))
     }
 }

@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::Server;
+use crate::config::Settings;
 use crate::control::Fork;
 use crate::control::size::by_stream;
 use crate::fanout::LONGEST_NAME;
@@ -147,7 +147,40 @@ impl<'a> HopName<'a> {
     }
 }
 
-impl Server {
+/// Where copies go: to the core, or straight to their Request-URIs.
+#[derive(Debug)]
+pub struct NextHops {
+    /// The parameters.
+    settings: Settings,
+    core: Option<NextHop>,
+    /// The core by a transport that avoids congestion (M-2).
+    stream_core: Option<NextHop>,
+}
+
+impl NextHops {
+    /// As the settings say.
+    pub fn of(settings: &Settings) -> Self {
+        let stream_core = match Uri::parse(settings.core_route.as_bytes()) {
+            Ok(Uri::Sip(route)) => NextHop::of(&by_stream(&route)),
+            _ => None,
+        };
+        Self {
+            core: NextHop::of(&settings.core_route),
+            stream_core,
+            settings: settings.clone(),
+        }
+    }
+
+    /// Whether copies may go to a name, so that somebody has to resolve it.
+    pub fn have_names(&self) -> bool {
+        self.settings.direct || self.core.as_ref().is_some_and(|core| core.name().is_some())
+    }
+
+    /// The name servers that are asked instead of those of the system; none for those.
+    pub fn name_servers(&self) -> &[SocketAddr] {
+        &self.settings.name_servers
+    }
+
     /// Where a copy goes; nothing for an address that nobody can send to, as that of a telephone
     /// without a core.
     pub fn hop(&self, fork: &Fork<'_>) -> Option<Cow<'_, NextHop>> {
@@ -155,7 +188,7 @@ impl Server {
             false => &self.core,
             true => &self.stream_core,
         };
-        if !self.policy.settings.direct {
+        if !self.settings.direct {
             return core.as_ref().map(Cow::Borrowed);
         }
         let Ok(Uri::Sip(recipient)) = Uri::parse(fork.recipient) else {
@@ -170,15 +203,6 @@ impl Server {
             _ => NextHop::of(std::str::from_utf8(fork.recipient).ok()?).map(Cow::Owned),
         }
     }
-}
-
-/// The core as the next hop, and the same by a transport that avoids congestion (M-2); nothing without one.
-pub(super) fn cores(core_route: &str) -> (Option<NextHop>, Option<NextHop>) {
-    let stream = match Uri::parse(core_route.as_bytes()) {
-        Ok(Uri::Sip(route)) => NextHop::of(&by_stream(&route)),
-        _ => None,
-    };
-    (NextHop::of(core_route), stream)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The list of visible recipients that a fork carries: RFC 5364 §4, RFC 5365 §7.3.
 //!
 //! Built from parsed URIs, without their headers, `method` and display names (K-6): nothing of a
-//! sender's document goes through as it came. The entry that a `bcc` recipient finds of himself is
-//! not part of the list that all forks share: it is put before [`END`] of his own copy.
+//! sender's document goes through as it came. The entry that a `bcc` recipient finds of their own is
+//! not part of the list that all forks share: it is put before [`END`] of their own copy.
 
 use super::Uri;
 use super::number::write_decimal;
@@ -85,7 +85,7 @@ impl History<'_> {
     }
 }
 
-/// Appends the entry that a `bcc` recipient finds of himself (K-5); `uri` is his address as it was listed.
+/// Appends the entry that a `bcc` recipient finds of their own (K-5); `uri` is their address as it was listed.
 pub fn write_own_entry(uri: &[u8], out: &mut Vec<u8>) {
     write_entry(uri, CopyControl::Bcc, out);
     out.extend_from_slice(b"/>\r\n");

@@ -118,7 +118,7 @@ fn check_orphans(connection: &Connection, report: &mut dyn FnMut(String)) -> rus
     while let Some(row) = rows.next()? {
         let (group, count): (i64, i64) = (row.get(0)?, row.get(1)?);
         report(format!(
-            "{count} members of group_id {group}, which is no group; remove them with `DELETE FROM member WHERE group_id = {group}` in sqlite3"
+            "{count} members of group_id {group}, which is not a group; remove them with `DELETE FROM member WHERE group_id = {group}` in sqlite3"
         ));
     }
     Ok(())

@@ -78,7 +78,7 @@ pub fn init(path: &Path) -> Result<Initialised, StoreError> {
             return Err(StoreError::new(path, Problem::Newer(found)));
         }
         Kind::Ours(_) | Kind::Empty => {
-            // Readers are never held up by a writer, nor he by them.
+            // Readers never wait for a writer, nor a writer for readers.
             let mode: String = connection
                 .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
                 .map_err(sqlite)?;

@@ -11,6 +11,8 @@
     clippy::print_stdout
 )]
 
+#[path = "../support/built.rs"]
+mod built;
 #[path = "../support/port.rs"]
 mod port;
 

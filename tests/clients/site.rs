@@ -1,5 +1,6 @@
 //! A small site as it is shipped: small-site.sh with its configuration, on free ports of loopback.
 
+use crate::built;
 use crate::port::Port;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -140,15 +141,7 @@ impl Site {
     /// Runs cimfctl on the site's groups.
     #[track_caller]
     pub fn cimfctl(&self, words: &[&str]) {
-        let test = std::env::current_exe().expect("the test");
-        let built = test.parent().and_then(Path::parent).expect("its folder");
-        let status = Command::new(built.join("cimfctl"))
-            .arg("--db")
-            .arg(self.folder.path().join("cimf.db"))
-            .args(words)
-            .stdout(Stdio::null())
-            .status();
-        assert!(status.expect("cimfctl").success(), "cimfctl {words:?}");
+        built::cimfctl(&self.folder.path().join("cimf.db"), words);
     }
 
     fn stop(&mut self) {

@@ -103,7 +103,9 @@ pub fn a_member_for_whom_too_much_waits_is_skipped_and_told_of(transport: Transp
         // Too much is to wait for bob alone.
         rig.wait_for_counter("forks_delivered", before as u64 + 1);
     }
-    let line = rig.wait_for_log(&format!("message 3: <{BOB}> of <{HIKERS}> did not receive it"));
+    let line = rig.wait_for_log(&format!(
+        "message 3: <{BOB}> of <{HIKERS}> did not receive it"
+    ));
     assert!(
         line.ends_with("not sent: too many messages wait for this member already (target_queue)"),
         "{line}"

@@ -65,7 +65,6 @@ fn folder(file: &str) -> String {
 }
 
 #[test]
-#[ignore = "circles are being removed"]
 fn no_two_files_of_a_room_use_each_other_in_a_loop() {
     let graph = graph(&super::files());
     let edges: usize = graph.values().map(BTreeMap::len).sum();

@@ -1,4 +1,6 @@
-//! What cargo has built of the product, for tests and benches.
+//! What cargo has built of the product, for tests and benches. Each uses a part of it.
+
+#![allow(dead_code, clippy::expect_used)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -26,11 +28,13 @@ pub fn cimfctl_output(database: &Path, words: &[&str]) -> Output {
         .expect("cimfctl")
 }
 
-/// Cargo builds it for the tests and says where; the benches, another package, look beside themselves.
-fn program() -> PathBuf {
-    match option_env!("CARGO_BIN_EXE_cimfctl") {
+/// cimfctl: that of the profile that the tests were built with, or CIMF_CIMFCTL.
+pub fn program() -> PathBuf {
+    match std::env::var_os("CIMF_CIMFCTL") {
         Some(path) => path.into(),
-        None => newest("cimfctl", &[profile()]),
+        // Cargo builds it for the tests and says where; the benches, another package, look beside themselves.
+        None => option_env!("CARGO_BIN_EXE_cimfctl")
+            .map_or_else(|| newest("cimfctl", &[profile()]), PathBuf::from),
     }
 }
 

@@ -14,7 +14,7 @@ mod text;
 use crate::failure::Failure;
 use crate::output::standard;
 use capture::Capture;
-use cimf::server::Server;
+use cimf::server::Decider;
 pub use options::Options;
 use outcome::Explanation;
 use std::io::Write;
@@ -23,13 +23,13 @@ use std::path::Path;
 pub fn run(db: Option<&Path>, max_members: Option<u32>, options: &Options) -> Result<(), Failure> {
     let capture = Capture::read(&options.message)?;
     let (settings, script) = options.parameters.read(db, max_members)?;
-    let server =
-        Server::open(&settings).map_err(|error| options.parameters.unusable(&error.to_string()))?;
-    let explanation = Explanation::of(&server, &capture, options);
+    let decider = Decider::open(&settings)
+        .map_err(|error| options.parameters.unusable(&error.to_string()))?;
+    let explanation = Explanation::of(&decider, &capture, options);
     let mut out = standard();
     match options.json {
-        true => json::write(&explanation, &server, &settings, &script, &mut out)?,
-        false => text::write(&explanation, &server, &settings, &script, &mut out)?,
+        true => json::write(&explanation, &decider, &settings, &script, &mut out)?,
+        false => text::write(&explanation, &decider, &settings, &script, &mut out)?,
     }
     Ok(out.flush()?)
 }

@@ -123,7 +123,7 @@ fn members_are_found_by_equality() {
 }
 
 #[test]
-fn a_member_is_known_however_he_is_got_at() {
+fn a_member_is_recognised_by_any_of_their_addresses() {
     let group = compiled(&[
         "sip:ann@home1.net:5070;transport=tcp",
         "sip:ann@home1.net",

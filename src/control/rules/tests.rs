@@ -130,7 +130,7 @@ fn many_is_a_domain_or_everybody_but_for_those_excepted() {
     assert!(!holds(&home1(&[]), NUMBER));
     assert!(!holds(&home1(&["sip:ann@home1.net"]), ANN));
     assert!(holds(&home1(&["sip:ann@home1.net"]), "<sip:bob@home1.net>"));
-    // One address that is excepted excepts the person, whatever else he is called.
+    // One address that is excepted excepts the person, whatever else they are called.
     assert!(!holds(
         &home1(&["tel:+1555"]),
         "<sip:ann@home1.net>, <tel:+1-555>"

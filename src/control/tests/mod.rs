@@ -231,7 +231,7 @@ fn the_groups_own_flag_gives_the_servers_answer() {
 }
 
 #[test]
-fn either_asserted_address_makes_a_member_and_excludes_him() {
+fn either_asserted_address_makes_a_member_and_excludes_them() {
     // I-2, A-9.
     let mut case = Case::new();
     case.members[0] = "tel:+1(555)123-0001";

@@ -87,12 +87,12 @@ fn a_message_that_is_accepted_has_passed_every_check_of_groups() {
     assert_eq!(checks, of_groups.copied().collect::<Vec<_>>());
     for line in [
         "feature-tag + *;+g.oma.sip-im: ",
-        "hops = Max-Forwards: 68; the outgoing messages get 67",
+        "hops = Max-Forwards: 68; the copies get 67",
         "target + sip:hikers@im.home1.net: a stored group without rules, members: 3",
         "identity + udp:127.0.0.1: one of `trusted_peers`",
         "identity + sip:ann@home1.net: P-Asserted-Identity",
         "authorisation + sip:ann@home1.net: a member of the group",
-        "any-recipient - sip:ann@home1.net: the originator himself",
+        "any-recipient - sip:ann@home1.net: the originator: gets no copy",
         "content + Content-Type: copied",
         "content - Route: not meant for the recipients",
         "any-recipient = : recipients: 2",

@@ -152,7 +152,7 @@ impl<'s> KeptCopies<'s> {
             Printable(&kept.address),
             Printable(&ended.0.message.group),
         );
-        self.server.counters().add(match reason {
+        self.server.decider().counters().add(match reason {
             Reason::Displaced => Counter::KeptPushedOut,
             Reason::Expired | Reason::Dropped | Reason::GroupDeleted => Counter::KeptExpired,
         });

@@ -45,7 +45,7 @@ pub(super) struct Delivery {
 impl Delivery {
     pub(super) fn new(server: &Server) -> Self {
         Self {
-            groups: server.worker(),
+            groups: server.decider().worker(),
             members: HashMap::new(),
             next: VecDeque::new(),
         }
@@ -174,7 +174,11 @@ impl Delivery {
         };
         let stays = match outcome.outcome {
             Outcome::Delivered(_) => {
-                copies.server.counters().add(Counter::KeptDelivered);
+                copies
+                    .server
+                    .decider()
+                    .counters()
+                    .add(Counter::KeptDelivered);
                 false
             }
             Outcome::Refused(code) | Outcome::Unreachable(code) => copies.policy.keeps(code),

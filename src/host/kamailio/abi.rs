@@ -110,7 +110,7 @@ pub const AFTER_REQUEST_ROUTE: c_uint = 1 << 31 | 1;
 #[repr(C)]
 pub struct RpcExport {
     pub name: *const c_char,
-    pub function: Option<unsafe extern "C" fn(*const super::rpc::Rpc, *mut c_void)>,
+    pub function: Option<unsafe extern "C" fn(*const Rpc, *mut c_void)>,
     pub documentation: *const *const c_char,
     pub flags: c_uint,
 }
@@ -284,3 +284,15 @@ const _: () = {
     assert!(size_of::<UacReq>() == 256);
     assert!(std::mem::offset_of!(HdrField, next) == 56);
 };
+
+/// `rpc_t`, as far as we use it: how a command reads its parameters and answers. The functions for
+/// structures take what `add` has made, the others the context of the call.
+#[repr(C)]
+pub struct Rpc {
+    pub fault: unsafe extern "C" fn(*mut c_void, c_int, *const c_char, ...),
+    pub send: *const c_void,
+    pub add: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
+    pub scan: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
+    pub printf: *const c_void,
+    pub struct_add: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
+}

@@ -1,12 +1,12 @@
 //! Every structure that we share with Kamailio, against a C compiler's word, for each known version; and against
 //! Kamailio's own declarations where CIMF_KAMAILIO_SOURCE names its source.
 
+use super::abi::Rpc;
 use super::abi::{
     CmdExport, Dlg, DlgSeq, HdrField, LogData, ModuleExports, PvExport, PvParam, PvSpec, RpcExport,
     SIP_MSG_BUF, SIP_MSG_LEN, SIP_MSG_METHOD, SocketInfo, SrModule, TmcbParams, UacReq,
 };
 use super::memory;
-use super::rpc::Rpc;
 use super::tm::{SL_API, T_NEWTRAN, TM_BINDS};
 use super::version::KNOWN;
 use crate::host::abi::{IpAddress, ParamExport};

@@ -3,7 +3,7 @@
 use super::abi::{ANY_ROUTE, CmdExport, Fixup, ModuleExports, ScriptFunction};
 use super::log::KamailioLog;
 use super::variables::VARIABLES;
-use super::{module, rpc, script, version};
+use super::{commands, lifecycle, script, version};
 use crate::host::abi::{REQUEST_ROUTE, Table};
 use crate::host::exports::Exports;
 use crate::host::log::install;
@@ -90,12 +90,12 @@ pub unsafe fn become_module(exports: &Exports) {
             dlflags: 0,
             cmds: COMMANDS.0.as_ptr(),
             params: PARAMETERS.0.as_ptr(),
-            rpc_methods: rpc::COMMANDS.0.as_ptr(),
+            rpc_methods: commands::COMMANDS.0.as_ptr(),
             pv_items: VARIABLES.0.as_ptr(),
             response_f: None,
-            init_mod_f: Some(module::start),
-            init_child_f: Some(module::start_process),
-            destroy_mod_f: Some(module::stop),
+            init_mod_f: Some(lifecycle::start),
+            init_child_f: Some(lifecycle::start_process),
+            destroy_mod_f: Some(lifecycle::stop),
         });
     }
 }

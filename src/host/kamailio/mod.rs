@@ -7,17 +7,20 @@
 mod abi;
 #[cfg(test)]
 mod abi_tests;
+mod commands;
+mod copies;
 mod core;
 mod environment;
 mod events;
 mod exports;
+mod lifecycle;
 mod listeners;
 mod log;
 mod memory;
 mod message;
 mod module;
 mod process;
-mod rpc;
+mod request;
 mod script;
 mod statistics;
 mod tm;

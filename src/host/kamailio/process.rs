@@ -2,6 +2,7 @@
 //! and does what is done by the clock. `cimf names` asks name servers, where copies may go to names. `cimf ledger`
 //! writes the ledger, where there is one.
 
+use super::copies::Uac;
 use super::core::Core;
 use super::module::Module;
 use crate::host::background::Teller;
@@ -17,7 +18,7 @@ const RANK: c_int = -2;
 /// Asks Kamailio for room for the processes; to be done before it forks any.
 pub fn announce(core: &Core, server: &Server) -> Result<(), String> {
     let has_ledger = server.outbox().has_ledger();
-    let count = 1 + c_int::from(server.sends_by_name()) + c_int::from(has_ledger);
+    let count = 1 + c_int::from(server.next_hops().have_names()) + c_int::from(has_ledger);
     // SAFETY: the function takes a number.
     if unsafe { (core.register_procs)(count) } < 0 {
         return Err(format!(
@@ -30,7 +31,7 @@ pub fn announce(core: &Core, server: &Server) -> Result<(), String> {
 /// Starts the processes from Kamailio's main process; says whether that worked. They end with
 /// Kamailio, by the signals that end all its processes.
 pub fn start(module: &'static Module) -> bool {
-    let has_names = module.server.sends_by_name();
+    let has_names = module.server.next_hops().have_names();
     let has_ledger = module.server.outbox().has_ledger();
     fork(module, c"cimf", work)
         && (!has_names || fork(module, c"cimf names", ask))
@@ -68,8 +69,8 @@ fn work(module: &'static Module) -> String {
     let mut teller = Teller::new(module.server);
     loop {
         let went_well = guarded(false, || {
-            let has_more = teller.round(&mut module.uac(), |news| {
-                let name = module.server.server_name();
+            let has_more = teller.round(&mut Uac::of(module), |news| {
+                let name = module.server.decider().server_name();
                 module.events.run(&module.core, name, news);
             });
             if !has_more {

@@ -7,7 +7,7 @@ use super::abi::{
 use super::log::OpenSipsLog;
 use super::variables::VARIABLES;
 use super::version::{Claim, claim};
-use super::{module, process, script};
+use super::{lifecycle, process, script};
 use crate::host::abi::{REQUEST_ROUTE, Table};
 use crate::host::exports::Exports;
 use crate::host::log::install;
@@ -55,9 +55,9 @@ const fn table<V>(version: V) -> ModuleExports<V> {
         trans: null(),
         procs: PROCESSES.0.as_ptr(),
         preinit_f: null(),
-        init_f: Some(module::start),
+        init_f: Some(lifecycle::start),
         response_f: null(),
-        destroy_f: Some(module::stop),
+        destroy_f: Some(lifecycle::stop),
         init_child_f: null(),
         reload_ack_f: null(),
     }
@@ -136,7 +136,7 @@ const fn needs(name: &'static CStr) -> ModuleDependency {
 static PROCESSES: Table<[ProcExport; 4]> = Table([
     ProcExport {
         name: c"cimf".as_ptr(),
-        pre_fork: Some(module::check_as_worker),
+        pre_fork: Some(lifecycle::check_as_worker),
         post_fork: None,
         function: Some(process::work),
         number: 1,

@@ -7,9 +7,12 @@
 mod abi;
 #[cfg(test)]
 mod abi_tests;
+mod commands;
+mod copies;
 mod core;
 mod events;
 mod exports;
+mod lifecycle;
 mod listeners;
 mod log;
 mod memory;
@@ -17,6 +20,7 @@ mod message;
 mod mi;
 mod module;
 mod process;
+mod request;
 mod script;
 mod statistics;
 mod tm;

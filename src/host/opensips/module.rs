@@ -1,18 +1,12 @@
-//! The life of the module: its start before OpenSIPS forks, and its end.
+//! What all processes of OpenSIPS have of the module, made before they are forked.
 
-use super::core::{Core, missing};
+use super::core::Core;
 use super::events::Events;
-use super::listeners::{core_socket, listeners};
-use super::log::OpenSipsLog;
 use super::message::{Layout, SourceReader};
 use super::mi::Mi;
-use super::tm::{Transactions, Uac};
-use super::{memory, script, statistics, version};
+use super::tm::Transactions;
 use crate::host::core_socket::CoreSocket;
-use crate::host::guard::guarded;
-use crate::host::life::{self, TransactionMemory};
 use crate::server::Server;
-use std::ffi::c_int;
 use std::sync::OnceLock;
 
 /// Everything that is the same in all processes, made before they are forked.
@@ -24,103 +18,18 @@ pub struct Module {
     pub events: Events,
     pub mi: Mi,
     pub server: &'static Server,
-    core_socket: Option<CoreSocket>,
-}
-
-impl Module {
-    /// OpenSIPS as the client that sends forks.
-    pub fn uac(&self) -> Uac<'_> {
-        Uac {
-            transactions: &self.transactions,
-            core_socket: self.core_socket,
-        }
-    }
+    /// The listener from which copies leave, where the administrator names one.
+    pub core_socket: Option<CoreSocket>,
 }
 
 static MODULE: OnceLock<Module> = OnceLock::new();
 
+/// Keeps the module, at its start.
+pub fn keep(module: Module) {
+    let _ = MODULE.set(module);
+}
+
 /// The module, once it has started.
 pub fn module() -> Option<&'static Module> {
     MODULE.get()
-}
-
-/// `init_f`: checks host, parameters and database. It runs once, before OpenSIPS forks.
-///
-/// # Safety
-/// OpenSIPS calls it as the start function of the module.
-pub unsafe extern "C" fn start() -> c_int {
-    guarded(-1, || match prepare() {
-        Ok(module) => {
-            let _ = MODULE.set(module);
-            0
-        }
-        Err(error) => {
-            log::error!("{error}");
-            -1
-        }
-    })
-}
-
-/// Called in the main process, when OpenSIPS has given up the rights of root and forks the process of
-/// the module's own: the workers come after it.
-///
-/// # Safety
-/// OpenSIPS calls it as the function before the fork of a module's process.
-pub unsafe extern "C" fn check_as_worker() -> c_int {
-    guarded(-1, || {
-        let Some(module) = MODULE.get() else {
-            return -1;
-        };
-        let listeners = version::number().ok().and_then(listeners);
-        match life::check_as_worker(module.server, listeners.as_deref()) {
-            true => 0,
-            false => -1,
-        }
-    })
-}
-
-/// `destroy_f`: runs in the main process when the workers have ended.
-///
-/// # Safety
-/// OpenSIPS calls it as the last function of the module.
-pub unsafe extern "C" fn stop() {
-    guarded((), || {
-        if let Some(module) = MODULE.get() {
-            life::stop(module.server);
-        }
-    });
-}
-
-/// Bytes of shared memory for the transaction of a copy of usual length: measured as 7,300 to 7,800 in
-/// 3.2 and 3.6, and as 4,100 in 4.0, and longer copies need more.
-const TRANSACTION_BYTES: u64 = 10 << 10;
-
-fn prepare() -> Result<Module, String> {
-    OpenSipsLog::find().map_err(missing)?;
-    let version = version::number()?;
-    let core = Core::find().map_err(missing)?;
-    let layout = Layout::find(&core)?;
-    let source = SourceReader::new(&core)
-        .ok_or("OpenSIPS does not know the variables $socket_in(proto) and $si")?;
-    let transactions = Transactions::find(&core, version)?;
-    let server = life::prepare(TransactionMemory {
-        shared: core.shared_memory(),
-        transaction: TRANSACTION_BYTES,
-        free: memory::free(),
-    })?;
-    let registered = statistics::register(&core, server);
-    registered.map_err(|name| format!("OpenSIPS refused the statistic {name}"))?;
-    let events = Events::publish(&core)?;
-    let mi = Mi::register(&core)?;
-    script::watch_end(&core)?;
-    Ok(Module {
-        core_socket: core_socket(server.core_socket())?,
-        core,
-        layout,
-        transactions,
-        source,
-        events,
-        mi,
-        server,
-    })
 }

@@ -3,6 +3,7 @@
 //! it reaches all its processes. `cimf names` asks name servers; it calls nothing of OpenSIPS but its log,
 //! and has nothing to do where copies go to an address. `cimf ledger` writes the ledger, likewise, where there is one.
 
+use super::copies::Uac;
 use super::module::{Module, module};
 use crate::host::background::{LOOK, Teller};
 use crate::host::guard::{confined, guarded};
@@ -150,8 +151,8 @@ impl Work {
             let has_delivered = module.events.has_delivered(&module.core);
             module.server.outbox().report_delivered(has_delivered);
             let mut teller = self.teller.borrow_mut();
-            let has_more = teller.round(&mut module.uac(), |news| {
-                let name = module.server.server_name();
+            let has_more = teller.round(&mut Uac::of(module), |news| {
+                let name = module.server.decider().server_name();
                 module.events.raise(&module.core, name, news);
             });
             if has_more {

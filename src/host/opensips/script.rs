@@ -3,13 +3,13 @@
 use super::abi::{AFTER_REQUEST_ROUTE, SCB_RUN_ALL};
 use super::core::Core;
 use super::module::module;
-use super::tm::{Call, Request};
+use super::request::{Call, Request};
 use crate::control::Source;
 use crate::host::abi::{REQUEST_ROUTE, SipMsg, Str};
-use crate::host::handle::ScriptResult;
 use crate::host::kept;
 use crate::host::message::MessageId;
 use crate::host::script::{self, ScriptRequest, Step};
+use crate::host::script_result::ScriptResult;
 use crate::server::Server;
 use std::ffi::{c_int, c_void};
 use std::ptr::{null, null_mut};

@@ -5,8 +5,8 @@ use super::module::module;
 use crate::host::abi::{PV_NAME_INTSTR, PvValue, SipMsg, Str, Table};
 use crate::host::guard::guarded;
 use crate::host::message::MessageId;
+use crate::host::notification;
 use crate::host::script::with_verdict;
-use crate::host::told;
 use crate::host::verdict::{Fact, Value};
 use std::ffi::{CStr, c_int};
 use std::ptr::null;
@@ -60,7 +60,7 @@ unsafe extern "C" fn parse_name(variable: *mut PvSpec, word: *const Str) -> c_in
         let Some(index) = Fact::index_of(word) else {
             return -1;
         };
-        told::will_be_asked();
+        notification::will_be_asked();
         variable.param.name_kind = PV_NAME_INTSTR;
         variable.param.name.kind = 0;
         variable.param.name.value = [index, 0];
@@ -100,7 +100,7 @@ unsafe extern "C" fn get(
             let found = fact.filter(|_| !message.is_null()).and_then(|&(fact, _)| {
                 let id = MessageId::of(message);
                 let of_verdict = with_verdict(id, |verdict| verdict.fact(fact).map(write));
-                of_verdict.unwrap_or_else(|| told::with_copy_in_hand(fact, write))
+                of_verdict.unwrap_or_else(|| notification::with_copy_in_hand(fact, write))
             });
             found.unwrap_or_else(|| (core.pv_get_null)(message, parameter, value))
         }

@@ -79,7 +79,9 @@ impl fmt::Display for EditError {
         let show = |text: &str| Printable(text.as_bytes()).to_string();
         match self {
             Self::Store(error) => error.fmt(f),
-            Self::Malformed(uri, error) => write!(f, "\"{}\" is no address: {error}", show(uri)),
+            Self::Malformed(uri, error) => {
+                write!(f, "\"{}\" is not an address: {error}", show(uri))
+            }
             Self::NoGroupUri(uri) => write!(
                 f,
                 "\"{}\" cannot be the address of a group or service: expected sip:USER@HOST or sips:USER@HOST",
@@ -135,7 +137,7 @@ impl fmt::Display for EditError {
             ),
             Self::NoMember { group, member } => write!(
                 f,
-                "group {group}: {member} is no member; nothing was deleted, see `cimfctl group show {group}`"
+                "group {group}: {member} is not a member; nothing was deleted, see `cimfctl group show {group}`"
             ),
             Self::Ambiguous {
                 group,

@@ -197,7 +197,7 @@ fn an_audit_names_what_is_wrong() {
         ),
         (
             "REPLACE INTO im_group (uri) VALUES ('sip:hikers@im.home1.net')",
-            "4 members of group_id 1, which is no group",
+            "4 members of group_id 1, which is not a group",
         ),
         (
             "DELETE FROM revision",

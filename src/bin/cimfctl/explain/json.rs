@@ -5,13 +5,13 @@ use super::outcome::{Explanation, Outcome, Verdict};
 use crate::script::Script;
 use cimf::config::Settings;
 use cimf::control::{Answer, Check, Note, Use};
-use cimf::server::Server;
+use cimf::server::Decider;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
 pub fn write(
     explanation: &Explanation<'_>,
-    server: &Server,
+    decider: &Decider,
     settings: &Settings,
     script: &Script,
     out: &mut impl Write,
@@ -29,7 +29,7 @@ pub fn write(
         },
         "settings": {
             "database": settings.db_url,
-            "warnings": server.warnings(),
+            "warnings": decider.warnings(),
             "unread": script.unread,
         },
         "source": {

@@ -6,7 +6,7 @@ use cimf::control::{
     Accepted, Answer, Check, Decision, Ended, NotOurs, Note, Policy, Record, Refusal, Source,
     Transport,
 };
-use cimf::server::{RandomPool, Server};
+use cimf::server::{Decider, RandomPool};
 use cimf::sip::lines::unfolded;
 use std::net::Ipv4Addr;
 use std::time::SystemTime;
@@ -44,7 +44,7 @@ pub enum Outcome {
 
 impl<'e> Explanation<'e> {
     /// Runs the checks as a worker of the proxy does.
-    pub fn of(server: &Server, capture: &'e Capture, options: &'e Options) -> Self {
+    pub fn of(decider: &Decider, capture: &'e Capture, options: &'e Options) -> Self {
         let source = Source {
             identity: options.identity.as_deref().map(str::as_bytes),
             ..match options.from {
@@ -53,12 +53,12 @@ impl<'e> Explanation<'e> {
                     transport: peer.transport,
                     identity: None,
                 },
-                None => assumed_source(server.policy()),
+                None => assumed_source(decider.policy()),
             }
         };
         let now = options.at.unwrap_or_else(SystemTime::now);
         let mut record = Record::default();
-        let outcome = outcome(server, &capture.bytes, &source, now, &mut record);
+        let outcome = outcome(decider, &capture.bytes, &source, now, &mut record);
         let has_failed = matches!(outcome, Outcome::NotOurs(_) | Outcome::Refused(..));
         let forks = match &outcome {
             Outcome::Accepted(accepted, _) => forks(accepted, options.forks),
@@ -68,7 +68,7 @@ impl<'e> Explanation<'e> {
             capture,
             source,
             source_is_assumed: options.from.is_none(),
-            source_is_trusted: server.policy().trusts(&source),
+            source_is_trusted: decider.policy().trusts(&source),
             checks: with_verdicts(record, has_failed),
             outcome,
             forks,
@@ -89,20 +89,20 @@ fn assumed_source(policy: &Policy) -> Source<'static> {
 }
 
 fn outcome(
-    server: &Server,
+    decider: &Decider,
     bytes: &[u8],
     source: &Source<'_>,
     now: SystemTime,
     record: &mut Record,
 ) -> Outcome {
     let bytes = unfolded(bytes);
-    let mut worker = server.worker();
-    let message = match worker.recognise_observed(server, &bytes, source, now, record) {
+    let mut worker = decider.worker();
+    let message = match worker.recognise_observed(decider, &bytes, source, now, record) {
         Ok(message) => message,
         Err(reason) => return Outcome::NotOurs(reason),
     };
-    let decision = worker.decide_observed(server, &message, source, now, record);
-    let answer = server.answer(&message, &decision, source);
+    let decision = worker.decide_observed(decider, &message, source, now, record);
+    let answer = decider.answer(&message, &decision, source);
     match decision {
         Decision::Refused(refusal) => Outcome::Refused(Box::new(refusal), answer),
         Decision::Accepted(accepted) => Outcome::Accepted(Box::new(accepted), answer),

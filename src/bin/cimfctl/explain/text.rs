@@ -6,7 +6,7 @@ use crate::output::counted;
 use crate::script::Script;
 use cimf::config::Settings;
 use cimf::control::{Accepted, Answer, Check, Note, Use};
-use cimf::server::Server;
+use cimf::server::Decider;
 use std::io::{self, Write};
 
 /// More than anybody reads of one kind: a group may have 100,000 members.
@@ -14,12 +14,12 @@ const MOST: usize = 30;
 
 pub fn write(
     explanation: &Explanation<'_>,
-    server: &Server,
+    decider: &Decider,
     settings: &Settings,
     script: &Script,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    write_input(explanation, server, settings, script, out)?;
+    write_input(explanation, decider, settings, script, out)?;
     writeln!(out, "\n  step  row  result  check")?;
     for (check, verdict, notes) in &explanation.checks {
         if *verdict != Verdict::NotMade {
@@ -73,7 +73,7 @@ pub fn write(
 /// What was explained, and with which settings.
 fn write_input(
     explanation: &Explanation<'_>,
-    server: &Server,
+    decider: &Decider,
     settings: &Settings,
     script: &Script,
     out: &mut impl Write,
@@ -102,14 +102,14 @@ fn write_input(
             out,
             "          with the identity {identity} from the script"
         )?;
-    } else if script.hands_identity && server.believes_script() {
+    } else if script.hands_identity && decider.believes_script() {
         writeln!(
             out,
             "          the script hands an identity over; say which with --identity"
         )?;
     }
     writeln!(out, "groups    {}", settings.db_url.display())?;
-    for warning in server.warnings() {
+    for warning in decider.warnings() {
         writeln!(out, "warning   {warning}")?;
     }
     for unread in &script.unread {

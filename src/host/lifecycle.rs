@@ -71,13 +71,14 @@ fn leave_memory(engine: &Engine, memory: TransactionMemory, reserve: u32) {
 pub fn check_as_worker(server: &Server, listeners: Option<&[Listener]>) -> bool {
     match listeners {
         Some(listeners) => {
-            warn_of_own_addresses(server.policy(), listeners, &local_addresses());
+            warn_of_own_addresses(server.decider().policy(), listeners, &local_addresses());
         }
         None => log::warn!(
             "the proxy does not tell where it listens: whether trusted_peers includes such an address is not checked"
         ),
     }
     let checked = server
+        .decider()
         .check_database()
         .map_err(|error| error.to_string())
         .and_then(|()| server.open_ledger().map_err(|error| error.to_string()));
@@ -99,7 +100,7 @@ pub fn stop(server: &Server) {
         return;
     }
     log_unfinished(server);
-    if let Err(error) = server.tidy_database() {
+    if let Err(error) = server.decider().tidy_database() {
         log::warn!("{error}");
     }
 }

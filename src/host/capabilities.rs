@@ -2,7 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use super::handle::{Proxy, ScriptResult, Transaction};
+use super::proxy::{Proxy, Transaction};
+use super::script_result::ScriptResult;
 use crate::server::{Server, Worker};
 
 /// Answers a request that is no MESSAGE if it asks what a group or service can do.
@@ -12,7 +13,7 @@ pub fn describe(
     proxy: &mut impl Proxy,
     bytes: &[u8],
 ) -> ScriptResult {
-    let Some(answer) = worker.describe(server, bytes) else {
+    let Some(answer) = worker.describe(server.decider(), bytes) else {
         log::debug!(
             "left to the script: it is neither a MESSAGE nor an OPTIONS about a group or service"
         );

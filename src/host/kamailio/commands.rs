@@ -1,7 +1,7 @@
 //! Commands for `kamcmd` and Kamailio's other RPC transports: `cimf.stats`, `cimf.fanouts`, `cimf.cancel ID`,
 //! `cimf.kept [ADDRESS]` and `cimf.kept_drop ADDRESS`.
 
-use super::abi::RpcExport;
+use super::abi::{Rpc, RpcExport};
 use super::module::module;
 use crate::fanout::Blocked;
 use crate::host::abi::{Str, Table};
@@ -10,18 +10,6 @@ use crate::host::kept;
 use crate::host::overview::{age, figures, states};
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::ptr::null_mut;
-
-/// `rpc_t`, as far as we use it: how a command reads its parameters and answers. The functions for
-/// structures take what `add` has made, the others the context of the call.
-#[repr(C)]
-pub struct Rpc {
-    fault: unsafe extern "C" fn(*mut c_void, c_int, *const c_char, ...),
-    send: *const c_void,
-    pub add: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
-    pub scan: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
-    printf: *const c_void,
-    pub struct_add: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
-}
 
 /// The commands; a row of zeros ends the table.
 pub static COMMANDS: Table<[RpcExport; 6]> = Table([

@@ -1,0 +1,84 @@
+//! A message that is kept where it is: for a copy on its way, for who reports its outcomes, and for who looks at it.
+
+#![forbid(unsafe_code)]
+
+use super::block::Block;
+use super::deferred::MessageWork;
+use super::engine::Engine;
+use super::identifiers::identifiers;
+use super::layout::Message;
+use super::pin::Pin;
+use super::recipient::Recipient;
+use super::shared_memory::At;
+use crate::control::{Fork, Shared};
+
+/// Keeps the text of a block where it is.
+#[derive(Debug)]
+pub(super) struct Pinned<'e> {
+    engine: &'e Engine,
+    pin: Pin,
+}
+
+impl<'e> Pinned<'e> {
+    /// Takes over a pin that was set under the lock.
+    pub(super) fn new(engine: &'e Engine, pin: Pin) -> Self {
+        Self { engine, pin }
+    }
+
+    /// Where the block is.
+    pub(super) fn at(&self) -> At<Message> {
+        self.pin.at()
+    }
+
+    /// The engine.
+    pub(super) fn engine(&self) -> &'e Engine {
+        self.engine
+    }
+
+    /// The block.
+    pub(super) fn block(&self) -> Block<'_> {
+        Block::pinned(&self.engine.memory, &self.pin)
+    }
+
+    /// The fork to a recipient of the block.
+    pub(super) fn fork(&self, entry: At<Recipient>) -> Fork<'_> {
+        let block = self.block();
+        let number = block.recipient(entry);
+        let own = block.own(entry);
+        let [_, _, from, headers, charging, body, _] = block.texts();
+        let (call_id, from_tag) = identifiers(block.seed(), block.beginning(), number);
+        Fork {
+            recipient: own.address,
+            call_id,
+            from_tag,
+            shared: Shared {
+                from,
+                headers,
+                charging,
+                body,
+                entry_at: block.entry_at(),
+                needs_stream: block.needs_stream(),
+            },
+            own_headers: own.headers,
+            has_entry: own.has_entry,
+        }
+    }
+}
+
+impl Drop for Pinned<'_> {
+    fn drop(&mut self) {
+        if self.engine.memory[self.at()].unpin_unless_done() {
+            return;
+        }
+        // The last pin and the block go together, under the lock: a block without pins is given back
+        // by who makes everything anew after a process has died.
+        self.engine.with_or(
+            |held| {
+                if held[self.at()].unpin(held) {
+                    self.engine.give_back(held, self.at());
+                }
+            },
+            || self.engine.defer_message(self.at(), MessageWork::Unpin),
+        );
+    }
+}

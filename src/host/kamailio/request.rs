@@ -1,0 +1,115 @@
+//! The request that Kamailio handles: its transaction and its answer. Without a transaction sl answers.
+
+use super::abi::HdrField;
+use super::copies::Uac;
+use super::core::Core;
+use super::module::Module;
+use crate::control::{Answer, Fork};
+use crate::fanout::NotSent;
+use crate::host::abi::{E_SCRIPT, HDR_OTHER, HDR_RECORD_ROUTE, LUMP_RPL_HDR, SipMsg, Str};
+use crate::host::proxy::{Proxy, Sender, Transaction};
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::marker::PhantomData;
+
+/// Kamailio while it handles one request, for as long as it calls us with it.
+pub struct Request<'c> {
+    pub module: &'c Module,
+    pub message: *mut SipMsg,
+    /// What the fixup has made of the identity that the script gives, or null.
+    pub identity: *mut c_void,
+    call: PhantomData<&'c Call>,
+}
+
+/// One call of Kamailio's: what it lends lives as long as this stands on the stack.
+pub struct Call;
+
+impl<'c> Request<'c> {
+    /// A request for the time of a call.
+    ///
+    /// # Safety
+    /// `message` must be the request that Kamailio is handling, and `identity` the parameter of the
+    /// function or null; Kamailio must keep both until `call` is over.
+    pub unsafe fn during(
+        _: &'c Call,
+        module: &'c Module,
+        message: *mut SipMsg,
+        identity: *mut c_void,
+    ) -> Self {
+        Self {
+            module,
+            message,
+            identity,
+            call: PhantomData,
+        }
+    }
+}
+
+impl Proxy for Request<'_> {
+    fn transaction(&mut self) -> Transaction {
+        // SAFETY: `message` is the request that Kamailio is handling.
+        match unsafe { (self.module.transactions.newtran)(self.message) } {
+            0 => Transaction::Retransmission,
+            E_SCRIPT | 1.. => Transaction::Present,
+            _ => Transaction::Impossible,
+        }
+    }
+
+    fn reply(&mut self, answer: &Answer, transaction: Transaction) -> bool {
+        let Ok(phrase) = CString::new(answer.phrase) else {
+            return false;
+        };
+        if !answer.headers.is_empty() {
+            let headers = Str::of(&answer.headers);
+            // SAFETY: Kamailio copies the text into its own memory.
+            let lump = unsafe {
+                (self.module.core.add_lump_rpl2)(self.message, headers.s, headers.len, LUMP_RPL_HDR)
+            };
+            if lump.is_null() {
+                return false;
+            }
+        }
+        let reply = match transaction {
+            Transaction::Impossible => self.module.transactions.stateless_reply,
+            Transaction::Present | Transaction::Retransmission => self.module.transactions.reply,
+        };
+        // SAFETY: `message` is the request that Kamailio is handling.
+        let hidden = unsafe { hide_record_route(&self.module.core, self.message) };
+        // SAFETY: `message` is the request that Kamailio is handling, and the phrase ends with NUL.
+        let result = unsafe { reply(self.message, c_int::from(answer.code), phrase.as_ptr()) };
+        for field in hidden {
+            // SAFETY: the header fields of a request live as long as the request.
+            unsafe { (*field).kind = HDR_RECORD_ROUTE };
+        }
+        result >= 0
+    }
+}
+
+impl Sender for Request<'_> {
+    fn send(&mut self, fork: &Fork<'_>, next_hop: &str, cookie: u64) -> Result<(), NotSent> {
+        Uac::of(self.module).send(fork, next_hop, cookie)
+    }
+}
+
+/// Makes the Record-Route fields of a request fields of no known name, and gives them to be changed
+/// back: Kamailio copies them into each 2xx, but a MESSAGE makes no dialog.
+///
+/// # Safety
+/// `message` must be the request that Kamailio is handling.
+unsafe fn hide_record_route(core: &Core, message: *mut SipMsg) -> Vec<*mut HdrField> {
+    const NAME: &[u8] = b"Record-Route";
+    let mut hidden = Vec::new();
+    // SAFETY: the function finds the first field of a name among those that are parsed; each field
+    // points to the next one or to nothing.
+    unsafe {
+        let name = NAME.as_ptr().cast::<c_char>();
+        let mut field = (core.get_hdr_by_name)(message, name, NAME.len() as c_int);
+        while let Some(current) = field.as_mut() {
+            if current.kind == HDR_RECORD_ROUTE {
+                current.kind = HDR_OTHER;
+                hidden.push(field);
+            }
+            field = current.next;
+        }
+    }
+    hidden
+}

@@ -1,0 +1,95 @@
+//! The request that OpenSIPS handles: its transaction and its answer. Without a transaction sl answers.
+
+use super::copies::Uac;
+use super::module::Module;
+use super::tm::Transactions;
+use crate::control::{Answer, Fork};
+use crate::fanout::NotSent;
+use crate::host::abi::{E_SCRIPT, LUMP_RPL_HDR, SipMsg, Str};
+use crate::host::proxy::{Proxy, Sender, Transaction};
+use std::ffi::c_int;
+use std::marker::PhantomData;
+use std::ptr::null;
+
+/// OpenSIPS while it handles one request, for as long as it calls us with it.
+pub struct Request<'c> {
+    pub module: &'c Module,
+    pub message: *mut SipMsg,
+    /// The identity that the script gives, or null.
+    pub identity: *const Str,
+    call: PhantomData<&'c Call>,
+}
+
+/// One call of OpenSIPS's: what it lends lives as long as this stands on the stack.
+pub struct Call;
+
+impl<'c> Request<'c> {
+    /// A request for the time of a call.
+    ///
+    /// # Safety
+    /// `message` must be the request that OpenSIPS is handling, and `identity` the parameter of the
+    /// function or null; OpenSIPS must keep both until `call` is over.
+    pub unsafe fn during(
+        _: &'c Call,
+        module: &'c Module,
+        message: *mut SipMsg,
+        identity: *const Str,
+    ) -> Self {
+        Self {
+            module,
+            message,
+            identity,
+            call: PhantomData,
+        }
+    }
+}
+
+impl Proxy for Request<'_> {
+    fn transaction(&mut self) -> Transaction {
+        // SAFETY: `message` is the request that OpenSIPS is handling.
+        match unsafe { (self.module.transactions.newtran)(self.message) } {
+            0 => Transaction::Retransmission,
+            E_SCRIPT | 1.. => Transaction::Present,
+            _ => Transaction::Impossible,
+        }
+    }
+
+    fn reply(&mut self, answer: &Answer, transaction: Transaction) -> bool {
+        let phrase = Str::of(answer.phrase.as_bytes());
+        if !answer.headers.is_empty() {
+            let headers = Str::of(&answer.headers);
+            let add = self.module.core.add_lump_rpl;
+            // SAFETY: OpenSIPS copies the text into its own memory.
+            if unsafe { add(self.message, headers.s, headers.len, LUMP_RPL_HDR) }.is_null() {
+                return false;
+            }
+        }
+        let code = c_int::from(answer.code);
+        let Transactions {
+            reply,
+            stateless_reply,
+            ..
+        } = self.module.transactions;
+        // SAFETY: `message` is the request that OpenSIPS is handling, and the phrase lives until the
+        // call returns.
+        let result = unsafe {
+            // OpenSIPS copies Record-Route into each 2xx, but a MESSAGE makes no dialog.
+            let hidden = self.module.layout.take_record_route(self.message);
+            let result = match transaction {
+                Transaction::Impossible => stateless_reply(self.message, code, &phrase, null()),
+                Transaction::Present | Transaction::Retransmission => {
+                    reply(self.message, code.cast_unsigned(), &phrase)
+                }
+            };
+            self.module.layout.put_record_route(self.message, hidden);
+            result
+        };
+        result >= 0
+    }
+}
+
+impl Sender for Request<'_> {
+    fn send(&mut self, fork: &Fork<'_>, next_hop: &str, cookie: u64) -> Result<(), NotSent> {
+        Uac::of(self.module).send(fork, next_hop, cookie)
+    }
+}

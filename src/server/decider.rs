@@ -1,0 +1,290 @@
+//! What decides about a request: the policy from the settings, the stored groups, and the requests that came lately.
+//! It has no queue and no ledger: `cimfctl explain` and a C program need nothing else.
+
+#![forbid(unsafe_code)]
+
+use super::policy::{self, MARK};
+use super::{RandomPool, StartError};
+use crate::config::{CoreSocket, Settings};
+use crate::control::{
+    Accepted, Answer, Decision, Directory, Ended, Inquiry, NotOurs, Observer, Policy, Reason,
+    RecentRequests, Recognised, Refusal, Source, Unavailable, Unobserved, World,
+    recognise_observed,
+};
+use crate::fanout::{Counter, Counters, RecentTable};
+use crate::sip::text::Printable;
+use crate::sip::{Request, Uri, name_addr};
+use crate::store::{SHARED_FOR, Store, StoreError};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// What all processes that decide have in common. It is made before they are forked.
+#[derive(Debug)]
+pub struct Decider {
+    policy: Policy,
+    warnings: Vec<&'static str>,
+    copy_mark: Option<String>,
+    recent: RecentTable,
+    counters: Arc<Counters>,
+}
+
+impl Decider {
+    /// Checks the settings and the database, and makes the memory in which processes remember requests.
+    pub fn open(settings: &Settings) -> Result<Self, StartError> {
+        let mut policy = policy::policy(settings)?;
+        let warnings = policy::warnings(settings, &policy);
+        for warning in &warnings {
+            log::warn!("{warning}");
+        }
+        let database = settings.db_url.as_path();
+        Store::check(database).map_err(StartError::Store)?;
+        let mut copy_mark = None;
+        if settings.copy_mark {
+            let mark = Store::copy_mark(database).map_err(StartError::Store)?;
+            policy::mark_route(&mut policy, &mark)?;
+            copy_mark = Some(mark);
+        }
+        let recent = RecentTable::new(settings.recent_requests, random_key()?);
+        let counters = Arc::new(Counters::new().map_err(StartError::System)?);
+        Ok(Self {
+            policy,
+            warnings,
+            copy_mark,
+            recent: recent.map_err(StartError::System)?,
+            counters,
+        })
+    }
+
+    /// The requests that came lately.
+    pub(super) fn recent(&self) -> &RecentTable {
+        &self.recent
+    }
+
+    /// The counts of all processes, to be shared with a queue.
+    pub(super) fn shared_counters(&self) -> Arc<Counters> {
+        self.counters.clone()
+    }
+
+    /// What the administrator has decided.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What the administrator should know of his settings; it has been logged.
+    pub fn warnings(&self) -> &[&'static str] {
+        &self.warnings
+    }
+
+    /// The name in Warning headers.
+    pub fn server_name(&self) -> &str {
+        self.policy.settings.server_name()
+    }
+
+    /// The listener from which copies leave; nothing where the proxy chooses.
+    pub fn core_socket(&self) -> Option<&CoreSocket> {
+        self.policy.settings.core_socket.as_ref()
+    }
+
+    /// Whether a request is a copy of ours that has come back: its topmost Route carries the mark.
+    /// `None` where copies have none (`copy_mark`).
+    pub fn is_copy(&self, bytes: &[u8]) -> Option<bool> {
+        let mark = self.copy_mark.as_deref()?;
+        let request = Request::read(bytes).ok();
+        let route = request.as_ref().and_then(|request| {
+            let mut headers = request.headers().iter();
+            headers.find(|header| header.written.eq_ignore_ascii_case(b"Route"))
+        });
+        let route = route.map(|header| header.value);
+        let route = route.and_then(|route| name_addr::list("Route", route).next()?.ok());
+        Some(route.is_some_and(|route| match route.uri {
+            Uri::Sip(sip) => sip.parameter(MARK.as_bytes()) == Some(Some(mark.as_bytes())),
+            _ => false,
+        }))
+    }
+
+    /// The counts of all workers.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The answer to a message that a decision asks for.
+    pub fn answer(
+        &self,
+        message: &Recognised<'_>,
+        decision: &Decision,
+        source: &Source<'_>,
+    ) -> Answer {
+        message.answer(decision, &self.policy, source)
+    }
+
+    /// Whether an identity that the script gives may count.
+    pub fn believes_script(&self) -> bool {
+        self.policy.settings.identity_mode.believes_script()
+    }
+
+    /// Counts and logs a refusal.
+    pub fn refused(&self, refusal: &Refusal) {
+        self.counters.add_refused(refusal.reason);
+        let level = match refusal.reason {
+            Reason::Unavailable | Reason::Ledger => log::Level::Error,
+            Reason::QueueMemory | Reason::QueueFull | Reason::QueueBlocked | Reason::Rate => {
+                log::Level::Warn
+            }
+            _ => log::Level::Info,
+        };
+        log::log!(level, "{refusal}");
+    }
+
+    /// Notes that the accepted message with this number has been answered 202, counts and logs it:
+    /// originator, group and count, never the payload (S-2). Without a number it is how many there
+    /// were.
+    pub fn answered(&self, accepted: &Accepted, number: Option<u64>) {
+        self.recent.accept(accepted.receipt);
+        self.counters.add(Counter::Accepted);
+        let number = number.unwrap_or_else(|| self.counters.get(Counter::Accepted));
+        log::info!(
+            "accepted message {number}: originator=<{}> group=<{}> recipients={} skipped={}",
+            Printable(&accepted.originator),
+            accepted.group.uri(),
+            accepted.count(),
+            accepted.group.skipped().len(),
+        );
+    }
+
+    /// Notes that a message which goes nowhere has been answered 202, and logs it.
+    pub fn ended(&self, ended: &Ended) {
+        self.recent.accept(ended.receipt);
+        log::info!(
+            "a {} from <{}> to <{}> is answered 202 and goes no further",
+            ended.what,
+            Printable(&ended.originator),
+            Printable(ended.group.as_bytes()),
+        );
+    }
+
+    /// Checks the database as at the start.
+    pub fn check_database(&self) -> Result<(), StoreError> {
+        Store::check(&self.policy.settings.db_url)
+    }
+
+    /// Leaves the database in one file, once all workers have ended.
+    pub fn tidy_database(&self) -> Result<(), StoreError> {
+        Store::tidy(&self.policy.settings.db_url)
+    }
+
+    /// What this process has of its own. To be made after it was forked.
+    pub fn worker(&self) -> Worker {
+        let settings = &self.policy.settings;
+        let addressing = self.policy.addressing.clone();
+        Worker {
+            groups: Store::new(
+                &settings.db_url,
+                addressing,
+                settings.max_members,
+                settings.cache_members,
+            )
+            .with_nested(settings.nested)
+            .with_shared_answers(SHARED_FOR),
+            identifiers: RandomPool::new(),
+        }
+    }
+}
+
+/// Bytes that nobody outside can guess, for a table whose places depend on what came from outside.
+pub(super) fn random_key() -> Result<[u8; 16], StartError> {
+    let mut key = [0; 16];
+    getrandom::fill(&mut key).map_err(|error| StartError::System(error.into()))?;
+    Ok(key)
+}
+
+/// What one process has of its own: its view of the groups, and its random identifiers.
+pub struct Worker {
+    groups: Store,
+    /// The identifiers of this process.
+    pub identifiers: RandomPool,
+}
+
+impl Worker {
+    /// Whether a message is for this function at all (A.1, rows 1 and 2; ). Nothing is counted
+    /// or remembered.
+    pub fn recognise<'m>(
+        &mut self,
+        decider: &Decider,
+        bytes: &'m [u8],
+        source: &Source<'_>,
+    ) -> Result<Recognised<'m>, NotOurs> {
+        let now = SystemTime::now();
+        self.recognise_observed(decider, bytes, source, now, &mut Unobserved)
+    }
+
+    /// The same for a message that came at `now`, for somebody who wants to know why.
+    pub fn recognise_observed<'m>(
+        &mut self,
+        decider: &Decider,
+        bytes: &'m [u8],
+        source: &Source<'_>,
+        now: SystemTime,
+        observer: &mut impl Observer,
+    ) -> Result<Recognised<'m>, NotOurs> {
+        let policy = &decider.policy;
+        let message = recognise_observed(policy, bytes, observer)?;
+        message.claim(policy, source, &mut self.groups, now, observer)?;
+        Ok(message)
+    }
+
+    /// Runs the checks of a recognised message, counts the outcome and logs a refusal.
+    pub fn decide(
+        &mut self,
+        decider: &Decider,
+        message: &Recognised<'_>,
+        source: &Source<'_>,
+    ) -> Decision {
+        let now = SystemTime::now();
+        let decision = self.decide_observed(decider, message, source, now, &mut Unobserved);
+        match &decision {
+            Decision::Refused(refusal) => {
+                decider.refused(refusal);
+            }
+            Decision::Retransmission => {
+                decider.counters.add(Counter::Retransmissions);
+            }
+            Decision::Accepted(_) | Decision::Ended(_) => {}
+        }
+        decision
+    }
+
+    /// Whether there is a group or service with this address.
+    pub fn has_group(&mut self, address: &[u8]) -> Result<bool, Unavailable> {
+        match Uri::parse(address) {
+            Ok(Uri::Sip(uri)) => self.groups.find(&uri).map(|found| found.is_some()),
+            _ => Ok(false),
+        }
+    }
+
+    /// The answer to an OPTIONS about a group or service; `None` leaves the request to the script.
+    pub fn describe(&mut self, decider: &Decider, bytes: &[u8]) -> Option<Answer> {
+        let inquiry = Inquiry::read(&decider.policy, bytes)?;
+        let answer = inquiry.answer(&decider.policy, &mut self.groups);
+        answer.unwrap_or_else(|error| {
+            log::error!("an OPTIONS is left to the script, as the groups cannot be read: {error}");
+            None
+        })
+    }
+
+    /// Runs the checks of a message that came at `now`; nothing is counted or logged.
+    pub fn decide_observed(
+        &mut self,
+        decider: &Decider,
+        message: &Recognised<'_>,
+        source: &Source<'_>,
+        now: SystemTime,
+        observer: &mut impl Observer,
+    ) -> Decision {
+        let mut world = World {
+            groups: &mut self.groups,
+            recent: &decider.recent,
+            now,
+        };
+        message.decide_observed(&decider.policy, source, &mut world, observer)
+    }
+}
