@@ -107,7 +107,7 @@ pub struct Teller<'s> {
 }
 
 impl<'s> Teller<'s> {
-    /// For the one process that tells outcomes, after it was forked.
+    /// For the one process that reports outcomes, after it was forked.
     pub fn new(server: &'s Server) -> Self {
         let outbox = server.outbox();
         Self {
