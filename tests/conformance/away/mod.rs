@@ -339,7 +339,7 @@ pub fn a_ledger_that_is_gone_keeps_nothing_and_holds_nobody_up(transport: Transp
     let request = numbered(&client, 2);
     sent(&rig, &mut client, &request, 2);
     rig.wait_for_log("told undelivered:");
-    rig.wait_for_log("are not kept");
+    rig.wait_for_log("cannot keep copies for members who are away");
     std::fs::rename(&aside, &ledger).expect("moving it back");
     // It goes on as soon as that is noticed.
     until(|| {
