@@ -6,7 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::away::{Ended, Keeping, Turn};
+use super::away::{Away, EndedUnsent, Reporting};
 use super::failures::Failures;
 use super::proxy::Sender;
 use super::sending::pump;
@@ -37,7 +37,7 @@ const NAMED: usize = 20;
 pub enum Kind {
     /// A recipient's fork was answered 2xx.
     Delivered,
-    /// A recipient has not got the message, and will not.
+    /// The copy ended without being delivered.
     Undelivered,
     /// A recipient is away, and the copy is kept.
     Kept,
@@ -67,7 +67,7 @@ enum Source<'a> {
     /// In the queue.
     Ended(&'a EndedCopy<'a>),
     /// It comes out of the ledger.
-    Kept(&'a Ended),
+    Kept(&'a EndedUnsent),
     /// It is about no copy.
     None,
 }
@@ -98,7 +98,7 @@ pub struct Teller<'s> {
     /// What goes to the ledger, where there is one.
     news: Option<NewsWriter<'s>>,
     /// What is kept for members who are away, if anything is.
-    away: Option<Keeping<'s>>,
+    away: Option<Away<'s>>,
     ticked: Option<Instant>,
     looked: Option<Instant>,
     /// When the log was last told so, by the name of the parameter.
@@ -107,7 +107,7 @@ pub struct Teller<'s> {
 }
 
 impl<'s> Teller<'s> {
-    /// For the one process that tells outcomes, after it was forked.
+    /// For the one process that reports outcomes, after it was forked.
     pub fn new(server: &'s Server) -> Self {
         let outbox = server.outbox();
         Self {
@@ -115,7 +115,7 @@ impl<'s> Teller<'s> {
             news: outbox
                 .has_ledger()
                 .then(|| NewsWriter::new(outbox.engine())),
-            away: Keeping::new(server),
+            away: Away::new(server),
             ticked: None,
             looked: None,
             told_held_up: HashMap::new(),
@@ -143,15 +143,15 @@ impl<'s> Teller<'s> {
         self.end_second();
         let started = Instant::now();
         // A slow event route must not keep the clock and the sending waiting.
-        while started.elapsed() < TICK && !self.away.as_ref().is_some_and(Keeping::is_full) {
+        while started.elapsed() < TICK && !self.away.as_ref().is_some_and(Away::is_full) {
             let Some(event) = engine.next_event() else {
                 break;
             };
-            let turn = match &mut self.away {
-                Some(away) => away.sort(event),
-                None => Turn::Now(event),
+            let reporting = match &mut self.away {
+                Some(away) => away.event(event),
+                None => Reporting::Now(event),
             };
-            if let Turn::Now(event) = turn {
+            if let Reporting::Now(event) = reporting {
                 self.tell(&event, &mut run);
             }
         }
@@ -160,20 +160,20 @@ impl<'s> Teller<'s> {
         if let Some(news) = &mut self.news {
             news.flush();
         }
-        is_late || self.away.as_ref().is_some_and(Keeping::has_more)
+        is_late || self.away.as_ref().is_some_and(Away::has_more)
     }
 
     /// Tells what has waited for the ledger, and of kept copies that were not sent.
     fn tell_of_kept(&mut self, run: &mut impl FnMut(&News<'_>)) {
-        while let Some((event, late)) = self.away.as_mut().and_then(Keeping::next_held) {
+        while let Some((event, late)) = self.away.as_mut().and_then(Away::next_ready) {
             self.tell(&event, run);
             if let (Some(late), Some(away)) = (late, &mut self.away) {
-                away.was_told(event, late);
+                away.late_reported(event, late);
             }
         }
         let Some(away) = &mut self.away else { return };
         away.flush();
-        for ended in away.take_told() {
+        for ended in away.take_unsent() {
             run(&News {
                 kind: Kind::Expired,
                 message: ended.message(),
@@ -256,7 +256,7 @@ impl<'s> Teller<'s> {
     /// Says how many recipients the log has left out, when a second is over.
     fn end_second(&mut self) {
         if let Some(left_out) = self.failures.end_second(Instant::now()) {
-            log::info!("{left_out} more recipients have not got their message");
+            log::info!("{left_out} more recipients did not receive their message");
         }
     }
 
@@ -270,7 +270,9 @@ impl<'s> Teller<'s> {
             let recipient = news.fork().map_or(&b""[..], |fork| fork.recipient);
             let message = news.message;
             let (recipient, group) = (Printable(recipient), Printable(news.group));
-            log::info!("message {message}: <{recipient}> of <{group}> has not got it: {ending}");
+            log::info!(
+                "message {message}: <{recipient}> of <{group}> did not receive it: {ending}"
+            );
         }
     }
 }

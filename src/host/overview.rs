@@ -193,11 +193,13 @@ const NAMED_RECIPIENTS: usize = 20;
 /// How many recipients stand in one line: proxies cut their log lines at about a thousand bytes.
 const NAMES_A_LINE: usize = 8;
 
-/// Logs what a stop leaves undone: which messages, and who has not got them, as far as a log can take it. The level
-/// `debug` names everybody. The ledger, if there is one, is told of all others.
+/// Logs what a stop leaves unfinished: messages, and their recipients without an outcome, as far as a log can take it;
+/// all of them at level `debug`. The outcomes of all others go to the ledger, if there is one.
 pub fn log_unfinished(server: &Server) {
     if let Err(error) = server.keep_outcomes() {
-        log::error!("ledger: {error}; who has got a message may get it once more");
+        log::error!(
+            "ledger: {error}; recipients that have received a message may receive it again"
+        );
     }
     let is_durable = server.outbox().is_durable();
     let under_way = match server.outbox().engine().under_way() {

@@ -103,7 +103,9 @@ pub fn a_member_for_whom_too_much_waits_is_skipped_and_told_of(transport: Transp
         // Too much is to wait for bob alone.
         rig.wait_for_counter("forks_delivered", before as u64 + 1);
     }
-    let line = rig.wait_for_log(&format!("message 3: <{BOB}> of <{HIKERS}> has not got it"));
+    let line = rig.wait_for_log(&format!(
+        "message 3: <{BOB}> of <{HIKERS}> did not receive it"
+    ));
     assert!(
         line.ends_with("not sent: too many messages wait for this member already (target_queue)"),
         "{line}"
@@ -131,7 +133,7 @@ pub fn what_expires_in_the_queue_is_not_sent_and_told_of(transport: Transport) {
     let first = rig.core.wait_for(1).remove(0).message;
     let line = rig.wait_for_log("message 1: <");
     assert!(
-        line.ends_with("has not got it: the message was out of time before the copy was sent"),
+        line.ends_with("did not receive it: the message was out of time before the copy was sent"),
         "{line}"
     );
     assert!(!line.contains(first.request_uri()), "{line}");

@@ -145,10 +145,10 @@ pub fn the_log_names_who_has_not_got_it_and_counts_the_rest(transport: Transport
         let log = rig.log();
         let named = log
             .lines()
-            .filter(|line| line.contains("has not got it: answered 486"))
+            .filter(|line| line.contains("did not receive it: answered 486"))
             .count();
         let counted = log.lines().filter_map(|line| {
-            let (before, _) = line.split_once(" more recipients have not got")?;
+            let (before, _) = line.split_once(" more recipients did not receive")?;
             before.rsplit(' ').next()?.parse::<usize>().ok()
         });
         (named, counted.sum::<usize>())
@@ -158,7 +158,7 @@ pub fn the_log_names_who_has_not_got_it_and_counts_the_rest(transport: Transport
     let (named, counted) = all.unwrap_or_else(told);
     assert_eq!(named + counted, 120);
     assert!((20..120).contains(&named), "{named} lines");
-    let line = rig.wait_for_log("has not got it");
+    let line = rig.wait_for_log("did not receive it");
     assert!(line.contains("message 1: <sip:m"), "{line}");
 }
 

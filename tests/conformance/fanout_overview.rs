@@ -57,7 +57,7 @@ pub fn fanouts_are_listed_and_may_be_cancelled(transport: Transport) {
         assert!(line.contains(ending), "{line}");
     }
     rig.wait_for_log(&format!(
-        "message 2: <{BOB}> of <{HIKERS}> has not got it: not sent: cancelled"
+        "message 2: <{BOB}> of <{HIKERS}> did not receive it: not sent: cancelled"
     ));
     assert_eq!(rig.core.count(), 3);
     assert!(rig.fanouts().is_empty());

@@ -303,7 +303,7 @@ pub fn a_message_that_is_answered_and_not_sent_is_logged_at_once(transport: Tran
         line.contains("delivered=0 refused=0 unreachable=0 expired=0 skipped=2; skipped: <"),
         "{line}"
     );
-    logged(&rig, "has not got it: not sent: cancelled", 2);
+    logged(&rig, "did not receive it: not sent: cancelled", 2);
     assert_eq!(rig.counter("forks_sent"), 0);
     assert_eq!(rig.counter("forks_skipped"), 2);
     assert_eq!(rig.core.count(), 0);

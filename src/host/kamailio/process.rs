@@ -1,4 +1,4 @@
-//! The processes of the module's own. `cimf` in `kamcmd core.psx` tells outcomes, runs event routes,
+//! The processes of the module's own. `cimf` in `kamcmd core.psx` reports outcomes, runs event routes,
 //! and does what is done by the clock. `cimf names` asks name servers, where copies may go to names. `cimf ledger`
 //! writes the ledger, where there is one.
 
@@ -59,12 +59,12 @@ fn ask(module: &'static Module) -> String {
     names::work(module.server, module.core.families())
 }
 
-/// The life of the process that writes the ledger, up to what ends it.
+/// Runs in the process that writes the ledger until that ends.
 fn store(module: &'static Module) -> String {
     ledger::work(module.server)
 }
 
-/// The life of the process that tells outcomes, up to what ends it.
+/// Runs in the process that reports outcomes until that ends.
 fn work(module: &'static Module) -> String {
     let mut teller = Teller::new(module.server);
     loop {
@@ -79,7 +79,7 @@ fn work(module: &'static Module) -> String {
             true
         });
         if !went_well {
-            // The log has the reason; what is told once more each second can be read.
+            // The panic is logged; limits a repeating one to one line per second.
             std::thread::sleep(Duration::from_secs(1));
         }
     }

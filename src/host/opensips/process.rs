@@ -1,4 +1,4 @@
-//! The processes of the module's own. `cimf` in `opensips-cli -x mi ps` tells outcomes, raises events,
+//! The processes of the module's own. `cimf` in `opensips-cli -x mi ps` reports outcomes, raises events,
 //! and does what is done by the clock. It waits in OpenSIPS's own loop, so that OpenSIPS can reach it as
 //! it reaches all its processes. `cimf names` asks name servers; it calls nothing of OpenSIPS but its log,
 //! and has nothing to do where copies go to an address. `cimf ledger` writes the ledger, likewise, where there is one.
@@ -161,7 +161,7 @@ impl Work {
             true
         });
         if !went_well {
-            // The log has the reason; what is told once more each second can be read.
+            // The panic is logged; limits a repeating one to one line per second.
             std::thread::sleep(Duration::from_secs(1));
         }
     }

@@ -178,7 +178,7 @@ pub fn other_failures_are_not_kept(transport: Transport) {
     let mut client = rig.client();
     let request = Request::another(&client);
     sent(&rig, &mut client, &request, 2);
-    rig.wait_for_log("has not got it: answered 480");
+    rig.wait_for_log("did not receive it: answered 480");
     assert_eq!(rig.counter("kept"), 0);
     assert!(!rig.folder().join("ledger.db").exists());
 }
@@ -339,7 +339,7 @@ pub fn a_ledger_that_is_gone_keeps_nothing_and_holds_nobody_up(transport: Transp
     let request = numbered(&client, 2);
     sent(&rig, &mut client, &request, 2);
     rig.wait_for_log("told undelivered:");
-    rig.wait_for_log("are not kept");
+    rig.wait_for_log("cannot keep copies for members who are away");
     std::fs::rename(&aside, &ledger).expect("moving it back");
     // It goes on as soon as that is noticed.
     until(|| {
