@@ -18,7 +18,7 @@ const GROUP_FLOW: &str = include_str!("flows/1-F1-message-in.sip");
 const LIST_FLOW: &str = include_str!("flows/2-F1-message-in.sip");
 const ANONYMOUS_FLOW: &str = include_str!("flows/3-F1-message-in.sip");
 
-/// The parameters of the flows' decider.
+/// The parameters of the flows' server.
 const PARAMETERS: [(&str, &str); 4] = [
     ("domains", "im.home1.net,home1.net"),
     ("trusted_peers", "127.0.0.1"),

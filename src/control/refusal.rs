@@ -183,7 +183,7 @@ pub fn phrase(code: u16) -> &'static str {
         480 => "Temporarily Unavailable",
         482 => "Loop Detected",
         483 => "Too Many Hops",
-        503 => "UriListService Unavailable",
+        503 => "Service Unavailable",
         _ => "Server Internal Error",
     }
 }
@@ -271,6 +271,34 @@ impl fmt::Display for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_code_has_the_phrase_of_its_rfc() {
+        let found = |code: u16| Reason::ALL.iter().any(|reason| reason.code() == code);
+        for (code, expected) in [
+            (400, "Bad Request"),
+            (403, "Forbidden"),
+            (404, "Not Found"),
+            (413, "Request Entity Too Large"),
+            (415, "Unsupported Media Type"),
+            (416, "Unsupported URI Scheme"),
+            (420, "Bad Extension"),
+            (421, "Extension Required"),
+            // RFC 5393 §5.
+            (440, "Max-Breadth Exceeded"),
+            // RFC 5360 §5.9.
+            (470, "Consent Needed"),
+            (480, "Temporarily Unavailable"),
+            (481, "Call/Transaction Does Not Exist"),
+            (482, "Loop Detected"),
+            (483, "Too Many Hops"),
+            (500, "Server Internal Error"),
+            (503, "Service Unavailable"),
+        ] {
+            assert!(found(code), "no reason has {code}");
+            assert_eq!(phrase(code), expected);
+        }
+    }
 
     #[test]
     fn the_log_line_escapes_what_came_from_outside() {

@@ -110,7 +110,7 @@ pub fn of_refusal(reason: Reason) -> &'static str {
              the client has to send it there."
         }
         Reason::Loop => {
-            "A member of the group is a group of another decider, and that one sends back here. Take \
+            "A member of the group is a group of another server, and that one sends back here. Take \
              one of them out of the other. With loop_cache=0 the circle would go on until Max-Forwards \
              ends it, with thousands of copies where there is more than one."
         }
