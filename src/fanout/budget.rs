@@ -25,7 +25,7 @@ shared! {
 const WORDS: usize = size_of::<Key>() / size_of::<AtomicU64>();
 
 impl Quota {
-    /// Microseconds between two messages at an even hot.
+    /// Microseconds between two messages at an even pace.
     fn interval(self) -> u64 {
         u64::from(self.seconds) * 1_000_000 / u64::from(self.messages.max(1))
     }

@@ -1,4 +1,4 @@
-//! How many messages of a group are under way. Only where there are several do their recipients position in
+//! How many messages of a group are under way. Only where there are several do their recipients stand in
 //! member queues: one alone overtakes nobody.
 //!
 //! Groups that share a place in the table are taken for one. That costs some work, and changes nothing.

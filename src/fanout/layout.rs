@@ -5,7 +5,7 @@
 //!                                                                                             Message, its recipients, text
 //! ```
 //!
-//! Unsafe code is what the structures promise of themselves: that they may position in shared memory (`shared!`).
+//! Unsafe code is what the structures promise of themselves: that they may stand in shared memory (`shared!`).
 
 #![deny(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Lists without memory of their own: the links position in what is listed. All of them are changed with the lock alone.
+//! Lists without memory of their own: the links stand in what is listed. All of them are changed with the lock alone.
 
 #![deny(unsafe_code)]
 

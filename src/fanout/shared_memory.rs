@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::{Duration, Instant};
 
-/// What may position in shared memory.
+/// What may stand in shared memory.
 ///
 /// # Safety
 /// It is made of atomic words alone, `repr(C)` or `repr(transparent)`: any bytes are a value of it, others may change
@@ -56,7 +56,7 @@ macro_rules! shared {
             }
         };
 
-        // SAFETY: all fields may position in shared memory, as was just checked.
+        // SAFETY: all fields may stand in shared memory, as was just checked.
         #[allow(unsafe_code)]
         unsafe impl $(<$($param),+>)? $crate::fanout::shared_memory::Shared for $name $(<$($param),+>)? {}
     )*};
@@ -288,16 +288,7 @@ impl SharedMemory {
             .checked_mul(size_of::<AtomicU64>())
             .filter(|&bytes| bytes > 0)
             .ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
-        // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing
-        // that exists.
-        let address = unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0) };
-        if address == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let start = NonNull::new(address.cast())
-            .ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        let start = map(bytes)?;
         Ok(Self {
             start,
             words,
@@ -465,9 +456,57 @@ pub(super) fn word_of_this_process() -> Option<&'static AtomicU64> {
 
 impl Drop for SharedMemory {
     fn drop(&mut self) {
-        let bytes = self.words * size_of::<AtomicU64>();
         // SAFETY: the mapping was made by `new` with this length and is not borrowed any more.
-        // Other processes keep their own mapping of the same memory.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), bytes) };
+        unsafe { unmap(self.start, self.words * size_of::<AtomicU64>()) };
     }
+}
+
+/// Zeroed bytes that are shared with all processes that are forked afterwards.
+#[cfg(not(miri))]
+fn map(bytes: usize) -> io::Result<NonNull<AtomicU64>> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+    // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing
+    // that exists.
+    let address = unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0) };
+    if address == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    NonNull::new(address.cast()).ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))
+}
+
+/// Gives the mapping back. Other processes keep their own mapping of the same memory.
+///
+/// # Safety
+/// It must come from [`map`] with this length, and not be borrowed.
+#[cfg(not(miri))]
+unsafe fn unmap(start: NonNull<AtomicU64>, bytes: usize) {
+    // SAFETY: as is required above.
+    unsafe { libc::munmap(start.as_ptr().cast(), bytes) };
+}
+
+/// The same in memory that nobody shares, where Miri and the address sanitizer see each access out of bounds.
+#[cfg(miri)]
+fn map(bytes: usize) -> io::Result<NonNull<AtomicU64>> {
+    let layout = plain(bytes)?;
+    // SAFETY: the layout has bytes.
+    let start = unsafe { std::alloc::alloc_zeroed(layout) };
+    NonNull::new(start.cast()).ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))
+}
+
+/// # Safety
+/// As above.
+#[cfg(miri)]
+unsafe fn unmap(start: NonNull<AtomicU64>, bytes: usize) {
+    if let Ok(layout) = plain(bytes) {
+        // SAFETY: as is required above, and the layout is that of [`map`].
+        unsafe { std::alloc::dealloc(start.as_ptr().cast(), layout) };
+    }
+}
+
+/// Bytes aligned to a page, as a mapping is.
+#[cfg(miri)]
+fn plain(bytes: usize) -> io::Result<std::alloc::Layout> {
+    let layout = std::alloc::Layout::from_size_align(bytes, 4096);
+    layout.map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))
 }
