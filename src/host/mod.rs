@@ -28,6 +28,7 @@ mod opensips;
 pub mod overview;
 mod parameters;
 pub mod proxy;
+mod request;
 mod script;
 mod script_result;
 pub mod sending;

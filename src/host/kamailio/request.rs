@@ -8,41 +8,11 @@ use crate::control::{Answer, Fork};
 use crate::fanout::NotSent;
 use crate::host::abi::{E_SCRIPT, HDR_OTHER, HDR_RECORD_ROUTE, LUMP_RPL_HDR, SipMsg, Str};
 use crate::host::proxy::{Proxy, Sender, Transaction};
+use crate::host::request;
 use std::ffi::{CString, c_char, c_int, c_void};
-use std::marker::PhantomData;
 
-/// Kamailio while it handles one request, for as long as it calls us with it.
-pub struct Request<'c> {
-    pub module: &'c Module,
-    pub message: *mut SipMsg,
-    /// What the fixup has made of the identity that the script gives, or null.
-    pub identity: *mut c_void,
-    call: PhantomData<&'c Call>,
-}
-
-/// One call of Kamailio's: what it lends lives as long as this stands on the stack.
-pub struct Call;
-
-impl<'c> Request<'c> {
-    /// A request for the time of a call.
-    ///
-    /// # Safety
-    /// `message` must be the request that Kamailio is handling, and `identity` the parameter of the
-    /// function or null; Kamailio must keep both until `call` is over.
-    pub unsafe fn during(
-        _: &'c Call,
-        module: &'c Module,
-        message: *mut SipMsg,
-        identity: *mut c_void,
-    ) -> Self {
-        Self {
-            module,
-            message,
-            identity,
-            call: PhantomData,
-        }
-    }
-}
+/// Kamailio while it handles one request.
+pub type Request<'c> = request::Request<'c, Module, *mut c_void>;
 
 impl Proxy for Request<'_> {
     fn transaction(&mut self) -> Transaction {

@@ -5,44 +5,14 @@ use super::module::Module;
 use super::tm::Transactions;
 use crate::control::{Answer, Fork};
 use crate::fanout::NotSent;
-use crate::host::abi::{E_SCRIPT, LUMP_RPL_HDR, SipMsg, Str};
+use crate::host::abi::{E_SCRIPT, LUMP_RPL_HDR, Str};
 use crate::host::proxy::{Proxy, Sender, Transaction};
+use crate::host::request;
 use std::ffi::c_int;
-use std::marker::PhantomData;
 use std::ptr::null;
 
-/// OpenSIPS while it handles one request, for as long as it calls us with it.
-pub struct Request<'c> {
-    pub module: &'c Module,
-    pub message: *mut SipMsg,
-    /// The identity that the script gives, or null.
-    pub identity: *const Str,
-    call: PhantomData<&'c Call>,
-}
-
-/// One call of OpenSIPS's: what it lends lives as long as this stands on the stack.
-pub struct Call;
-
-impl<'c> Request<'c> {
-    /// A request for the time of a call.
-    ///
-    /// # Safety
-    /// `message` must be the request that OpenSIPS is handling, and `identity` the parameter of the
-    /// function or null; OpenSIPS must keep both until `call` is over.
-    pub unsafe fn during(
-        _: &'c Call,
-        module: &'c Module,
-        message: *mut SipMsg,
-        identity: *const Str,
-    ) -> Self {
-        Self {
-            module,
-            message,
-            identity,
-            call: PhantomData,
-        }
-    }
-}
+/// OpenSIPS while it handles one request.
+pub type Request<'c> = request::Request<'c, Module, *const Str>;
 
 impl Proxy for Request<'_> {
     fn transaction(&mut self) -> Transaction {

@@ -3,11 +3,12 @@
 use super::abi::{AFTER_REQUEST_ROUTE, SCB_RUN_ALL};
 use super::core::Core;
 use super::module::module;
-use super::request::{Call, Request};
+use super::request::Request;
 use crate::control::Source;
 use crate::host::abi::{REQUEST_ROUTE, SipMsg, Str};
 use crate::host::kept;
 use crate::host::message::MessageId;
+use crate::host::request::Call;
 use crate::host::script::{self, ScriptRequest, Step};
 use crate::host::script_result::ScriptResult;
 use crate::server::Server;
