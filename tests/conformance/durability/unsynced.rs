@@ -49,8 +49,10 @@ pub fn on_a_lossy_disk(transport: Transport) -> (Setup, PathBuf) {
         library
     });
     let (setup, ledger) = durable(transport);
+    // Behind what is loaded first already, as a sanitizer's runtime has to be.
+    let others = std::env::var("LD_PRELOAD").unwrap_or_default();
     let variables = [
-        format!("LD_PRELOAD={}", library.display()),
+        format!("LD_PRELOAD={others} {}", library.display()),
         format!("CIMF_UNSYNCED={}", ledger.display()),
     ];
     let setup = setup.run_by(&["env", &variables[0], &variables[1]]);
