@@ -237,8 +237,9 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{NOW, engine, outcomes, start, submission};
-    use super::super::{Attempt, Outcome, Own, SkipReason};
+    use super::super::{Attempt, Outcome, SkipReason};
     use super::*;
+    use crate::control::Own;
     use crate::control::Reason;
     use std::time::{Duration, Instant};
 

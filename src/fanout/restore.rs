@@ -9,7 +9,8 @@ use super::engine::Engine;
 use super::lock::{Blocked, OF_MESSAGES};
 use super::recipient::Outcome;
 use super::slow_start;
-use super::submission::{Own, Submission};
+use super::submission::Submission;
+use crate::control::Own;
 use std::fmt;
 use std::time::SystemTime;
 

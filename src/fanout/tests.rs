@@ -3,10 +3,11 @@
 use super::lock::death;
 use super::targets::Occupied;
 use super::{
-    Counters, Engine, Event, FreeMemory, NotRestored, NotSent, Origin, Outcome, Own, ProxyMemory,
+    Counters, Engine, Event, FreeMemory, NotRestored, NotSent, Origin, Outcome, ProxyMemory,
     SkipReason, Submission,
 };
 use crate::config::{Quota, Settings};
+use crate::control::Own;
 use crate::control::Reason;
 pub(super) use crate::sample::{NOW, submission};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -2,8 +2,9 @@
 
 use super::lock::death::{self, End};
 use super::tests::{NOW, engine, engine_with, limits, start, submission};
-use super::{Engine, Event, NotResolved, Outcome, Own, Question, SkipReason, Submission};
+use super::{Engine, Event, NotResolved, Outcome, Question, SkipReason, Submission};
 use crate::config::Settings;
+use crate::control::Own;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,7 +1,7 @@
 //! The recipients of a message as text for people: one address a line. What a recipient has of its own stands
 //! behind tabs, the word `entry` if it finds an entry of itself in the body, and its header fields.
 
-use crate::fanout::Own;
+use crate::control::Own;
 use memchr::{memchr, memchr_iter};
 
 /// The recipients of a message, in the order of their numbers.
