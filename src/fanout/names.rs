@@ -140,7 +140,7 @@ pub(super) struct Entry(At<Name>);
 
 /// Whether copies of an originator may wait for a name.
 #[derive(Clone, Copy)]
-pub(super) enum Room {
+pub(super) enum Place {
     /// They may.
     At(Entry),
     /// They wait for room, by the number of their originator.
@@ -238,10 +238,10 @@ impl Names {
         name: &[u8],
         owner: u32,
         now: u64,
-    ) -> Room {
+    ) -> Place {
         let found = self.find(held, hash);
         if let Some(entry) = found.filter(|entry| entry.has_waiting(held)) {
-            return Room::At(entry);
+            return Place::At(entry);
         }
         // Its own number of the originator, so that it gets its room back.
         let has_share = self.owner(held, owner).names.get() < SHARE;
@@ -249,10 +249,10 @@ impl Names {
             .then(|| found.or_else(|| self.make(held, hash, name, now)))
             .flatten()
         else {
-            return Room::Outside(owner);
+            return Place::Outside(owner);
         };
         held[entry.0].owner.set(held, owner % OWNERS as u32);
-        Room::At(entry)
+        Place::At(entry)
     }
 
     /// Takes the entry of its bucket that was used least recently and is not needed now.
@@ -274,16 +274,16 @@ impl Names {
     }
 
     /// Lets a copy wait.
-    pub(super) fn push(self, held: &Held<'_>, room: Room, copy: At<Recipient>, now: u64) {
+    pub(super) fn push(self, held: &Held<'_>, place: Place, copy: At<Recipient>, now: u64) {
         self.head(held.memory).waiting.add(held, 1);
-        match room {
-            Room::At(entry) => {
+        match place {
+            Place::At(entry) => {
                 self.has_come(held, entry);
                 held[entry.0].queue.push(held, copy);
                 held[entry.0].length.add(held, 1);
                 held[entry.0].used_at.set(held, now);
             }
-            Room::Outside(owner) => {
+            Place::Outside(owner) => {
                 self.head(held.memory).outside.add(held, 1);
                 self.owner(held, owner).outside.push(held, copy);
             }

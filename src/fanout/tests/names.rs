@@ -1,10 +1,10 @@
 //! What is promised to copies whose next hop is a name.
 
-use super::lock::death::{self, End};
-use super::tests::{NOW, engine, engine_with, limits, start, submission};
-use super::{Engine, Event, NotResolved, Outcome, Question, SkipReason, Submission};
+use super::{NOW, engine, engine_with, limits, start, submission};
 use crate::config::Settings;
 use crate::control::Own;
+use crate::fanout::lock::death::{self, End};
+use crate::fanout::{Engine, Event, NotResolved, Outcome, Question, SkipReason, Submission};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
