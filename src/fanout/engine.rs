@@ -98,8 +98,9 @@ impl Engine {
         let keys = Keys(key);
         let budget = Budget(HEAD);
         let silent_targets = SilentTargets(budget.0 + Budget::WORDS);
-        let names = Names(silent_targets.0 + SilentTargets::WORDS);
-        let transactions = Transactions(names.0 + Names::WORDS);
+        let names_start = silent_targets.0 + SilentTargets::WORDS;
+        let names = Names::new(names_start);
+        let transactions = Transactions(names_start + Names::WORDS);
         let deferred = Deferred {
             start: transactions.0 + transactions::MOST * transactions::WORDS,
             transactions,

@@ -13,7 +13,7 @@
 use super::block::block_of;
 use super::layout::Transaction;
 use super::lock::Held;
-use super::names::{Entry, Place};
+use super::names::{Name, Place};
 use super::recipient::{Outcome, Recipient, RecipientState};
 use super::scheduler::Scheduler;
 use super::shared_memory::At;
@@ -44,12 +44,12 @@ impl Scheduler {
             return lead;
         };
         let hash = self.keys.of_name(name);
-        let known = self.names.find(held, hash);
-        if let Some(entry) = known.filter(|entry| entry.is_known(held, now)) {
-            let (address, is_old) = entry.lead(held, now);
-            self.names.note_way(held, cookie, entry);
+        let known = self.names.table.find(held, hash);
+        if let Some(entry) = known.filter(|&entry| held[entry].is_known(now)) {
+            let (address, is_old) = held[entry].lead(held, now);
+            self.names.ways.note(held, cookie, entry);
             lead.address = Some(address);
-            lead.is_asked = is_old && self.names.ask(held, entry);
+            lead.is_asked = is_old && self.names.questions.ask(held, entry);
             return lead;
         }
         if transaction.bits() & IN_FLIGHT != 0 {
@@ -77,27 +77,27 @@ impl Scheduler {
             return false;
         }
         // Others to the same target have waited for the same name meanwhile.
-        let known = self.names.find(held, hash);
+        let known = self.names.table.find(held, hash);
         if known.is_some_and(|entry| self.is_overdue(held, entry, copy, now)) {
             self.land(held, transaction, UNRESOLVABLE, false);
             return false;
         }
         let [originator, ..] = held.block(at).texts();
         let owner = self.keys.of_originator(originator) as u32;
-        let place = self.names.take(held, hash, name, owner, now);
+        let place = self.names.waiting.place(held, hash, name, owner, now);
         self.lower(held, transaction, at);
         held[copy].set_state(held, RecipientState::AtName);
-        self.names.push(held, place, copy, now);
+        self.names.waiting.push(held, place, copy, now);
         self.enter_turns(held, at);
         match place {
-            Place::At(entry) => self.names.ask(held, entry),
+            Place::At(entry) => self.names.questions.ask(held, entry),
             Place::Outside(_) => false,
         }
     }
 
     /// Whether a copy has been tried for as long as it may be.
-    fn is_overdue(&self, held: &Held<'_>, entry: Entry, copy: At<Recipient>, now: u64) -> bool {
-        let Some(since) = entry.fails_since(held) else {
+    fn is_overdue(&self, held: &Held<'_>, entry: At<Name>, copy: At<Recipient>, now: u64) -> bool {
+        let Some(since) = held[entry].fails_since() else {
             return false;
         };
         let block = held.block_of(copy);
@@ -107,13 +107,13 @@ impl Scheduler {
     }
 
     /// Lets some of those go that wait for a name which is known; says whether there are others that can.
-    pub(super) fn let_some_go(&self, held: &Held<'_>, entry: Entry, now: u64) -> bool {
-        if !entry.is_known(held, now) {
+    pub(super) fn let_some_go(&self, held: &Held<'_>, entry: At<Name>, now: u64) -> bool {
+        if !held[entry].is_known(now) {
             return false;
         }
         held.notify.set(true);
         for _ in 0..STEPS {
-            let Some(copy) = self.names.pop(held, entry) else {
+            let Some(copy) = self.names.waiting.pop(held, entry) else {
                 return false;
             };
             self.let_go(held, copy);
@@ -138,9 +138,9 @@ impl Scheduler {
 
     /// Ends one after the other of so many copies that wait for a name, if they have been tried for as long as they may
     /// be; the others go to the end of the queue.
-    pub(super) fn end_overdue(&self, held: &Held<'_>, entry: Entry, copies: u64, now: u64) {
+    pub(super) fn end_overdue(&self, held: &Held<'_>, entry: At<Name>, copies: u64, now: u64) {
         for _ in 0..copies {
-            let Some(copy) = self.names.pop(held, entry) else {
+            let Some(copy) = self.names.waiting.pop(held, entry) else {
                 return;
             };
             if self.is_overdue(held, entry, copy, now) {
@@ -148,24 +148,24 @@ impl Scheduler {
                 held.notify.set(true);
                 self.give_up(held, copy, UNRESOLVABLE);
             } else {
-                self.names.push(held, Place::At(entry), copy, now);
+                self.names.waiting.push(held, Place::At(entry), copy, now);
             }
         }
     }
 
     /// Ends those copies that wait for a name whose message sends nothing more.
-    pub(super) fn end_closing_at(&self, held: &Held<'_>, entry: Entry) {
+    pub(super) fn end_closing_at(&self, held: &Held<'_>, entry: At<Name>) {
         let closes = |copy| self.is_closing(held, copy).is_some();
-        let left = self.names.take_out(held, entry, closes);
+        let left = self.names.waiting.take_out(held, entry, closes);
         self.end_closing(held, left);
     }
 
     /// The same with those of an originator that wait for room; then lets those go on for which there is some.
     pub(super) fn let_go_outside(&self, held: &Held<'_>, owner: u32) {
         let closes = |copy| self.is_closing(held, copy).is_some();
-        let left = self.names.take_out_outside(held, owner, closes);
+        let left = self.names.waiting.take_out_outside(held, owner, closes);
         self.end_closing(held, left);
-        while let Some(copy) = self.names.pop_outside(held, owner) {
+        while let Some(copy) = self.names.waiting.pop_outside(held, owner) {
             self.let_go(held, copy);
             held.notify.set(true);
         }

@@ -34,11 +34,7 @@ pub enum NotResolved {
 
 /// The next name to be asked.
 pub(super) fn next_question(queue: &LockedQueue) -> Option<Question> {
-    let names = queue.scheduler.names;
-    queue.with(|held| {
-        let entry = names.next_to_ask(held)?;
-        Some(names.question(held, entry))
-    })
+    queue.with(|held| queue.scheduler.names.questions.next(held))
 }
 
 /// A name leads to these addresses, best first, for so long.
@@ -50,11 +46,12 @@ pub(super) fn name_leads(
     now: u64,
 ) {
     let scheduler = &queue.scheduler;
+    let questions = scheduler.names.questions;
     let time = time_to_live.clamp(SHORTEST, LONGEST).as_millis() as u64;
     let learnt = queue.with(|held| {
-        let entry = scheduler.names.of_question(held, question)?;
-        entry.learn(held, addresses, now + time / 5 * 4, now + time + STALE);
-        scheduler.names.was_asked(held, entry);
+        let entry = questions.entry(held, question)?;
+        held[entry].learn(held, addresses, now + time / 5 * 4, now + time + STALE);
+        questions.was_asked(held, entry);
         Some(entry)
     });
     if let Some(entry) = learnt {
@@ -70,33 +67,34 @@ pub(super) fn name_fails(
     now: u64,
 ) -> Option<u64> {
     let scheduler = &queue.scheduler;
+    let questions = scheduler.names.questions;
     scheduler.counters.add(Counter::NamesFailed);
     let lifetime = u64::from(scheduler.limits.queue_lifetime) * 1000;
     let (again, mut left) = queue.with(|held| {
-        let entry = scheduler.names.of_question(held, question)?;
+        let entry = questions.entry(held, question)?;
         if why == NotResolved::LeadsNowhere {
-            entry.forget(held);
+            held[entry].forget(held);
         }
-        let failures = entry.fail(held, now).min(16);
+        let failures = held[entry].fail(held, now).min(16);
         let pause = (FIRST_AGAIN << (failures - 1)).min(LAST_AGAIN.min(lifetime));
-        entry.ask_not_before(held, now + pause);
-        Some((now + pause, entry.length(held)))
+        held[entry].ask_not_before(held, now + pause);
+        Some((now + pause, held[entry].length()))
     })?;
     // Each is looked at once: those that stay go to the end of the queue.
     while left > 0 {
         let steps = left.min(STEPS);
         left -= steps;
         queue.with(|held| {
-            if let Some(entry) = scheduler.names.of_question(held, question) {
+            if let Some(entry) = questions.entry(held, question) {
                 scheduler.end_overdue(held, entry, steps, now);
             }
         });
     }
     queue.with(|held| {
-        let entry = scheduler.names.of_question(held, question)?;
-        let has_waiting = entry.has_waiting(held);
+        let entry = questions.entry(held, question)?;
+        let has_waiting = held[entry].has_waiting();
         if !has_waiting {
-            scheduler.names.was_asked(held, entry);
+            questions.was_asked(held, entry);
         }
         has_waiting.then_some(again)
     })
@@ -104,11 +102,11 @@ pub(super) fn name_fails(
 
 /// The next hop of a fork in flight has given no answer of its own, or could not be reached.
 pub(super) fn next_hop_failed(queue: &LockedQueue, cookie: u64) {
-    let names = queue.scheduler.names;
+    let ways = queue.scheduler.names.ways;
     // Mostly it is no name, and the lock is not needed. If another process keeps that, there is another failure to
     // learn from.
-    if names.has_way(&queue.memory, cookie) {
-        let _ = queue.with_within(OF_CALLBACKS, |held| names.turn_from(held, cookie));
+    if ways.is_noted(&queue.memory, cookie) {
+        let _ = queue.with_within(OF_CALLBACKS, |held| ways.turn_from(held, cookie));
     }
 }
 
@@ -116,19 +114,19 @@ pub(super) fn next_hop_failed(queue: &LockedQueue, cookie: u64) {
 /// more, and lets those go on for which there was no room.
 pub(super) fn look_again(queue: &LockedQueue, now: u64) -> Result<(), Blocked> {
     let scheduler = &queue.scheduler;
-    let names = scheduler.names;
-    if !queue.with_within(OF_MESSAGES, |held| names.takes_a_look(held))? {
+    let (waiting, questions) = (scheduler.names.waiting, scheduler.names.questions);
+    if !queue.with_within(OF_MESSAGES, |held| waiting.takes_a_look(held))? {
         return Ok(());
     }
     let mut is_new = false;
-    for entry in queue.with_within(OF_MESSAGES, |held| names.waited_for(held))? {
+    for entry in queue.with_within(OF_MESSAGES, |held| waiting.names(held))? {
         let is_known = queue.with_within(OF_MESSAGES, |held| {
-            if !entry.has_waiting(held) {
+            if !held[entry].has_waiting() {
                 return false;
             }
             scheduler.end_closing_at(held, entry);
-            let is_known = entry.is_known(held, now);
-            is_new |= !is_known && entry.has_waiting(held) && names.ask(held, entry);
+            let is_known = held[entry].is_known(now);
+            is_new |= !is_known && held[entry].has_waiting() && questions.ask(held, entry);
             is_known
         })?;
         if is_known {
@@ -138,10 +136,10 @@ pub(super) fn look_again(queue: &LockedQueue, now: u64) -> Result<(), Blocked> {
     if is_new {
         queue.resolver.wake();
     }
-    if !queue.with_within(OF_MESSAGES, |held| names.has_outside(held))? {
+    if !queue.with_within(OF_MESSAGES, |held| waiting.has_outside(held))? {
         return Ok(());
     }
-    for owner in names.owners() {
+    for owner in waiting.owners() {
         queue.with_within(OF_MESSAGES, |held| scheduler.let_go_outside(held, owner))?;
     }
     Ok(())

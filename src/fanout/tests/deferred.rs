@@ -1,9 +1,12 @@
 //! What is deferred while a process keeps the lock: nothing of it is lost, and nobody waits for long.
 
-use super::{NOW, engine, outcomes, start, submission};
-use crate::control::Own;
-use crate::control::Reason;
-use crate::fanout::{Attempt, Engine, NotSent, Outcome, SkipReason};
+use super::{NOW, engine, engine_with, limits, outcomes, start, submission};
+use crate::config::Settings;
+use crate::control::{Own, Reason};
+use crate::fanout::{Attempt, Engine, NotRestored, NotSent, Origin, Outcome, SkipReason};
+use std::cell::Cell;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 /// Far beyond what anybody waits for the lock.
@@ -185,4 +188,43 @@ fn who_comes_later_does_not_wait_for_a_lock_that_has_been_kept_for_long() {
     });
     assert_eq!(outcomes(&engine).len(), 60);
     assert_eq!(engine.load().transactions, 0);
+}
+
+#[test]
+fn a_message_that_is_not_taken_up_again_gives_back_its_memory_and_nothing_else() {
+    // S-5.
+    let engine = engine_with(Settings {
+        rate: 1,
+        ..limits()
+    });
+    let own = || std::iter::once(Own::plain(b"sip:a@h"));
+    start(&engine, &["sip:a@h"]);
+    let used = engine.load().memory_used;
+    let looks = Cell::new(0);
+    let (kept, is_kept) = channel();
+    let (over, is_over) = channel();
+    let is_over = Mutex::new(is_over);
+    std::thread::scope(|scope| {
+        // The second time they are written: there is memory for them then, and the message is not started yet.
+        let recipients = || {
+            looks.set(looks.get() + 1);
+            if looks.get() == 2 {
+                let (engine, kept, is_over) = (&engine, kept.clone(), &is_over);
+                scope.spawn(move || {
+                    engine.queue.with(|_| {
+                        kept.send(()).unwrap();
+                        is_over.lock().unwrap().recv().unwrap();
+                    });
+                });
+                is_kept.recv().unwrap();
+            }
+            own()
+        };
+        let restored = engine.restore(&submission(), recipients, Origin::default(), []);
+        assert!(matches!(restored, Err(NotRestored::Blocked(_))));
+        over.send(()).unwrap();
+    });
+    assert_eq!(engine.load().memory_used, used);
+    let refused = engine.reserve(&submission(), own, NOW).unwrap_err();
+    assert_eq!(refused.reason, Reason::Rate);
 }
