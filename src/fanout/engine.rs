@@ -12,21 +12,7 @@
 //! Room for a message and its budgets are taken before its 202 ([`Engine::reserve`]); after the 202 it
 //! is started, and whoever has time asks for the next fork ([`Engine::next`]), hands it to the proxy and
 //! reports what became of it. Every recipient ends exactly once, and one process reads the outcomes
-//! ([`Engine::next_event`]).
-//!
-//! ```text
-//!          reserve          start                       may send, or a target or the window has room
-//!   room ──────────► ticket ──────► STARTED, QUEUEING ──► IN_TURNS ◄────────────────────────────► in no list, STUCK
-//!    ▲                 │ dropped       │ (where others of     │  nothing to send, window full, no room for targets │
-//!    │                 ▼               │  its group are)      │                                                    │
-//!    ├──────────── given back          └──────────────────────┼──── it is cancelled, or out of time ───────────────┘
-//!    │                                                        ▼
-//!    │   all have ended, all reported     all recipients but those in flight have ended
-//!    └── DONE, its last pin is gone ◄──── CLOSING ◄───────────────────────────── CLOSING, IN_CLOSING
-//! ```
-//!
-//! A message is in one at most of the lists of its `links`: QUEUEING, IN_TURNS, STUCK and IN_CLOSING say in which. The flags
-//! are changed with the lock alone; pins, and deferred work, without it, too (`pin`, `deferred`).
+//! ([`Engine::next_event`]). The states of a message are in `scheduler`.
 //!
 //! One short lock protects lists and counters. It is never held while a message is copied or sent.
 
