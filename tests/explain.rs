@@ -7,7 +7,7 @@
 mod built;
 
 use cimf::config::Settings;
-use cimf::control::{Decision, Reason, Source, Transport};
+use cimf::control::{Decision, Reason, RefusalReason, Source, Transport};
 use cimf::server::Decider;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -353,7 +353,7 @@ fn every_refusal_is_explained_as_the_proxy_decides() {
             "REFUSED with",
             "FAILED",
             "What to do",
-            reason.meaning(),
+            reason.row().meaning,
             reason.warning(),
         ] {
             assert!(text.contains(part), "no `{part}` in {text}");
@@ -361,19 +361,8 @@ fn every_refusal_is_explained_as_the_proxy_decides() {
         seen.insert(reason.warning());
     }
     for &reason in Reason::ALL {
-        // What depends on other messages or the disk cannot be seen from one message alone.
-        let takes_more = matches!(
-            reason,
-            Reason::Merged
-                | Reason::Loop
-                | Reason::OriginatorQuota
-                | Reason::GroupQuota
-                | Reason::Rate
-                | Reason::QueueFull
-                | Reason::QueueMemory
-                | Reason::QueueBlocked
-                | Reason::Ledger
-        );
+        // What depends on other messages cannot be seen from one message alone.
+        let takes_more = matches!(reason, Reason::Merged | Reason::Loop);
         assert!(
             takes_more || seen.contains(reason.warning()),
             "{reason:?} is not sampled"

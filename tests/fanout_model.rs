@@ -17,10 +17,9 @@ mod stopped;
 
 use cimf::config::Settings;
 use cimf::control::Own;
-use cimf::control::Reason;
 use cimf::fanout::{
-    Attempt, Counters, Engine, Event, NotResolved, NotSent, Outcome, Question, SkipReason,
-    Submission, Tally, Ticket,
+    Attempt, Counters, Engine, Event, NoRoomReason, NotResolved, NotSent, Outcome, Question,
+    SkipReason, Submission, Tally, Ticket,
 };
 use cimf::sip::history_list::write_own_entry;
 use sample::submission;
@@ -359,7 +358,7 @@ impl<'e> Model<'e> {
             Err(no_room) => {
                 let load = self.engine.load();
                 let is_full = load.messages >= u64::from(self.limits.queue_messages);
-                let is_blocked = no_room.reason == Reason::QueueBlocked;
+                let is_blocked = no_room.reason == NoRoomReason::QueueBlocked;
                 assert_eq!(is_blocked, self.is_blocked);
                 assert!(
                     is_blocked || is_full || load.memory_free < 20_000,

@@ -13,9 +13,8 @@ mod stopped;
 
 use cimf::config::Settings;
 use cimf::control::Own;
-use cimf::control::Reason;
 use cimf::fanout::shared_memory::SharedMemory;
-use cimf::fanout::{Counters, Engine, Event, NoRoom, Outcome, Submission};
+use cimf::fanout::{Counters, Engine, Event, NoRoom, NoRoomReason, Outcome, Submission};
 use forked::{fork, wait_for};
 use sample::{NOW, submission};
 use std::sync::Arc;
@@ -285,7 +284,7 @@ fn a_process_that_is_stopped_with_the_lock_holds_nobody_up_and_nothing_is_lost()
         assert!(passed < Duration::from_millis(100), "callbacks: {passed:?}");
         let refused = try_start(&engine, 1).unwrap_err();
         let passed = begin.elapsed();
-        assert_eq!(refused.reason, Reason::QueueBlocked);
+        assert_eq!(refused.reason, NoRoomReason::QueueBlocked);
         assert!(passed < Duration::from_millis(500), "a message: {passed:?}");
         assert!(engine.next(|| NOW).is_none() && engine.next_event().is_none());
         let blocked = engine.fanouts().unwrap_err();

@@ -4,22 +4,28 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use cimf::config::{markdown_table, queue_parameters};
-use cimf::control::Reason;
-use cimf::control::refusal::phrase;
+use cimf::control::refusal_reason::phrase;
+use cimf::control::{RefusalReason, Row};
 use cimf::host::overview::{Figure, figures};
+use cimf::server::RefusedBy;
 use std::path::Path;
 
 fn refusals() -> String {
     let mut table =
         "| answer | Warning | meaning | requirement | counter |\n|---|---|---|---|---|\n"
             .to_owned();
-    for reason in Reason::ALL {
-        let (code, warning) = (reason.code(), reason.warning());
-        let (phrase, meaning) = (phrase(code), reason.meaning());
-        let requirement = reason.requirement();
+    for reason in RefusedBy::all() {
+        let Row {
+            code,
+            requirement,
+            warning,
+            meaning,
+            ..
+        } = reason.row();
+        let phrase = phrase(code);
         let mut figures = figures();
         let counter =
-            figures.find(|(figure, ..)| matches!(figure, Figure::Refused(it) if it == reason));
+            figures.find(|(figure, ..)| matches!(figure, Figure::Refused(it) if *it == reason));
         let (_, counter, _) = counter.expect("a counter for each reason");
         table +=
             &format!("| {code} {phrase} | {warning} | {meaning} | {requirement} | `{counter}` |\n");

@@ -6,7 +6,7 @@ use super::from_header::{FromHeader, UriPlace};
 use super::group::Group;
 use super::own_content::OwnContent;
 use super::recent_requests::Receipt;
-use super::refusal::{Reason, Refusal};
+use super::refusal::Refusal;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -112,15 +112,10 @@ impl Accepted {
     }
 }
 
-impl Refusal {
-    /// The refusal of a message that had passed all checks, for what is not its own fault; the client
-    /// may try again after `retry_after` seconds.
-    pub fn after_all(
-        reason: Reason,
-        detail: String,
-        accepted: &Accepted,
-        retry_after: u32,
-    ) -> Self {
+impl<R> Refusal<R> {
+    /// The refusal of a message that has passed the checks, by what comes after them; the client may try again after
+    /// `retry_after` seconds.
+    pub fn after_checks(reason: R, detail: String, accepted: &Accepted, retry_after: u32) -> Self {
         Self {
             reason,
             detail,

@@ -2,7 +2,8 @@
 
 use super::accepted::Accepted;
 use super::recent_requests::Receipt;
-use super::refusal::{Refusal, phrase};
+use super::refusal::Refusal;
+use super::refusal_reason::{RefusalReason, phrase};
 
 /// The outcome of the checks.
 #[derive(Debug)]
@@ -42,14 +43,12 @@ pub struct Answer {
 }
 
 impl Decision {
-    /// The answer that the decision asks for, whatever the message was.
-    pub(super) fn answer(&self, server_name: &str) -> Answer {
+    /// The answer that the decision asks for. `of_request` are the header fields that every answer to the request has.
+    pub fn answer(&self, server_name: &str, of_request: &[u8]) -> Answer {
         match self {
-            Self::Refused(refusal) => {
-                Answer::new(refusal.reason.code(), refusal.headers(server_name))
-            }
+            Self::Refused(refusal) => Answer::refusing(refusal, server_name, of_request),
             Self::Accepted(_) | Self::Ended(_) | Self::Retransmission => {
-                Answer::new(202, Vec::new())
+                Answer::new(202, of_request.to_vec())
             }
         }
     }
@@ -65,11 +64,14 @@ impl Answer {
         }
     }
 
-    /// Makes the answer to an accepted message one that refuses it after all. What it says of the
-    /// request stays.
-    pub fn refuse(&mut self, refusal: &Refusal, server_name: &str) {
+    /// The answer that refuses a message.
+    pub fn refusing<R: RefusalReason>(
+        refusal: &Refusal<R>,
+        server_name: &str,
+        of_request: &[u8],
+    ) -> Self {
         let mut headers = refusal.headers(server_name);
-        headers.append(&mut self.headers);
-        *self = Self::new(refusal.reason.code(), headers);
+        headers.extend_from_slice(of_request);
+        Self::new(refusal.reason.code(), headers)
     }
 }

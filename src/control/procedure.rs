@@ -5,7 +5,7 @@ use super::anonymity::check_privacy;
 use super::anonymous_body::cleaned;
 use super::charging_vector;
 use super::checks::Check;
-use super::decision::{Answer, Decision, Ended};
+use super::decision::{Decision, Ended};
 use super::delivery::{Listing, content_id, excluded};
 use super::directory::{Directory, Target};
 use super::draft::Draft;
@@ -231,12 +231,11 @@ impl Recognised<'_> {
         mandatory.map(|mandatory| mandatory.key)
     }
 
-    /// The answer that a decision about this message asks for.
-    pub fn answer(&self, decision: &Decision, policy: &Policy, source: &Source<'_>) -> Answer {
-        let mut answer = decision.answer(policy.settings.server_name());
-        let charging = self.charging.as_ref();
-        charging_vector::write_of_answer(charging, policy, source, &mut answer.headers);
-        answer
+    /// The header fields that every answer to this message has, each with its CRLF.
+    pub fn headers_of_answers(&self, policy: &Policy, source: &Source<'_>) -> Vec<u8> {
+        let mut headers = Vec::new();
+        charging_vector::write_of_answer(self.charging.as_ref(), policy, source, &mut headers);
+        headers
     }
 }
 

@@ -1,51 +1,13 @@
-//! Why a message is refused: code, Warning text and requirement of each reason, in one table.
+//! Why a message is refused by the checks, and a refusal with what its answer and its log line say.
 
+use super::refusal_reason::{RefusalReason, Row, phrase, refusal_reasons};
 use crate::sip::text::Printable;
 use std::fmt;
 
-/// Declares the reasons and their table in one.
-macro_rules! reasons {
-    ($($(#[doc = $doc:literal])+ $name:ident: $code:literal, $requirement:literal, $warning:literal;)+) => {
-        /// Why a message that is ours is refused, in the order of the checks.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Reason {
-            $($(#[doc = $doc])+ $name,)+
-        }
+refusal_reasons! {
+    /// Why the checks refuse a message that is ours, in their order.
+    Reason;
 
-        impl Reason {
-            /// All reasons.
-            pub const ALL: &'static [Self] = &[$(Self::$name),+];
-
-            /// The name of the reason, in the words of this table.
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$name => stringify!($name),)+
-                }
-            }
-
-            const fn row(self) -> Row {
-                match self {
-                    $(Self::$name => Row {
-                        code: $code,
-                        requirement: $requirement,
-                        warning: $warning,
-                        meaning: concat!($($doc),+),
-                    },)+
-                }
-            }
-        }
-    };
-}
-
-/// One row of the table.
-struct Row {
-    code: u16,
-    requirement: &'static str,
-    warning: &'static str,
-    meaning: &'static str,
-}
-
-reasons! {
     /// The message breaks RFC 3261.
     Malformed: 400, "A.1 row 1", "Message not well formed";
     /// Accept-Contact wants the IM tag but breaks a rule of its own.
@@ -122,77 +84,44 @@ reasons! {
     Unavailable: 500, "A.1 row 11", "Groups not available";
     /// The group has nobody to send to.
     NoRecipients: 403, "A.1 row 11", "No member to send to";
-    /// The originator has sent as many messages as they may for now.
-    OriginatorQuota: 480, "S-5", "Too many messages from this originator";
-    /// The group has got as many messages as it may for now.
-    GroupQuota: 480, "S-5", "Too many messages to this group";
-    /// The server has accepted as many messages as it may for now.
-    Rate: 503, "S-5", "Too many messages";
-    /// The queue has as many messages as it may.
-    QueueFull: 503, "S-5", "Too many messages wait";
-    /// There is no memory for the copies of the message.
-    QueueMemory: 503, "A.1 row 13", "No memory for this message now";
-    /// A process that is stopped, as by a debugger, keeps the lock of the queue from all others.
-    QueueBlocked: 503, "A.1 row 13", "Queue blocked now";
-    /// The message could not be written to the ledger, or not in time.
-    Ledger: 503, "A.1 row 13", "Message cannot be stored now";
 }
 
 /// Seconds after which a client may try again when the groups could not be read: longer than an
 /// administrator's copy of a file takes, shorter than a person waits.
 pub(super) const RETRY_AFTER: u32 = 10;
 
-impl Reason {
-    /// The status code.
-    pub fn code(self) -> u16 {
-        self.row().code
+impl RefusalReason for Reason {
+    fn row(self) -> Row {
+        self.table_row()
     }
 
-    /// The text of the Warning header, the same whatever the message said (S-9).
-    pub fn warning(self) -> &'static str {
-        self.row().warning
+    fn headers(self) -> &'static [u8] {
+        match self {
+            Self::ListType => {
+                b"Accept: application/resource-lists+xml\r\nAccept-Encoding: identity\r\n\
+                  Accept-Language: *\r\n"
+            }
+            Self::NotText => b"Accept-Encoding: identity\r\n",
+            Self::OptionTagMissing => b"Require: recipient-list-message\r\n",
+            _ => b"",
+        }
     }
 
-    /// What it means, for the documentation.
-    pub fn meaning(self) -> &'static str {
-        self.row().meaning.trim()
-    }
-
-    /// The requirement that asks for the refusal.
-    pub fn requirement(self) -> &'static str {
-        self.row().requirement
-    }
-}
-
-/// The reason phrase of a status code that this function answers with (RFC 3261 §21).
-pub fn phrase(code: u16) -> &'static str {
-    match code {
-        200 => "OK",
-        202 => "Accepted",
-        400 => "Bad Request",
-        403 => "Forbidden",
-        404 => "Not Found",
-        413 => "Request Entity Too Large",
-        415 => "Unsupported Media Type",
-        416 => "Unsupported URI Scheme",
-        420 => "Bad Extension",
-        421 => "Extension Required",
-        440 => "Max-Breadth Exceeded",
-        470 => "Consent Needed",
-        481 => "Call/Transaction Does Not Exist",
-        480 => "Temporarily Unavailable",
-        482 => "Loop Detected",
-        483 => "Too Many Hops",
-        503 => "Service Unavailable",
-        _ => "Server Internal Error",
+    fn header_of_named(self) -> &'static [u8] {
+        match self {
+            Self::NoConsent => b"Permission-Missing: ",
+            // U-13, RFC 5318 §4.
+            Self::GroupListed => b"P-Refused-URI-List: ",
+            _ => b"Unsupported: ",
+        }
     }
 }
 
 /// A refusal with what the log needs to know.
 #[derive(Clone, Debug)]
-pub struct Refusal {
+pub struct Refusal<R = Reason> {
     /// Why.
-    pub reason: Reason,
+    pub reason: R,
     /// What exactly, for the log only.
     pub detail: String,
     /// What the answer names: option tags that are not supported, recipients who have not consented,
@@ -208,29 +137,12 @@ pub struct Refusal {
     pub retry_after: u32,
 }
 
-impl Refusal {
+impl<R: RefusalReason> Refusal<R> {
     /// The header fields of the answer, each with its CRLF.
     pub fn headers(&self, server_name: &str) -> Vec<u8> {
-        let mut headers = Vec::new();
-        if self.reason == Reason::ListType {
-            headers.extend_from_slice(
-                b"Accept: application/resource-lists+xml\r\nAccept-Encoding: identity\r\n\
-                  Accept-Language: *\r\n",
-            );
-        }
-        if self.reason == Reason::NotText {
-            headers.extend_from_slice(b"Accept-Encoding: identity\r\n");
-        }
-        if self.reason == Reason::OptionTagMissing {
-            headers.extend_from_slice(b"Require: recipient-list-message\r\n");
-        }
+        let mut headers = self.reason.headers().to_vec();
         if !self.named.is_empty() {
-            headers.extend_from_slice(match self.reason {
-                Reason::NoConsent => b"Permission-Missing: ",
-                // U-13, RFC 5318 §4.
-                Reason::GroupListed => b"P-Refused-URI-List: ",
-                _ => b"Unsupported: ",
-            });
+            headers.extend_from_slice(self.reason.header_of_named());
             headers.extend_from_slice(&self.named);
             headers.extend_from_slice(b"\r\n");
         }
@@ -243,10 +155,23 @@ impl Refusal {
             .extend_from_slice(format!("Warning: 399 {server_name} \"{warning}\"\r\n").as_bytes());
         headers
     }
+
+    /// The same refusal, with its reason in the words of another table.
+    pub fn map<S>(self, reason: impl FnOnce(R) -> S) -> Refusal<S> {
+        Refusal {
+            reason: reason(self.reason),
+            detail: self.detail,
+            named: self.named,
+            originator: self.originator,
+            claimed: self.claimed,
+            group: self.group,
+            retry_after: self.retry_after,
+        }
+    }
 }
 
 /// The one log line of a refusal.
-impl fmt::Display for Refusal {
+impl<R: RefusalReason> fmt::Display for Refusal<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Row {
             code,
@@ -271,34 +196,6 @@ impl fmt::Display for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_code_has_the_phrase_of_its_rfc() {
-        let found = |code: u16| Reason::ALL.iter().any(|reason| reason.code() == code);
-        for (code, expected) in [
-            (400, "Bad Request"),
-            (403, "Forbidden"),
-            (404, "Not Found"),
-            (413, "Request Entity Too Large"),
-            (415, "Unsupported Media Type"),
-            (416, "Unsupported URI Scheme"),
-            (420, "Bad Extension"),
-            (421, "Extension Required"),
-            // RFC 5393 §5.
-            (440, "Max-Breadth Exceeded"),
-            // RFC 5360 §5.9.
-            (470, "Consent Needed"),
-            (480, "Temporarily Unavailable"),
-            (481, "Call/Transaction Does Not Exist"),
-            (482, "Loop Detected"),
-            (483, "Too Many Hops"),
-            (500, "Server Internal Error"),
-            (503, "Service Unavailable"),
-        ] {
-            assert!(found(code), "no reason has {code}");
-            assert_eq!(phrase(code), expected);
-        }
-    }
 
     #[test]
     fn the_log_line_escapes_what_came_from_outside() {

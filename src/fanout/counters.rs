@@ -9,7 +9,6 @@
 
 use super::process::Process;
 use super::shared_memory::{Mapped, shared};
-use crate::control::Reason;
 use std::io;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,8 +16,10 @@ use std::sync::atomic::Ordering::Relaxed;
 /// How many counts there are of each thing, so that two processes rarely write to the same line of the
 /// processor's cache.
 const SHARES: usize = 16;
+/// The most reasons to refuse that are counted apart: the checks, the queue and the ledger have some fifty together.
+pub const MOST_REASONS: usize = 64;
 /// Counts of a share.
-const COUNTS: usize = Counter::ALL.len() + Reason::ALL.len();
+const COUNTS: usize = Counter::ALL.len() + MOST_REASONS;
 
 shared! {
     struct Shares {
@@ -28,7 +29,7 @@ shared! {
     /// What some of the processes have counted, in whole lines of the cache.
     struct Share {
         counters: [AtomicU64; Counter::ALL.len()],
-        refused: [AtomicU64; Reason::ALL.len()],
+        refused: [AtomicU64; MOST_REASONS],
         _rest_of_the_line: [AtomicU64; COUNTS.next_multiple_of(8) - COUNTS],
     }
 }
@@ -138,15 +139,15 @@ impl Counters {
         self.add_to(|share| &share.counters[counter as usize]);
     }
 
-    /// Counts a refused message.
-    pub fn add_refused(&self, reason: Reason) {
+    /// Counts a message refused for the reason with this number in the table of answers, below [`MOST_REASONS`].
+    pub fn add_refused(&self, reason: usize) {
         self.add(Counter::Refused);
-        self.add_to(|share| &share.refused[reason as usize]);
+        self.add_to(|share| &share.refused[reason]);
     }
 
-    /// How many messages were refused for this reason.
-    pub fn refused(&self, reason: Reason) -> u64 {
-        self.sum(|share| &share.refused[reason as usize])
+    /// How many messages were refused for that reason.
+    pub fn refused(&self, reason: usize) -> u64 {
+        self.sum(|share| &share.refused[reason])
     }
 
     /// The count.

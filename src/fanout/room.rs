@@ -9,12 +9,11 @@ use super::budget::{Budget, BudgetKeys, give_back_rate, take_rate};
 use super::keys::Keys;
 use super::layout::Message;
 use super::lock::Held;
-use super::no_room::NoRoom;
+use super::no_room::{NoRoom, NoRoomReason};
 use super::scheduler::Scheduler;
 use super::shared_memory::{At, SharedMemory};
 use super::submission::Submission;
 use crate::config::{Quota, Settings};
-use crate::control::Reason;
 use crate::sip::address_text::address_of_record;
 
 /// The longest that a client is asked to wait for room in the queue, in seconds.
@@ -78,15 +77,15 @@ impl Room {
         let [originator, group] = keys;
         self.budget
             .take(held, originator, self.quota_originator, now)
-            .map_err(no_room(Reason::OriginatorQuota))?;
+            .map_err(no_room(NoRoomReason::OriginatorQuota))?;
         let taken = self.budget.take(held, group, self.quota_group, now);
         if let Err(seconds) = taken {
             self.give_back_originator(held, originator);
-            return Err(no_room(Reason::GroupQuota)(seconds));
+            return Err(no_room(NoRoomReason::GroupQuota)(seconds));
         }
         if let Err(seconds) = take_rate(held, self.rate, now) {
             self.give_back_quotas(held, keys);
-            return Err(no_room(Reason::Rate)(seconds));
+            return Err(no_room(NoRoomReason::Rate)(seconds));
         }
         Ok(())
     }
@@ -97,10 +96,10 @@ impl Room {
         size: Option<Size>,
     ) -> Result<(Unpublished, Size), NoRoom> {
         if held.root.flow.messages_length.get() >= u64::from(self.queue_messages) {
-            return Err(no_room(Reason::QueueFull)(seconds_until_room(held)));
+            return Err(no_room(NoRoomReason::QueueFull)(seconds_until_room(held)));
         }
         let taken = size.and_then(|size| Some((self.allocate(held, size)?, size)));
-        taken.ok_or_else(|| no_room(Reason::QueueMemory)(seconds_until_room(held)))
+        taken.ok_or_else(|| no_room(NoRoomReason::QueueMemory)(seconds_until_room(held)))
     }
 
     /// Takes memory alone, which no budget bounds, for a message that was accepted before.
@@ -173,7 +172,7 @@ impl Room {
     }
 }
 
-fn no_room(reason: Reason) -> impl FnOnce(u32) -> NoRoom {
+fn no_room(reason: NoRoomReason) -> impl FnOnce(u32) -> NoRoom {
     move |retry_after| NoRoom {
         reason,
         retry_after,

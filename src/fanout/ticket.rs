@@ -7,10 +7,9 @@ use super::budget::BudgetKeys;
 use super::deferred::MessageWork;
 use super::lock::OF_MESSAGES;
 use super::locked_queue::LockedQueue;
-use super::no_room::NoRoom;
+use super::no_room::{NoRoom, NoRoomReason};
 use super::submission::Submission;
 use crate::control::Own;
-use crate::control::Reason;
 
 /// Seconds that a client is asked to wait while a process keeps the lock from the others.
 const WAIT_FOR_LOCK: u32 = 10;
@@ -41,7 +40,7 @@ impl<'e> Ticket<'e> {
             Ok((room, size, number.get()))
         });
         let (mut room, size, number) = taken.unwrap_or(Err(NoRoom {
-            reason: Reason::QueueBlocked,
+            reason: NoRoomReason::QueueBlocked,
             retry_after: WAIT_FOR_LOCK,
         }))?;
         let facts = Facts {

@@ -67,22 +67,23 @@ pub fn check<'s>(
         server.decider().counters().add(Counter::Retransmissions);
         return Err(ScriptResult::Stop);
     }
-    let mut decision = worker.decide(server.decider(), &message, source);
+    let decision = worker.decide(server.decider(), &message, source);
     if transaction == Transaction::Impossible && !matches!(decision, Decision::Refused(_)) {
         log::error!(
             "the proxy made no transaction for a message that is well formed, nothing is sent"
         );
         return Err(ScriptResult::InternalError);
     }
-    let mut room = None;
+    let (mut room, mut turned_away) = (None, None);
     if let Decision::Accepted(accepted) = &decision {
         match server.reserve(accepted, &message, &mut worker.identifiers) {
             Ok(ticket) => room = Some(Room { server, ticket }),
-            Err(refusal) => decision = Decision::Refused(*refusal),
+            Err(refusal) => turned_away = Some(refusal),
         }
     }
     let mut verdict = Verdict {
-        answer: server.decider().answer(&message, &decision, source),
+        headers_of_answers: message.headers_of_answers(server.decider().policy(), source),
+        turned_away,
         decision,
         transaction,
         progress: Progress::Checked,
@@ -106,14 +107,12 @@ pub fn reply<'s>(
     }
     verdict.progress = Progress::Ended;
     verdict.store(server);
-    let Verdict {
-        decision, answer, ..
-    } = &*verdict;
-    if !proxy.reply(answer, verdict.transaction) {
+    let answer = verdict.answer(server.decider().server_name());
+    if !proxy.reply(&answer, verdict.transaction) {
         // A refusal that a broken request lets nobody answer is nobody's loss.
-        let level = match decision {
-            Decision::Refused(_) => log::Level::Info,
-            _ => log::Level::Error,
+        let level = match verdict.refused() {
+            Some(_) => log::Level::Info,
+            None => log::Level::Error,
         };
         let code = answer.code;
         log::log!(
@@ -125,10 +124,10 @@ pub fn reply<'s>(
         }
         return ScriptResult::InternalError;
     }
-    if let Decision::Ended(ended) = decision {
+    if let Decision::Ended(ended) = &verdict.decision {
         server.decider().ended(ended);
     }
-    if let (Decision::Accepted(accepted), Some(room)) = (decision, &verdict.room) {
+    if let (Decision::Accepted(accepted), Some(room)) = (&verdict.decision, &verdict.room) {
         let number = room.ticket.number();
         server.decider().answered(accepted, Some(number));
         verdict.progress = Progress::Answered(number);
@@ -142,7 +141,7 @@ pub fn fork(server: &Server, sender: &mut impl Sender, verdict: &mut Verdict<'_>
     let is_answered = matches!(verdict.progress, Progress::Answered(_));
     let Some(room) = is_answered.then(|| verdict.room.take()).flatten() else {
         let state = match (verdict.progress, &verdict.decision) {
-            (Progress::Ended, Decision::Refused(_)) => return ScriptResult::Refused,
+            (Progress::Ended, _) if verdict.refused().is_some() => return ScriptResult::Refused,
             (Progress::Ended, Decision::Ended(_)) => return ScriptResult::Accepted,
             (Progress::Checked, _) => "has not been answered: cimf_reply() comes first",
             _ => "has been sent already, or could not be answered",

@@ -2,10 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-use crate::control::Reason;
+use crate::control::{RefusalReason, Row};
 use crate::fanout::Committed;
 use crate::fanout::{Counter, Fanout, KeptFigures, Load, UnderWay};
-use crate::server::Server;
+use crate::server::{RefusedBy, Server};
 use crate::sip::text::Printable;
 use std::fmt::Write;
 
@@ -41,7 +41,7 @@ pub enum Figure {
     /// A count since the start.
     Count(Counter),
     /// How many messages were refused for a reason.
-    Refused(Reason),
+    Refused(RefusedBy),
     /// How much there is now.
     Now(Reading),
     /// How much is kept for members who are away.
@@ -144,8 +144,8 @@ pub fn figures() -> impl Iterator<Item = (Figure, String, String)> {
     let counts = Counter::ALL.into_iter();
     let counts = counts
         .map(|(counter, name, text)| (Figure::Count(counter), name.to_owned(), text.to_owned()));
-    let refused = Reason::ALL.iter().map(|&reason| {
-        let (code, warning) = (reason.code(), reason.warning());
+    let refused = RefusedBy::all().map(|reason| {
+        let Row { code, warning, .. } = reason.row();
         let text = format!("messages refused with {code}: {warning}");
         (Figure::Refused(reason), refused_name(reason), text)
     });
@@ -161,9 +161,9 @@ pub fn figures() -> impl Iterator<Item = (Figure, String, String)> {
 }
 
 /// `refused_unknown_group` for `UnknownGroup`.
-fn refused_name(reason: Reason) -> String {
+fn refused_name(reason: RefusedBy) -> String {
     let mut name = "refused".to_owned();
-    for letter in reason.name().chars() {
+    for letter in reason.row().name.chars() {
         if letter.is_ascii_uppercase() {
             name.push('_');
         }
@@ -177,7 +177,7 @@ impl Figure {
     pub fn read(self, server: &Server) -> u64 {
         match self {
             Self::Count(counter) => server.decider().counters().get(counter),
-            Self::Refused(reason) => server.decider().counters().refused(reason),
+            Self::Refused(reason) => server.decider().counters().refused(reason.number()),
             Self::Now(read) => read(&server.outbox().engine().load()),
             Self::Kept(read) => read(server.outbox().engine().away().figures()),
             Self::Ledger(read) => server.outbox().committed().map_or(0, |done| read(&done)),

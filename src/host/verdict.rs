@@ -4,16 +4,23 @@
 
 use super::proxy::Transaction;
 use super::script_result::ScriptResult;
-use crate::control::{Answer, Decision};
+use crate::control::refusal_reason::phrase;
+use crate::control::{Answer, Decision, Refusal, RefusalReason, Row};
 use crate::fanout::Ticket;
-use crate::server::Server;
+use crate::server::{RefusedBy, Server};
+
+/// The status code of an answer that is no refusal.
+const ACCEPTED: u16 = 202;
 
 /// The verdict on one request, and how far it has been carried out. It belongs to that request, and
 /// is dropped when the script ends, wherever the script has left it.
 #[derive(Debug)]
 pub struct Verdict<'s> {
     pub(super) decision: Decision,
-    pub(super) answer: Answer,
+    /// Why a message that has passed the checks is not sent: the queue has no room, or the ledger does not promise it.
+    pub(super) turned_away: Option<Box<Refusal<RefusedBy>>>,
+    /// The header fields that every answer to the request has.
+    pub(super) headers_of_answers: Vec<u8>,
     pub(super) transaction: Transaction,
     pub(super) progress: Progress,
     /// Room for an accepted message, until it is sent.
@@ -98,49 +105,61 @@ impl<'s> Verdict<'s> {
     /// What a script gets from the check.
     pub fn result(&self) -> ScriptResult {
         match self.decision {
+            Decision::Accepted(_) if self.turned_away.is_some() => ScriptResult::Refused,
             Decision::Accepted(_) | Decision::Ended(_) => ScriptResult::Accepted,
             Decision::Refused(_) => ScriptResult::Refused,
             Decision::Retransmission => ScriptResult::Stop,
         }
     }
 
-    /// Brings an accepted message to the disk, where that is wanted, or turns the verdict into a
-    /// refusal.
+    /// The answer that the request gets, or got.
+    pub(super) fn answer(&self, server_name: &str) -> Answer {
+        match &self.turned_away {
+            Some(refusal) => Answer::refusing(refusal, server_name, &self.headers_of_answers),
+            None => self.decision.answer(server_name, &self.headers_of_answers),
+        }
+    }
+
+    /// The row of the reason, where the message is refused.
+    pub(super) fn refused(&self) -> Option<Row> {
+        match (&self.turned_away, &self.decision) {
+            (Some(refusal), _) => Some(refusal.reason.row()),
+            (None, Decision::Refused(refusal)) => Some(refusal.reason.row()),
+            (None, _) => None,
+        }
+    }
+
+    /// Brings an accepted message to the disk, where that is wanted, before its 202.
     pub(super) fn store(&mut self, server: &'s Server) {
         let (Decision::Accepted(accepted), Some(room)) = (&self.decision, self.room.take()) else {
             return;
         };
         match server.store(accepted, room.ticket) {
             Ok(ticket) => self.room = Some(Room { server, ticket }),
-            Err(refusal) => {
-                self.answer.refuse(&refusal, server.decider().server_name());
-                self.decision = Decision::Refused(*refusal);
-            }
+            Err(refusal) => self.turned_away = Some(refusal),
         }
     }
 
     /// One fact; `None` where there is none.
     pub fn fact(&self, fact: Fact) -> Option<Value<'_>> {
         let text = |text| Some(Value::Text(text));
-        match (fact, &self.decision) {
-            (Fact::Code, _) => Some(Value::Number(i64::from(self.answer.code))),
-            (Fact::Reason, Decision::Refused(refusal)) => text(refusal.reason.warning().as_bytes()),
-            (Fact::Reason, _) => text(self.answer.phrase.as_bytes()),
-            (Fact::Requirement, Decision::Refused(refusal)) => {
-                text(refusal.reason.requirement().as_bytes())
-            }
-            (Fact::Group, Decision::Refused(refusal)) => text(&refusal.group),
-            (Fact::Group, Decision::Accepted(accepted)) => text(accepted.group.uri().as_bytes()),
-            (Fact::Group, Decision::Ended(ended)) => text(ended.group.as_bytes()),
-            (Fact::Originator, Decision::Ended(ended)) => text(&ended.originator),
-            (Fact::Count, Decision::Ended(_)) => Some(Value::Number(0)),
-            (Fact::Originator, Decision::Refused(refusal)) => {
+        let number = |number| Some(Value::Number(number));
+        match (fact, self.refused(), &self.decision) {
+            (Fact::Code, Some(row), _) => number(row.code.into()),
+            (Fact::Code, None, _) => number(ACCEPTED.into()),
+            (Fact::Reason, Some(row), _) => text(row.warning.as_bytes()),
+            (Fact::Reason, None, _) => text(phrase(ACCEPTED).as_bytes()),
+            (Fact::Requirement, Some(row), _) => text(row.requirement.as_bytes()),
+            (Fact::Group, _, Decision::Refused(refusal)) => text(&refusal.group),
+            (Fact::Group, _, Decision::Accepted(accepted)) => text(accepted.group.uri().as_bytes()),
+            (Fact::Group, _, Decision::Ended(ended)) => text(ended.group.as_bytes()),
+            (Fact::Originator, _, Decision::Refused(refusal)) => {
                 refusal.originator.as_deref().map(Value::Text)
             }
-            (Fact::Originator, Decision::Accepted(accepted)) => text(&accepted.originator),
-            (Fact::Count, Decision::Accepted(accepted)) => {
-                Some(Value::Number(accepted.count() as i64))
-            }
+            (Fact::Originator, _, Decision::Accepted(accepted)) => text(&accepted.originator),
+            (Fact::Originator, _, Decision::Ended(ended)) => text(&ended.originator),
+            (Fact::Count, None, Decision::Accepted(accepted)) => number(accepted.count() as i64),
+            (Fact::Count, None, Decision::Ended(_)) => number(0),
             _ => None,
         }
     }

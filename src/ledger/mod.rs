@@ -19,6 +19,7 @@ mod error;
 mod open;
 mod reader;
 mod recipients;
+mod refusal;
 mod schema;
 mod states;
 mod stored;
@@ -33,6 +34,7 @@ pub use error::{LedgerError, Problem};
 pub use open::LedgerFile;
 pub use reader::SqliteReader;
 pub use recipients::Recipients;
+pub use refusal::{LedgerReason, not_promised};
 pub use stored::{Kept, KeptMessage, Listed, Shown, StoredMessage, StoredRequest, Unfinished};
 pub use writer::SqliteLedger;
 

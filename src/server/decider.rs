@@ -4,11 +4,12 @@
 #![forbid(unsafe_code)]
 
 use super::policy::{self, MARK};
+use super::refused_by::RefusedBy;
 use super::{RandomPool, StartError};
 use crate::config::{CoreSocket, Settings};
 use crate::control::{
-    Accepted, Answer, Decision, Directory, Ended, Inquiry, NotOurs, Observer, Policy, Reason,
-    RecentRequests, Recognised, Refusal, Source, Unavailable, Unobserved, World,
+    Accepted, Answer, Decision, Directory, Ended, Inquiry, NotOurs, Observer, Policy,
+    RecentRequests, Recognised, Refusal, RefusalReason, Source, Unavailable, Unobserved, World,
     recognise_observed,
 };
 use crate::fanout::{Counter, Counters, RecentTable};
@@ -114,7 +115,8 @@ impl Decider {
         decision: &Decision,
         source: &Source<'_>,
     ) -> Answer {
-        message.answer(decision, &self.policy, source)
+        let headers = message.headers_of_answers(&self.policy, source);
+        decision.answer(self.server_name(), &headers)
     }
 
     /// Whether an identity that the script gives may count.
@@ -123,16 +125,9 @@ impl Decider {
     }
 
     /// Counts and logs a refusal.
-    pub fn refused(&self, refusal: &Refusal) {
-        self.counters.add_refused(refusal.reason);
-        let level = match refusal.reason {
-            Reason::Unavailable | Reason::Ledger => log::Level::Error,
-            Reason::QueueMemory | Reason::QueueFull | Reason::QueueBlocked | Reason::Rate => {
-                log::Level::Warn
-            }
-            _ => log::Level::Info,
-        };
-        log::log!(level, "{refusal}");
+    pub(super) fn refused<R: RefusalReason>(&self, reason: RefusedBy, refusal: &Refusal<R>) {
+        self.counters.add_refused(reason.number());
+        log::log!(reason.log_level(), "{refusal}");
     }
 
     /// Notes that the accepted message with this number has been answered 202, counts and logs it:
@@ -243,7 +238,7 @@ impl Worker {
         let decision = self.decide_observed(decider, message, source, now, &mut Unobserved);
         match &decision {
             Decision::Refused(refusal) => {
-                decider.refused(refusal);
+                decider.refused(RefusedBy::Checks(refusal.reason), refusal);
             }
             Decision::Retransmission => {
                 decider.counters.add(Counter::Retransmissions);

@@ -13,6 +13,7 @@ mod old_journal;
 mod outbox;
 mod policy;
 mod random_pool;
+mod refused_by;
 mod request_record;
 mod resolver;
 mod start_error;
@@ -26,6 +27,7 @@ pub use note_file::NoteFile;
 pub use outbox::{Outbox, request_of};
 pub use policy::policy;
 pub use random_pool::RandomPool;
+pub use refused_by::RefusedBy;
 pub use resolver::{Families, Led, Resolver};
 pub use start_error::StartError;
 
@@ -95,10 +97,10 @@ impl Server {
         accepted: &Accepted,
         message: &Recognised<'_>,
         identifiers: &mut impl Identifiers,
-    ) -> Result<Ticket<'_>, Box<Refusal>> {
+    ) -> Result<Ticket<'_>, Box<Refusal<RefusedBy>>> {
         let now = SystemTime::now();
         let ticket = self.outbox.reserve(accepted, message, identifiers, now);
-        ticket.inspect_err(|refusal| self.decider.refused(refusal))
+        ticket.map_err(|refusal| self.refused((*refusal).into()))
     }
 
     /// Brings a message to the disk, before its 202, where that is wanted; counts and logs the
@@ -107,8 +109,13 @@ impl Server {
         &'s self,
         accepted: &Accepted,
         ticket: Ticket<'s>,
-    ) -> Result<Ticket<'s>, Box<Refusal>> {
+    ) -> Result<Ticket<'s>, Box<Refusal<RefusedBy>>> {
         let stored = self.outbox.store(accepted, ticket);
-        stored.inspect_err(|refusal| self.decider.refused(refusal))
+        stored.map_err(|refusal| self.refused((*refusal).into()))
+    }
+
+    fn refused(&self, refusal: Refusal<RefusedBy>) -> Box<Refusal<RefusedBy>> {
+        self.decider.refused(refusal.reason, &refusal);
+        Box::new(refusal)
     }
 }

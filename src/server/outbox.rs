@@ -8,22 +8,20 @@ use super::note_file::NoteFile;
 use super::{StartError, old_journal, request_record};
 use crate::config::{Durability, Settings};
 use crate::control::recent_requests::MEMORY;
-use crate::control::{Accepted, Addressing, Identifiers, Reason, Recognised, Refusal};
+use crate::control::{Accepted, Addressing, Identifiers, Recognised, Refusal};
 use crate::fanout::{
-    Committed, Counters, Engine, KeptFigures, NotCommitted, Origin, Outcome, PreviousRequests,
+    Committed, Counters, Engine, KeptFigures, NoRoomReason, Origin, Outcome, PreviousRequests,
     RecentTable, Submission, Ticket, UnderWay, milliseconds,
 };
 use crate::ledger::{
-    CommitMode, Entry, Ledger, LedgerError, LedgerFile, Reader, RequestRecord, Unfinished,
+    CommitMode, Entry, Ledger, LedgerError, LedgerFile, LedgerReason, Reader, RequestRecord,
+    Unfinished, not_promised,
 };
 use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
-
-/// Seconds after which a client may try again when the ledger could not be written.
-const RETRY_AFTER: u32 = 30;
 
 /// The bits of a ledger's number that are the message's number in the queue.
 const LOW: u64 = u32::MAX as u64;
@@ -209,7 +207,7 @@ impl Outbox {
         message: &Recognised<'_>,
         identifiers: &mut impl Identifiers,
         now: SystemTime,
-    ) -> Result<Ticket<'_>, Box<Refusal>> {
+    ) -> Result<Ticket<'_>, Box<Refusal<NoRoomReason>>> {
         let request = self.request(accepted, message).unwrap_or_default();
         let submission = Submission::of(accepted, &request, now, identifiers.random());
         let recipients = || accepted.owns();
@@ -235,13 +233,13 @@ impl Outbox {
         &'o self,
         accepted: &Accepted,
         ticket: Ticket<'o>,
-    ) -> Result<Ticket<'o>, Box<Refusal>> {
+    ) -> Result<Ticket<'o>, Box<Refusal<LedgerReason>>> {
         let Some(Opened { notes, .. }) = self.ledger.get().filter(|_| self.is_durable) else {
             return Ok(ticket);
         };
         let id = self.ledger_number(ticket.number());
         let committed = self.engine.commit(ticket, id, self.ledger_timeout, notes);
-        committed.map_err(|why| not_stored(accepted, why))
+        committed.map_err(|why| Box::new(not_promised(accepted, why)))
     }
 
     /// Withdraws a message that was stored and then not answered.
@@ -418,13 +416,6 @@ fn withdraw(writer: &mut impl Ledger, notes: &NoteFile) -> Result<(), LedgerErro
         given_up.len()
     );
     Ok(())
-}
-
-/// The refusal of a message that cannot be stored.
-fn not_stored(accepted: &Accepted, why: NotCommitted) -> Box<Refusal> {
-    let detail = why.to_string();
-    let refusal = Refusal::after_all(Reason::Ledger, detail, accepted, RETRY_AFTER);
-    Box::new(refusal)
 }
 
 #[cfg(test)]

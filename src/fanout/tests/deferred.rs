@@ -2,8 +2,10 @@
 
 use super::{NOW, engine, engine_with, limits, outcomes, start, submission};
 use crate::config::Settings;
-use crate::control::{Own, Reason};
-use crate::fanout::{Attempt, Engine, NotRestored, NotSent, Origin, Outcome, SkipReason};
+use crate::control::{Own, RefusalReason};
+use crate::fanout::{
+    Attempt, Engine, NoRoomReason, NotRestored, NotSent, Origin, Outcome, SkipReason,
+};
 use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
@@ -107,7 +109,7 @@ fn messages_that_were_answered_while_the_lock_is_kept_are_sent_in_their_order() 
     });
     assert_eq!(
         (refused.reason, refused.reason.code()),
-        (Reason::QueueBlocked, 503)
+        (NoRoomReason::QueueBlocked, 503)
     );
     for message in [2, 1] {
         let attempt = engine.next(|| NOW).unwrap();
@@ -226,5 +228,5 @@ fn a_message_that_is_not_taken_up_again_gives_back_its_memory_and_nothing_else()
     });
     assert_eq!(engine.load().memory_used, used);
     let refused = engine.reserve(&submission(), own, NOW).unwrap_err();
-    assert_eq!(refused.reason, Reason::Rate);
+    assert_eq!(refused.reason, NoRoomReason::Rate);
 }

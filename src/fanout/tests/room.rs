@@ -3,7 +3,8 @@
 use super::{NOW, engine, engine_with, limits, start, submission};
 use crate::config::{Quota, Settings};
 use crate::control::Own;
-use crate::control::Reason;
+use crate::control::RefusalReason;
+use crate::fanout::NoRoomReason;
 use crate::fanout::Submission;
 
 #[test]
@@ -19,7 +20,7 @@ fn a_message_over_budget_is_refused_with_the_time_to_wait() {
                 quota_originator: Some(few),
                 ..limits()
             },
-            Reason::OriginatorQuota,
+            NoRoomReason::OriginatorQuota,
             30,
         ),
         (
@@ -27,7 +28,7 @@ fn a_message_over_budget_is_refused_with_the_time_to_wait() {
                 quota_group: Some(few),
                 ..limits()
             },
-            Reason::GroupQuota,
+            NoRoomReason::GroupQuota,
             30,
         ),
         (
@@ -35,7 +36,7 @@ fn a_message_over_budget_is_refused_with_the_time_to_wait() {
                 rate: 2,
                 ..limits()
             },
-            Reason::Rate,
+            NoRoomReason::Rate,
             1,
         ),
         (
@@ -43,7 +44,7 @@ fn a_message_over_budget_is_refused_with_the_time_to_wait() {
                 queue_messages: 2,
                 ..limits()
             },
-            Reason::QueueFull,
+            NoRoomReason::QueueFull,
             2,
         ),
     ] {
@@ -73,7 +74,7 @@ fn a_message_that_does_not_fit_into_memory_is_refused() {
     let own = || std::iter::once(Own::plain(b"sip:a@h"));
     let ticket = engine.reserve(&large, own, NOW).unwrap();
     let refused = engine.reserve(&large, own, NOW).unwrap_err();
-    assert_eq!(refused.reason, Reason::QueueMemory);
+    assert_eq!(refused.reason, NoRoomReason::QueueMemory);
     drop(ticket);
     assert_eq!(engine.load().memory_used, 0);
     assert!(engine.reserve(&large, own, NOW).is_ok());

@@ -24,30 +24,6 @@ pub fn of_refusal(reason: Reason) -> &'static str {
         Reason::TooManyHops => {
             "The message was on its way too long, most often in a circle: look at its Via headers."
         }
-        Reason::OriginatorQuota => {
-            "This sender has used up what quota_originator allows; Retry-After of the answer says when \
-             there is room again. Raise the quota if his messages are wanted."
-        }
-        Reason::GroupQuota => {
-            "This group has got as many messages as quota_group allows; Retry-After of the answer says \
-             when there is room again."
-        }
-        Reason::Rate => {
-            "All senders together send more than `rate` messages in a second. Raise it if the machine \
-             and the core can take more."
-        }
-        Reason::QueueFull => {
-            "As many messages as queue_messages allows are on their way. Look at what does not get \
-             on, most often members that do not answer, or raise the number."
-        }
-        Reason::QueueMemory => {
-            "The memory for messages on their way is used up: raise queue_memory, or look at what does \
-             not get on."
-        }
-        Reason::QueueBlocked => {
-            "A process of the proxy is stopped, as by a debugger, and keeps the lock of the queue: the \
-             log names it; `kill -CONT` lets it go on."
-        }
         Reason::NoBreadth => {
             "The client or a proxy before this one forbids that the message is sent to several \
              (Max-Breadth: 0); a group message needs at least 1."
@@ -137,10 +113,6 @@ pub fn of_refusal(reason: Reason) -> &'static str {
         Reason::TooLarge => {
             "Messages outside of a session are short (RFC 3428 §8). If no hop of your network uses \
              UDP, large_ok=1 sends longer ones by TCP or TLS."
-        }
-        Reason::Ledger => {
-            "The disk of the ledger is full, slow or broken, or its file was moved or its rights have changed; the \
-             log of the proxy says which."
         }
         Reason::NobodyListed => {
             "Every entry of the list was left out; why stands beside each, above."

@@ -4,7 +4,7 @@ use super::advice;
 use super::outcome::{Explanation, Outcome, Verdict};
 use crate::script::Script;
 use cimf::config::Settings;
-use cimf::control::{Answer, Check, Note, Use};
+use cimf::control::{Answer, Check, Note, RefusalReason, Use};
 use cimf::server::Decider;
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -105,9 +105,9 @@ fn of_reason(outcome: &Outcome) -> Value {
             "advice": advice::of_not_ours(reason),
         }),
         Outcome::Refused(refusal, _) => json!({
-            "requirement": refusal.reason.requirement(),
-            "warning": refusal.reason.warning(),
-            "meaning": refusal.reason.meaning(),
+            "requirement": refusal.reason.row().requirement,
+            "warning": refusal.reason.row().warning,
+            "meaning": refusal.reason.row().meaning,
             "detail": refusal.detail,
             "advice": advice::of_refusal(refusal.reason),
         }),

@@ -5,7 +5,7 @@ use super::outcome::{Explanation, Outcome, Verdict};
 use crate::output::counted;
 use crate::script::Script;
 use cimf::config::Settings;
-use cimf::control::{Accepted, Answer, Check, Note, Use};
+use cimf::control::{Accepted, Answer, Check, Note, RefusalReason, Use};
 use cimf::server::Decider;
 use std::io::{self, Write};
 
@@ -42,9 +42,9 @@ pub fn write(
             writeln!(
                 out,
                 "REFUSED with {code} {phrase}, nothing is sent ({})",
-                reason.requirement()
+                reason.row().requirement
             )?;
-            write_paragraph("Meaning", reason.meaning(), out)?;
+            write_paragraph("Meaning", reason.row().meaning, out)?;
             if !refusal.detail.is_empty() {
                 write_paragraph("Found", &shown(&refusal.detail), out)?;
             }
