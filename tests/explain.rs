@@ -325,7 +325,7 @@ fn every_refusal_is_explained_as_the_proxy_decides() {
         let json = rig.json(&message, parameters, &[]);
         assert_eq!(json["outcome"], "refused", "{reason:?}");
         assert_eq!(json["reason"]["warning"], reason.warning());
-        assert_eq!(json["reason"]["requirement"], reason.requirement());
+        assert_eq!(json["reason"]["requirement"], reason.row().requirement);
         assert_eq!(json["answer"]["code"], reason.code());
         let headers = json["answer"]["headers"].to_string();
         assert!(headers.contains(reason.warning()), "{headers}");
