@@ -160,7 +160,7 @@ fn members_are_added_and_deleted_by_equality() {
     ]);
     assert_eq!(
         complaint,
-        "cimfctl: group sip:hikers@im.home1.net: tel:+1-555-123-0003 is already a member as tel:+15551230003; nothing was added, leave it out\n"
+        "cimfctl: group sip:hikers@im.home1.net: tel:+1-555-123-0003 is already a member as tel:+15551230003; nothing was added, omit it\n"
     );
     let added = rig.done(&["member", "add", HIKERS, "sip:cho@home2.net"]);
     assert_eq!(added, "added 1 member to sip:hikers@im.home1.net\n");
@@ -487,7 +487,7 @@ fn check_finds_groups_and_services_that_no_message_can_match() {
     );
     let wanted = |word: &str, uri: &str| {
         format!(
-            "{word} {uri}: no message finds it: gone.net is none of the proxy's domains (im.home1.net, home1.net); add it to `domains`, or add the {word} again under one of them and delete this one with `cimfctl {word} del`"
+            "{word} {uri}: no message reaches it: gone.net is not one of the proxy's domains (im.home1.net, home1.net); add it to `domains`, or add the {word} again under one of them and delete this one with `cimfctl {word} del`"
         )
     };
     let outside = [
@@ -520,14 +520,14 @@ fn check_finds_groups_and_services_that_no_message_can_match() {
     let (status, lines) = found(&all);
     assert_eq!(status, Some(1));
     for line in [
-        "group sip:%68ikers@im.home1.net: expected the spelling sip:hikers@im.home1.net: messages to that address find another; move to that one what is missing there, and delete this one with `DELETE FROM im_group WHERE id = 101` in sqlite3",
-        "group sip:%6F\\'connor@im.home1.net: expected the spelling sip:o'connor@im.home1.net: no message finds it as it is; change it with `UPDATE im_group SET uri = 'sip:o''connor@im.home1.net' WHERE id = 102` in sqlite3",
+        "group sip:%68ikers@im.home1.net: expected the canonical form sip:hikers@im.home1.net: messages to that address reach another one; move what is missing there to it, and delete this one with `DELETE FROM im_group WHERE id = 101` in sqlite3",
+        "group sip:%6F\\'connor@im.home1.net: expected the canonical form sip:o'connor@im.home1.net: no message reaches it as it is; change it with `UPDATE im_group SET uri = 'sip:o''connor@im.home1.net' WHERE id = 102` in sqlite3",
     ] {
         assert!(lines.contains(&line.to_owned()), "{line}\n{lines:#?}");
     }
     let starts = |start: &str| lines.iter().any(|line| line.starts_with(start));
     assert!(
-        starts("group sip:a@im.home1.net:0: no message finds it: "),
+        starts("group sip:a@im.home1.net:0: no message reaches it: "),
         "{lines:#?}"
     );
     // What is advised helps.

@@ -141,7 +141,7 @@ impl fmt::Display for LedgerError {
             ),
             Problem::Newer(found) => write!(
                 f,
-                "expected version {VERSION} of the tables, found {found}; a later cimf made it, install that one"
+                "expected version {VERSION} of the tables, found {found}; it was made by a later version of cimf, install that version"
             ),
             Problem::InUse => write!(
                 f,
@@ -149,7 +149,7 @@ impl fmt::Display for LedgerError {
             ),
             Problem::Locked => write!(
                 f,
-                "another process keeps it locked; find it with `fuser {file}` and end what it does"
+                "another process keeps it locked; find it with `fuser {file}` and stop it"
             ),
             Problem::Corrupt(text) => write!(
                 f,

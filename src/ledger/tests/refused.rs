@@ -90,7 +90,7 @@ fn a_later_version_is_refused_and_left_alone() {
     rig.sql("PRAGMA user_version = 99");
     let (folder, path) = rig.left();
     let expected = format!(
-        "{}: expected version 1 of the tables, found 99; a later cimf made it, install that one",
+        "{}: expected version 1 of the tables, found 99; it was made by a later version of cimf, install that version",
         path.display()
     );
     assert_eq!(refused(&path), expected);

@@ -122,7 +122,7 @@ fn an_administrator_who_holds_a_lock_holds_the_proxy_up_for_a_bounded_time() {
     assert_eq!(
         error,
         rig.text(&format!(
-            "another process keeps it locked; find it with `fuser {}` and end what it does",
+            "another process keeps it locked; find it with `fuser {}` and stop it",
             rig.path.display()
         ))
     );
