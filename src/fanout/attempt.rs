@@ -4,8 +4,8 @@
 
 use super::block::block_of;
 use super::deferred::TransactionWork;
-use super::engine::Engine;
 use super::lock::{Held, OF_CALLBACKS};
+use super::locked_queue::LockedQueue;
 use super::pin::Pin;
 use super::pinned::Pinned;
 use super::recipient::Recipient;
@@ -15,7 +15,6 @@ use super::transactions::NotSent;
 use crate::control::Fork;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::Ordering::Relaxed;
 
 /// Steps for which the lock is held, so that others get it in between.
 const STEPS: usize = 32;
@@ -30,17 +29,90 @@ pub struct Attempt<'e> {
 }
 
 impl<'e> Attempt<'e> {
-    pub(super) fn new(engine: &'e Engine, entry: At<Recipient>, cookie: u64, pin: Pin) -> Self {
-        debug_assert_eq!(pin.at(), block_of(&engine.memory, entry));
+    fn new(queue: &'e LockedQueue, entry: At<Recipient>, cookie: u64, pin: Pin) -> Self {
+        debug_assert_eq!(pin.at(), block_of(&queue.memory, entry));
         Self {
             cookie,
             entry,
-            pin: Pinned::new(engine, pin),
+            pin: Pinned::new(queue, pin),
             taken_back: false,
         }
     }
 
-    /// What names the fork in [`Engine::completed`] and [`Engine::released`]; never 0.
+    /// The next fork to send, if one may be sent now.
+    pub(super) fn next(queue: &'e LockedQueue, now: impl Fn() -> u64) -> Option<Self> {
+        // Who lets another message take its turns asks for the next fork too, so that a look
+        // without the lock is enough.
+        let (hot, flow) = (&queue.root().hot, &queue.root().flow);
+        let is_idle = hot.turns.head().is_none()
+            && hot.held_back.get() == 0
+            && flow.queueing.head().is_none()
+            && flow.stuck.head().is_none()
+            && !queue.has_deferred();
+        if is_idle {
+            return None;
+        }
+        Self::claim_after(queue, |_| (), || (), now)
+    }
+
+    /// A fork has its final response; gives the next one to send.
+    pub(super) fn next_after(
+        queue: &'e LockedQueue,
+        cookie: u64,
+        code: u16,
+        now: impl Fn() -> u64,
+    ) -> Option<Self> {
+        let work = TransactionWork::Completed(code);
+        Self::claim_after(
+            queue,
+            |held| queue.scheduler.complete(held, cookie, code),
+            || queue.deferred.leave(&queue.memory, cookie, work),
+            now,
+        )
+    }
+
+    /// Does `work`, and takes what may be sent then, without others in between. While a process keeps
+    /// the lock from the others, `defer` leaves the work, and nothing is sent: who reports outcomes is
+    /// called when it goes on.
+    fn claim_after(
+        queue: &'e LockedQueue,
+        work: impl FnOnce(&Held<'_>),
+        defer: impl FnOnce(),
+        now: impl Fn() -> u64,
+    ) -> Option<Self> {
+        queue.scheduler.copy_memory.ask(&queue.memory, &now);
+        let (mut work, mut defer) = (Some(work), Some(defer));
+        loop {
+            let (work, defer) = (work.take(), defer.take());
+            let found = queue.with_or(
+                |held| {
+                    if let Some(work) = work {
+                        work(held);
+                    }
+                    for _ in 0..STEPS {
+                        match queue.scheduler.step(held, &now) {
+                            Step::Claimed(entry, cookie, pin) => {
+                                return Some(Some((entry, cookie, pin)));
+                            }
+                            Step::More => {}
+                            Step::Idle => return Some(None),
+                        }
+                    }
+                    None
+                },
+                || {
+                    if let Some(defer) = defer {
+                        defer();
+                    }
+                },
+            )?;
+            if let Some(found) = found {
+                return found.map(|(entry, cookie, pin)| Self::new(queue, entry, cookie, pin));
+            }
+        }
+    }
+
+    /// What names the fork in all that is said of it afterwards; never 0.
     pub fn cookie(&self) -> u64 {
         self.cookie
     }
@@ -69,15 +141,18 @@ impl<'e> Attempt<'e> {
     /// Where the name of the fork's next hop leads. Is that not known, there is no attempt any more: the
     /// recipient waits until it is.
     pub fn by_name(mut self, name: &[u8], now: u64) -> Option<(Self, SocketAddr)> {
-        let engine = self.pin.engine();
-        let lead = |held: &mut Held<'_>| engine.lead_or_wait(held, self.cookie, name, now);
-        let Ok(lead) = engine.with_within(OF_CALLBACKS, lead) else {
+        let queue = self.pin.queue();
+        let lead = |held: &mut Held<'_>| {
+            let scheduler = &queue.scheduler;
+            scheduler.lead_or_wait(held, self.cookie, name, now)
+        };
+        let Ok(lead) = queue.with_within(OF_CALLBACKS, lead) else {
             // While a process keeps the lock from the others, nothing is sent: it is tried again.
             self.not_sent(NotSent::OutOfMemory, now);
             return None;
         };
         if lead.is_asked {
-            engine.asking.wake();
+            queue.resolver.wake();
         }
         match lead.address {
             Some(address) => Some((self, address)),
@@ -112,11 +187,8 @@ impl<'e> Attempt<'e> {
     /// The proxy did not take the fork; there will be no word of it any more.
     pub fn not_sent(mut self, why: NotSent, now: u64) {
         self.taken_back = true;
-        let engine = self.pin.engine();
-        engine.with_or(
-            |held| engine.scheduler.withdraw(held, self.cookie, why, now),
-            || engine.defer_transaction(self.cookie, TransactionWork::NotSent(why, now)),
-        );
+        let work = TransactionWork::NotSent(why, now);
+        self.pin.queue().do_or_defer(self.cookie, work);
     }
 }
 
@@ -125,111 +197,15 @@ impl Drop for Attempt<'_> {
         if self.taken_back {
             return;
         }
-        let engine = self.pin.engine();
-        let transaction = engine
-            .scheduler
-            .transactions
-            .of_attempt(&engine.memory, self.cookie);
+        let queue = self.pin.queue();
+        let transactions = queue.scheduler.transactions;
+        let transaction = transactions.of_attempt(&queue.memory, self.cookie);
         // Mostly the transaction is under way now, and the lock is not needed.
         if transaction.take_sending_if_held() {
             return;
         }
         // An entry loses its last bit under the lock: after the death of another process, all without
         // any are listed as free.
-        engine.with_or(
-            |held| engine.scheduler.hand_over(held, self.cookie),
-            || engine.defer_transaction(self.cookie, TransactionWork::HandedOver),
-        );
-    }
-}
-
-impl Engine {
-    /// The next fork to send, if one may be sent now: of the message whose turn it is.
-    pub fn next(&self, now: impl Fn() -> u64) -> Option<Attempt<'_>> {
-        // Who lets another message take its turns asks for the next fork too, so that a look
-        // without the lock is enough.
-        let (hot, flow) = (&self.root().hot, &self.root().flow);
-        let is_idle = hot.turns.head().is_none()
-            && hot.held_back.get() == 0
-            && flow.queueing.head().is_none()
-            && flow.stuck.head().is_none()
-            && self.root().attention.deferred.load(Relaxed) == 0;
-        if is_idle {
-            return None;
-        }
-        self.scheduler.copy_memory.ask(&self.memory, &now);
-        self.claim_after(|_| (), || (), now)
-    }
-
-    /// Does `work`, and takes what may be sent then, without others in between. While a process keeps
-    /// the lock from the others, `leave` leaves the work, and nothing is sent: who reports outcomes is
-    /// called when it goes on.
-    pub(super) fn claim_after(
-        &self,
-        work: impl FnOnce(&Held<'_>),
-        leave: impl FnOnce(),
-        now: impl Fn() -> u64,
-    ) -> Option<Attempt<'_>> {
-        let (mut work, mut leave) = (Some(work), Some(leave));
-        loop {
-            let (work, leave) = (work.take(), leave.take());
-            let found = self.with_or(
-                |held| {
-                    if let Some(work) = work {
-                        work(held);
-                    }
-                    for _ in 0..STEPS {
-                        match self.scheduler.step(held, &now) {
-                            Step::Claimed(entry, cookie, pin) => {
-                                return Some(Some((entry, cookie, pin)));
-                            }
-                            Step::More => {}
-                            Step::Idle => return Some(None),
-                        }
-                    }
-                    None
-                },
-                || {
-                    if let Some(leave) = leave {
-                        leave();
-                    }
-                },
-            )?;
-            if let Some(found) = found {
-                return found.map(|(entry, cookie, pin)| Attempt::new(self, entry, cookie, pin));
-            }
-        }
-    }
-
-    /// A fork has its final response, or none in time (408). What is stale or repeated is ignored.
-    pub fn completed(&self, cookie: u64, code: u16) {
-        self.with_or(
-            |held| self.scheduler.complete(held, cookie, code),
-            || self.defer_transaction(cookie, TransactionWork::Completed(code)),
-        );
-    }
-
-    /// The same, and gives the next fork to send as [`Engine::next`] does.
-    pub fn completed_then_next(
-        &self,
-        cookie: u64,
-        code: u16,
-        now: impl Fn() -> u64,
-    ) -> Option<Attempt<'_>> {
-        self.scheduler.copy_memory.ask(&self.memory, &now);
-        self.claim_after(
-            |held| self.scheduler.complete(held, cookie, code),
-            || self.defer_transaction(cookie, TransactionWork::Completed(code)),
-            now,
-        )
-    }
-
-    /// The proxy has given back the memory of a fork's transaction. What is stale or repeated is
-    /// ignored.
-    pub fn released(&self, cookie: u64) {
-        self.with_or(
-            |held| self.scheduler.release(held, cookie),
-            || self.defer_transaction(cookie, TransactionWork::Released),
-        );
+        queue.do_or_defer(self.cookie, TransactionWork::HandedOver);
     }
 }

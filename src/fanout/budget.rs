@@ -43,6 +43,9 @@ impl Quota {
     }
 }
 
+/// The keys under which the originator and the group of a message have their quotas; 0 where there is none.
+pub(super) type BudgetKeys = [u64; 2];
+
 /// The table of quotas.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget(pub(super) usize);

@@ -85,7 +85,7 @@ impl Scheduler {
         );
         held[at].cursor.set(held, 0);
         held.root.flow.closing.push(held, at);
-        self.names.look_again(held);
+        self.names.waiting.look_again(held);
         held.notify.set(true);
     }
 

@@ -5,11 +5,13 @@
 #![forbid(unsafe_code)]
 
 use super::block::{Block, Unpublished};
-use super::commit_slots::{SLOTS, Slot, state};
-use super::engine::{Engine, Ticket};
+use super::commit_slots::{SLOTS, Slot, Slots, state};
+use super::locked_queue::LockedQueue;
 use super::pipe::Pipe;
 use super::submission::{Own, Submission};
+use super::ticket::Ticket;
 use std::fmt;
+use std::io;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
@@ -66,32 +68,50 @@ pub struct Committed {
     pub unfinished: u64,
 }
 
-impl Engine {
-    /// Hands a message over to the ledger process, under this number of the ledger, and waits until it is
-    /// committed. Without that the ticket is gone, and what it had taken is given back.
-    pub fn commit<'e>(
-        &'e self,
+/// Where workers and the ledger process meet, made before they are forked.
+#[derive(Debug)]
+pub(super) struct Commits {
+    slots: Slots,
+    /// What the process that reports outcomes has for the ledger.
+    pub(super) pipe: Pipe,
+}
+
+impl Commits {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            slots: Slots::new()?,
+            pipe: Pipe::new()?,
+        })
+    }
+
+    /// Hands a message over to the ledger process, and waits until it is committed.
+    pub(super) fn commit<'e>(
+        &self,
         ticket: Ticket<'e>,
         id: u64,
         patience: Duration,
         notes: &impl Notes,
     ) -> Result<Ticket<'e>, NotCommitted> {
-        if self.commits.is_down() {
+        if self.slots.is_down() {
             return Err(NotCommitted::Down);
         }
-        let slot = self.commits.claim().ok_or(NotCommitted::NoSlot)?;
+        let slot = self.slots.claim().ok_or(NotCommitted::NoSlot)?;
         let deadline = Instant::now() + patience;
         if let Some(block) = ticket.block() {
             block.set_ledger(id);
         }
+        let queue = ticket.queue();
         let Some(message) = ticket.leave() else {
             slot.free();
             return Err(NotCommitted::Failed);
         };
         slot.fill(message, id);
-        let ticket = || slot.message().map(|(room, keys)| self.ticket(room, keys));
+        let ticket = || {
+            let message = slot.message();
+            message.map(|(room, keys)| Ticket::of(queue, room, keys))
+        };
         slot.state().store(state::WAITING, SeqCst);
-        self.commits.wake();
+        self.slots.wake();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let found = slot.state().load(Acquire);
@@ -104,7 +124,7 @@ impl Engine {
                 state::FAILED => {
                     notes.note(slot.index, id);
                     slot.state().store(state::GIVEN_UP, SeqCst);
-                    self.commits.wake();
+                    self.slots.wake();
                     return Err(NotCommitted::Failed);
                 }
                 _ if !left.is_zero() => slot.wait(found, left),
@@ -129,14 +149,13 @@ impl Engine {
     }
 
     fn is_late(&self) {
-        self.commits.desk.down.store(1, SeqCst);
-        self.commits.wake();
+        self.slots.set_down(true);
+        self.slots.wake();
     }
 
-    /// Withdraws a message that was committed and then not answered. If no slot is free it is sent after the next
-    /// start; says whether that is so.
-    pub fn withdraw_committed(&self, ticket: Ticket<'_>, notes: &impl Notes) -> bool {
-        let Some(slot) = self.commits.claim() else {
+    /// Withdraws a message that was committed and then not answered; says whether a slot was free for that.
+    pub(super) fn withdraw(&self, ticket: Ticket<'_>, notes: &impl Notes) -> bool {
+        let Some(slot) = self.slots.claim() else {
             return false;
         };
         let id = ticket.block().map_or(0, Block::ledger);
@@ -147,28 +166,24 @@ impl Engine {
         slot.fill(message, id);
         notes.note(slot.index, id);
         slot.state().store(state::GIVEN_UP, SeqCst);
-        self.commits.wake();
+        self.slots.wake();
         true
     }
 
-    /// What the process that tells outcomes has for the ledger.
-    pub fn pipe(&self) -> &Pipe {
-        &self.commits.pipe
+    /// Makes the ledger process look at the slots and the pipe.
+    pub(super) fn wake(&self) {
+        self.slots.wake();
     }
 
-    /// Makes the ledger process look at the pipe.
-    pub fn wake_committer(&self) {
-        self.commits.wake();
-    }
-
-    /// For the one process that writes the ledger.
-    pub fn committer(&self) -> Committer<'_> {
-        Committer { engine: self }
+    /// The side of the ledger process.
+    pub(super) fn committer<'e>(&'e self, queue: &'e LockedQueue) -> Committer<'e> {
+        let slots = &self.slots;
+        Committer { queue, slots }
     }
 
     /// What that process has done.
-    pub fn committed(&self) -> Committed {
-        let desk = &*self.commits.desk;
+    pub(super) fn figures(&self) -> Committed {
+        let desk = &*self.slots.desk;
         Committed {
             stored: desk.stored.load(Relaxed),
             commits: desk.commits.load(Relaxed),
@@ -181,50 +196,41 @@ impl Engine {
 /// The side of the ledger process.
 #[derive(Clone, Copy, Debug)]
 pub struct Committer<'e> {
-    engine: &'e Engine,
+    queue: &'e LockedQueue,
+    slots: &'e Slots,
 }
 
 impl<'e> Committer<'e> {
     /// Waits until somebody has something to be committed, or for as long as `patience`. To be called before the
     /// slots and the pipe are looked at.
     pub fn wait(&self, patience: Duration) {
-        let commits = &self.engine.commits;
-        commits.waker.wait(patience);
-        commits.desk.awake.store(0, SeqCst);
-    }
-
-    fn slots(self) -> impl Iterator<Item = Slot<'e>> {
-        let commits = &self.engine.commits;
-        let used = commits.desk.used.load(SeqCst) as usize;
-        (0..used).map(move |index| commits.slot(index))
+        self.slots.wait(patience);
     }
 
     /// Takes all messages that wait.
     pub fn take(self) -> Vec<Taken<'e>> {
-        let engine = self.engine;
-        let taken = self
-            .slots()
-            .filter(|slot| slot.change(state::WAITING, state::TAKEN));
+        let queue = self.queue;
+        let slots = self.slots.used();
+        let taken = slots.filter(|slot| slot.change(state::WAITING, state::TAKEN));
         let taken = taken.filter_map(|slot| {
             let (room, _) = slot.message()?;
             let room = Some(room);
-            Some(Taken { engine, slot, room })
+            Some(Taken { queue, slot, room })
         });
         taken.collect()
     }
 
     /// The messages that are to be withdrawn.
     pub fn given_up(self) -> Vec<GivenUp<'e>> {
-        let engine = self.engine;
-        let given_up = self
-            .slots()
-            .filter(|slot| slot.state().load(Acquire) == state::GIVEN_UP);
-        given_up.map(|slot| GivenUp { engine, slot }).collect()
+        let queue = self.queue;
+        let slots = self.slots.used();
+        let given_up = slots.filter(|slot| slot.state().load(Acquire) == state::GIVEN_UP);
+        given_up.map(|slot| GivenUp { queue, slot }).collect()
     }
 
     /// Takes the slots of workers that have died; to be called now and then, while nothing is taken.
     pub fn take_from_the_dead(self, notes: &impl Notes) {
-        for slot in self.slots() {
+        for slot in self.slots.used() {
             let found = slot.state().load(Acquire);
             let is_claimed = found == state::CLAIMED && slot.has_owner();
             let is_owned = matches!(found, state::WAITING | state::DONE | state::FAILED);
@@ -244,25 +250,24 @@ impl<'e> Committer<'e> {
 
     /// Whether messages are refused at once.
     pub fn is_down(&self) -> bool {
-        self.engine.commits.is_down()
+        self.slots.is_down()
     }
 
     /// Lets messages be refused at once, or no longer.
     pub fn set_down(&self, down: bool) {
-        let desk = &*self.engine.commits.desk;
-        desk.down.store(u64::from(down), SeqCst);
+        self.slots.set_down(down);
     }
 
     /// Counts a commit of that many messages.
     pub fn count(&self, messages: usize) {
-        let desk = &*self.engine.commits.desk;
+        let desk = &*self.slots.desk;
         desk.stored.fetch_add(messages as u64, Relaxed);
         desk.commits.fetch_add(1, Relaxed);
     }
 
     /// Notes how large the ledger is.
     pub fn note_size(&self, bytes: u64, unfinished: u64) {
-        let desk = &*self.engine.commits.desk;
+        let desk = &*self.slots.desk;
         desk.bytes.store(bytes, Relaxed);
         desk.unfinished.store(unfinished, Relaxed);
     }
@@ -271,7 +276,7 @@ impl<'e> Committer<'e> {
 /// A message that a worker waits for.
 #[derive(Debug)]
 pub struct Taken<'e> {
-    engine: &'e Engine,
+    queue: &'e LockedQueue,
     slot: Slot<'e>,
     /// The message, until the slot has it again.
     room: Option<Unpublished>,
@@ -280,7 +285,7 @@ pub struct Taken<'e> {
 impl<'e> Taken<'e> {
     fn block(&self) -> Option<Block<'_>> {
         let room = self.room.as_ref()?;
-        Some(room.block(&self.engine.memory))
+        Some(room.block(&self.queue.memory))
     }
 
     /// The ledger's number of the message.
@@ -332,7 +337,7 @@ impl Drop for Taken<'_> {
 /// A message that is to be withdrawn.
 #[derive(Debug)]
 pub struct GivenUp<'e> {
-    engine: &'e Engine,
+    queue: &'e LockedQueue,
     slot: Slot<'e>,
 }
 
@@ -347,7 +352,7 @@ impl GivenUp<'_> {
         debug_assert_eq!(self.slot.state().load(Relaxed), state::GIVEN_UP);
         notes.note(self.slot.index, 0);
         if let Some((room, keys)) = self.slot.message() {
-            drop(self.engine.ticket(room, keys));
+            drop(Ticket::of(self.queue, room, keys));
         }
         self.slot.free();
     }

@@ -26,7 +26,7 @@
 #![deny(unsafe_code)]
 
 use super::block::Unpublished;
-use super::pipe::Pipe;
+use super::budget::BudgetKeys;
 use super::process::Process;
 use super::shared_memory::{Mapped, shared};
 use super::waker::Waker;
@@ -91,18 +91,16 @@ pub(super) mod state {
 
 /// The slots, made before the workers are forked.
 #[derive(Debug)]
-pub(super) struct Commits {
+pub(super) struct Slots {
     pub(super) desk: Mapped<Desk>,
-    pub(super) waker: Waker,
-    pub(super) pipe: Pipe,
+    waker: Waker,
 }
 
-impl Commits {
+impl Slots {
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
             desk: Mapped::new()?,
             waker: Waker::new()?,
-            pipe: Pipe::new()?,
         })
     }
 
@@ -110,13 +108,31 @@ impl Commits {
         self.desk.down.load(Acquire) != 0
     }
 
+    /// Lets messages be refused at once, or no longer.
+    pub(super) fn set_down(&self, down: bool) {
+        self.desk.down.store(u64::from(down), SeqCst);
+    }
+
+    /// Wakes the ledger process, unless it was woken already.
     pub(super) fn wake(&self) {
         if self.desk.awake.swap(1, SeqCst) == 0 {
             self.waker.wake();
         }
     }
 
-    pub(super) fn slot(&self, index: usize) -> Slot<'_> {
+    /// Waits until somebody wakes this process, or for as long as `patience`.
+    pub(super) fn wait(&self, patience: Duration) {
+        self.waker.wait(patience);
+        self.desk.awake.store(0, SeqCst);
+    }
+
+    /// Those that have ever been used.
+    pub(super) fn used(&self) -> impl Iterator<Item = Slot<'_>> {
+        let used = self.desk.used.load(SeqCst) as usize;
+        (0..used).map(|index| self.slot(index))
+    }
+
+    fn slot(&self, index: usize) -> Slot<'_> {
         Slot {
             words: &self.desk.slots[index],
             index,
@@ -158,7 +174,7 @@ impl Slot<'_> {
     }
 
     /// Hands a message over to who has the slot next.
-    pub(super) fn fill(self, (room, keys): (Unpublished, [u64; 2]), id: u64) {
+    pub(super) fn fill(self, (room, keys): (Unpublished, BudgetKeys), id: u64) {
         debug_assert_eq!(self.state().load(Relaxed), state::CLAIMED);
         room.hand_over(self.block());
         for (word, key) in self.words.keys.iter().zip(keys) {
@@ -172,7 +188,7 @@ impl Slot<'_> {
     }
 
     /// Takes over the message that was handed over.
-    pub(super) fn message(self) -> Option<(Unpublished, [u64; 2])> {
+    pub(super) fn message(self) -> Option<(Unpublished, BudgetKeys)> {
         let keys = self.words.keys.each_ref().map(|key| key.load(Relaxed));
         Some((Unpublished::handed_over(self.block())?, keys))
     }

@@ -4,9 +4,9 @@
 #![forbid(unsafe_code)]
 
 use super::block::block_of;
-use super::engine::Engine;
 use super::identifiers::{Beginning, identifiers};
 use super::lock::OF_MESSAGES;
+use super::locked_queue::LockedQueue;
 use super::outcomes::EndedCopy;
 use super::pin::Pin;
 use super::pinned::Pinned;
@@ -19,7 +19,18 @@ use crate::control::{Fork, Shared};
 #[derive(Debug)]
 pub struct InQueue<'e>(Pinned<'e>);
 
-impl InQueue<'_> {
+impl<'e> InQueue<'e> {
+    /// The message at a place that [`EndedCopy::place`] gave; nothing if it is not there any more. It needs no lock: that
+    /// outcome has pinned the message.
+    pub(super) fn at(queue: &'e LockedQueue, place: u64) -> Option<Self> {
+        let at = At::word(place as usize);
+        if !queue.room.is_taken(&queue.memory, at) {
+            return None;
+        }
+        let pin = Pin::set_again(&queue.memory, at)?;
+        Some(Self(Pinned::new(queue, pin)))
+    }
+
     /// The message.
     pub fn submission(&self) -> Submission<'_> {
         self.0.block().submission()
@@ -33,19 +44,6 @@ impl InQueue<'_> {
     /// What a recipient has of its own, by its number.
     pub fn recipient(&self, number: u32) -> Option<Own<'_>> {
         self.0.block().own_of(number)
-    }
-}
-
-impl Engine {
-    /// The message at a place that [`EndedCopy::place`] gave, which is pinned as long as this is there;
-    /// nothing if it is not there any more. It needs no lock: that outcome has pinned the message.
-    pub fn in_queue(&self, place: u64) -> Option<InQueue<'_>> {
-        let at = At::word(place as usize);
-        if !self.arena.is_used(&self.memory, at) {
-            return None;
-        }
-        let pin = Pin::set_again(&self.memory, at)?;
-        Some(InQueue(Pinned::new(self, pin)))
     }
 }
 
@@ -70,13 +68,13 @@ impl EndedCopy<'_> {
         let Some(code) = self.outcome.code() else {
             return;
         };
-        let (engine, entry) = (self.engine(), self.entry());
+        let (queue, entry) = (self.queue(), self.entry());
         let kept = Outcome::Kept(code);
-        let changed = engine.with_within(OF_MESSAGES, |held| {
-            let at = block_of(&engine.memory, entry);
-            engine.scheduler.tally_down(held, at, self.outcome);
+        let changed = queue.with_within(OF_MESSAGES, |held| {
+            let at = block_of(held.memory, entry);
+            queue.scheduler.tally_down(held, at, self.outcome);
             held[entry].end(held, kept);
-            engine.scheduler.tally_up(held, at, kept);
+            queue.scheduler.tally_up(held, at, kept);
         });
         // Otherwise the line of the whole message counts it among the unreachable ones.
         if changed.is_ok() {

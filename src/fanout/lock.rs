@@ -25,13 +25,13 @@
 
 #![forbid(unsafe_code)]
 
+use super::blocked::{Blocked, now};
 use super::layout::{Root, Transaction};
 use super::process::{self, Process};
 use super::shared_memory::{At, HasLock, Shared, SharedMemory};
 use rustix::thread::Timespec;
 use rustix::thread::futex::{self, Flags};
 use std::cell::Cell;
-use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ops::Index;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -67,29 +67,6 @@ const BROKEN: u32 = 1 << 22;
 
 /// All bits of a process are below those of the lock.
 const _: () = assert!(process::BITS <= 30);
-
-/// The lock is kept by a process that does not give it back, mostly as it is stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Blocked {
-    /// The process id.
-    pub process: u32,
-    /// Milliseconds for which it has had the lock, or more.
-    pub milliseconds: u64,
-}
-
-impl fmt::Display for Blocked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            process,
-            milliseconds,
-        } = self;
-        write!(
-            f,
-            "process {process} has held the lock of the queue for {milliseconds} ms: expected \
-             microseconds; is it stopped, as by a debugger? `kill -CONT {process}` lets it go on"
-        )
-    }
-}
 
 /// The memory while no other process touches what the lock protects.
 pub(super) struct Held<'a> {
@@ -238,11 +215,6 @@ fn lock(memory: &SharedMemory) -> &AtomicU32 {
 pub(super) fn blocked(memory: &SharedMemory) -> Option<Blocked> {
     let holder = lock(memory).load(Acquire);
     (holder & BLOCKED != 0).then(|| blocked_by(memory, holder, now(memory)))
-}
-
-/// Milliseconds by the clock of the memory.
-pub(super) fn now(memory: &SharedMemory) -> u64 {
-    memory.age().as_millis() as u64
 }
 
 fn blocked_since(memory: &SharedMemory) -> &AtomicU64 {

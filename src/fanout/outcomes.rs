@@ -4,9 +4,9 @@
 #![forbid(unsafe_code)]
 
 use super::block::{Block, block_of};
-use super::engine::Engine;
 use super::layout::Message;
 use super::lock::OF_CALLBACKS;
+use super::locked_queue::LockedQueue;
 use super::pin::Pin;
 use super::pinned::Pinned;
 use super::recipient::{Outcome, Recipient};
@@ -20,6 +20,38 @@ pub enum Event<'e> {
     Ended(EndedCopy<'e>),
     /// All recipients of a message have ended, and each was reported.
     Finished(Finished<'e>),
+}
+
+impl<'e> Event<'e> {
+    /// What is to be reported next, if anything; nothing while a process keeps the lock from the others.
+    pub(super) fn next(queue: &'e LockedQueue) -> Option<Self> {
+        let event = queue.with_within(OF_CALLBACKS, |held| {
+            if let Some(finished) = held.root.flow.finished.get() {
+                held.root.flow.finished.set(held, None);
+                let pin = Pin::set_last(held, finished);
+                return Some(Event::Finished(Finished {
+                    pin: Pinned::new(queue, pin),
+                }));
+            }
+            let entry = held.root.flow.outcomes.head()?;
+            held[entry].set_reported(held);
+            held.root.flow.outcomes.pop(held);
+            let at = block_of(held.memory, entry);
+            let unreported = held[at].unreported.get();
+            held[at].unreported.set(held, unreported - 1);
+            if unreported == 1 {
+                held.root.flow.finished.set(held, Some(at));
+            }
+            let outcome = held[entry].outcome()?;
+            let pin = Pin::set(held, at);
+            Some(Event::Ended(EndedCopy {
+                outcome,
+                entry,
+                pin: Pinned::new(queue, pin),
+            }))
+        });
+        event.ok().flatten()
+    }
 }
 
 /// How one recipient ended.
@@ -70,8 +102,8 @@ impl<'e> EndedCopy<'e> {
         &self.pin
     }
 
-    pub(super) fn engine(&self) -> &'e Engine {
-        self.pin.engine()
+    pub(super) fn queue(&self) -> &'e LockedQueue {
+        self.pin.queue()
     }
 
     pub(super) fn entry(&self) -> At<Recipient> {
@@ -105,7 +137,7 @@ impl<'e> EndedCopy<'e> {
 
     /// Whether copies of the message have been kept for others.
     pub fn is_kept_for_others(&self) -> bool {
-        self.engine().memory[self.pin.at()].tallied().kept > 0
+        self.queue().memory[self.pin.at()].tallied().kept > 0
     }
 
     /// The recipient's number among those of its message.
@@ -147,18 +179,16 @@ impl Finished<'_> {
     pub fn group(&self) -> &[u8] {
         self.pin.block().texts()[1]
     }
-}
 
-impl Finished<'_> {
     /// How many recipients ended how.
     pub fn tally(&self) -> Tally {
-        self.pin.engine().memory[self.pin.at()].tallied()
+        self.pin.queue().memory[self.pin.at()].tallied()
     }
 
     /// The addresses of recipients that were not delivered to and for whom nothing is kept, at most so many: first
     /// those for which nothing was tried, and of each kind in the order of the message.
     pub fn undelivered(&self, most: usize) -> Vec<(Outcome, &[u8])> {
-        let (engine, block) = (self.pin.engine(), self.pin.block());
+        let (queue, block) = (self.pin.queue(), self.pin.block());
         let Tally {
             refused,
             unreachable,
@@ -179,45 +209,12 @@ impl Finished<'_> {
             let entries = (0..block.count()).map(|number| block.entry(number));
             // Nothing of it changes any more.
             let ended = entries.filter_map(|entry| {
-                let outcome = engine.memory[entry].outcome().filter(is_of_kind)?;
+                let outcome = queue.memory[entry].outcome().filter(is_of_kind)?;
                 Some((outcome, block.own(entry).address))
             });
             found.extend(ended.take((count as usize).min(most - found.len())));
         }
         found
-    }
-}
-
-impl Engine {
-    /// What is to be reported next, if anything; nothing while a process keeps the lock from the others. For
-    /// one process only, which reports each before it asks for the next.
-    pub fn next_event(&self) -> Option<Event<'_>> {
-        let event = self.with_within(OF_CALLBACKS, |held| {
-            if let Some(finished) = held.root.flow.finished.get() {
-                held.root.flow.finished.set(held, None);
-                let pin = Pin::set_last(held, finished);
-                return Some(Event::Finished(Finished {
-                    pin: Pinned::new(self, pin),
-                }));
-            }
-            let entry = held.root.flow.outcomes.head()?;
-            held[entry].set_reported(held);
-            held.root.flow.outcomes.pop(held);
-            let at = block_of(&self.memory, entry);
-            let unreported = held[at].unreported.get();
-            held[at].unreported.set(held, unreported - 1);
-            if unreported == 1 {
-                held.root.flow.finished.set(held, Some(at));
-            }
-            let outcome = held[entry].outcome()?;
-            let pin = Pin::set(held, at);
-            Some(Event::Ended(EndedCopy {
-                outcome,
-                entry,
-                pin: Pinned::new(self, pin),
-            }))
-        });
-        event.ok().flatten()
     }
 }
 

@@ -4,9 +4,9 @@
 
 use super::block::Block;
 use super::deferred::MessageWork;
-use super::engine::Engine;
 use super::identifiers::identifiers;
 use super::layout::Message;
+use super::locked_queue::LockedQueue;
 use super::pin::Pin;
 use super::recipient::Recipient;
 use super::shared_memory::At;
@@ -15,14 +15,14 @@ use crate::control::{Fork, Shared};
 /// Keeps the text of a block where it is.
 #[derive(Debug)]
 pub(super) struct Pinned<'e> {
-    engine: &'e Engine,
+    queue: &'e LockedQueue,
     pin: Pin,
 }
 
 impl<'e> Pinned<'e> {
     /// Takes over a pin that was set under the lock.
-    pub(super) fn new(engine: &'e Engine, pin: Pin) -> Self {
-        Self { engine, pin }
+    pub(super) fn new(queue: &'e LockedQueue, pin: Pin) -> Self {
+        Self { queue, pin }
     }
 
     /// Where the block is.
@@ -30,14 +30,14 @@ impl<'e> Pinned<'e> {
         self.pin.at()
     }
 
-    /// The engine.
-    pub(super) fn engine(&self) -> &'e Engine {
-        self.engine
+    /// The queue in which it is.
+    pub(super) fn queue(&self) -> &'e LockedQueue {
+        self.queue
     }
 
     /// The block.
     pub(super) fn block(&self) -> Block<'_> {
-        Block::pinned(&self.engine.memory, &self.pin)
+        Block::pinned(&self.queue.memory, &self.pin)
     }
 
     /// The fork to a recipient of the block.
@@ -67,18 +67,12 @@ impl<'e> Pinned<'e> {
 
 impl Drop for Pinned<'_> {
     fn drop(&mut self) {
-        if self.engine.memory[self.at()].unpin_unless_done() {
+        if self.queue.memory[self.at()].unpin_unless_done() {
             return;
         }
         // The last pin and the block go together, under the lock: a block without pins is given back
         // by who makes everything anew after a process has died.
-        self.engine.with_or(
-            |held| {
-                if held[self.at()].unpin(held) {
-                    self.engine.give_back(held, self.at());
-                }
-            },
-            || self.engine.defer_message(self.at(), MessageWork::Unpin),
-        );
+        self.queue
+            .do_or_defer_message(self.at(), MessageWork::Unpin);
     }
 }

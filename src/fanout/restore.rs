@@ -3,11 +3,15 @@
 #![forbid(unsafe_code)]
 
 use super::block::{Facts, Size};
-use super::clock::milliseconds;
+use super::blocked::Blocked;
+use super::clock::{Clock, milliseconds};
 use super::deferred::MessageWork;
-use super::engine::Engine;
-use super::lock::{Blocked, OF_MESSAGES};
+use super::layout::Message;
+use super::lock::{Held, OF_MESSAGES};
+use super::locked_queue::LockedQueue;
 use super::recipient::Outcome;
+use super::scheduler::Scheduler;
+use super::shared_memory::At;
 use super::slow_start;
 use super::submission::{Own, Submission};
 use std::fmt;
@@ -53,86 +57,86 @@ impl fmt::Display for NotRestored {
     }
 }
 
-impl Engine {
-    /// Gives no message a number up to this one.
-    pub fn skip_numbers(&self, last: u64) {
-        self.with(|held| {
-            held.root
-                .flow
-                .number
-                .set(held, held.root.flow.number.get().max(last))
-        });
-    }
+/// Gives no message a number up to this one.
+pub(super) fn skip_numbers(queue: &LockedQueue, last: u64) {
+    queue.with(|held| {
+        let number = &held.root.flow.number;
+        number.set(held, number.get().max(last));
+    });
+}
 
-    /// Takes up a message again, at the start or later. `ended` are the recipients, by the numbers that they have
-    /// in the message, whose outcomes were reported before. All others may have got the message already: they get
-    /// it with the same Call-ID, and a 482 means that they had it. Gives the number of the message and how many
-    /// are left, or nothing if nobody is.
-    pub fn restore<'s, I: Iterator<Item = Own<'s>>>(
-        &self,
-        submission: &Submission<'_>,
-        recipients: impl Fn() -> I,
-        origin: Origin,
-        ended: impl IntoIterator<Item = (u32, Outcome)>,
-    ) -> Result<Option<(u64, usize)>, NotRestored> {
-        let size = Size::of(submission, recipients()).filter(|size| size.recipients > 0);
-        let size = size.ok_or(NotRestored::Damaged)?;
-        let (mut room, number) = self.with_within(OF_MESSAGES, |held| {
-            let room = self.arena.allocate(held, size.words());
-            let room = room.ok_or(NotRestored::NoMemory)?;
-            held.root.flow.messages_length.add(held, 1);
-            let number = origin.number.unwrap_or(held.root.flow.number.get() + 1);
-            if origin.kept == 0 {
-                held.root
-                    .flow
-                    .number
-                    .set(held, held.root.flow.number.get().max(number));
-            }
-            Ok::<_, NotRestored>((room, number))
-        })??;
-        let facts = Facts {
-            number,
-            ledger: origin.ledger,
-            kept: origin.kept,
-            first: origin.first,
-            clock_ahead: self.now().wrapping_sub(milliseconds(SystemTime::now())),
-        };
-        room.write(&self.memory, size, submission, recipients(), &facts);
-        let at = room.publish();
-        let ended = ended.into_iter();
-        let taken_up = self.with_within(OF_MESSAGES, |held| {
-            let own = held.block(at);
-            let mut left = own.count();
-            for number in 0..own.count() {
-                held[own.entry(number)].set_repeated(held);
-            }
-            for (number, outcome) in ended {
-                let number = number.wrapping_sub(origin.first) as usize;
-                if number >= own.count() {
-                    continue;
-                }
-                let entry = own.entry(number);
-                if held[entry].outcome().is_none() {
-                    held[entry].end(held, outcome);
-                    held[entry].set_reported(held);
-                    self.scheduler.tally_up(held, at, outcome);
-                    left -= 1;
-                }
-            }
-            if left == 0 {
-                self.give_back_unpublished(held, at);
-                return None;
-            }
-            self.publish(held, at, left as u32);
-            slow_start::prepare(held);
-            Some((number, left))
-        });
-        taken_up.map_err(|blocked| {
-            self.with_or(
-                |held| self.give_back_unpublished(held, at),
-                || self.defer_message(at, MessageWork::GiveBack([0, 0])),
-            );
-            blocked.into()
-        })
+/// Takes up a message again, as [`Engine::restore`](super::Engine::restore) says.
+pub(super) fn restore<'s, I: Iterator<Item = Own<'s>>>(
+    queue: &LockedQueue,
+    clock: Clock,
+    submission: &Submission<'_>,
+    recipients: impl Fn() -> I,
+    origin: Origin,
+    ended: impl IntoIterator<Item = (u32, Outcome)>,
+) -> Result<Option<(u64, usize)>, NotRestored> {
+    let size = Size::of(submission, recipients()).filter(|size| size.recipients > 0);
+    let size = size.ok_or(NotRestored::Damaged)?;
+    let (mut room, number) = queue.with_within(OF_MESSAGES, |held| {
+        let room = queue.room.allocate(held, size);
+        let room = room.ok_or(NotRestored::NoMemory)?;
+        let last = &held.root.flow.number;
+        let number = origin.number.unwrap_or(last.get() + 1);
+        if origin.kept == 0 {
+            last.set(held, last.get().max(number));
+        }
+        Ok::<_, NotRestored>((room, number))
+    })??;
+    let facts = Facts {
+        number,
+        ledger: origin.ledger,
+        kept: origin.kept,
+        first: origin.first,
+        clock_ahead: clock.now().wrapping_sub(milliseconds(SystemTime::now())),
+    };
+    room.write(&queue.memory, size, submission, recipients(), &facts);
+    let at = room.publish();
+    let ended = ended.into_iter();
+    let left = queue.with_within(OF_MESSAGES, |held| {
+        let left = note_ended(held, &queue.scheduler, at, origin.first, ended);
+        if left == 0 {
+            queue.room.free(held, at);
+            return None;
+        }
+        queue.scheduler.start(held, at, left as u32);
+        slow_start::prepare(held);
+        Some((number, left))
+    });
+    left.map_err(|blocked| {
+        queue.do_or_defer_message(at, MessageWork::Free);
+        blocked.into()
+    })
+}
+
+/// Ends those recipients of a message whose outcomes were reported before; gives how many are left.
+fn note_ended(
+    held: &Held<'_>,
+    scheduler: &Scheduler,
+    at: At<Message>,
+    first: u32,
+    ended: impl Iterator<Item = (u32, Outcome)>,
+) -> usize {
+    let own = held.block(at);
+    let mut left = own.count();
+    for number in 0..own.count() {
+        held[own.entry(number)].set_repeated(held);
     }
+    for (number, outcome) in ended {
+        let number = number.wrapping_sub(first) as usize;
+        if number >= own.count() {
+            continue;
+        }
+        let entry = own.entry(number);
+        if held[entry].outcome().is_none() {
+            held[entry].end(held, outcome);
+            held[entry].set_reported(held);
+            scheduler.tally_up(held, at, outcome);
+            left -= 1;
+        }
+    }
+    left
 }

@@ -383,6 +383,36 @@ impl Scheduler {
         }
     }
 
+    /// Lets a message with this many recipients that have not ended take its turns.
+    pub(super) fn start(&self, held: &Held<'_>, at: At<Message>, left: u32) {
+        let is_kept = held.block(at).kept() != 0 && self.limits.target_order;
+        held[at].left.set(held, left);
+        held[at].unreported.set(held, left);
+        held.root.hot.waiting.add(held, u64::from(left));
+        held.root.flow.messages.push(held, at);
+        let [originator, group, ..] = held.block(at).texts();
+        self.originators
+            .join(held, at, self.keys.of_originator(originator));
+        if self.limits.target_order {
+            held[at].group.set(held, self.keys.of_address(group));
+        }
+        held[at].flags.set(held, flag::STARTED);
+        if self.limits.target_order && !self.join_group(held, at) && !is_kept {
+            self.begin_to_queue(held, at);
+        } else if is_kept {
+            self.go_first(held, at);
+        } else {
+            self.enter_turns(held, at);
+        }
+    }
+
+    /// Takes out a message that is finished.
+    pub(super) fn remove(&self, held: &Held<'_>, at: At<Message>) {
+        self.leave_lists(held, at);
+        self.originators.leave(held, at);
+        held.root.flow.messages.remove(held, at);
+    }
+
     /// Takes a message out of the list of those that are to do something.
     pub(super) fn leave_lists(&self, held: &Held<'_>, at: At<Message>) {
         let flags = held[at].flags.get();

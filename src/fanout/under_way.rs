@@ -1,37 +1,37 @@
-//! Who has got which message when the proxy stops, and who is still to get it.
+//! All messages one after the other: who has got which when the proxy stops, and who is still to get it.
 
 #![forbid(unsafe_code)]
 
-use super::engine::Engine;
-use super::lock::Blocked;
+use super::blocked::Blocked;
+use super::layout::Message;
+use super::lock::{Held, OF_MESSAGES};
+use super::locked_queue::LockedQueue;
 use super::pin::Pin;
 use super::pinned::Pinned;
 use super::recipient::{Outcome, Recipient};
 use super::shared_memory::At;
 
+/// Messages that are looked at before others get the lock.
+const STEPS: usize = 32;
+
 /// A message that is under way. It keeps its memory as long as this is there.
 #[derive(Debug)]
 pub struct UnderWay<'e> {
-    engine: &'e Engine,
     pin: Pinned<'e>,
 }
 
-impl Engine {
+impl<'e> UnderWay<'e> {
     /// The messages that are under way, oldest first.
-    pub fn under_way(&self) -> Result<Vec<UnderWay<'_>>, Blocked> {
+    pub(super) fn all(queue: &'e LockedQueue) -> Result<Vec<Self>, Blocked> {
         let mut found = Vec::new();
-        self.each_message(|held, at| {
-            found.push(UnderWay {
-                engine: self,
-                pin: Pinned::new(self, Pin::set(held, at)),
-            });
+        each_message(queue, |held, at| {
+            let pin = Pinned::new(queue, Pin::set(held, at));
+            found.push(Self { pin });
             true
         })?;
         Ok(found)
     }
-}
 
-impl UnderWay<'_> {
     /// The number of the message.
     pub fn number(&self) -> u64 {
         self.pin.block().number()
@@ -52,7 +52,7 @@ impl UnderWay<'_> {
         self.pin.block().texts()[1]
     }
 
-    /// Where the message is in the queue, as [`Engine::in_queue`] takes it.
+    /// Where the message is in the queue, as [`Engine::in_queue`](super::Engine::in_queue) takes it.
     pub fn place(&self) -> u64 {
         self.pin.at().to_word() as u64
     }
@@ -91,6 +91,39 @@ impl UnderWay<'_> {
     }
 
     fn outcome(&self, entry: At<Recipient>) -> Option<Outcome> {
-        self.engine.memory[entry].outcome()
+        self.pin.queue().memory[entry].outcome()
+    }
+}
+
+/// Looks at all messages that were started, oldest first, until `work` says that it is enough. Others get the lock in
+/// between.
+pub(super) fn each_message(
+    queue: &LockedQueue,
+    mut work: impl FnMut(&Held<'_>, At<Message>) -> bool,
+) -> Result<(), Blocked> {
+    let mut last: Option<Pinned<'_>> = None;
+    loop {
+        let reached = queue.with_within(OF_MESSAGES, |held| {
+            let messages = &held.root.flow.messages;
+            let mut next = match &last {
+                None => messages.head(),
+                Some(last) => messages.after(held, last.at()),
+            };
+            let mut reached = None;
+            for _ in 0..STEPS {
+                let at = next?;
+                if !work(held, at) {
+                    return None;
+                }
+                reached = next;
+                next = messages.after(held, at);
+            }
+            let at = reached?;
+            Some(Pinned::new(queue, Pin::set(held, at)))
+        })?;
+        match reached {
+            None => return Ok(()),
+            reached => last = reached,
+        }
     }
 }

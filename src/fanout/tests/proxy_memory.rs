@@ -1,8 +1,8 @@
 //! The memory that is left to the proxy, against a proxy whose copies come back at any time, or never.
 
-use super::tests::{NOW, engine_of_no_proxy, limits, outcomes, start, start_as, submission};
-use super::{Engine, FreeMemory, Outcome, ProxyMemory, Submission};
+use super::{NOW, engine_of_no_proxy, limits, outcomes, start, start_as, submission};
 use crate::config::Settings;
+use crate::fanout::{Engine, FreeMemory, Outcome, ProxyMemory, Submission};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -167,7 +167,7 @@ fn whatever_copies_take_between_two_answers_the_reserve_is_left_alone() {
         // One copy may go beyond by what it is charged with.
         assert!(least + BOTH + 1_000 >= RESERVE, "{seed}: {least} free");
         assert!(most_out > 60, "{seed}: only {most_out} copies at once");
-        assert_eq!(engine.root().flow.owed.get(), 0);
+        assert_eq!(engine.queue.root().flow.owed.get(), 0);
         assert_eq!(outcomes(&engine).len(), MEMBERS);
     }
 }
@@ -294,13 +294,13 @@ fn what_is_owed_is_counted_again_after_a_death() {
     let cookies: Vec<_> = std::iter::from_fn(|| engine.next(|| NOW))
         .map(|attempt| attempt.cookie())
         .collect();
-    let owed = engine.root().flow.owed.get();
+    let owed = engine.queue.root().flow.owed.get();
     assert!(owed > 3 * BOTH);
-    engine.with(|held| engine.recover(held));
-    assert_eq!(engine.root().flow.owed.get(), owed);
+    engine.queue.with(|held| engine.queue.recover(held));
+    assert_eq!(engine.queue.root().flow.owed.get(), owed);
     for cookie in cookies {
         engine.completed(cookie, 200);
     }
-    assert_eq!(engine.root().flow.owed.get(), 0);
-    assert!(engine.root().flow.landed.get() >= owed);
+    assert_eq!(engine.queue.root().flow.owed.get(), 0);
+    assert!(engine.queue.root().flow.landed.get() >= owed);
 }

@@ -1,9 +1,9 @@
 //! That copies which nobody answers hold up nobody else, for longer than `patience`.
 
-use super::lock::death::{self, End};
-use super::tests::{NOW, engine, engine_with, limits, outcomes, start_as, submission};
-use super::{Bound, Engine, Submission};
+use super::{NOW, engine, engine_with, limits, outcomes, start_as, submission};
 use crate::config::Settings;
+use crate::fanout::lock::death::{self, End};
+use crate::fanout::{Bound, Engine, Origin, Submission};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Milliseconds between two looks, as in a proxy.
@@ -208,7 +208,7 @@ fn a_message_that_is_taken_up_again_keeps_its_bound() {
     let first = engine();
     let ticket = first.reserve(&wide(2, Some(2)), own, NOW).unwrap();
     let second = engine();
-    let origin = super::Origin::default();
+    let origin = Origin::default();
     let submission = ticket.block().unwrap().submission();
     second.restore(&submission, own, origin, []).unwrap();
     assert_eq!(send_all(&second, NOW + 1_000).len(), 2);

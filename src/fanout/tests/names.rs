@@ -1,9 +1,9 @@
 //! What is promised to copies whose next hop is a name.
 
-use super::lock::death::{self, End};
-use super::tests::{NOW, engine, engine_with, limits, start, submission};
-use super::{Engine, Event, NotResolved, Outcome, Own, Question, SkipReason, Submission};
+use super::{NOW, engine, engine_with, limits, start, submission};
 use crate::config::Settings;
+use crate::fanout::lock::death::{self, End};
+use crate::fanout::{Engine, Event, NotResolved, Outcome, Own, Question, SkipReason, Submission};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -364,4 +364,27 @@ fn whenever_a_process_dies_copies_that_wait_for_names_are_not_lost() {
         );
     }
     assert!(deaths > 100, "only {deaths} deaths");
+}
+
+#[test]
+fn the_last_names_of_the_table_are_like_all_others() {
+    let engine = engine();
+    let keys = engine.queue.scheduler.keys;
+    let is_last = |host: &String| {
+        let hash = keys.of_name(format!("udp:0:{host}").as_bytes());
+        (hash >> 32) % 8192 == 8191
+    };
+    let mut hosts = (0..).map(|n| format!("h{n}.net")).filter(is_last);
+    for host in hosts.by_ref().take(9) {
+        start(&engine, &[&format!("sip:a@{host}")]);
+        assert_eq!(send_at(&engine, NOW), []);
+        let question = question(&engine);
+        assert_eq!(question.name(), format!("udp:0:{host}").as_bytes());
+        engine.name_leads(&question, &[address()], MINUTE, NOW);
+        let sent = send_at(&engine, NOW);
+        assert_eq!(names_of(&sent), [format!("sip:a@{host}")]);
+        engine.completed(sent[0].1, 200);
+        engine.released(sent[0].1);
+    }
+    assert_eq!(outcomes(&engine), [Outcome::Delivered(200); 9]);
 }

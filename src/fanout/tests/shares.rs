@@ -1,8 +1,8 @@
 //! That no originator keeps another one from being sent for.
 
-use super::tests::{NOW, engine, engine_with, limits, outcomes, send, start_as, submission};
-use super::{Engine, Outcome, SkipReason, Submission};
+use super::{NOW, engine, engine_with, limits, outcomes, send, start_as, submission};
 use crate::config::Settings;
+use crate::fanout::{Engine, Outcome, SkipReason, Submission};
 
 /// Starts a message of an originator to so many recipients that no other message has.
 fn start_for(engine: &Engine, originator: &str, recipients: usize) -> u64 {
