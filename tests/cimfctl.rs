@@ -478,7 +478,7 @@ fn check_finds_groups_and_services_that_no_message_can_match() {
     let (status, lines) = found(&[]);
     assert_eq!(status, Some(0));
     assert!(lines[0].starts_with(
-        "whether the groups and services are in the proxy's domains is not looked at; --config FILE"
+        "not checked whether the groups and services are in the proxy's domains; name those with --config FILE"
     ));
     assert_eq!(lines.len(), 2, "{lines:?}");
     let config = rig.file(

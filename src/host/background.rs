@@ -1,8 +1,8 @@
-//! What one process of cimf's own does beside the workers, the same in every proxy: what is done by
-//! the clock, and telling the administrator what became of each recipient.
+//! The outcome reporter, which runs in a process of its own, the same in every proxy: periodic work,
+//! and reporting of outcomes to the log, event routes and the ledger.
 //!
-//! Slow work belongs here and not where a response arrives: in Kamailio that may be the process of
-//! all timers.
+//! Slow work belongs here and not where a response arrives: in Kamailio that may be the process that
+//! runs all timers.
 
 #![forbid(unsafe_code)]
 
@@ -17,40 +17,40 @@ use crate::sip::text::Printable;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// How often it looks for copies that have become silent; it waits no longer for news.
+/// How often it looks for copies that have become silent; also the longest wait for an event.
 pub const LOOK: Duration = Duration::from_millis(100);
 
-/// Between two lines that tell of members who wait behind silent ones because of the same parameter.
+/// The interval between log lines about the same parameter that makes members wait behind silent ones.
 const HELD_UP: Duration = Duration::from_secs(60);
 
-/// How often it does what is done by the clock.
+/// The interval of periodic work, and the longest time for events in one round.
 const TICK: Duration = Duration::from_millis(500);
 
-/// How long it lets news gather, so that a thousand outcomes are not a thousand rounds.
+/// How long it lets events gather, so that a thousand outcomes do not cause a thousand rounds.
 const REST: Duration = Duration::from_millis(20);
 
-/// The most recipients that the line of a finished message names.
+/// The most recipients named in the log line of a finished message.
 const NAMED: usize = 20;
 
-/// What a piece of news is about.
+/// The kind of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A recipient's fork was answered 2xx.
+    /// A copy was answered 2xx.
     Delivered,
     /// The copy ended without being delivered.
     Undelivered,
     /// A recipient is away, and the copy is kept.
     Kept,
-    /// A copy that was kept is so no longer, and was not delivered.
+    /// A kept copy ended without being delivered.
     Expired,
-    /// The last recipient of a message has ended.
+    /// The last recipient of a message has an outcome.
     Finished,
 }
 
-/// What became of one recipient, or of a whole message.
+/// A report about one recipient, or about a whole message.
 #[derive(Clone, Copy)]
 pub struct News<'a> {
-    /// What it is about.
+    /// Its kind.
     pub kind: Kind,
     /// The number of the message.
     pub message: u64,
@@ -61,19 +61,19 @@ pub struct News<'a> {
     pub originator: &'a [u8],
 }
 
-/// Where a copy is that a piece of news is about.
+/// The copy that a report is about.
 #[derive(Clone, Copy)]
 enum Source<'a> {
-    /// In the queue.
+    /// A copy in the queue.
     Ended(&'a EndedCopy<'a>),
-    /// It comes out of the ledger.
+    /// A kept copy, from the ledger.
     Kept(&'a EndedUnsent),
-    /// It is about no copy.
+    /// None: the report is about a whole message.
     None,
 }
 
 impl<'a> News<'a> {
-    /// How it ended with the recipient.
+    /// The outcome of the recipient.
     pub fn outcome(&self) -> Option<Outcome> {
         match self.source {
             Source::Ended(outcome) => Some(outcome.outcome),
@@ -82,7 +82,7 @@ impl<'a> News<'a> {
         }
     }
 
-    /// The recipient's fork as it was sent, or would have been; made when it is asked for.
+    /// The copy as it was sent, or would have been; composed on demand.
     pub fn fork(&self) -> Option<Fork<'a>> {
         match self.source {
             Source::Ended(outcome) => Some(outcome.fork()),
@@ -92,16 +92,16 @@ impl<'a> News<'a> {
     }
 }
 
-/// The state of the process between two rounds.
+/// The state of the outcome reporter between two rounds.
 pub struct Teller<'s> {
     server: &'s Server,
-    /// What goes to the ledger, where there is one.
+    /// The writer of outcomes for the ledger, if there is one.
     news: Option<NewsWriter<'s>>,
-    /// What is kept for members who are away, if anything is.
+    /// Members who are away; `None` unless `away=keep`.
     away: Option<Away<'s>>,
     ticked: Option<Instant>,
     looked: Option<Instant>,
-    /// When the log was last told so, by the name of the parameter.
+    /// When [`Self::look_for_silent`] last logged a parameter, by its name.
     told_held_up: HashMap<&'static str, Instant>,
     failures: Failures,
 }
@@ -123,8 +123,8 @@ impl<'s> Teller<'s> {
         }
     }
 
-    /// One round: the clock, what may be sent, and the news of half a second at most. Says whether there
-    /// is more; without, it is time to wait.
+    /// One round: periodic work, copies that may be sent, and events for half a second at most. Returns
+    /// whether there are more events; if not, the caller waits.
     pub fn round(&mut self, sender: &mut impl Sender, mut run: impl FnMut(&News<'_>)) -> bool {
         let engine = self.server.outbox().engine();
         if self.ticked.is_none_or(|ticked| ticked.elapsed() >= TICK) {
@@ -139,10 +139,10 @@ impl<'s> Teller<'s> {
             self.look_for_silent();
         }
         pump(self.server, sender);
-        // Those that were left out last are told of even if nobody fails any more.
+        // Logs the omitted recipients even if no other one fails.
         self.end_second();
         let started = Instant::now();
-        // A slow event route must not keep the clock and the sending waiting.
+        // A slow event route must not delay periodic work and sending.
         while started.elapsed() < TICK && !self.away.as_ref().is_some_and(Away::is_full) {
             let Some(event) = engine.next_event() else {
                 break;
@@ -163,7 +163,7 @@ impl<'s> Teller<'s> {
         is_late || self.away.as_ref().is_some_and(Away::has_more)
     }
 
-    /// Tells what has waited for the ledger, and of kept copies that were not sent.
+    /// Reports what has waited for the ledger, and kept copies that ended unsent.
     fn tell_of_kept(&mut self, run: &mut impl FnMut(&News<'_>)) {
         while let Some((event, late)) = self.away.as_mut().and_then(Away::next_ready) {
             self.tell(&event, run);
@@ -187,7 +187,7 @@ impl<'s> Teller<'s> {
     fn tell(&mut self, event: &Event<'_>, run: &mut impl FnMut(&News<'_>)) {
         match event {
             Event::Ended(outcome) => {
-                // What is kept, and what comes of it, the ledger knows already.
+                // Kept copies and their outcomes are in the ledger already.
                 let is_known = outcome.kept() != 0 || matches!(outcome.outcome, Outcome::Kept(_));
                 if let Some(news) = &mut self.news
                     && self.server.outbox().is_durable()
@@ -217,19 +217,19 @@ impl<'s> Teller<'s> {
         }
     }
 
-    /// Waits for news or the clock, and lets the news gather.
+    /// Waits for an event or periodic work, and lets events gather.
     pub fn wait(&self) {
         self.server.outbox().engine().wait(LOOK);
         std::thread::sleep(REST);
     }
 
-    /// Lets the news gather, where the proxy has waited for it.
+    /// Lets events gather, if the proxy has done the waiting.
     pub fn gather(&self) {
         self.server.outbox().engine().wait(Duration::ZERO);
         std::thread::sleep(REST);
     }
 
-    /// Makes the proxy see news at once, where a round has left some.
+    /// Wakes the proxy at once, if a round has left events.
     pub fn call_again(&self) {
         self.server.outbox().engine().call_again();
     }
@@ -239,7 +239,7 @@ impl<'s> Teller<'s> {
         engine.tick(engine.now());
     }
 
-    /// Lets members be sent to who wait behind silent ones; says once a minute which parameter bounds them.
+    /// Lets messages overtake silent copies; logs once a minute which parameter makes members wait.
     fn look_for_silent(&mut self) {
         let engine = self.server.outbox().engine();
         let Some(held_up) = engine.look_for_silent(engine.now()) else {
@@ -253,14 +253,14 @@ impl<'s> Teller<'s> {
         }
     }
 
-    /// Says how many recipients the log has left out, when a second is over.
+    /// Logs how many recipients were omitted, once a second is over.
     fn end_second(&mut self) {
         if let Some(left_out) = self.failures.end_second(Instant::now()) {
             log::info!("{left_out} more recipients did not receive their message");
         }
     }
 
-    /// A line for each failed recipient, as far as there is room in the log.
+    /// Logs a line for each failed recipient, within the limits of [`Failures`].
     fn log(&mut self, news: &News<'_>) {
         let Some(ending) = news.outcome().filter(|_| news.kind == Kind::Undelivered) else {
             return;
@@ -278,8 +278,8 @@ impl<'s> Teller<'s> {
 }
 
 fn news_of_outcome<'o>(outcome: &'o EndedCopy<'o>) -> News<'o> {
-    // A copy that was kept is told with the number that its message had, and of a sender who wants to stay anonymous
-    // the ledger does not know who it is.
+    // A kept copy is reported with the original number of its message. The ledger does not know an
+    // originator who asked for anonymity.
     let was_kept = outcome.kept() != 0;
     News {
         kind: match outcome.outcome {
@@ -300,8 +300,9 @@ fn news_of_outcome<'o>(outcome: &'o EndedCopy<'o>) -> News<'o> {
     }
 }
 
-/// One line for each message that is finished: how many recipients ended how, and who was not delivered to. Whatever
-/// else the log leaves out, these are named there, those first for which nothing was tried.
+/// Logs one line for each finished message: the number of recipients by outcome, and those to whom it
+/// was not delivered. They are named here whatever was omitted before, those first to whom nothing was
+/// sent.
 fn log_end(finished: &Finished<'_>) {
     let Tally {
         delivered,
@@ -324,7 +325,7 @@ fn log_end(finished: &Finished<'_>) {
     );
 }
 
-/// `; skipped: <a> <b>; refused: <c>; and 5 more`, or nothing where everybody was delivered to.
+/// `; skipped: <a> <b>; refused: <c>; and 5 more`, or empty if the message was delivered to everybody.
 fn names(finished: &Finished<'_>) -> String {
     let tally = finished.tally();
     let undelivered = (tally.ended() - tally.delivered - tally.kept) as usize;
@@ -351,8 +352,7 @@ fn names(finished: &Finished<'_>) -> String {
     text
 }
 
-/// The fork as a whole request, for a proxy that wants to look at it: with a Via, as each request
-/// has one.
+/// The copy as a complete request, for a proxy that parses it: with a Via, which every request needs.
 pub fn request(fork: &Fork<'_>, server_name: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(1024 + fork.body().len());
     let call_id = fork.call_id;
