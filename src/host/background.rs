@@ -12,7 +12,7 @@ use super::proxy::Sender;
 use super::sending::pump;
 use crate::control::Fork;
 use crate::fanout::{EndedCopy, Event, Finished, Outcome, Tally};
-use crate::server::{NewsWriter, Outbox, Server};
+use crate::server::{Outbox, OutcomeWriter, Server};
 use crate::sip::text::Printable;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -49,7 +49,7 @@ pub enum Kind {
 
 /// A report about one recipient, or about a whole message.
 #[derive(Clone, Copy)]
-pub struct News<'a> {
+pub struct Report<'a> {
     /// Its kind.
     pub kind: Kind,
     /// The number of the message.
@@ -72,7 +72,7 @@ enum Source<'a> {
     None,
 }
 
-impl<'a> News<'a> {
+impl<'a> Report<'a> {
     /// The outcome of the recipient.
     pub fn outcome(&self) -> Option<Outcome> {
         match self.source {
@@ -93,39 +93,39 @@ impl<'a> News<'a> {
 }
 
 /// The state of the outcome reporter between two rounds.
-pub struct Teller<'s> {
+pub struct OutcomeReporter<'s> {
     server: &'s Server,
     /// The writer of outcomes for the ledger, if there is one.
-    news: Option<NewsWriter<'s>>,
+    ledger: Option<OutcomeWriter<'s>>,
     /// Members who are away; `None` unless `away=keep`.
     away: Option<Away<'s>>,
     ticked: Option<Instant>,
     looked: Option<Instant>,
     /// When [`Self::look_for_silent`] last logged a parameter, by its name.
-    told_held_up: HashMap<&'static str, Instant>,
+    held_up_logged: HashMap<&'static str, Instant>,
     failures: Failures,
 }
 
-impl<'s> Teller<'s> {
+impl<'s> OutcomeReporter<'s> {
     /// For the one process that reports outcomes, after it was forked.
     pub fn new(server: &'s Server) -> Self {
         let outbox = server.outbox();
         Self {
             server,
-            news: outbox
+            ledger: outbox
                 .has_ledger()
-                .then(|| NewsWriter::new(outbox.engine())),
+                .then(|| OutcomeWriter::new(outbox.engine())),
             away: Away::new(server),
             ticked: None,
             looked: None,
-            told_held_up: HashMap::new(),
+            held_up_logged: HashMap::new(),
             failures: Failures::new(Instant::now()),
         }
     }
 
     /// One round: periodic work, copies that may be sent, and events for half a second at most. Returns
     /// whether there are more events; if not, the caller waits.
-    pub fn round(&mut self, sender: &mut impl Sender, mut run: impl FnMut(&News<'_>)) -> bool {
+    pub fn round(&mut self, sender: &mut impl Sender, mut run: impl FnMut(&Report<'_>)) -> bool {
         let engine = self.server.outbox().engine();
         if self.ticked.is_none_or(|ticked| ticked.elapsed() >= TICK) {
             self.ticked = Some(Instant::now());
@@ -152,21 +152,21 @@ impl<'s> Teller<'s> {
                 None => Reporting::Now(event),
             };
             if let Reporting::Now(event) = reporting {
-                self.tell(&event, &mut run);
+                self.report(&event, &mut run);
             }
         }
         let is_late = started.elapsed() >= TICK;
-        self.tell_of_kept(&mut run);
-        if let Some(news) = &mut self.news {
-            news.flush();
+        self.report_kept(&mut run);
+        if let Some(ledger) = &mut self.ledger {
+            ledger.flush();
         }
         is_late || self.away.as_ref().is_some_and(Away::has_more)
     }
 
     /// Reports what has waited for the ledger, and kept copies that ended unsent.
-    fn tell_of_kept(&mut self, run: &mut impl FnMut(&News<'_>)) {
+    fn report_kept(&mut self, run: &mut impl FnMut(&Report<'_>)) {
         while let Some((event, late)) = self.away.as_mut().and_then(Away::next_ready) {
-            self.tell(&event, run);
+            self.report(&event, run);
             if let (Some(late), Some(away)) = (late, &mut self.away) {
                 away.late_reported(event, late);
             }
@@ -174,7 +174,7 @@ impl<'s> Teller<'s> {
         let Some(away) = &mut self.away else { return };
         away.flush();
         for ended in away.take_unsent() {
-            run(&News {
+            run(&Report {
                 kind: Kind::Expired,
                 message: ended.message(),
                 source: Source::Kept(&ended),
@@ -184,29 +184,29 @@ impl<'s> Teller<'s> {
         }
     }
 
-    fn tell(&mut self, event: &Event<'_>, run: &mut impl FnMut(&News<'_>)) {
+    fn report(&mut self, event: &Event<'_>, run: &mut impl FnMut(&Report<'_>)) {
         match event {
             Event::Ended(outcome) => {
                 // Kept copies and their outcomes are in the ledger already.
                 let is_known = outcome.kept() != 0 || matches!(outcome.outcome, Outcome::Kept(_));
-                if let Some(news) = &mut self.news
+                if let Some(ledger) = &mut self.ledger
                     && self.server.outbox().is_durable()
                     && !is_known
                 {
-                    news.outcome(outcome.ledger(), outcome.recipient(), outcome.outcome);
+                    ledger.outcome(outcome.ledger(), outcome.recipient(), outcome.outcome);
                 }
-                let news = news_of_outcome(outcome);
-                self.log(&news);
-                run(&news);
+                let report = report_of_outcome(outcome);
+                self.log(&report);
+                run(&report);
             }
             Event::Finished(finished) => {
-                if let Some(news) = &mut self.news
+                if let Some(ledger) = &mut self.ledger
                     && finished.ledger() != 0
                 {
-                    news.finished(finished.ledger());
+                    ledger.finished(finished.ledger());
                 }
                 log_end(finished);
-                run(&News {
+                run(&Report {
                     kind: Kind::Finished,
                     message: finished.message(),
                     source: Source::None,
@@ -246,9 +246,9 @@ impl<'s> Teller<'s> {
             return;
         };
         let parameter = held_up.bound.parameter();
-        let told = self.told_held_up.get(parameter);
-        if told.is_none_or(|told| told.elapsed() >= HELD_UP) {
-            self.told_held_up.insert(parameter, Instant::now());
+        let logged = self.held_up_logged.get(parameter);
+        if logged.is_none_or(|logged| logged.elapsed() >= HELD_UP) {
+            self.held_up_logged.insert(parameter, Instant::now());
             log::warn!("{held_up}");
         }
     }
@@ -261,15 +261,18 @@ impl<'s> Teller<'s> {
     }
 
     /// Logs a line for each failed recipient, within the limits of [`Failures`].
-    fn log(&mut self, news: &News<'_>) {
-        let Some(ending) = news.outcome().filter(|_| news.kind == Kind::Undelivered) else {
+    fn log(&mut self, report: &Report<'_>) {
+        let Some(ending) = report
+            .outcome()
+            .filter(|_| report.kind == Kind::Undelivered)
+        else {
             return;
         };
         self.end_second();
         if self.failures.has_room(ending) {
-            let recipient = news.fork().map_or(&b""[..], |fork| fork.recipient);
-            let message = news.message;
-            let (recipient, group) = (Printable(recipient), Printable(news.group));
+            let recipient = report.fork().map_or(&b""[..], |fork| fork.recipient);
+            let message = report.message;
+            let (recipient, group) = (Printable(recipient), Printable(report.group));
             log::info!(
                 "message {message}: <{recipient}> of <{group}> did not receive it: {ending}"
             );
@@ -277,11 +280,11 @@ impl<'s> Teller<'s> {
     }
 }
 
-fn news_of_outcome<'o>(outcome: &'o EndedCopy<'o>) -> News<'o> {
+fn report_of_outcome<'o>(outcome: &'o EndedCopy<'o>) -> Report<'o> {
     // A kept copy is reported with the original number of its message. The ledger does not know an
     // originator who asked for anonymity.
     let was_kept = outcome.kept() != 0;
-    News {
+    Report {
         kind: match outcome.outcome {
             Outcome::Delivered(_) => Kind::Delivered,
             Outcome::Kept(_) => Kind::Kept,

@@ -8,7 +8,7 @@
 use super::guard::guarded;
 use crate::fanout::{Committer, Engine, GivenUp, KeptFigures, Taken, milliseconds};
 use crate::ledger::{CommitMode, Entry, Figures, Ledger, LedgerError, LedgerFile, Promise};
-use crate::server::{KeepReader, NewsReader, NoteFile, Server, request_of};
+use crate::server::{KeepReader, NoteFile, OutcomeReader, Server, request_of};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long outcomes wait for a message to be committed with.
@@ -42,7 +42,7 @@ pub fn write_while(server: &Server, goes_on: impl Fn() -> bool) {
         notes,
         engine,
         is_durable: server.outbox().is_durable(),
-        news: NewsReader::new(engine),
+        outcomes: OutcomeReader::new(engine),
         keeping: KeepReader::new(engine),
         waits_since: None,
         trouble: None,
@@ -70,7 +70,7 @@ struct Life<'e, L, O> {
     engine: &'e Engine,
     /// Whether messages wait for the ledger before their 202.
     is_durable: bool,
-    news: NewsReader<'e>,
+    outcomes: OutcomeReader<'e>,
     /// What is kept for members who are away.
     keeping: KeepReader<'e>,
     /// Since when there are uncommitted outcomes.
@@ -90,10 +90,10 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
     /// Waits for work, and does it.
     fn round(&mut self) {
         self.committer.wait(self.patience());
-        self.news.read();
+        self.outcomes.read();
         // After the outcomes: a message is finished only after its copies.
         self.keeping.read();
-        if !self.news.is_empty() || !self.keeping.is_empty() {
+        if !self.outcomes.is_empty() || !self.keeping.is_empty() {
             self.waits_since.get_or_insert_with(Instant::now);
         }
         let taken = self.committer.take();
@@ -146,7 +146,7 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
                 given_up
                     .into_iter()
                     .for_each(|given_up| given_up.end(self.notes));
-                self.news.is_committed();
+                self.outcomes.is_committed();
                 self.keeping.is_committed();
                 if keeps {
                     // The outcome reporter waits for that.
@@ -190,7 +190,7 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
             .map(|given_up| Entry::Withdrawn { id: given_up.id() });
         let mut entries: Vec<Entry<'_>> = withdrawn.collect();
         entries.extend(self.keeping.entries());
-        entries.extend(self.news.entries());
+        entries.extend(self.outcomes.entries());
         // Checked as late as possible: a message whose worker has stopped waiting is not written.
         let waiting = taken.iter().filter(|taken| !taken.is_given_up());
         let before = entries.len();
@@ -238,7 +238,7 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         };
         let trouble = self.trouble.get_or_insert_with(|| {
             log::error!(
-                "ledger: {error}; {what}, and it goes on by itself once the ledger can be written"
+                "ledger: {error}; {what}, which ends by itself once the ledger can be written"
             );
             Trouble {
                 since: now,

@@ -49,7 +49,7 @@ fn leave_memory(engine: &Engine, memory: TransactionMemory, reserve: u32) {
     let whole = memory.shared;
     let free = memory.free.and_then(|free| match free.bytes() {
         bytes if (1..=whole).contains(&bytes) => Ok(free),
-        bytes => Err(format!("{bytes} bytes are said to be free of {whole}")),
+        bytes => Err(format!("{bytes} bytes are reported to be free of {whole}")),
     });
     match free {
         Ok(free) => engine.leave_memory(ProxyMemory {
@@ -74,7 +74,7 @@ pub fn check_as_worker(server: &Server, listeners: Option<&[Listener]>) -> bool 
             warn_of_own_addresses(server.decider().policy(), listeners, &local_addresses());
         }
         None => log::warn!(
-            "the proxy does not tell where it listens: whether trusted_peers includes such an address is not checked"
+            "the proxy's listeners are unknown: not checked whether trusted_peers includes one of their addresses"
         ),
     }
     let checked = server

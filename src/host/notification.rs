@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// The data about a copy, or about a whole message.
-pub struct Told {
+pub struct Notification {
     /// The number of the message.
     pub message: u64,
     /// The status code of the final response, if there is one.
@@ -21,7 +21,7 @@ pub struct Told {
     pub originator: Vec<u8>,
 }
 
-impl Told {
+impl Notification {
     /// The value of a variable; `None` if it has none here.
     pub fn fact(&self, fact: Fact) -> Option<Value<'_>> {
         match fact {
@@ -41,7 +41,7 @@ static IS_ASKED: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     /// The copy that this process is currently sending.
-    static IN_HAND: RefCell<Option<Told>> = const { RefCell::new(None) };
+    static IN_HAND: RefCell<Option<Notification>> = const { RefCell::new(None) };
 }
 
 /// Records that the script uses such a variable.
@@ -56,7 +56,7 @@ pub fn is_asked() -> bool {
 
 /// Calls `send` with the data of the copy available to variables: a route of the script may run
 /// meanwhile.
-pub fn in_hand<T>(told: Option<Told>, send: impl FnOnce() -> T) -> T {
+pub fn in_hand<T>(told: Option<Notification>, send: impl FnOnce() -> T) -> T {
     let Some(told) = told else {
         return send();
     };

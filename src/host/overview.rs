@@ -206,7 +206,7 @@ pub fn log_unfinished(server: &Server) {
     let under_way = match server.outbox().engine().under_way() {
         Ok(under_way) => under_way,
         Err(blocked) => {
-            log::error!("{blocked}; what is not finished cannot be listed");
+            log::error!("{blocked}; unfinished messages cannot be listed");
             return;
         }
     };
@@ -231,7 +231,7 @@ pub fn log_unfinished(server: &Server) {
     let more = messages.saturating_sub(NAMED_MESSAGES);
     if more > 0 {
         let what = match is_durable {
-            true => "go on after the next start",
+            true => "are resumed at the next start",
             false => "are lost (durability=none)",
         };
         log::warn!(
@@ -245,7 +245,7 @@ pub fn log_unfinished(server: &Server) {
 /// at level `debug`.
 fn log_names(message: &UnderWay<'_>, left: &[&[u8]], named: usize, is_durable: bool) {
     let what = match is_durable {
-        true => "goes on after the next start",
+        true => "is resumed at the next start",
         false => "is lost (durability=none)",
     };
     let (number, group) = (message.number(), Printable(message.group()));

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::notification::{self, Told};
+use super::notification::{self, Notification};
 use super::proxy::Sender;
 use crate::control::Fork;
 use crate::fanout::{Attempt, Counter, NotSent};
@@ -75,7 +75,7 @@ fn send(
     };
     let told = notification::is_asked().then(|| {
         let [originator, group] = attempt.parties().map(<[u8]>::to_vec);
-        Told {
+        Notification {
             message: attempt.message(),
             code: None,
             recipient: Some(attempt.fork().recipient.to_vec()),
