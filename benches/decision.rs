@@ -13,7 +13,6 @@ use cimf::control::{
     Accepted, Decision, Directory, Policy, Source, Target, Transport, Unavailable, World, recognise,
 };
 use cimf::fanout::RecentTable;
-use cimf::server::RandomPool;
 use cimf::sip::{SipUri, Uri};
 use cimf::store::Store;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -102,7 +101,6 @@ fn decision(criterion: &mut Criterion) {
     let Ok(Uri::Sip(address)) = Uri::parse(b"sip:hikers@im.home1.net") else {
         unreachable!();
     };
-    let mut identifiers = RandomPool::new();
     for members in SIZES {
         let mut store = store(folder.path(), members, &desk.policy);
         let mut warm = Warm(store.find(&address).unwrap().unwrap());
@@ -119,11 +117,10 @@ fn decision(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("forks", members), |bencher| {
             let mut text = Vec::with_capacity(1024);
             bencher.iter(|| {
-                for recipient in accepted.recipients() {
+                let copies = accepted.copies([7; 16]);
+                for (number, own) in (0..).zip(accepted.owns()) {
                     text.clear();
-                    accepted
-                        .fork(recipient, &mut identifiers)
-                        .write_headers(&mut text);
+                    copies.copy(number, own).write_headers(&mut text);
                     text.extend_from_slice(&accepted.body);
                     black_box(&text);
                 }

@@ -9,7 +9,8 @@
 mod sample;
 
 use cimf::config::Settings;
-use cimf::fanout::{Counters, Engine, Event, FreeMemory, Own, ProxyMemory, Submission};
+use cimf::control::{FromHeader, Own};
+use cimf::fanout::{Counters, Engine, Event, FreeMemory, ProxyMemory, Submission};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use sample::NOW;
 use std::hint::black_box;
@@ -54,7 +55,7 @@ impl FreeMemory for Plenty {
 
 fn submission() -> Submission<'static> {
     Submission {
-        from: b"\"Ann\" <sip:ann@home1.net>",
+        from: FromHeader::of(b"\"Ann\" <sip:ann@home1.net>"),
         headers: b"Max-Forwards: 67\r\nRoute: <sip:icscf.home1.net;transport=tcp;lr>\r\n",
         body: b"Trail closed. Meet at the gate.",
         ..sample::submission()

@@ -13,9 +13,10 @@
 #[path = "../tests/support/sample.rs"]
 mod sample;
 
+use cimf::control::Own;
 use cimf::control::recent_requests::RequestKey;
 use cimf::fanout::shared_memory::SharedMemory;
-use cimf::fanout::{Own, Submission, milliseconds};
+use cimf::fanout::{Submission, milliseconds};
 use cimf::ledger::{CommitMode, Entry, Ledger, LedgerFile, Promise, RequestRecord};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;

@@ -130,7 +130,7 @@ cimf_status cimf_decision_headers(const cimf_decision *decision, cimf_str *out);
 // `decision` is NULL or a handle of `cimf_server_decide`.
 size_t cimf_decision_recipient_count(const cimf_decision *decision);
 
-// The address of one recipient, which is the Request-URI of his fork. `index` counts from 0.
+// The address of one recipient, which is the Request-URI of its fork. `index` counts from 0.
 //
 // # Safety
 // `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.
@@ -168,7 +168,7 @@ cimf_status cimf_decision_fork_branch(const cimf_decision *decision, size_t inde
 bool cimf_decision_needs_stream(const cimf_decision *decision);
 
 // The body of one fork: that of the message, without its lists; may be empty. Forks may differ: with
-// `bcc_mode=self` a bcc recipient finds an entry of himself in his own.
+// `bcc_mode=self` a bcc recipient finds an entry of their own in theirs.
 //
 // # Safety
 // `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.

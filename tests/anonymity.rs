@@ -12,7 +12,6 @@ use cimf::control::{
     World, recognise,
 };
 use cimf::fanout::RecentTable;
-use cimf::server::RandomPool;
 use cimf::sip::SipUri;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -126,8 +125,11 @@ fn fork(accepted: &Accepted) -> String {
     let recipients: Vec<_> = accepted.recipients().collect();
     let addresses: Vec<_> = recipients.iter().map(|it| it.address).collect();
     assert_eq!(addresses, [b"sip:bob@home1.net"]);
-    let fork = accepted.fork(recipients[0], &mut RandomPool::new());
-    fork.write_headers(&mut text);
+    let own = accepted.owns().next().unwrap();
+    accepted
+        .copies([7; 16])
+        .copy(0, own)
+        .write_headers(&mut text);
     String::from_utf8(text).unwrap()
 }
 

@@ -8,7 +8,8 @@ mod built;
 #[path = "support/sample.rs"]
 mod sample;
 
-use cimf::fanout::{Outcome, Own, Submission};
+use cimf::control::Own;
+use cimf::fanout::{Outcome, Submission};
 use cimf::ledger::{
     CommitMode, Entry, KeptCopy, Ledger, LedgerFile, OutcomeRecord, Promise, Reader,
 };

@@ -10,8 +10,9 @@ mod forked;
 mod sample;
 
 use cimf::config::Settings;
+use cimf::control::Own;
 use cimf::fanout::shared_memory::SharedMemory;
-use cimf::fanout::{Counters, Engine, NotCommitted, Notes, Own, SLOTS, Submission, Ticket};
+use cimf::fanout::{Counters, Engine, NotCommitted, Notes, SLOTS, Submission, Ticket};
 use forked::{fork, wait_for};
 use sample::{NOW, submission};
 use std::sync::Arc;

@@ -16,9 +16,10 @@ mod sample;
 mod stopped;
 
 use cimf::config::Settings;
+use cimf::control::Own;
 use cimf::control::Reason;
 use cimf::fanout::{
-    Attempt, Counters, Engine, Event, NotResolved, NotSent, Outcome, Own, Question, SkipReason,
+    Attempt, Counters, Engine, Event, NotResolved, NotSent, Outcome, Question, SkipReason,
     Submission, Tally, Ticket,
 };
 use cimf::sip::history_list::write_own_entry;

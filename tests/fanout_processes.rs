@@ -12,9 +12,10 @@ mod sample;
 mod stopped;
 
 use cimf::config::Settings;
+use cimf::control::Own;
 use cimf::control::Reason;
 use cimf::fanout::shared_memory::SharedMemory;
-use cimf::fanout::{Counters, Engine, Event, NoRoom, Outcome, Own, Submission};
+use cimf::fanout::{Counters, Engine, Event, NoRoom, Outcome, Submission};
 use forked::{fork, wait_for};
 use sample::{NOW, submission};
 use std::sync::Arc;

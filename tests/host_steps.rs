@@ -10,8 +10,9 @@ mod built;
 mod sample;
 
 use cimf::config::Settings;
+use cimf::control::Own;
 use cimf::control::{Answer, Decision, Fork, Source, Token, Transport};
-use cimf::fanout::{Engine, NotSent, Outcome, Own, SkipReason, Submission, milliseconds};
+use cimf::fanout::{Engine, NotSent, Outcome, SkipReason, Submission, milliseconds};
 use cimf::host::ScriptResult;
 use cimf::host::background::{Kind, OutcomeReporter};
 use cimf::host::handle::{check, handle, reply};
@@ -242,15 +243,18 @@ fn the_queue_hands_over_the_bytes_that_were_decided() {
         panic!("not accepted");
     };
     assert_eq!(proxy.texts.len(), accepted.count());
-    for (queued, recipient) in proxy.texts.iter().zip(accepted.recipients()) {
+    let copies = accepted.copies([7; 16]);
+    for (queued, (number, own)) in proxy.texts.iter().zip((0..).zip(accepted.owns())) {
         let queued = String::from_utf8_lossy(queued);
         let of = |start: &str| {
             let behind = queued.split_once(start).unwrap().1;
             behind.split("\r\n").next().unwrap().as_bytes()
         };
-        let call_id = Token::spelled(of("Call-ID: ").try_into().unwrap());
-        let tag = Token::spelled(of(";tag=").try_into().unwrap());
-        let decided = whole(&accepted.fork_with(recipient, call_id, tag));
+        let decided = whole(&Fork {
+            call_id: Token::spelled(of("Call-ID: ").try_into().unwrap()),
+            from_tag: Token::spelled(of(";tag=").try_into().unwrap()),
+            ..copies.copy(number, own)
+        });
         assert_eq!(queued, String::from_utf8_lossy(&decided));
         assert!(queued.contains("\r\nMax-Breadth: 30\r\n"), "{queued}");
     }

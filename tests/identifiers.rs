@@ -3,7 +3,7 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use cimf::control::Identifiers;
+use cimf::control::{Identifiers, Token};
 use cimf::server::RandomPool;
 use std::collections::HashSet;
 use std::fs::File;
@@ -19,9 +19,8 @@ fn draw(mut out: File) {
     let mut text = Vec::new();
     for _ in 0..DRAWS {
         for identifier in [
-            identifiers.call_id().as_bytes(),
-            identifiers.tag().as_bytes(),
             identifiers.branch().as_bytes(),
+            Token::<26>::spell(identifiers.random()).as_bytes(),
         ] {
             text.extend_from_slice(identifier);
             text.push(b'\n');
@@ -57,7 +56,7 @@ fn four_forked_processes_draw_100_000_of_each_and_none_twice() {
         // SAFETY: the child is ours and is waited for once.
         unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
     }
-    assert_eq!(seen.len(), 3 * PROCESSES * DRAWS);
+    assert_eq!(seen.len(), 2 * PROCESSES * DRAWS);
     let branches = seen.iter().filter(|one| one.starts_with("z9hG4bK"));
     assert!(branches.count() >= PROCESSES * DRAWS);
 }

@@ -3,8 +3,8 @@
 use super::error::{Failure, Status, boundary};
 use super::guarded;
 use super::text::{Str, handle, put};
-use crate::control::identifiers::{BRANCH_LENGTH, CALL_ID_LENGTH, TAG_LENGTH};
-use crate::control::{self, Accepted, Answer, Fork, Identifiers, Token};
+use crate::control::identifiers::BRANCH_LENGTH;
+use crate::control::{self, Accepted, Answer, CopyIdentifiers, Fork, Identifiers, Token};
 use crate::server::Decider;
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -28,14 +28,14 @@ pub struct Decision {
     outcome: Outcome,
     answer: Option<Answer>,
     accepted: Option<Accepted>,
+    identifiers: CopyIdentifiers,
     forks: Vec<ForkText>,
 }
 
 /// What is one fork's own.
 struct ForkText {
-    recipient: u32,
-    call_id: Token<CALL_ID_LENGTH>,
-    from_tag: Token<TAG_LENGTH>,
+    /// The recipient's number among the members of the group.
+    member: u32,
     branch: Token<BRANCH_LENGTH>,
     /// Written when somebody asks for it: a large group's headers together are megabytes.
     headers: OnceLock<Vec<u8>>,
@@ -50,6 +50,7 @@ impl Decision {
             outcome: Outcome::NotOurs,
             answer: None,
             accepted: None,
+            identifiers: CopyIdentifiers::BLANK,
             forks: Vec::new(),
         }
     }
@@ -72,15 +73,16 @@ impl Decision {
         };
         let forks = accepted.as_ref().map(|accepted| {
             decider.answered(accepted, None);
-            let numbers = accepted.recipient_numbers();
-            numbers
-                .map(|recipient| ForkText::new(recipient, identifiers))
+            let recipients = accepted.recipients();
+            recipients
+                .map(|recipient| ForkText::new(recipient.number, identifiers))
                 .collect()
         });
         Self {
             outcome,
             answer: Some(answer),
             accepted,
+            identifiers: CopyIdentifiers::of(identifiers.random()),
             forks: forks.unwrap_or_default(),
         }
     }
@@ -88,11 +90,9 @@ impl Decision {
     fn fork(&self, index: usize) -> Result<(&ForkText, Fork<'_>), Failure> {
         let own = self.forks.get(index);
         let fork = own.zip(self.accepted.as_ref()).and_then(|(own, accepted)| {
-            let recipient = accepted.recipient(own.recipient)?;
-            Some((
-                own,
-                accepted.fork_with(recipient, own.call_id, own.from_tag),
-            ))
+            let copies = accepted.copies_with(self.identifiers);
+            let fork = copies.copy(index as u32, accepted.own_of(own.member)?);
+            Some((own, fork))
         });
         let count = self.forks.len();
         fork.ok_or_else(|| Failure::argument(format!("index: {index} of {count} recipients")))
@@ -100,11 +100,9 @@ impl Decision {
 }
 
 impl ForkText {
-    fn new(recipient: u32, identifiers: &mut impl Identifiers) -> Self {
+    fn new(member: u32, identifiers: &mut impl Identifiers) -> Self {
         Self {
-            recipient,
-            call_id: identifiers.call_id(),
-            from_tag: identifiers.tag(),
+            member,
             branch: identifiers.branch(),
             headers: OnceLock::new(),
             body: OnceLock::new(),
@@ -193,7 +191,7 @@ pub unsafe extern "C" fn cimf_decision_recipient_count(decision: *const Decision
     decision.map_or(0, |decision| decision.forks.len())
 }
 
-/// The address of one recipient, which is the Request-URI of his fork. `index` counts from 0.
+/// The address of one recipient, which is the Request-URI of its fork. `index` counts from 0.
 ///
 /// # Safety
 /// `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.
@@ -285,7 +283,7 @@ pub unsafe extern "C" fn cimf_decision_needs_stream(decision: *const Decision) -
 }
 
 /// The body of one fork: that of the message, without its lists; may be empty. Forks may differ: with
-/// `bcc_mode=self` a bcc recipient finds an entry of himself in his own.
+/// `bcc_mode=self` a bcc recipient finds an entry of their own in theirs.
 ///
 /// # Safety
 /// `decision` is a handle of `cimf_server_decide`. `out` points to room for a text.

@@ -1,8 +1,9 @@
 //! A message that has passed the checks, on its way to the recipients.
 
-use super::fork::{Fork, Shared};
+use super::copy_identifiers::CopyIdentifiers;
+use super::fork::{Copies, Own, Shared};
+use super::from_header::{FromHeader, UriPlace};
 use super::group::Group;
-use super::identifiers::{CALL_ID_LENGTH, Identifiers, TAG_LENGTH, Token};
 use super::own_content::OwnContent;
 use super::recent_requests::Receipt;
 use super::refusal::{Reason, Refusal};
@@ -21,8 +22,10 @@ pub struct Accepted {
     pub anonymous: bool,
     /// Members that get no message although they could: the originator.
     pub excluded: SmallVec<[u32; 2]>,
-    /// From without its tag: a name-addr and its other parameters (U-4).
+    /// From without its tag (U-4), and where its URI stands.
     pub from: Vec<u8>,
+    /// See [`FromHeader::uri_place`].
+    pub from_uri: UriPlace,
     /// The header fields that all forks share, each with its CRLF.
     pub headers: Vec<u8>,
     /// What follows the charging identifier of each fork, with its CRLF; empty if they have none of
@@ -60,11 +63,6 @@ impl Accepted {
         self.group.recipients() - self.excluded.len()
     }
 
-    /// The numbers of the recipients among the members of the group.
-    pub fn recipient_numbers(&self) -> impl Iterator<Item = u32> {
-        self.recipients().map(|recipient| recipient.number)
-    }
-
     /// The recipients in the order of the group.
     pub fn recipients(&self) -> impl Iterator<Item = Recipient<'_>> {
         let recipients = self.group.numbered_recipients();
@@ -73,42 +71,43 @@ impl Accepted {
             .map(|(number, address)| Recipient { number, address })
     }
 
-    /// The recipient with this number, as [`Accepted::recipient_numbers`] gives it.
-    pub fn recipient(&self, number: u32) -> Option<Recipient<'_>> {
+    /// What the recipient with this number among the members of the group has of their own.
+    pub fn own_of(&self, number: u32) -> Option<Own<'_>> {
         let address = self.group.recipient(number)?;
-        Some(Recipient { number, address })
+        Some(self.content_of(Recipient { number, address }))
     }
 
-    /// The new request to one recipient, with identifiers of its own.
-    pub fn fork<'a>(
-        &'a self,
-        recipient: Recipient<'a>,
-        identifiers: &mut impl Identifiers,
-    ) -> Fork<'a> {
-        self.fork_with(recipient, identifiers.call_id(), identifiers.tag())
+    /// What each recipient has of their own, in the order of the group.
+    pub fn owns(&self) -> impl Iterator<Item = Own<'_>> {
+        self.recipients()
+            .map(|recipient| self.content_of(recipient))
     }
 
-    /// The new request to one recipient, with these identifiers.
-    pub fn fork_with<'a>(
-        &'a self,
-        recipient: Recipient<'a>,
-        call_id: Token<CALL_ID_LENGTH>,
-        from_tag: Token<TAG_LENGTH>,
-    ) -> Fork<'a> {
-        Fork {
-            recipient: recipient.address,
-            call_id,
-            from_tag,
+    fn content_of<'a>(&'a self, recipient: Recipient<'a>) -> Own<'a> {
+        Own {
+            address: recipient.address,
+            headers: self.own.headers.of(recipient.number),
+            has_entry: self.own.has_entry(recipient.number),
+        }
+    }
+
+    /// What the copies are made from, with identifiers that are made from these random bytes.
+    pub fn copies(&self, seed: [u8; 16]) -> Copies<'_> {
+        self.copies_with(CopyIdentifiers::of(seed))
+    }
+
+    /// The same, with these identifiers.
+    pub fn copies_with(&self, identifiers: CopyIdentifiers) -> Copies<'_> {
+        Copies {
             shared: Shared {
-                from: &self.from,
+                from: FromHeader::with_place(&self.from, self.from_uri),
                 headers: &self.headers,
                 charging: &self.charging,
                 body: &self.body,
                 entry_at: self.own.entry_at.unwrap_or_default(),
                 needs_stream: self.needs_stream,
             },
-            own_headers: self.own.headers.of(recipient.number),
-            has_entry: self.own.has_entry(recipient.number),
+            identifiers,
         }
     }
 }

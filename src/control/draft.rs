@@ -2,6 +2,7 @@
 
 use super::accepted::Accepted;
 use super::failure::Failure;
+use super::from_header::FromHeader;
 use super::observer::Observer;
 use super::own_content::OwnContent;
 use super::own_content::OwnHeaders;
@@ -64,6 +65,7 @@ impl Draft<'_, '_, '_, '_> {
             group: self.listed.group.clone(),
             originator: self.originator.to_vec(),
             anonymous: copy.trust_domain.anonymous,
+            from_uri: FromHeader::of(&from).uri_place(),
             from,
             headers,
             charging,

@@ -1,6 +1,9 @@
-//! A fork: one new MESSAGE to one recipient, and what it shares with the others (A-12, U-4).
+//! A fork: one new MESSAGE to one recipient, and what it shares with the others (A-12, U-4). [`Copies`] makes every one of
+//! them, whether the module sends it, a C program reads it or `cimfctl explain` prints it.
 
 use super::charging_vector::FORK_START;
+use super::copy_identifiers::CopyIdentifiers;
+use super::from_header::FromHeader;
 use super::identifiers::{CALL_ID_LENGTH, TAG_LENGTH, Token};
 use crate::sip::history_list::write_own_entry;
 use crate::sip::number::write_decimal;
@@ -9,8 +12,8 @@ use std::borrow::Cow;
 /// What the forks of a message share.
 #[derive(Clone, Copy)]
 pub struct Shared<'a> {
-    /// From without its tag: a name-addr and its other parameters.
-    pub from: &'a [u8],
+    /// From without its tag.
+    pub from: FromHeader<'a>,
     /// Header fields, each with its CRLF.
     pub headers: &'a [u8],
     /// What follows the charging identifier of each fork, with its CRLF; empty if there is none.
@@ -21,6 +24,54 @@ pub struct Shared<'a> {
     pub entry_at: usize,
     /// Whether the forks have to go by a transport that avoids congestion (M-2).
     pub needs_stream: bool,
+}
+
+/// What one recipient has of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Own<'a> {
+    /// The address: Request-URI and To (A-12, U-4).
+    pub address: &'a [u8],
+    /// Header fields that only this copy has, or that others have with other values (U-9), each with its CRLF; mostly
+    /// none.
+    pub headers: &'a [u8],
+    /// Whether the recipient finds an entry of their own in the body (K-5).
+    pub has_entry: bool,
+}
+
+impl<'a> Own<'a> {
+    /// A recipient with nothing but an address.
+    pub fn plain(address: &'a [u8]) -> Self {
+        Self {
+            address,
+            headers: b"",
+            has_entry: false,
+        }
+    }
+}
+
+/// What the copies of one message are made from.
+#[derive(Clone, Copy)]
+pub struct Copies<'a> {
+    /// What they share.
+    pub shared: Shared<'a>,
+    /// Their Call-IDs and tags.
+    pub identifiers: CopyIdentifiers,
+}
+
+impl<'a> Copies<'a> {
+    /// The copy to the recipient with this number, counted from 0 among those of the message.
+    #[inline]
+    pub fn copy(&self, number: u32, own: Own<'a>) -> Fork<'a> {
+        let (call_id, from_tag) = self.identifiers.of_copy(number);
+        Fork {
+            recipient: own.address,
+            call_id,
+            from_tag,
+            shared: self.shared,
+            own_headers: own.headers,
+            has_entry: own.has_entry,
+        }
+    }
 }
 
 /// One new MESSAGE to one recipient.
@@ -41,8 +92,8 @@ pub struct Fork<'a> {
 }
 
 impl<'a> Fork<'a> {
-    /// From without its tag: a name-addr and its other parameters.
-    pub fn from(&self) -> &'a [u8] {
+    /// From without its tag.
+    pub fn from(&self) -> FromHeader<'a> {
         self.shared.from
     }
 
@@ -103,7 +154,7 @@ impl<'a> Fork<'a> {
         let [start, identifier, end] = self.charging();
         [
             b"From: ",
-            from,
+            from.text(),
             b";tag=",
             self.from_tag.as_bytes(),
             b"\r\nTo: <",
@@ -158,7 +209,7 @@ mod tests {
                 call_id: Token::spell([7; CALL_ID_LENGTH]),
                 from_tag: Token::spell([9; TAG_LENGTH]),
                 shared: Shared {
-                    from: b"<sip:ann@home1.net>",
+                    from: FromHeader::of(b"<sip:ann@home1.net>"),
                     headers: b"Max-Forwards: 69\r\n",
                     charging,
                     body: &body[..length],

@@ -42,16 +42,6 @@ pub trait Identifiers {
     /// Random bytes.
     fn random<const LENGTH: usize>(&mut self) -> [u8; LENGTH];
 
-    /// A new Call-ID, with nothing in it of client, server or time.
-    fn call_id(&mut self) -> Token<CALL_ID_LENGTH> {
-        Token::spell(self.random())
-    }
-
-    /// A new tag.
-    fn tag(&mut self) -> Token<TAG_LENGTH> {
-        Token::spell(self.random())
-    }
-
     /// A new branch.
     fn branch(&mut self) -> Token<BRANCH_LENGTH> {
         let mut branch = Token::spell(self.random());

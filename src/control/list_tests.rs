@@ -49,16 +49,6 @@ impl RecentRequests for Forgetful {
     }
 }
 
-/// Identifiers that count.
-struct Counting(u8);
-
-impl Identifiers for Counting {
-    fn random<const LENGTH: usize>(&mut self) -> [u8; LENGTH] {
-        self.0 = self.0.wrapping_add(1);
-        [self.0; LENGTH]
-    }
-}
-
 /// The second address of listsvc.
 const NUMBER: &str = "sip:+15550000000@im.home1.net";
 
@@ -203,10 +193,10 @@ fn multipart(subtype: &str, boundary: &str, parts: &[&str]) -> String {
 }
 
 pub(super) fn forks(accepted: &Accepted) -> Vec<Fork<'_>> {
-    let mut identifiers = Counting(0);
-    let recipients = accepted.recipients();
-    recipients
-        .map(|recipient| accepted.fork(recipient, &mut identifiers))
+    let copies = accepted.copies([7; 16]);
+    let numbered = (0..).zip(accepted.owns());
+    numbered
+        .map(|(number, own)| copies.copy(number, own))
         .collect()
 }
 

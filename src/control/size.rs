@@ -2,8 +2,8 @@
 
 use super::accepted::Accepted;
 use super::checks::Check;
+use super::copy_identifiers::CopyIdentifiers;
 use super::failure::Failure;
-use super::identifiers::{CALL_ID_LENGTH, TAG_LENGTH, Token};
 use super::observer::{Note, Observer};
 use super::policy::Policy;
 use super::refusal::Reason;
@@ -25,11 +25,10 @@ impl Accepted {
     /// its own; at most a few more than any has.
     pub(super) fn largest_fork(&self) -> usize {
         let longest = self.group.longest_recipient();
-        let Some(longest) = longest.and_then(|number| self.recipient(number)) else {
+        let Some(longest) = longest.and_then(|number| self.own_of(number)) else {
             return 0;
         };
-        let call_id = Token::spell([0; CALL_ID_LENGTH]);
-        let fork = self.fork_with(longest, call_id, Token::spell([0; TAG_LENGTH]));
+        let fork = self.copies_with(CopyIdentifiers::BLANK).copy(0, longest);
         let headers = fork.headers_length(fork.body().len());
         let of_start_line = b"MESSAGE  SIP/2.0\r\n".len() + longest.address.len();
         of_start_line

@@ -10,13 +10,13 @@
 //! Whoever reads a block has its ticket, a pin of it, or the lock. To give one back needs the lock by `&mut`: so nothing
 //! that was read of any by the lock is in use then.
 
-use super::identifiers::Beginning;
 use super::layout::{MESSAGE, Message, RECIPIENT};
 use super::lock::Held;
 use super::pin::Pin;
 use super::recipient::{Recipient, Start};
 use super::shared_memory::{At, IsUnpublished, SharedMemory};
-use super::submission::{Own, Submission};
+use super::submission::Submission;
+use crate::control::{Copies, CopyIdentifiers, FromHeader, Own, Shared, UriPlace};
 use std::array::from_fn;
 use std::ops::Range;
 use std::sync::atomic::AtomicU64;
@@ -32,8 +32,11 @@ const HAS_HEADERS: u32 = 1 << 31;
 const HAS_ENTRY: u32 = 1 << 30;
 /// The other bits are its number.
 const NUMBER_MASK: u32 = HAS_ENTRY - 1;
-/// Where in the body an own entry stands; the bit above says whether the forks need a stream.
-const ENTRY_AT_MASK: u32 = u32::MAX >> 1;
+/// Where in the body an own entry stands; the bits above say whether the copies need a stream and whether the originator
+/// stays anonymous.
+const ENTRY_AT_MASK: u32 = u32::MAX >> 2;
+const NEEDS_STREAM: u32 = 1 << 31;
+const IS_ANONYMOUS: u32 = 1 << 30;
 /// Bits of the window. It is no larger than `concurrency` may be.
 const WINDOW_BITS: u32 = 16;
 const WINDOW_MASK: u32 = (1 << WINDOW_BITS) - 1;
@@ -64,7 +67,9 @@ impl Size {
             size.recipients += 1;
             size.text += own.address.len() + more(&own);
         });
-        let fits = size.recipients <= NUMBER_MASK as usize && u32::try_from(size.text).is_ok();
+        let fits = size.recipients <= NUMBER_MASK as usize
+            && size.text <= ENTRY_AT_MASK as usize
+            && submission.from.text().len() <= FromHeader::MAX_BYTES;
         fits.then_some(size)
     }
 
@@ -153,22 +158,27 @@ impl Unpublished {
             let half = half.try_into().unwrap_or_default();
             word.write(self, u64::from_le_bytes(half));
         }
-        let beginning = Beginning::of(submission.seed).to_words();
-        for (word, own) in message.beginning.iter().zip(beginning) {
-            word.write(self, own);
+        let identifiers = CopyIdentifiers::of(submission.seed).to_words();
+        for (word, made) in message.identifiers.iter().zip(identifiers) {
+            word.write(self, made);
         }
+        let UriPlace { start, end } = submission.from.uri_place();
+        message
+            .from_uri
+            .write(self, u32::from(start) | u32::from(end) << u16::BITS);
         message.clock_ahead.write(self, facts.clock_ahead);
         message.accepted_at.write(self, submission.accepted_at);
         message.expires_at.write(self, submission.expires_at);
         message.windows.write(self, windows(submission));
-        let stream = u32::from(submission.needs_stream) << ENTRY_AT_MASK.trailing_ones();
+        let bit = |is_set, bit| if is_set { bit } else { 0 };
+        let bits =
+            bit(submission.needs_stream, NEEDS_STREAM) | bit(submission.anonymous, IS_ANONYMOUS);
         let entry_at = submission.entry_at & ENTRY_AT_MASK;
-        message.entry_at.write(self, entry_at | stream);
+        message.entry_at.write(self, entry_at | bits);
         let texts = submission.texts();
         for (length, text) in message.lengths.iter().zip(texts) {
             length.write(self, text.len() as u32);
         }
-        message.anonymous.write(self, submission.anonymous.into());
         let text = text_start(self.at.to_word(), size.recipients) * BYTES;
         let mut end = 0;
         let mut put = |bytes: &[u8]| {
@@ -276,7 +286,7 @@ impl<'a> Block<'a> {
         Submission {
             originator,
             group,
-            from,
+            from: self.from(from),
             headers,
             charging,
             body,
@@ -290,7 +300,7 @@ impl<'a> Block<'a> {
             accepted_at: self.accepted_at(),
             expires_at: self.message().expires_at.get(),
             seed: self.seed(),
-            anonymous: self.message().anonymous.get() != 0,
+            anonymous: self.message().entry_at.get() & IS_ANONYMOUS != 0,
             request,
         }
     }
@@ -327,10 +337,29 @@ impl<'a> Block<'a> {
         seed
     }
 
-    /// How the Call-IDs of the forks begin.
-    pub(super) fn beginning(self) -> Beginning {
-        let words = &self.message().beginning;
-        Beginning::from_words(from_fn(|word| words[word].get()))
+    /// What its copies are made from.
+    #[inline]
+    pub(super) fn copies(self) -> Copies<'a> {
+        let words = &self.message().identifiers;
+        let words = from_fn(|word| words[word].get());
+        let [_, _, from, headers, charging, body, _] = self.texts();
+        Copies {
+            shared: Shared {
+                from: self.from(from),
+                headers,
+                charging,
+                body,
+                entry_at: self.entry_at(),
+                needs_stream: self.needs_stream(),
+            },
+            identifiers: CopyIdentifiers::from_words(self.seed(), words),
+        }
+    }
+
+    fn from(self, text: &'a [u8]) -> FromHeader<'a> {
+        let place = self.message().from_uri.get();
+        let (start, end) = (place as u16, (place >> u16::BITS) as u16);
+        FromHeader::with_place(text, UriPlace { start, end })
     }
 
     /// The most forks that may be in flight besides the silent ones.
@@ -354,7 +383,7 @@ impl<'a> Block<'a> {
 
     /// Whether the forks have to go by a transport that avoids congestion.
     pub(super) fn needs_stream(self) -> bool {
-        self.message().entry_at.get() & !ENTRY_AT_MASK != 0
+        self.message().entry_at.get() & NEEDS_STREAM != 0
     }
 
     /// The recipient with this number.

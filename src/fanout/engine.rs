@@ -12,21 +12,7 @@
 //! Room for a message and its budgets are taken before its 202 ([`Engine::reserve`]); after the 202 it
 //! is started, and whoever has time asks for the next fork ([`Engine::next`]), hands it to the proxy and
 //! reports what became of it. Every recipient ends exactly once, and one process reads the outcomes
-//! ([`Engine::next_event`]).
-//!
-//! ```text
-//!          reserve          start                       may send, or a target or the window has room
-//!   room ──────────► ticket ──────► STARTED, QUEUEING ──► IN_TURNS ◄────────────────────────────► in no list, STUCK
-//!    ▲                 │ dropped       │ (where others of     │  nothing to send, window full, no room for targets │
-//!    │                 ▼               │  its group are)      │                                                    │
-//!    ├──────────── given back          └──────────────────────┼──── it is cancelled, or out of time ───────────────┘
-//!    │                                                        ▼
-//!    │   all have ended, all reported     all recipients but those in flight have ended
-//!    └── DONE, its last pin is gone ◄──── CLOSING ◄───────────────────────────── CLOSING, IN_CLOSING
-//! ```
-//!
-//! A message is in one at most of the lists of its `links`: QUEUEING, IN_TURNS, STUCK and IN_CLOSING say in which. The flags
-//! are changed with the lock alone; pins, and deferred work, without it, too (`pin`, `deferred`).
+//! ([`Engine::next_event`]). The states of a message are in `scheduler`.
 //!
 //! One short lock protects lists and counters. It is never held while a message is copied or sent.
 
@@ -64,7 +50,7 @@ use super::room::Room;
 use super::scheduler::Scheduler;
 use super::silent_copies;
 use super::silent_targets::SilentTargets;
-use super::submission::{Own, Submission};
+use super::submission::Submission;
 use super::targets::Targets;
 use super::tick;
 use super::ticket::Ticket;
@@ -72,6 +58,7 @@ use super::transactions::{self, Transactions};
 use super::under_way::UnderWay;
 use super::waker::Waker;
 use crate::config::Settings;
+use crate::control::Own;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;

@@ -4,7 +4,6 @@
 #![forbid(unsafe_code)]
 
 use super::block::block_of;
-use super::identifiers::{Beginning, identifiers};
 use super::lock::OF_MESSAGES;
 use super::locked_queue::LockedQueue;
 use super::outcomes::EndedCopy;
@@ -12,8 +11,8 @@ use super::pin::Pin;
 use super::pinned::Pinned;
 use super::recipient::Outcome;
 use super::shared_memory::At;
-use super::submission::{Own, Submission};
-use crate::control::{Fork, Shared};
+use super::submission::Submission;
+use crate::control::Own;
 
 /// A message that another process keeps where it is until the ledger has it: the one that reports its outcomes.
 #[derive(Debug)]
@@ -80,27 +79,6 @@ impl EndedCopy<'_> {
         if changed.is_ok() {
             self.outcome = kept;
         }
-    }
-}
-
-/// The copy to a recipient of a message, by the recipient's number.
-pub fn copy_of<'a>(submission: &Submission<'a>, own: Own<'a>, number: u32) -> Fork<'a> {
-    let seed = submission.seed;
-    let (call_id, from_tag) = identifiers(seed, Beginning::of(seed), number);
-    Fork {
-        recipient: own.address,
-        call_id,
-        from_tag,
-        shared: Shared {
-            from: submission.from,
-            headers: submission.headers,
-            charging: submission.charging,
-            body: submission.body,
-            entry_at: submission.entry_at as usize,
-            needs_stream: submission.needs_stream,
-        },
-        own_headers: own.headers,
-        has_entry: own.has_entry,
     }
 }
 

@@ -12,6 +12,7 @@
 use super::lists::{All, Links, List, Listed, Queue, Turn};
 use super::recipient::Recipient;
 use super::shared_memory::{IsUnpublished, Link, Locked, SharedMemory, Written, shared};
+use crate::control::IDENTIFIER_WORDS;
 use std::io;
 use std::sync::atomic::Ordering::Release;
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -224,8 +225,8 @@ shared! {
         /// How many milliseconds the engine's clock was ahead of the system's when the message was accepted, as a signed
         /// number; 0 for one that was taken up again, as the engine's clock has just been set by the system's.
         pub(super) clock_ahead: Written<u64>,
-        /// How the copies' Call-IDs begin, as made from the seed.
-        pub(super) beginning: [Written<u64>; 3],
+        /// What the copies' Call-IDs have in common, as made from the seed.
+        pub(super) identifiers: [Written<u64>; IDENTIFIER_WORDS],
         /// The ledger's number of the kept copy that the message is made of; 0 if it is made of none.
         pub(super) kept: Written<u64>,
         /// How many recipients there are, and the number of the first, by which its identifiers are made.
@@ -241,12 +242,13 @@ shared! {
         pub(super) expires_at: Written<u64>,
         /// The window, and how many copies may be in flight with the silent ones.
         pub(super) windows: Written<u32>,
-        /// Where in the body the own entry of a recipient stands, and whether a stream is needed.
+        /// Where in the body the own entry of a recipient stands, whether a stream is needed, and whether the
+        /// originator stays anonymous.
         pub(super) entry_at: Written<u32>,
         /// Lengths: originator, group, from, headers, charging, body, request.
         pub(super) lengths: [Written<u32>; 7],
-        /// Whether the originator is anonymous.
-        pub(super) anonymous: Written<u32>,
+        /// Where in From the URI starts and, above that, where it ends.
+        pub(super) from_uri: Written<u32>,
     }
 }
 

@@ -3,7 +3,7 @@
 #![deny(unsafe_code)]
 
 use super::recipient::Recipient;
-use super::shared_memory::{At, HasLock, IsUnpublished, Link, Shared, shared};
+use super::shared_memory::{At, HasLock, HasMemory, IsUnpublished, Link, Shared, shared};
 use std::marker::PhantomData;
 
 shared! {
@@ -61,13 +61,13 @@ impl<T: Listed<W>, W> List<T, W> {
 
     /// The one behind this one.
     #[inline]
-    pub(super) fn after(&self, held: &impl HasLock, at: At<T>) -> Option<At<T>> {
+    pub(super) fn after(&self, held: &impl HasMemory, at: At<T>) -> Option<At<T>> {
         held.memory()[at].links().next.get()
     }
 
     /// Puts one that is in no list with these links behind all others.
     #[inline]
-    pub(super) fn push(&self, held: &impl HasLock, at: At<T>) {
+    pub(super) fn push(&self, held: &impl HasMemory, at: At<T>) {
         let (memory, tail) = (held.memory(), self.tail.get());
         let links = memory[at].links();
         links.next.set(held, None);
@@ -81,7 +81,7 @@ impl<T: Listed<W>, W> List<T, W> {
 
     /// Takes out one that is in the list.
     #[inline]
-    pub(super) fn remove(&self, held: &impl HasLock, at: At<T>) {
+    pub(super) fn remove(&self, held: &impl HasMemory, at: At<T>) {
         let memory = held.memory();
         let links = memory[at].links();
         let (next, previous) = (links.next.get(), links.previous.get());
@@ -114,14 +114,14 @@ impl Queue {
     }
 
     /// All recipients, the first one first.
-    pub(super) fn iter(&self, held: &impl HasLock) -> impl Iterator<Item = At<Recipient>> {
+    pub(super) fn iter(&self, held: &impl HasMemory) -> impl Iterator<Item = At<Recipient>> {
         let memory = held.memory();
         std::iter::successors(self.head(), |&entry| memory[entry].link().get())
     }
 
     /// Puts a recipient that is in no queue behind all others; says whether it is the only one.
     #[inline]
-    pub(super) fn push(&self, held: &impl HasLock, entry: At<Recipient>) -> bool {
+    pub(super) fn push(&self, held: &impl HasMemory, entry: At<Recipient>) -> bool {
         let (memory, tail) = (held.memory(), self.tail.get());
         memory[entry].link().set(held, None);
         match tail {
@@ -133,7 +133,7 @@ impl Queue {
     }
 
     /// Puts a recipient that is in no queue before all others.
-    pub(super) fn push_front(&self, held: &impl HasLock, entry: At<Recipient>) {
+    pub(super) fn push_front(&self, held: &impl HasMemory, entry: At<Recipient>) {
         held.memory()[entry].link().set(held, self.head());
         if self.tail.get().is_none() {
             self.tail.set(held, Some(entry));
@@ -144,7 +144,7 @@ impl Queue {
     /// Puts a recipient that is in no queue behind one that is in this.
     pub(super) fn push_behind(
         &self,
-        held: &impl HasLock,
+        held: &impl HasMemory,
         before: At<Recipient>,
         entry: At<Recipient>,
     ) {
@@ -159,7 +159,7 @@ impl Queue {
     /// Takes out a recipient: the first one, or one that stands behind another.
     pub(super) fn remove(
         &self,
-        held: &impl HasLock,
+        held: &impl HasMemory,
         before: Option<At<Recipient>>,
         entry: At<Recipient>,
     ) {
@@ -179,7 +179,7 @@ impl Queue {
 
     /// Takes the first recipient.
     #[inline]
-    pub(super) fn pop(&self, held: &impl HasLock) -> Option<At<Recipient>> {
+    pub(super) fn pop(&self, held: &impl HasMemory) -> Option<At<Recipient>> {
         let entry = self.head()?;
         let link = held.memory()[entry].link();
         let next = link.get();
@@ -194,7 +194,7 @@ impl Queue {
     /// Takes out all recipients for which `leaves` holds; the others keep their order.
     pub(super) fn take_out(
         &self,
-        held: &impl HasLock,
+        held: &impl HasMemory,
         leaves: impl Fn(At<Recipient>) -> bool,
         left: &mut Vec<At<Recipient>>,
     ) {

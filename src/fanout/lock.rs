@@ -28,7 +28,7 @@
 use super::blocked::{Blocked, now};
 use super::layout::{Root, Transaction};
 use super::process::{self, Process};
-use super::shared_memory::{At, HasLock, Shared, SharedMemory};
+use super::shared_memory::{At, HasLock, HasMemory, Shared, SharedMemory};
 use rustix::thread::Timespec;
 use rustix::thread::futex::{self, Flags};
 use std::cell::Cell;
@@ -160,12 +160,14 @@ impl<'a> Held<'a> {
     }
 }
 
-impl HasLock for Held<'_> {
+impl HasMemory for Held<'_> {
     #[inline]
     fn memory(&self) -> &SharedMemory {
         self.memory
     }
+}
 
+impl HasLock for Held<'_> {
     #[inline]
     fn changes(&self) {
         #[cfg(test)]

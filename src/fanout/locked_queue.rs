@@ -23,7 +23,7 @@ use super::shared_memory::{At, SharedMemory};
 use super::waker::Waker;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
-/// What all processes share, and what knows its way about there.
+/// The memory that all processes share, and the parts that work on it.
 #[derive(Debug)]
 pub(super) struct LockedQueue {
     pub(super) memory: SharedMemory,

@@ -4,13 +4,12 @@
 
 use super::block::Block;
 use super::deferred::MessageWork;
-use super::identifiers::identifiers;
 use super::layout::Message;
 use super::locked_queue::LockedQueue;
 use super::pin::Pin;
 use super::recipient::Recipient;
 use super::shared_memory::At;
-use crate::control::{Fork, Shared};
+use crate::control::Fork;
 
 /// Keeps the text of a block where it is.
 #[derive(Debug)]
@@ -43,25 +42,9 @@ impl<'e> Pinned<'e> {
     /// The fork to a recipient of the block.
     pub(super) fn fork(&self, entry: At<Recipient>) -> Fork<'_> {
         let block = self.block();
-        let number = block.recipient(entry);
-        let own = block.own(entry);
-        let [_, _, from, headers, charging, body, _] = block.texts();
-        let (call_id, from_tag) = identifiers(block.seed(), block.beginning(), number);
-        Fork {
-            recipient: own.address,
-            call_id,
-            from_tag,
-            shared: Shared {
-                from,
-                headers,
-                charging,
-                body,
-                entry_at: block.entry_at(),
-                needs_stream: block.needs_stream(),
-            },
-            own_headers: own.headers,
-            has_entry: own.has_entry,
-        }
+        block
+            .copies()
+            .copy(block.recipient(entry), block.own(entry))
     }
 }
 

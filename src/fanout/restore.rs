@@ -13,7 +13,8 @@ use super::recipient::Outcome;
 use super::scheduler::Scheduler;
 use super::shared_memory::At;
 use super::slow_start;
-use super::submission::{Own, Submission};
+use super::submission::Submission;
+use crate::control::Own;
 use std::fmt;
 use std::time::SystemTime;
 

@@ -1,5 +1,21 @@
 //! Which copy goes next: originators take turns, and the messages of each; each message sends to one recipient at a time
 //! until its window is full, and each target gets one message at a time. What its window holds, `patience` says.
+//!
+//! A message, from the room that was taken for it to the memory that is given back:
+//!
+//! ```text
+//!          reserve          start                       may send, or a target or the window has room
+//!   room ──────────► ticket ──────► STARTED, QUEUEING ──► IN_TURNS ◄────────────────────────────► in no list, STUCK
+//!    ▲                 │ dropped       │ (where others of     │  nothing to send, window full, no room for targets │
+//!    │                 ▼               │  its group are)      │                                                    │
+//!    ├──────────── given back          └──────────────────────┼──── it is cancelled, or out of time ───────────────┘
+//!    │                                                        ▼
+//!    │   all have ended, all reported     all recipients but those in flight have ended
+//!    └── DONE, its last pin is gone ◄──── CLOSING ◄───────────────────────────── CLOSING, IN_CLOSING
+//! ```
+//!
+//! A message is in one at most of the lists of its `links`: QUEUEING, IN_TURNS, STUCK and IN_CLOSING say in which. The flags
+//! are changed with the lock alone; pins, and deferred work, without it, too (`pin`, `deferred`).
 
 #![forbid(unsafe_code)]
 

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::clock::milliseconds;
-use crate::control::Accepted;
+use crate::control::{Accepted, Copies, CopyIdentifiers, FromHeader, Shared};
 use std::time::SystemTime;
 
 /// What all forks of a message share, and where it comes from.
@@ -14,7 +14,7 @@ pub struct Submission<'a> {
     /// The URI of the group or service.
     pub group: &'a [u8],
     /// From without its tag.
-    pub from: &'a [u8],
+    pub from: FromHeader<'a>,
     /// The header fields that all forks share, each with its CRLF.
     pub headers: &'a [u8],
     /// What follows the charging identifier of each fork; empty if there is none.
@@ -42,35 +42,13 @@ pub struct Submission<'a> {
     pub request: &'a [u8],
 }
 
-/// What one recipient has of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Own<'a> {
-    /// The address: Request-URI and To.
-    pub address: &'a [u8],
-    /// Header fields, each with its CRLF; mostly none.
-    pub headers: &'a [u8],
-    /// Whether the body has an entry for this recipient (K-5).
-    pub has_entry: bool,
-}
-
-impl<'a> Own<'a> {
-    /// A recipient with nothing but an address.
-    pub fn plain(address: &'a [u8]) -> Self {
-        Self {
-            address,
-            headers: b"",
-            has_entry: false,
-        }
-    }
-}
-
 impl<'a> Submission<'a> {
     /// What a message says that is accepted now, in this request.
     pub fn of(accepted: &'a Accepted, request: &'a [u8], now: SystemTime, seed: [u8; 16]) -> Self {
         Self {
             originator: &accepted.originator,
             group: accepted.group.uri().as_bytes(),
-            from: &accepted.from,
+            from: FromHeader::with_place(&accepted.from, accepted.from_uri),
             headers: &accepted.headers,
             charging: &accepted.charging,
             body: &accepted.body,
@@ -86,20 +64,26 @@ impl<'a> Submission<'a> {
         }
     }
 
-    /// Those who get an accepted message.
-    pub fn recipients(accepted: &'a Accepted) -> impl Iterator<Item = Own<'a>> {
-        accepted.recipients().map(|recipient| Own {
-            address: recipient.address,
-            headers: accepted.own.headers.of(recipient.number),
-            has_entry: accepted.own.has_entry(recipient.number),
-        })
+    /// What its copies are made from.
+    pub fn copies(&self) -> Copies<'a> {
+        Copies {
+            shared: Shared {
+                from: self.from,
+                headers: self.headers,
+                charging: self.charging,
+                body: self.body,
+                entry_at: self.entry_at as usize,
+                needs_stream: self.needs_stream,
+            },
+            identifiers: CopyIdentifiers::of(self.seed),
+        }
     }
 
     pub(super) fn texts(&self) -> [&'a [u8]; 7] {
         [
             self.originator,
             self.group,
-            self.from,
+            self.from.text(),
             self.headers,
             self.charging,
             self.body,

@@ -8,7 +8,8 @@ use super::deferred::MessageWork;
 use super::lock::OF_MESSAGES;
 use super::locked_queue::LockedQueue;
 use super::no_room::NoRoom;
-use super::submission::{Own, Submission};
+use super::submission::Submission;
+use crate::control::Own;
 use crate::control::Reason;
 
 /// Seconds that a client is asked to wait while a process keeps the lock from the others.

@@ -1,7 +1,8 @@
 //! What is written to the ledger.
 
+use crate::control::Own;
 use crate::control::recent_requests::RequestKey;
-use crate::fanout::{Own, Submission};
+use crate::fanout::Submission;
 use std::borrow::Cow;
 
 /// When an entry is on disk.

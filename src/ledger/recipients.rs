@@ -2,7 +2,7 @@
 //! tabs: the word `entry` if the recipient's own entry is inserted in the body, and the recipient's
 //! header fields.
 
-use crate::fanout::Own;
+use crate::control::Own;
 use memchr::{memchr, memchr_iter};
 
 /// The recipients of a message, in the order of their numbers.

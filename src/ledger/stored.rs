@@ -2,6 +2,7 @@
 
 use super::entry::OutcomeRecord;
 use super::recipients::Recipients;
+use crate::control::FromHeader;
 use crate::control::recent_requests::RequestKey;
 use crate::fanout::Submission;
 
@@ -61,7 +62,7 @@ impl StoredMessage {
         Submission {
             originator: &self.originator,
             group: &self.group,
-            from: &self.from,
+            from: FromHeader::of(&self.from),
             headers: &self.headers,
             charging: &self.charging,
             body: &self.body,

@@ -80,7 +80,7 @@ impl<'a> Transaction<'a> {
         let texts = [
             originator,
             submission.group,
-            submission.from,
+            submission.from.text(),
             submission.headers,
             submission.charging,
             self.lines,
@@ -99,7 +99,7 @@ impl<'a> Transaction<'a> {
             promise.anonymous,
             Text(originator),
             Text(submission.group),
-            Text(submission.from),
+            Text(submission.from.text()),
             Text(submission.headers),
             Text(submission.charging),
             submission.needs_stream,

@@ -218,7 +218,8 @@ impl<'e> OutcomeReader<'e> {
 mod tests {
     use super::*;
     use crate::config::Settings;
-    use crate::fanout::{Counters, Origin, Own};
+    use crate::control::Own;
+    use crate::fanout::{Counters, Origin};
     use crate::sample::submission;
     use std::sync::Arc;
 

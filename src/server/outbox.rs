@@ -212,7 +212,7 @@ impl Outbox {
     ) -> Result<Ticket<'_>, Box<Refusal>> {
         let request = self.request(accepted, message).unwrap_or_default();
         let submission = Submission::of(accepted, &request, now, identifiers.random());
-        let recipients = || Submission::recipients(accepted);
+        let recipients = || accepted.owns();
         let ticket = self
             .engine
             .reserve(&submission, recipients, self.engine.now());
@@ -430,7 +430,7 @@ fn not_stored(accepted: &Accepted, why: NotCommitted) -> Box<Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fanout::Own;
+    use crate::control::Own;
     use crate::ledger::{KeptCopy, Promise};
     use crate::sample::{NOW, submission};
 

@@ -1,7 +1,8 @@
 //! Messages that can be told from each other by each of their bytes.
 
 use crate::sample::submission;
-use cimf::fanout::{Own, Submission};
+use cimf::control::Own;
+use cimf::fanout::Submission;
 use cimf::ledger::{
     Entry, KeptCopy, LedgerError, LedgerFile, OutcomeRecord, Promise, Reader, Unfinished,
 };

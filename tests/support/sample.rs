@@ -2,6 +2,7 @@
 //!
 //! The unit tests of the library include this file as well.
 
+use cimf::control::FromHeader;
 use cimf::fanout::Submission;
 
 /// When it was accepted, in milliseconds of Unix time.
@@ -12,7 +13,7 @@ pub fn submission() -> Submission<'static> {
     Submission {
         originator: b"sip:ann@home1.net",
         group: b"sip:hikers@im.home1.net",
-        from: b"<sip:ann@home1.net>",
+        from: FromHeader::of(b"<sip:ann@home1.net>"),
         headers: b"Max-Forwards: 69\r\n",
         charging: b"",
         body: b"hi",

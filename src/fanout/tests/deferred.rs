@@ -2,8 +2,8 @@
 
 use super::{NOW, engine, engine_with, limits, outcomes, start, submission};
 use crate::config::Settings;
-use crate::control::Reason;
-use crate::fanout::{Attempt, Engine, NotRestored, NotSent, Origin, Outcome, Own, SkipReason};
+use crate::control::{Own, Reason};
+use crate::fanout::{Attempt, Engine, NotRestored, NotSent, Origin, Outcome, SkipReason};
 use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;

@@ -1,7 +1,8 @@
 //! How messages end before all of their copies were sent, and what an administrator sees until then.
 
 use super::{NOW, engine, outcomes, send, start, start_as, submission};
-use crate::fanout::{Outcome, Own, SkipReason, Submission};
+use crate::control::Own;
+use crate::fanout::{Outcome, SkipReason, Submission};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 #[test]

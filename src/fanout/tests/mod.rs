@@ -12,8 +12,9 @@ mod restore;
 mod room;
 mod shares;
 
-use super::{Counters, Engine, Event, FreeMemory, Outcome, Own, ProxyMemory, Submission};
+use super::{Counters, Engine, Event, FreeMemory, Outcome, ProxyMemory, Submission};
 use crate::config::Settings;
+use crate::control::Own;
 pub(super) use crate::sample::{NOW, submission};
 use std::sync::Arc;
 

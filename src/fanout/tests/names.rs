@@ -2,8 +2,9 @@
 
 use super::{NOW, engine, engine_with, limits, start, submission};
 use crate::config::Settings;
+use crate::control::Own;
 use crate::fanout::lock::death::{self, End};
-use crate::fanout::{Engine, Event, NotResolved, Outcome, Own, Question, SkipReason, Submission};
+use crate::fanout::{Engine, Event, NotResolved, Outcome, Question, SkipReason, Submission};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};

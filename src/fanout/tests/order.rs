@@ -4,9 +4,10 @@ use super::{
     NOW, engine, engine_with, limits, outcomes, send, start, start_as, start_narrow, submission,
 };
 use crate::config::{Quota, Settings};
+use crate::control::Own;
 use crate::fanout::lock::death;
 use crate::fanout::targets::Occupied;
-use crate::fanout::{Outcome, Own, SkipReason, Submission};
+use crate::fanout::{Outcome, SkipReason, Submission};
 
 #[test]
 fn messages_take_turns() {

@@ -204,7 +204,11 @@ fn few_silent_phones_among_many_that_answer_are_not_worth_a_line() {
 fn a_message_that_is_taken_up_again_keeps_its_bound() {
     // U-6: no more than Max-Breadth together.
     let names = ["sip:a@h", "sip:b@h", "sip:c@h"];
-    let own = || names.iter().map(|name| super::Own::plain(name.as_bytes()));
+    let own = || {
+        names
+            .iter()
+            .map(|name| crate::control::Own::plain(name.as_bytes()))
+    };
     let first = engine();
     let ticket = first.reserve(&wide(2, Some(2)), own, NOW).unwrap();
     let second = engine();

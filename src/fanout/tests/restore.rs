@@ -1,7 +1,8 @@
 //! Messages that are taken up again after a start.
 
 use super::{NOW, engine, outcomes, start, submission};
-use crate::fanout::{Engine, NotRestored, Origin, Outcome, Own};
+use crate::control::Own;
+use crate::fanout::{Engine, NotRestored, Origin, Outcome};
 
 #[test]
 fn a_message_taken_up_again_has_the_same_forks() {

@@ -2,8 +2,9 @@
 
 use super::{NOW, engine, engine_with, limits, start, submission};
 use crate::config::{Quota, Settings};
+use crate::control::Own;
 use crate::control::Reason;
-use crate::fanout::{Own, Submission};
+use crate::fanout::Submission;
 
 #[test]
 fn a_message_over_budget_is_refused_with_the_time_to_wait() {

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use crate::control::Fork;
-use crate::fanout::{Counter, copy_of};
+use crate::fanout::Counter;
 use crate::ledger::{Kept, KeptMessage, LedgerError, LedgerFile, Reader, SqliteReader};
 use crate::server::{AwayPolicy, KeepWriter, Mark, Outbox, Server};
 use crate::sip::text::Printable;
@@ -27,11 +27,8 @@ impl EndedUnsent {
     /// The copy as it would have been sent.
     pub fn fork(&self) -> Option<Fork<'_>> {
         let own = self.0.recipient.get(0)?;
-        Some(copy_of(
-            &self.0.message.submission(),
-            own,
-            self.0.kept.recipient,
-        ))
+        let copies = self.0.message.submission().copies();
+        Some(copies.copy(self.0.kept.recipient, own))
     }
 }
 

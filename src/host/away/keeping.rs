@@ -172,7 +172,7 @@ impl<'s> Keeping<'s> {
         let shared = [
             submission.originator,
             submission.group,
-            submission.from,
+            submission.from.text(),
             submission.headers,
             submission.charging,
             submission.body,

@@ -81,7 +81,7 @@ fn dialog(fork: &Fork<'_>, to: &[u8], next_hop: &str) -> Dlg {
             value: 1,
             is_set: DLG_SEQ_VALSET,
         },
-        loc_uri: Str::of(fork.from()),
+        loc_uri: Str::of(fork.from().text()),
         rem_uri: Str::of(to),
         rem_target: Str::of(fork.recipient),
         dst_uri: match next_hop {

@@ -10,7 +10,6 @@ use crate::host::core_socket::CoreSocket;
 use crate::host::guard::guarded;
 use crate::host::proxy::Sender;
 use crate::host::sending::{completed, released};
-use crate::sip::name_addr::NameAddr;
 use std::borrow::Cow;
 use std::ffi::{c_int, c_void};
 use std::ptr::{null, null_mut};
@@ -34,7 +33,8 @@ impl<'m> Uac<'m> {
 
 impl Sender for Uac<'_> {
     fn send(&mut self, fork: &Fork<'_>, next_hop: &str, cookie: u64) -> Result<(), NotSent> {
-        let from = From::of(fork);
+        let from = fork.from();
+        let tag = [fork.from_tag.as_bytes(), from.parameters()].concat();
         let headers = fork.headers();
         let (hops, headers) = max_forwards(&headers);
         let body = fork.body();
@@ -58,11 +58,11 @@ impl Sender for Uac<'_> {
             }
         };
         let result = if self.transactions.has_two_sockets {
-            let mut dialog = dialog::<2>(fork, &from, next_hop, hops);
+            let mut dialog = dialog::<2>(fork, &tag, next_hop, hops);
             dialog.sockets[0] = CoreSocket::of(self.core_socket, fork);
             request((&raw mut dialog).cast())
         } else {
-            let mut dialog = dialog::<1>(fork, &from, next_hop, hops);
+            let mut dialog = dialog::<1>(fork, &tag, next_hop, hops);
             dialog.sockets[0] = CoreSocket::of(self.core_socket, fork);
             request((&raw mut dialog).cast())
         };
@@ -70,33 +70,6 @@ impl Sender for Uac<'_> {
             1.. => Ok(()),
             E_OUT_OF_MEM => Err(NotSent::OutOfMemory),
             _ => Err(NotSent::Failed),
-        }
-    }
-}
-
-/// From, in the pieces that tm puts together.
-struct From<'f> {
-    display_name: &'f [u8],
-    uri: &'f [u8],
-    /// The tag, and what other parameters there are: tm writes both at the end.
-    tag: Vec<u8>,
-}
-
-impl<'f> From<'f> {
-    fn of(fork: &Fork<'f>) -> Self {
-        let from = fork.from();
-        let display_name = NameAddr::parse("From", from).map_or(&b""[..], |from| from.display_name);
-        // The display name may have any bracket inside its quotes.
-        let rest = from.get(display_name.len()..).unwrap_or(from);
-        let rest = rest.trim_ascii_start();
-        let end = memchr::memchr(b'>', rest).unwrap_or(rest.len());
-        let (uri, parameters) = rest.split_at(end);
-        let mut tag = fork.from_tag.as_bytes().to_vec();
-        tag.extend_from_slice(parameters.strip_prefix(b">").unwrap_or(parameters));
-        Self {
-            display_name,
-            uri: uri.strip_prefix(b"<").unwrap_or(uri),
-            tag,
         }
     }
 }
@@ -117,17 +90,18 @@ fn max_forwards(headers: &[u8]) -> (Option<u16>, Cow<'_, [u8]>) {
     (None, headers.into())
 }
 
-/// A dialog that is none: it tells tm what to write into the request, nothing is kept.
+/// A dialog that is none: it tells tm what to write into the request, nothing is kept. `tag` is the tag of From with its
+/// other parameters behind it, as tm writes them.
 fn dialog<const SOCKETS: usize>(
     fork: &Fork<'_>,
-    from: &From<'_>,
+    tag: &[u8],
     next_hop: &str,
     hops: Option<u16>,
 ) -> Dlg<[usize; SOCKETS]> {
     Dlg {
         call_id: Str::of(fork.call_id.as_bytes()),
         rem_tag: Str::NONE,
-        loc_tag: Str::of(&from.tag),
+        loc_tag: Str::of(tag),
         // tm counts to 1 before it writes the number.
         loc_seq: DlgSeq {
             value: 0,
@@ -137,7 +111,7 @@ fn dialog<const SOCKETS: usize>(
             value: 0,
             is_set: 0,
         },
-        loc_uri: Str::of(from.uri),
+        loc_uri: Str::of(fork.from().uri()),
         rem_uri: Str::of(fork.recipient),
         obp: match next_hop {
             "" => Str::NONE,
@@ -145,7 +119,7 @@ fn dialog<const SOCKETS: usize>(
         },
         forced_to_su: [0; 7],
         rem_target: Str::of(fork.recipient),
-        loc_dname: Str::of(from.display_name),
+        loc_dname: Str::of(fork.from().display_name()),
         rem_dname: Str::NONE,
         t_flags: 0,
         state: DLG_CONFIRMED,

@@ -9,8 +9,9 @@ use super::{
     CommitMode, Entry, Figures, KeptCopy, Ledger, LedgerError, LedgerFile, OutcomeRecord, Promise,
     Reader, RequestRecord, SqliteLedger, SqliteReader, Unfinished,
 };
+use crate::control::Own;
 use crate::control::recent_requests::RequestKey;
-use crate::fanout::{Own, Submission};
+use crate::fanout::Submission;
 use crate::sample;
 use rusqlite::Connection;
 use std::borrow::Cow;

@@ -3,8 +3,8 @@
 use super::capture::Capture;
 use super::options::Options;
 use cimf::control::{
-    Accepted, Answer, Check, Decision, Ended, NotOurs, Note, Policy, Record, Refusal, Source,
-    Transport,
+    Accepted, Answer, Check, Decision, Ended, Identifiers, NotOurs, Note, Policy, Record, Refusal,
+    Source, Transport,
 };
 use cimf::server::{Decider, RandomPool};
 use cimf::sip::lines::unfolded;
@@ -128,11 +128,11 @@ fn with_verdicts(record: Record, has_failed: bool) -> Vec<(Check, Verdict, Vec<N
 }
 
 fn forks(accepted: &Accepted, most: usize) -> Vec<Vec<u8>> {
-    let mut identifiers = RandomPool::new();
-    let recipients = accepted.recipients().take(most);
-    let forks = recipients.map(|recipient| {
-        let mut text = [b"MESSAGE ", recipient.address, b" SIP/2.0\r\n"].concat();
-        let fork = accepted.fork(recipient, &mut identifiers);
+    let copies = accepted.copies(RandomPool::new().random());
+    let recipients = (0..).zip(accepted.owns().take(most));
+    let forks = recipients.map(|(number, own)| {
+        let mut text = [b"MESSAGE ", own.address, b" SIP/2.0\r\n"].concat();
+        let fork = copies.copy(number, own);
         fork.write_headers(&mut text);
         text.extend_from_slice(b"\r\n");
         text.extend_from_slice(&fork.body());
