@@ -160,7 +160,7 @@ fn members_are_added_and_deleted_by_equality() {
     ]);
     assert_eq!(
         complaint,
-        "cimfctl: group sip:hikers@im.home1.net: tel:+1-555-123-0003 is already a member as tel:+15551230003; nothing was added, leave it out\n"
+        "cimfctl: group sip:hikers@im.home1.net: tel:+1-555-123-0003 is already a member as tel:+15551230003; nothing was added, omit it\n"
     );
     let added = rig.done(&["member", "add", HIKERS, "sip:cho@home2.net"]);
     assert_eq!(added, "added 1 member to sip:hikers@im.home1.net\n");
@@ -295,7 +295,7 @@ fn init_makes_the_folder_and_a_second_init_changes_nothing() {
     let before = fs::read(&rig.db).unwrap();
     assert_eq!(
         rig.done(&["init"]),
-        format!("{db}: up to date already, nothing was changed\n")
+        format!("{db}: up to date already, nothing changed\n")
     );
     assert_eq!(fs::read(&rig.db).unwrap(), before);
 }
@@ -317,7 +317,7 @@ fn the_files_get_the_folders_owner_and_nobody_else_reads_them() {
         assert_eq!((metadata.uid(), metadata.gid()), (NOBODY, NOBODY), "{name}");
         assert_eq!(metadata.permissions().mode() & 0o777, 0o640, "{name}");
     }
-    assert!(rig.done(&["check"]).contains("nothing to put right"));
+    assert!(rig.done(&["check"]).contains("no problems found"));
     chown(&rig.db, Some(0), None).unwrap();
     let found = text(&rig.run(&["check"]).stdout);
     assert!(
@@ -374,7 +374,7 @@ fn check_names_members_that_get_no_message() {
     ]);
     let good = rig.done(&["check"]);
     assert!(
-        good.ends_with(": nothing to put right, 1 group, 5 members\n"),
+        good.ends_with(": no problems found, 1 group, 5 members\n"),
         "{good}"
     );
     let output = rig.run(&[
@@ -387,7 +387,7 @@ fn check_names_members_that_get_no_message() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         text(&output.stderr),
-        "cimfctl: 2 things are to be put right, see above\n"
+        "cimfctl: 2 problems found, see above\n"
     );
     let found = text(&output.stdout);
     for line in [
@@ -478,7 +478,7 @@ fn check_finds_groups_and_services_that_no_message_can_match() {
     let (status, lines) = found(&[]);
     assert_eq!(status, Some(0));
     assert!(lines[0].starts_with(
-        "whether the groups and services are in the proxy's domains is not looked at; --config FILE"
+        "not checked whether the groups and services are in the proxy's domains; name those with --config FILE"
     ));
     assert_eq!(lines.len(), 2, "{lines:?}");
     let config = rig.file(
@@ -487,7 +487,7 @@ fn check_finds_groups_and_services_that_no_message_can_match() {
     );
     let wanted = |word: &str, uri: &str| {
         format!(
-            "{word} {uri}: no message finds it: gone.net is none of the proxy's domains (im.home1.net, home1.net); add it to `domains`, or add the {word} again under one of them and delete this one with `cimfctl {word} del`"
+            "{word} {uri}: no message reaches it: gone.net is not one of the proxy's domains (im.home1.net, home1.net); add it to `domains`, or add the {word} again under one of them and delete this one with `cimfctl {word} del`"
         )
     };
     let outside = [
@@ -520,14 +520,14 @@ fn check_finds_groups_and_services_that_no_message_can_match() {
     let (status, lines) = found(&all);
     assert_eq!(status, Some(1));
     for line in [
-        "group sip:%68ikers@im.home1.net: expected the spelling sip:hikers@im.home1.net: messages to that address find another; move to that one what is missing there, and delete this one with `DELETE FROM im_group WHERE id = 101` in sqlite3",
-        "group sip:%6F\\'connor@im.home1.net: expected the spelling sip:o'connor@im.home1.net: no message finds it as it is; change it with `UPDATE im_group SET uri = 'sip:o''connor@im.home1.net' WHERE id = 102` in sqlite3",
+        "group sip:%68ikers@im.home1.net: expected the canonical form sip:hikers@im.home1.net: messages to that address reach another one; move what is missing there to it, and delete this one with `DELETE FROM im_group WHERE id = 101` in sqlite3",
+        "group sip:%6F\\'connor@im.home1.net: expected the canonical form sip:o'connor@im.home1.net: no message reaches it as it is; change it with `UPDATE im_group SET uri = 'sip:o''connor@im.home1.net' WHERE id = 102` in sqlite3",
     ] {
         assert!(lines.contains(&line.to_owned()), "{line}\n{lines:#?}");
     }
     let starts = |start: &str| lines.iter().any(|line| line.starts_with(start));
     assert!(
-        starts("group sip:a@im.home1.net:0: no message finds it: "),
+        starts("group sip:a@im.home1.net:0: no message reaches it: "),
         "{lines:#?}"
     );
     // What is advised helps.
@@ -675,7 +675,7 @@ fn a_writer_that_is_killed_leaves_the_store_whole() {
         }
         let members = find(&mut store, HIKERS).unwrap().members();
         assert!(members == 1 || members == 5001, "{members} members");
-        assert!(rig.done(&["check"]).contains("nothing to put right"));
+        assert!(rig.done(&["check"]).contains("no problems found"));
         if killed == KILLS {
             break;
         }
@@ -890,7 +890,7 @@ fn what_was_imported_is_exported_and_imported_again() {
     let exported = rig.run(&["export", WALKERS]);
     assert_eq!(
         text(&exported.stderr),
-        "cimfctl: note: group sip:Walkers@im.home1.net: who is in the lists that its rules name is left out; --xcap-root writes them too\n"
+        "cimfctl: note: group sip:Walkers@im.home1.net: the entries of the lists that its rules name are left out; --xcap-root writes them too\n"
     );
     let first = text(&exported.stdout);
     for piece in [
@@ -925,7 +925,7 @@ fn what_was_imported_is_exported_and_imported_again() {
     let exported = rig.run(&["export", WALKERS]);
     assert_eq!(text(&exported.stdout), first);
     // There, who is in the list of the rule has been kept.
-    assert!(text(&exported.stderr).contains("who is in the lists"));
+    assert!(text(&exported.stderr).contains("the entries of the lists"));
 }
 
 #[test]
@@ -942,7 +942,7 @@ fn an_import_replaces_members_and_keeps_what_it_does_not_speak_of() {
     );
     let complaint = rig.refused(&["import", &list]);
     assert!(
-        complaint.ends_with(&format!("{list}: line 3: the list does not say which group it is; say it with --group URI; nothing was changed\n")),
+        complaint.ends_with(&format!("{list}: line 3: the list does not name a group; name one with --group URI; nothing was changed\n")),
         "{complaint}"
     );
     assert_eq!(
@@ -977,7 +977,7 @@ fn resource_lists_are_written_and_read() {
     let exported = rig.run(&["export", "--lists"]);
     assert_eq!(
         text(&exported.stderr),
-        "cimfctl: note: group sip:all@im.home1.net: pager-mode 0 is left out: where it is imported, the group takes messages\n"
+        "cimfctl: note: group sip:all@im.home1.net: pager-mode 0 is left out: where the group is imported, it accepts messages\n"
     );
     let file = rig.file("lists.xml", &text(&exported.stdout));
     let other = Rig::new();

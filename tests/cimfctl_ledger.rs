@@ -178,7 +178,7 @@ recipient sip:carol@home1.net\tanswered 200
     assert!(kept.ends_with(expected), "{kept}");
     assert_eq!(
         rig.refused(&["show", "9"]),
-        rig.line("there is no message 9; `cimfctl ledger list` names all")
+        rig.line("there is no message 9; see `cimfctl ledger list`")
     );
 }
 
@@ -207,7 +207,7 @@ fn a_message_is_dropped_but_not_while_a_proxy_runs() {
     assert_eq!(
         rig.refused(&["drop", "3"]),
         rig.line(
-            "a proxy is using it; tell the proxy to drop what is kept for an address (cimf.kept_drop ADDRESS, by RPC \
+            "a proxy is using it; tell the proxy to drop the copies kept for an address (cimf.kept_drop ADDRESS, by RPC \
              or MI), or stop it first; nothing was changed"
         )
     );

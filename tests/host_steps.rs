@@ -14,7 +14,7 @@ use cimf::control::Own;
 use cimf::control::{Answer, Decision, Fork, Source, Token, Transport};
 use cimf::fanout::{Engine, NotSent, Outcome, SkipReason, Submission, milliseconds};
 use cimf::host::ScriptResult;
-use cimf::host::background::{Kind, Teller};
+use cimf::host::background::{Kind, OutcomeReporter};
 use cimf::host::handle::{check, handle, reply};
 use cimf::host::ledger;
 use cimf::host::overview::age;
@@ -213,15 +213,15 @@ fn start(engine: &Engine, names: &[&str], expires: Option<u64>) -> u64 {
 
 /// What became of the recipients of a message, until it was told that it is finished.
 fn told(server: &Server, message: u64) -> Vec<Outcome> {
-    let mut teller = Teller::new(server);
+    let mut reporter = OutcomeReporter::new(server);
     let (mut endings, mut finished) = (Vec::new(), false);
     let begin = Instant::now();
     while !finished {
         assert!(begin.elapsed() < PATIENCE, "message {message} does not end");
-        teller.round(&mut Simulated::default(), |news| {
-            if news.message == message {
-                endings.extend(news.outcome());
-                finished |= news.kind == Kind::Finished;
+        reporter.round(&mut Simulated::default(), |report| {
+            if report.message == message {
+                endings.extend(report.outcome());
+                finished |= report.kind == Kind::Finished;
             }
         });
     }
@@ -393,12 +393,12 @@ fn a_slow_event_route_keeps_neither_the_clock_nor_the_sending_waiting() {
     ];
     start(engine, &failing, None);
     pump(&server, &mut proxy);
-    let mut teller = Teller::new(&server);
+    let mut reporter = OutcomeReporter::new(&server);
     let mut told = 0;
     let mut cancelled = 0;
     let mut proxy = Simulated::default();
     // Both come while the event route runs.
-    teller.round(&mut proxy, |_| {
+    reporter.round(&mut proxy, |_| {
         told += 1;
         if told == 1 {
             cancelled = start(engine, &["sip:never@h"], None);
@@ -408,7 +408,7 @@ fn a_slow_event_route_keeps_neither_the_clock_nor_the_sending_waiting() {
         std::thread::sleep(Duration::from_millis(400));
     });
     assert!(told < failing.len(), "one round has told {told} outcomes");
-    teller.round(&mut proxy, |_| {
+    reporter.round(&mut proxy, |_| {
         told += 1;
         std::thread::sleep(Duration::from_millis(400));
     });

@@ -1,4 +1,4 @@
-//! Structures that Kamailio and OpenSIPS have in common, from the time when they were one program.
+//! Structures common to Kamailio and OpenSIPS, inherited from their common ancestor.
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::net::IpAddr;
@@ -17,8 +17,8 @@ impl Str {
         len: 0,
     };
 
-    /// Borrows `text`, which must live as long as the host looks at the result. Longer text than
-    /// any SIP message is cut.
+    /// Borrows `text`, which must live as long as the host uses the result. Text longer than any SIP
+    /// message is truncated.
     pub fn of(text: &[u8]) -> Self {
         Self {
             s: text.as_ptr().cast(),
@@ -29,7 +29,7 @@ impl Str {
     /// The bytes of the text.
     ///
     /// # Safety
-    /// It must be a text of the host's, or of ours, that lives as long as the result is looked at.
+    /// It must be a text of the host or of this module that lives as long as the result is used.
     pub unsafe fn bytes<'t>(&self) -> &'t [u8] {
         match usize::try_from(self.len) {
             Ok(length @ 1..) if !self.s.is_null() => {
@@ -63,7 +63,7 @@ impl IpAddress {
     }
 }
 
-/// `struct sip_msg`, of which only a few words are looked at.
+/// `struct sip_msg`, of which only a few words are read.
 #[repr(C)]
 pub struct SipMsg {
     _opaque: [u8; 0],
@@ -104,15 +104,15 @@ pub const HDR_RECORD_ROUTE: c_int = 10;
 /// `PV_NAME_INTSTR`: the name of a pseudo-variable is a number or a text.
 pub const PV_NAME_INTSTR: c_int = 0;
 
-/// The error of `t_newtran` where the script has made the transaction already.
+/// The error of `t_newtran` if the script has created the transaction already.
 pub const E_SCRIPT: c_int = -10;
 /// `E_OUT_OF_MEM`.
 pub const E_OUT_OF_MEM: c_int = -2;
 
-/// `FAKED_REPLY`: a final response that tm has made itself, as there was none.
+/// `FAKED_REPLY`: a final response that tm generated because none was received.
 pub const FAKED_REPLY: *mut SipMsg = usize::MAX as *mut SipMsg;
 
-/// A table that the host reads: it holds pointers, and nobody writes it after the start.
+/// A table that the host reads: it holds pointers, and is not written after the start.
 #[repr(transparent)]
 pub struct Table<T>(pub T);
 

@@ -1,8 +1,8 @@
-//! What one process of cimf's own does beside the workers, the same in every proxy: what is done by
-//! the clock, and telling the administrator what became of each recipient.
+//! The outcome reporter, which runs in a process of its own, the same in every proxy: periodic work,
+//! and reporting of outcomes to the log, event routes and the ledger.
 //!
-//! Slow work belongs here and not where a response arrives: in Kamailio that may be the process of
-//! all timers.
+//! Slow work belongs here and not where a response arrives: in Kamailio that may be the process that
+//! runs all timers.
 
 #![forbid(unsafe_code)]
 
@@ -12,45 +12,45 @@ use super::proxy::Sender;
 use super::sending::pump;
 use crate::control::Fork;
 use crate::fanout::{EndedCopy, Event, Finished, Outcome, Tally};
-use crate::server::{NewsWriter, Outbox, Server};
+use crate::server::{Outbox, OutcomeWriter, Server};
 use crate::sip::text::Printable;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// How often it looks for copies that have become silent; it waits no longer for news.
+/// How often it looks for copies that have become silent; also the longest wait for an event.
 pub const LOOK: Duration = Duration::from_millis(100);
 
-/// Between two lines that tell of members who wait behind silent ones because of the same parameter.
+/// The interval between log lines about the same parameter that makes members wait behind silent ones.
 const HELD_UP: Duration = Duration::from_secs(60);
 
-/// How often it does what is done by the clock.
+/// The interval of periodic work, and the longest time for events in one round.
 const TICK: Duration = Duration::from_millis(500);
 
-/// How long it lets news gather, so that a thousand outcomes are not a thousand rounds.
+/// How long it lets events gather, so that a thousand outcomes do not cause a thousand rounds.
 const REST: Duration = Duration::from_millis(20);
 
-/// The most recipients that the line of a finished message names.
+/// The most recipients named in the log line of a finished message.
 const NAMED: usize = 20;
 
-/// What a piece of news is about.
+/// The kind of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A recipient's fork was answered 2xx.
+    /// A copy was answered 2xx.
     Delivered,
     /// The copy ended without being delivered.
     Undelivered,
     /// A recipient is away, and the copy is kept.
     Kept,
-    /// A copy that was kept is so no longer, and was not delivered.
+    /// A kept copy ended without being delivered.
     Expired,
-    /// The last recipient of a message has ended.
+    /// The last recipient of a message has an outcome.
     Finished,
 }
 
-/// What became of one recipient, or of a whole message.
+/// A report about one recipient, or about a whole message.
 #[derive(Clone, Copy)]
-pub struct News<'a> {
-    /// What it is about.
+pub struct Report<'a> {
+    /// Its kind.
     pub kind: Kind,
     /// The number of the message.
     pub message: u64,
@@ -61,19 +61,19 @@ pub struct News<'a> {
     pub originator: &'a [u8],
 }
 
-/// Where a copy is that a piece of news is about.
+/// The copy that a report is about.
 #[derive(Clone, Copy)]
 enum Source<'a> {
-    /// In the queue.
+    /// A copy in the queue.
     Ended(&'a EndedCopy<'a>),
-    /// It comes out of the ledger.
+    /// A kept copy, from the ledger.
     Kept(&'a EndedUnsent),
-    /// It is about no copy.
+    /// None: the report is about a whole message.
     None,
 }
 
-impl<'a> News<'a> {
-    /// How it ended with the recipient.
+impl<'a> Report<'a> {
+    /// The outcome of the recipient.
     pub fn outcome(&self) -> Option<Outcome> {
         match self.source {
             Source::Ended(outcome) => Some(outcome.outcome),
@@ -82,7 +82,7 @@ impl<'a> News<'a> {
         }
     }
 
-    /// The recipient's fork as it was sent, or would have been; made when it is asked for.
+    /// The copy as it was sent, or would have been; composed on demand.
     pub fn fork(&self) -> Option<Fork<'a>> {
         match self.source {
             Source::Ended(outcome) => Some(outcome.fork()),
@@ -92,40 +92,40 @@ impl<'a> News<'a> {
     }
 }
 
-/// The state of the process between two rounds.
-pub struct Teller<'s> {
+/// The state of the outcome reporter between two rounds.
+pub struct OutcomeReporter<'s> {
     server: &'s Server,
-    /// What goes to the ledger, where there is one.
-    news: Option<NewsWriter<'s>>,
-    /// What is kept for members who are away, if anything is.
+    /// The writer of outcomes for the ledger, if there is one.
+    ledger: Option<OutcomeWriter<'s>>,
+    /// Members who are away; `None` unless `away=keep`.
     away: Option<Away<'s>>,
     ticked: Option<Instant>,
     looked: Option<Instant>,
-    /// When the log was last told so, by the name of the parameter.
-    told_held_up: HashMap<&'static str, Instant>,
+    /// When [`Self::look_for_silent`] last logged a parameter, by its name.
+    held_up_logged: HashMap<&'static str, Instant>,
     failures: Failures,
 }
 
-impl<'s> Teller<'s> {
+impl<'s> OutcomeReporter<'s> {
     /// For the one process that reports outcomes, after it was forked.
     pub fn new(server: &'s Server) -> Self {
         let outbox = server.outbox();
         Self {
             server,
-            news: outbox
+            ledger: outbox
                 .has_ledger()
-                .then(|| NewsWriter::new(outbox.engine())),
+                .then(|| OutcomeWriter::new(outbox.engine())),
             away: Away::new(server),
             ticked: None,
             looked: None,
-            told_held_up: HashMap::new(),
+            held_up_logged: HashMap::new(),
             failures: Failures::new(Instant::now()),
         }
     }
 
-    /// One round: the clock, what may be sent, and the news of half a second at most. Says whether there
-    /// is more; without, it is time to wait.
-    pub fn round(&mut self, sender: &mut impl Sender, mut run: impl FnMut(&News<'_>)) -> bool {
+    /// One round: periodic work, copies that may be sent, and events for half a second at most. Returns
+    /// whether there are more events; if not, the caller waits.
+    pub fn round(&mut self, sender: &mut impl Sender, mut run: impl FnMut(&Report<'_>)) -> bool {
         let engine = self.server.outbox().engine();
         if self.ticked.is_none_or(|ticked| ticked.elapsed() >= TICK) {
             self.ticked = Some(Instant::now());
@@ -139,10 +139,10 @@ impl<'s> Teller<'s> {
             self.look_for_silent();
         }
         pump(self.server, sender);
-        // Those that were left out last are told of even if nobody fails any more.
+        // Logs the omitted recipients even if no other one fails.
         self.end_second();
         let started = Instant::now();
-        // A slow event route must not keep the clock and the sending waiting.
+        // A slow event route must not delay periodic work and sending.
         while started.elapsed() < TICK && !self.away.as_ref().is_some_and(Away::is_full) {
             let Some(event) = engine.next_event() else {
                 break;
@@ -152,21 +152,21 @@ impl<'s> Teller<'s> {
                 None => Reporting::Now(event),
             };
             if let Reporting::Now(event) = reporting {
-                self.tell(&event, &mut run);
+                self.report(&event, &mut run);
             }
         }
         let is_late = started.elapsed() >= TICK;
-        self.tell_of_kept(&mut run);
-        if let Some(news) = &mut self.news {
-            news.flush();
+        self.report_kept(&mut run);
+        if let Some(ledger) = &mut self.ledger {
+            ledger.flush();
         }
         is_late || self.away.as_ref().is_some_and(Away::has_more)
     }
 
-    /// Tells what has waited for the ledger, and of kept copies that were not sent.
-    fn tell_of_kept(&mut self, run: &mut impl FnMut(&News<'_>)) {
+    /// Reports what has waited for the ledger, and kept copies that ended unsent.
+    fn report_kept(&mut self, run: &mut impl FnMut(&Report<'_>)) {
         while let Some((event, late)) = self.away.as_mut().and_then(Away::next_ready) {
-            self.tell(&event, run);
+            self.report(&event, run);
             if let (Some(late), Some(away)) = (late, &mut self.away) {
                 away.late_reported(event, late);
             }
@@ -174,7 +174,7 @@ impl<'s> Teller<'s> {
         let Some(away) = &mut self.away else { return };
         away.flush();
         for ended in away.take_unsent() {
-            run(&News {
+            run(&Report {
                 kind: Kind::Expired,
                 message: ended.message(),
                 source: Source::Kept(&ended),
@@ -184,29 +184,29 @@ impl<'s> Teller<'s> {
         }
     }
 
-    fn tell(&mut self, event: &Event<'_>, run: &mut impl FnMut(&News<'_>)) {
+    fn report(&mut self, event: &Event<'_>, run: &mut impl FnMut(&Report<'_>)) {
         match event {
             Event::Ended(outcome) => {
-                // What is kept, and what comes of it, the ledger knows already.
+                // Kept copies and their outcomes are in the ledger already.
                 let is_known = outcome.kept() != 0 || matches!(outcome.outcome, Outcome::Kept(_));
-                if let Some(news) = &mut self.news
+                if let Some(ledger) = &mut self.ledger
                     && self.server.outbox().is_durable()
                     && !is_known
                 {
-                    news.outcome(outcome.ledger(), outcome.recipient(), outcome.outcome);
+                    ledger.outcome(outcome.ledger(), outcome.recipient(), outcome.outcome);
                 }
-                let news = news_of_outcome(outcome);
-                self.log(&news);
-                run(&news);
+                let report = report_of_outcome(outcome);
+                self.log(&report);
+                run(&report);
             }
             Event::Finished(finished) => {
-                if let Some(news) = &mut self.news
+                if let Some(ledger) = &mut self.ledger
                     && finished.ledger() != 0
                 {
-                    news.finished(finished.ledger());
+                    ledger.finished(finished.ledger());
                 }
                 log_end(finished);
-                run(&News {
+                run(&Report {
                     kind: Kind::Finished,
                     message: finished.message(),
                     source: Source::None,
@@ -217,19 +217,19 @@ impl<'s> Teller<'s> {
         }
     }
 
-    /// Waits for news or the clock, and lets the news gather.
+    /// Waits for an event or periodic work, and lets events gather.
     pub fn wait(&self) {
         self.server.outbox().engine().wait(LOOK);
         std::thread::sleep(REST);
     }
 
-    /// Lets the news gather, where the proxy has waited for it.
+    /// Lets events gather, if the proxy has done the waiting.
     pub fn gather(&self) {
         self.server.outbox().engine().wait(Duration::ZERO);
         std::thread::sleep(REST);
     }
 
-    /// Makes the proxy see news at once, where a round has left some.
+    /// Wakes the proxy at once, if a round has left events.
     pub fn call_again(&self) {
         self.server.outbox().engine().call_again();
     }
@@ -239,37 +239,40 @@ impl<'s> Teller<'s> {
         engine.tick(engine.now());
     }
 
-    /// Lets members be sent to who wait behind silent ones; says once a minute which parameter bounds them.
+    /// Lets messages overtake silent copies; logs once a minute which parameter makes members wait.
     fn look_for_silent(&mut self) {
         let engine = self.server.outbox().engine();
         let Some(held_up) = engine.look_for_silent(engine.now()) else {
             return;
         };
         let parameter = held_up.bound.parameter();
-        let told = self.told_held_up.get(parameter);
-        if told.is_none_or(|told| told.elapsed() >= HELD_UP) {
-            self.told_held_up.insert(parameter, Instant::now());
+        let logged = self.held_up_logged.get(parameter);
+        if logged.is_none_or(|logged| logged.elapsed() >= HELD_UP) {
+            self.held_up_logged.insert(parameter, Instant::now());
             log::warn!("{held_up}");
         }
     }
 
-    /// Says how many recipients the log has left out, when a second is over.
+    /// Logs how many recipients were omitted, once a second is over.
     fn end_second(&mut self) {
         if let Some(left_out) = self.failures.end_second(Instant::now()) {
             log::info!("{left_out} more recipients did not receive their message");
         }
     }
 
-    /// A line for each failed recipient, as far as there is room in the log.
-    fn log(&mut self, news: &News<'_>) {
-        let Some(ending) = news.outcome().filter(|_| news.kind == Kind::Undelivered) else {
+    /// Logs a line for each failed recipient, within the limits of [`Failures`].
+    fn log(&mut self, report: &Report<'_>) {
+        let Some(ending) = report
+            .outcome()
+            .filter(|_| report.kind == Kind::Undelivered)
+        else {
             return;
         };
         self.end_second();
         if self.failures.has_room(ending) {
-            let recipient = news.fork().map_or(&b""[..], |fork| fork.recipient);
-            let message = news.message;
-            let (recipient, group) = (Printable(recipient), Printable(news.group));
+            let recipient = report.fork().map_or(&b""[..], |fork| fork.recipient);
+            let message = report.message;
+            let (recipient, group) = (Printable(recipient), Printable(report.group));
             log::info!(
                 "message {message}: <{recipient}> of <{group}> did not receive it: {ending}"
             );
@@ -277,11 +280,11 @@ impl<'s> Teller<'s> {
     }
 }
 
-fn news_of_outcome<'o>(outcome: &'o EndedCopy<'o>) -> News<'o> {
-    // A copy that was kept is told with the number that its message had, and of a sender who wants to stay anonymous
-    // the ledger does not know who it is.
+fn report_of_outcome<'o>(outcome: &'o EndedCopy<'o>) -> Report<'o> {
+    // A kept copy is reported with the original number of its message. The ledger does not know an
+    // originator who asked for anonymity.
     let was_kept = outcome.kept() != 0;
-    News {
+    Report {
         kind: match outcome.outcome {
             Outcome::Delivered(_) => Kind::Delivered,
             Outcome::Kept(_) => Kind::Kept,
@@ -300,8 +303,9 @@ fn news_of_outcome<'o>(outcome: &'o EndedCopy<'o>) -> News<'o> {
     }
 }
 
-/// One line for each message that is finished: how many recipients ended how, and who was not delivered to. Whatever
-/// else the log leaves out, these are named there, those first for which nothing was tried.
+/// Logs one line for each finished message: the number of recipients by outcome, and those to whom it
+/// was not delivered. They are named here whatever was omitted before, those first to whom nothing was
+/// sent.
 fn log_end(finished: &Finished<'_>) {
     let Tally {
         delivered,
@@ -324,7 +328,7 @@ fn log_end(finished: &Finished<'_>) {
     );
 }
 
-/// `; skipped: <a> <b>; refused: <c>; and 5 more`, or nothing where everybody was delivered to.
+/// `; skipped: <a> <b>; refused: <c>; and 5 more`, or empty if the message was delivered to everybody.
 fn names(finished: &Finished<'_>) -> String {
     let tally = finished.tally();
     let undelivered = (tally.ended() - tally.delivered - tally.kept) as usize;
@@ -351,8 +355,7 @@ fn names(finished: &Finished<'_>) -> String {
     text
 }
 
-/// The fork as a whole request, for a proxy that wants to look at it: with a Via, as each request
-/// has one.
+/// The copy as a complete request, for a proxy that parses it: with a Via, which every request needs.
 pub fn request(fork: &Fork<'_>, server_name: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(1024 + fork.body().len());
     let call_id = fork.call_id;

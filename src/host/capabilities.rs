@@ -1,4 +1,4 @@
-//! OPTIONS about a group or service: what `cimf_handle()` does besides messages.
+//! OPTIONS to a group or service, which `cimf_handle()` answers as well.
 
 #![forbid(unsafe_code)]
 
@@ -6,7 +6,7 @@ use super::proxy::{Proxy, Transaction};
 use super::script_result::ScriptResult;
 use crate::server::{Server, Worker};
 
-/// Answers a request that is no MESSAGE if it asks what a group or service can do.
+/// Answers a request other than MESSAGE if it is an OPTIONS to a group or service.
 pub fn describe(
     server: &Server,
     worker: &mut Worker,

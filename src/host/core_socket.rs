@@ -1,11 +1,11 @@
-//! The proxy's own listener from which copies leave, once it has been found: `core_socket`.
+//! The proxy's listener from which copies are sent: `core_socket`.
 
 #![forbid(unsafe_code)]
 
 use crate::config;
 use crate::control::{Fork, Transport};
 
-/// Where the proxy keeps the listener, which stays for as long as it runs.
+/// The address of the proxy's listener structure, which exists as long as the proxy runs.
 #[derive(Clone, Copy, Debug)]
 pub struct CoreSocket {
     place: usize,
@@ -13,8 +13,8 @@ pub struct CoreSocket {
 }
 
 impl CoreSocket {
-    /// Looks for the listener with `find`, which is given the number that the proxies have for its transport and
-    /// gives where it is, or 0.
+    /// Finds the listener with `find`, which gets the proxies' number of its transport and returns its
+    /// address, or 0.
     pub fn find(
         wanted: Option<&config::CoreSocket>,
         find: impl FnOnce(&config::CoreSocket, u16) -> usize,
@@ -37,8 +37,8 @@ impl CoreSocket {
         }
     }
 
-    /// Where the listener is from which a fork leaves; 0 where the proxy chooses, as it does for a fork that
-    /// has to go by another transport than the listener's (M-2).
+    /// The address of the listener for a copy; 0 lets the proxy choose, also for a copy that needs
+    /// another transport than the listener's (M-2).
     pub fn of(this: Option<Self>, fork: &Fork<'_>) -> usize {
         let fits = |socket: &Self| !fork.needs_stream() || socket.transport != Transport::Udp;
         this.filter(fits).map_or(0, |socket| socket.place)

@@ -1,5 +1,6 @@
-//! Which failed recipients the log names. A group of ten thousand that is out of reach must not fill the disk, but no
-//! reason may be hidden behind another one: somebody who has their messages refused could hide all others' failures.
+//! Which failed recipients the log names. An unreachable group of ten thousand must not fill the disk,
+//! but one reason must not hide another: otherwise somebody who provokes refusals could hide all other
+//! failures.
 
 #![forbid(unsafe_code)]
 
@@ -7,25 +8,25 @@ use crate::fanout::Outcome;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-/// Lines in a second, whatever the reasons.
+/// Lines per second, whatever the reasons.
 const LINES: u32 = 20;
-/// Lines beyond those in a second, each the first for an answer that differs from the others': members choose what
-/// they answer, so that these have to be bounded, too.
+/// Further lines per second, each for the first recipient with a new answer: members choose their
+/// answers, so these must be limited as well.
 const ANSWERS: u32 = 20;
 
-/// What the log has said of failed recipients in this second.
+/// The log lines about failed recipients in the current second.
 #[derive(Debug)]
 pub(super) struct Failures {
     begun: Instant,
     lines: u32,
-    /// Lines that are there only as they were the first for an answer.
+    /// Lines logged only because they were the first for an answer.
     answers: u32,
     left_out: u32,
     seen: HashSet<Outcome>,
 }
 
 impl Failures {
-    /// A second that begins now.
+    /// Starts a second at `now`.
     pub(super) fn new(now: Instant) -> Self {
         Self {
             begun: now,
@@ -36,7 +37,8 @@ impl Failures {
         }
     }
 
-    /// Begins a new second if this one is over; says how many recipients it has left out, if any.
+    /// Starts a new second if the current one is over; returns how many recipients were omitted in it,
+    /// if any.
     pub(super) fn end_second(&mut self, now: Instant) -> Option<u32> {
         if now.duration_since(self.begun) < Duration::from_secs(1) {
             return None;
@@ -46,7 +48,7 @@ impl Failures {
         (left_out > 0).then_some(left_out)
     }
 
-    /// Whether the log has room for a line about a recipient that ended so.
+    /// Whether a recipient with this outcome may be logged.
     pub(super) fn has_room(&mut self, ending: Outcome) -> bool {
         let is_first = self.seen.insert(ending);
         if self.lines < LINES {

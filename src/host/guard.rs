@@ -1,10 +1,10 @@
-//! No panic reaches a proxy: across the boundary to C it would end the whole proxy. And none leads out of a process
-//! that the proxy has forked for us: it would go on as a second main process.
+//! No panic may reach the proxy: crossing the boundary to C would abort the whole proxy. And none may
+//! leave a process that the proxy forked for cimf: it would continue as a second main process.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::exit;
 
-/// Runs `work`, and logs a panic and gives `otherwise` instead.
+/// Runs `work`; after a panic it logs that and returns `otherwise`.
 pub fn guarded<T>(otherwise: T, work: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().copied();
@@ -17,10 +17,10 @@ pub fn guarded<T>(otherwise: T, work: impl FnOnce() -> T) -> T {
     })
 }
 
-/// Runs the life of a process that was forked for it, which ends with it, whatever happens. `work` says why it has
-/// ended.
+/// Runs `work` in a process that was forked for it, and ends the process with it, whatever happens.
+/// `work` returns the reason of its end.
 pub fn confined(work: impl FnOnce() -> String) -> ! {
-    /// Ends the process where something unwinds even from here.
+    /// Ends the process even if this function unwinds.
     struct End;
     impl Drop for End {
         fn drop(&mut self) {
@@ -38,13 +38,13 @@ mod tests {
     use super::{confined, guarded};
     use std::process::Command;
 
-    /// Says to this test that it is the forked process, and how its work ends.
+    /// Tells this test that it is the forked process, and how its work ends.
     const ENDING: &str = "CIMF_TEST_ENDING";
 
     #[test]
     fn a_process_that_was_forked_for_its_work_never_leaves_it() {
         if let Ok(ending) = std::env::var(ENDING) {
-            // As the proxy calls us, and then goes on with what the main process does.
+            // The proxy calls the module like this, and then continues as the main process.
             guarded((), || {
                 confined(|| match ending.as_str() {
                     "panic" => panic!("half-way through"),

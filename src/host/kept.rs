@@ -1,5 +1,5 @@
-//! What scripts and administrators ask about copies for members who are away: the same in every proxy. Each process
-//! that asks has a connection of its own to the ledger, which it only reads; nobody waits for a commit.
+//! Functions and commands about copies for members who are away, the same in every proxy. Each process
+//! has its own read-only connection to the ledger; none waits for a commit.
 
 #![forbid(unsafe_code)]
 
@@ -12,13 +12,13 @@ use crate::sip::text::Printable;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-/// The most copies that a list has.
+/// The most copies in a list.
 const MOST_LISTED: usize = 1000;
 
-/// This process's connection, made when it asks first.
+/// This process's connection, opened on first use.
 static READER: Mutex<Option<SqliteReader>> = Mutex::new(None);
 
-/// Asks the ledger, if there is one.
+/// Runs a query on the ledger, if there is one.
 fn read<T>(
     server: &Server,
     ask: impl FnOnce(&mut SqliteReader) -> Result<T, LedgerError>,
@@ -44,7 +44,8 @@ fn member(server: &Server, address: &[u8]) -> Result<u64, String> {
     })
 }
 
-/// `cimf_deliver(ADDRESS)`: asks for what is kept for a member to be sent. It only asks, and waits for nothing.
+/// `cimf_deliver(ADDRESS)`: requests that the copies kept for a member are sent, without waiting for
+/// it.
 pub fn deliver(server: &Server, address: Result<Option<Vec<u8>>, ()>) -> ScriptResult {
     guarded(ScriptResult::InternalError, || {
         let Ok(Some(address)) = address else {
@@ -62,14 +63,14 @@ pub fn deliver(server: &Server, address: Result<Option<Vec<u8>>, ()>) -> ScriptR
     })
 }
 
-/// Says whether anything is kept.
+/// Requests delivery for a member; returns whether anything is kept.
 fn ask_for(server: &Server, address: &[u8]) -> Result<bool, String> {
     let outbox = server.outbox();
     if outbox.away().is_none() {
         return Err("nothing is kept: expected away=keep".to_owned());
     }
     let engine = outbox.engine();
-    // Mostly nothing is kept for anybody.
+    // Usually nothing is kept for anybody.
     if engine.away().figures().copies == 0 {
         return Ok(false);
     }
@@ -86,7 +87,7 @@ fn ask_for(server: &Server, address: &[u8]) -> Result<bool, String> {
     Ok(true)
 }
 
-/// A kept copy as an administrator sees it. Who wants to stay anonymous is not named.
+/// A kept copy in an administrator's list. Anonymous originators are not named.
 pub struct Listed {
     /// The number of the message.
     pub message: u64,
@@ -96,11 +97,11 @@ pub struct Listed {
     pub group: Vec<u8>,
     /// The originator's address, or `anonymous`.
     pub originator: Vec<u8>,
-    /// The code for which it is kept.
+    /// The status code because of which it is kept.
     pub code: u16,
-    /// The seconds for which it has been kept.
+    /// Seconds since it was kept.
     pub seconds: u64,
-    /// The seconds for which it will be.
+    /// Seconds until it expires.
     pub expires_in: u64,
 }
 
@@ -115,7 +116,7 @@ impl Listed {
     }
 }
 
-/// What is kept for a member, or for all, oldest message first; at most a thousand copies.
+/// The copies kept for a member, or for all, oldest message first; at most `MOST_LISTED`.
 pub fn list(server: &Server, address: Option<&[u8]>) -> Result<Vec<Listed>, String> {
     let member = address.map(|address| member(server, address)).transpose()?;
     read(server, |reader| {
@@ -147,7 +148,7 @@ fn of(kept: Kept, group: Vec<u8>, originator: Vec<u8>) -> Listed {
     }
 }
 
-/// Drops what is kept for a member; says how many copies these are, but for those that are being sent.
+/// Drops the copies kept for a member, except those being sent; returns their number.
 pub fn drop_all(server: &Server, address: &[u8]) -> Result<u64, String> {
     let member = member(server, address)?;
     let count = read(server, |reader| reader.count_kept_of(member))?;

@@ -1,34 +1,35 @@
-//! The process `cimf ledger`, the same in every proxy: the only one that writes the ledger. It takes all messages that
-//! wait at this moment and what has become of others into one transaction, and tells the workers when that is on
-//! disk. While nothing can be written it keeps what it has to write, tries again, and goes on by itself.
+//! The process `cimf ledger`, the same in every proxy: the only writer of the ledger. It commits all
+//! messages that wait at the moment and the outcomes of others in one transaction, and notifies the
+//! workers once that is on disk. While the ledger cannot be written it keeps the pending entries,
+//! retries, and recovers by itself.
 
 #![forbid(unsafe_code)]
 
 use super::guard::guarded;
 use crate::fanout::{Committer, Engine, GivenUp, KeptFigures, Taken, milliseconds};
 use crate::ledger::{CommitMode, Entry, Figures, Ledger, LedgerError, LedgerFile, Promise};
-use crate::server::{KeepReader, NewsReader, NoteFile, Server, request_of};
+use crate::server::{KeepReader, NoteFile, OutcomeReader, Server, request_of};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long outcomes wait for a message to be committed with.
 const GATHER: Duration = Duration::from_millis(50);
-/// How often it is tried whether the ledger can be written again.
+/// How often writing is retried while the ledger cannot be written.
 const RETRY: Duration = Duration::from_millis(200);
-/// How often old requests are forgotten and the dead are looked for, and how long the process waits at most.
+/// The interval of maintenance and of the check for workers that have died; also the longest wait.
 const TEND: Duration = Duration::from_secs(1);
-/// How often the log says that the ledger still cannot be written.
+/// The interval of the log line that the ledger still cannot be written.
 const COMPLAIN: Duration = Duration::from_secs(10);
 
-/// The life of the process, which ends only with an error.
+/// Runs the process; returns only with an error.
 pub fn work(server: &'static Server) -> String {
     write_while(server, || true);
-    // OpenSIPS starts it where there is no ledger, too.
+    // OpenSIPS starts this process even without a ledger.
     loop {
         std::thread::park();
     }
 }
 
-/// Writes the ledger, if there is one, as long as that is so.
+/// Writes the ledger, if there is one, as long as `goes_on` is true.
 pub fn write_while(server: &Server, goes_on: impl Fn() -> bool) {
     let Some((file, notes)) = server.outbox().ledger() else {
         return;
@@ -41,7 +42,7 @@ pub fn write_while(server: &Server, goes_on: impl Fn() -> bool) {
         notes,
         engine,
         is_durable: server.outbox().is_durable(),
-        news: NewsReader::new(engine),
+        outcomes: OutcomeReader::new(engine),
         keeping: KeepReader::new(engine),
         waits_since: None,
         trouble: None,
@@ -53,32 +54,32 @@ pub fn write_while(server: &Server, goes_on: impl Fn() -> bool) {
             true
         });
         if !went_well {
-            // The log has the reason; who waits is answered 503.
+            // The reason is in the log; waiting messages are answered 503.
             std::thread::sleep(RETRY);
         }
     }
 }
 
-/// What the process has of its own.
+/// The state of the process.
 struct Life<'e, L, O> {
     committer: Committer<'e>,
-    /// Opens the ledger, for the first time or when that was not possible before.
+    /// Opens the ledger, for the first time or after a failure.
     open: O,
     ledger: Option<L>,
     notes: &'e NoteFile,
     engine: &'e Engine,
     /// Whether messages wait for the ledger before their 202.
     is_durable: bool,
-    news: NewsReader<'e>,
+    outcomes: OutcomeReader<'e>,
     /// What is kept for members who are away.
     keeping: KeepReader<'e>,
-    /// Since when there is news that is not committed.
+    /// Since when there are uncommitted outcomes.
     waits_since: Option<Instant>,
     trouble: Option<Trouble>,
     tended: Option<Instant>,
 }
 
-/// The ledger cannot be written.
+/// The state while the ledger cannot be written.
 struct Trouble {
     since: Instant,
     tried: Instant,
@@ -86,13 +87,13 @@ struct Trouble {
 }
 
 impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
-    /// Waits for something to do, and does it.
+    /// Waits for work, and does it.
     fn round(&mut self) {
         self.committer.wait(self.patience());
-        self.news.read();
-        // Behind it: that a message is finished is told after its copies.
+        self.outcomes.read();
+        // After the outcomes: a message is finished only after its copies.
         self.keeping.read();
-        if !self.news.is_empty() || !self.keeping.is_empty() {
+        if !self.outcomes.is_empty() || !self.keeping.is_empty() {
             self.waits_since.get_or_insert_with(Instant::now);
         }
         let taken = self.committer.take();
@@ -108,7 +109,7 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         let is_urgent = !given_up.is_empty() || self.keeping.is_urgent();
         if !taken.is_empty() || (may_try && (is_urgent || has_waited || is_down)) {
             self.commit(taken, given_up);
-            // Where there is always something to commit, too.
+            // Also under continuous load.
             self.tend_each(2 * TEND);
         } else {
             self.tend_each(TEND);
@@ -145,10 +146,10 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
                 given_up
                     .into_iter()
                     .for_each(|given_up| given_up.end(self.notes));
-                self.news.is_committed();
+                self.outcomes.is_committed();
                 self.keeping.is_committed();
                 if keeps {
-                    // Who tells outcomes waits for that.
+                    // The outcome reporter waits for that.
                     self.engine.call_again();
                 }
                 self.waits_since = None;
@@ -173,7 +174,7 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         });
     }
 
-    /// One transaction; gives how many messages it has promised.
+    /// Commits one transaction; returns the number of promised messages.
     fn write(
         &mut self,
         taken: &[Taken<'_>],
@@ -189,8 +190,8 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
             .map(|given_up| Entry::Withdrawn { id: given_up.id() });
         let mut entries: Vec<Entry<'_>> = withdrawn.collect();
         entries.extend(self.keeping.entries());
-        entries.extend(self.news.entries());
-        // As late as can be: a message whose worker waits no longer is not written at all.
+        entries.extend(self.outcomes.entries());
+        // Checked as late as possible: a message whose worker has stopped waiting is not written.
         let waiting = taken.iter().filter(|taken| !taken.is_given_up());
         let before = entries.len();
         entries.extend(waiting.filter_map(promise));
@@ -237,7 +238,7 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         };
         let trouble = self.trouble.get_or_insert_with(|| {
             log::error!(
-                "ledger: {error}; {what}, and it goes on by itself once the ledger can be written"
+                "ledger: {error}; {what}, which ends by itself once the ledger can be written"
             );
             Trouble {
                 since: now,

@@ -1,4 +1,4 @@
-//! The start and the end of the module, as far as they are the same in every proxy.
+//! Start and stop of the module, as far as they are the same in every proxy.
 
 #![forbid(unsafe_code)]
 
@@ -11,26 +11,26 @@ use crate::server::Server;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// Whether the workers were to be started, so that there is something to stop.
+/// Whether the start got as far as the workers, so that there is something to stop.
 static STARTED: AtomicBool = AtomicBool::new(false);
 
-/// The proxy's shared memory, of which the transactions of copies take some.
+/// The proxy's shared memory, which the transactions of copies use.
 pub struct TransactionMemory {
-    /// Bytes of shared memory that the proxy has.
+    /// Size of the proxy's shared memory in bytes.
     pub shared: u64,
-    /// Bytes of it for the transaction of a copy of usual length.
+    /// Bytes used by the transaction of a copy of usual length.
     pub transaction: u64,
-    /// Tells how much of it is free, or why that cannot be told.
+    /// Reads how much of it is free, or why that is unknown.
     pub free: Result<Box<dyn FreeMemory>, String>,
 }
 
-/// Checks parameters and database, and makes what the workers share, before they are forked.
+/// Checks parameters and database, and creates the shared state of the workers, before they are forked.
 pub fn prepare(memory: TransactionMemory) -> Result<&'static Server, String> {
     let settings = SETTINGS.lock().unwrap_or_else(PoisonError::into_inner);
     let server = Server::open(&settings).map_err(|error| error.to_string())?;
-    // It lives as long as the process: the proxy reads its counts to the end.
+    // Never freed: the proxy reads its counters until the process ends.
     let server: &'static Server = Box::leak(Box::new(server));
-    // `tm_memory`, or half of what there is.
+    // `tm_memory`, or half of the shared memory.
     let bytes = match settings.tm_memory {
         0 => memory.shared / 2,
         mebibytes => u64::from(mebibytes) << 20,
@@ -44,12 +44,12 @@ pub fn prepare(memory: TransactionMemory) -> Result<&'static Server, String> {
     Ok(server)
 }
 
-/// Has copies leave so many per cent of the proxy's shared memory alone.
+/// Reserves this percentage of the proxy's shared memory, which copies must leave free.
 fn leave_memory(engine: &Engine, memory: TransactionMemory, reserve: u32) {
     let whole = memory.shared;
     let free = memory.free.and_then(|free| match free.bytes() {
         bytes if (1..=whole).contains(&bytes) => Ok(free),
-        bytes => Err(format!("{bytes} bytes are said to be free of {whole}")),
+        bytes => Err(format!("{bytes} bytes are reported to be free of {whole}")),
     });
     match free {
         Ok(free) => engine.leave_memory(ProxyMemory {
@@ -65,16 +65,16 @@ fn leave_memory(engine: &Engine, memory: TransactionMemory, reserve: u32) {
     }
 }
 
-/// Checks what needs the rights of the workers: the database can be opened, and so can the ledger.
-/// The last step before they are forked; says whether they may be. `listeners` are the proxy's sockets, if they could
-/// be read.
+/// Checks, with the permissions of the workers, that database and ledger can be opened. The last step
+/// before the workers are forked; returns whether they may be. `listeners` are the proxy's sockets, if
+/// they could be read.
 pub fn check_as_worker(server: &Server, listeners: Option<&[Listener]>) -> bool {
     match listeners {
         Some(listeners) => {
             warn_of_own_addresses(server.decider().policy(), listeners, &local_addresses());
         }
         None => log::warn!(
-            "the proxy does not tell where it listens: whether trusted_peers includes such an address is not checked"
+            "the proxy's listeners are unknown: not checked whether trusted_peers includes one of their addresses"
         ),
     }
     let checked = server
@@ -94,7 +94,8 @@ pub fn check_as_worker(server: &Server, listeners: Option<&[Listener]>) -> bool 
     }
 }
 
-/// Says what a stop leaves undone, and leaves the database in one file, when the workers have ended.
+/// Logs what a stop leaves unfinished, and checkpoints the database into one file, after the workers
+/// have ended.
 pub fn stop(server: &Server) {
     if !STARTED.load(Relaxed) {
         return;

@@ -1,5 +1,6 @@
-//! Whether `trusted_peers` includes an address on which the proxy itself listens. A request that the proxy relays to
-//! itself comes from there: whoever finds a way to have one relayed is believed as a peer is.
+//! Checks whether `trusted_peers` includes an address on which the proxy itself listens. A request that
+//! the proxy relays to itself comes from there: anybody who gets a request relayed would be trusted
+//! like a peer.
 
 #![forbid(unsafe_code)]
 
@@ -16,7 +17,8 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// What a proxy's structure says in two ways; `None` where they differ, so that the structure is another one.
+    /// Cross-checks what a proxy's structure holds twice; `None` if the values differ, which means that
+    /// the layout is unknown.
     pub fn agreed(
         transport: Transport,
         place: SocketAddr,
@@ -29,8 +31,8 @@ impl Listener {
         (address == place.ip() && port == place.port()).then_some(Self { transport, place })
     }
 
-    /// Whether what the proxy sends to itself by this transport may come from an address of `peer`. Who listens on all
-    /// addresses listens on each of `local`.
+    /// Whether requests that the proxy sends to itself by this transport may come from an address of
+    /// `peer`. A wildcard listener counts as one on each of `local`.
     fn is_included(&self, peer: &TrustedPeer, transport: Transport, local: &[IpAddr]) -> bool {
         let address = self.place.ip();
         let is_included = |address| peer.includes(address, transport);
@@ -54,8 +56,9 @@ impl fmt::Display for Listener {
     }
 }
 
-/// Logs one warning for each item of `trusted_peers` that includes a listener; `local` are the addresses of this
-/// machine. Loopback is no exception: the proxy reaches itself there as well, and so does every program beside it.
+/// Logs one warning for each item of `trusted_peers` that includes a listener; `local` are the
+/// addresses of this machine. Loopback is no exception: the proxy reaches itself there as well, and so
+/// does every program on the machine.
 pub fn warn_of_own_addresses(policy: &Policy, listeners: &[Listener], local: &[IpAddr]) {
     for peer in &policy.settings.trusted_peers {
         if let Some(warning) = warning(peer, listeners, local) {
@@ -145,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn who_listens_on_all_addresses_listens_on_each() {
+    fn a_wildcard_listener_listens_on_each_address() {
         // I-1.
         let four = [listener(Transport::Udp, "0.0.0.0:5060")];
         let six = [listener(Transport::Tcp, "[::]:5060")];
@@ -164,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_structure_that_says_two_things_is_none() {
+    fn a_contradictory_structure_is_rejected() {
         let place = "10.0.0.7:5060".parse().unwrap();
         let agreed = |address, port| Listener::agreed(Transport::Udp, place, address, port);
         assert!(agreed(b"10.0.0.7", b"5060").is_some());

@@ -1,5 +1,5 @@
-//! What runs when the file is loaded: the table of exports is filled in for the proxy that loads it. A program
-//! that is none finds it empty.
+//! Runs when the file is loaded: fills in the table of exports for the proxy that loads it. For any
+//! other program the table stays empty.
 
 use super::exports::Exports;
 use super::guard::guarded;
@@ -14,10 +14,10 @@ static exports: Exports = Exports::empty();
 #[used]
 static AT_LOAD: extern "C" fn() = identify;
 
-/// Finds out who has loaded us, and becomes a module of that program if it is a proxy.
+/// Identifies the program that loads the file, and exports its kind of module if it is a proxy.
 extern "C" fn identify() {
     guarded((), || {
-        // SAFETY: the file is just being loaded.
+        // SAFETY: the file is being loaded.
         unsafe {
             if opensips::is_host() {
                 opensips::become_module(&exports);

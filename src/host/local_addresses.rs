@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::ptr::null_mut;
 
-/// The addresses of all interfaces, the loopback included; none where the system does not tell.
+/// The addresses of all interfaces, including loopback; empty if the system call fails.
 pub fn local_addresses() -> Vec<IpAddr> {
     let mut first = null_mut();
-    // SAFETY: the system writes where its list starts.
+    // SAFETY: the system stores the start of its list.
     if unsafe { libc::getifaddrs(&mut first) } != 0 {
         return Vec::new();
     }
@@ -38,7 +38,7 @@ pub fn local_addresses() -> Vec<IpAddr> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_loopback_is_one_of_them() {
+    fn loopback_is_included() {
         let loopback = "127.0.0.1".parse().unwrap();
         assert!(super::local_addresses().contains(&loopback));
     }

@@ -1,4 +1,4 @@
-//! Our log lines through the log of the proxy that has loaded us.
+//! Log lines of cimf through the log of the proxy.
 
 use super::symbol::Missing;
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -7,21 +7,21 @@ use std::io::Write;
 
 /// The log of a proxy.
 pub trait HostLog: Send + Sync {
-    /// Whether lines of this level are wanted now.
+    /// Whether lines of this level are currently logged.
     fn wants(&self, level: Level) -> bool;
 
     /// Writes one line.
     fn write(&self, level: Level, text: &CStr);
 }
 
-/// Sends our log to the proxy's from now on, or to stderr where the proxy's own cannot be found: the
-/// module will not start then, but the line that says why has to go somewhere.
+/// Sends log lines to the proxy's log from now on, or to stderr if that cannot be found: the module
+/// will not start then, but the reason must be logged somewhere.
 pub fn install<L: HostLog + 'static>(found: Result<L, Missing>) {
     let log: &'static dyn Log = match found {
         Ok(log) => Box::leak(Box::new(ProxyLog(log))),
         Err(_) => &Stderr,
     };
-    // A library that is loaded a second time finds the logger of the first, which is the same.
+    // If the library is loaded a second time, the logger of the first is in place, which is the same.
     if log::set_logger(log).is_ok() {
         log::set_max_level(LevelFilter::Debug);
     }
@@ -57,7 +57,7 @@ impl Log for Stderr {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            // A closed stderr cannot be helped.
+            // Nothing can be done if stderr is closed.
             let _ = writeln!(std::io::stderr(), "cimf: {}", record.args());
         }
     }

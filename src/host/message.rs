@@ -1,19 +1,19 @@
-//! Which request of a proxy's it is.
+//! The identity of a proxy's request.
 
 use super::abi::SipMsg;
 use std::ffi::c_uint;
 
-/// Which message of this process it is.
+/// Identifies a message within this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageId {
-    /// Proxies count the messages of each process.
+    /// The proxy's number of the message, counted per process.
     pub number: c_uint,
-    /// Other routes may run on a copy that has the number of the first.
+    /// Its address: other routes may run on a copy of the message with the same number.
     place: usize,
 }
 
 impl MessageId {
-    /// The number of a message and its place in memory.
+    /// The number and the address of a message.
     ///
     /// # Safety
     /// `message` must be a message of the host.

@@ -1,8 +1,8 @@
-//! The proxies that load the library: thin adapters, and what they have in common.
+//! Adapters for the proxies that load the library, and the code that they share.
 //!
 //! A proxy reads the symbol `exports`, and Kamailio also `module_version` and `module_flags`, after it
-//! has loaded the file. None of its own functions is linked: they are found by name when the module
-//! starts, so that one file fits every version, and a program that is no proxy can load it too.
+//! has loaded the file. None of the proxy's functions is linked: they are looked up by name when the
+//! module starts, so that one file fits every version, and other programs can load it too.
 
 mod abi;
 pub mod away;

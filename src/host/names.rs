@@ -1,5 +1,5 @@
-//! The process that asks name servers for the names of next hops, the same in every proxy: the only one
-//! that waits for them. Many look-ups wait side by side, one for each name.
+//! The process that resolves the names of next hops, the same in every proxy: the only one that waits
+//! for name servers. It runs many lookups concurrently, one for each name.
 
 #![forbid(unsafe_code)]
 
@@ -14,27 +14,28 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-/// Names that are asked at once for the first time, and the longest that it takes.
+/// The most names that are resolved concurrently for the first time.
 const NEW: usize = 192;
 const NEW_PATIENCE: Duration = Duration::from_secs(2);
-/// Those among them whose copies are of one originator.
+/// The most of those for copies of one originator.
 const NEW_OF_ONE: usize = 128;
-/// Names that are asked at once again, as it was in vain before: apart from the others, who may have more
-/// luck. Each takes up to three descriptors, and a process may have a thousand.
+/// The most names that are retried concurrently after a failure; separate from new names, which are
+/// more likely to resolve. Each takes up to three descriptors, of which a process may have a thousand.
 const AGAIN: usize = 96;
 const AGAIN_PATIENCE: Duration = Duration::from_secs(10);
-/// Originators that are told apart here.
+/// Hash buckets of originators.
 const ORIGINATORS: usize = 256;
-/// How often the process looks for questions for which nobody has woken it, as who would have may have died.
+/// How often the process looks for questions without having been woken: the process that asked may have
+/// died.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often it looks whether the system has got other name servers.
+/// How often it checks whether the system's name servers have changed.
 const SYSTEM_LOOK: Duration = Duration::from_secs(5);
-/// What the system says of names.
+/// The system's configuration of name resolution.
 const SYSTEM_FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
-/// The most lines about names in a second.
+/// The most log lines about names per second.
 const LINES_A_SECOND: u32 = 5;
 
-/// The life of the process, which ends only with an error.
+/// Runs the process; returns only with an error.
 pub fn work(server: &'static Server, families: Families) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -46,7 +47,7 @@ pub fn work(server: &'static Server, families: Families) -> String {
     }
 }
 
-/// What all look-ups share.
+/// The state shared by all lookups.
 struct Asking {
     server: &'static Server,
     families: Families,
@@ -57,7 +58,7 @@ struct Asking {
     lines: Mutex<(Instant, u32)>,
 }
 
-/// The resolver, and what the system said when it was made.
+/// The resolver, and the system's configuration when it was created.
 struct Current {
     resolver: Option<Resolver>,
     files: [Option<SystemTime>; 2],
@@ -85,7 +86,7 @@ async fn ask_all(server: &'static Server, families: Families) -> std::io::Result
         lines: Mutex::new((Instant::now(), 0)),
     });
     loop {
-        // One look at the questions answers all that was said of them.
+        // One pass over the questions handles all wake-ups so far.
         while questions.try_recv(&mut [0; 1]).is_ok() {}
         while let Some(question) = engine.next_question() {
             let asking = Arc::clone(&asking);
@@ -98,7 +99,7 @@ async fn ask_all(server: &'static Server, families: Families) -> std::io::Result
 }
 
 impl Asking {
-    /// Asks until there is an answer, or nobody waits for one.
+    /// Retries until there is an answer, or nobody waits for it any more.
     async fn settle(&self, question: &Question) {
         let engine = self.server.outbox().engine();
         let mut not_before = question.not_before();
@@ -146,7 +147,7 @@ impl Asking {
         resolver.resolve(&name).await
     }
 
-    /// The resolver, made anew where the system has got other name servers.
+    /// The resolver, recreated if the system's configuration has changed.
     fn current(&self) -> Option<Resolver> {
         let mut current = self.resolver.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = current.resolver.is_none();
@@ -165,7 +166,7 @@ impl Asking {
         current.resolver.clone()
     }
 
-    /// One line for a name that could not be resolved.
+    /// Logs a name that could not be resolved.
     fn log(&self, name: &[u8], failure: NotResolved) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.0.elapsed() >= Duration::from_secs(1) {
@@ -187,7 +188,7 @@ impl Asking {
     }
 }
 
-/// How long it is until a millisecond of the engine's clock.
+/// The duration until `time` (milliseconds of the engine's clock).
 fn until(engine: &Engine, time: u64) -> Duration {
     Duration::from_millis(time.saturating_sub(engine.now()))
 }

@@ -1,5 +1,5 @@
-//! What `$cimf(…)` says outside of the route of requests: of the copy that is being sent, in
-//! `event_route[tm:local-request]` and `local_route`, or of the one whose outcome is told.
+//! The values of `$cimf(…)` outside of the request route: about the copy being sent, in
+//! `event_route[tm:local-request]` and `local_route`, or about the one whose outcome is reported.
 
 #![forbid(unsafe_code)]
 
@@ -7,13 +7,13 @@ use super::verdict::{Fact, Value};
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// What is told of a copy, or of a whole message.
-pub struct Told {
+/// The data about a copy, or about a whole message.
+pub struct Notification {
     /// The number of the message.
     pub message: u64,
-    /// The final response, where there is one.
+    /// The status code of the final response, if there is one.
     pub code: Option<u16>,
-    /// Whose copy it is; nothing for a whole message.
+    /// The recipient of the copy; `None` for a whole message.
     pub recipient: Option<Vec<u8>>,
     /// The address of the group or service.
     pub group: Vec<u8>,
@@ -21,8 +21,8 @@ pub struct Told {
     pub originator: Vec<u8>,
 }
 
-impl Told {
-    /// One fact; `None` where there is none.
+impl Notification {
+    /// The value of a variable; `None` if it has none here.
     pub fn fact(&self, fact: Fact) -> Option<Value<'_>> {
         match fact {
             Fact::Code => self.code.map(|code| Value::Number(i64::from(code))),
@@ -35,27 +35,28 @@ impl Told {
     }
 }
 
-/// Whether the script has such a variable, so that somebody may ask while a copy is sent. Scripts without
-/// one pay nothing for it.
+/// Whether the script uses such a variable. Scripts that do not are spared the cost while copies are
+/// sent.
 static IS_ASKED: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
-    /// The copy that this process is handing to the proxy.
-    static IN_HAND: RefCell<Option<Told>> = const { RefCell::new(None) };
+    /// The copy that this process is currently sending.
+    static IN_HAND: RefCell<Option<Notification>> = const { RefCell::new(None) };
 }
 
-/// Notes that the script has such a variable.
+/// Records that the script uses such a variable.
 pub fn will_be_asked() {
     IS_ASKED.store(true, Relaxed);
 }
 
-/// Whether anybody may ask.
+/// Whether the script uses such a variable.
 pub fn is_asked() -> bool {
     IS_ASKED.load(Relaxed)
 }
 
-/// Calls `send` while what is told of the copy may be asked for: a route of the script may run for it.
-pub fn in_hand<T>(told: Option<Told>, send: impl FnOnce() -> T) -> T {
+/// Calls `send` with the data of the copy available to variables: a route of the script may run
+/// meanwhile.
+pub fn in_hand<T>(told: Option<Notification>, send: impl FnOnce() -> T) -> T {
     let Some(told) = told else {
         return send();
     };
@@ -64,7 +65,7 @@ pub fn in_hand<T>(told: Option<Told>, send: impl FnOnce() -> T) -> T {
     send()
 }
 
-/// Forgets the copy, even where a panic ends the sending.
+/// Clears the data, even if sending panics.
 struct NoneAfterwards;
 
 impl Drop for NoneAfterwards {
@@ -73,7 +74,7 @@ impl Drop for NoneAfterwards {
     }
 }
 
-/// Calls `read` with a fact of the copy that is being sent, if one is.
+/// Calls `read` with the value for the copy being sent, if any.
 pub fn with_copy_in_hand<T>(fact: Fact, read: impl FnOnce(Value<'_>) -> T) -> Option<T> {
     IN_HAND.with_borrow(|told| told.as_ref()?.fact(fact).map(read))
 }

@@ -1,4 +1,4 @@
-//! What an administrator may ask about messages under way, the same in every proxy.
+//! Figures and lists of messages in progress for administrators, the same in every proxy.
 
 #![forbid(unsafe_code)]
 
@@ -15,7 +15,7 @@ pub fn age(server: &Server, fanout: &Fanout) -> u64 {
     now.saturating_sub(fanout.accepted_at) / 1000
 }
 
-/// How many recipients of a message are in which state, by the names of the states.
+/// The number of recipients of a message in each state, by the name of the state.
 pub fn states(fanout: &Fanout) -> [(&'static str, u64); 9] {
     let tally = fanout.tally;
     let waiting = fanout.recipients - tally.ended() - fanout.in_flight;
@@ -35,28 +35,28 @@ pub fn states(fanout: &Fanout) -> [(&'static str, u64); 9] {
     ]
 }
 
-/// One number for statistics.
+/// A statistic.
 #[derive(Clone, Copy, Debug)]
 pub enum Figure {
     /// A count since the start.
     Count(Counter),
-    /// How many messages were refused for a reason.
+    /// The number of messages refused for a reason.
     Refused(RefusedBy),
-    /// How much there is now.
+    /// A current value.
     Now(Reading),
-    /// How much is kept for members who are away.
+    /// A figure of copies kept for members who are away.
     Kept(KeptReading),
-    /// What the ledger has done; 0 where there is none.
+    /// A figure of the ledger; 0 if there is none.
     Ledger(LedgerReading),
 }
 
-/// How a figure is read from what is under way.
+/// Reads a figure of the queue.
 type Reading = fn(&Load) -> u64;
 
-/// How a figure is read from what is kept.
+/// Reads a figure of kept copies.
 type KeptReading = fn(KeptFigures) -> u64;
 
-/// What is kept, by name and meaning.
+/// Figures of kept copies: name, description, reader.
 const KEPT: [(&str, &str, KeptReading); 2] = [
     (
         "kept",
@@ -70,10 +70,10 @@ const KEPT: [(&str, &str, KeptReading); 2] = [
     ),
 ];
 
-/// How a figure is read from what the ledger has done.
+/// Reads a figure of the ledger.
 type LedgerReading = fn(&Committed) -> u64;
 
-/// What the ledger has done, by name and meaning.
+/// Figures of the ledger: name, description, reader.
 const LEDGER: [(&str, &str, LedgerReading); 4] = [
     (
         "ledger_stored",
@@ -95,7 +95,7 @@ const LEDGER: [(&str, &str, LedgerReading); 4] = [
     ),
 ];
 
-/// What there is now, by name and meaning.
+/// Figures of the queue: name, description, reader.
 const NOW: [(&str, &str, Reading); 10] = [
     ("messages", "messages on their way", |load| load.messages),
     ("waiting", "recipients that have not ended", |load| {
@@ -139,7 +139,7 @@ const NOW: [(&str, &str, Reading); 10] = [
     ),
 ];
 
-/// All figures with their names and what they tell.
+/// All figures with their names and descriptions.
 pub fn figures() -> impl Iterator<Item = (Figure, String, String)> {
     let counts = Counter::ALL.into_iter();
     let counts = counts
@@ -173,7 +173,7 @@ fn refused_name(reason: RefusedBy) -> String {
 }
 
 impl Figure {
-    /// The number.
+    /// The current value.
     pub fn read(self, server: &Server) -> u64 {
         match self {
             Self::Count(counter) => server.decider().counters().get(counter),
@@ -185,16 +185,17 @@ impl Figure {
     }
 }
 
-/// How many messages a stop names, and how many recipients of each: the log of a stop that takes long, or fills the
-/// disk, is of no use to anybody.
+/// The most messages, and the most recipients of each, that a stop names: it must neither take long nor
+/// fill the disk.
 const NAMED_MESSAGES: usize = 20;
 const NAMED_RECIPIENTS: usize = 20;
 
-/// How many recipients stand in one line: proxies cut their log lines at about a thousand bytes.
+/// Recipients per line: proxies truncate log lines at about a thousand bytes.
 const NAMES_A_LINE: usize = 8;
 
-/// Logs what a stop leaves unfinished: messages, and their recipients without an outcome, as far as a log can take it;
-/// all of them at level `debug`. The outcomes of all others go to the ledger, if there is one.
+/// Logs what a stop leaves unfinished: messages and their recipients without an outcome, a limited
+/// number at level `warning`, all at `debug`. Outcomes that are not in the ledger yet are written to
+/// it, if there is one.
 pub fn log_unfinished(server: &Server) {
     if let Err(error) = server.keep_outcomes() {
         log::error!(
@@ -205,7 +206,7 @@ pub fn log_unfinished(server: &Server) {
     let under_way = match server.outbox().engine().under_way() {
         Ok(under_way) => under_way,
         Err(blocked) => {
-            log::error!("{blocked}; what is not finished cannot be listed");
+            log::error!("{blocked}; unfinished messages cannot be listed");
             return;
         }
     };
@@ -213,7 +214,7 @@ pub fn log_unfinished(server: &Server) {
     let mut recipients = 0;
     for message in &under_way {
         let left = message.remaining();
-        // A kept copy that is being sent stays in the ledger.
+        // A kept copy being sent remains in the ledger.
         if left.is_empty() || message.kept() != 0 {
             continue;
         }
@@ -230,7 +231,7 @@ pub fn log_unfinished(server: &Server) {
     let more = messages.saturating_sub(NAMED_MESSAGES);
     if more > 0 {
         let what = match is_durable {
-            true => "go on after the next start",
+            true => "are resumed at the next start",
             false => "are lost (durability=none)",
         };
         log::warn!(
@@ -240,10 +241,11 @@ pub fn log_unfinished(server: &Server) {
     }
 }
 
-/// The first recipients of a message as warnings, with the number of the others, who are named to whoever debugs.
+/// Logs the first recipients of a message as warnings, with the number of the others, which are named
+/// at level `debug`.
 fn log_names(message: &UnderWay<'_>, left: &[&[u8]], named: usize, is_durable: bool) {
     let what = match is_durable {
-        true => "goes on after the next start",
+        true => "is resumed at the next start",
         false => "is lost (durability=none)",
     };
     let (number, group) = (message.number(), Printable(message.group()));

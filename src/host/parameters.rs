@@ -1,7 +1,7 @@
-//! Module parameters: a row of the proxy's table for each row of ours.
+//! Module parameters: the proxy's table, generated from `PARAMETERS`.
 //!
-//! A proxy calls a setter for each `modparam` line without saying which parameter it is, so each
-//! parameter has a setter of its own: one function, made for each index.
+//! A proxy calls a setter for each `modparam` line without naming the parameter, so each parameter has
+//! its own setter: one function, instantiated for each index.
 
 use super::abi::{PARAM_INT, PARAM_STRING, PARAM_USE_FUNC, ParamExport, SetParameter, Table};
 use super::guard::guarded;
@@ -45,7 +45,7 @@ const fn rows() -> [ParamExport; 2 * COUNT + 1] {
 
 const NAME_ROOM: usize = 32;
 
-/// The names with the NUL that proxies want at their end.
+/// The names, terminated by NUL as proxies require.
 static NAMES: [[u8; NAME_ROOM]; COUNT] = {
     let mut names = [[0; NAME_ROOM]; COUNT];
     let mut index = 0;
@@ -66,7 +66,7 @@ macro_rules! setters {
     ($($index:literal)*) => { [$(set::<$index>),*] };
 }
 
-/// A setter for each index; the assertion asks for more literals when the table grows.
+/// A setter for each index; an assertion fails if the table outgrows the list.
 static SETTERS: [SetParameter; 96] = setters!(
     0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23
     24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47
@@ -75,7 +75,7 @@ static SETTERS: [SetParameter; 96] = setters!(
 );
 const _: () = assert!(COUNT <= 96);
 
-/// Takes one value of the parameter at `INDEX` of our table.
+/// Stores a value of the parameter at `INDEX` of the table.
 ///
 /// # Safety
 /// The proxy calls it with the kind of the value and a value of that kind.

@@ -1,35 +1,35 @@
-//! What cimf needs of a proxy, the same for both.
+//! The interface that an adapter implements for its proxy.
 
 #![forbid(unsafe_code)]
 
 use crate::control::{Answer, Fork};
 use crate::fanout::NotSent;
 
-/// What became of the attempt to make a server transaction.
+/// The result of creating a server transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transaction {
     /// The request has a transaction.
     Present,
-    /// The request belongs to a transaction that has answered it again.
+    /// A retransmission: the existing transaction has repeated its answer.
     Retransmission,
-    /// The proxy cannot make one, as for a request without Call-ID.
+    /// The proxy cannot create one, for example because there is no Call-ID.
     Impossible,
 }
 
-/// What sends forks, in whichever process.
+/// Sends copies, in any process.
 pub trait Sender {
-    /// Sends one fork to the URI `next_hop`, whose host is an address and no name, or to its own Request-URI
-    /// if that is empty; or says why not. Of one that it took, the proxy tells [`completed`](super::sending::completed) and
-    /// [`released`](super::sending::released) with its cookie, in whichever process, perhaps before this returns; of others,
-    /// neither.
+    /// Sends one copy to the URI `next_hop`, whose host is an address and not a name, or to its own
+    /// Request-URI if that is empty. If it succeeds, [`completed`](super::sending::completed) and
+    /// [`released`](super::sending::released) are called later with its cookie, in any process, perhaps
+    /// before this returns; after an error neither is.
     fn send(&mut self, fork: &Fork<'_>, next_hop: &str, cookie: u64) -> Result<(), NotSent>;
 }
 
-/// What the controlling function needs of a proxy while it handles one request.
+/// Operations on the request that the proxy is handling.
 pub trait Proxy: Sender {
-    /// Makes a server transaction of the request, if it has none.
+    /// Creates a server transaction for the request, if it has none.
     fn transaction(&mut self) -> Transaction;
 
-    /// Answers the request, within its transaction if it has one; says whether that worked.
+    /// Answers the request, within its transaction if it has one; returns whether that succeeded.
     fn reply(&mut self, answer: &Answer, transaction: Transaction) -> bool;
 }

@@ -12,34 +12,34 @@ use crate::control::Source;
 use crate::server::{Server, Worker};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
-/// A request as the proxy holds it while its script runs, and the parameter of the function that was
-/// called: `'m` ends when that function returns.
+/// A request while its script runs, and the parameter of the script function: `'m` ends when that
+/// function returns.
 pub trait ScriptRequest<'m>: Proxy {
-    /// What scripts call the route of requests.
+    /// The name of the request route in scripts.
     const ROUTE: &'static str;
 
-    /// Whether the route of requests is running. Elsewhere the message is not the one that came, and
-    /// its transaction not ours to answer: it may be one of our own forks.
+    /// Whether the request route is running. In other routes the message is not the received one, and
+    /// its transaction must not be answered: it may even be a copy.
     fn is_in_request_route(&self) -> bool;
 
-    /// Which one it is.
+    /// The identity of the request.
     fn id(&self) -> MessageId;
 
-    /// Its bytes from the method on, which the proxy keeps while it calls us; `None` where they cannot be
+    /// Its bytes from the method on, which the proxy keeps during the call; `None` if they cannot be
     /// found.
     fn bytes(&self) -> Option<&'m [u8]>;
 
     /// Where it came from.
     fn source(&self) -> Option<Source<'static>>;
 
-    /// The identity that the script gives, if it gives one; an error where it cannot be read.
+    /// The identity that the script passes, if any; an error if it cannot be read.
     fn identity(&self) -> Result<Option<Vec<u8>>, ()>;
 }
 
-/// A step of the way of a message.
+/// A step in handling a message.
 #[derive(Clone, Copy)]
 pub enum Step {
-    /// All of them.
+    /// All steps.
     Handle,
     /// The checks.
     Check,
@@ -60,18 +60,18 @@ impl Step {
     }
 }
 
-/// What a process has of its own.
+/// The state of a process.
 struct Process {
     worker: Worker,
-    /// The verdict on the message that is being handled.
+    /// The verdict on the message being handled.
     verdict: Option<(MessageId, Verdict<'static>)>,
 }
 
-/// Made at the first message of a process.
+/// Created at the first message of a process.
 static PROCESS: Mutex<Option<Process>> = Mutex::new(None);
 
-/// The process's own, or `None` while one of its functions is at work: a route that the proxy runs
-/// meanwhile, as for each fork, comes here again.
+/// The state, or `None` while a function of cimf is running: a route that the proxy runs meanwhile,
+/// such as that for each copy, may call one again.
 fn process() -> Option<MutexGuard<'static, Option<Process>>> {
     match PROCESS.try_lock() {
         Ok(process) => Some(process),
@@ -93,7 +93,7 @@ pub fn run<'m, R: ScriptRequest<'m>>(
             log::error!("{name} works in {route} only, and was called in another route");
             return ScriptResult::NotOurs;
         }
-        // Read first: it may be what a variable of ours says of the verdict that is dropped below.
+        // Read first: it may come from a `$cimf(…)` variable of the verdict that is dropped below.
         let Ok(given) = given_identity(server, step, request) else {
             return ScriptResult::InternalError;
         };
@@ -112,7 +112,7 @@ pub fn run<'m, R: ScriptRequest<'m>>(
     })
 }
 
-/// `cimf_is_copy()`: whether a request is a copy of ours that has come back to this proxy.
+/// `cimf_is_copy()`: whether a request is a copy of this server that has come back to this proxy.
 pub fn is_copy<'m>(server: &Server, request: &impl ScriptRequest<'m>) -> ScriptResult {
     guarded(ScriptResult::InternalError, || {
         match request
@@ -129,7 +129,8 @@ pub fn is_copy<'m>(server: &Server, request: &impl ScriptRequest<'m>) -> ScriptR
     })
 }
 
-/// `cimf_is_utf8()`: whether a request is UTF-8 throughout, headers and body, as a text frame of a WebSocket has to be.
+/// `cimf_is_utf8()`: whether a request is UTF-8 throughout, headers and body, as a text frame of a
+/// WebSocket must be.
 pub fn is_utf8<'m>(request: &impl ScriptRequest<'m>) -> ScriptResult {
     guarded(ScriptResult::InternalError, || match request.bytes() {
         Some(bytes) if std::str::from_utf8(bytes).is_ok() => ScriptResult::Accepted,
@@ -142,7 +143,7 @@ pub fn is_utf8<'m>(request: &impl ScriptRequest<'m>) -> ScriptResult {
 }
 
 impl Process {
-    /// Checks a message, and does all the rest too if the step is to handle it.
+    /// Checks a message, and does the remaining steps too for [`Step::Handle`].
     fn judge<'m>(
         &mut self,
         server: &'static Server,
@@ -150,7 +151,7 @@ impl Process {
         request: &mut impl ScriptRequest<'m>,
         identity: Option<&[u8]>,
     ) -> ScriptResult {
-        // Whatever there was has been dropped by its script.
+        // An earlier verdict was abandoned by its script.
         self.verdict = None;
         let id = request.id();
         let (Some(bytes), Some(source)) = (request.bytes(), request.source()) else {
@@ -170,7 +171,7 @@ impl Process {
         result
     }
 
-    /// Answers a message or sends it to its recipients, as its verdict says.
+    /// Answers a message or sends it to its recipients, according to its verdict.
     fn carry_out<'m, R: ScriptRequest<'m>>(
         &mut self,
         server: &'static Server,
@@ -194,7 +195,7 @@ impl Process {
     }
 }
 
-/// The identity that the script gives, if it gives one; an error where it cannot be read.
+/// The identity that the script passes, if any; an error if it cannot be read.
 fn given_identity<'m>(
     server: &Server,
     step: Step,
@@ -217,8 +218,8 @@ pub fn with_verdict<T>(id: MessageId, read: impl FnOnce(&Verdict<'_>) -> T) -> O
     (*of == id).then(|| read(verdict))
 }
 
-/// Drops the verdict on the message whose script has ended: what the script has left undone ends then,
-/// not when the next message comes.
+/// Drops the verdict on a message whose script has ended, which ends whatever the script left undone
+/// now and not at the next message.
 pub fn ended(id: MessageId) {
     guarded((), || {
         let Some(mut process) = process() else {

@@ -1,21 +1,21 @@
-//! What the script functions return.
+//! Return values of the script functions.
 
 #![forbid(unsafe_code)]
 
-/// What a script gets from `cimf_handle()` and from each of its steps.
+/// The return value of `cimf_handle()` and of each of its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum ScriptResult {
-    /// Answered 202, and sent to the members; from a check: to be accepted.
+    /// Answered 202 and being sent to the members; from `cimf_check()`: would be accepted.
     Accepted = 1,
-    /// Refused, and answered; from a check: to be refused.
+    /// Refused and answered; from `cimf_check()`: would be refused.
     Refused = 2,
-    /// No message, but an OPTIONS about a group or service, and answered.
+    /// An OPTIONS to a group or service, which was answered.
     Described = 3,
-    /// A retransmission: the proxy has answered it again, and the script ends.
+    /// A retransmission: the proxy has repeated its answer, and the script ends.
     Stop = 0,
-    /// Not ours: nothing was answered.
+    /// Not a message for cimf: nothing was answered.
     NotOurs = -1,
-    /// An internal error, or a step that is not the next one: nothing was answered or sent.
+    /// An internal error, or a step out of order: nothing was answered or sent.
     InternalError = -2,
 }

@@ -1,8 +1,8 @@
-//! Copies on their way to the proxy's tm: each that the queue gives, in whichever process.
+//! Hands copies from the queue to the proxy's tm, in any process.
 
 #![forbid(unsafe_code)]
 
-use super::notification::{self, Told};
+use super::notification::{self, Notification};
 use super::proxy::Sender;
 use crate::control::Fork;
 use crate::fanout::{Attempt, Counter, NotSent};
@@ -11,12 +11,14 @@ use std::borrow::Cow;
 use std::cell::Cell;
 
 thread_local! {
-    /// Whether this process is sending: what ends while it does is noticed by the loop that sends.
+    /// Whether this process is sending: if a copy ends meanwhile, the sending loop continues with the
+    /// next.
     static PUMPING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Sends what may be sent now, of whichever message. To be called when something was started, has
-/// ended, or was given back; it never calls itself, though the proxy may end a fork while it takes it.
+/// Sends the copies of all messages that may be sent now. To be called when a message was started, a
+/// copy has ended, or memory was released. It does not recurse, although the proxy may end a copy
+/// within the call that sends it.
 pub fn pump(server: &Server, sender: &mut impl Sender) {
     let engine = server.outbox().engine();
     if let Some(pumping) = Pumping::begin() {
@@ -25,16 +27,16 @@ pub fn pump(server: &Server, sender: &mut impl Sender) {
     }
 }
 
-/// This process while it sends.
+/// Marks this process as sending, until dropped.
 struct Pumping;
 
 impl Pumping {
-    /// Nothing while it does already.
+    /// `None` if it is sending already.
     fn begin() -> Option<Self> {
         (!PUMPING.replace(true)).then_some(Self)
     }
 
-    /// Sends the first fork, and then what may be sent.
+    /// Sends `first`, and then all copies that may be sent.
     fn send_all(self, server: &Server, sender: &mut impl Sender, first: Option<Attempt<'_>>) {
         let engine = server.outbox().engine();
         let now = || engine.now();
@@ -51,8 +53,8 @@ impl Pumping {
     }
 }
 
-/// Sends a fork to its next hop; nothing if that is a name which has to be resolved first. The proxy is
-/// never given a name: it would wait for the name server, and all its other messages with it.
+/// Sends a copy to its next hop, unless that is a name which must be resolved first. The proxy never
+/// gets a name: it would block on the name server, with all its other messages.
 fn send(
     server: &Server,
     sender: &mut impl Sender,
@@ -73,7 +75,7 @@ fn send(
     };
     let told = notification::is_asked().then(|| {
         let [originator, group] = attempt.parties().map(<[u8]>::to_vec);
-        Told {
+        Notification {
             message: attempt.message(),
             code: None,
             recipient: Some(attempt.fork().recipient.to_vec()),
@@ -88,14 +90,14 @@ fn send(
 }
 
 impl Drop for Pumping {
-    /// Even a panic ends the sending.
+    /// A panic ends the sending as well.
     fn drop(&mut self) {
         PUMPING.set(false);
     }
 }
 
-/// The fork with this cookie has its final response, or 408 for none in time; what that lets go is
-/// sent.
+/// The copy with this cookie has its final response, or 408 after a timeout; sends the copies that may
+/// follow.
 pub fn completed(server: &Server, sender: &mut impl Sender, cookie: u64, code: u16) {
     let engine = server.outbox().engine();
     match Pumping::begin() {
@@ -107,7 +109,7 @@ pub fn completed(server: &Server, sender: &mut impl Sender, cookie: u64, code: u
     }
 }
 
-/// The proxy has given back the memory of a fork's transaction, some seconds after its end.
+/// The proxy has freed the memory of a copy's transaction, some seconds after its end.
 pub fn released(server: &Server, cookie: u64) {
     server.outbox().engine().released(cookie);
 }

@@ -1,4 +1,4 @@
-//! Our figures, as the counters or statistics of a proxy.
+//! The figures as counters or statistics of a proxy.
 
 #![forbid(unsafe_code)]
 
@@ -8,11 +8,11 @@ use crate::server::Server;
 use std::ffi::CString;
 use std::sync::OnceLock;
 
-/// What the proxy reads, and of which server.
+/// The registered figures, and their server.
 static FIGURES: OnceLock<(Vec<Figure>, &'static Server)> = OnceLock::new();
 
-/// Registers all figures, each with its number, its name and what it tells; names the one that the
-/// proxy refused.
+/// Registers all figures with number, name and description; the error names the one that the proxy
+/// refused.
 pub fn register(
     server: &'static Server,
     register: impl Fn(usize, CString, CString) -> bool,
@@ -31,7 +31,7 @@ pub fn register(
     Ok(())
 }
 
-/// The figure with this number, as it is now.
+/// The current value of the figure with this number.
 pub fn read(index: usize) -> u64 {
     guarded(0, || {
         let figure = FIGURES.get().and_then(|(figures, server)| {

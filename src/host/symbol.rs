@@ -1,4 +1,4 @@
-//! Functions and variables of the program that has loaded us, found by name.
+//! Looks up functions and variables of the host program by name.
 
 use std::ffi::{CStr, c_void};
 
@@ -19,7 +19,7 @@ pub fn find_in(handle: *mut c_void, name: &CStr) -> Option<*mut c_void> {
     (!address.is_null()).then_some(address)
 }
 
-/// The symbol `name` as whatever type of pointer the caller knows it to be.
+/// The symbol `name` as a pointer of type `T`.
 ///
 /// # Safety
 /// `T` must be the type of a pointer to that symbol: a function pointer of its signature, or a

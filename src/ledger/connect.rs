@@ -1,4 +1,4 @@
-//! A connection to the file, and how our bytes stand in columns.
+//! Connections to the file, and reading and writing bytes in columns.
 
 use super::error::{LedgerError, Problem};
 use super::schema::{self, Kind, VERSION};
@@ -8,14 +8,14 @@ use rusqlite::{Connection, OpenFlags, Row, ToSql};
 use std::path::Path;
 use std::time::Duration;
 
-/// How long one waits for a lock: that of an administrator with `sqlite3`, or of readers that begin after a
-/// crash. Shorter than anybody waits for a commit.
+/// How long to wait for a lock: that of an administrator with `sqlite3`, or of readers that recover the
+/// log after a crash. Shorter than any wait for a commit.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// The statements that a connection keeps prepared: all there are.
+/// Capacity of a connection's cache of prepared statements: enough for all of them.
 const STATEMENTS: usize = 48;
 
-/// Opens the file at `path` for reading and writing; it is not made.
+/// Opens the file at `path` for reading and writing; it is not created.
 pub(super) fn connect(path: &Path) -> Result<Connection, LedgerError> {
     let sqlite = |error| LedgerError::sqlite(path, &error);
     let found = std::fs::metadata(path).map_err(|error| LedgerError::system(path, &error))?;
@@ -29,13 +29,13 @@ pub(super) fn connect(path: &Path) -> Result<Connection, LedgerError> {
     Ok(connection)
 }
 
-/// Leaves file and log as they are when a connection is closed: somebody may have put others in their place.
+/// Leaves file and log unchanged when the connection is closed: other files may have taken their place.
 pub(super) fn leave_log(connection: &Connection) -> rusqlite::Result<()> {
     let no_checkpoint = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
     connection.set_db_config(no_checkpoint, true).map(drop)
 }
 
-/// Refuses a file that is no ledger or not of this version.
+/// Refuses a file that is not a ledger or of another version.
 pub(super) fn require_current(path: &Path, connection: &Connection) -> Result<(), LedgerError> {
     let kind = schema::kind(connection).map_err(|error| LedgerError::sqlite(path, &error))?;
     let problem = match kind {
@@ -48,13 +48,13 @@ pub(super) fn require_current(path: &Path, connection: &Connection) -> Result<()
     Err(LedgerError::new(path, problem))
 }
 
-/// Bytes as people want to read them: text if they are any, a BLOB if not.
+/// Bytes stored as readable text if they are UTF-8, otherwise as a BLOB.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Text<'a>(pub &'a [u8]);
 
 impl ToSql for Text<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        // Text with NUL would be shown up to it.
+        // `sqlite3` would show text only up to a NUL.
         let is_text = memchr::memchr(0, self.0).is_none() && std::str::from_utf8(self.0).is_ok();
         Ok(ToSqlOutput::Borrowed(match is_text {
             true => ValueRef::Text(self.0),
@@ -68,12 +68,12 @@ pub(super) fn bytes(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<u8>> {
     Ok(row.get_ref(column)?.as_bytes()?.to_vec())
 }
 
-/// A number of ours, of which SQLite keeps the bits.
+/// An unsigned number, which SQLite stores as a signed one with the same bits.
 pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(i64::cast_unsigned)
 }
 
-/// Sixteen bytes of a column; zeros where somebody has put something else.
+/// Sixteen bytes of a column; zeros if the column was altered.
 pub(super) fn sixteen(row: &Row<'_>, column: usize) -> rusqlite::Result<[u8; 16]> {
     let found = row.get_ref(column)?.as_bytes()?;
     Ok(found.try_into().unwrap_or_default())

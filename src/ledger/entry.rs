@@ -14,7 +14,7 @@ pub enum CommitMode {
     Soon,
 }
 
-/// One thing that is written. All times are milliseconds of Unix time.
+/// One change to the ledger. All times are milliseconds of Unix time.
 #[derive(Clone, Debug)]
 pub enum Entry<'a> {
     /// A message is accepted.
@@ -26,21 +26,21 @@ pub enum Entry<'a> {
         /// The outcomes.
         outcomes: Cow<'a, [OutcomeRecord]>,
     },
-    /// Each recipient of a message has an outcome or a kept copy: nothing is left of it but those copies.
+    /// Each recipient of a message has an outcome or a kept copy: only the kept copies remain of it.
     Finished {
         /// The message.
         id: u64,
     },
-    /// A message is not answered 202 after all, or an administrator drops it: it goes with all its copies, and
-    /// its retransmissions are new.
+    /// A message is not answered 202 after all, or an administrator drops it: it is deleted with all
+    /// its copies, and its retransmissions are treated as new.
     Withdrawn {
         /// The message.
         id: u64,
     },
-    /// A copy is kept for a member who is away. Its message is in the ledger already, or before it in the same
-    /// commit. The recipient has an outcome as well, which is an entry of its own.
+    /// A copy is kept for a member who is away. Its message is in the ledger already, or precedes it in
+    /// the same commit. The outcome of the recipient is a separate entry.
     Kept(KeptCopy<'a>),
-    /// A copy is not kept any longer: it was delivered, or it has expired, or it was pushed out.
+    /// A copy is no longer kept: it was delivered, has expired, or was displaced by newer ones.
     KeptEnded {
         /// The kept copy.
         kept: i64,
@@ -50,14 +50,16 @@ pub enum Entry<'a> {
 /// An accepted message.
 #[derive(Clone, Debug)]
 pub struct Promise<'a> {
-    /// The message, unique over all runs: at most 63 bits, and greater than those of messages accepted before.
+    /// The id of the message, unique over all runs: at most 63 bits, and greater than those of all
+    /// earlier messages.
     pub id: u64,
-    /// Whether its recipients are sent to after a restart (`durability=journal`). If not, it is in the ledger for
-    /// its kept copies alone.
+    /// Whether it is sent after a restart (`durability=journal`). If not, it is in the ledger only for
+    /// its kept copies.
     pub promised: bool,
-    /// Whether its sender wants to stay anonymous: the ledger then keeps a keyed hash in place of the originator.
+    /// Whether its originator asked for anonymity: the ledger then stores a keyed hash instead of the
+    /// originator.
     pub anonymous: bool,
-    /// What all copies share.
+    /// The content that all copies share.
     pub submission: Submission<'a>,
     /// The recipients in the order of their numbers.
     pub recipients: Vec<Own<'a>>,
@@ -68,13 +70,13 @@ pub struct Promise<'a> {
 /// A request that was answered 202.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestRecord<'a> {
-    /// What makes it the same request, and the same transaction.
+    /// What identifies the request and its transaction.
     pub key: RequestKey<'a>,
-    /// A keyed hash of authenticated originator, Request-URI and body as they came.
+    /// A keyed hash of the authenticated originator, the Request-URI and the body as received.
     pub content: [u8; 16],
 }
 
-/// How it ended with one recipient, as [`crate::fanout::Outcome::to_bytes`] gives it.
+/// The outcome of one recipient, as encoded by [`crate::fanout::Outcome::to_bytes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutcomeRecord {
     /// The number of the recipient.
@@ -92,14 +94,14 @@ pub struct KeptCopy<'a> {
     pub message: u64,
     /// The number of the recipient.
     pub recipient: u32,
-    /// What is the same for all spellings of the address.
+    /// A hash that is the same for all spellings of the address.
     pub address_hash: u64,
-    /// The address as the copy had it.
+    /// The address of the copy.
     pub address: &'a [u8],
-    /// The code for which it is kept.
+    /// The status code because of which it is kept.
     pub code: u16,
-    /// Since when.
+    /// When it was kept.
     pub kept_at: u64,
-    /// Until when.
+    /// When it expires.
     pub expires_at: u64,
 }

@@ -1,4 +1,4 @@
-//! Why the ledger cannot be used: each text names the file, what is wrong and what to do.
+//! Reasons why the ledger is unusable: each text names the file, the problem and the remedy.
 
 use super::schema::VERSION;
 use rusqlite::ErrorCode;
@@ -6,61 +6,62 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A ledger that cannot be used.
+/// An unusable ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerError {
     /// The file.
     pub file: PathBuf,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: Problem,
 }
 
-/// What is wrong with a ledger.
+/// A problem of a ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
     /// Its path is not absolute.
     Relative,
-    /// The folder is not there and cannot be made; the text is the system's.
+    /// The folder is missing and cannot be created; the text is the system's.
     NoFolder(String),
     /// There is no such file.
     Missing,
-    /// There is no such file, but its write-ahead log is there.
+    /// There is no such file, but its write-ahead log exists.
     LogAlone,
-    /// It is no regular file.
+    /// It is not a regular file.
     NotAFile,
     /// It has no tables.
     Empty,
-    /// It is a database of some other program, or no database.
+    /// It is a database of another program, or not a database.
     Foreign,
     /// A ledger of an earlier version.
     Older(i32),
     /// A ledger of a later version.
     Newer(i32),
-    /// A proxy has it.
+    /// A proxy is using it.
     InUse,
-    /// Somebody else keeps it locked.
+    /// Another process keeps it locked.
     Locked,
-    /// It is damaged; the text says where.
+    /// It is damaged; the text describes the damage.
     Corrupt(String),
-    /// It may not be read or written by this user, or not by anybody; the text is SQLite's or the system's.
+    /// Permission to read or write it is missing, or it is read-only; the text is SQLite's or the
+    /// system's.
     Denied(String),
-    /// It cannot have a write-ahead log; the text is the journal mode that it has.
+    /// It cannot have a write-ahead log; the text is its journal mode.
     NoLog(String),
     /// The file was moved or deleted while it was in use.
     Gone,
-    /// Another file is at its path than the one in use.
+    /// The file at its path is not the one in use.
     Replaced,
     /// Its write-ahead log was deleted or moved while it was in use.
     LogGone,
-    /// Another write-ahead log is there than the one in use.
+    /// The write-ahead log beside it is not the one in use.
     LogReplaced,
-    /// No room is left on the disk.
+    /// The disk is full.
     Full,
     /// The disk or its file system fails; the text is SQLite's.
     Failing(String),
     /// A message with this id is in the ledger already.
     Twice,
-    /// Anything else that SQLite or the system said.
+    /// Any other error of SQLite or the system.
     Other(String),
 }
 
@@ -105,7 +106,7 @@ impl Problem {
         }
     }
 
-    /// Whether the file and what SQLite knows of it are as good as before.
+    /// Whether the file and the connection are unaffected.
     pub(super) fn spares_the_connection(&self) -> bool {
         matches!(self, Self::Locked | Self::Full | Self::Twice)
     }
@@ -117,23 +118,23 @@ impl fmt::Display for LedgerError {
         write!(f, "{file}: ")?;
         match &self.problem {
             Problem::Relative => f.write_str(
-                "expected an absolute path, such as /var/lib/cimf/ledger.db: a relative one would lead to another file wherever the proxy is started",
+                "expected an absolute path, such as /var/lib/cimf/ledger.db: a relative one depends on where the proxy is started",
             ),
             Problem::NoFolder(text) => write!(
                 f,
-                "its folder is not there and cannot be made ({text}); make it, and give it to the proxy's user with `chown`"
+                "its folder is missing and cannot be created ({text}); create it, and make the proxy's user its owner with `chown`"
             ),
             Problem::Missing => f.write_str("there is no such file; check the path, or restore it"),
             Problem::LogAlone => write!(
                 f,
-                "there is no such file, but its log {file}-wal is there and may hold messages that were promised; put the file back beside it, or remove {file}-wal and {file}-shm to begin with nothing"
+                "there is no such file, but its log {file}-wal exists and may hold messages that were promised; put the file back beside it, or remove {file}-wal and {file}-shm to start empty"
             ),
             Problem::NotAFile => write!(f, "expected a SQLite file, found a folder or a device"),
             Problem::Empty => {
                 f.write_str("expected a ledger, found a file without tables; check the path")
             }
             Problem::Foreign => f.write_str(
-                "expected a ledger made by cimf, found another program's file or none of SQLite's; check the path, or move that file away",
+                "expected a ledger made by cimf, found the file of another program, or not a SQLite file; check the path, or move that file away",
             ),
             Problem::Older(found) => write!(
                 f,
@@ -141,19 +142,19 @@ impl fmt::Display for LedgerError {
             ),
             Problem::Newer(found) => write!(
                 f,
-                "expected version {VERSION} of the tables, found {found}; a later cimf made it, install that one"
+                "expected version {VERSION} of the tables, found {found}; it was made by a later version of cimf, install that version"
             ),
             Problem::InUse => write!(
                 f,
-                "another proxy, or a process that one has left behind, is using it (`fuser {file}` names it); stop that one, or give this proxy a ledger of its own"
+                "another proxy, or a process left over from one, is using it (`fuser {file}` names it); stop that one, or give this proxy a ledger of its own"
             ),
             Problem::Locked => write!(
                 f,
-                "another process keeps it locked; find it with `fuser {file}` and end what it does"
+                "another process keeps it locked; find it with `fuser {file}` and stop it"
             ),
             Problem::Corrupt(text) => write!(
                 f,
-                "it is damaged ({text}), and messages that were promised may be in it; with the proxy stopped, copy {file} and {file}-wal to a safe place, and run `sqlite3 COPY .recover | sqlite3 NEW`, or move them away to begin with nothing"
+                "it is damaged ({text}), and messages that were promised may be in it; with the proxy stopped, copy {file} and {file}-wal to a safe place, and run `sqlite3 COPY .recover | sqlite3 NEW`, or move them away to start empty"
             ),
             Problem::Denied(text) => write!(
                 f,
@@ -164,10 +165,10 @@ impl fmt::Display for LedgerError {
                 "expected journal mode wal, found {found}; keep the file on a local file system, which has shared memory"
             ),
             Problem::Gone => f.write_str(
-                "the file was moved or deleted while the proxy was using it; put it back, or start the proxy anew",
+                "the file was moved or deleted while the proxy was using it; put it back, or restart the proxy",
             ),
             Problem::Replaced => f.write_str(
-                "another file was put in its place while the proxy was using it; put the first one back, or start the proxy anew",
+                "another file was put in its place while the proxy was using it; put the original back, or restart the proxy",
             ),
             Problem::LogGone => write!(
                 f,
@@ -175,14 +176,14 @@ impl fmt::Display for LedgerError {
             ),
             Problem::LogReplaced => write!(
                 f,
-                "another {file}-wal or {file}-shm was put in place of the one that the proxy was using; start the proxy anew, and leave both alone as long as it runs"
+                "another {file}-wal or {file}-shm was put in place of the one that the proxy was using; restart the proxy, and leave both alone as long as it runs"
             ),
             Problem::Full => f.write_str(
-                "no room is left on the disk (or within the quota of the proxy's user); make room, and it goes on by itself",
+                "no space is left on the disk (or within the quota of the proxy's user); free some, and the proxy continues by itself",
             ),
             Problem::Failing(text) => write!(
                 f,
-                "{text}; see what the kernel says of the disk (`dmesg`), and whether it is full or read-only"
+                "{text}; see what the kernel reports about the disk (`dmesg`), and whether it is full or read-only"
             ),
             Problem::Twice => f.write_str("expected a new message, found one with its id already"),
             Problem::Other(text) => f.write_str(text),

@@ -1,7 +1,8 @@
-//! The file of a proxy: made if need be, locked for the proxy alone, brought up to date.
+//! Opening the ledger of a proxy: created if necessary, locked for this proxy alone, and migrated.
 //!
-//! The main process locks the file itself before it forks. All its processes inherit the lock, and it goes with
-//! the last of them: one that outlives a killed main process could still write, so the next proxy must wait.
+//! The main process locks the file itself before it forks. All its processes inherit the lock, which is
+//! released when the last one ends: a process that outlives a killed main process could still write, so
+//! the next proxy must wait for it.
 
 use super::connect::{connect, leave_log, require_current};
 use super::error::{LedgerError, Problem};
@@ -17,33 +18,33 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-/// The owner and the group may read and write, nobody else: messages are personal data.
+/// Only the owner and the group may read and write: messages are personal data.
 const FILE_MODE: u32 = 0o640;
 const FOLDER_MODE: u32 = 0o750;
 
-/// How long the lock may still be held by processes that were just killed.
+/// How long processes that were just killed may still hold the lock.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The ledger of a proxy. To be opened by its main process before it forks; each process then makes its own
-/// [`SqliteLedger`] or [`SqliteReader`], and none of those may live through a fork.
+/// The ledger of a proxy. Opened by its main process before it forks; each process then creates its own
+/// [`SqliteLedger`] or [`SqliteReader`], none of which may survive a fork.
 #[derive(Debug)]
 pub struct LedgerFile {
     path: PathBuf,
     id: FileId,
     key: [u8; 16],
     run: u64,
-    /// Held open: it is the lock.
+    /// The lock lasts as long as this is open.
     _lock: File,
 }
 
 impl LedgerFile {
-    /// Takes the file at `path`, which is made with its folder if need be. What the last run has promised stays in
-    /// it, to be had from [`LedgerFile::reader`].
+    /// Opens and locks the file at `path`, which is created with its folder if necessary. Promises of
+    /// the previous run stay in it, for [`LedgerFile::reader`].
     ///
     /// # Errors
     ///
-    /// A path that is not absolute, a file that another proxy has, that is damaged, not ours or of a later version,
-    /// or that cannot be made or written.
+    /// A path that is not absolute, or a file that is used by another proxy, damaged, not a ledger, of
+    /// a later version, or that cannot be created or written.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
         if !path.is_absolute() {
             return Err(LedgerError::new(path, Problem::Relative));
@@ -53,7 +54,7 @@ impl LedgerFile {
         Self::take(path)
     }
 
-    /// The same, but only if the file is there.
+    /// The same, but only if the file exists.
     pub fn open_existing(path: &Path) -> Result<Self, LedgerError> {
         Self::take(path)
     }
@@ -62,7 +63,7 @@ impl LedgerFile {
         let (lock, id) = lock(path)?;
         let mut connection = connect(path)?;
         let (key, run) = prepare(path, &mut connection)?;
-        // Brings the log into the file and removes it.
+        // Checkpoints and removes the log.
         let closed = connection.close();
         closed.map_err(|(_, error)| LedgerError::sqlite(path, &error))?;
         if FileId::at(path).ok() != Some(id) {
@@ -77,28 +78,29 @@ impl LedgerFile {
         })
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A key for hashes that are compared in later runs too.
+    /// The key of hashes that are also compared in later runs.
     pub fn key(&self) -> [u8; 16] {
         self.key
     }
 
-    /// The number of this run, greater than those of all before: the upper half of the ids that it gives. It has
-    /// at most 31 bits.
+    /// The number of this run, greater than those of all earlier ones; the upper half of the message
+    /// ids of this run. At most 31 bits.
     pub fn run(&self) -> u64 {
         self.run
     }
 
-    /// For the one process that writes, after the fork.
+    /// For the writing process, after the fork.
     pub fn writer(&self) -> Result<SqliteLedger, LedgerError> {
         SqliteLedger::open(&self.path, self.id, self.key)
     }
 
-    /// For a process that reads, after the fork; or for the main process, which drops it before.
+    /// For a reading process, after the fork; or for the main process, which must drop it before the
+    /// fork.
     pub fn reader(&self) -> Result<SqliteReader, LedgerError> {
         SqliteReader::open_file(&self.path, Some(self.id))
     }
@@ -117,7 +119,7 @@ fn make_file(path: &Path) -> Result<(), LedgerError> {
         if beside(path, "-wal").exists() {
             return Err(LedgerError::new(path, Problem::LogAlone));
         }
-        // What SQLite knew of an earlier log.
+        // SQLite's index of an earlier log.
         match fs::remove_file(beside(path, "-shm")) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(system(error)),
             _ => {}
@@ -130,11 +132,11 @@ fn make_file(path: &Path) -> Result<(), LedgerError> {
         .open(path);
     match new {
         Ok(file) => {
-            // The mode at creation went through the umask.
+            // The mode given at creation was reduced by the umask.
             let made = file.set_permissions(Permissions::from_mode(FILE_MODE));
             made.and_then(|()| file.sync_all()).map_err(system)?;
             let folder = path.parent().unwrap_or(Path::new("/"));
-            // Its name, too, has to outlive a power cut.
+            // The directory entry must survive a power failure as well.
             let synced = File::open(folder).and_then(|folder| folder.sync_all());
             synced.map_err(system)
         }
@@ -143,7 +145,7 @@ fn make_file(path: &Path) -> Result<(), LedgerError> {
     }
 }
 
-/// Locks the file at `path`, and tells which one it is.
+/// Locks the file at `path`, and returns its identity.
 fn lock(path: &Path) -> Result<(File, FileId), LedgerError> {
     let system = |error| LedgerError::system(path, &error);
     if fs::metadata(path).map_err(system)?.is_dir() {
@@ -166,8 +168,8 @@ fn lock(path: &Path) -> Result<(File, FileId), LedgerError> {
     Ok((file, id))
 }
 
-/// Makes or migrates the tables, begins a run, and puts away what the last one has not promised. Gives the key and
-/// the number of the run.
+/// Creates or migrates the tables, begins a run, and deletes messages that the previous run did not
+/// promise, except those with kept copies. Returns the key and the number of the run.
 fn prepare(path: &Path, connection: &mut Connection) -> Result<([u8; 16], u64), LedgerError> {
     let sqlite = |error| LedgerError::sqlite(path, &error);
     if connection.is_readonly("main").map_err(sqlite)? {
@@ -181,7 +183,7 @@ fn prepare(path: &Path, connection: &mut Connection) -> Result<([u8; 16], u64), 
         require_current(path, connection)?;
     }
     check(path, connection)?;
-    // Readers are never held up by the writer, nor it by them.
+    // In this mode readers never wait for the writer, nor the writer for readers.
     let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0));
     let mode: String = mode.map_err(sqlite)?;
     if mode != "wal" {
@@ -190,14 +192,14 @@ fn prepare(path: &Path, connection: &mut Connection) -> Result<([u8; 16], u64), 
     begin_run(connection).map_err(sqlite)
 }
 
-/// Refuses a damaged file: it is looked through as a whole.
+/// Refuses a damaged file. Reads the whole file.
 fn check(path: &Path, connection: &Connection) -> Result<(), LedgerError> {
     let found = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
     let found: String = found.map_err(|error| LedgerError::sqlite(path, &error))?;
     if found == "ok" {
         return Ok(());
     }
-    // A damaged file should not be closed with a checkpoint.
+    // Closing the connection must not checkpoint into a damaged file.
     leave_log(connection).map_err(|error| LedgerError::sqlite(path, &error))?;
     let text = found.replace('\n', " ");
     Err(LedgerError::new(path, Problem::Corrupt(text)))
@@ -213,7 +215,7 @@ fn begin_run(connection: &mut Connection) -> rusqlite::Result<([u8; 16], u64)> {
     schema::migrate(&transaction, version)?;
     let mut key = [0; 16];
     if getrandom::fill(&mut key).is_err() {
-        // Unheard of on any system that this runs on; a key that is never the same still is one.
+        // Never happens on supported systems. The time is at least a different key for each file.
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         key = now.unwrap_or_default().as_nanos().to_le_bytes();
     }

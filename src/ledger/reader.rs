@@ -1,4 +1,5 @@
-//! Those who read: what the main process takes up at the start, what is kept for a member, what people ask.
+//! Reading the ledger: messages to resume at the start, copies kept for a member, lists for
+//! administrators.
 
 use super::connect::{bytes, connect, leave_log, number, require_current, sixteen};
 use super::entry::OutcomeRecord;
@@ -11,7 +12,7 @@ use super::{Figures, Reader};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use std::path::{Path, PathBuf};
 
-/// The columns of [`stored_message`], and behind them the recipients.
+/// The columns of [`stored_message`], followed by the recipients.
 macro_rules! message_columns {
     () => {
         "message.id, accepted_at, message.expires_at, promised, finished_at, anonymous, originator,
@@ -28,20 +29,20 @@ macro_rules! kept_columns {
     };
 }
 
-/// Where the columns of the recipients and of a kept copy behind them stand.
+/// The index of the recipients' column; the columns of a kept copy follow it.
 const RECIPIENTS: usize = 17;
 
-/// The ledger for a process that reads.
+/// The ledger for a reading process.
 #[derive(Debug)]
 pub struct SqliteReader {
     path: PathBuf,
-    /// The file that it has to be, if it has to be one.
+    /// The required file; `None` accepts any ledger at the path.
     file: Option<FileId>,
     open: Option<(Connection, Watch)>,
 }
 
 impl SqliteReader {
-    /// Reads the ledger at `path`, whether a proxy has it or not.
+    /// Opens the ledger at `path` for reading, whether or not a proxy is using it.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
         Self::open_file(path, None)
     }
@@ -55,12 +56,12 @@ impl SqliteReader {
         reader.read(|_| Ok(())).map(|()| reader)
     }
 
-    /// Does `work` with one state of the file: what is written meanwhile is not seen.
+    /// Runs `work` on one snapshot of the file, isolated from concurrent writes.
     fn read<T>(
         &mut self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, LedgerError> {
-        // A log that was made anew, and a file that was put in place of another: both are opened.
+        // Reopens if the log was recreated or the file was replaced.
         let current = self.open.take_if(|(_, watch)| watch.look().is_ok());
         let (connection, watch) = match current {
             Some(open) => open,
@@ -109,7 +110,7 @@ fn open(path: &Path, file: Option<FileId>) -> Result<(Connection, Watch), Ledger
     Ok((connection, Watch::new(path, before)))
 }
 
-/// How much there is, but for the bytes of the files.
+/// The figures, except the bytes of the files.
 pub(super) fn count(connection: &Connection) -> rusqlite::Result<Figures> {
     let sql = "SELECT
         (SELECT count(*) FROM message WHERE promised AND finished_at IS NULL),
@@ -172,7 +173,7 @@ fn outcomes_of(connection: &Connection, message: i64) -> rusqlite::Result<Vec<Ou
     Ok(found)
 }
 
-/// What a column has that does not hold what we write there.
+/// The error of a column whose content was altered.
 fn altered(column: usize) -> rusqlite::Error {
     rusqlite::Error::InvalidColumnType(column, "recipients".to_owned(), rusqlite::types::Type::Text)
 }
@@ -201,7 +202,7 @@ impl Reader for SqliteReader {
                 match unfinished(connection, row) {
                     Ok(unfinished) => each(unfinished),
                     Err(error) => log::error!(
-                        "ledger: message {} stays in {} and is not sent: somebody has altered it: {error}",
+                        "ledger: message {} stays in {} and is not sent: it was altered: {error}",
                         number(row, 0)?,
                         path.display()
                     ),

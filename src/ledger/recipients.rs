@@ -1,5 +1,6 @@
-//! The recipients of a message as text for people: one address a line. What a recipient has of its own stands
-//! behind tabs, the word `entry` if it finds an entry of itself in the body, and its header fields.
+//! The recipients of a message as readable text: one address per line. Individual content follows after
+//! tabs: the word `entry` if the recipient's own entry is inserted in the body, and the recipient's
+//! header fields.
 
 use crate::control::Own;
 use memchr::{memchr, memchr_iter};
@@ -7,12 +8,12 @@ use memchr::{memchr, memchr_iter};
 /// The recipients of a message, in the order of their numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recipients {
-    /// Addresses and header fields, one behind the other.
+    /// Addresses and header fields, concatenated.
     bytes: Vec<u8>,
     each: Vec<Ends>,
 }
 
-/// Where what a recipient has ends in the bytes; it starts where the one before ends.
+/// Where the parts of one recipient end in `bytes`; they start at the end of the previous one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Ends {
     address: usize,
@@ -21,12 +22,12 @@ struct Ends {
 }
 
 impl Recipients {
-    /// How many there are.
+    /// The number of recipients.
     pub fn len(&self) -> usize {
         self.each.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no recipients.
     pub fn is_empty(&self) -> bool {
         self.each.is_empty()
     }
@@ -45,12 +46,12 @@ impl Recipients {
         })
     }
 
-    /// All of them.
+    /// All recipients.
     pub fn iter(&self) -> impl Iterator<Item = Own<'_>> {
         (0..self.len()).filter_map(|number| self.get(number))
     }
 
-    /// Reads what [`write`] has written; nothing if it is not that.
+    /// Parses the output of [`write`]; `None` if it was altered.
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let mut recipients = Self::default();
         recipients.bytes.reserve(text.len());
@@ -62,7 +63,7 @@ impl Recipients {
         (start == text.len()).then_some(recipients)
     }
 
-    /// Reads one of them alone.
+    /// Parses only the recipient with this number.
     pub(super) fn parse_one(text: &[u8], number: u32) -> Option<Self> {
         let mut ends = memchr_iter(b'\n', text);
         let start = match number.checked_sub(1) {
@@ -93,7 +94,7 @@ impl Recipients {
     }
 }
 
-/// Appends the lines of some recipients.
+/// Appends the lines of `recipients`.
 pub(super) fn write(recipients: &[Own<'_>], out: &mut Vec<u8>) {
     for own in recipients {
         escape(own.address, out);
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_one_a_line_and_plain_for_people() {
+    fn recipients_are_one_per_line_in_readable_text() {
         let mut text = Vec::new();
         let recipients = [
             own(b"sip:ann@home1.net", b"", false),
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_has_broken_is_none() {
+    fn altered_text_is_rejected() {
         for text in ["no end", "a\\x\n", "a\\\n", "a\tEntry\n", "a\t\t\\\n"] {
             assert_eq!(Recipients::parse(text.as_bytes()), None, "{text:?}");
         }
@@ -180,7 +181,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(
+        fn written_recipients_are_read_back(
             each in proptest::collection::vec(any::<(Vec<u8>, Vec<u8>, bool)>(), 0..20),
         ) {
             let expected: Vec<Own<'_>> = each.iter().map(|(address, headers, entry)| own(address, headers, *entry)).collect();

@@ -1,29 +1,30 @@
-//! The tables, and the steps that lead from each version of them to the next.
+//! The tables, and the migration steps from each version to the next.
 
 use rusqlite::Connection;
 
-/// `PRAGMA application_id` of our ledgers: "CIML". It tells them from everybody else's files, and from the groups.
+/// `PRAGMA application_id` of ledgers: "CIML". It distinguishes them from other programs' files and
+/// from the database of groups.
 const APPLICATION_ID: i32 = 0x4349_4D4C;
 
-/// The step at index n leads from version n to version n + 1. A step that was ever released is never edited:
-/// ledgers out there have taken it.
+/// The step at index n migrates version n to version n + 1. A released step is never edited: deployed
+/// ledgers have been migrated with it.
 const STEPS: [&str; 1] = [include_str!("schema_1.sql")];
 
 /// `PRAGMA user_version` of a current ledger.
 pub(super) const VERSION: i32 = STEPS.len() as i32;
 
-/// What a file is to this version of cimf.
+/// The kind of a file, as seen by this version of cimf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A database without any table, fresh or never finished.
+    /// A database without tables, new or never completed.
     Empty,
-    /// A ledger with this version.
+    /// A ledger of this version.
     Ours(i32),
-    /// Somebody else's.
+    /// A database of another program.
     Foreign,
 }
 
-/// Finds out what the file is.
+/// Determines the kind of a file.
 pub(super) fn kind(connection: &Connection) -> rusqlite::Result<Kind> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i32>(0));
     let application = number("PRAGMA application_id")?;
@@ -36,7 +37,7 @@ pub(super) fn kind(connection: &Connection) -> rusqlite::Result<Kind> {
     })
 }
 
-/// Takes the steps from `version` to the current one. The caller holds a transaction.
+/// Migrates from `version` to the current one. The caller holds a transaction.
 pub(super) fn migrate(connection: &Connection, version: i32) -> rusqlite::Result<()> {
     let taken = usize::try_from(version).unwrap_or_default();
     for step in STEPS.iter().skip(taken) {

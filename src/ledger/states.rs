@@ -1,14 +1,14 @@
-//! Where the recipients of a message stand: three bytes each, 256 in a row of the table `recipient_state`.
+//! The states of a message's recipients: three bytes each, 256 in a row of the table `recipient_state`.
 
 use super::entry::OutcomeRecord;
 
-/// Recipients in a row.
+/// Recipients per row.
 pub(super) const CHUNK: u32 = 256;
 
-/// Bytes of one recipient: the outcome, and the code with its lower byte first.
+/// Bytes of one recipient: the outcome, then the code in little-endian order.
 const WIDTH: usize = 3;
 
-/// Notes an outcome in the row of its chunk, which grows as far as it must.
+/// Stores an outcome in the row of its chunk, which grows as needed.
 pub(super) fn set(states: &mut Vec<u8>, outcome: OutcomeRecord) {
     let start = (outcome.recipient % CHUNK) as usize * WIDTH;
     if states.len() < start + WIDTH {
@@ -20,7 +20,7 @@ pub(super) fn set(states: &mut Vec<u8>, outcome: OutcomeRecord) {
     }
 }
 
-/// The outcomes in the row of a chunk, by ascending number.
+/// The outcomes in the row of a chunk, by ascending number of the recipient.
 pub(super) fn outcomes(chunk: u32, states: &[u8]) -> impl Iterator<Item = OutcomeRecord> {
     let (each, _) = states.as_chunks::<WIDTH>();
     let numbered = (chunk.saturating_mul(CHUNK)..).zip(each);
@@ -40,7 +40,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_noted_is_read(
+        fn stored_outcomes_are_read_back(
             places in proptest::collection::btree_map(0..CHUNK, (1_u8.., any::<u16>()), 0..20),
             chunk in 0_u32..79,
         ) {

@@ -1,4 +1,4 @@
-//! What is read from the ledger. All times are milliseconds of Unix time.
+//! Types of what is read from the ledger. All times are milliseconds of Unix time.
 
 use super::entry::OutcomeRecord;
 use super::recipients::Recipients;
@@ -13,20 +13,20 @@ pub struct Unfinished {
     pub message: StoredMessage,
     /// All its recipients.
     pub recipients: Recipients,
-    /// The outcomes that are known, by ascending number.
+    /// The known outcomes, by ascending number of the recipient.
     pub outcomes: Vec<OutcomeRecord>,
 }
 
-/// A message as it is in the ledger.
+/// A message in the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredMessage {
     /// The message.
     pub id: u64,
-    /// Whether its recipients are sent to after a restart.
+    /// Whether it is sent after a restart.
     pub promised: bool,
-    /// Whether its sender wants to stay anonymous; the originator is a hash then.
+    /// Whether its originator asked for anonymity; `originator` is a hash then.
     pub anonymous: bool,
-    /// Since when each recipient has an outcome or a kept copy; nothing while it is not finished.
+    /// When the last recipient got an outcome or a kept copy; `None` until then.
     pub finished_at: Option<u64>,
     /// See [`Submission::originator`].
     pub originator: Vec<u8>,
@@ -78,7 +78,7 @@ impl StoredMessage {
         }
     }
 
-    /// The originator for people: their address, or `anonymous`.
+    /// The originator as shown to administrators: the address, or `anonymous`.
     pub fn originator_shown(&self) -> &[u8] {
         if self.anonymous {
             b"anonymous"
@@ -93,7 +93,7 @@ impl StoredMessage {
 pub struct StoredRequest {
     /// When it was answered.
     pub accepted_at: u64,
-    /// The message that it brought.
+    /// The message that it carried.
     pub message: u64,
     /// See [`RequestKey::from_tag`].
     pub from_tag: Vec<u8>,
@@ -108,7 +108,7 @@ pub struct StoredRequest {
 }
 
 impl StoredRequest {
-    /// What makes it the same request, and the same transaction.
+    /// What identifies the request and its transaction.
     pub fn key(&self) -> RequestKey<'_> {
         RequestKey {
             from_tag: &self.from_tag,
@@ -119,39 +119,39 @@ impl StoredRequest {
     }
 }
 
-/// A copy that is kept.
+/// A kept copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// Its number, which no other copy gets, also when it has gone.
+    /// Its number, which is never reused.
     pub id: i64,
     /// The message.
     pub message: u64,
     /// The number of the recipient.
     pub recipient: u32,
-    /// What is the same for all spellings of the address.
+    /// A hash that is the same for all spellings of the address.
     pub address_hash: u64,
-    /// The address as the copy had it.
+    /// The address of the copy.
     pub address: Vec<u8>,
-    /// The code for which it is kept.
+    /// The status code because of which it is kept.
     pub code: u16,
-    /// Since when.
+    /// When it was kept.
     pub kept_at: u64,
-    /// Until when.
+    /// When it expires.
     pub expires_at: u64,
 }
 
-/// What a kept copy is made from.
+/// Everything needed to send a kept copy.
 #[derive(Clone, Debug)]
 pub struct KeptMessage {
     /// The copy.
     pub kept: Kept,
     /// The message.
     pub message: StoredMessage,
-    /// The one recipient.
+    /// Its recipient.
     pub recipient: Recipients,
 }
 
-/// A message in the list for people.
+/// A message in the list for administrators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// The message.
@@ -162,24 +162,24 @@ pub struct Listed {
     pub originator: Vec<u8>,
     /// The URI of the group or service.
     pub group: Vec<u8>,
-    /// How many recipients it has.
+    /// The number of recipients.
     pub recipients: u64,
-    /// How many of them have no outcome; 0 when it is finished.
+    /// The number of recipients without an outcome; 0 when it is finished.
     pub open: u64,
-    /// How many copies are kept.
+    /// The number of kept copies.
     pub kept: u64,
     /// Bytes of the body.
     pub body_bytes: u64,
 }
 
-/// A message for people, with all that is known of it.
+/// A message for administrators, with everything known about it.
 #[derive(Clone, Debug)]
 pub struct Shown {
-    /// The message, with the originator as people may read it.
+    /// The message, with the originator as shown to administrators.
     pub message: StoredMessage,
     /// All its recipients.
     pub recipients: Recipients,
-    /// The outcomes that are known, by ascending number.
+    /// The known outcomes, by ascending number of the recipient.
     pub outcomes: Vec<OutcomeRecord>,
     /// The kept copies, by ascending number of the recipient.
     pub kept: Vec<Kept>,

@@ -1,4 +1,4 @@
-//! What each entry does to the tables, within the transaction of a commit.
+//! The effect of each entry on the tables, within the transaction of a commit.
 
 use super::connect::{Text, number};
 use super::entry::{Entry, KeptCopy, OutcomeRecord, Promise, RequestRecord};
@@ -11,29 +11,29 @@ use siphasher::sip128::SipHasher13;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-/// What a kept copy takes beside its address.
+/// Bytes of a kept copy besides its address.
 const KEPT_BYTES: u64 = 64;
 
-/// About what a row takes in the log that is deleted or changed.
+/// Approximate bytes in the log for a row that is deleted or changed.
 const ROW_BYTES: u64 = 100;
 
-/// The most requests that are forgotten in one transaction.
+/// The most requests that are deleted in one transaction.
 pub(super) const FORGOTTEN: u64 = 4096;
 
-/// Changes something of no importance.
+/// A change without meaning, which makes a commit write.
 pub(super) const PROBE: &str = "UPDATE meta SET probes = probes + 1";
 
-/// What a transaction changes in the figures.
+/// The change of the figures by a transaction.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Change {
     pub unfinished: i64,
     pub kept: i64,
     pub kept_bytes: i64,
-    /// Bytes that go to the log.
+    /// Approximate bytes written to the log.
     pub written: u64,
 }
 
-/// A transaction that is being written.
+/// A transaction being written.
 pub(super) struct Transaction<'a> {
     pub connection: &'a Connection,
     pub key: [u8; 16],
@@ -48,7 +48,7 @@ impl<'a> Transaction<'a> {
         self.connection.prepare_cached(sql)
     }
 
-    /// Writes something of no importance.
+    /// Makes a change without meaning, so that the commit writes and syncs the log.
     pub fn touch(&mut self) -> rusqlite::Result<()> {
         self.change.written += ROW_BYTES;
         self.prepared(PROBE)?.execute([]).map(drop)
@@ -142,7 +142,7 @@ impl<'a> Transaction<'a> {
         done.map(drop)
     }
 
-    /// A message that has gone has no use for outcomes that come late.
+    /// Late outcomes of a deleted message are ignored.
     fn outcomes(&mut self, id: u64, outcomes: &[OutcomeRecord]) -> rusqlite::Result<()> {
         let mut chunks = BTreeMap::<u32, Vec<OutcomeRecord>>::new();
         for &outcome in outcomes {
@@ -281,11 +281,13 @@ impl<'a> Transaction<'a> {
         Ok(())
     }
 
-    /// Forgets requests that were answered longer ago than 64·T1, by a clock that may have been set.
+    /// Deletes requests that were answered longer than 64·T1 ago. The clock may have been set in
+    /// between, so times in the future are deleted too.
     pub fn forget_requests(&mut self, now: u64) -> rusqlite::Result<u64> {
         let memory = MEMORY.as_millis() as u64;
         let (from, to) = (now.saturating_sub(memory), now.saturating_add(memory));
-        // The oldest are in front. Of those none that stays holds up the others for longer than it stays.
+        // Only the oldest are examined; one that is still needed delays the rest until it expires
+        // itself.
         let sql = "DELETE FROM request WHERE NOT accepted_at BETWEEN ?1 AND ?2
             AND message IN (SELECT message FROM request ORDER BY message LIMIT ?3)";
         let forgotten = self.prepared(sql)?.execute([
@@ -298,7 +300,7 @@ impl<'a> Transaction<'a> {
     }
 }
 
-/// Something that is the same for the same sender, and tells nobody who it is.
+/// A pseudonym: the same for the same sender, without revealing who it is.
 fn keyed_hash(key: [u8; 16], bytes: &[u8]) -> String {
     let hash = SipHasher13::new_with_key(&key).hash(bytes);
     format!("{:032x}", hash.as_u128())

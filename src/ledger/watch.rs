@@ -1,8 +1,10 @@
-//! Whether the files in use are still those at their paths. SQLite goes on writing into a file that was
-//! deleted, and its `SQLITE_FCNTL_HAS_MOVED` looks neither at the device nor at the log, in which a commit is.
+//! Checks that the files in use are still those at their paths. SQLite continues to write to a deleted
+//! file, and its `SQLITE_FCNTL_HAS_MOVED` checks neither the device nor the log, which holds the
+//! commits.
 //!
-//! Nothing but SQLite may open the files in a process that has them open: closing any descriptor of them would
-//! drop the process's locks (POSIX). The lock of the proxy is one that stays open for life.
+//! Nothing but SQLite may open the files in a process that has them open: closing any descriptor of
+//! them would drop the process's locks (POSIX). The descriptor that is the proxy's lock stays open
+//! until the process ends.
 
 use super::error::Problem;
 use std::ffi::OsString;
@@ -11,7 +13,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Device and inode: which file it is, whatever its name.
+/// Device and inode, which identify a file whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileId {
     device: u64,
@@ -24,7 +26,7 @@ impl FileId {
         std::fs::metadata(path).map(|metadata| Self::of(&metadata))
     }
 
-    /// The file that is described.
+    /// The file with this metadata.
     pub fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
@@ -33,8 +35,8 @@ impl FileId {
     }
 }
 
-/// `path` with `suffix` (such as `-wal`) behind the file that it leads to: SQLite puts its own files there, not
-/// beside a symbolic link.
+/// `path`, with symbolic links resolved, followed by `suffix` (such as `-wal`): SQLite puts its files
+/// beside the real file.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let mut name = OsString::from(real);
@@ -42,7 +44,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// The files of a connection as they were when it was opened.
+/// The identity of a connection's files when it was opened.
 #[derive(Debug)]
 pub(super) struct Watch {
     path: PathBuf,
@@ -51,7 +53,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Watches the files that are there now, of which the first must be `file`.
+    /// Watches the current files; the database must be `file`.
     pub fn new(path: &Path, file: FileId) -> Self {
         let logs = ["-wal", "-shm"].map(|suffix| {
             let path = beside(path, suffix);
@@ -65,7 +67,7 @@ impl Watch {
         }
     }
 
-    /// What is wrong with the files, if anything.
+    /// Reports the first problem of the files.
     pub fn look(&self) -> Result<(), Problem> {
         match FileId::at(&self.path) {
             Ok(found) if found == self.file => {}
@@ -82,7 +84,7 @@ impl Watch {
         Ok(())
     }
 
-    /// The bytes of file and log.
+    /// The total size of file and log.
     pub fn bytes(&self) -> u64 {
         let paths = [&self.path, &self.logs[0].0];
         let lengths = paths.map(|path| std::fs::metadata(path).map_or(0, |found| found.len()));

@@ -1,9 +1,9 @@
-//! The one process that writes: all that waits in one transaction.
+//! The writer: everything that waits goes into one transaction.
 //!
-//! After an error at or behind COMMIT it is not known whether the transaction is in the log. What it promised is
-//! not promised then, so it is withdrawn with the next one. And a log of which a write or sync has failed once is
-//! not trusted with promises: a sync that succeeds later says nothing of what was lost before it, and recovery
-//! stops at the first hole. Its content is brought into the file, and it begins anew.
+//! After an error at or after COMMIT it is unknown whether the transaction is in the log. Its messages
+//! are not promised then, so they are withdrawn with the next transaction. A log with a failed write or
+//! sync is not trusted with promises any more: a later successful sync proves nothing about what was
+//! lost before it, and recovery stops at the first gap. Such a log is checkpointed and restarted.
 
 use super::connect::{connect, leave_log, require_current};
 use super::entry::{CommitMode, Entry};
@@ -16,16 +16,16 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// The log is emptied though something is always being written when about this many bytes are in it.
+/// At about this many bytes the log is checkpointed even under continuous load.
 const LONG_LOG: u64 = 16 << 20;
 
-/// What a commit writes to the log beside its bytes: some pages.
+/// Overhead of a commit in the log: a few pages.
 const COMMIT_BYTES: u64 = 16 << 10;
 
-/// The file of the log is cut to this when it is longer and begins anew.
+/// The log's file is truncated to this size when it is restarted.
 const LOG_FILE: i64 = 32 << 20;
 
-/// The ledger for the process that writes.
+/// The ledger for the writing process.
 #[derive(Debug)]
 pub struct SqliteLedger {
     path: PathBuf,
@@ -35,21 +35,21 @@ pub struct SqliteLedger {
     watch: Watch,
     durability: CommitMode,
     figures: Figures,
-    /// Promises of transactions of which it is not known whether they are in the log.
+    /// Promises of transactions that may or may not be in the log.
     doubtful: Vec<u64>,
-    /// Whether connection and log have to be made anew before anything is promised.
+    /// Whether connection and log must be recreated before anything is promised.
     suspect: bool,
-    /// Whether there was no room for more of the log.
+    /// Whether there was no space to extend the log.
     full: bool,
-    /// About how many bytes of the log are not in the file.
+    /// Approximate bytes of the log that are not checkpointed yet.
     log_bytes: u64,
-    /// Whether anything was committed since it was tended last.
+    /// Whether anything was committed since the last [`Ledger::tend`].
     busy: bool,
-    /// Recipients as text.
+    /// Buffer for recipients as text.
     lines: Vec<u8>,
 }
 
-/// What went wrong, and whether the transaction may be in the log.
+/// An error, and whether the transaction may be in the log nevertheless.
 struct Failed {
     problem: LedgerError,
     is_doubtful: bool,
@@ -82,14 +82,14 @@ impl SqliteLedger {
         LedgerError::sqlite(&self.path, error)
     }
 
-    /// Runs `work` as one transaction, on disk as `how` says.
+    /// Runs `work` as one transaction, which is synced according to `how`.
     fn transact(
         &mut self,
         how: CommitMode,
         work: impl FnOnce(&mut Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), Failed> {
         if std::mem::take(&mut self.full) {
-            // What the log holds may have room in the file; the log begins anew then and needs none.
+            // The file may have space for the content of the log, which then restarts and needs none.
             self.checkpoint().map_err(Failed::before)?;
         }
         let done = self.mend().and_then(|()| self.set_durability(how));
@@ -107,7 +107,7 @@ impl SqliteLedger {
                 transaction.withdraw(id)?;
             }
             work(&mut transaction)?;
-            // Syncs what was committed before, too.
+            // An empty transaction must still sync earlier commits.
             match (how, transaction.change.written) {
                 (CommitMode::Synced, 0) => transaction.touch(),
                 _ => Ok(()),
@@ -153,7 +153,7 @@ impl SqliteLedger {
     }
 
     fn roll_back(&self) {
-        // Some errors have ended the transaction already.
+        // Some errors end the transaction by themselves.
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {
@@ -190,15 +190,15 @@ impl SqliteLedger {
         Ok(())
     }
 
-    /// After an error that left files, connection or log in doubt: brings what is in the log into the file, and
-    /// begins with a connection and a log that are new.
+    /// Recovers from an error that left files, connection or log in doubt: checkpoints the log and
+    /// opens a new connection with a new log.
     fn mend(&mut self) -> Result<(), LedgerError> {
         if !self.suspect {
             return Ok(());
         }
         self.roll_back();
         match self.watch.look() {
-            // Its content is still to be had from the open descriptor.
+            // Its content is still available from the open descriptor.
             Ok(()) | Err(Problem::LogGone) => {}
             Err(problem) => return Err(LedgerError::new(&self.path, problem)),
         }
@@ -219,7 +219,7 @@ impl SqliteLedger {
         Ok(())
     }
 
-    /// Brings what is in the log into the file. Readers hold it up and are not held up.
+    /// Checkpoints the log, as far as readers allow, without blocking them.
     fn checkpoint(&mut self) -> Result<(), LedgerError> {
         let done = self
             .connection
@@ -235,7 +235,7 @@ impl SqliteLedger {
     }
 }
 
-/// A connection that has written once, so that the log is there, and what watches its files.
+/// Opens a connection that has written once, so that the log exists, and the watch on its files.
 fn open(path: &Path, file: FileId) -> Result<(Connection, Watch), LedgerError> {
     let sqlite = |error| LedgerError::sqlite(path, &error);
     let is_ours = || match FileId::at(path) {
@@ -263,14 +263,15 @@ fn open(path: &Path, file: FileId) -> Result<(Connection, Watch), LedgerError> {
     Ok((connection, watch))
 }
 
-/// Makes the file of the log as long as it mostly becomes: a sync of bytes that were there already need not note a
-/// new length, too. What stands behind the last valid frame does not count. Without room it stays as it is.
+/// Extends the log's file to its usual length: overwriting existing bytes makes a sync cheaper, because
+/// the file's length does not change. SQLite ignores whatever follows the last valid frame. Without
+/// disk space the file stays as it is.
 fn lengthen(log: &Path) {
     let lengthened = OpenOptions::new().write(true).open(log).and_then(|file| {
         let length = file.metadata()?.len();
         let missing = usize::try_from(LONG_LOG.saturating_sub(length)).unwrap_or(0);
         let written = file.write_all_at(&vec![0; missing], length);
-        // The last room of a disk is left to who needs it.
+        // Do not occupy the last free space of a disk.
         written.or_else(|error| file.set_len(length).and(Err(error)))?;
         file.sync_all()
     });

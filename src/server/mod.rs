@@ -21,7 +21,7 @@ mod start_error;
 pub use away::AwayPolicy;
 pub use decider::{Decider, Worker};
 pub use keeping::{Keep, KeepReader, KeepWriter, Mark};
-pub use news::{NewsReader, NewsWriter};
+pub use news::{OutcomeReader, OutcomeWriter};
 pub use next_hop::{HopName, NextHop, NextHops};
 pub use note_file::NoteFile;
 pub use outbox::{Outbox, request_of};

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 const OUTCOME: u8 = 1;
 const FINISHED: u8 = 2;
 
-/// One piece of news about a message of the ledger.
+/// One record about a message of the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LedgerNews {
     /// A recipient has an outcome.
@@ -68,7 +68,7 @@ pub fn outcome(recipient: u32, ending: Outcome) -> OutcomeRecord {
 /// The end of the pipe where news goes in. It never waits: what finds no room is remembered, and made good from what
 /// is in shared memory once there is room.
 #[derive(Debug)]
-pub struct NewsWriter<'e> {
+pub struct OutcomeWriter<'e> {
     engine: &'e Engine,
     /// Messages of which some outcome was not told, each with the recipient from which on that is so.
     incomplete: BTreeMap<u64, u32>,
@@ -76,7 +76,7 @@ pub struct NewsWriter<'e> {
     finished: Vec<u64>,
 }
 
-impl<'e> NewsWriter<'e> {
+impl<'e> OutcomeWriter<'e> {
     /// For the one process that tells outcomes.
     pub fn new(engine: &'e Engine) -> Self {
         Self {
@@ -143,14 +143,14 @@ impl<'e> NewsWriter<'e> {
 
 /// The end of the pipe where news comes out: what is not committed yet, by message.
 #[derive(Debug)]
-pub struct NewsReader<'e> {
+pub struct OutcomeReader<'e> {
     engine: &'e Engine,
     /// The place of the next record.
     next: u64,
     messages: BTreeMap<u64, Open>,
 }
 
-/// The news of one message.
+/// The records of one message.
 #[derive(Debug)]
 enum Open {
     /// These outcomes.
@@ -159,7 +159,7 @@ enum Open {
     Finished,
 }
 
-impl<'e> NewsReader<'e> {
+impl<'e> OutcomeReader<'e> {
     /// For the one process that writes the ledger.
     pub fn new(engine: &'e Engine) -> Self {
         Self {
@@ -243,7 +243,7 @@ mod tests {
     }
 
     /// The recipients of the message of which the ledger is told.
-    fn told(news: &NewsReader<'_>) -> Vec<u32> {
+    fn told(news: &OutcomeReader<'_>) -> Vec<u32> {
         let mut told = Vec::new();
         for entry in news.entries() {
             if let Entry::Outcomes { id: ID, outcomes } = entry {
@@ -258,8 +258,8 @@ mod tests {
     #[test]
     fn what_found_no_room_is_made_good_from_what_is_in_memory() {
         let engine = engine(3, 2);
-        let mut writer = NewsWriter::new(&engine);
-        let mut reader = NewsReader::new(&engine);
+        let mut writer = OutcomeWriter::new(&engine);
+        let mut reader = OutcomeReader::new(&engine);
         while writer.write(LedgerNews::Finished(1)) {}
         writer.outcome(ID, 0, Outcome::Delivered(200));
         writer.outcome(ID, 1, Outcome::Delivered(200));
@@ -282,8 +282,8 @@ mod tests {
     fn more_outcomes_than_there_is_room_for_go_piece_by_piece() {
         const ENDED: u32 = 70_000;
         let engine = engine(ENDED + 1, ENDED);
-        let mut writer = NewsWriter::new(&engine);
-        let mut reader = NewsReader::new(&engine);
+        let mut writer = OutcomeWriter::new(&engine);
+        let mut reader = OutcomeReader::new(&engine);
         (0..ENDED).for_each(|number| writer.outcome(ID, number, Outcome::Delivered(200)));
         let mut all = Vec::new();
         for _ in 0..5 {
@@ -301,10 +301,10 @@ mod tests {
     #[test]
     fn what_was_not_committed_is_read_again_by_who_comes_after() {
         let engine = engine(2, 1);
-        let mut writer = NewsWriter::new(&engine);
+        let mut writer = OutcomeWriter::new(&engine);
         writer.outcome(ID, 0, Outcome::Delivered(200));
-        NewsReader::new(&engine).read();
-        let mut after = NewsReader::new(&engine);
+        OutcomeReader::new(&engine).read();
+        let mut after = OutcomeReader::new(&engine);
         after.read();
         assert_eq!(told(&after), [0]);
         writer.finished(ID);

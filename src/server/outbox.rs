@@ -3,7 +3,7 @@
 
 use super::away::{self, AwayPolicy};
 use super::keeping::{Keep, KeepReader};
-use super::news::{NewsReader, outcome};
+use super::news::{OutcomeReader, outcome};
 use super::note_file::NoteFile;
 use super::{StartError, old_journal, request_record};
 use crate::config::{Durability, Settings};
@@ -270,17 +270,17 @@ impl Outbox {
         };
         let mut writer = file.writer()?;
         withdraw(&mut writer, notes)?;
-        let mut news = NewsReader::new(&self.engine);
-        news.read();
+        let mut reader = OutcomeReader::new(&self.engine);
+        reader.read();
         let mut keeping = KeepReader::new(&self.engine);
         keeping.read();
         let mut entries = keeping.entries();
-        entries.extend(news.entries());
+        entries.extend(reader.entries());
         if !entries.is_empty() {
             writer.commit(&entries, CommitMode::Synced)?;
         }
         drop(entries);
-        news.is_committed();
+        reader.is_committed();
         keeping.is_committed();
         let under_way = self.engine.under_way().unwrap_or_else(|blocked| {
             log::error!("{blocked}; the ledger is not told of the last outcomes");

@@ -1,6 +1,6 @@
-//! Accept-Contact, RFC 3841 §9.2: does the request want a feature (F-1 to F-5)?
+//! Accept-Contact, RFC 3841 §9.2: whether the request asks for a feature (F-1 to F-5).
 //!
-//! Scoring is the terminating proxy's task and not here, and neither is Reject-Contact.
+//! Scoring and Reject-Contact are the terminating proxy's task and not implemented here.
 
 use super::Malformed;
 use super::escape::escaped_byte;
@@ -8,20 +8,20 @@ use super::text::{Nesting, is_token, parameters, split, split_first, trim};
 
 const PART: &str = "Accept-Contact";
 
-/// No client sends more; each value costs time.
+/// No client sends more; each value costs time on every request.
 const MAX_VALUES: usize = 20;
 
-/// A feature tag to look for: one that is true, or one that has a value.
+/// A feature tag to look for: a boolean one, or one with a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeatureTag {
-    /// The name with its `+`; case does not count.
+    /// The name with its `+`, compared without regard to case.
     name: Vec<u8>,
-    /// The value, escapes undone; case counts.
+    /// The value with escapes decoded, compared case-sensitively.
     value: Option<Vec<u8>>,
 }
 
 impl FeatureTag {
-    /// Reads `NAME` or `NAME=VALUE`; the value may stand in quotes.
+    /// Parses `NAME` or `NAME=VALUE`; the value may be quoted.
     pub fn parse(text: &str) -> Option<Self> {
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (name, Some(without_quotes(value.trim().as_bytes()))),
@@ -35,19 +35,18 @@ impl FeatureTag {
         Some(Self { name, value })
     }
 
-    /// Whether a parameter speaks of this feature, whatever it says: of one that is true by its
-    /// name, of one with a value by that.
+    /// Whether a parameter refers to this feature, whatever it states: a boolean feature is known by
+    /// its name, one with a value by name and value.
     fn is_named(&self, name: &[u8], value: Option<&[u8]>) -> bool {
         let same = self.name.eq_ignore_ascii_case(name);
         same && (self.value.is_none() || self.matches(value))
     }
 
-    /// Whether a tag of this name with `value` is the wanted one: a value that is a quoted list
-    /// matches if some member does (RFC 3840 §9). The unquoted form is no grammar, but clients send
-    /// it.
+    /// Whether a tag of this name with `value` is the wanted one. A quoted list matches if any member
+    /// does (RFC 3840 §9). The unquoted form violates the grammar, but clients send it.
     fn matches(&self, value: Option<&[u8]>) -> bool {
         let mut members = value.into_iter().flat_map(|value| {
-            // A comma inside `<…>` belongs to a string, which is no token.
+            // A comma inside `<…>` belongs to a string value and separates nothing.
             split(PART, without_quotes(value), b',', Nesting::QuotesAndAngles)
                 .filter_map(Result::ok)
         });
@@ -64,7 +63,7 @@ fn without_quotes(value: &[u8]) -> &[u8] {
     inner.unwrap_or(value)
 }
 
-/// The bytes of `text` with every `%HH` undone.
+/// The bytes of `text` with every `%HH` decoded.
 fn unescaped(text: &[u8]) -> impl Iterator<Item = u8> {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -75,8 +74,8 @@ fn unescaped(text: &[u8]) -> impl Iterator<Item = u8> {
     })
 }
 
-/// Whether a value is about any contact (F-2) and names none of `tags`, so that it may stand beside
-/// one that does.
+/// Whether a value applies to any contact (F-2) and names none of `tags`, so that it may accompany one
+/// that does.
 pub fn is_other(value: &[u8], tags: &[&FeatureTag]) -> bool {
     let Ok((star, rest)) = split_first(PART, value, b';', Nesting::Quotes) else {
         return false;
@@ -92,7 +91,7 @@ pub fn is_other(value: &[u8], tags: &[&FeatureTag]) -> bool {
         })
 }
 
-/// Why the first value of a row that cannot be read cannot be.
+/// The error of the first malformed value of a row.
 pub fn unreadable(row: &[u8]) -> Option<Malformed> {
     split(PART, row, b',', Nesting::Quotes).find_map(|value| {
         let value = match value {
@@ -104,19 +103,19 @@ pub fn unreadable(row: &[u8]) -> Option<Malformed> {
     })
 }
 
-/// What Accept-Contact says of one feature tag.
+/// What Accept-Contact says about one feature tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// No value wants the feature.
+    /// No value asks for the feature.
     Absent,
-    /// Some value wants it.
+    /// A value asks for it.
     Wanted,
-    /// Some value wants it, but the header field breaks a rule of its own (F-5).
+    /// A value asks for it, but the header field violates one of the rules of F-5.
     Broken(Malformed),
 }
 
-/// Looks for `tag` in all rows. A value that cannot be read hides no other; where none of the others wants
-/// the feature it is the error.
+/// Looks for `tag` in all rows. A malformed value does not hide the others; it is the error if none of
+/// the others asks for the feature.
 pub fn wish<'a>(rows: impl Iterator<Item = &'a [u8]>, tag: &FeatureTag) -> Result<Wish, Malformed> {
     let mut wanted = false;
     let mut broken = None;
@@ -145,7 +144,7 @@ pub fn wish<'a>(rows: impl Iterator<Item = &'a [u8]>, tag: &FeatureTag) -> Resul
     }
 }
 
-/// One value: whether it wants the feature, and what it repeats.
+/// Reads one value: whether it asks for the feature, and the parameter that it repeats, if any.
 fn read_value(value: &[u8], tag: &FeatureTag) -> Result<(bool, Option<Malformed>), Malformed> {
     let (star, rest) = split_first(PART, value, b';', Nesting::Quotes)?;
     let Some(rest) = rest.filter(|_| trim(star) == b"*") else {
@@ -168,7 +167,7 @@ fn read_value(value: &[u8], tag: &FeatureTag) -> Result<(bool, Option<Malformed>
                 PART,
                 value,
                 0,
-                "no parameter twice in a value",
+                "each parameter only once in a value",
             ));
         }
         wanted |= index == 0 && tag.matches(parameter.value);
@@ -270,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn repetitions_and_long_lists_are_broken() {
+    fn repeated_parameters_and_long_lists_are_broken() {
         // F-5.
         let many = vec!["*;+g.oma.sip-im"; 21];
         for rows in [
@@ -286,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn another_value_says_nothing_of_the_tags() {
+    fn other_values_are_those_that_name_none_of_the_tags() {
         // F-6.
         let parse = |text| FeatureTag::parse(text).unwrap();
         let (im, icsi) = (parse("+g.oma.sip-im"), parse("+g.3gpp.icsi-ref=urn%3Ax"));

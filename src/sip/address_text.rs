@@ -1,4 +1,4 @@
-//! Addresses that stand somewhere as text: as whom they count, and what may be told of them.
+//! Addresses as text: their canonical form, and what of them may be logged.
 
 use super::byte_set::ByteSet;
 use super::escape::UNRESERVED;
@@ -6,13 +6,13 @@ use super::text::find;
 use super::uri::{Form, SipUri, Uri};
 use std::borrow::Cow;
 
-/// The bytes of a user that has one spelling.
+/// The bytes of a user part that has only one spelling.
 const USER: ByteSet = UNRESERVED.and(b"&=+$,/");
-/// Of a host in lower case.
+/// The bytes of a host in lower case.
 const HOST: ByteSet = ByteSet::NONE.and(b"abcdefghijklmnopqrstuvwxyz0123456789-._");
 
-/// The one spelling of whom an address is of ([`Form::AddressOfRecord`]). Most are written in it, and few
-/// have to be read for that.
+/// The canonical form of the address of record ([`Form::AddressOfRecord`]). Most addresses are written
+/// in it already and need no parsing.
 pub fn address_of_record(text: &[u8]) -> Cow<'_, [u8]> {
     if is_plain(text) {
         return text.into();
@@ -23,7 +23,8 @@ pub fn address_of_record(text: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Whether the text is the spelling already, `sip:USER@HOST` or `tel:+DIGITS`. It may be it without.
+/// Whether the text is certainly in canonical form: `sip:USER@HOST` or `tel:+DIGITS`. `false` does not
+/// mean that it is not.
 fn is_plain(text: &[u8]) -> bool {
     if let Some(rest) = text.strip_prefix(b"sip:") {
         let at = find(b'@', rest).unwrap_or_default();
@@ -33,7 +34,8 @@ fn is_plain(text: &[u8]) -> bool {
     digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_digit))
 }
 
-/// A text that should be a URI, for the log: as it is, but without what may be a password.
+/// A text that should be a URI, for the log: unchanged except that anything that may be a password is
+/// removed.
 pub fn without_password(text: &[u8]) -> Cow<'_, [u8]> {
     match Uri::parse(text) {
         Ok(Uri::Sip(SipUri { password: None, .. }) | Uri::Tel(_) | Uri::Urn(_)) => text.into(),
@@ -42,8 +44,8 @@ pub fn without_password(text: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// The same of a text that is no SIP URI: what stands between the colon behind the scheme and the last '@'
-/// may be one.
+/// The same for a text that is not a valid SIP URI: what follows a colon after the scheme, up to the
+/// last '@', may be a password.
 fn without_likely_password(text: &[u8]) -> Cow<'_, [u8]> {
     let start = find(b':', text).map_or(text.len(), |scheme| scheme + 1);
     let end = memchr::memrchr(b'@', &text[start..]);
@@ -62,7 +64,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn no_log_line_has_a_password() {
+    fn no_log_line_contains_a_password() {
         for (text, shown) in [
             (&b"sip:bob:secret@h"[..], "sip:bob@h"),
             (b"sip:bob:se cret@h o", "sip:bob@h o"),

@@ -1,4 +1,4 @@
-//! Sets of bytes that a grammar allows somewhere: one look into a table for each byte of a text.
+//! Sets of bytes that a grammar allows: one table lookup for each byte of a text.
 
 /// A set of bytes.
 pub struct ByteSet([bool; 256]);
@@ -18,7 +18,7 @@ impl ByteSet {
         Self(table)
     };
 
-    /// The set with `others` besides.
+    /// The union of the set and `others`.
     pub const fn and(mut self, others: &[u8]) -> Self {
         let mut index = 0;
         while index < others.len() {
@@ -33,12 +33,12 @@ impl ByteSet {
         self.0[byte as usize]
     }
 
-    /// Whether all of `text` is.
+    /// Whether every byte of `text` is in the set.
     pub fn has_all(&self, text: &[u8]) -> bool {
         text.iter().all(|&byte| self.has(byte))
     }
 
-    /// Where in `text` the first byte is that is not in the set.
+    /// The offset in `text` of the first byte that is not in the set.
     pub fn end(&self, text: &[u8]) -> Option<usize> {
         text.iter().position(|&byte| !self.has(byte))
     }

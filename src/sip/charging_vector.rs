@@ -17,7 +17,7 @@ pub struct ChargingVector<'a> {
 }
 
 impl<'a> ChargingVector<'a> {
-    /// Reads one row. What can be repeated in an answer is checked, and nothing else.
+    /// Parses one row. Only what may be echoed in an answer is checked.
     pub fn parse(row: &'a [u8]) -> Result<Self, Malformed> {
         const NAMES: [&[u8]; 3] = [b"icid-value", b"icid-generated-at", b"orig-ioi"];
         let mut found = [None; 3];
@@ -30,7 +30,7 @@ impl<'a> ChargingVector<'a> {
             };
             let value = checked(parameter.value.unwrap_or_default())?;
             if found[index].replace(value).is_some() {
-                return Err(Malformed::at(PART, value, 0, "no parameter twice"));
+                return Err(Malformed::at(PART, value, 0, "each parameter only once"));
             }
         }
         let [icid, generated_at, orig_ioi] = found;
@@ -43,7 +43,7 @@ impl<'a> ChargingVector<'a> {
     }
 }
 
-/// A value that is a quoted string on one line, a token or a host.
+/// Checks that a value is a quoted string on one line, a token or a host.
 fn checked(value: &[u8]) -> Result<&[u8], Malformed> {
     let bad = match value.first() {
         None => Some(0),
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_repeated_is_an_error() {
+    fn what_cannot_be_echoed_is_an_error() {
         // S-7.
         for row in [
             &b""[..],

@@ -1,13 +1,14 @@
 //! Authorization and Proxy-Authorization, RFC 3261 §25.1: which realm credentials are for (U-10).
 //!
-//! Checking them is the proxy's task and not here.
+//! Verifying them is the proxy's task and not implemented here.
 
 use super::Malformed;
 use super::text::{Nesting, is_token, split, split_first, trim, trim_start};
 
 const PART: &str = "credentials";
 
-/// The realm, unquoted. Without exactly one it cannot be told whom the credentials are for.
+/// The realm, unquoted. An error unless there is exactly one: otherwise it is unknown whom the
+/// credentials are for.
 pub fn realm(value: &[u8]) -> Result<Vec<u8>, Malformed> {
     let end = value.iter().position(|byte| b" \t\r\n".contains(byte));
     let end = end.unwrap_or(value.len());

@@ -1,6 +1,6 @@
 //! `%HH` in URIs, RFC 3261 §19.1.4: an escaped character equals itself unless it is reserved.
 //!
-//! Phones leave out the escape of some characters that need one. Where nobody can take such a character
+//! Phones omit the escape of some characters that need one. Where such a character cannot be mistaken
 //! for anything else it is read as if it were escaped, and printed escaped.
 
 use super::byte_set::ByteSet;
@@ -8,9 +8,9 @@ use super::byte_set::ByteSet;
 /// One character of a URI part, compared as RFC 3261 §19.1.4 says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// The character itself, written plainly or as `%HH` without need.
+    /// The character itself, written plainly or needlessly escaped as `%HH`.
     Plain(u8),
-    /// A reserved or unprintable character as `%HH`; it differs from the plain one.
+    /// A reserved or unprintable character written as `%HH`; it differs from the plain one.
     Escaped(u8),
 }
 
@@ -23,7 +23,7 @@ impl Unit {
         }
     }
 
-    /// Appends the unit in its one canonical spelling.
+    /// Appends the unit in its canonical form.
     pub fn write(self, out: &mut Vec<u8>) {
         match self {
             Self::Plain(byte) => out.push(byte),
@@ -42,20 +42,20 @@ impl Unit {
 /// The bytes that need an escape nowhere in a URI.
 pub const UNRESERVED: ByteSet = ByteSet::ALPHANUMERIC.and(b"-_.!~*'()");
 
-/// The bytes that need an escape everywhere in a URI, and that mean nothing without: no quote, bracket
-/// or separator, and of one character set.
+/// Bytes that must be escaped everywhere in a URI but are harmless without: none is a quote, a bracket
+/// or a separator, and all are ASCII.
 pub const UNESCAPED: &[u8] = b"#\\^`{|}";
 
-/// What does not stand for itself alone: an escape, or what should have been one.
+/// Bytes that do not simply stand for themselves: an escape, or what should have been one.
 const ESCAPES: ByteSet = ByteSet::NONE.and(UNESCAPED).and(b"%");
 
-/// Whether `text` has escapes, or what should have been one. Most parts of URIs have not: those are what
-/// they look like.
+/// Whether `text` has escapes, or bytes that should have been escaped. Most parts of URIs do not, and
+/// can be compared byte by byte.
 pub fn has_escapes(text: &[u8]) -> bool {
     text.iter().any(|&byte| ESCAPES.has(byte))
 }
 
-/// Appends `text` with its escapes as they are, and with those that it should have.
+/// Appends `text`, keeping its escapes and adding those that are missing.
 pub fn write_escaped(text: &[u8], out: &mut Vec<u8>) {
     if !has_escapes(text) {
         return out.extend_from_slice(text);
@@ -77,7 +77,7 @@ pub fn escaped_byte(text: &[u8]) -> Option<u8> {
     u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()
 }
 
-/// The characters of `text`, escapes undone where that changes nothing.
+/// The characters of `text`, decoded where that does not change the meaning.
 pub fn units(text: &[u8]) -> impl Iterator<Item = Unit> {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -98,12 +98,12 @@ pub fn units(text: &[u8]) -> impl Iterator<Item = Unit> {
     })
 }
 
-/// Whether two parts are the same, case counted.
+/// Compares two parts case-sensitively.
 pub fn same(a: &[u8], b: &[u8]) -> bool {
     a == b || (any_escape(a, b) && units(a).eq(units(b)))
 }
 
-/// Whether two parts are the same, case not counted.
+/// Compares two parts without regard to case.
 pub fn same_ignoring_case(a: &[u8], b: &[u8]) -> bool {
     let folded = |text| units(text).map(Unit::folded);
     a.eq_ignore_ascii_case(b) || (any_escape(a, b) && folded(a).eq(folded(b)))
@@ -115,7 +115,7 @@ fn any_escape(a: &[u8], b: &[u8]) -> bool {
 
 /// The first byte of `text` that is neither allowed nor part of a `%HH`.
 ///
-/// An escaped control character counts as bad: unescaped further on, it could end a line (S-7).
+/// An escaped control character counts as bad: decoded by another element, it could end a line (S-7).
 pub fn first_bad(text: &[u8], allowed: &ByteSet) -> Option<usize> {
     let mut at = 0;
     loop {
@@ -127,8 +127,8 @@ pub fn first_bad(text: &[u8], allowed: &ByteSet) -> Option<usize> {
     }
 }
 
-/// What the grammar wants at the bad byte that [`first_bad`] has found in `text`; `otherwise` where no
-/// escape stands there.
+/// What the grammar requires at the bad byte that [`first_bad`] found in `text`; `otherwise` if it is
+/// not part of an escape.
 pub fn expected_at(text: &[u8], bad: usize, otherwise: &'static str) -> &'static str {
     let here = text.get(bad..).unwrap_or_default();
     match (here.first(), escaped_byte(here)) {

@@ -1,6 +1,6 @@
-//! Names of header fields: those that a decision or a fork needs, and their compact forms.
+//! Names of the header fields that a decision or a copy needs, and their compact forms.
 
-/// A header field name that is known here, or [`HeaderName::Other`].
+/// A known header field name, or [`HeaderName::Other`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum HeaderName {
@@ -148,8 +148,8 @@ const LONGEST: usize = {
     longest
 };
 
-/// The names sorted by the length of their full form, and where those of each length start: few names
-/// have one length, so that few are compared.
+/// The names sorted by the length of their full form, and where each length starts: few names share a
+/// length, so few are compared.
 static BY_LENGTH: ([Name; NAMES.len()], [usize; LONGEST + 2]) = {
     let mut names = [Name::Other; NAMES.len()];
     let mut starts = [0; LONGEST + 2];
@@ -170,7 +170,8 @@ static BY_LENGTH: ([Name; NAMES.len()], [usize; LONGEST + 2]) = {
     (names, starts)
 };
 
-/// Compact forms of names that are not told apart here, so that a name is known in both forms.
+/// Compact forms of names that are [`HeaderName::Other`], so that such a name is recognised in both
+/// forms.
 const OTHER_COMPACT: [(u8, &str); 11] = [
     (b'b', "Referred-By"),
     (b'd', "Request-Disposition"),
@@ -185,7 +186,7 @@ const OTHER_COMPACT: [(u8, &str); 11] = [
     (b'y', "Identity"),
 ];
 
-/// The full form of a name as written: that of a compact one, any other as it is.
+/// The full form of a name: compact forms are expanded, other names are returned as written.
 pub fn full_form(written: &[u8]) -> &[u8] {
     let [letter] = written else {
         return written;
@@ -217,7 +218,7 @@ impl HeaderName {
             return Self::Other;
         };
         let alike = &names[*start..*end];
-        // Nearly all are written as the standards write them.
+        // Nearly all names are written as in the standards.
         let is_same = |full: &[u8]| name == full || name.eq_ignore_ascii_case(full);
         let found = alike
             .iter()
@@ -225,7 +226,7 @@ impl HeaderName {
         found.copied().unwrap_or(Self::Other)
     }
 
-    /// The name as the standards write it; "header field" for [`HeaderName::Other`].
+    /// The name as written in the standards; "header field" for [`HeaderName::Other`].
     pub fn as_str(self) -> &'static str {
         let row = NAMES.get(self as usize);
         row.map_or("header field", |(full, _, _)| full)
@@ -237,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_stands_in_the_order_of_the_names() {
+    fn the_table_is_in_the_order_of_the_names() {
         for (index, (full, _, name)) in NAMES.iter().enumerate() {
             assert_eq!(*name as usize, index, "{full}");
             assert_eq!(name.as_str(), *full);

@@ -1,8 +1,9 @@
-//! The list of visible recipients that a fork carries: RFC 5364 §4, RFC 5365 §7.3.
+//! The recipient-list-history part of a copy, which lists the visible recipients: RFC 5364 §4, RFC 5365
+//! §7.3.
 //!
 //! Built from parsed URIs, without their headers, `method` and display names (K-6): nothing of a
-//! sender's document goes through as it came. The entry that a `bcc` recipient finds of their own is
-//! not part of the list that all forks share: it is put before [`END`] of their own copy.
+//! sender's document is passed through verbatim. The entry that names a `bcc` recipient to themselves
+//! is not part of the list that all copies share: it is inserted before [`END`] in their own copy.
 
 use super::Uri;
 use super::number::write_decimal;
@@ -13,18 +14,18 @@ use super::uri::Form;
 pub const PART_HEADERS: &[u8] = b"Content-Type: application/resource-lists+xml\r\n\
     Content-Disposition: recipient-list-history; handling=optional\r\n";
 
-/// The end of the document, before which a recipient's own entry stands (K-5).
+/// The end of the document; a recipient's own entry is inserted before it (K-5).
 pub const END: &[u8] = b"</list></resource-lists>";
 
-/// What stands for recipients who are not named.
+/// The URI in place of recipients who are to be anonymised.
 const ANONYMOUS: &[u8] = b"sip:anonymous@anonymous.invalid";
 
-/// The recipients of one copy control that the others may know of.
+/// The visible recipients of one copy control value.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Visible<'a> {
-    /// Those who are named, in their order.
+    /// Recipients listed with their URI, in their order.
     pub named: &'a [Uri<'a>],
-    /// How many there are without a name.
+    /// How many more are listed as anonymous.
     pub anonymous: usize,
 }
 
@@ -47,17 +48,17 @@ impl Visible<'_> {
     }
 }
 
-/// What a history list tells.
+/// The contents of a history list.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct History<'a> {
-    /// Those addressed with `to`.
+    /// Recipients addressed with `to`.
     pub to: Visible<'a>,
-    /// Those addressed with `cc`.
+    /// Recipients addressed with `cc`.
     pub cc: Visible<'a>,
 }
 
 impl History<'_> {
-    /// Whether nobody is visible: then there is no history part (K-4).
+    /// Whether no recipient is visible; the copy has no history part then (K-4).
     pub fn is_empty(&self) -> bool {
         self.to.is_empty() && self.cc.is_empty()
     }
@@ -85,7 +86,8 @@ impl History<'_> {
     }
 }
 
-/// Appends the entry that a `bcc` recipient finds of their own (K-5); `uri` is their address as it was listed.
+/// Appends the entry that names a `bcc` recipient to themselves (K-5); `uri` is their address as
+/// listed.
 pub fn write_own_entry(uri: &[u8], out: &mut Vec<u8>) {
     write_entry(uri, CopyControl::Bcc, out);
     out.extend_from_slice(b"/>\r\n");
@@ -97,7 +99,7 @@ fn write_uri(uri: &Uri<'_>, copy: CopyControl, out: &mut Vec<u8>) {
     write_entry(&text, copy, out);
 }
 
-/// Appends an entry up to where more attributes may follow.
+/// Appends an entry, left open for further attributes.
 fn write_entry(uri: &[u8], copy: CopyControl, out: &mut Vec<u8>) {
     out.extend_from_slice(b"<entry uri=\"");
     for &byte in uri {

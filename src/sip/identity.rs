@@ -1,4 +1,4 @@
-//! P-Asserted-Identity, RFC 3325 §9.1 as RFC 5876 §4.5 reads it (I-2).
+//! P-Asserted-Identity, RFC 3325 §9.1 as updated by RFC 5876 §4.5 (I-2).
 
 use super::Malformed;
 use super::name_addr::{self, NameAddr};
@@ -6,7 +6,7 @@ use super::text::trim;
 use super::uri::Uri;
 use smallvec::SmallVec;
 
-/// Who the originator is, as somebody who is believed says.
+/// The originator's identity as asserted by a trusted source.
 #[derive(Clone, Debug, Default)]
 pub struct AssertedIdentity<'a> {
     /// The first SIP or SIPS address and the first tel address, in the order of the request.
@@ -14,7 +14,7 @@ pub struct AssertedIdentity<'a> {
 }
 
 impl<'a> AssertedIdentity<'a> {
-    /// Reads the one address that `text` has to be.
+    /// Parses `text`, which must be exactly one address.
     pub fn one(part: &'static str, text: &'a [u8]) -> Result<Self, Malformed> {
         let address = NameAddr::parse(part, trim(text))?;
         let is_one = matches!(address.uri, Uri::Sip(_) | Uri::Tel(_));
@@ -23,8 +23,8 @@ impl<'a> AssertedIdentity<'a> {
         })
     }
 
-    /// Reads all rows of `part`. Further addresses and other schemes are ignored, and so is what cannot
-    /// be read behind an address that counts; they are not passed on.
+    /// Parses all rows of `part`. Further addresses, other schemes, and anything malformed after a
+    /// usable address are ignored and not passed on.
     pub fn parse(
         part: &'static str,
         rows: impl Iterator<Item = &'a [u8]>,

@@ -1,13 +1,12 @@
 //! The lines of a request's header: RFC 3261 §7.
 //!
-//! They end with CRLF, or all of them with LF. A mixture is ambiguous: what one reader takes for the end of
-//! a line may be none for another, who then sees other header fields.
+//! All end with CRLF, or all with LF. A mixture is ambiguous: what ends a line for one parser may not
+//! for another, which then sees other header fields.
 
 use super::text::fold_length;
 use std::borrow::Cow;
 
-/// Lines with their folds, ended by CRLF or a bare LF; and how many of each there are, so that a mixture
-/// can be told of.
+/// Lines with their folds, ended by CRLF or a bare LF; both are counted, so that a mixture is detected.
 pub(super) struct Lines<'m> {
     bytes: &'m [u8],
     /// Where the first line starts.
@@ -20,7 +19,7 @@ pub(super) struct Lines<'m> {
 }
 
 impl<'m> Lines<'m> {
-    /// The lines of a request, behind those empty ones that keep a connection open (RFC 3261 §7.5).
+    /// The lines of a request, after leading empty lines sent as keep-alive (RFC 3261 §7.5).
     pub fn of(bytes: &'m [u8]) -> Self {
         let empty = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n'));
         let start = empty.count();
@@ -44,14 +43,14 @@ impl<'m> Lines<'m> {
         loop {
             let (end, after) = self.line_end()?;
             self.at = after;
-            // The empty line ends the header; what follows it is no fold.
+            // The empty line ends the header; what follows it is not a fold.
             if end == start || !matches!(bytes.get(after), Some(b' ' | b'\t')) {
                 return Some(&bytes[start..end]);
             }
         }
     }
 
-    /// Where the next line end stands, and what follows it.
+    /// Offsets of the next line end and of what follows it.
     #[inline]
     fn line_end(&mut self) -> Option<(usize, usize)> {
         let feed = self.at + memchr::memchr(b'\n', &self.bytes[self.at..])?;
@@ -63,7 +62,7 @@ impl<'m> Lines<'m> {
         Some((feed - usize::from(is_pair), feed + 1))
     }
 
-    /// Where somebody else might see another line end than we do, in what has been read: at a CR without
+    /// Where in the lines read so far another parser might see a different line end: at a CR without
     /// LF, or at the first line end that differs from the others.
     pub fn ambiguous_at(&self) -> Option<usize> {
         let read = &self.bytes[self.start..self.at];
@@ -80,17 +79,17 @@ impl<'m> Lines<'m> {
     }
 }
 
-/// How often `byte` stands in `text`.
+/// How often `byte` occurs in `text`.
 fn count(byte: u8, text: &[u8]) -> usize {
-    // Few enough for a sum of one byte, so that many are added at once.
+    // Short enough that the sum fits one byte, so that the compiler can vectorise it.
     let pieces = text.chunks(usize::from(u8::MAX));
     let counts = pieces.map(|piece| piece.iter().map(|&it| u8::from(it == byte)).sum::<u8>());
     counts.map(usize::from).sum()
 }
 
-/// The request with each fold of its header made one blank, so that every value stands on one line
-/// (RFC 3261 §7.3.1), inside of quotes too. Nothing is done to one whose lines are ambiguous, which
-/// `Request::read` tells of.
+/// The request with each fold of its header replaced by one blank, also inside quotes, so that every
+/// value is on one line (RFC 3261 §7.3.1). A request whose lines are ambiguous is returned unchanged;
+/// `Request::read` reports it.
 pub fn unfolded(bytes: &[u8]) -> Cow<'_, [u8]> {
     let mut lines = Lines::of(bytes);
     let mut folds = Vec::new();

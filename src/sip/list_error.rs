@@ -1,12 +1,12 @@
-//! One error for list documents: which line broke, and which refusal that asks for.
+//! The error type of list documents: the line, and the refusal that results.
 
 use super::Malformed;
 use std::fmt;
 
-/// What kind of refusal a list document that cannot be used asks for.
+/// Which refusal an unusable list document leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListErrorKind {
-    /// It breaks a rule of XML or of its schema: 400.
+    /// It violates XML or its schema: 400.
     Malformed,
     /// It has more entries than are allowed: 403 (S-3).
     TooManyEntries,
@@ -14,14 +14,14 @@ pub enum ListErrorKind {
     TooLong,
 }
 
-/// A list document that cannot be used, and where it broke.
+/// Why and where a list document is unusable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListError {
-    /// Which refusal it asks for.
+    /// The refusal that results.
     pub kind: ListErrorKind,
-    /// The line at which it broke, counted from 1.
+    /// The line of the error, counted from 1.
     pub line: usize,
-    /// The byte at which it broke, and what was expected there.
+    /// The byte of the error, and what was expected there.
     pub cause: Malformed,
 }
 

@@ -1,17 +1,17 @@
-//! One error for all wire types: what was read, where it broke, what was expected and found.
+//! The error type of all wire types: what was parsed, the offset, what was expected and what was found.
 
 use std::fmt;
 
-/// A piece of text that does not follow its grammar.
+/// A syntax error in a piece of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed {
-    /// What was being read, such as "From" or "SIP URI".
+    /// What was being parsed, such as "From" or "SIP URI".
     pub part: &'static str,
-    /// The byte at which it broke, counted from the start of that part.
+    /// Offset of the error in bytes from the start of that part.
     pub offset: usize,
-    /// What the grammar wants there.
+    /// What the grammar requires there.
     pub expected: &'static str,
-    /// The byte that stands there, or `None` at the end of the text.
+    /// The byte found there, or `None` at the end of the text.
     pub found: Option<u8>,
 }
 
@@ -26,7 +26,7 @@ impl Malformed {
         }
     }
 
-    /// The same error, told of the part that contains the broken one.
+    /// The same error, attributed to the enclosing part.
     pub fn within(self, part: &'static str) -> Self {
         Self { part, ..self }
     }

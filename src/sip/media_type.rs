@@ -1,7 +1,7 @@
 //! Content-Type and Content-Disposition: RFC 3261 §20.15 and §20.11, RFC 2045 §5.1, RFC 2183.
 //!
-//! Types are compared without regard to case. Parameters are read only when asked for: those of a
-//! payload are none of our business, even where they are broken.
+//! Types are compared without regard to case. Parameters are parsed only on demand: malformed
+//! parameters of a payload are not our concern.
 
 use super::Malformed;
 use super::multipart::MAX_BOUNDARY;
@@ -16,17 +16,17 @@ const CONTENT_DISPOSITION: &str = "Content-Disposition";
 pub struct MediaType<'a> {
     /// The part before the slash, as written.
     pub main: &'a [u8],
-    /// The part behind the slash, as written.
+    /// The part after the slash, as written.
     pub subtype: &'a [u8],
     /// What follows the first semicolon, as written; empty if there is none.
     pub parameters: &'a [u8],
 }
 
 impl<'a> MediaType<'a> {
-    /// Reads the value of a Content-Type header field.
+    /// Parses the value of a Content-Type header field.
     ///
-    /// Fails where type and subtype are not two tokens around a slash, and where a second value
-    /// follows: which of them counts, two readers may see differently.
+    /// Fails if type and subtype are not two tokens around a slash, and if a second value follows:
+    /// parsers may disagree about which of them counts.
     pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
         check_single(CONTENT_TYPE, value)?;
         let (essence, parameters) = split_first(CONTENT_TYPE, value, b';', Nesting::Quotes)?;
@@ -43,16 +43,16 @@ impl<'a> MediaType<'a> {
         })
     }
 
-    /// Whether this is `main/subtype`, in any case.
+    /// Whether this is `main/subtype`, without regard to case.
     pub fn is(&self, main: &str, subtype: &str) -> bool {
         self.main.eq_ignore_ascii_case(main.as_bytes())
             && self.subtype.eq_ignore_ascii_case(subtype.as_bytes())
     }
 
-    /// The parameter `name`, in any case, its quotes undone.
+    /// The parameter `name`, in any case, unquoted.
     ///
-    /// Fails where the parameters cannot be read, where `name` stands twice, and where it stands in
-    /// pieces or with a charset (RFC 2231), which not every reader would see.
+    /// Fails if the parameters are malformed, if `name` occurs twice, and if it is continued or has a
+    /// charset (RFC 2231), which not every parser supports.
     pub fn parameter(&self, name: &str) -> Result<Option<Cow<'a, [u8]>>, Malformed> {
         parameter(CONTENT_TYPE, self.parameters, name)
     }
@@ -60,7 +60,7 @@ impl<'a> MediaType<'a> {
     /// The boundary of a multipart type: 1 to 70 printable characters, no blank at the end
     /// (RFC 2046 §5.1.1).
     ///
-    /// RFC 2046 names fewer characters; whatever is printable is taken, since clients use more.
+    /// RFC 2046 allows fewer characters; any printable one is accepted, since clients use more.
     pub fn boundary(&self) -> Result<Cow<'a, [u8]>, Malformed> {
         let boundary = self.parameter("boundary")?.unwrap_or_default();
         let bad = boundary
@@ -90,9 +90,9 @@ pub struct Disposition<'a> {
 }
 
 impl<'a> Disposition<'a> {
-    /// Reads the value of a Content-Disposition header field.
+    /// Parses the value of a Content-Disposition header field.
     ///
-    /// Fails where the type is no token, and where a second value follows.
+    /// Fails if the type is not a token, and if a second value follows.
     pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
         check_single(CONTENT_DISPOSITION, value)?;
         let (kind, parameters) = split_first(CONTENT_DISPOSITION, value, b';', Nesting::Quotes)?;
@@ -116,7 +116,7 @@ impl<'a> Disposition<'a> {
         self.kind.eq_ignore_ascii_case(kind.as_bytes())
     }
 
-    /// The parameter `name`, such as `handling`, in any case, its quotes undone.
+    /// The parameter `name`, such as `handling`, in any case, unquoted.
     pub fn parameter(&self, name: &str) -> Result<Option<Cow<'a, [u8]>>, Malformed> {
         parameter(CONTENT_DISPOSITION, self.parameters, name)
     }
@@ -155,14 +155,14 @@ fn parameter<'a>(
     Ok(found)
 }
 
-/// The text of parameters, if there are any. Some clients end the header field with a semicolon.
+/// The parameters, if there are any. Some clients end the header field with a semicolon.
 fn listed(text: &[u8]) -> Option<&[u8]> {
     let text = trim(text);
     let text = text.strip_suffix(b";").unwrap_or(text);
     Some(text).filter(|text| !trim(text).is_empty())
 }
 
-/// Refuses a list of values where one belongs.
+/// Refuses a list of values where only one is allowed.
 fn check_single(part: &'static str, value: &[u8]) -> Result<(), Malformed> {
     match split_first(part, value, b',', Nesting::Quotes)? {
         (_, None) => Ok(()),
@@ -170,7 +170,7 @@ fn check_single(part: &'static str, value: &[u8]) -> Result<(), Malformed> {
     }
 }
 
-/// A value without its quotes and backslashes.
+/// A value without its quotes and escaping backslashes.
 fn unquoted(value: &[u8]) -> Cow<'_, [u8]> {
     let inner = value
         .strip_prefix(b"\"")

@@ -1,9 +1,9 @@
 //! A borrowed view of a SIP request, RFC 3261 §7.
 //!
-//! The view is made even of a request that is broken, so that the caller can see whether it concerns
-//! him before he refuses it: the first break is kept as [`Request::defect`].
+//! A malformed request gives a view as well, so that the caller can see whether the request is for them
+//! before refusing it: the first error is kept as [`Request::defect`].
 //!
-//! Lines that end in different ways are such a break (see `lines`).
+//! Lines with different line ends are such an error (see `lines`).
 
 use super::Malformed;
 use super::header::HeaderName;
@@ -13,7 +13,7 @@ use super::text::{is_token, is_token_byte, token_length, trim};
 
 const PART: &str = "request";
 
-/// More header lines than any real request has; each costs time in every look-up.
+/// More header fields than any real request has; each costs time in every lookup.
 const MAX_HEADERS: usize = 255;
 
 /// A request, borrowed from its bytes.
@@ -21,15 +21,16 @@ const MAX_HEADERS: usize = 255;
 pub struct Request<'m> {
     /// The method of the request line.
     pub method: &'m [u8],
-    /// The Request-URI as written; of a broken request line all between the method and the version.
+    /// The Request-URI as written; in a malformed request line everything between the method and the
+    /// version.
     pub uri: &'m [u8],
-    /// The body: what follows the empty line, no more than Content-Length says.
+    /// The body: what follows the empty line, limited by Content-Length.
     pub body: &'m [u8],
-    /// What is wrong with the request line, the header fields or the length, if anything is.
+    /// The first error in the request line, the header fields or the length, if any.
     pub defect: Option<Malformed>,
     headers: Vec<Header<'m>>,
     first: [u8; HeaderName::COUNT],
-    /// The names that stand more than once, a bit for each.
+    /// The names that occur more than once, one bit each.
     repeated: u64,
 }
 
@@ -46,15 +47,15 @@ pub struct Header<'m> {
 
 const NONE: u8 = u8::MAX;
 
-/// Header fields for which there is room at once.
+/// Header fields that fit without a heap allocation.
 const USUAL_HEADERS: usize = 32;
 
 // Each name has its bit in `repeated`.
 const _: () = assert!(HeaderName::COUNT <= u64::BITS as usize);
 
 impl<'m> Request<'m> {
-    /// Reads `bytes`, which start with a request; only one that does not start with a method and
-    /// a Request-URI is an error.
+    /// Parses `bytes`, which start with a request. Fails only if there is no method and Request-URI at
+    /// the start.
     pub fn read(bytes: &'m [u8]) -> Result<Self, Malformed> {
         let mut lines = Lines::of(bytes);
         let line = lines.next().unwrap_or_default();
@@ -136,8 +137,8 @@ impl<'m> Request<'m> {
         });
     }
 
-    /// Honours Content-Length (RFC 3261 §18.3): what is behind it is no body, what is missing is a
-    /// defect. Without one the body is all the rest.
+    /// Honours Content-Length (RFC 3261 §18.3): bytes beyond it are not part of the body, too few are a
+    /// defect. Without Content-Length the body is everything that follows.
     fn read_body(&mut self, rest: &'m [u8]) {
         self.body = rest;
         match self.single(HeaderName::ContentLength) {
@@ -177,16 +178,16 @@ impl<'m> Request<'m> {
         rows.map(|header| header.value)
     }
 
-    /// The first header field of `names` that stands twice, if any does.
+    /// An error for the first header field of `names` that occurs more than once, if any.
     pub fn repeated_of(&self, names: &[HeaderName]) -> Option<Malformed> {
-        // Few requests repeat anything but what may be repeated.
+        // Few requests repeat header fields that must not be repeated.
         let repeated = |name: &HeaderName| self.repeated & 1 << *name as u8 != 0;
         let mut names = names.iter();
         let name = names.find(|name| self.repeated != 0 && repeated(name))?;
         self.single(*name).err()
     }
 
-    /// The value of a header field that must not stand twice.
+    /// The value of a header field that must occur at most once.
     pub fn single(&self, name: HeaderName) -> Result<Option<&'m [u8]>, Malformed> {
         if self.repeated & 1 << name as u8 == 0 {
             return Ok(self.value(name));
@@ -196,7 +197,7 @@ impl<'m> Request<'m> {
         Err(Malformed::at(name.as_str(), second, 0, expected))
     }
 
-    /// The value of a header field that must stand exactly once.
+    /// The value of a header field that must occur exactly once.
     pub fn required(&self, name: HeaderName) -> Result<&'m [u8], Malformed> {
         let missing = || Malformed::at(name.as_str(), b"", 0, "such a header");
         self.single(name)?.ok_or_else(missing)
@@ -209,7 +210,7 @@ fn name_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
     if end > 0 && line.get(end) == Some(&b':') {
         return Some((&line[..end], &line[end + 1..]));
     }
-    // White space may stand around the name, and seldom does.
+    // White space around the name is allowed, but rare.
     let colon = memchr::memchr(b':', line)?;
     let name = trim(&line[..colon]);
     is_token(name).then_some((name, &line[colon + 1..]))
@@ -219,12 +220,12 @@ fn name_and_value(line: &[u8]) -> Option<(&[u8], &[u8])> {
 struct RequestLine<'m> {
     method: &'m [u8],
     uri: &'m [u8],
-    /// What is wrong with it, if anything is.
+    /// The error in it, if any.
     defect: Option<Malformed>,
 }
 
 impl<'m> RequestLine<'m> {
-    /// Reads a line. Blanks more than one, and those behind the version, mean nothing.
+    /// Parses a line. Repeated blanks, and blanks after the version, are ignored.
     fn read(line: &'m [u8]) -> Result<Self, Malformed> {
         const PART: &str = "request line";
         let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_end_in_one_way_and_a_mixture_is_a_defect() {
+    fn a_mixture_of_line_ends_is_a_defect() {
         let bare: Vec<u8> = MESSAGE.iter().copied().filter(|&b| b != b'\r').collect();
         let request = Request::read(&bare).unwrap();
         assert_eq!((request.body, request.defect), (&b"abc"[..], None));
@@ -331,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn white_space_around_a_name_is_no_part_of_it() {
+    fn white_space_around_a_name_is_not_part_of_it() {
         let request =
             Request::read(b"M sip:h SIP/2.0\r\nTo \t: x\r\nFrom\r\n : y\r\n\r\n").unwrap();
         assert_eq!(request.defect, None);
@@ -345,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_stands_twice_is_no_single_one() {
+    fn a_repeated_header_is_not_a_single_one() {
         let request =
             Request::read(b"M sip:h SIP/2.0\r\nv: a\r\nTo: x\r\nVia: b\r\nVia: c\r\n\r\n");
         let request = request.unwrap();
@@ -387,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn blanks_in_the_request_line_mean_nothing() {
+    fn extra_blanks_in_the_request_line_are_ignored() {
         for line in [
             &b"MESSAGE sip:h SIP/2.0  \r\n\r\n"[..],
             b"MESSAGE  sip:h\tsip/2.0\r\n\r\n",

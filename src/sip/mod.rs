@@ -1,7 +1,7 @@
 //! Wire types: a borrowed view of a request and of the header fields that the decision needs.
 //!
-//! Nothing here reads a clock, a file or the network, and nothing panics on any input. What does
-//! not follow its grammar gives a [`Malformed`] that says where.
+//! Nothing here reads a clock, a file or the network, and no input causes a panic. A syntax error gives
+//! a [`Malformed`] that says where.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,8 @@
-//! Multipart bodies, RFC 2046 §5.1: the parts of one, byte for byte, and one made of kept parts.
+//! Multipart bodies, RFC 2046 §5.1: dividing one into its parts, and composing one from parts kept byte
+//! for byte.
 //!
-//! What a subtype means is the caller's business; so is going into parts that are multipart
-//! themselves, for which [`parts`] only keeps count.
+//! The meaning of a subtype is the caller's business, and so is descending into parts that are
+//! multipart themselves; [`parts`] only checks the depth.
 
 use super::Malformed;
 pub use super::part_headers::PartHeaders;
@@ -13,18 +14,18 @@ const PART: &str = "multipart body";
 /// The longest boundary of RFC 2046 §5.1.1.
 pub const MAX_BOUNDARY: usize = 70;
 
-/// How deep multipart bodies may stand in each other (M-6): a body nested without end would be
-/// searched once for each level.
+/// How deep multipart bodies may be nested (M-6): a deeply nested body would be searched once for each
+/// level.
 pub const MAX_DEPTH: usize = 4;
 
-/// More parts than any client sends in one body: thousands of empty ones would fill memory with
-/// their descriptions and cost time in every fork.
+/// More parts than any client sends in one body: thousands of empty ones would fill memory with their
+/// descriptions and cost time in every copy.
 pub const MAX_PARTS: usize = 64;
 
 /// One part of a multipart body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part<'a> {
-    /// Where the part stands in the body, without the line ends that belong to its boundaries.
+    /// The part's range in the body, without the line ends that belong to the boundaries.
     pub extent: Range<usize>,
     /// The whole part: its header fields, the empty line and its content.
     pub bytes: &'a [u8],
@@ -32,16 +33,16 @@ pub struct Part<'a> {
     pub head: &'a [u8],
     /// What follows the empty line.
     pub content: &'a [u8],
-    /// What the header fields say.
+    /// The parsed header fields.
     pub headers: PartHeaders<'a>,
 }
 
-/// The parts of `body`, in order; preamble and epilogue are left out.
+/// The parts of `body`, in order, without preamble and epilogue.
 ///
-/// `depth` is 1 for the body of a message, 2 for a multipart part of that, and so on. Fails where
-/// the boundary does not open or does not close the body, where a part's header cannot be read,
-/// and beyond [`MAX_PARTS`] and [`MAX_DEPTH`]. What some readers would divide in another way is an
-/// error too: a boundary beside a CR without LF, and one behind the closing one.
+/// `depth` is 1 for the body of a message, 2 for a multipart part of that, and so on. Fails if the
+/// opening or the closing boundary is missing, if a part's header is malformed, and beyond
+/// [`MAX_PARTS`] and [`MAX_DEPTH`]. What other parsers might divide differently is an error too: a
+/// boundary next to a CR without LF, and one after the closing boundary.
 pub fn parts<'a>(
     body: &'a [u8],
     boundary: &[u8],
@@ -65,7 +66,7 @@ pub fn parts<'a>(
         if parts.len() == MAX_PARTS {
             return Err(Malformed::at(PART, body, start, "at most 64 parts"));
         }
-        // Two boundaries may share one line end: then there is nothing between them.
+        // Two boundaries may share one line end; the part between them is empty.
         let extent = start..delimiter.start.max(start);
         let bytes = &body[extent.clone()];
         let (head, content, headers) = PartHeaders::read(bytes).map_err(|error| Malformed {
@@ -81,7 +82,7 @@ pub fn parts<'a>(
         });
     }
     if let Some(further) = delimiters.next(delimiter.end)? {
-        let expected = "no boundary behind the closing one";
+        let expected = "no boundary after the closing one";
         let at = further.start.max(delimiter.end);
         return Err(Malformed::at(PART, body, at, expected));
     }
@@ -90,11 +91,11 @@ pub fn parts<'a>(
 
 /// A line that starts with two hyphens and the boundary.
 struct Delimiter {
-    /// Where it starts, counting the line end before it, which belongs to it.
+    /// Where it starts, including the line end before it, which belongs to it.
     start: usize,
     /// Where the next line starts.
     end: usize,
-    /// Whether it is the last one, with two hyphens at its end.
+    /// Whether it is the closing one, followed by two hyphens.
     closes: bool,
 }
 
@@ -112,10 +113,10 @@ impl<'a> Delimiters<'a> {
         }
     }
 
-    /// The first delimiter at or behind `from`, which is the start of a line.
+    /// The first delimiter at or after `from`, which is the start of a line.
     ///
-    /// Fails where a CR without LF stands before or behind the boundary: who takes it for a line end
-    /// sees a delimiter there, and others see none.
+    /// Fails if a CR without LF precedes or follows the boundary: a parser that takes it for a line end
+    /// sees a delimiter there, and others do not.
     fn next(&self, from: usize) -> Result<Option<Delimiter>, Malformed> {
         let mut at = from;
         while let Some(found) = self.body.get(at..).and_then(|rest| self.finder.find(rest)) {
@@ -143,7 +144,7 @@ impl<'a> Delimiters<'a> {
     }
 }
 
-/// How many bytes of a delimiter's end stand before a CR without LF, if there is one.
+/// The length of the end of a delimiter up to a CR without LF, if there is one.
 fn before_bare_cr(text: &[u8]) -> Option<usize> {
     let rest = text.strip_prefix(b"--").unwrap_or(text);
     let padding = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t'));
@@ -152,8 +153,8 @@ fn before_bare_cr(text: &[u8]) -> Option<usize> {
     is_bare.then(|| text.len() - rest.len())
 }
 
-/// What follows the boundary in its line: the length with the line end, and whether it closes the
-/// body. `None` where the line goes on: then it has another, longer boundary, or is content.
+/// The rest of the line after the boundary: its length with the line end, and whether it closes the
+/// body. `None` if other text follows: the line is a longer boundary, or content.
 fn rest_of_line(text: &[u8]) -> Option<(usize, bool)> {
     let (closes, rest) = match text.strip_prefix(b"--") {
         Some(rest) => (true, rest),
@@ -176,19 +177,19 @@ fn without_line_end(text: &[u8]) -> &[u8] {
 
 /// Appends a body of whole parts, each with its header fields, under a new boundary (U-7).
 ///
-/// Fails, and appends nothing, where the boundary occurs in a part: take another one then.
+/// Fails, and appends nothing, if the boundary occurs in a part: the caller has to choose another one.
 pub fn write_parts(parts: &[&[u8]], boundary: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
     let finder = Finder::new(boundary);
     if parts.iter().any(|part| finder.find(part).is_some()) {
-        let expected = "a boundary that stands in no part";
+        let expected = "a boundary that occurs in no part";
         return Err(Malformed::at(PART, boundary, 0, expected));
     }
     join_parts(parts, boundary, out);
     Ok(())
 }
 
-/// Appends a body of whole parts under the boundary that has divided them before: no part has a line
-/// of it, though the word itself, if it is short, may well occur.
+/// Appends a body of whole parts under the boundary that divided them before: no part has a line of it,
+/// although the text itself, if short, may well occur.
 pub fn join_parts(parts: &[&[u8]], boundary: &[u8], out: &mut Vec<u8>) {
     let bytes: usize = parts.iter().map(|part| part.len()).sum();
     out.reserve(bytes + (parts.len() + 1) * (boundary.len() + 8));
@@ -204,7 +205,7 @@ pub fn join_parts(parts: &[&[u8]], boundary: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"--\r\n");
 }
 
-/// How many bytes of a written body follow its last part.
+/// The number of bytes of a written body after its last part.
 pub fn closing_length(boundary: &[u8]) -> usize {
     b"\r\n----\r\n".len() + boundary.len()
 }
@@ -285,7 +286,7 @@ mod tests {
             ("--b1\r\n\r\nx\r\n--b1", 15),
             ("--b1", 0),
             ("--b1\r\nno header\r\n--b1--", 6),
-            // What has a part more for some readers than for others.
+            // Some parsers would see one part more than others.
             ("--b1\r\n\r\nx\r\n--b1--\r\n\r\n--b1\r\n\r\ny\r\n--b1--", 19),
             ("--b1\r\n\r\nx\r\n--b1--\n--b1--", 18),
             ("--b1\r\n\r\nx\r--b1\r\n\r\ny\r\n--b1--", 9),

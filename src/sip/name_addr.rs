@@ -1,7 +1,7 @@
 //! name-addr and addr-spec, RFC 3261 §20.10 and §25.1: From, To, P-Asserted-Identity, Reply-To.
 //!
-//! Each is one address. What somebody might take for a second one cannot be read, and what is written is
-//! put together from what was read: names and values that should have been quoted are.
+//! Each is one address. Anything that another parser might take for a second address is an error. What
+//! is written is composed from what was parsed: names and values that need quotes get them.
 
 use super::Malformed;
 use super::byte_set::ByteSet;
@@ -10,8 +10,8 @@ use super::text::{
 };
 use super::uri::{Form, Uri, ipv6_address};
 
-/// The bytes of a value without quotes: those of tokens and hosts, and those that should stand in quotes
-/// but mean nothing outside of them.
+/// The bytes of a value without quotes: those of tokens and hosts, and those that should be quoted but
+/// are harmless without.
 const VALUE: ByteSet = ByteSet::ALPHANUMERIC.and(b"-.!%*_+`'~[]:@/?=&$#{}|^");
 
 /// An address with its optional display name and header parameters.
@@ -21,14 +21,14 @@ pub struct NameAddr<'a> {
     pub display_name: &'a [u8],
     /// The URI.
     pub uri: Uri<'a>,
-    /// What follows the first semicolon behind the address.
+    /// What follows the first semicolon after the address.
     pub parameters: &'a [u8],
     tag: Option<&'a [u8]>,
     part: &'static str,
 }
 
 impl<'a> NameAddr<'a> {
-    /// Reads the whole of `text`, the value of the header field `part`.
+    /// Parses the whole of `text`, the value of the header field `part`.
     pub fn parse(part: &'static str, text: &'a [u8]) -> Result<Self, Malformed> {
         let pieces = Pieces::split(part, text)?;
         let uri = Uri::parse(pieces.uri).map_err(|error| Malformed {
@@ -55,7 +55,7 @@ impl<'a> NameAddr<'a> {
         self.tag
     }
 
-    /// Appends the header parameters but `tag`, each with its semicolon.
+    /// Appends the header parameters except `tag`, each with its semicolon.
     pub fn write_parameters(&self, out: &mut Vec<u8>) -> Result<(), Malformed> {
         for parameter in self.parameters() {
             let Parameter { name, value } = parameter?;
@@ -72,7 +72,7 @@ impl<'a> NameAddr<'a> {
         Ok(())
     }
 
-    /// Appends display name and URI as a name-addr, the latter in `form`, without header parameters.
+    /// Appends display name and URI (in `form`) as a name-addr, without header parameters.
     pub fn write(&self, form: Form, out: &mut Vec<u8>) -> Result<(), Malformed> {
         if !self.display_name.is_empty() {
             write_display_name(self.part, self.display_name, out)?;
@@ -85,7 +85,7 @@ impl<'a> NameAddr<'a> {
     }
 }
 
-/// The tag of an address that nothing else is wanted of: whatever its URI names, it is one.
+/// The tag of an address of which nothing else is needed. The URI may have any scheme.
 pub fn tag_of<'a>(part: &'static str, text: &'a [u8]) -> Result<Option<&'a [u8]>, Malformed> {
     let pieces = Pieces::split(part, text)?;
     let bad = pieces.uri.iter().position(|byte| !byte.is_ascii_graphic());
@@ -99,14 +99,14 @@ pub fn tag_of<'a>(part: &'static str, text: &'a [u8]) -> Result<Option<&'a [u8]>
     Ok(pieces.tag)
 }
 
-/// Checks that each parameter has a value that nobody reads as more than one; gives the tag.
+/// Checks that no parameter's value could be parsed as more than one; returns the tag.
 fn read_parameters<'a>(part: &'static str, text: &'a [u8]) -> Result<Option<&'a [u8]>, Malformed> {
     let mut tag = None;
     for parameter in parameters(part, text) {
         let parameter = parameter?;
         let value = parameter.value.unwrap_or_default();
         if !parameter.name.eq_ignore_ascii_case(b"tag") {
-            // `parameters` has found the end of a quoted one.
+            // `parameters` has checked that a quoted value is closed.
             let is_quoted = value.first() == Some(&b'"');
             if let Some(bad) = VALUE.end(value).filter(|_| !is_quoted) {
                 let expected = "a token or a quoted string";
@@ -125,7 +125,7 @@ fn read_parameters<'a>(part: &'static str, text: &'a [u8]) -> Result<Option<&'a 
     Ok(tag)
 }
 
-/// The pieces of one address, the URI not read yet.
+/// The pieces of one address, the URI not parsed yet.
 struct Pieces<'a> {
     display_name: &'a [u8],
     uri: &'a [u8],
@@ -143,8 +143,8 @@ impl<'a> Pieces<'a> {
                 .ok_or_else(|| Malformed::at(part, text, text.len(), "a closing '>'"))?;
             (&address[1..close], &address[close + 1..])
         } else if display_name.is_empty() {
-            // Without brackets a semicolon starts a header parameter, and a comma or a question mark may
-            // not be (RFC 3261 §20).
+            // Without brackets a semicolon starts a header parameter, and commas and question marks are
+            // not allowed (RFC 3261 §20).
             let address = trim(address);
             let end = find(b';', address).unwrap_or(address.len());
             let bad = |byte: &u8| matches!(byte, b',' | b'?');
@@ -173,13 +173,13 @@ impl<'a> Pieces<'a> {
         })
     }
 
-    /// Where the URI starts in the text that these are the pieces of.
+    /// The offset of the URI in `text`, which these pieces were split from.
     fn offset(&self, text: &[u8]) -> usize {
         offset(self.uri, text)
     }
 }
 
-/// Where a part of `text` starts.
+/// The offset of `part`, a subslice of `text`.
 fn offset(part: &[u8], text: &[u8]) -> usize {
     (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize)
 }
@@ -208,7 +208,7 @@ fn write_display_name(part: &'static str, name: &[u8], out: &mut Vec<u8>) -> Res
     let unquoted = out.split_off(start);
     out.push(b'"');
     for byte in unquoted {
-        // A quote has no place in such a name.
+        // An unquoted name cannot contain a quote.
         if byte == b'\\' {
             out.push(b'\\');
         }
@@ -218,7 +218,7 @@ fn write_display_name(part: &'static str, name: &[u8], out: &mut Vec<u8>) -> Res
     Ok(())
 }
 
-/// Where the address starts: at the '<', or at 0 where there is no display name.
+/// Where the address starts: at the '<', or at 0 without a display name.
 fn display_name_length(part: &'static str, text: &[u8]) -> Result<usize, Malformed> {
     if text.first() == Some(&b'"') {
         let quoted = quoted_length(part, text)?;
@@ -228,8 +228,8 @@ fn display_name_length(part: &'static str, text: &[u8]) -> Result<usize, Malform
     let Some(open) = find(b'<', text) else {
         return Ok(0);
     };
-    // Deployed clients leave bytes in unquoted names that no token has; only what could be read
-    // as something else is refused.
+    // Deployed clients send unquoted names with bytes that are not allowed in tokens; only what could
+    // be parsed as something else is refused.
     let bad = text[..open]
         .iter()
         .position(|byte| matches!(byte, b'"' | b',' | b';' | b':' | b'@' | b'>'));
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_two_addresses_is_none() {
+    fn what_may_be_two_addresses_is_an_error() {
         for text in [
             "<sip:ann@h>;x=1,\"Boss\" <sip:boss@h>;tag=1",
             "<sip:ann@h>;x=1, <sip:boss@h>;tag=1",

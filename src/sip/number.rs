@@ -3,7 +3,7 @@
 use super::Malformed;
 use super::text::{trim, trim_start};
 
-/// A decimal number of at most `max`; nothing else may stand in `value`.
+/// Parses a decimal number of at most `max`, which must be the whole of `value`.
 pub fn decimal(part: &'static str, value: &[u8], max: u32) -> Result<u32, Malformed> {
     let bad = value.iter().position(|byte| !byte.is_ascii_digit());
     if let Some(bad) = bad.or(value.is_empty().then_some(0)) {
@@ -46,7 +46,7 @@ pub fn cseq(value: &[u8]) -> Result<(u32, &[u8]), Malformed> {
     Ok((number, trim(method_text)))
 }
 
-/// Appends `number` in decimal, without the cost of formatting: this runs once for every fork.
+/// Appends `number` in decimal, without the cost of formatting: this runs once for every copy.
 pub fn write_decimal(mut number: usize, out: &mut Vec<u8>) {
     let start = out.len();
     loop {

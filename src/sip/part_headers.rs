@@ -1,17 +1,17 @@
 //! Header fields of one part of a multipart body: RFC 2045 §3, RFC 2183, RFC 5621 §7.
 //!
-//! Content-Length of a part means nothing (M-6): its boundary ends it. Fields of other names are
-//! kept with the part's bytes and not looked at.
+//! Content-Length of a part is ignored (M-6): the boundary ends it. Other fields are kept with the
+//! part's bytes and not examined.
 
 use super::text::{is_token, trim};
 use super::{HeaderName, Malformed};
 
 const PART: &str = "body part header";
 
-/// More header lines than any client gives a part; each costs time.
+/// More header fields than any client gives a part; each costs time.
 const MAX_HEADERS: usize = 64;
 
-/// The header fields of a part that say what it is. All values are as written, folds included.
+/// The header fields that describe a part. All values are as written, folds included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PartHeaders<'a> {
     /// Content-Type; without one the part is `text/plain`.
@@ -27,10 +27,10 @@ pub struct PartHeaders<'a> {
 }
 
 impl<'a> PartHeaders<'a> {
-    /// Splits a part into its header bytes, its content and what the header says.
+    /// Splits a part into its header bytes, its content and the parsed header.
     ///
-    /// Fails on a line that is no header field, on a CR without LF, and on one of the fields above
-    /// that stands twice: two readers could take the part for two things.
+    /// Fails on a line that is not a header field, on a CR without LF, and if one of the fields above
+    /// occurs twice: parsers could disagree about what the part is.
     pub fn read(part: &'a [u8]) -> Result<(&'a [u8], &'a [u8], Self), Malformed> {
         let mut headers = Self::default();
         let mut at = 0;
@@ -52,7 +52,7 @@ impl<'a> PartHeaders<'a> {
     fn note(&mut self, part: &'a [u8], at: usize, field: &'a [u8]) -> Result<(), Malformed> {
         let colon = memchr::memchr(b':', field).unwrap_or(field.len());
         let name = trim(&field[..colon]);
-        // A blank before the name would be a fold of nothing.
+        // A blank before the name would be a fold without a line to continue.
         if colon == field.len() || !is_token(name) || !field.starts_with(name) {
             return Err(Malformed::at(PART, part, at, "a header name and a colon"));
         }
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_header_field_says_where() {
+    fn a_line_that_is_not_a_header_field_says_where() {
         for (part, offset) in [
             (&b"abc"[..], 0),
             (b"A: b\r\nno colon\r\n\r\nabc", 6),

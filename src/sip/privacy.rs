@@ -3,22 +3,22 @@
 use super::Malformed;
 use super::text::{Nesting, is_token, split};
 
-/// The values of all Privacy rows together.
+/// The values of all Privacy rows combined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Privacy {
     /// `id`: keep the asserted identity inside the trust domain.
     pub id: bool,
-    /// `user`: the user agent could not anonymise itself.
+    /// `user`: remove what the user agent could not anonymise itself.
     pub user: bool,
-    /// `header`: obscure headers that tell of the user.
+    /// `header`: obscure header fields that reveal the user.
     pub header: bool,
-    /// `critical`: refuse rather than send without.
+    /// `critical`: refuse the request if privacy cannot be provided.
     pub critical: bool,
     /// `none`, which must stand alone.
     pub none: bool,
-    /// `session` or `history`, which a MESSAGE gives nothing to hide of.
+    /// `session` or `history`, for which a MESSAGE has nothing to hide.
     pub other: bool,
-    /// A value unknown here.
+    /// An unknown value.
     pub unknown: bool,
 }
 
@@ -36,7 +36,7 @@ pub fn tokens(row: &[u8]) -> impl Iterator<Item = Result<&[u8], Malformed>> {
 }
 
 impl Privacy {
-    /// Reads all rows; tokens are separated by semicolons and may be in any case.
+    /// Parses all rows; tokens are separated by semicolons and compared without regard to case.
     pub fn parse<'a>(rows: impl Iterator<Item = &'a [u8]>) -> Result<Self, Malformed> {
         let mut privacy = Self::default();
         for row in rows {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_merged_and_case_does_not_count() {
+    fn rows_are_merged_without_regard_to_case() {
         // I-5.
         let privacy = parse(&["Session", "ID ; Critical"]).unwrap();
         assert!(privacy.id && privacy.critical && privacy.other && !privacy.none);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn none_beside_others_is_malformed_and_so_is_what_is_no_token() {
+    fn none_beside_others_and_what_is_not_a_token_are_malformed() {
         for rows in [&["none;id"][..], &["none", "session"], &["id,header"]] {
             assert!(parse(rows).is_err(), "{rows:?}");
         }

@@ -1,8 +1,8 @@
 //! `application/resource-lists+xml` with copy control: RFC 4826 §3, RFC 5364, RFC 5365 §4.
 //!
-//! Of a list that a message carries only its entries matter, in their order; nested lists are
-//! flattened (X-2). `entry-ref` and `external` are counted and never followed (X-3). Whether an
-//! entry's URI can be sent to is the caller's question.
+//! Only the entries of a message's list matter, in their order; nested lists are flattened (X-2).
+//! `entry-ref` and `external` are counted and never followed (X-3). Whether an entry's URI can be sent
+//! to is decided by the caller.
 
 use super::list_error::{ListError, ListErrorKind};
 use super::xml::{Element, Event, Reader};
@@ -17,10 +17,10 @@ pub const NAMESPACE: &str = "urn:ietf:params:xml:ns:resource-lists";
 /// The namespace of copy control (RFC 5364 §4).
 pub const COPY_CONTROL: &str = "urn:ietf:params:xml:ns:copycontrol";
 
-/// The longest list that is read (X-4, S-3).
+/// The longest list that is accepted (X-4, S-3).
 pub const MAX_BYTES: usize = 64 * 1024;
 
-/// Lists nested deeper than any client nests them; deeper ones are no list but an attempt (X-2).
+/// No client nests lists deeper (X-2); anything deeper is an attack.
 const MAX_LIST_DEPTH: usize = 8;
 
 /// How visible a recipient is to the others (RFC 5364), the most visible first.
@@ -30,7 +30,7 @@ pub enum CopyControl {
     To,
     /// `cc`.
     Cc,
-    /// `bcc`, and whatever is missing or unknown (K-2).
+    /// `bcc`, and also a missing or unknown value (K-2).
     Bcc,
 }
 
@@ -56,17 +56,17 @@ impl CopyControl {
 /// One recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The URI as written, with entities undone and without blanks around it; not empty.
+    /// The URI as written, with entities decoded and surrounding blanks removed; not empty.
     pub uri: String,
     /// How visible the recipient is to the others.
     pub copy: CopyControl,
     /// Whether the others see that there is such a recipient, but not who.
     pub anonymize: bool,
-    /// The name, as written.
+    /// The display name, as written.
     pub display_name: Option<String>,
 }
 
-/// The recipients of a message, from one list part or several.
+/// The recipients of a message, from one or several list parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResourceList {
     /// All entries in their order, duplicates included.
@@ -77,33 +77,34 @@ pub struct ResourceList {
     pub externals: usize,
 }
 
-/// Where in a document an element stands.
+/// The position of an element in the document.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// The root or a list.
     List,
     Entry,
     DisplayName,
-    /// In something that is not known here, with all it contains (X-1).
+    /// In an unknown element, which is skipped with its contents (X-1).
     Unknown,
 }
 
-/// What the document has in place of what was expected.
+/// The kind of an error, and what was expected.
 type Unexpected = (ListErrorKind, &'static str);
 
 impl ResourceList {
-    /// Reads one document with at most `max_entries` entries.
+    /// Parses one document with at most `max_entries` entries.
     ///
-    /// Fails where the document is longer than [`MAX_BYTES`], has more entries, breaks a rule of
-    /// X-4, is no resource list, or has an entry without a URI (X-5).
+    /// Fails if the document is longer than [`MAX_BYTES`], has more entries, violates a rule of X-4, is
+    /// not a resource list, or has an entry without a URI (X-5).
     pub fn read(document: &[u8], max_entries: usize) -> Result<Self, ListError> {
         let mut list = Self::default();
         list.append(document, max_entries)?;
         Ok(list)
     }
 
-    /// Reads a further document into the same list (U-2), which then has at most `max_entries`
-    /// entries in all. Fails as [`ResourceList::read`] does; the list is of no use then.
+    /// Parses a further document into the same list (U-2), which then has at most `max_entries` entries
+    /// in total. Fails as [`ResourceList::read`] does; the list is incomplete then and must not be
+    /// used.
     pub fn append(&mut self, document: &[u8], max_entries: usize) -> Result<(), ListError> {
         let mut reader = Reader::new(PART, document, MAX_BYTES)?;
         let mut places = SmallVec::new();
@@ -192,9 +193,9 @@ impl ResourceList {
     }
 }
 
-/// An entry without its name; `None` where its URI is missing or empty.
+/// An entry without its display name; `None` if its URI is missing or empty.
 fn entry(element: &Element<'_>) -> Option<Entry> {
-    // The types of the schema collapse blanks.
+    // The schema's types collapse white space.
     let value = |namespace, name| {
         let value = element.attribute(namespace, name)?;
         Some(value.trim_matches(' ').to_owned())
@@ -293,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_elements_are_read_over_with_all_they_contain() {
+    fn unknown_elements_are_skipped_with_their_contents() {
         // X-1.
         let content = "<list name='x'><display-name>Friends</display-name>\
             <entry uri='a:1' x='y'><display-name xml:lang='en'>A &amp; <b>B</b><![CDATA[<C>]]>\
@@ -326,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_is_no_resource_list_is_malformed() {
+    fn a_document_that_is_not_a_resource_list_is_malformed() {
         // X-5; T 75.
         let whole = document("<list>\n<entry uri='a:1'/></list>");
         for (document, expected) in [
@@ -423,7 +424,7 @@ mod tests {
                 assert!(Uri::parse(form.as_bytes()).is_err(), "{number} in {scheme}");
             }
         }
-        // White space that is not written as a reference is blanks, and those around it go.
+        // Literal white space becomes blanks, and surrounding blanks are removed.
         assert_eq!(short("<list><entry uri='\r\n a:1\t'/></list>"), ["a:1 bcc"]);
     }
 

@@ -11,9 +11,9 @@ const PART: &str = "tel URI";
 /// The bytes of a parameter's `=` and value.
 const VALUE: ByteSet = UNRESERVED.and(UNESCAPED).and(b"[]/:&+$=");
 
-/// Parameters that tell of the call and not of the number: what kind of line it comes from (`cpc` and
-/// `oli`), whether the number was verified (TS 24.229), and to which network it was ported (RFC 4694,
-/// RFC 4759).
+/// Parameters that describe the call rather than the number: the kind of line it comes from (`cpc` and
+/// `oli`), whether the number was verified (TS 24.229), and the network it was ported to (RFC 4694, RFC
+/// 4759).
 const OF_THE_CALL: [&[u8]; 8] = [
     b"cic",
     b"cpc",
@@ -35,7 +35,7 @@ pub struct TelUri<'a> {
 }
 
 impl<'a> TelUri<'a> {
-    /// Reads what follows `tel:`.
+    /// Parses what follows `tel:`.
     pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
         let end = find(b';', text).unwrap_or(text.len());
         let number = &text[..end];
@@ -95,12 +95,12 @@ impl<'a> TelUri<'a> {
         self.same_but_for(other, |_| true)
     }
 
-    /// Whether both are the same number, whatever they tell of the call.
+    /// Whether both are the same number, without regard to parameters of the call.
     pub fn is_same_user(&self, other: &Self) -> bool {
         self.same_but_for(other, |name| !is_one_of(&OF_THE_CALL, name))
     }
 
-    /// Whether both are the same number, of whose parameters only those count that `counts`.
+    /// Whether both are the same number; only the parameters for which `counts` is true are compared.
     fn same_but_for(&self, other: &Self, counts: impl Fn(&[u8]) -> bool) -> bool {
         let count = |tel: &Self| tel.parameters().filter(|(name, _)| counts(name)).count();
         self.is_global() == other.is_global()
@@ -112,7 +112,7 @@ impl<'a> TelUri<'a> {
             })
     }
 
-    /// Whether a parameter tells of the call.
+    /// Whether a parameter describes the call.
     pub(super) fn tells_of_call(&self) -> bool {
         let mut all = self.parameters();
         all.any(|(name, _)| is_one_of(&OF_THE_CALL, name))
@@ -128,8 +128,7 @@ impl<'a> TelUri<'a> {
         }
     }
 
-    /// Appends number and parameters without those that tell of the call, as the user of a SIP URI has
-    /// them.
+    /// Appends number and parameters, without those of the call, as in the user part of a SIP URI.
     pub(super) fn write_without_call(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.number);
         let kept = |piece: &&[u8]| !is_one_of(&OF_THE_CALL, named(piece).0);
@@ -139,7 +138,7 @@ impl<'a> TelUri<'a> {
         }
     }
 
-    /// Appends the one spelling of the number: digits, and the parameters that count in order.
+    /// Appends the canonical form of the number: digits, and the significant parameters in order.
     pub fn write_address_of_record(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"tel:");
         out.extend(self.digits());
@@ -252,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_tells_of_the_call_is_no_part_of_the_number() {
+    fn parameters_of_the_call_are_not_part_of_the_number() {
         let plain = tel("+15551230003");
         for text in [
             "+1-555-123-0003;cpc=ordinary",

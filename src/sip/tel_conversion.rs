@@ -3,13 +3,13 @@
 use super::escape::Unit;
 use super::tel::TelUri;
 
-/// Parameters that stand before all others: RFC 3261 names the first and the last, and RFC 3966 §3
-/// has `ext` where RFC 2806 had `postd`.
+/// Parameters that precede all others: RFC 3261 names the first and the last, and RFC 3966 §3 replaced
+/// RFC 2806's `postd` by `ext`.
 const FIRST: [&[u8]; 3] = [b"isub", b"ext", b"postd"];
 
 impl TelUri<'_> {
     /// Appends `sip:NUMBER;PARAMETERS@DOMAIN;user=phone`: in lower case, with the parameters in order,
-    /// so that whoever compares them as users of SIP URIs finds the same number the same.
+    /// so that the same number gives the same user part of a SIP URI.
     pub fn write_as_sip(&self, domain: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(b"sip:");
         write_as_user(self.number, out);
@@ -35,7 +35,7 @@ fn place(piece: &[u8]) -> (usize, &[u8]) {
     (first.unwrap_or(FIRST.len()), name)
 }
 
-/// Writes text in lower case, with what no user may have escaped (RFC 3261 §25.1).
+/// Writes text in lower case, escaping what a user part may not contain (RFC 3261 §25.1).
 fn write_as_user(text: &[u8], out: &mut Vec<u8>) {
     for &byte in text {
         match byte {

@@ -1,10 +1,10 @@
-//! Lexical rules that header fields share, RFC 3261 §25.1: tokens, quoted strings, folding, lists.
+//! Lexical rules shared by header fields, RFC 3261 §25.1: tokens, quoted strings, folding, lists.
 
 use super::Malformed;
 use super::byte_set::ByteSet;
 use memchr::memchr2;
 
-/// The bytes that may stand in a token: each byte of each header name is looked at.
+/// The bytes of a token. A table, because every byte of every header name is checked.
 const TOKEN: ByteSet = ByteSet::ALPHANUMERIC.and(b"-.!%*_+`'~");
 
 /// Whether `byte` may stand in a token.
@@ -22,7 +22,7 @@ pub fn token_length(text: &[u8]) -> usize {
     TOKEN.end(text).unwrap_or(text.len())
 }
 
-/// Where `byte` first stands in a short text, for which `memchr` would take longer.
+/// The offset of the first `byte` in a short text, for which `memchr` would be slower.
 pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
     text.iter().position(|&other| other == byte)
 }
@@ -31,18 +31,18 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-/// `text` without white space, folds included, at both ends.
+/// `text` without leading and trailing white space, folds included.
 pub fn trim(text: &[u8]) -> &[u8] {
     trim_end(trim_start(text))
 }
 
-/// `text` without white space, folds included, at its start.
+/// `text` without leading white space, folds included.
 pub fn trim_start(text: &[u8]) -> &[u8] {
     let start = text.iter().position(|&b| !is_space(b));
     &text[start.unwrap_or(text.len())..]
 }
 
-/// `text` without white space, folds included, at its end.
+/// `text` without trailing white space, folds included.
 pub fn trim_end(text: &[u8]) -> &[u8] {
     let last = text.iter().rposition(|&b| !is_space(b));
     &text[..last.map_or(0, |last| last + 1)]
@@ -50,8 +50,8 @@ pub fn trim_end(text: &[u8]) -> &[u8] {
 
 /// Appends a header value on one line: a fold becomes one space (RFC 3261 §7.3.1).
 ///
-/// A control character other than the horizontal tab is an error: copied, it could end the header
-/// field early in somebody else's parser (S-7).
+/// A control character other than the horizontal tab is an error: copied, it could end the header field
+/// early in another parser (S-7).
 pub fn unfold(part: &'static str, value: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
     let mut at = 0;
     loop {
@@ -110,7 +110,7 @@ pub fn quoted_length(part: &'static str, text: &[u8]) -> Result<usize, Malformed
     Err(Malformed::at(part, text, end, "a closing quote"))
 }
 
-/// What may hide a separator from [`split`].
+/// What protects a separator from [`split`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Nesting {
     /// Quoted strings only.
@@ -119,7 +119,8 @@ pub enum Nesting {
     QuotesAndAngles,
 }
 
-/// Takes the text before the first `separator` that is not hidden; the rest is `None` at the end.
+/// Splits off the text before the first unprotected `separator`; the rest is `None` if there is no
+/// separator.
 pub fn split_first<'a>(
     part: &'static str,
     text: &'a [u8],
@@ -162,8 +163,7 @@ fn shifted(error: Malformed, by: usize) -> Malformed {
     }
 }
 
-/// The elements of a list with its `separator`, trimmed; an error ends the list. Empty elements mean
-/// nothing and are skipped.
+/// The trimmed elements of a list; an error ends the list. Empty elements are skipped.
 pub fn split<'a>(
     part: &'static str,
     text: impl Into<Option<&'a [u8]>>,
@@ -193,7 +193,7 @@ pub fn split<'a>(
 pub struct Parameter<'a> {
     /// The name, a token.
     pub name: &'a [u8],
-    /// The value, quotes included if it has them.
+    /// The value, quotes included.
     pub value: Option<&'a [u8]>,
 }
 
@@ -206,7 +206,7 @@ pub fn parameters<'a>(
         .map(move |element| element.and_then(|element| parameter(part, element)))
 }
 
-/// Reads one parameter, in which each quoted string has its end.
+/// Parses one parameter, in which every quoted string is known to be closed.
 fn parameter<'a>(part: &'static str, text: &'a [u8]) -> Result<Parameter<'a>, Malformed> {
     let end = token_length(text);
     let (name, after) = text.split_at(end);
@@ -228,7 +228,7 @@ fn parameter<'a>(part: &'static str, text: &'a [u8]) -> Result<Parameter<'a>, Ma
     Ok(Parameter { name, value })
 }
 
-/// Text from outside for a log or an error: escaped, and cut to 128 bytes.
+/// Untrusted text for a log line or an error: escaped, and truncated to 128 bytes.
 pub struct Printable<'a>(pub &'a [u8]);
 
 impl std::fmt::Display for Printable<'_> {

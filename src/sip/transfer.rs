@@ -12,11 +12,11 @@ use std::fmt;
 const BASE64: &str = "base64 body part";
 const QUOTED_PRINTABLE: &str = "quoted-printable body part";
 
-/// Encoded text longer than this many times what it may decode to is not looked at: no encoder
-/// writes that, and decoding takes memory.
+/// Encoded text longer than the allowed decoded length by this factor is refused undecoded: no encoder
+/// produces that, and decoding takes memory.
 const MAX_EXPANSION: usize = 4;
 
-/// Some encoders leave the padding out.
+/// Some encoders omit the padding.
 const ENGINE: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -25,11 +25,11 @@ const ENGINE: GeneralPurpose = GeneralPurpose::new(
 /// Why a part cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransferError {
-    /// The encoding is none of RFC 2045: 415.
+    /// The encoding is not one of RFC 2045: 415.
     Unknown,
     /// It is longer than is allowed: 413.
     TooLong,
-    /// It breaks the rules of its encoding: 400.
+    /// It violates its encoding: 400.
     Malformed(Malformed),
 }
 
@@ -49,8 +49,8 @@ impl std::error::Error for TransferError {}
 
 /// The content of a part whose Content-Transfer-Encoding is `encoding`, at most `max` bytes.
 ///
-/// Without an encoding the content is as it stands (RFC 2045 §6.1). Fails as [`TransferError`]
-/// says; what memory that takes goes with `max`, whatever the content.
+/// Without an encoding the content is returned as is (RFC 2045 §6.1). Memory use is bounded by `max`,
+/// whatever the content.
 pub fn decoded<'a>(
     encoding: Option<&[u8]>,
     content: &'a [u8],
@@ -79,8 +79,8 @@ pub fn decoded<'a>(
 
 type Decoder<'a> = fn(&'a [u8]) -> Result<Cow<'a, [u8]>, Malformed>;
 
-/// Line ends and blanks do not count (RFC 2045 §6.8). Other characters might as well be ignored,
-/// but then two readers could see two lists.
+/// Line ends and blanks are ignored (RFC 2045 §6.8). Other characters might be ignored as well, but
+/// then two parsers could see two lists.
 fn from_base64(content: &[u8]) -> Result<Cow<'_, [u8]>, Malformed> {
     let bare: Vec<u8> = content
         .iter()
@@ -100,7 +100,7 @@ fn from_base64(content: &[u8]) -> Result<Cow<'_, [u8]>, Malformed> {
 
 fn from_quoted_printable(content: &[u8]) -> Result<Cow<'_, [u8]>, Malformed> {
     let malformed = |at, expected| Malformed::at(QUOTED_PRINTABLE, content, at, expected);
-    // The decoder leaves out what it does not like, which could make another address of one.
+    // The decoder drops characters that it does not accept, which could turn one address into another.
     let good = |byte: &u8| matches!(byte, b'\t' | b'\r' | b'\n' | b' '..=b'~');
     if let Some(bad) = content.iter().position(|byte| !good(byte)) {
         return Err(malformed(bad, "printable characters"));
@@ -122,7 +122,7 @@ fn from_quoted_printable(content: &[u8]) -> Result<Cow<'_, [u8]>, Malformed> {
     Ok(Cow::Owned(decoded))
 }
 
-/// Whether nothing but blanks stands before the end of the line (RFC 2045 §6.7 rule 3).
+/// Whether only blanks remain before the end of the line (RFC 2045 §6.7 rule 3).
 fn ends_line(text: &[u8]) -> bool {
     let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t'));
     matches!(

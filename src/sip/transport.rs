@@ -1,6 +1,6 @@
 //! Transports, as a Via names them (RFC 3261 §20.42).
 
-/// How a message came.
+/// The transport of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// UDP.
@@ -24,7 +24,7 @@ impl Transport {
         }
     }
 
-    /// What stands before an address that counts for a transport only.
+    /// The prefix of an address that applies to this transport only.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Udp => "udp:",

@@ -1,7 +1,7 @@
-//! When two URIs are the same: RFC 3261 §19.1.4 for SIP and SIPS, RFC 3966 §4 for tel (C-1 to C-3).
+//! URI equality: RFC 3261 §19.1.4 for SIP and SIPS, RFC 3966 §4 for tel (C-1 to C-3).
 //!
-//! Equality is not transitive (a parameter that only one side has may not count), so sets are built
-//! by comparing pairwise within a bucket: see [`Uri::bucket`].
+//! Equality is not transitive (a parameter that only one side has may be ignored), so sets are built by
+//! pairwise comparison within a bucket: see [`Uri::bucket`].
 
 use super::escape::{has_escapes, same, same_ignoring_case, units};
 use super::text::find;
@@ -10,7 +10,8 @@ use siphasher::sip::SipHasher13;
 use smallvec::SmallVec;
 
 impl Uri<'_> {
-    /// Whether both name the same resource. Strip URI headers first where they are not identity.
+    /// Whether both identify the same resource. URI headers are compared too; use [`Uri::as_address`]
+    /// first where they must not be.
     pub fn same(&self, other: &Uri<'_>) -> bool {
         match (self, other) {
             (Self::Sip(a), Uri::Sip(b)) => same_sip(a, b),
@@ -27,8 +28,8 @@ impl Uri<'_> {
         }
     }
 
-    /// Whether both are the same user, whatever else they say: the same address of record (RFC 3261
-    /// §10.3). Of telephone numbers what tells of the call does not count.
+    /// Whether both have the same address of record (RFC 3261 §10.3). Parameters of the call in
+    /// telephone numbers are ignored.
     pub fn is_same_user(&self, other: &Uri<'_>) -> bool {
         match (self, other) {
             (Self::Sip(a), Uri::Sip(b)) => {
@@ -50,8 +51,8 @@ impl Uri<'_> {
         }
     }
 
-    /// A number that URIs which are the same share, and those of the same user: scheme, user and host,
-    /// hashed (C-2).
+    /// A hash of scheme, user and host, which is the same for equal URIs and for those of the same user
+    /// (C-2).
     pub fn bucket(&self) -> u64 {
         let mut key = Key::new();
         match self {
@@ -78,10 +79,10 @@ impl Uri<'_> {
     }
 }
 
-/// What is hashed of a URI, in one piece: most fit here.
+/// The hashed text of a URI; most fit without a heap allocation.
 type Key = SmallVec<[u8; 64]>;
 
-/// The user up to what a telephone number may tell of the call. Most have no escape.
+/// Appends the user part up to the first parameter. Most have no escape.
 fn push_user(user: &[u8], key: &mut Key) {
     let user = &user[..find(b';', user).unwrap_or(user.len())];
     if !has_escapes(user) {
@@ -166,7 +167,7 @@ fn spelt_header(piece: &[u8]) -> Vec<u8> {
     spelt
 }
 
-/// RFC 8141 §3.1: the namespace in any case, the rest as written.
+/// RFC 8141 §3.1: the namespace is compared without regard to case, the rest exactly.
 fn same_urn(a: &[u8], b: &[u8]) -> bool {
     let split = |text: &'_ [u8]| memchr::memchr(b':', text).unwrap_or(text.len());
     let ((a_nid, a_rest), (b_nid, b_rest)) = (a.split_at(split(a)), b.split_at(split(b)));
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn who_somebody_is_does_not_hang_on_how_to_get_there() {
+    fn the_same_user_is_recognised_whatever_the_routing_parameters() {
         let same = |a: &str, b: &str| {
             let there = uri(a).is_same_user(&uri(b));
             let canonical = |text| uri(text).print(crate::sip::uri::Form::AddressOfRecord);
@@ -277,13 +278,13 @@ mod tests {
         assert!(same("tel:+1-555;cpc=ordinary", "tel:+1555;oli=62"));
         assert!(!same("tel:+1555;ext=1;cpc=ordinary", "tel:+1555"));
         assert!(same("sip:+1555;cpc=x@h;user=phone", "sip:+1555@h"));
-        // Such a name is no number, and somebody else's.
+        // Such a name is not a telephone number, so this is another user.
         assert!(!same("sip:bob;cpc=x@h;user=phone", "sip:bob@h"));
         assert!(!same("sip:+1555;cpc=x@h", "sip:+1555@h"));
     }
 
     #[test]
-    fn what_is_plainly_a_uri_is_the_same() {
+    fn a_plain_spelling_of_a_uri_is_the_same() {
         let texts = [
             "sip:bob@h",
             "sips:bob@h",
@@ -306,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_and_method_are_no_part_of_an_address() {
+    fn headers_and_method_are_not_part_of_an_address() {
         // C-1, U-8.
         let (plain, other) = ("sip:bob@h;lr", "sip:bob@h;method=INVITE;lr?Subject=a");
         assert!(!equal(plain, other));

@@ -1,8 +1,8 @@
-//! XML from strangers: namespace-aware events behind every guard of X-4.
+//! Untrusted XML: namespace-aware events, with all checks of X-4.
 //!
-//! `quick-xml` splits the text; what it lets through and a list must not have is refused here:
-//! document types, entities of one's own, a second root, text around the root, unknown prefixes,
-//! other encodings, and whatever would cost time or memory out of proportion.
+//! `quick-xml` tokenises the text; what it accepts and a list must not contain is refused here:
+//! document types, custom entities, a second root, text around the root, unknown prefixes, other
+//! encodings, and whatever would cost time or memory out of proportion.
 
 use super::list_error::{ListError, ListErrorKind};
 use super::xml_text::{character, is_blank, is_qualified_name, undone};
@@ -15,24 +15,24 @@ use quick_xml::reader::NsReader;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
-/// Deeper elements than any list has: each open one costs memory, and every name in it is looked up
-/// in the declarations of all.
+/// No list has elements nested deeper: each open one costs memory, and every name is looked up in the
+/// declarations of all.
 const MAX_DEPTH: usize = 16;
 
 /// More attributes than any element of a list has: each is compared with the others.
 const MAX_ATTRIBUTES: usize = 32;
 
-/// More namespaces than any list declares: every name is looked up in all of them.
+/// More namespaces than any list declares: every name is looked up in all.
 const MAX_NAMESPACES: usize = 32;
 
-/// What a document consists of.
+/// A part of a document.
 #[derive(Debug)]
 pub enum Event<'r> {
-    /// An element starts; an empty one ends right behind.
+    /// An element starts; for an empty one `End` follows at once.
     Start(Element<'r>),
     /// The element that started last ends.
     End,
-    /// Text inside an element, its entities undone. One text may come in several pieces.
+    /// Text inside an element, entities decoded. One text may come in several pieces.
     Text(Cow<'r, str>),
 }
 
@@ -50,15 +50,15 @@ impl Element<'_> {
         (found == ResolveResult::Bound(Namespace(namespace))).then_some(local.into_inner())
     }
 
-    /// The namespace with its entities undone, if there is one, and the name without its prefix.
+    /// The namespace, if there is one, with its entities decoded, and the name without its prefix.
     pub fn name(&self) -> (Option<Cow<'_, str>>, &str) {
         let (found, local) = self.resolver.resolve_element(self.start.name());
         let namespace = bound(&found).and_then(|namespace| undone(namespace.into_inner().into()));
         (namespace, local.into_inner())
     }
 
-    /// All attributes that declare no namespace: namespace, name and value, read as by
-    /// [`Element::attribute`].
+    /// All attributes except namespace declarations: namespace, name, and value as
+    /// [`Element::attribute`] returns it.
     pub fn attributes(&self) -> impl Iterator<Item = (Option<&str>, &str, Cow<'_, str>)> {
         self.start
             .attributes()
@@ -71,8 +71,8 @@ impl Element<'_> {
             })
     }
 
-    /// The value of the attribute `name` in `namespace`, or without a prefix where that is `None`;
-    /// its entities are undone, white space in it is blanks (XML 1.0 §3.3.3).
+    /// The value of the attribute `name` in `namespace`, or without a prefix if that is `None`;
+    /// entities are decoded and white space becomes blanks (XML 1.0 §3.3.3).
     pub fn attribute(&self, namespace: Option<&str>, name: &str) -> Option<Cow<'_, str>> {
         let namespace = namespace.map(Namespace);
         let mut attributes = self.start.attributes();
@@ -91,7 +91,7 @@ fn bound<'n>(resolved: &ResolveResult<'n>) -> Option<Namespace<'n>> {
     }
 }
 
-/// A guarded reader of one document.
+/// A reader of one document that enforces X-4.
 pub struct Reader<'x> {
     part: &'static str,
     document: &'x [u8],
@@ -105,9 +105,9 @@ pub struct Reader<'x> {
 }
 
 impl<'x> Reader<'x> {
-    /// Reads `document`, called `part` in errors.
+    /// A reader of `document`, which is called `part` in errors.
     ///
-    /// Fails where it is longer than `max_bytes`, is not UTF-8 or has a NUL.
+    /// Fails if it is longer than `max_bytes`, is not UTF-8 or contains a NUL.
     pub fn new(
         part: &'static str,
         document: &'x [u8],
@@ -142,9 +142,10 @@ impl<'x> Reader<'x> {
         })
     }
 
-    /// The next event, or `None` at the end of a whole document.
+    /// The next event, or `None` at the end of a complete document.
     ///
-    /// Fails where the document is not well formed or breaks a rule of X-4; ask no more then.
+    /// Fails if the document is not well-formed or violates a rule of X-4; the reader must not be used
+    /// afterwards.
     pub fn read(&mut self) -> Result<Option<Event<'_>>, ListError> {
         loop {
             self.at = self.position(self.events.buffer_position());
@@ -258,7 +259,7 @@ impl<'x> Reader<'x> {
         Ok(())
     }
 
-    /// Any version 1.x is taken: a client family in use says 1.08.
+    /// Any version 1.x is accepted: a client family in use sends 1.08.
     fn check_declaration(&self, declaration: &BytesDecl<'_>, at: usize) -> Result<(), ListError> {
         if at != self.skipped {
             return Err(self.malformed(at, "the XML declaration at the start only"));
@@ -287,7 +288,7 @@ impl<'x> Reader<'x> {
         }
     }
 
-    /// The error that the last event is, for a reader who expected another.
+    /// An error at the last event, for a caller that expected another one.
     pub fn error(&self, kind: ListErrorKind, expected: &'static str) -> ListError {
         ListError::at(kind, self.part, self.document, self.at, expected)
     }
@@ -368,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_told_by_namespace_whatever_the_prefix() {
+    fn names_are_recognised_by_namespace_whatever_the_prefix() {
         // X-1, K-1.
         let document = b"<x xmlns='n' xmlns:p='n' a='1' p:b='2'><p:y p:a='3'/><y xmlns='m'/>\
             <y xmlns='' b='4'><p:z xmlns:p='m' p:a='5'/></y></x>";
@@ -379,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn declarations_comments_and_instructions_are_read_over() {
+    fn declarations_comments_and_instructions_are_skipped() {
         // X-4.
         for start in [
             "<?xml version=\"1.0\" encoding=\"utf-8\"?>",
@@ -393,13 +394,13 @@ mod tests {
     }
 
     #[test]
-    fn references_are_undone_and_white_space_in_attributes_is_blanks() {
+    fn references_are_decoded_and_white_space_in_attributes_becomes_blanks() {
         let document = b"<x xmlns='n' a='&lt;&#x41;&#66;\r\n&quot;\t&#10;'>a&amp;<![CDATA[<&]]>&#x2d;b\r\nc</x>";
         assert_eq!(events(document).unwrap(), "<x a=<AB \" \na&<&-b\nc>");
     }
 
     #[test]
-    fn what_is_no_well_formed_document_says_where() {
+    fn a_document_that_is_not_well_formed_says_where() {
         // X-4, X-5; T 75, 76.
         for (document, offset) in [
             ("", 0),

@@ -1,14 +1,14 @@
-//! What stands inside XML markup: names, references, white space (XML 1.0 §2.3, §3.3.3, §4.1).
+//! The text inside XML markup: names, references, white space (XML 1.0 §2.3, §3.3.3, §4.1).
 
 use std::borrow::Cow;
 
-/// Whether `text` is only white space as XML has it.
+/// Whether `text` is only XML white space.
 pub fn is_blank(text: &str) -> bool {
     text.bytes()
         .all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
 }
 
-/// A name with at most one prefix. Beyond ASCII all characters are taken.
+/// Whether `name` is a name with at most one prefix. All non-ASCII characters are accepted.
 pub(super) fn is_qualified_name(name: &str) -> bool {
     let is_part = |part: &str| {
         let starts = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_' || !byte.is_ascii();
@@ -21,11 +21,11 @@ pub(super) fn is_qualified_name(name: &str) -> bool {
     }
 }
 
-/// An attribute value with its references undone and its white space made blanks; `None` where a
-/// reference is unknown.
+/// An attribute value with references decoded and white space replaced by blanks; `None` if a reference
+/// is unknown.
 ///
-/// A control character that is written as a reference stays: what it stands in cannot be read as
-/// an address, and is skipped for that (S-7).
+/// A control character written as a reference is kept: the value then does not parse as an address, and
+/// is skipped (S-7).
 pub(super) fn undone(value: Cow<'_, str>) -> Option<Cow<'_, str>> {
     const SPECIAL: [char; 4] = ['&', '\t', '\r', '\n'];
     if !value.contains(SPECIAL) {

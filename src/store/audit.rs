@@ -1,4 +1,4 @@
-//! Looking a whole database over, for `cimfctl check`.
+//! Audit of a whole database, for `cimfctl check`.
 
 mod addresses;
 mod uri_list_services;
@@ -17,7 +17,7 @@ use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// How much was looked at, and how much of it was wrong.
+/// How much was checked, and the number of findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Audit {
     /// The groups.
@@ -30,14 +30,14 @@ pub struct Audit {
     pub findings: u64,
 }
 
-/// Looks over the database at `path` and tells `found` of each thing that is wrong: damage, tables
-/// that were altered, owners, addresses of groups and services that no message can match, members
-/// that get no message as far as `addressing` and `nested` can tell (domains only if it has any), groups with more than `max_members`
-/// members, rulesets that cannot be read or never hold.
+/// Checks the database at `path` and reports each finding to `found`: damage, altered tables, a wrong
+/// owner, addresses of groups and services that no message can match, members that get no message
+/// according to `addressing` and `nested` (domains only if it has any), groups with more than
+/// `max_members` members, and rulesets that are malformed or never hold.
 ///
 /// # Errors
 ///
-/// A file that cannot be read at all, or is not ours or not of this version.
+/// A file that cannot be read at all, is not a database of cimf, or is of another version.
 pub fn audit(
     path: &Path,
     addressing: &Addressing,
@@ -79,7 +79,7 @@ fn check_owner(path: &Path, report: &mut dyn FnMut(String)) -> Result<(), StoreE
     Ok(())
 }
 
-/// Compares the tables, indexes and triggers with those that `init` makes.
+/// Compares the tables, indexes and triggers with those that `init` creates.
 fn check_schema(connection: &Connection, report: &mut dyn FnMut(String)) -> rusqlite::Result<()> {
     let fresh = Connection::open_in_memory()?;
     schema::migrate(&fresh, 0)?;
@@ -91,7 +91,7 @@ fn check_schema(connection: &Connection, report: &mut dyn FnMut(String)) -> rusq
     }
     let rows = connection.query_row("SELECT count(*) FROM revision", [], |row| row.get(0));
     if rows == Ok(0) {
-        report("the table revision has lost its row, and no group is found; put it back with `INSERT INTO revision VALUES (1, 1, 1)` in sqlite3".to_owned());
+        report("the row of the table revision is missing, and no group is found; put it back with `INSERT INTO revision VALUES (1, 1, 1)` in sqlite3".to_owned());
     }
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     if mode != "wal" {
@@ -109,7 +109,7 @@ fn schema_of(connection: &Connection) -> rusqlite::Result<BTreeSet<(String, Stri
     rows.collect()
 }
 
-/// `REPLACE INTO im_group` removes the old row without a trigger, and its members stay behind.
+/// `REPLACE INTO im_group` deletes the old row without firing a trigger, so its members remain.
 fn check_orphans(connection: &Connection, report: &mut dyn FnMut(String)) -> rusqlite::Result<()> {
     let sql = "SELECT group_id, count(*) FROM member
         WHERE group_id NOT IN (SELECT id FROM im_group) GROUP BY group_id";

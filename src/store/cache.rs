@@ -1,48 +1,48 @@
-//! What a worker remembers: compiled groups, services and addresses that are neither.
+//! The cache of a worker: compiled groups, services, and addresses that are neither.
 
 use crate::control::{Group, UriListService};
 use lru::LruCache;
 use std::sync::Arc;
 
-/// About what one member takes, in bytes: the unit in which everything here is weighed.
+/// About the memory of one member, in bytes; the unit of all weights here.
 const UNIT: usize = 120;
 
-/// What is known of an address.
+/// What is known about an address.
 #[derive(Clone)]
 pub enum Known {
-    /// No group and no service has it.
+    /// It is neither a group nor a service.
     Absent,
     /// A group, ready for use.
     Group(Arc<Group>),
     /// A service, ready for use.
     UriListService(Arc<UriListService>),
-    /// A group or service that is larger than the cache: it is read anew for each message.
+    /// A group or service that is larger than the cache: it is read again for each message.
     TooLarge,
     /// A group with more members than the limit.
     TooMany(u64),
 }
 
-/// What is known of an address, and of which state of the database.
+/// What is known about an address, and the state of the database that this is from.
 #[derive(Clone)]
 pub struct Entry {
     pub known: Known,
-    /// The revision of the group or service; 0 where there is none.
+    /// The revision of the group or service; 0 if there is none.
     pub revision: i64,
     /// The revision of the set of groups and services.
     pub directory: i64,
-    /// The count of changes seen when this was last found true.
+    /// The value of the change counter when this was last verified.
     pub epoch: u64,
 }
 
-/// A bounded memory that forgets what was not asked for longest.
+/// A bounded LRU cache.
 pub struct Cache {
     groups: Shelf,
     absences: Shelf,
 }
 
 impl Cache {
-    /// Room for `members` members. An eighth of it is for absences, which are kept apart:
-    /// otherwise a flood of made-up addresses would push the groups out.
+    /// Room for `members` members. An eighth of it is for absences, which are kept separately:
+    /// otherwise a flood of made-up addresses would evict the groups.
     pub fn new(members: u32) -> Self {
         let absences = (members as usize / 8).max(1);
         Self {
@@ -51,14 +51,14 @@ impl Cache {
         }
     }
 
-    /// What is known of `key`.
+    /// What is known about `key`.
     pub fn get(&mut self, key: &[u8]) -> Option<&mut Entry> {
         let found = self.groups.entries.get_mut(key);
         let found = found.or_else(|| self.absences.entries.get_mut(key));
         found.map(|(entry, _)| entry)
     }
 
-    /// Remembers `entry`; a group that has no room even alone is remembered as such.
+    /// Stores `entry`; a group that would not fit even alone is stored as `TooLarge`.
     pub fn put(&mut self, key: &[u8], mut entry: Entry) {
         self.groups.remove(key);
         self.absences.remove(key);

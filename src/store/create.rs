@@ -1,4 +1,4 @@
-//! Making a database, and bringing an older one up to date.
+//! Creating a database, and migrating an older one.
 
 use super::database::connect;
 use super::edit::ADMINISTRATOR_PATIENCE;
@@ -12,14 +12,14 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-/// The owner and the group may read and write, nobody else: members are personal data.
+/// Only the owner and the group may read and write: members are personal data.
 const FILE_MODE: u32 = 0o640;
 const FOLDER_MODE: u32 = 0o750;
 
 /// What [`init`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Initialised {
-    /// The folder that was missing and has been made.
+    /// The folder that was missing and has been created.
     pub folder: Option<PathBuf>,
     /// What happened to the tables.
     pub tables: Tables,
@@ -30,20 +30,20 @@ pub struct Initialised {
 /// What happened to the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tables {
-    /// They were made.
+    /// They were created.
     Created,
-    /// They were brought up to date from this version.
+    /// They were migrated from this version.
     Migrated(i32),
-    /// They were current; nothing was changed.
+    /// They were current; nothing changed.
     Current,
 }
 
-/// A file whose owner is not its folder's: the proxy may be unable to write it.
+/// A file whose owner differs from its folder's: the proxy may be unable to write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ForeignOwner {
-    /// User and group of the file, as numbers.
+    /// User id and group id of the file.
     pub file: (u32, u32),
-    /// User and group of the folder.
+    /// User id and group id of the folder.
     pub folder: (u32, u32),
 }
 
@@ -52,20 +52,21 @@ impl fmt::Display for ForeignOwner {
         let Self { file, folder } = self;
         write!(
             f,
-            "expected the folder's owner {}:{}, found {}:{}: the proxy may be unable to use the file; give file and folder to the proxy's user with `chown`",
+            "expected the folder's owner {}:{}, found {}:{}: the proxy may be unable to use the file; make the proxy's user the owner of file and folder with `chown`",
             folder.0, folder.1, file.0, file.1
         )
     }
 }
 
-/// Makes the database at `path`, with its folder if that is missing, or migrates an older one.
+/// Creates the database at `path`, with its folder if that is missing, or migrates an older one.
 ///
-/// Run by root, it gives a new file the folder's owner and group, and SQLite gives the same to the
-/// files it makes beside it. One transaction makes all tables: a file is never half made.
+/// Run by root, it gives a new file the folder's owner and group, and SQLite does the same for its own
+/// files beside it. One transaction creates all tables, so that a database is never incomplete.
 ///
 /// # Errors
 ///
-/// A file that is not ours or of a later version, or that cannot be made or written.
+/// A file that is not a database of cimf or is of a later version, or that cannot be created or
+/// written.
 pub fn init(path: &Path) -> Result<Initialised, StoreError> {
     let system = |error| StoreError::system(path, &error);
     let sqlite = |error| StoreError::sqlite(path, &error);
@@ -78,7 +79,7 @@ pub fn init(path: &Path) -> Result<Initialised, StoreError> {
             return Err(StoreError::new(path, Problem::Newer(found)));
         }
         Kind::Ours(_) | Kind::Empty => {
-            // Readers never wait for a writer, nor a writer for readers.
+            // In this mode readers never wait for a writer, nor a writer for readers.
             let mode: String = connection
                 .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
                 .map_err(sqlite)?;
@@ -97,7 +98,7 @@ pub fn init(path: &Path) -> Result<Initialised, StoreError> {
     })
 }
 
-/// The owner of the database, where it is not its folder's.
+/// The owner of the database, if it differs from its folder's.
 pub(super) fn foreign_owner(path: &Path) -> io::Result<Option<ForeignOwner>> {
     let owner = |path: &Path| fs::metadata(path).map(|found| (found.uid(), found.gid()));
     let real = fs::canonicalize(path)?;
@@ -124,10 +125,10 @@ fn make_folder(path: &Path) -> io::Result<Option<PathBuf>> {
     Ok(Some(folder.to_owned()))
 }
 
-/// Makes an empty file with the right mode and owner, unless there is a file.
+/// Creates an empty file with the right mode and owner, unless there is one.
 fn make_file(path: &Path) -> io::Result<()> {
     if !path.exists() {
-        // A log of a file that was here before would be mixed into the new one.
+        // SQLite would apply the log of a previous file to the new one.
         for suffix in ["-wal", "-shm"] {
             match fs::remove_file(beside(path, suffix)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -142,14 +143,13 @@ fn make_file(path: &Path) -> io::Result<()> {
         .open(path);
     match new {
         Ok(file) => {
-            // The mode at creation went through the umask.
+            // The mode given at creation was reduced by the umask.
             file.set_permissions(Permissions::from_mode(FILE_MODE))?;
             let folder = fs::metadata(parent(path))?;
             let own = file.metadata()?;
             if (own.uid(), own.gid()) != (folder.uid(), folder.gid()) {
-                // Only root may give files away. Where this fails, `foreign_owner` tells.
-                // By descriptor: in a folder that is somebody else's, the name may be another
-                // file's by now.
+                // Only root may change owners; if this fails, `foreign_owner` reports it. By
+                // descriptor: in another user's folder the name may refer to another file by now.
                 let _ = fchown(&file, Some(folder.uid()), Some(folder.gid()));
             }
             Ok(())
@@ -160,7 +160,7 @@ fn make_file(path: &Path) -> io::Result<()> {
 }
 
 fn make_tables(connection: &mut Connection) -> rusqlite::Result<Tables> {
-    // Another `init` may have been faster: look again, now alone.
+    // Another `init` may have been faster: check again under the lock.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let (from, done) = match schema::kind(&transaction)? {
         Kind::Ours(found) if found < VERSION => (found, Tables::Migrated(found)),

@@ -11,10 +11,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a worker waits for a lock: longer would hold up its other messages.
+/// How long a worker waits for a lock: waiting longer would delay its other messages.
 pub const WORKER_PATIENCE: Duration = Duration::from_millis(100);
 
-/// A connection, with what tells whether the file at its path is still the one it has open.
+/// A connection, with what is needed to detect that the file at its path was replaced.
 pub struct Database {
     pub(super) connection: Connection,
     path: PathBuf,
@@ -23,13 +23,14 @@ pub struct Database {
     seen: Option<i64>,
 }
 
-/// What a look at the path found.
+/// The result of checking the path.
 pub enum Standing {
-    /// The file that is open.
+    /// It is still the open file.
     Same,
-    /// Another one.
+    /// It is another file.
     Replaced,
-    /// The file that is open, but its log is another one or gone: what others write is not seen.
+    /// It is the open file, but its log was replaced or removed: writes of other processes would not be
+    /// seen.
     LogTaken,
 }
 
@@ -40,7 +41,7 @@ fn logs(path: &Path) -> Logs {
     ["-wal", "-shm"].map(|suffix| FileId::at(&beside(path, suffix)).ok())
 }
 
-/// What the database has under an address.
+/// The row of an address.
 pub struct TargetRow {
     pub id: i64,
     pub revision: i64,
@@ -60,7 +61,7 @@ pub enum TargetKind {
 pub fn connect(path: &Path, patience: Duration) -> Result<Connection, StoreError> {
     let system = |error| StoreError::system(path, &error);
     let sqlite = |error| StoreError::sqlite(path, &error);
-    // SQLite would take a name that starts with "file:" for more than a name.
+    // SQLite would parse a name that starts with "file:" as a URI.
     let absolute = std::path::absolute(path).map_err(system)?;
     if !std::fs::metadata(&absolute).map_err(system)?.is_file() {
         return Err(StoreError::new(path, Problem::NotAFile));
@@ -71,7 +72,7 @@ pub fn connect(path: &Path, patience: Duration) -> Result<Connection, StoreError
     Ok(connection)
 }
 
-/// Refuses a database that is not ours or not of this version.
+/// Refuses a database of another program or another version.
 pub fn require_current(path: &Path, connection: &Connection) -> Result<(), StoreError> {
     let kind = schema::kind(connection).map_err(|error| StoreError::sqlite(path, &error))?;
     let problem = match kind {
@@ -84,14 +85,14 @@ pub fn require_current(path: &Path, connection: &Connection) -> Result<(), Store
     Err(StoreError::new(path, problem))
 }
 
-/// What is damaged in the database, or nothing.
+/// The first damage that the check `pragma` finds, if any.
 pub fn damage(connection: &Connection, pragma: &str) -> rusqlite::Result<Option<String>> {
     let found: String = connection.query_row(pragma, [], |row| row.get(0))?;
     Ok((found != "ok").then(|| found.replace('\n', " ")))
 }
 
-/// Makes a connection one that never writes: not even when it is closed, when SQLite would empty
-/// the log and remove the file of that name, which somebody may have put another one in place of.
+/// Makes a connection read-only even when it is closed: SQLite would checkpoint the log and remove the
+/// file of that name, which may have been replaced meanwhile.
 fn only_reads(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "query_only", true)?;
     let no_checkpoint = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
@@ -99,10 +100,10 @@ fn only_reads(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 impl Database {
-    /// Opens the database for a worker, who only reads.
+    /// Opens the database for a worker, which only reads.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        // The path must lead to one file for as long as opening takes: twice is a race that was
-        // lost once, three times is somebody who does not stop.
+        // The path must lead to the same file before and after opening. Losing that race once or twice
+        // can happen; three times means that the file is being replaced all the time.
         for _ in 0..3 {
             let before = FileId::at(path).map_err(|error| StoreError::system(path, &error))?;
             let connection = connect(path, WORKER_PATIENCE)?;
@@ -125,8 +126,8 @@ impl Database {
 
     /// Whether the path still leads to the file that is open.
     ///
-    /// A new file under the old one's log is refused: SQLite would read that log into it. The log
-    /// stays open here, so its inode number cannot belong to a later log.
+    /// A new file under the old one's log is refused: SQLite would apply that log to it. The log stays
+    /// open here, so its inode number cannot be reused for a later log.
     pub fn standing(&self) -> Result<Standing, StoreError> {
         let found =
             FileId::at(&self.path).map_err(|error| StoreError::system(&self.path, &error))?;
@@ -141,10 +142,9 @@ impl Database {
         }
     }
 
-    /// Whether anybody has changed the database since the last call; true at the first.
+    /// Whether the database has changed since the last call; true at the first call.
     pub fn changed(&mut self) -> Result<bool, StoreError> {
-        // Prepared each time: to keep a statement would need rusqlite's statement cache, which
-        // saves 0.3 of 1.9 microseconds.
+        // Prepared each time: rusqlite's statement cache would save only 0.3 of 1.9 microseconds.
         let version = self
             .connection
             .query_row("PRAGMA data_version", [], |row| row.get(0))
@@ -152,13 +152,13 @@ impl Database {
         if self.seen == Some(version) {
             return Ok(false);
         }
-        // A later cimfctl may have migrated the tables under us.
+        // A newer cimfctl may have migrated the tables meanwhile.
         require_current(&self.path, &self.connection)?;
         self.seen = Some(version);
         Ok(true)
     }
 
-    /// Runs `work` on one snapshot of the database: what others write meanwhile is not seen.
+    /// Runs `work` on one snapshot of the database, isolated from concurrent writes.
     pub fn snapshot<T>(
         &self,
         work: impl FnOnce(&Snapshot<'_>) -> rusqlite::Result<T>,
@@ -170,11 +170,11 @@ impl Database {
     }
 }
 
-/// The queries, all on one state of the database.
+/// Queries on one snapshot of the database.
 pub struct Snapshot<'a>(Transaction<'a>);
 
 impl Snapshot<'_> {
-    /// The revision of the set of groups and services, and what has the address `uri`.
+    /// The revision of the set of groups and services, and the row with the address `uri`.
     pub fn target(&self, uri: &str) -> rusqlite::Result<(i64, Option<TargetRow>)> {
         let sql = "SELECT directory, im_group.id, im_group.revision, im_group.pager_mode, ruleset,
                  service.id, service.revision, service.pager_mode
@@ -200,13 +200,13 @@ impl Snapshot<'_> {
         })
     }
 
-    /// Who has consented to get messages from a service.
+    /// The addresses that have consented to receive messages from a service.
     pub fn consents(&self, service: i64) -> rusqlite::Result<Members> {
         let sql = "SELECT uri FROM consent WHERE service_id = ?1 ORDER BY uri";
         self.addresses(sql, service)
     }
 
-    /// The lists that the rules of a group name, with who is in them.
+    /// The lists that the rules of a group refer to, by anchor, with their entries.
     pub fn rule_lists(&self, group: i64) -> rusqlite::Result<HashMap<String, Members>> {
         rule_lists(&self.0, group)
     }
@@ -221,13 +221,13 @@ impl Snapshot<'_> {
         Ok(members)
     }
 
-    /// What tells whether an address is a group's or a service's.
+    /// A query whether an address is a group or a service.
     pub fn probe(&self) -> rusqlite::Result<Probe<'_>> {
         Probe::new(&self.0)
     }
 
-    /// The addresses of the groups and services that have changed since `revision`, until `found`
-    /// is true of one; whether it was.
+    /// Whether `found` is true for the address of any group or service that has changed since
+    /// `revision`.
     pub fn any_changed_since(
         &self,
         revision: i64,
@@ -262,14 +262,14 @@ impl Snapshot<'_> {
         Ok(Some(members))
     }
 
-    /// The mark of copies that come back to the proxy.
+    /// The mark by which copies that loop back to the proxy are recognised.
     pub fn copy_mark(&self) -> rusqlite::Result<String> {
         let sql = "SELECT mark FROM copy_mark";
         self.0
             .query_row(sql, [], |row| Ok(text(row, 0)?.into_owned()))
     }
 
-    /// The names of the members that have one, each with the member's address.
+    /// The address and display name of each member that has a name.
     pub fn member_names(&self, group: i64) -> rusqlite::Result<Vec<(String, String)>> {
         let sql = "SELECT uri, display_name FROM member_name WHERE group_id = ?1";
         let mut statement = self.0.prepare(sql)?;
@@ -287,7 +287,7 @@ impl Snapshot<'_> {
     }
 }
 
-/// The lists that the rules of a group name, with who is in them.
+/// The lists that the rules of a group refer to, by anchor, with their entries.
 pub fn rule_lists(
     connection: &Connection,
     group: i64,
@@ -303,18 +303,19 @@ pub fn rule_lists(
     Ok(lists)
 }
 
-/// Tells whether an address is a group's or a service's, with one indexed query.
+/// A prepared statement that finds out with one indexed query whether an address is a group or a
+/// service.
 pub struct Probe<'a>(Statement<'a>);
 
 impl<'a> Probe<'a> {
-    /// For a connection that is in a transaction already.
+    /// Needs a connection that is in a transaction already.
     pub fn new(connection: &'a Connection) -> rusqlite::Result<Self> {
         let sql = "SELECT 1 FROM im_group WHERE uri = ?1
             UNION ALL SELECT 1 FROM service WHERE uri = ?1";
         connection.prepare(sql).map(Self)
     }
 
-    /// Whether `uri` is the address of a group or a service, in any spelling.
+    /// Whether `uri`, in any spelling, is the address of a group or a service.
     pub fn is_ours(&mut self, uri: &SipUri<'_>) -> rusqlite::Result<bool> {
         let mut printed = Vec::new();
         uri.write(Form::Provisioned, &mut printed);
@@ -322,7 +323,7 @@ impl<'a> Probe<'a> {
     }
 }
 
-/// Text as it is stored. What is no UTF-8 becomes something that is no URI either.
+/// Text as it is stored. Invalid UTF-8 gets replacement characters, which makes it an invalid URI.
 pub fn text<'a>(row: &'a rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Cow<'a, str>> {
     let bytes = row.get_ref(column)?.as_bytes()?;
     Ok(String::from_utf8_lossy(bytes))
@@ -336,7 +337,7 @@ pub fn optional_text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result
     }
 }
 
-/// The addresses of members, one behind the other.
+/// The addresses of members, concatenated.
 #[derive(Default)]
 pub struct Members {
     text: String,
@@ -344,13 +345,13 @@ pub struct Members {
 }
 
 impl Members {
-    /// Appends one.
+    /// Appends an address.
     pub fn push(&mut self, member: &str) {
         self.text.push_str(member);
         self.ends.push(self.text.len());
     }
 
-    /// How many there are.
+    /// The number of addresses.
     pub fn len(&self) -> usize {
         self.ends.len()
     }

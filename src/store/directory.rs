@@ -1,7 +1,9 @@
-//! The groups as one worker sees them: read once, kept compiled, read again only when changed.
+//! The groups as seen by one worker: read once, cached in compiled form, read again only after a
+//! change.
 //!
-//! Each look-up first asks SQLite whether anybody has written (`PRAGMA data_version`), unless one has
-//! just asked. Only then is the group's revision asked for, and only if that differs is the group read.
+//! Each lookup first asks SQLite whether the database was written to (`PRAGMA data_version`), unless
+//! that was asked a moment ago. Only if so is the group's revision queried, and only if that differs is
+//! the group read.
 
 use super::cache::{Cache, Entry, Known};
 use super::database::{Database, Standing, WORKER_PATIENCE, connect, damage, require_current};
@@ -16,61 +18,61 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How often the path is looked at for another file: a replaced one is to be noticed in a second.
+/// How often the path is checked for another file: a replacement must be noticed within a second.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long an answer of SQLite counts for a proxy: a worker that handles thousands of messages a second
-/// asks for some of them only, and a change counts at most this much later.
+/// How long a worker reuses SQLite's answer that nothing has changed: at thousands of messages a second
+/// that saves most queries, and delays the effect of a change by no more than this.
 pub const SHARED_FOR: Duration = Duration::from_millis(2);
 
-/// How many skipped members are logged one by one: a broken import would flood the log.
+/// How many skipped members are logged individually: a broken import would flood the log.
 const MOST_SKIPPED_LINES: usize = 10;
 
-/// How often a [`Store`] did what.
+/// Operation counts of a [`Store`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
     /// How often the database was opened.
     pub opened: u64,
-    /// How often the path was looked at for another file.
+    /// How often the path was checked for another file.
     pub looks: u64,
-    /// How often it was asked whether anything had changed.
+    /// How often SQLite was asked whether anything had changed.
     pub version_checks: u64,
-    /// How often a group's row was asked for.
+    /// How often a group's row was queried.
     pub group_queries: u64,
     /// How often the members of a group were read.
     pub loads: u64,
 }
 
-/// The groups of one worker. It opens the database at the first look-up, in the process that does
-/// it, and again whenever the file was replaced or has failed.
+/// The groups of one worker. The database is opened at the first lookup, so in the process that uses
+/// it, and again after the file was replaced or has failed.
 pub struct Store {
     path: PathBuf,
     addressing: Addressing,
     max_members: u32,
-    /// Whether nested groups are expanded, so that there is nothing to tell of them.
+    /// Whether nested groups are expanded; members that are groups are not logged as skipped then.
     expands: bool,
     cache: Cache,
     unions: Unions,
     database: Option<Database>,
-    /// Whether the open database has failed and is to be opened anew.
+    /// Whether the open database has failed and must be reopened.
     failed: bool,
     /// When the path was last found to lead to the open file.
     looked: Option<Instant>,
-    /// How long the answer to whether anybody has written counts.
+    /// How long the answer to [`Database::changed`] is reused.
     shared_for: Duration,
-    /// When the open database was last asked for that.
+    /// When [`Database::changed`] was last called.
     asked: Option<Instant>,
-    /// Counts the changes that were seen.
+    /// The number of changes seen so far.
     epoch: u64,
     statistics: Statistics,
     key: Vec<u8>,
 }
 
 impl Store {
-    /// A store that has not opened anything yet.
+    /// Opens nothing yet.
     ///
-    /// `max_members` is the most members a group may have; `cache_members` is how many the cache
-    /// holds over all groups, an eighth of it kept for addresses that are no group.
+    /// `max_members` limits the members of a group; `cache_members` is the capacity of the cache over
+    /// all groups, an eighth of which is reserved for addresses that are not groups.
     pub fn new(path: &Path, addressing: Addressing, max_members: u32, cache_members: u32) -> Self {
         Self {
             path: path.to_owned(),
@@ -90,23 +92,23 @@ impl Store {
         }
     }
 
-    /// The store of a server that does this with nested groups.
+    /// Sets how nested groups are treated.
     pub fn with_nested(self, nested: Nested) -> Self {
         let expands = nested != Nested::Skip;
         Self { expands, ..self }
     }
 
-    /// The store of a worker that asks the database once for all that it looks up within `shared_for`.
+    /// Sets for how long lookups share one answer to whether the database has changed.
     pub fn with_shared_answers(self, shared_for: Duration) -> Self {
         Self { shared_for, ..self }
     }
 
-    /// Opens the database, checks that it is whole, ours and current, and closes it.
+    /// Opens the database, checks that it is intact, a database of cimf and current, and closes it.
     ///
     /// # Errors
     ///
-    /// A missing, locked, damaged or foreign file, or one of another version; the text names the
-    /// file, what is wrong and what to do.
+    /// A missing, locked, damaged or foreign file, or one of another version; the text names the file,
+    /// the problem and the remedy.
     pub fn check(path: &Path) -> Result<(), StoreError> {
         let database = Database::open(path)?;
         let found = damage(&database.connection, "PRAGMA quick_check(1)");
@@ -118,7 +120,7 @@ impl Store {
         }
     }
 
-    /// The mark by which the proxy knows copies that come back to it.
+    /// The mark by which the proxy recognises copies that loop back to it.
     ///
     /// # Errors
     ///
@@ -127,19 +129,19 @@ impl Store {
         Database::open(path)?.snapshot(|snapshot| snapshot.copy_mark())
     }
 
-    /// Moves what is in the database's log into the database itself, where nobody has it open any
-    /// more: then one file holds everything, and can be copied, moved and replaced.
+    /// Checkpoints the database's log, provided that no process has the database open any more: one
+    /// file then holds everything and can be copied, moved and replaced.
     ///
     /// # Errors
     ///
     /// As for [`Store::check`].
     pub fn tidy(path: &Path) -> Result<(), StoreError> {
-        // SQLite does it when the last connection is closed that has read.
+        // SQLite does so when the last connection that has read is closed.
         let connection = connect(path, WORKER_PATIENCE)?;
         require_current(path, &connection)
     }
 
-    /// What was done so far.
+    /// The operation counts so far.
     pub fn statistics(&self) -> Statistics {
         self.statistics
     }
@@ -191,7 +193,7 @@ impl Store {
             if !self.failed && self.looked.is_some_and(is_recent) {
                 return Ok(());
             }
-            // Until the path is good again, each look-up comes here.
+            // Each lookup comes here until the path is usable again.
             self.statistics.looks += 1;
             match database.standing()? {
                 Standing::Same if !self.failed => {
@@ -205,15 +207,15 @@ impl Store {
                 ),
                 Standing::LogTaken => {
                     log::warn!(
-                        "{}: its -wal or -shm was removed while it was in use, opening it again",
+                        "{}: its -wal or -shm was removed while in use, reopening the database",
                         self.path.display()
                     );
-                    // SQLite would share the removed files with a second connection.
+                    // A second connection would share the removed files with the first.
                     self.database = None;
                 }
             }
         }
-        // The old database, failed or not, is closed only now: see `Database::standing`.
+        // The old database is closed only now, even if it has failed: see `Database::standing`.
         self.database = Some(Database::open(&self.path)?);
         self.statistics.opened += 1;
         self.failed = false;
@@ -223,7 +225,7 @@ impl Store {
         Ok(())
     }
 
-    /// Asks the database about one address.
+    /// Queries the database for one address.
     fn ask(&mut self, key: &[u8]) -> Result<Option<Target>, StoreError> {
         let Some(database) = &self.database else {
             return Err(StoreError::new(&self.path, Problem::Missing));
@@ -246,7 +248,7 @@ impl Store {
             }
             statistics.loads += 1;
             let known = load(snapshot, uri.clone(), &row, addressing, limit, expands)?;
-            // A group that is too large for the cache is loaded again and again, but told of once.
+            // A group that is too large for the cache is loaded for each message, but logged only once.
             Ok((known, revision, directory, true))
         })?;
         let repeated =
@@ -281,7 +283,7 @@ impl Store {
         let kept = self.cache.get(key).map(|entry| &entry.known);
         if !repeated && !matches!(kept, Some(Known::Group(_) | Known::UriListService(_))) {
             log::warn!(
-                "{} has {weight} addresses, more than the cache holds, and is read anew for each message: raise cache_members",
+                "{} has {weight} addresses, more than the cache holds, and is read again for each message: raise cache_members",
                 Printable(key)
             );
         }
@@ -322,7 +324,7 @@ impl Directory for Store {
     }
 }
 
-/// What to log about the members that get no message.
+/// Log lines about the members that get no message.
 pub(super) fn skipped_lines(group: &Group) -> Vec<String> {
     let name = Printable(group.uri().as_bytes());
     let skipped = group.skipped();

@@ -1,4 +1,4 @@
-//! Changing groups and services, as `cimfctl` does: one transaction for each command, all of it or nothing.
+//! Changes to groups and services for `cimfctl`: one atomic transaction for each command.
 
 mod address;
 mod change;
@@ -24,18 +24,18 @@ use std::time::Duration;
 /// How long an administrator's command waits for another writer.
 pub const ADMINISTRATOR_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What is to be stored for a new group.
+/// The data of a new group.
 #[derive(Clone, Copy, Debug)]
 pub struct NewGroup<'a> {
     /// The address, in any spelling.
     pub uri: &'a str,
-    /// A name for people.
+    /// The display name.
     pub display_name: Option<&'a str>,
-    /// Whether the group takes pager-mode messages.
+    /// Whether the group accepts pager-mode messages.
     pub pager_mode: bool,
 }
 
-/// An open database, for changes.
+/// A database opened for changes.
 pub struct Editor {
     connection: Connection,
     path: PathBuf,
@@ -43,7 +43,7 @@ pub struct Editor {
 }
 
 impl Editor {
-    /// Opens the database at `path`; a group will have `max_members` members at most.
+    /// Opens the database at `path`; a group may have at most `max_members` members.
     ///
     /// # Errors
     ///
@@ -62,8 +62,7 @@ impl Editor {
     ///
     /// # Errors
     ///
-    /// An address that is not one of a group or of a member, one that is there already, or too
-    /// many members.
+    /// An address that is invalid for a group or a member, a duplicate, or too many members.
     pub fn add_group<'a>(
         &mut self,
         new: NewGroup<'_>,
@@ -86,7 +85,7 @@ impl Editor {
         })
     }
 
-    /// Deletes a group with its members, and returns what it was.
+    /// Deletes a group with its members, and returns its record.
     ///
     /// # Errors
     ///
@@ -101,7 +100,7 @@ impl Editor {
         })
     }
 
-    /// A group and its members, in their order, each with its name if it has one.
+    /// A group and its members, in their order, with their display name if they have one.
     ///
     /// # Errors
     ///
@@ -119,11 +118,11 @@ impl Editor {
         })
     }
 
-    /// All groups, sorted by address, one after the other to `each`, until it returns an error.
+    /// Passes all groups, sorted by address, to `each`, until it returns an error.
     ///
     /// # Errors
     ///
-    /// The database cannot be read, or what `each` returned.
+    /// The database cannot be read, or the error of `each`.
     pub fn groups<E>(
         &mut self,
         mut each: impl FnMut(&GroupRecord) -> Result<(), E>,
@@ -146,8 +145,8 @@ impl Editor {
     ///
     /// # Errors
     ///
-    /// There is no such group, an address is not one of a member or is there already, or there
-    /// are too many members.
+    /// There is no such group, an address is invalid for a member or a duplicate, or there are too many
+    /// members.
     pub fn add_members<'a>(
         &mut self,
         uri: &str,
@@ -160,11 +159,11 @@ impl Editor {
         })
     }
 
-    /// Adds one member with a name for people, by which copies may name them.
+    /// Adds one member with a display name, which may appear in copies.
     ///
     /// # Errors
     ///
-    /// As for [`Editor::add_members`], or a name that cannot be shown.
+    /// As for [`Editor::add_members`], or an unprintable name.
     pub fn add_named_member(
         &mut self,
         uri: &str,
@@ -181,11 +180,11 @@ impl Editor {
         })
     }
 
-    /// Gives a member another name for people, or none; returns the member as it is stored.
+    /// Sets or removes the display name of a member; returns the member's address as stored.
     ///
     /// # Errors
     ///
-    /// There is no such group or member, or the name cannot be shown.
+    /// There is no such group or member, or the name is unprintable.
     pub fn name_member(
         &mut self,
         uri: &str,
@@ -202,12 +201,12 @@ impl Editor {
         })
     }
 
-    /// Deletes members, all or none, each by the text as it is stored or by equality (C-1, C-3),
-    /// and returns them as they were stored.
+    /// Deletes members, all or none, each matched by its stored text or by URI equality (C-1, C-3), and
+    /// returns them as they were stored.
     ///
     /// # Errors
     ///
-    /// There is no such group or member, or several members are the given address.
+    /// There is no such group or member, or several members equal the given address.
     pub fn delete_members<'a>(
         &mut self,
         uri: &str,
@@ -220,7 +219,7 @@ impl Editor {
         })
     }
 
-    /// Runs `work` in one writing transaction, which counts only if all of it succeeds.
+    /// Runs `work` in one write transaction, which is committed only if it succeeds.
     fn change<T>(
         &mut self,
         work: impl FnOnce(&Change<'_>) -> Result<T, EditError>,
@@ -259,7 +258,7 @@ impl Editor {
     }
 }
 
-/// A name for people, on one line.
+/// Checks that a display name is printable and on one line.
 fn checked_name(name: &str) -> Result<&str, EditError> {
     match name.chars().any(char::is_control) || name.trim().is_empty() {
         true => Err(EditError::DisplayName(name.to_owned())),

@@ -1,45 +1,45 @@
-//! Why the database cannot be used: each text names the file, what is wrong and what to do.
+//! Reasons why the database is unusable: each text names the file, the problem and the remedy.
 
 use super::schema::VERSION;
 use rusqlite::ErrorCode;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// A database that cannot be used.
+/// An unusable database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreError {
     /// The database file.
     pub file: PathBuf,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: Problem,
 }
 
-/// What is wrong with a database.
+/// A problem of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
     /// There is no such file.
     Missing,
     /// It has no tables yet.
     Empty,
-    /// It is no regular file.
+    /// It is not a regular file.
     NotAFile,
-    /// It is a database of some other program, or no database.
+    /// It is a database of another program, or not a database.
     Foreign,
-    /// Our database, of an earlier version.
+    /// A database of cimf, of an earlier version.
     Older(i32),
-    /// Our database, of a later version.
+    /// A database of cimf, of a later version.
     Newer(i32),
     /// Another process keeps it locked.
     Locked,
-    /// It is damaged; the text says where.
+    /// It is damaged; the text describes the damage.
     Corrupt(String),
-    /// It may not be read or written by this user; the text is SQLite's.
+    /// This user may not read or write it; the text is SQLite's.
     Denied(String),
     /// A new file was moved in while the write-ahead log of the old one is still there.
     StaleLog,
-    /// It cannot have a write-ahead log; the text is the journal mode that it has.
+    /// It cannot have a write-ahead log; the text is its journal mode.
     NoLog(String),
-    /// It was replaced again and again while it was being opened.
+    /// It was replaced repeatedly while it was being opened.
     Unstable,
     /// A group has more members than the limit.
     TooManyMembers {
@@ -50,7 +50,7 @@ pub enum Problem {
         /// How many it may have.
         limit: u32,
     },
-    /// Anything else that SQLite or the system said.
+    /// Any other error of SQLite or the system.
     Other(String),
 }
 
@@ -75,7 +75,7 @@ impl StoreError {
         Self::new(file, problem)
     }
 
-    /// Whether the connection is as good as before, so that it can be used again.
+    /// Whether the connection is unaffected and can be used again.
     pub(super) fn spares_the_connection(&self) -> bool {
         matches!(
             self.problem,
@@ -115,7 +115,7 @@ impl fmt::Display for StoreError {
             Problem::NotAFile => write!(f, "expected a SQLite file, found a folder or a device"),
             Problem::Foreign => write!(
                 f,
-                "expected a database made by `cimfctl init`, found another program's or none; check the path"
+                "expected a database made by `cimfctl init`, found that of another program, or not a database; check the path"
             ),
             Problem::Older(found) => write!(
                 f,
@@ -123,11 +123,11 @@ impl fmt::Display for StoreError {
             ),
             Problem::Newer(found) => write!(
                 f,
-                "expected version {VERSION} of the tables, found {found}; a later cimf made it, install that one"
+                "expected version {VERSION} of the tables, found {found}; it was made by a later version of cimf, install that version"
             ),
             Problem::Locked => write!(
                 f,
-                "another process keeps the database locked; find it with `fuser {file}` and end what it does"
+                "another process keeps the database locked; find it with `fuser {file}` and stop it"
             ),
             Problem::Corrupt(text) => write!(
                 f,
@@ -147,7 +147,7 @@ impl fmt::Display for StoreError {
             ),
             Problem::Unstable => write!(
                 f,
-                "the file is replaced again and again; move one file in and leave it"
+                "the file is being replaced repeatedly; move one file in and leave it"
             ),
             Problem::TooManyMembers {
                 group,

@@ -1,4 +1,4 @@
-//! Which file stands at a path, told without opening it.
+//! The identity of the file at a path, determined without opening it.
 //!
 //! Nothing but SQLite may open a database file in a process that has it open: closing any
 //! descriptor of it would drop the process's locks (POSIX).
@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-/// Device and inode: which file it is, whatever its name.
+/// Device and inode, which identify a file whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileId {
     device: u64,
@@ -16,7 +16,7 @@ pub struct FileId {
 }
 
 impl FileId {
-    /// The file that is at `path` now.
+    /// The file that is currently at `path`.
     pub fn at(path: &Path) -> io::Result<Self> {
         fs::metadata(path).map(|metadata| Self {
             device: metadata.dev(),
@@ -25,8 +25,8 @@ impl FileId {
     }
 }
 
-/// `path` with `suffix` (such as `-wal`) behind the file that it leads to: SQLite puts its own
-/// files there, not beside a symbolic link.
+/// `path`, with symbolic links resolved, followed by `suffix` (such as `-wal`): SQLite puts its files
+/// beside the real file.
 pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let mut name = OsString::from(real);

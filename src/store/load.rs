@@ -1,4 +1,4 @@
-//! From rows to groups and services, ready for use.
+//! Compiles rows into groups and services.
 
 use super::cache::{Entry, Known};
 use super::database::{Snapshot, TargetKind, TargetRow};
@@ -10,8 +10,8 @@ use crate::sip::text::Printable;
 use crate::sip::uri::{SipUri, Uri};
 use std::sync::Arc;
 
-/// Whether a group or service with an unchanged revision is still compiled rightly: members of a
-/// group that are groups themselves count, so the set of groups counts too.
+/// Whether the compiled form of a group or service with an unchanged revision is still valid. Members
+/// that are groups are treated differently, so it also depends on the set of groups.
 pub fn still_holds(
     entry: &Entry,
     directory: i64,
@@ -26,7 +26,7 @@ pub fn still_holds(
     if entry.directory == directory {
         return Ok(true);
     }
-    // A group that is gone may be among the nested members, and a new one among the others.
+    // A deleted group may be one of the nested members, and a new group one of the others.
     Ok(group.nested().is_empty()
         && !snapshot.any_changed_since(entry.directory, |uri| {
             let uri = Uri::parse(uri.as_bytes());
@@ -34,7 +34,7 @@ pub fn still_holds(
         })?)
 }
 
-/// Reads what stands in `row`: a group of at most `limit` members, or a service.
+/// Loads the target of `row`: a group of at most `limit` members, or a service.
 pub fn load(
     snapshot: &Snapshot<'_>,
     uri: String,
@@ -57,7 +57,7 @@ pub fn load(
     let mut probe = snapshot.probe()?;
     let mut failure = None;
     let is_ours = |sip: &SipUri<'_>| {
-        // An address in a domain that is not served is never asked for, group or not.
+        // An address in a domain that is not served never reaches a group, so it is not queried.
         let asked = addressing.serves(sip.host) && failure.is_none();
         asked
             && probe.is_ours(sip).unwrap_or_else(|error| {
@@ -83,7 +83,7 @@ pub fn load(
     Ok(Known::Group(Arc::new(group.with_names(names, addressing))))
 }
 
-/// A ruleset that cannot be read allows nobody anything: the log says so.
+/// Compiles a ruleset. A malformed one permits nothing to anybody, and is logged.
 fn rules(
     snapshot: &Snapshot<'_>,
     group: i64,

@@ -1,8 +1,7 @@
 //! Groups and services at rest: a SQLite file that `cimfctl`, `sqlite3` and the proxy's workers share.
 //!
-//! [`Store`] is what a worker asks; [`edit`] is what `cimfctl` does; [`document`] reads and writes
-//! group documents; the tables stand in `schema_1.sql` and `schema_2.sql`. Nothing here knows a
-//! message or a proxy.
+//! [`Store`] is for a worker's lookups, [`edit`] for `cimfctl`; [`document`] reads and writes group
+//! documents; the tables are in `schema_*.sql`. Nothing here depends on messages or a proxy.
 
 #![forbid(unsafe_code)]
 

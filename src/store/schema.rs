@@ -1,12 +1,13 @@
-//! The tables, and the steps that lead from each version of them to the next.
+//! The tables, and the migration steps from each version to the next.
 
 use rusqlite::Connection;
 
-/// `PRAGMA application_id` of our databases: "CIMF". It tells them from everybody else's.
+/// `PRAGMA application_id` of cimf's databases: "CIMF". It distinguishes them from those of other
+/// programs.
 pub const APPLICATION_ID: i32 = 0x4349_4D46;
 
-/// The step at index n leads from version n to version n + 1. A step that was ever released is
-/// never edited: databases out there have taken it.
+/// The step at index n migrates version n to version n + 1. A released step is never edited: deployed
+/// databases have been migrated with it.
 const STEPS: [&str; 3] = [
     include_str!("schema_1.sql"),
     include_str!("schema_2.sql"),
@@ -16,18 +17,18 @@ const STEPS: [&str; 3] = [
 /// `PRAGMA user_version` of a current database.
 pub const VERSION: i32 = STEPS.len() as i32;
 
-/// What a file is to this version of cimf.
+/// The kind of a database, as seen by this version of cimf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A database without any table, fresh or never finished.
+    /// A database without tables, new or never completed.
     Empty,
-    /// Ours, with this version.
+    /// A database of cimf, of this version.
     Ours(i32),
-    /// Somebody else's.
+    /// A database of another program.
     Foreign,
 }
 
-/// Finds out what the database is.
+/// Determines the kind of a database.
 pub fn kind(connection: &Connection) -> rusqlite::Result<Kind> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i32>(0));
     let (application, version) = (
@@ -44,7 +45,7 @@ pub fn kind(connection: &Connection) -> rusqlite::Result<Kind> {
     })
 }
 
-/// Takes the steps from `version` to the current one. The caller holds a transaction.
+/// Migrates from `version` to the current one. The caller holds a transaction.
 pub fn migrate(connection: &Connection, version: i32) -> rusqlite::Result<()> {
     let taken = usize::try_from(version).unwrap_or_default();
     for step in STEPS.iter().skip(taken) {

@@ -1,17 +1,17 @@
-//! Groups put together from nested ones, remembered for as long as their parts are the same.
+//! Groups composed of nested ones, cached as long as their parts are unchanged.
 
 use crate::control::{Addressing, Group};
 use lru::LruCache;
 use std::sync::Arc;
 
-/// Different sets of parts that are remembered: one group may be asked for by people who may use
-/// different parts of it.
+/// Sets of parts that are cached: originators may be permitted to use different parts of the same
+/// group.
 const MOST: usize = 64;
 
-/// A bounded memory of unions.
+/// A bounded cache of unions.
 pub struct Unions {
-    /// By the addresses in memory of the parts, a zero, and those of the groups whose members are left
-    /// out. All are kept: so no other group can take their place there.
+    /// Keyed by the memory addresses of the parts, a zero, and those of the groups whose members are
+    /// left out. The entry keeps all of them alive, so no other group can be at the same address.
     known: LruCache<Vec<usize>, Union>,
     members: usize,
     bound: usize,
@@ -33,7 +33,7 @@ impl Unions {
         }
     }
 
-    /// The union of `parts`, without the members of others.
+    /// The union of `parts`, minus the members of `without`.
     pub fn get(
         &mut self,
         parts: &[Arc<Group>],
@@ -50,7 +50,7 @@ impl Unions {
         }
         let group = Arc::new(Group::union(parts, without, addressing));
         let parts = [parts, without].concat();
-        // A part that has left the cache of groups is still here, and counts.
+        // A part evicted from the group cache is still held here, so its weight counts.
         let weight = parts.iter().map(|part| part.weight()).sum::<usize>() + group.members();
         if weight > self.bound {
             return group;

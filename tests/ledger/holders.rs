@@ -27,7 +27,7 @@ fn hold(path: &Path, also: impl FnOnce()) -> i32 {
 
 fn assert_in_use(path: &Path) {
     let expected = format!(
-        "{0}: another proxy, or a process that one has left behind, is using it (`fuser {0}` names it); stop that \
+        "{0}: another proxy, or a process left over from one, is using it (`fuser {0}` names it); stop that \
          one, or give this proxy a ledger of its own",
         path.display()
     );

@@ -45,7 +45,7 @@ fn a_file_that_may_not_grow_is_an_error_and_room_makes_it_work_again() {
         for id in [2, 3] {
             let error = commit(&mut ledger, id, &[7; 30_000]).unwrap_err();
             assert!(error.ends_with(
-                "; see what the kernel says of the disk (`dmesg`), and whether it is full or read-only"
+                "; see what the kernel reports about the disk (`dmesg`), and whether it is full or read-only"
             ));
         }
         limit_files_to(libc::RLIM_INFINITY);
@@ -118,8 +118,8 @@ fn a_full_disk_is_an_error_and_room_makes_it_work_again() {
         });
         assert_eq!(error.unwrap().raw_os_error(), Some(libc::ENOSPC));
         let expected = format!(
-            "{}: no room is left on the disk (or within the quota of the proxy's user); make room, and it goes on by \
-             itself",
+            "{}: no space is left on the disk (or within the quota of the proxy's user); free some, and the \
+             proxy continues by itself",
             path.display()
         );
         for id in [2, 3] {
@@ -127,7 +127,7 @@ fn a_full_disk_is_an_error_and_room_makes_it_work_again() {
         }
         // Another proxy cannot even begin.
         let other = folder.join("other.db");
-        assert!(refused(&other).to_string().contains("no room is left"));
+        assert!(refused(&other).to_string().contains("no space is left"));
         fs::remove_file(&filler).unwrap();
         ledger.probe().unwrap();
         commit(&mut ledger, 4, &[7; 30_000]).unwrap();

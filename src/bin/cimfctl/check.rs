@@ -12,12 +12,13 @@ use clap::{Args, ValueEnum};
 use std::io;
 use std::path::Path;
 
-/// Look the whole database over
+/// Check the whole database
 ///
-/// Finds damage, altered tables, a wrong owner, groups and services that no message finds, as their
-/// address is outside of the proxy's domains, misspelt or another's as well, members that get no message, consents that count for nothing, and rulesets that
-/// cannot be read or that ask for what is not known here, each with the reason. Says exactly what
-/// the proxy would see if told the proxy's parameters. Exit status 1 if anything was found.
+/// Finds damage, altered tables, a wrong owner, groups and services that no message reaches because
+/// their address is outside the proxy's domains, not in canonical form or a duplicate, members that get
+/// no message, consents without effect, and rulesets that are malformed or contain unsupported
+/// conditions, each with the reason. Given the proxy's parameters, it finds exactly what the proxy
+/// would. Exit status 1 if anything was found.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  cimfctl check --config /etc/kamailio/kamailio.cfg\n  cimfctl check --domain im.home1.net,home1.net --route core"
@@ -26,7 +27,7 @@ pub struct Options {
     /// The proxy's domains: there, sip:+N@DOMAIN;user=phone is the same address as tel:+N
     #[arg(long = "domain", value_name = "DOMAIN", value_delimiter = ',', conflicts_with_all = ["config", "set"])]
     domains: Vec<String>,
-    /// Where the proxy sends to
+    /// Where the proxy sends copies
     #[arg(long, value_enum, default_value_t = Route::CoreTls, conflicts_with_all = ["config", "set"])]
     route: Route,
     #[command(flatten)]
@@ -37,7 +38,7 @@ pub struct Options {
 enum Route {
     /// core_route without TLS: sips members get no message
     Core,
-    /// core_route over TLS: sip, sips and tel members are sent to
+    /// core_route over TLS: sip, sips and tel members get messages
     CoreTls,
     /// direct=1: tel members get no message
     Direct,
@@ -57,7 +58,7 @@ pub fn run(db: Option<&Path>, max_members: Option<u32>, options: &Options) -> Re
     let max_members = settings.max_members;
     if addressing.domains.is_empty() {
         say(
-            "whether the groups and services are in the proxy's domains is not looked at; --config FILE, --set domains=DOMAIN,... or --domain DOMAIN,... tells which those are",
+            "not checked whether the groups and services are in the proxy's domains; name those with --config FILE, --set domains=DOMAIN,... or --domain DOMAIN,...",
         )?;
     }
     let mut written: io::Result<()> = Ok(());
@@ -71,7 +72,7 @@ pub fn run(db: Option<&Path>, max_members: Option<u32>, options: &Options) -> Re
         return Err(Failure::Findings(found.findings));
     }
     let mut text = format!(
-        "{}: nothing to put right, {}, {}",
+        "{}: no problems found, {}, {}",
         db.display(),
         counted(found.groups, "group"),
         counted(found.members, "member"),
@@ -83,7 +84,7 @@ pub fn run(db: Option<&Path>, max_members: Option<u32>, options: &Options) -> Re
 }
 
 impl Options {
-    /// How the proxy tells addresses apart, as far as the command line says.
+    /// The proxy's addressing, as far as the command line describes it.
     fn guessed(&self, same_number: bool) -> Addressing {
         Addressing {
             next_hop: match self.route {

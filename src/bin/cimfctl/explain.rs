@@ -1,7 +1,7 @@
 //! `cimfctl explain`: what the proxy would do with a message, and why.
 //!
-//! The checks are those of the proxy, with somebody who writes down what they see. Nothing here
-//! judges a message.
+//! The checks are those of the proxy, with an observer that records them. Nothing here decides about a
+//! message.
 
 mod advice;
 mod capture;

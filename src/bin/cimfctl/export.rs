@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 ///
 /// Writes an OMA group document to standard output, with members, names and rules; with --lists,
 /// resource lists of RFC 4826, each named by the address of its group. With --xcap-root, a folder of
-/// documents, each where XCAP has it: one for each group, and the lists that rules name. Standard
-/// error says what a document has no place for. `cimfctl import` reads all three.
+/// documents in XCAP layout: one for each group, and the lists that rules refer to. What a document
+/// cannot hold is named on standard error. `cimfctl import` reads all three.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  cimfctl export > groups.xml\n  cimfctl export --lists sip:hikers@im.home1.net > hikers.xml\n  cimfctl export --xcap-root backup"
@@ -49,7 +49,7 @@ pub fn run(db: &Path, max_members: u32, options: Options) -> Result<(), Failure>
     Ok(out.flush()?)
 }
 
-/// Writes a tree of documents, with the lists that rules name.
+/// Writes a tree of documents, with the lists that rules refer to.
 fn write_tree(editor: &mut Editor, groups: &[String], folder: &Path) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::Unusable(format!("{}: {error}", folder.display()));
     let mut tree = XcapTree::create(folder).map_err(failed)?;
@@ -64,13 +64,13 @@ fn write_tree(editor: &mut Editor, groups: &[String], folder: &Path) -> Result<(
         .map_err(failed)?;
     for (group, anchor) in tree.finish().map_err(failed)? {
         complain(&format!(
-            "note: group {group}: its rules name the list {anchor}, and no document there can say who is in it: where the group is imported, that list is empty or another"
+            "note: group {group}: its rules name the list {anchor}, and no document there can hold it: where the group is imported, that list is empty or a different one"
         ));
     }
     Ok(())
 }
 
-/// Says what the document has no place for.
+/// Names what the document cannot hold.
 fn note(group: &Exported, format: Format, has_lists: bool) {
     let Exported {
         written,
@@ -80,17 +80,17 @@ fn note(group: &Exported, format: Format, has_lists: bool) {
     } = group;
     let note = |text: &str| complain(&format!("note: group {}: {text}", written.uri));
     if !pager_mode {
-        note("pager-mode 0 is left out: where it is imported, the group takes messages");
+        note("pager-mode 0 is left out: where the group is imported, it accepts messages");
     }
     if format == Format::Lists {
         if written.ruleset.is_some() {
-            note("its ruleset is left out: a resource list has none");
+            note("its ruleset is left out: a resource list cannot have one");
         }
         if written.max_participant_count.is_some() {
-            note("max-participant-count is left out: a resource list has none");
+            note("max-participant-count is left out: a resource list cannot have one");
         }
         if written.invite_members.is_some() {
-            note("invite-members is left out: a resource list has none");
+            note("invite-members is left out: a resource list cannot have it");
         }
         return;
     }
@@ -99,10 +99,12 @@ fn note(group: &Exported, format: Format, has_lists: bool) {
             .iter()
             .for_each(|text| note(&format!("its ruleset: {text}"))),
         Err(error) => note(&format!(
-            "its ruleset cannot be read and nobody may send to it; an empty one is written: {error}"
+            "its ruleset is malformed, so nobody may send to it; an empty one is written: {error}"
         )),
     }
     if !has_lists && lists.values().any(|entries| !entries.is_empty()) {
-        note("who is in the lists that its rules name is left out; --xcap-root writes them too");
+        note(
+            "the entries of the lists that its rules name are left out; --xcap-root writes them too",
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Why a command ended without having done its work.
+//! Why a command failed.
 
 use cimf::ledger::LedgerError;
 use cimf::store::StoreError;
@@ -10,9 +10,9 @@ use std::io;
 pub enum Failure {
     Edit(EditError),
     Ledger(LedgerError),
-    /// A document cannot be read or used; the text names it.
+    /// A document is unreadable or unusable; the text names it.
     Document(String),
-    /// A message, a parameter or a folder cannot be used; the text says why.
+    /// A message, a parameter or a folder is unusable; the text says why.
     Unusable(String),
     /// Standard input cannot be read.
     Input(io::Error),
@@ -20,7 +20,7 @@ pub enum Failure {
     OutputClosed,
     /// Standard output cannot be written.
     Output(io::Error),
-    /// `check` has found this many things.
+    /// The number of findings of `check`.
     Findings(u64),
 }
 
@@ -34,8 +34,8 @@ impl fmt::Display for Failure {
             Self::Input(error) => write!(f, "standard input: {error}; nothing was changed"),
             Self::OutputClosed => f.write_str("standard output was closed"),
             Self::Output(error) => write!(f, "standard output: {error}"),
-            Self::Findings(1) => f.write_str("1 thing is to be put right, see above"),
-            Self::Findings(count) => write!(f, "{count} things are to be put right, see above"),
+            Self::Findings(1) => f.write_str("1 problem found, see above"),
+            Self::Findings(count) => write!(f, "{count} problems found, see above"),
         }
     }
 }
@@ -58,7 +58,7 @@ impl From<LedgerError> for Failure {
     }
 }
 
-/// For standard output.
+/// An I/O error without context is one of standard output.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {

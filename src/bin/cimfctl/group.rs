@@ -20,7 +20,7 @@ pub enum Command {
     },
     /// Show a group and its members
     ///
-    /// One line for each fact, the word first: group, display-name, pager-mode (1 or 0), changed,
+    /// One line for each property, its name first: group, display-name, pager-mode (1 or 0), changed,
     /// members (their number), then a line "member URI" for each.
     #[command(
         after_help = "Example, the members alone:\n  cimfctl group show sip:hikers@im.home1.net | sed -n 's/^member //p'"
@@ -41,8 +41,8 @@ pub enum Command {
 
 /// Add a group
 ///
-/// The address is stored in its one spelling (host in lower case, no parameters that do not count),
-/// which is printed. If anything is wrong with one member, nothing is added.
+/// The address is stored in canonical form (host in lower case, no insignificant parameters), which is
+/// printed. If one member is invalid, nothing is added.
 #[derive(Args)]
 #[command(
     after_help = "Example:\n  cimfctl group add sip:hikers@im.home1.net sip:ann@home1.net tel:+15551230003\n  cimfctl group add sip:all@im.home1.net - < members.txt"
@@ -50,10 +50,10 @@ pub enum Command {
 pub struct Add {
     /// The group's address: sip:USER@HOST, HOST one of the proxy's domains
     uri: String,
-    /// Its members: sip, sips and tel addresses; - reads one a line from standard input
+    /// Its members: sip, sips and tel addresses; - reads them from standard input, one per line
     #[arg(value_name = "MEMBER")]
     members: Vec<String>,
-    /// A name for people
+    /// The display name
     #[arg(long, value_name = "TEXT")]
     display_name: Option<String>,
     /// Refuse messages to this group with 403 for now
@@ -96,7 +96,7 @@ fn add_group(editor: &mut Editor, add: Add) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says which new members get no message because they are groups.
+/// Names the new members that get no message because they are groups.
 pub fn note_nested(nested: &[String]) {
     for member in nested {
         complain(&format!(

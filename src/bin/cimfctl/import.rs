@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 
 /// Store the groups of documents
 ///
-/// Reads OMA group documents (list-service) and resource lists of RFC 4826. A group that is there
-/// already gets the members of the document and keeps no others. What a document says that cannot
-/// be kept is named on standard error with its file and line; all documents are stored, or none.
+/// Reads OMA group documents (list-service) and resource lists of RFC 4826. An existing group gets the
+/// members of the document and keeps no others. What a document says that cannot be stored is named on
+/// standard error with its file and line; all documents are stored, or none.
 ///
-/// References to other documents (external, entry-ref and the lists of rules) are followed below
-/// the folder --xcap-root only, four deep at most; nothing is ever fetched. Their addresses become
-/// members; import again when those documents have changed.
+/// References to other documents (external, entry-ref and the lists of rules) are followed only below
+/// the folder --xcap-root, at most four deep; nothing is ever fetched. Their addresses become members;
+/// import again when those documents have changed.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  cimfctl import hikers.xml\n  cimfctl import --group sip:hikers@im.home1.net friends.xml\n  cimfctl import --xcap-root /srv/xcap\n  cimfctl export | ssh other cimfctl import -"
@@ -28,15 +28,16 @@ pub struct Options {
     /// The documents; - reads one from standard input
     #[arg(value_name = "FILE", required_unless_present = "xcap_root")]
     files: Vec<PathBuf>,
-    /// The folder that references are followed in; without FILE, all group documents below it
+    /// The folder in which references are followed; without FILE, all group documents below it are
+    /// imported
     #[arg(long, value_name = "DIR")]
     xcap_root: Option<PathBuf>,
-    /// The group that a resource list without the address of a group is for
+    /// The group of a resource list that does not name one
     #[arg(long, value_name = "URI")]
     group: Option<String>,
 }
 
-/// Groups to be stored, and where each of their members stands: which file and which line.
+/// Groups to be stored, and the file and line of each of their members.
 struct Groups {
     files: Vec<String>,
     groups: Vec<PutGroup>,
@@ -119,7 +120,7 @@ impl Groups {
             ("", Some(uri)) => uri.clone(),
             ("", None) => {
                 return Err(Failure::Document(format!(
-                    "{file}: line {}: the list does not say which group it is; say it with --group URI",
+                    "{file}: line {}: the list does not name a group; name one with --group URI",
                     group.line
                 )));
             }
@@ -152,7 +153,7 @@ impl Groups {
             rules.lists = lists.collect();
             rules
         });
-        // Lists for one group are one list, whatever files they come from.
+        // Lists for one group are merged, even from different files.
         let mut lists = self.groups.iter();
         let known = lists.position(|it| it.rules.is_none() && it.uri == uri);
         if let Some(at) = known.filter(|_| rules.is_none()) {
@@ -171,7 +172,7 @@ impl Groups {
     }
 }
 
-/// A list that a condition names. One that cannot be found keeps what is stored of it.
+/// A list that a condition refers to. If it cannot be found, the stored entries are kept.
 fn list(
     file: &str,
     group: &str,
@@ -183,7 +184,7 @@ fn list(
         Some(root) => root.list_at(&anchor, limit),
         None => {
             complain(&format!(
-                "note: {file}: the rules of {group} name the list {anchor}, which is not looked up without --xcap-root: it keeps what is stored of it, if anything"
+                "note: {file}: the rules of {group} name the list {anchor}, which is not looked up without --xcap-root: its stored entries are kept, if any"
             ));
             let entries = None;
             return NewList { anchor, entries };
@@ -194,7 +195,7 @@ fn list(
     }
     if flat.entries.len() > limit {
         complain(&format!(
-            "note: {file}: the rules of {group} name the list {anchor}, of which only the first {limit} entries count (--max-members)"
+            "note: {file}: the rules of {group} name the list {anchor}, of which only the first {limit} entries are used (--max-members)"
         ));
     }
     let found = flat.notes.is_empty() || !flat.entries.is_empty();

@@ -11,15 +11,15 @@ pub fn run(db: &Path) -> Result<(), Failure> {
     if let Some(folder) = &done.folder {
         say(&format!("{}: folder created", folder.display()))?;
         complain(&format!(
-            "note: {} is new and belongs to whoever ran this; give it and what is in it to the proxy's user, as in `chown -R kamailio: {}`",
+            "note: {} is new and belongs to the user who ran this; make the proxy's user the owner of it and its content, as in `chown -R kamailio: {}`",
             folder.display(),
             folder.display()
         ));
     }
     say(&match done.tables {
         Tables::Created => format!("{file}: created"),
-        Tables::Migrated(from) => format!("{file}: brought up to date from version {from}"),
-        Tables::Current => format!("{file}: up to date already, nothing was changed"),
+        Tables::Migrated(from) => format!("{file}: migrated from version {from}"),
+        Tables::Current => format!("{file}: up to date already, nothing changed"),
     })?;
     if let Some(owner) = done.owner {
         complain(&format!("note: {file}: {owner}"));

@@ -12,12 +12,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-/// See and drop what was promised and is not finished, and what is kept for members who are away
+/// Show and drop accepted messages that are not finished, and copies kept for members who are away
 ///
 /// Reading is safe while the proxy runs.
 #[derive(Args)]
 pub struct Options {
-    /// The ledger, as in the proxy's parameter ledger [default: ledger.db in the folder of the database]
+    /// The ledger, as in the proxy's parameter ledger [default: ledger.db in the folder of the
+    /// database]
     #[arg(long, global = true, value_name = "FILE")]
     ledger: Option<PathBuf>,
     #[command(subcommand)]
@@ -29,17 +30,18 @@ enum Command {
     /// List the messages in the ledger
     ///
     /// One line for each message, oldest first, with a tab between: its number, when it was accepted,
-    /// originator, group or service, number of recipients, how many of them have no outcome yet, number of
-    /// kept copies, bytes of the body. An originator who wants to stay anonymous is shown as "anonymous".
+    /// originator, group or service, number of recipients, how many of them have no outcome yet, number
+    /// of kept copies, bytes of the body. An originator who asked for anonymity is shown as
+    /// "anonymous".
     #[command(
         after_help = "Example, those with kept copies:\n  cimfctl ledger list | awk -F '\t' '$7 > 0'"
     )]
     List,
-    /// Show a message and what became of each recipient
+    /// Show a message and the outcome of each recipient
     ///
-    /// One line for each fact, the word first: message, accepted, expires, originator, group, body, recipients,
-    /// open (recipients without an outcome), kept (copies), then a line "recipient URI" for each with what became
-    /// of it, a tab between.
+    /// One line for each property, its name first: message, accepted, expires, originator, group, body,
+    /// recipients, open (recipients without an outcome), kept (copies), then a line "recipient URI" for
+    /// each, a tab and the outcome.
     #[command(after_help = "Example:\n  cimfctl ledger show 8589934593")]
     Show {
         /// The message's number
@@ -47,7 +49,7 @@ enum Command {
     },
     /// Drop a message with its kept copies
     ///
-    /// Nobody gets it any more, and nobody is told. Only while no proxy uses the ledger.
+    /// It is sent to nobody any more, and no outcome is reported. Only while no proxy uses the ledger.
     #[command(after_help = "Example:\n  cimfctl ledger drop 8589934593")]
     Drop {
         /// The message's number
@@ -59,7 +61,7 @@ pub fn run(db: &Path, options: Options) -> Result<(), Failure> {
     let path = options
         .ledger
         .unwrap_or_else(|| db.with_file_name("ledger.db"));
-    // SQLite would take a name that starts with "file:" for more than a name.
+    // SQLite would parse a name that starts with "file:" as a URI.
     let path = std::path::absolute(&path)
         .map_err(|error| Failure::Unusable(format!("{}: {error}", path.display())))?;
     match options.command {
@@ -155,21 +157,21 @@ fn in_use(path: &Path, error: LedgerError) -> Failure {
         return error.into();
     }
     Failure::Unusable(format!(
-        "{}: a proxy is using it; tell the proxy to drop what is kept for an address (cimf.kept_drop ADDRESS, by RPC or MI), or stop it first; nothing was changed",
+        "{}: a proxy is using it; tell the proxy to drop the copies kept for an address (cimf.kept_drop ADDRESS, by RPC or MI), or stop it first; nothing was changed",
         path.display()
     ))
 }
 
 fn missing(path: &Path, id: u64) -> Failure {
     Failure::Unusable(format!(
-        "{}: there is no message {id}; `cimfctl ledger list` names all",
+        "{}: there is no message {id}; see `cimfctl ledger list`",
         path.display()
     ))
 }
 
 fn date(milliseconds: u64) -> String {
     let time = UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds));
-    // httpdate knows the years up to 9999.
+    // httpdate supports years up to 9999.
     let latest = Duration::from_secs(253_402_300_799);
     let time = time.filter(|&time| time <= UNIX_EPOCH + latest);
     time.map_or_else(

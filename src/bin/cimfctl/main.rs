@@ -1,7 +1,7 @@
 //! `cimfctl`: the administrator's command line.
 
 #![forbid(unsafe_code)]
-// A command line tool talks to its user on these two.
+// A command line tool writes to both.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod check;
@@ -26,11 +26,11 @@ use failure::Failure;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Keeps the groups and services of the Controlling IM Function.
+/// Manages the groups and services of the Controlling IM Function.
 ///
-/// Every change is seen by the proxy at the next message; nothing is restarted or reloaded. Each
-/// command is all or nothing. Exit status: 0 done, 1 refused or failed (the reason is on standard
-/// error and nothing was changed), 2 the command line is wrong.
+/// The proxy sees every change at the next message; nothing needs a restart or a reload. Each command
+/// takes effect completely or not at all. Exit status: 0 done, 1 refused or failed (the reason is on
+/// standard error and nothing was changed), 2 the command line is wrong.
 #[derive(Parser)]
 #[command(
     version,
@@ -42,7 +42,7 @@ use std::process::ExitCode;
   cimfctl check"
 )]
 struct Cli {
-    /// The database: its file, or what the proxy's parameter db_url says
+    /// The database: its file, or the value of the proxy's parameter db_url
     #[arg(long, global = true, value_name = "FILE", default_value = default_database(), value_parser = database)]
     db: PathBuf,
     /// The most members a group may have, as in the proxy's parameter max_members
@@ -54,11 +54,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make the database, or bring an older one up to date
+    /// Create the database, or migrate an older one
     ///
-    /// Makes the folder if it is missing. Run by root, a new file gets the folder's owner and
-    /// group, so that the proxy's user can write it, and mode 0640. A current database is left as
-    /// it is.
+    /// Creates the folder if it is missing. Run by root, a new file gets the folder's owner and group,
+    /// so that the proxy's user can write it, and mode 0640. A current database is not changed.
     #[command(after_help = "Example:\n  cimfctl --db /var/lib/cimf/cimf.db init")]
     Init,
     /// Add, delete, show and list groups
@@ -70,7 +69,7 @@ enum Command {
     /// Add, delete and list services, whose messages carry their recipients
     #[command(subcommand)]
     Service(service::Command),
-    /// Keep who has consented to get messages from a service
+    /// Manage the addresses that have consented to get messages from a service
     #[command(subcommand)]
     Consent(service::Consent),
     Import(import::Options),
@@ -87,7 +86,7 @@ fn default_database() -> &'static str {
     path.unwrap_or_default()
 }
 
-/// A file as it is named, and `db_url` as it stands in the proxy's configuration.
+/// Accepts the name of a file, or the value of `db_url` in the proxy's configuration.
 fn database(value: &str) -> Result<PathBuf, String> {
     match value.strip_prefix("sqlite://").unwrap_or(value) {
         "" => Err("expected a file, such as /var/lib/cimf/cimf.db".to_owned()),
@@ -121,7 +120,7 @@ fn main() -> ExitCode {
         Command::Ledger(options) => ledger::run(&cli.db, options),
     };
     match done {
-        // Whoever read the output has seen enough, as `head` does.
+        // The reader of the output has closed it, as `head` does.
         Ok(()) | Err(Failure::OutputClosed) => ExitCode::SUCCESS,
         Err(failure) => {
             output::complain(&failure.to_string());

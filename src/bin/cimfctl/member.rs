@@ -13,16 +13,16 @@ use std::path::Path;
 pub enum Command {
     /// Add members to a group
     ///
-    /// All or none: an address that the group has already, in whatever spelling, is refused and
-    /// named, and so is one that can never be sent to.
+    /// All or none: an address that the group has already, in any spelling, is refused and named, and
+    /// so is one to which nothing can be sent.
     #[command(
         after_help = "Example:\n  cimfctl member add sip:hikers@im.home1.net sip:cho@home2.net\n  cimfctl member add sip:hikers@im.home1.net - < members.txt"
     )]
     Add(Add),
-    /// Give a member a name, or another one
+    /// Set or change the name of a member
     ///
-    /// With fork_from=group the messages to the group name their sender by it. Without NAME the
-    /// member has none again, and the user part of the address takes its place.
+    /// With fork_from=group copies name their sender by it. Without NAME the name is removed, and the
+    /// user part of the address is used instead.
     #[command(
         after_help = "Example:\n  cimfctl member name sip:hikers@im.home1.net sip:cho@home2.net 'Cho Li'"
     )]
@@ -47,7 +47,7 @@ pub enum Command {
 pub struct Add {
     #[command(flatten)]
     members: Members,
-    /// The name of the member, where only one is added; see `cimfctl member name --help`
+    /// The name of the member, if only one is added; see `cimfctl member name --help`
     #[arg(long)]
     name: Option<String>,
 }
@@ -56,7 +56,7 @@ pub struct Add {
 pub struct Members {
     /// The group's address, in any spelling
     group: String,
-    /// sip, sips and tel addresses; - reads one a line from standard input
+    /// sip, sips and tel addresses; - reads them from standard input, one per line
     #[arg(required = true, value_name = "MEMBER")]
     members: Vec<String>,
 }

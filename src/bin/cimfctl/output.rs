@@ -1,4 +1,4 @@
-//! What is written, and where. A reader that has gone is no reason to panic.
+//! Standard output and standard error. A closed reader must not cause a panic.
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 
@@ -16,11 +16,11 @@ pub fn say(text: &str) -> io::Result<()> {
 
 /// One line for standard error.
 pub fn complain(text: &str) {
-    // With standard error gone too, the exit status is all that is left to say it.
+    // If standard error is closed as well, only the exit status is left.
     let _ = writeln!(io::stderr().lock(), "cimfctl: {text}");
 }
 
-/// `count` with the word for one or more things.
+/// `count` followed by `one`, in the plural unless `count` is 1.
 pub fn counted(count: u64, one: &str) -> String {
     match count {
         1 => format!("1 {one}"),

@@ -1,4 +1,4 @@
-//! The proxy's parameters, as a command line tells them.
+//! The proxy's parameters, as given on the command line.
 
 use crate::failure::Failure;
 use crate::script::Script;
@@ -8,24 +8,26 @@ use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub struct Parameters {
-    /// Read the parameters from a configuration of Kamailio or OpenSIPS, with what it includes
+    /// Read the parameters from a configuration of Kamailio or OpenSIPS, with the files that it
+    /// includes
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Define a name for --config first, as `kamailio -A` does
     #[arg(short = 'A', long, value_name = "NAME=VALUE", requires = "config")]
     define: Vec<String>,
-    /// Set a parameter of the module; comes after --config
+    /// Set a parameter of the module; overrides --config
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
 }
 
 impl Parameters {
-    /// Whether the command line tells of any.
+    /// Whether the command line gives any.
     pub fn are_told(&self) -> bool {
         self.config.is_some() || !self.set.is_empty()
     }
 
-    /// The defaults, then what the script sets, then what the command line sets; and the script.
+    /// The settings (the defaults, overridden by the script, overridden by the command line), and the
+    /// script.
     pub fn read(
         &self,
         db: Option<&Path>,
@@ -56,11 +58,11 @@ impl Parameters {
         Ok((settings, script))
     }
 
-    /// Why the parameters together cannot be used, and what to do.
+    /// Why the parameters are unusable in combination, and what to do.
     pub fn unusable(&self, error: &str) -> Failure {
         let hint = match self.config {
             Some(_) => "",
-            None => "; --config FILE or --set NAME=VALUE tells what the proxy's parameters are",
+            None => "; give the proxy's parameters with --config FILE or --set NAME=VALUE",
         };
         Failure::Unusable(format!("{error}{hint}"))
     }

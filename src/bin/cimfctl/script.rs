@@ -1,8 +1,8 @@
-//! The parameters that a configuration of Kamailio or OpenSIPS sets: its `modparam("cimf", …)` lines, with the
-//! definitions, conditions and includes that they hang on.
+//! The parameters that a configuration of Kamailio or OpenSIPS sets: its `modparam("cimf", …)` lines,
+//! with the definitions, conditions and includes that they depend on.
 //!
-//! This is no reader of the whole language. What could matter and is not understood is kept, so that
-//! the administrator is told.
+//! This does not parse the whole language. Anything that could matter and is not understood is
+//! collected and reported to the administrator.
 
 mod tokens;
 
@@ -11,16 +11,16 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use tokens::{Token, tokens};
 
-/// Includes within includes: as deep as Kamailio goes.
+/// Depth of nested includes: Kamailio's limit.
 const MAX_DEPTH: usize = 10;
 
-/// What a configuration says of the module.
+/// What a configuration says about the module.
 #[derive(Debug, Default)]
 pub struct Script {
     pub parameters: Vec<Parameter>,
-    /// What was not understood, each with its place.
+    /// What was not understood, with its place.
     pub unread: Vec<String>,
-    /// Whether it hands an identity over to cimf_handle().
+    /// Whether it passes an identity to cimf_handle().
     pub hands_identity: bool,
 }
 
@@ -51,9 +51,9 @@ impl Script {
 struct Reader {
     script: Script,
     defines: HashMap<String, String>,
-    /// What `#!substdef` replaces in texts.
+    /// The replacements of `#!substdef` in strings.
     replacements: Vec<(String, String)>,
-    /// For each open `#!ifdef`, whether its branch counts.
+    /// For each open `#!ifdef`, whether its current branch is active.
     branches: Vec<bool>,
     in_comment: bool,
 }
@@ -103,7 +103,7 @@ impl Reader {
         }
     }
 
-    /// The line without what belongs to a `/* … */`.
+    /// The line without the parts inside `/* … */`.
     fn without_comment(&mut self, line: &str) -> String {
         let mut kept = String::new();
         let mut rest = line;
@@ -113,7 +113,7 @@ impl Reader {
             } else {
                 ("/*", false)
             };
-            // Behind a `#` or within quotes it starts no comment.
+            // After a `#` or within quotes it does not start a comment.
             let at = rest.find(mark).filter(|&at| {
                 is_end || !(rest[..at].contains('#') || rest[..at].matches('"').count() % 2 == 1)
             });
@@ -182,7 +182,7 @@ impl Reader {
         self.define(&format!("MOD_{name}"), "");
     }
 
-    /// `#!substdef "/NAME/VALUE/"`: a definition, and a replacement within texts.
+    /// `#!substdef "/NAME/VALUE/"`: a definition, and a replacement within strings.
     fn replace(&mut self, word: &str, rest: &str, text: &str, place: &str) {
         let inner = rest.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
         let mut characters = inner.unwrap_or_default().chars();
@@ -215,7 +215,7 @@ impl Reader {
             return self.unread(
                 place,
                 &name,
-                "more includes within includes than Kamailio takes",
+                "includes are nested deeper than Kamailio allows",
             );
         }
         match std::fs::read(&path) {
@@ -275,13 +275,13 @@ impl Reader {
     }
 }
 
-/// What follows the mark of a directive.
+/// What follows the prefix of a directive.
 fn directive(line: &str) -> Option<&str> {
     let line = line.trim();
     line.strip_prefix("#!").or_else(|| line.strip_prefix("!!"))
 }
 
-/// The text in quotes behind `word`.
+/// The quoted text after `word`.
 fn quoted_after<'a>(statement: &'a str, word: &str) -> Option<&'a str> {
     let rest = statement.strip_prefix(word)?.trim_start();
     let (name, _) = rest.strip_prefix('"')?.split_once('"')?;
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn definitions_conditions_and_includes_count() {
+    fn definitions_conditions_and_includes_are_honoured() {
         let text = "#!KAMAILIO\n\
             #!trydef DOMAINS \"im.home1.net\" # served\n\
             #!define NUMBER 1\n\
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_told_with_its_line() {
+    fn anything_not_understood_is_reported_with_its_line() {
         let text = "#!defenv ROUTE=HOME\n\
             modparam(\"cimf\", \"ioi\", ROUTE)\n\
             #!subst \"/a+/b/\"\n\

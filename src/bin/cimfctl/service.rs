@@ -13,7 +13,7 @@ pub enum Command {
     /// Add a service
     ///
     /// A message to a service carries the list of its recipients itself. The address is stored in
-    /// its one spelling, which is printed; no group may have it.
+    /// canonical form, which is printed; no group may have the same.
     #[command(after_help = "Example:\n  cimfctl service add sip:listsvc@im.home1.net")]
     Add {
         /// The service's address: sip:USER@HOST, HOST one of the proxy's domains
@@ -38,34 +38,34 @@ pub enum Command {
 
 #[derive(Subcommand)]
 pub enum Consent {
-    /// Note that addresses have consented to get messages from a service
+    /// Record that addresses have consented to get messages from a service
     ///
-    /// Consents count with the proxy's parameters consent=1, and foreign_recipients=consent for
-    /// addresses in other domains. An address that has consented already is left as it is.
+    /// Consents take effect with the proxy's parameters consent=1, and foreign_recipients=consent for
+    /// addresses in other domains. An address that has consented already is not changed.
     #[command(
         after_help = "Example:\n  cimfctl consent add sip:listsvc@im.home1.net sip:cho@home2.net tel:+15551230003\n  cimfctl consent add sip:listsvc@im.home1.net - < addresses.txt"
     )]
     Add {
         /// The service's address, in any spelling
         service: String,
-        /// sip, sips and tel addresses; - reads one a line from standard input
+        /// sip, sips and tel addresses; - reads them from standard input, one per line
         #[arg(required = true, value_name = "URI")]
         uris: Vec<String>,
     },
-    /// Note that addresses no longer consent
+    /// Record that addresses no longer consent
     ///
-    /// All or none. An address is found as it is stored, or in any other spelling of the same.
+    /// All or none. An address is found in any spelling.
     #[command(
         after_help = "Example:\n  cimfctl consent del sip:listsvc@im.home1.net sip:cho@home2.net"
     )]
     Del {
         /// The service's address, in any spelling
         service: String,
-        /// sip, sips and tel addresses; - reads one a line from standard input
+        /// sip, sips and tel addresses; - reads them from standard input, one per line
         #[arg(required = true, value_name = "URI")]
         uris: Vec<String>,
     },
-    /// List the addresses that have consented, one a line
+    /// List the addresses that have consented, one per line
     #[command(after_help = "Example:\n  cimfctl consent list sip:listsvc@im.home1.net")]
     List {
         /// The service's address, in any spelling

@@ -7,9 +7,9 @@ use super::environment::Environment;
 use super::message::Made;
 use crate::fanout::Outcome;
 use crate::host::abi::SipMsg;
-use crate::host::background::{Kind, News, request};
+use crate::host::background::{Kind, Report, request};
 use crate::host::message::MessageId;
-use crate::host::notification::Told;
+use crate::host::notification::Notification;
 use crate::host::symbol::Missing;
 use crate::host::verdict::{Fact, Value};
 use std::ffi::CStr;
@@ -60,9 +60,9 @@ impl Events {
         }
     }
 
-    /// Runs the route for a piece of news, if the script has one.
-    pub fn run(&self, core: &Core, server_name: &str, news: &News<'_>) {
-        let Some(route) = self.route(news.kind) else {
+    /// Runs the route for a report, if the script has one.
+    pub fn run(&self, core: &Core, server_name: &str, report: &Report<'_>) {
+        let Some(route) = self.route(report.kind) else {
             return;
         };
         // SAFETY: the index is one of the list, which nobody changes once the script is read.
@@ -70,7 +70,7 @@ impl Events {
         if actions.is_null() {
             return;
         }
-        let bytes = match &news.fork() {
+        let bytes = match &report.fork() {
             Some(fork) => request(fork, server_name),
             None => placeholder(server_name),
         };
@@ -79,7 +79,7 @@ impl Events {
             return;
         };
         // SAFETY: the route is one of the script, and the message lives until it has run.
-        unsafe { run_on(core, &self.environment, actions, made.message(), news) };
+        unsafe { run_on(core, &self.environment, actions, made.message(), report) };
     }
 }
 
@@ -101,11 +101,11 @@ unsafe fn run_on(
     environment: &Environment,
     actions: *mut std::ffi::c_void,
     message: *mut SipMsg,
-    news: &News<'_>,
+    report: &Report<'_>,
 ) {
     // SAFETY: `message` is a message of Kamailio's, as is required above.
     let id = unsafe { MessageId::of(message) };
-    *told() = Some((id, of_news(news)));
+    *told() = Some((id, of_report(report)));
     // SAFETY: `actions` is a route of the script and `message` a message, as is required above; the route is run as Kamailio runs its own.
     unsafe {
         environment.apart(EVENT_ROUTE, || {
@@ -116,24 +116,24 @@ unsafe fn run_on(
 }
 
 /// What `$cimf(…)` says in an event route.
-fn of_news(news: &News<'_>) -> Told {
-    Told {
-        message: news.message,
-        code: news.outcome().and_then(Outcome::code),
-        recipient: news.fork().map(|fork| fork.recipient.to_vec()),
-        group: news.group.to_vec(),
-        originator: news.originator.to_vec(),
+fn of_report(report: &Report<'_>) -> Notification {
+    Notification {
+        message: report.message,
+        code: report.outcome().and_then(Outcome::code),
+        recipient: report.fork().map(|fork| fork.recipient.to_vec()),
+        group: report.group.to_vec(),
+        originator: report.originator.to_vec(),
     }
 }
 
-/// The news whose route is running in this process.
-static TOLD: Mutex<Option<(MessageId, Told)>> = Mutex::new(None);
+/// The report whose route is running in this process.
+static TOLD: Mutex<Option<(MessageId, Notification)>> = Mutex::new(None);
 
-fn told() -> MutexGuard<'static, Option<(MessageId, Told)>> {
+fn told() -> MutexGuard<'static, Option<(MessageId, Notification)>> {
     TOLD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Calls `read` with a fact of the news whose route runs on `message`, if there is one.
+/// Calls `read` with a value of the report whose route runs on `message`, if there is one.
 ///
 /// # Safety
 /// `message` must be a message of the host or null.

@@ -5,7 +5,7 @@
 use super::copies::Uac;
 use super::core::Core;
 use super::module::Module;
-use crate::host::background::Teller;
+use crate::host::background::OutcomeReporter;
 use crate::host::guard::{confined, guarded};
 use crate::host::{ledger, names};
 use crate::server::Server;
@@ -66,15 +66,15 @@ fn store(module: &'static Module) -> String {
 
 /// Runs in the process that reports outcomes until that ends.
 fn work(module: &'static Module) -> String {
-    let mut teller = Teller::new(module.server);
+    let mut reporter = OutcomeReporter::new(module.server);
     loop {
         let went_well = guarded(false, || {
-            let has_more = teller.round(&mut Uac::of(module), |news| {
+            let has_more = reporter.round(&mut Uac::of(module), |report| {
                 let name = module.server.decider().server_name();
-                module.events.run(&module.core, name, news);
+                module.events.run(&module.core, name, report);
             });
             if !has_more {
-                teller.wait();
+                reporter.wait();
             }
             true
         });

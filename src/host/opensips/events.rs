@@ -4,7 +4,7 @@
 use super::abi::{EVI_NUMBER, EVI_TEXT, EviParam, EviParams, EviValue};
 use super::core::Core;
 use crate::host::abi::Str;
-use crate::host::background::{Kind, News, request};
+use crate::host::background::{Kind, Report, request};
 use std::ffi::{CStr, c_int};
 use std::ptr::null_mut;
 
@@ -63,28 +63,28 @@ impl Events {
         is_wanted(core, self.delivered)
     }
 
-    /// Raises the event of a piece of news, if somebody has subscribed to it.
-    pub fn raise(self, core: &Core, server_name: &str, news: &News<'_>) {
-        let event = self.number(news.kind);
+    /// Raises the event of a report, if there are subscribers.
+    pub fn raise(self, core: &Core, server_name: &str, report: &Report<'_>) {
+        let event = self.number(report.kind);
         if !is_wanted(core, event) {
             return;
         }
-        let fork = news.fork();
+        let fork = report.fork();
         let message = fork.as_ref().map(|fork| request(fork, server_name));
         let mut parameters = Vec::with_capacity(6);
         if let Some(fork) = &fork {
             parameters.push(text(c"recipient", fork.recipient));
         }
-        if let Some(ending) = news.outcome() {
+        if let Some(ending) = report.outcome() {
             // 0 where nothing was sent: a script that asks for what is not there is warned of.
             let code = ending.code().unwrap_or_default();
             parameters.push(number(c"code", c_int::from(code)));
         }
-        parameters.push(text(c"group", news.group));
-        parameters.push(text(c"originator", news.originator));
+        parameters.push(text(c"group", report.group));
+        parameters.push(text(c"originator", report.originator));
         parameters.push(number(
             c"id",
-            c_int::try_from(news.message).unwrap_or(c_int::MAX),
+            c_int::try_from(report.message).unwrap_or(c_int::MAX),
         ));
         if let Some(message) = &message {
             parameters.push(text(c"message", message));

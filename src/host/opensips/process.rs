@@ -5,7 +5,7 @@
 
 use super::copies::Uac;
 use super::module::{Module, module};
-use crate::host::background::{LOOK, Teller};
+use crate::host::background::{LOOK, OutcomeReporter};
 use crate::host::guard::{confined, guarded};
 use crate::host::{ledger, names};
 use rustix::fd::{AsRawFd, OwnedFd};
@@ -20,7 +20,7 @@ use std::time::Duration;
 /// What the process has of its own.
 struct Work {
     module: &'static Module,
-    teller: RefCell<Teller<'static>>,
+    reporter: RefCell<OutcomeReporter<'static>>,
     clock: OwnedFd,
 }
 
@@ -60,11 +60,11 @@ pub unsafe extern "C" fn store(_: c_int) {
 
 fn prepare() -> Result<Work, String> {
     let module = module().ok_or("the module has not started")?;
-    let teller = Teller::new(module.server);
+    let reporter = OutcomeReporter::new(module.server);
     let clock = clock().map_err(|error| format!("there is no clock: {error}"))?;
     Ok(Work {
         module,
-        teller: RefCell::new(teller),
+        reporter: RefCell::new(reporter),
         clock,
     })
 }
@@ -110,7 +110,7 @@ unsafe fn wait(work: &'static Work) -> String {
     "reactor_proc_loop has ended".to_owned()
 }
 
-/// There is news.
+/// Called when there are events to report.
 ///
 /// # Safety
 /// OpenSIPS calls it with the parameter that [`wait`] gave.
@@ -140,7 +140,7 @@ unsafe extern "C" fn on_clock(_: c_int, work: *mut c_void, _: c_int) -> c_int {
 
 impl Work {
     fn gather_and_round(&self) {
-        guarded((), || self.teller.borrow().gather());
+        guarded((), || self.reporter.borrow().gather());
         self.round();
     }
 
@@ -150,13 +150,13 @@ impl Work {
             // Whoever subscribes while OpenSIPS runs is told from the next round on.
             let has_delivered = module.events.has_delivered(&module.core);
             module.server.outbox().report_delivered(has_delivered);
-            let mut teller = self.teller.borrow_mut();
-            let has_more = teller.round(&mut Uac::of(module), |news| {
+            let mut reporter = self.reporter.borrow_mut();
+            let has_more = reporter.round(&mut Uac::of(module), |report| {
                 let name = module.server.decider().server_name();
-                module.events.raise(&module.core, name, news);
+                module.events.raise(&module.core, name, report);
             });
             if has_more {
-                teller.call_again();
+                reporter.call_again();
             }
             true
         });

@@ -19,10 +19,10 @@ fn messages(kept: &[super::super::Kept]) -> Vec<(u64, u32)> {
 }
 
 #[test]
-fn what_is_kept_for_an_address_is_told_oldest_message_first() {
+fn copies_kept_for_an_address_are_returned_oldest_message_first() {
     let mut rig = Rig::new();
     rig.write(&[promise(1), promise(2), promise(3)]);
-    // Kept in another order than they came.
+    // Kept in an order that differs from that of acceptance.
     for message in [3, 1, 2] {
         rig.write(&[Entry::Kept(kept(message))]);
     }
@@ -84,13 +84,13 @@ fn a_kept_copy_is_made_from_its_message_and_its_recipient() {
 }
 
 #[test]
-fn a_message_goes_with_its_last_recipient_and_its_last_kept_copy() {
+fn a_message_is_deleted_with_its_last_recipient_and_its_last_kept_copy() {
     let mut rig = Rig::new();
     rig.write(&[promise(1), Entry::Kept(kept(1)), Entry::Kept(for_carol(1))]);
     let ids: Vec<i64> = [1, 2]
         .map(|hash| rig.reader.kept_of(hash, 1).unwrap()[0].id)
         .into();
-    // Its last recipient is still on the way.
+    // The copy of its last recipient is still in flight.
     rig.write(&[Entry::KeptEnded { kept: ids[0] }]);
     assert_eq!(rig.ids(), [1]);
     rig.write(&[Entry::Finished { id: 1 }]);
@@ -108,7 +108,7 @@ fn a_message_goes_with_its_last_recipient_and_its_last_kept_copy() {
 }
 
 #[test]
-fn the_other_way_round_it_goes_with_its_last_recipient() {
+fn a_message_without_kept_copies_is_deleted_with_its_last_recipient() {
     let mut rig = Rig::new();
     rig.write(&[promise(1), Entry::Kept(kept(1))]);
     let id = rig.reader.kept_of(1, 1).unwrap()[0].id;
@@ -119,7 +119,7 @@ fn the_other_way_round_it_goes_with_its_last_recipient() {
 }
 
 #[test]
-fn a_copy_is_kept_once_and_no_number_is_given_twice() {
+fn a_copy_is_kept_once_and_no_number_is_reused() {
     let mut rig = Rig::new();
     rig.write(&[promise(1), Entry::Kept(kept(1)), Entry::Kept(kept(1))]);
     let first = rig.reader.kept_of(1, 9).unwrap();
@@ -128,13 +128,13 @@ fn a_copy_is_kept_once_and_no_number_is_given_twice() {
     rig.write(&[Entry::Kept(kept(2))]);
     let second = rig.reader.kept_of(1, 9).unwrap();
     assert!(second[0].id > first[0].id, "{first:?} {second:?}");
-    // Said once more, too late.
+    // Repeated, and too late.
     rig.write(&[Entry::KeptEnded { kept: first[0].id }]);
     assert_eq!(rig.reader.kept_of(1, 9).unwrap(), second);
 }
 
 #[test]
-fn a_copy_of_a_message_that_has_gone_is_not_kept_and_stops_nobody() {
+fn a_copy_of_a_deleted_message_is_not_kept_and_does_not_fail_the_commit() {
     let mut rig = Rig::new();
     rig.write(&[Entry::Kept(kept(1)), promise(2)]);
     assert_eq!(rig.rows("kept"), 0);
@@ -160,7 +160,7 @@ fn a_body_counts_once_for_all_its_kept_copies() {
 }
 
 #[test]
-fn what_has_expired_is_told_first_that_expired_first() {
+fn expired_copies_are_returned_in_the_order_of_expiry() {
     let mut rig = Rig::new();
     for message in [3, 1, 2] {
         rig.write(&[promise(message), Entry::Kept(kept(message))]);
@@ -173,7 +173,7 @@ fn what_has_expired_is_told_first_that_expired_first() {
 }
 
 #[test]
-fn a_message_that_was_not_promised_outlives_a_crash_for_its_kept_copies_alone() {
+fn a_message_that_was_not_promised_survives_a_crash_only_for_its_kept_copies() {
     let mut rig = Rig::new();
     let not_promised = |id| {
         Entry::Promise(Box::new(Promise {
@@ -198,7 +198,7 @@ fn a_message_that_was_not_promised_outlives_a_crash_for_its_kept_copies_alone() 
     assert_eq!(rig.rows("message"), 0);
 }
 
-/// 100,000 kept copies of 100 messages: what the issue of a morning after costs.
+/// 100,000 kept copies of 100 messages: the cost of a night with many members away.
 #[test]
 #[ignore = "measures; run with --nocapture"]
 fn figures_of_100_000_kept_copies() {

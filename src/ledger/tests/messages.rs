@@ -1,9 +1,9 @@
-//! Accepted messages, their outcomes, the requests that they came in.
+//! Accepted messages, their outcomes, and the requests that carried them.
 
 use super::*;
 
 #[test]
-fn a_promise_comes_back_byte_for_byte() {
+fn a_promise_is_read_back_byte_for_byte() {
     let body: Vec<u8> = (0..=255).cycle().take(64_000).collect();
     let odd = Submission {
         originator: b"sip:\xff@home1.net",
@@ -65,7 +65,7 @@ fn outcomes_of_20_000_recipients_are_79_rows_and_few_bytes() {
     drop(connection);
     rig = rig.again();
     assert_eq!(rig.unfinished()[0].outcomes, all);
-    // The last that is said counts, and to say it twice is the same as once.
+    // The last write counts, and writing it twice is the same as once.
     for _ in 0..2 {
         rig.write(&[outcomes(1, &[outcome(300, 404)])]);
     }
@@ -75,7 +75,7 @@ fn outcomes_of_20_000_recipients_are_79_rows_and_few_bytes() {
 }
 
 #[test]
-fn a_finished_message_goes_and_what_comes_late_is_nothing() {
+fn a_finished_message_is_deleted_and_late_outcomes_are_ignored() {
     let mut rig = Rig::new();
     rig.write(&[promise(1), promise(2), promise(3)]);
     for _ in 0..2 {
@@ -90,7 +90,7 @@ fn a_finished_message_goes_and_what_comes_late_is_nothing() {
 }
 
 #[test]
-fn all_of_a_commit_is_written_or_nothing() {
+fn a_commit_is_written_completely_or_not_at_all() {
     let mut rig = Rig::new();
     rig.write(&[promise(1)]);
     let error = rig.refused(&[promise(2), Entry::Finished { id: 1 }, promise(2)]);
@@ -103,7 +103,7 @@ fn all_of_a_commit_is_written_or_nothing() {
 }
 
 #[test]
-fn a_request_is_known_for_64_t1_and_not_after_it_was_withdrawn() {
+fn a_request_is_known_for_64_t1_unless_it_was_withdrawn() {
     let mut rig = Rig::new();
     for id in [10_000, 20_000, 30_000] {
         let name = id.to_string();
@@ -133,7 +133,7 @@ fn a_request_is_known_for_64_t1_and_not_after_it_was_withdrawn() {
     for (now, expected) in [
         (NOW + 42_000, &[10_000, 20_000][..]),
         (NOW + 42_001, &[20_000]),
-        // The clock was put back by a day.
+        // The clock was set back by a day.
         (NOW - 86_400_000, &[]),
     ] {
         rig.ledger.tend(now).unwrap();
@@ -169,7 +169,7 @@ fn an_anonymous_sender_is_not_in_the_file() {
 }
 
 #[test]
-fn people_read_it_with_sqlite3() {
+fn the_ledger_is_readable_with_sqlite3() {
     let mut rig = Rig::new();
     rig.write(&[promise(1)]);
     let connection = Connection::open(&rig.path).unwrap();
@@ -183,7 +183,7 @@ fn people_read_it_with_sqlite3() {
 }
 
 #[test]
-fn a_row_that_somebody_has_broken_is_left_out_and_left_alone() {
+fn an_altered_row_is_skipped_and_kept() {
     let mut rig = Rig::new();
     rig.write(&[promise(1), promise(2)]);
     rig.sql("UPDATE message SET recipients = 'no end' WHERE id = 1");
@@ -203,7 +203,7 @@ fn each_run_has_a_greater_number_and_the_same_key() {
 }
 
 #[test]
-fn the_log_is_brought_into_the_file_when_nothing_happens() {
+fn the_log_is_checkpointed_when_idle() {
     let mut rig = Rig::new();
     rig.write(&[promise(1)]);
     let copy = |rig: &Rig| {
@@ -215,7 +215,7 @@ fn the_log_is_brought_into_the_file_when_nothing_happens() {
             .query_row(sql, [], |row| row.get::<_, i64>(0))
             .unwrap()
     };
-    // Something was written since it was tended last.
+    // Something was written since the last maintenance.
     rig.ledger.tend(NOW).unwrap();
     assert_eq!(copy(&rig), 0);
     rig.ledger.tend(NOW).unwrap();
@@ -223,7 +223,7 @@ fn the_log_is_brought_into_the_file_when_nothing_happens() {
 }
 
 #[test]
-fn the_log_does_not_grow_without_end() {
+fn the_log_does_not_grow_without_limit() {
     let mut rig = Rig::new();
     for id in 1..=3_000 {
         rig.ledger.commit(&[promise(id)], CommitMode::Soon).unwrap();

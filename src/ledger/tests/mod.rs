@@ -1,4 +1,4 @@
-//! The ledger as one process sees it.
+//! The ledger as seen by one process.
 
 mod kept;
 mod messages;
@@ -17,10 +17,10 @@ use rusqlite::Connection;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-/// When all messages of these tests are accepted, in milliseconds: minutes after each other.
+/// The time base of these tests, in milliseconds of Unix time.
 const NOW: u64 = 1_700_000_000_000;
 
-/// A ledger in a folder of its own, as the process has it that writes.
+/// A ledger in a folder of its own, with its writer and a reader.
 struct Rig {
     folder: tempfile::TempDir,
     path: PathBuf,
@@ -48,19 +48,19 @@ impl Rig {
         }
     }
 
-    /// The proxy is started anew.
+    /// Restarts the proxy.
     fn again(self) -> Self {
         Self::at(self.left().0)
     }
 
-    /// All processes of the proxy have ended.
+    /// Ends all processes of the proxy.
     fn left(self) -> (tempfile::TempDir, PathBuf) {
         (self.folder, self.path)
     }
 
     fn write(&mut self, entries: &[Entry<'_>]) {
         self.ledger.commit(entries, CommitMode::Synced).unwrap();
-        // What is counted on the way is what is there.
+        // The incremental figures must equal the counted ones.
         let mut counted = self.reader.figures().unwrap();
         let figures = self.ledger.figures();
         counted.file_bytes = figures.file_bytes;
@@ -85,7 +85,7 @@ impl Rig {
         found.iter().map(|found| found.message.id).collect()
     }
 
-    /// How many rows a table has.
+    /// The number of rows of a table.
     fn rows(&self, table: &str) -> u64 {
         let connection = Connection::open(&self.path).unwrap();
         let sql = format!("SELECT count(*) FROM {table}");

@@ -1,4 +1,4 @@
-//! Files that are no ledger of this proxy.
+//! Files that cannot be the ledger of this proxy.
 
 use super::*;
 use std::fs;
@@ -10,7 +10,7 @@ fn refused(path: &Path) -> String {
 }
 
 #[test]
-fn a_file_is_made_with_its_folder_for_owner_and_group() {
+fn a_file_is_created_with_its_folder_for_owner_and_group() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cimf/ledger.db");
     let file = LedgerFile::open(&path).unwrap();
@@ -27,34 +27,34 @@ fn a_relative_path_is_refused() {
         assert_eq!(
             refused(Path::new(path)),
             format!(
-                "{path}: expected an absolute path, such as /var/lib/cimf/ledger.db: a relative one would \
-                 lead to another file wherever the proxy is started"
+                "{path}: expected an absolute path, such as /var/lib/cimf/ledger.db: a relative one depends \
+                 on where the proxy is started"
             )
         );
     }
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_named() {
+fn a_folder_that_cannot_be_created_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a/b/ledger.db");
     assert_eq!(
         refused(&path),
         format!(
-            "{}: its folder is not there and cannot be made (No such file or directory (os error 2)); make \
-             it, and give it to the proxy's user with `chown`",
+            "{}: its folder is missing and cannot be created (No such file or directory (os error 2)); create \
+             it, and make the proxy's user its owner with `chown`",
             path.display()
         )
     );
 }
 
 #[test]
-fn what_is_no_ledger_is_refused_and_left_alone() {
+fn a_file_that_is_not_a_ledger_is_refused_and_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     let foreign = format!(
-        "{}: expected a ledger made by cimf, found another program's file or none of SQLite's; check the path, \
-         or move that file away",
+        "{}: expected a ledger made by cimf, found the file of another program, or not a SQLite file; check \
+         the path, or move that file away",
         path.display()
     );
     let text = "This is a letter and no database. ".repeat(100);
@@ -84,13 +84,13 @@ fn what_is_no_ledger_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_later_version_is_refused_and_left_alone() {
+fn a_later_version_is_refused_and_unchanged() {
     let mut rig = Rig::new();
     rig.write(&[promise(1)]);
     rig.sql("PRAGMA user_version = 99");
     let (folder, path) = rig.left();
     let expected = format!(
-        "{}: expected version 1 of the tables, found 99; a later cimf made it, install that one",
+        "{}: expected version 1 of the tables, found 99; it was made by a later version of cimf, install that version",
         path.display()
     );
     assert_eq!(refused(&path), expected);
@@ -103,7 +103,7 @@ fn a_later_version_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_damaged_file_is_refused_and_left_alone() {
+fn a_damaged_file_is_refused_and_unchanged() {
     let mut rig = Rig::new();
     let body = vec![b'x'; 50_000];
     for id in 1..=4 {
@@ -119,7 +119,7 @@ fn a_damaged_file_is_refused_and_left_alone() {
     let (_folder, path) = rig.left();
     drop(LedgerFile::open(&path).unwrap());
     let mut bytes = fs::read(&path).unwrap();
-    // All tables and indices, but not the page that says that it is a ledger.
+    // Overwrites all tables and indices, but not the page that identifies a ledger.
     bytes[4096..16 * 4096].fill(0xa5);
     fs::write(&path, &bytes).unwrap();
     let error = refused(&path);
@@ -127,7 +127,7 @@ fn a_damaged_file_is_refused_and_left_alone() {
         format!("{}: it is damaged (", path.display()),
         format!(
             "), and messages that were promised may be in it; with the proxy stopped, copy {0} and {0}-wal to a \
-             safe place, and run `sqlite3 COPY .recover | sqlite3 NEW`, or move them away to begin with nothing",
+             safe place, and run `sqlite3 COPY .recover | sqlite3 NEW`, or move them away to start empty",
             path.display()
         ),
     );
@@ -137,7 +137,7 @@ fn a_damaged_file_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_log_without_its_file_is_not_thrown_away() {
+fn a_log_without_its_file_is_not_deleted() {
     let mut rig = Rig::new();
     rig.write(&[promise(1)]);
     let (folder, path) = rig.left();
@@ -147,8 +147,8 @@ fn a_log_without_its_file_is_not_thrown_away() {
     assert_eq!(
         refused(&path),
         format!(
-            "{file}: there is no such file, but its log {file}-wal is there and may hold messages that were \
-             promised; put the file back beside it, or remove {file}-wal and {file}-shm to begin with nothing"
+            "{file}: there is no such file, but its log {file}-wal exists and may hold messages that were \
+             promised; put the file back beside it, or remove {file}-wal and {file}-shm to start empty"
         )
     );
     fs::rename(&aside, &path).unwrap();
@@ -156,15 +156,15 @@ fn a_log_without_its_file_is_not_thrown_away() {
 }
 
 #[test]
-fn a_file_that_is_in_use_is_refused_until_the_last_has_left_it() {
+fn a_file_in_use_is_refused_until_the_last_process_has_closed_it() {
     let rig = Rig::new();
     let expected = rig.text(&format!(
-        "another proxy, or a process that one has left behind, is using it (`fuser {}` names it); stop that \
+        "another proxy, or a process left over from one, is using it (`fuser {}` names it); stop that \
          one, or give this proxy a ledger of its own",
         rig.path.display()
     ));
     assert_eq!(refused(&rig.path), expected);
-    // Not by another name either.
+    // A symbolic link to it is refused as well.
     let link = rig.folder.path().join("link.db");
     std::os::unix::fs::symlink(&rig.path, &link).unwrap();
     assert!(refused(&link).contains("is using it"));
@@ -173,7 +173,7 @@ fn a_file_that_is_in_use_is_refused_until_the_last_has_left_it() {
 }
 
 #[test]
-fn somebody_who_only_looks_makes_nothing() {
+fn a_reader_creates_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     let missing = format!(

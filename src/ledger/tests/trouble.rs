@@ -1,4 +1,4 @@
-//! What makes a promise impossible while the proxy runs.
+//! Failures that make a promise impossible while the proxy runs.
 
 use super::*;
 use std::fs;
@@ -25,12 +25,12 @@ impl Rig {
 }
 
 #[test]
-fn a_file_that_was_moved_is_noticed_and_goes_on_when_it_is_back() {
+fn a_moved_file_is_noticed_and_used_again_once_it_is_back() {
     let mut rig = Rig::new();
     rig.write(&[promise(1)]);
     rig.move_away();
     let expected = rig.text(
-        "the file was moved or deleted while the proxy was using it; put it back, or start the proxy anew",
+        "the file was moved or deleted while the proxy was using it; put it back, or restart the proxy",
     );
     assert_eq!(rig.refused(&[promise(2)]), expected);
     assert_eq!(rig.refused(&[promise(3)]), expected);
@@ -39,14 +39,14 @@ fn a_file_that_was_moved_is_noticed_and_goes_on_when_it_is_back() {
         fs::rename(rig.aside(suffix), rig.beside(suffix)).unwrap();
     }
     rig.probed().unwrap();
-    // What was not promised does not come back, although it had been written.
+    // A message that was written but not promised does not come back.
     assert_eq!(rig.ids(), [1]);
     rig.write(&[promise(2)]);
     assert_eq!(rig.again().ids(), [1, 2]);
 }
 
 #[test]
-fn a_deleted_file_is_noticed_and_so_is_a_deleted_folder() {
+fn a_deleted_file_and_a_deleted_folder_are_noticed() {
     let mut rig = Rig::new();
     rig.write(&[promise(1)]);
     fs::remove_file(&rig.path).unwrap();
@@ -59,14 +59,14 @@ fn a_deleted_file_is_noticed_and_so_is_a_deleted_folder() {
 }
 
 #[test]
-fn a_file_in_place_of_another_is_noticed_and_not_written() {
+fn a_replaced_file_is_noticed_and_not_written() {
     let mut rig = Rig::new();
     rig.write(&[promise(1)]);
     rig.move_away();
     let other = LedgerFile::open(&rig.path).unwrap();
     let expected = rig.text(
-        "another file was put in its place while the proxy was using it; put the first one back, or start the \
-         proxy anew",
+        "another file was put in its place while the proxy was using it; put the original back, or restart \
+         the proxy",
     );
     assert_eq!(rig.refused(&[promise(2)]), expected);
     assert_eq!(rig.probed().unwrap_err().to_string(), expected);
@@ -76,7 +76,7 @@ fn a_file_in_place_of_another_is_noticed_and_not_written() {
 }
 
 #[test]
-fn a_log_that_was_deleted_is_made_anew_and_nothing_is_lost() {
+fn a_deleted_log_is_recreated_and_nothing_is_lost() {
     for suffixes in [&["-wal"][..], &["-shm"], &["-wal", "-shm"]] {
         let mut rig = Rig::new();
         rig.write(&[promise(1)]);
@@ -97,13 +97,13 @@ fn a_log_that_was_deleted_is_made_anew_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_log_in_place_of_another_is_noticed() {
+fn a_replaced_log_is_noticed() {
     let mut rig = Rig::new();
     rig.write(&[promise(1)]);
     fs::copy(rig.beside("-wal"), rig.aside("-wal")).unwrap();
     fs::rename(rig.aside("-wal"), rig.beside("-wal")).unwrap();
     let expected = rig.text(&format!(
-        "another {0}-wal or {0}-shm was put in place of the one that the proxy was using; start the proxy anew, \
+        "another {0}-wal or {0}-shm was put in place of the one that the proxy was using; restart the proxy, \
          and leave both alone as long as it runs",
         rig.path.display()
     ));
@@ -112,7 +112,7 @@ fn a_log_in_place_of_another_is_noticed() {
 }
 
 #[test]
-fn an_administrator_who_holds_a_lock_holds_the_proxy_up_for_a_bounded_time() {
+fn the_lock_of_an_administrator_delays_the_proxy_for_a_bounded_time() {
     let mut rig = Rig::new();
     let administrator = Connection::open(&rig.path).unwrap();
     administrator.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -122,7 +122,7 @@ fn an_administrator_who_holds_a_lock_holds_the_proxy_up_for_a_bounded_time() {
     assert_eq!(
         error,
         rig.text(&format!(
-            "another process keeps it locked; find it with `fuser {}` and end what it does",
+            "another process keeps it locked; find it with `fuser {}` and stop it",
             rig.path.display()
         ))
     );
@@ -131,7 +131,7 @@ fn an_administrator_who_holds_a_lock_holds_the_proxy_up_for_a_bounded_time() {
 }
 
 #[test]
-fn somebody_who_reads_for_long_holds_nobody_up() {
+fn a_long_read_delays_no_commit() {
     let mut rig = Rig::new();
     let administrator = Connection::open(&rig.path).unwrap();
     administrator

@@ -1,7 +1,7 @@
-//! Reading URIs: the grammar of RFC 3261 §25.1.
+//! URI parser: the grammar of RFC 3261 §25.1.
 //!
-//! Two liberties, neither of which lets anybody read another address: an empty parameter is skipped, and
-//! so is the escape that some characters need (see `escape`). Printed, a URI has neither.
+//! It is more liberal in two points, neither of which can change the address: empty parameters are
+//! skipped, and some characters need not be escaped (see `escape`). A printed URI is strict in both.
 
 use super::host::{HOST, ipv6_address, is_host};
 use super::{SipUri, Uri};
@@ -14,7 +14,7 @@ use crate::sip::uri_parameters::{MAX_PARAMETERS, split_value};
 
 const PART: &str = "URI";
 
-/// The bytes that may stand without an escape in a user.
+/// The bytes that need no escape in a user part.
 const USER: ByteSet = UNRESERVED.and(UNESCAPED).and(b"&=+$,;?/");
 /// In a password.
 const PASSWORD: ByteSet = UNRESERVED.and(UNESCAPED).and(b"&=+$,");
@@ -26,7 +26,7 @@ const HEADER: ByteSet = UNRESERVED.and(UNESCAPED).and(b"[]/?:+$");
 const OTHER: ByteSet = UNRESERVED.and(b"/?[]@!$&'()*+,;=:");
 
 impl<'a> Uri<'a> {
-    /// Reads the whole of `text` as one URI.
+    /// Parses the whole of `text` as one URI.
     pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
         let colon = find(b':', text)
             .ok_or_else(|| Malformed::at(PART, text, text.len(), "a scheme and a colon"))?;
@@ -120,8 +120,8 @@ fn parse_userinfo<'a>(
     Ok((user, password))
 }
 
-/// The host that starts at `start`, and what stands between it and the parameters or headers: nothing,
-/// or a colon and a port.
+/// The host that starts at `start`, and what lies between it and the parameters or headers: nothing, or
+/// a colon and a port.
 fn parse_hostport(text: &[u8], start: usize) -> Result<(&[u8], &[u8]), Malformed> {
     let rest = &text[start..];
     let is_ipv6 = rest.first() == Some(&b'[');
@@ -147,7 +147,7 @@ fn parse_hostport(text: &[u8], start: usize) -> Result<(&[u8], &[u8]), Malformed
     }
 }
 
-/// Reads `port`, a colon and a port or nothing, which stands at `start`.
+/// Parses `port`, which starts at `start`: empty, or a colon and a port.
 fn parse_port(text: &[u8], start: usize, port: &[u8]) -> Result<Option<u16>, Malformed> {
     if port.is_empty() {
         return Ok(None);

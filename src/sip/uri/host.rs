@@ -3,10 +3,11 @@
 use crate::sip::byte_set::ByteSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The bytes of a host name. An underscore is none, but deployed names have it.
+/// The bytes of a host name. An underscore is not allowed by the grammar, but deployed names contain
+/// it.
 pub(super) const HOST: ByteSet = ByteSet::ALPHANUMERIC.and(b"-._");
 
-/// Whether a text of the bytes of host names is one, or an IPv4 address.
+/// Whether a text that consists of bytes of host names is a host name or an IPv4 address.
 pub(super) fn is_host(host: &[u8]) -> bool {
     !host.is_empty()
         && !matches!(host.first(), Some(b'.' | b'-'))

@@ -1,8 +1,8 @@
 //! SIP, SIPS, tel and URN URIs: RFC 3261 §19.1, RFC 3966, RFC 8141.
 //!
-//! An address that some element on the way might read in another way is not one to send to: it cannot
-//! be read. Equality stands in `uri_equality`. A password is read and never printed: nothing that leaves,
-//! a log line neither, tells it.
+//! An address that another element on the path might parse differently is an error: nothing must be
+//! sent to it. Equality is in `uri_equality`. A password is parsed and never printed, neither on the
+//! wire nor in the log.
 
 mod grammar;
 mod host;
@@ -25,7 +25,7 @@ pub enum Uri<'a> {
     Tel(TelUri<'a>),
     /// `urn:`, with what follows the colon.
     Urn(&'a [u8]),
-    /// Any other scheme, which cannot be sent to.
+    /// Any other scheme; nothing can be sent to it.
     Other {
         /// The scheme as written.
         scheme: &'a [u8],
@@ -39,42 +39,41 @@ pub enum Uri<'a> {
 pub struct SipUri<'a> {
     /// Whether the scheme is `sips`.
     pub secure: bool,
-    /// The user, not empty; `None` for a URI of a host.
+    /// The user part, not empty; `None` for a URI without one.
     pub user: Option<&'a [u8]>,
-    /// The password, which no URI should have and none is printed with.
+    /// The password, which is never printed.
     pub password: Option<&'a [u8]>,
     /// A name, an IPv4 address or an IPv6 address in brackets.
     pub host: &'a [u8],
     /// The port, if one is written.
     pub port: Option<u16>,
-    /// What follows the first semicolon behind the host; empty if there is none.
+    /// What follows the first semicolon after the host; empty if there is none.
     pub parameters: &'a [u8],
     /// What follows the question mark; empty if there is none.
     pub headers: &'a [u8],
-    /// Whether the URI stands for an address, so that its `method` does not count (U-8).
+    /// Whether the URI is used as an address, so that its `method` is ignored (U-8).
     is_address: bool,
 }
 
 /// What [`SipUri::write`] leaves out.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// Nothing but the password.
+    /// Only the password.
     Whole,
     /// For a Request-URI: no headers and no `method` (M-7, RFC 3261 §19.1.5).
     RequestUri,
-    /// For From: no port, no headers, and no parameter that says how to get there (RFC 3261 §19.1.1,
-    /// table 1).
+    /// For From: no port, no headers, and no routing parameters (RFC 3261 §19.1.1, table 1).
     From,
-    /// The one spelling of an address of ours: user and host, escapes only where needed, the host in
-    /// lower case, and a port that is not the default one (A-3, C-1).
+    /// Canonical form of a provisioned address: user and host, escapes only where needed, the host in
+    /// lower case, and the port unless it is the default one (A-3, C-1).
     Provisioned,
-    /// The one spelling of who somebody is: the same without any port (RFC 3261 §10.3). Of a telephone
-    /// number without what tells of the call.
+    /// Canonical form of an address of record: the same without any port (RFC 3261 §10.3), and a
+    /// telephone number without parameters of the call.
     AddressOfRecord,
 }
 
-/// Parameters that say how to get to an address, or what for, and that From does not have (RFC 3261
-/// §19.1.1, table 1).
+/// Parameters that concern routing or the method, which are not allowed in From (RFC 3261 §19.1.1,
+/// table 1).
 const OF_THE_WAY: [&[u8]; 5] = [b"lr", b"maddr", b"method", b"transport", b"ttl"];
 
 /// Parameters that make two URIs differ when only one has them (RFC 3261 §19.1.4), sorted.
@@ -99,8 +98,8 @@ impl<'a> Uri<'a> {
         }
     }
 
-    /// Whether `text` is the plain spelling of the URI, `sip:USER@HOST`, and so needs not be read to be
-    /// known as the same. It may be the same without.
+    /// Whether `text` is this URI written plainly as `sip:USER@HOST`, which saves parsing it. `false`
+    /// does not mean that they differ.
     pub fn is_plainly(&self, text: &[u8]) -> bool {
         let Self::Sip(SipUri {
             secure: false,
@@ -120,7 +119,7 @@ impl<'a> Uri<'a> {
         rest == Some(*host)
     }
 
-    /// The URI printed in `form`. A URI that was read is ASCII.
+    /// The URI printed in `form`. A parsed URI is ASCII.
     pub fn print(&self, form: Form) -> String {
         let mut out = Vec::with_capacity(64);
         self.write(form, &mut out);
@@ -130,7 +129,8 @@ impl<'a> Uri<'a> {
 }
 
 impl<'a> SipUri<'a> {
-    /// The parameters as written, a missing value as `None`; for an address without `method`.
+    /// The parameters as written, a missing value as `None`; without `method` if the URI is used as an
+    /// address.
     pub fn parameters(&self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + use<'a> {
         let pieces = self.parameters.split(|&byte| byte == b';');
         let is_address = self.is_address;
@@ -140,8 +140,8 @@ impl<'a> SipUri<'a> {
             .filter(move |(name, _)| !is_address || !name.eq_ignore_ascii_case(b"method"))
     }
 
-    /// The URI as an address: without URI headers, which are no part of an identity (C-1), without
-    /// `method`, which is none either (U-8), and without a password.
+    /// The URI as an address: without URI headers (C-1) and `method` (U-8), which are not part of an
+    /// identity, and without the password.
     pub fn as_address(self) -> Self {
         Self {
             password: None,
@@ -163,20 +163,20 @@ impl<'a> SipUri<'a> {
         user.is_some_and(|value| value.eq_ignore_ascii_case(b"phone"))
     }
 
-    /// The port at which the address is reached without one (RFC 3261 §19.1.2).
+    /// The default port of the scheme (RFC 3261 §19.1.2).
     fn default_port(&self) -> u16 {
         let transport = self.parameter(b"transport").flatten();
         let is_tls = transport.is_some_and(|value| value.eq_ignore_ascii_case(b"tls"));
         if self.secure || is_tls { 5061 } else { 5060 }
     }
 
-    /// The user as a telephone number, where the URI says that it is one.
+    /// The user part as a telephone number, if the URI has `user=phone`.
     fn number(&self) -> Option<TelUri<'a>> {
         let number = self.user.filter(|_| self.is_phone())?;
         TelUri::parse(number).ok()
     }
 
-    /// The user as far as it says who somebody is: without what a telephone number tells of the call.
+    /// The user part as an identity: a telephone number without parameters of the call.
     pub(super) fn identity(&self) -> Option<Cow<'a, [u8]>> {
         let user = self.user?;
         let tells_of_call = |number: &TelUri<'_>| number.tells_of_call();
@@ -293,8 +293,8 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_ours_has_one_spelling() {
-        // headers and unknown parameters do not count.
+    fn a_provisioned_address_has_one_canonical_form() {
+        // headers and unknown parameters are ignored.
         let spelt = "sip:hikers%2F@im.home1.net";
         for text in [
             "SIP:%68ikers%2f@IM.Home1.NET;x=1?a=b",
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn who_somebody_is_has_one_spelling() {
+    fn an_address_of_record_has_one_canonical_form() {
         for (text, spelt) in [
             (
                 "SIP:%61nn:pw@Home1.NET:5070;user=phone;x=1;lr?a=b",
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn from_has_no_way_to_get_there() {
+    fn from_has_no_routing_parameters() {
         // RFC 3261 §19.1.1, table 1.
         for (text, spelt) in [
             (
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_without_end_are_refused() {
+    fn too_many_parameters_are_refused() {
         let long = format!("sip:a@h{}", ";p".repeat(30_000));
         let expected = "at most 32 parameters";
         for text in [

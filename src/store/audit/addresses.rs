@@ -1,4 +1,4 @@
-//! Looking over the addresses of groups and services: whether any message finds them.
+//! Audit of the addresses of groups and services: whether a message can reach them.
 
 use crate::control::addressing::Addressing;
 use crate::sip::Uri;
@@ -7,7 +7,7 @@ use crate::store::database::Probe;
 use crate::store::edit::group_uri;
 use rusqlite::Connection;
 
-/// A group or a service: the word for it, and its table.
+/// A group or a service: its name in reports, and its table.
 #[derive(Clone, Copy)]
 pub enum Kind {
     Group,
@@ -30,10 +30,10 @@ impl Kind {
     }
 }
 
-/// Tells why no message finds the group or service of row `id`, if that is so.
+/// Reports why no message reaches the group or service of row `id`, if none does.
 ///
-/// It is found by its text, which is the one spelling of its address, and only in a served domain.
-/// Without any domain that is not looked at.
+/// It is looked up by its text, which must be the canonical form of its address, and only in a served
+/// domain. Domains are not checked if none are configured.
 pub fn check_address(
     connection: &Connection,
     kind: Kind,
@@ -49,7 +49,7 @@ pub fn check_address(
         Ok(spelt) => spelt,
         Err(error) => {
             report(format!(
-                "{name}: no message finds it: {error}; delete it with {delete}, and add it under an address such as sip:NAME@DOMAIN"
+                "{name}: no message reaches it: {error}; delete it with {delete}, and add it under an address such as sip:NAME@DOMAIN"
             ));
             return Ok(());
         }
@@ -61,19 +61,21 @@ pub fn check_address(
     if spelt != uri {
         let found = match Probe::new(connection)?.is_ours(sip)? {
             true => format!(
-                "messages to that address find another; move to that one what is missing there, and delete this one with {delete}"
+                "messages to that address reach another one; move what is missing there to it, and delete this one with {delete}"
             ),
             false => format!(
-                "no message finds it as it is; change it with `UPDATE {table} SET uri = '{}' WHERE id = {id}` in sqlite3",
+                "no message reaches it as it is; change it with `UPDATE {table} SET uri = '{}' WHERE id = {id}` in sqlite3",
                 spelt.replace('\'', "''")
             ),
         };
-        report(format!("{name}: expected the spelling {spelt}: {found}"));
+        report(format!(
+            "{name}: expected the canonical form {spelt}: {found}"
+        ));
     }
     if !addressing.domains.is_empty() && !addressing.serves(sip.host) {
         let (host, domains) = (Printable(sip.host), addressing.domains.join(", "));
         report(format!(
-            "{name}: no message finds it: {host} is none of the proxy's domains ({domains}); add it to `domains`, or add the {word} again under one of them and delete this one with `cimfctl {word} del`"
+            "{name}: no message reaches it: {host} is not one of the proxy's domains ({domains}); add it to `domains`, or add the {word} again under one of them and delete this one with `cimfctl {word} del`"
         ));
     }
     Ok(())

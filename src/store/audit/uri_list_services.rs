@@ -1,4 +1,4 @@
-//! Looking over services, consents and rulesets.
+//! Audit of services, consents and rulesets.
 
 use super::addresses::{Kind, check_address};
 use crate::control::addressing::Addressing;
@@ -9,8 +9,7 @@ use crate::store::database::{rule_lists, text};
 use crate::store::document::read_ruleset;
 use rusqlite::Connection;
 
-/// Rows whose group or service is gone, as `REPLACE` leaves them behind: table, column, and where
-/// the owner should be.
+/// Rows whose group or service may be gone, as after `REPLACE`: table, column, and the owner's table.
 const ORPHANS: [(&str, &str, &str); 3] = [
     ("consent", "service_id", "service"),
     ("rule_list", "group_id", "im_group"),
@@ -38,7 +37,7 @@ pub fn check_orphans(
     Ok(())
 }
 
-/// Services and their consents; how many services there are.
+/// Checks services and their consents; returns the number of services.
 pub fn check_services(
     connection: &Connection,
     addressing: &Addressing,
@@ -69,14 +68,14 @@ pub fn check_services(
         for consent in compiled.skipped() {
             let (uri, reason) = (Printable(consent.uri.as_bytes()), &consent.reason);
             report(format!(
-                "service {shown}: consent of {uri} counts for nothing: {reason}"
+                "service {shown}: consent of {uri} has no effect: {reason}"
             ));
         }
     }
     Ok(count)
 }
 
-/// The ruleset of a group.
+/// Checks the ruleset of a group.
 pub fn check_ruleset(
     connection: &Connection,
     group: i64,
@@ -105,7 +104,7 @@ pub fn check_ruleset(
             for anchor in anchors.iter().filter(|anchor| !lists.contains_key(*anchor)) {
                 let (rule, anchor) = (Printable(rule.id.as_bytes()), Printable(anchor.as_bytes()));
                 report(format!(
-                    "group {shown}: rule {rule} names the list {anchor}, and nobody is known to be in it; import the group's document with --xcap-root"
+                    "group {shown}: rule {rule} names the list {anchor}, and its entries are unknown; import the group's document with --xcap-root"
                 ));
             }
         }

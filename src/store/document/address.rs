@@ -1,29 +1,29 @@
-//! XCAP addresses (RFC 4825 §6) as references have them: a file, and the way to a list in it.
+//! XCAP addresses (RFC 4825 §6) in references: a file, and the path to a list in it.
 //!
 //! `http://xcap.example.com/resource-lists/users/sip:ann@example.com/index/~~/resource-lists/
-//! list%5b@name=%22friends%22%5d` is the file `resource-lists/users/sip:ann@example.com/index`, and
-//! in it a list. Host and whatever stands before the application's name do not count.
+//! list%5b@name=%22friends%22%5d` is the file `resource-lists/users/sip:ann@example.com/index`, and a
+//! list in it. The host and whatever precedes the application's name are ignored.
 
 use super::list::{Item, List};
 
-/// An address, read.
+/// A parsed address.
 pub(super) struct Address<'a> {
-    /// The names on the way to the file: of folders, and its own.
+    /// The names of the folders and of the file.
     pub names: Vec<Name<'a>>,
-    /// The steps within it.
+    /// The steps within the document.
     pub steps: Vec<Step>,
 }
 
 /// The name of a file or folder.
 pub(super) struct Name<'a> {
-    /// With its escapes undone.
+    /// Decoded.
     pub name: String,
-    /// As it stands in the address.
+    /// As written in the address.
     pub as_given: &'a str,
 }
 
 impl<'a> Address<'a> {
-    /// Reads an address: whole, or the path of one.
+    /// Parses an address: an http URL, or only its path.
     pub fn read(address: &'a str) -> Result<Self, String> {
         let (address, _) = address.split_once('?').unwrap_or((address, ""));
         let path = match address.split_once("://") {
@@ -54,12 +54,12 @@ impl<'a> Address<'a> {
                     .skip(1)
                     .map(step)
                     .collect::<Option<Vec<_>>>();
-                steps.ok_or("expected steps such as list[@name=\"friends\"] behind ~~")?
+                steps.ok_or("expected steps such as list[@name=\"friends\"] after ~~")?
             }
         };
         let names = segments.into_iter().map(|as_given| {
             let name = decoded(as_given).filter(|name| is_name(name));
-            let name = name.ok_or_else(|| format!("`{as_given}` is no name of a file here"))?;
+            let name = name.ok_or_else(|| format!("`{as_given}` is not a file name"))?;
             Ok(Name { name, as_given })
         });
         Ok(Self {
@@ -68,8 +68,8 @@ impl<'a> Address<'a> {
         })
     }
 
-    /// The names of the lists that the steps lead through, if names are all that they tell lists by;
-    /// none where the whole document is meant.
+    /// The names of the lists that the steps lead through, if the steps select by name only; empty if
+    /// they select the whole document.
     pub fn lists(&self) -> Option<Vec<&str>> {
         let (root, steps) = match self.steps.split_first() {
             None => return Some(Vec::new()),
@@ -87,7 +87,7 @@ impl<'a> Address<'a> {
     }
 }
 
-/// One step of the way to a node: `list[@name="friends"]`.
+/// One step of the path to a node: `list[@name="friends"]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Step {
     pub name: String,
@@ -96,18 +96,18 @@ pub(super) struct Step {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Which {
-    /// The nth, counted from 1.
+    /// Selects the nth, counted from 1.
     Number(usize),
-    /// The one whose attribute has this value.
+    /// Selects the one whose attribute has this value.
     Attribute(String, String),
 }
 
-/// Whether a text can be the name of one file, and of no way to another.
+/// Whether a text is a plain file name, and not a path.
 pub(super) fn is_name(text: &str) -> bool {
     !matches!(text, "" | "." | "..") && !text.contains(['/', '\\', '\0'])
 }
 
-/// A segment with its escapes undone, once.
+/// A path segment, decoded once.
 fn decoded(segment: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(segment.len());
     let mut rest = segment.as_bytes();
@@ -145,7 +145,8 @@ fn step(segment: &str) -> Option<Step> {
             }
         },
     };
-    // A prefix stands for a namespace that the address declares; there is only one here.
+    // The prefix refers to a namespace that the address declares; only one is supported, so it is
+    // ignored.
     let name = name.rsplit_once(':').map_or(name, |(_, local)| local);
     Some(Step {
         name: name.to_owned(),
@@ -153,7 +154,7 @@ fn step(segment: &str) -> Option<Step> {
     })
 }
 
-/// What the steps lead to; without steps, all lists.
+/// The items that the steps select; without steps, all lists.
 pub(super) fn select<'d>(document: &'d List, steps: &[Step]) -> Vec<&'d Item> {
     let mut steps = steps.iter();
     match steps.next() {

@@ -1,16 +1,16 @@
-//! What is wrong with a document, and what of it was left out.
+//! Errors in a document, and notes on what was left out.
 
 use crate::sip::list_error::ListError;
 use crate::sip::text::Printable;
 use std::fmt;
 
-/// A document that cannot be used. The text names the line, what was expected and what was found;
-/// the name of the file is put before it by who knows it.
+/// Why a document is unusable. The text names the line, what was expected and what was found; the
+/// caller adds the name of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DocumentError {
-    /// It is no XML, or has what no document may have.
+    /// It is not well-formed XML, or violates a rule of X-4.
     Xml(ListError),
-    /// Something in it is not as it must be.
+    /// An element, attribute or value is not what it has to be.
     Unexpected {
         /// The line.
         line: usize,
@@ -45,7 +45,7 @@ impl From<ListError> for DocumentError {
     }
 }
 
-/// More notes on one document than anybody reads; the rest is counted.
+/// Nobody reads more notes on one document; the rest are only counted.
 const MOST_NOTES: usize = 100;
 
 /// What was left out of a document, each with its line.
@@ -64,7 +64,7 @@ impl Notes {
         }
     }
 
-    /// The notes in their order, and a last one that counts those for which there was no room.
+    /// The notes in their order, and a last one with the number of those omitted.
     pub fn iter(&self) -> impl Iterator<Item = String> + '_ {
         let more = (self.more > 0).then(|| format!("and {} more", self.more));
         self.lines.iter().cloned().chain(more)

@@ -1,17 +1,17 @@
-//! Text as it stands in a document that is written.
+//! Escaping of text in written documents.
 
 /// `text` for an attribute in double quotes.
 pub fn escape_attribute(text: &str) -> String {
     escape(text, true)
 }
 
-/// `text` for between tags.
+/// `text` for element content.
 pub fn escape_text(text: &str) -> String {
     escape(text, false)
 }
 
-/// Control characters are written as references in attributes, where white space counts, and become
-/// blanks elsewhere.
+/// Control characters are written as references in attributes, where white space is significant, and
+/// become blanks elsewhere.
 fn escape(text: &str, in_attribute: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {

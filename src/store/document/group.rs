@@ -7,28 +7,28 @@ use super::ruleset::ruleset;
 use super::walker::{Start, Walker, shown};
 use crate::control::ruleset::Ruleset;
 
-/// A group as a document has it.
+/// A group as described by a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupDocument {
-    /// The address as written; empty for a list that does not say whose it is.
+    /// The address as written; empty for a list that names no group.
     pub uri: String,
-    /// A name for people.
+    /// The display name.
     pub display_name: Option<String>,
     /// Its members, and references to more.
     pub list: List,
-    /// Who may do what.
+    /// Who may send, and what else they may do.
     pub ruleset: Option<Ruleset>,
-    /// The most who may take part in a session; does not count here (G-5).
+    /// The maximum number of participants of a session; kept, but without effect (G-5).
     pub max_participant_count: Option<u32>,
-    /// Whether a session invites all members; does not count here (G-5).
+    /// Whether a session invites all members; kept, but without effect (G-5).
     pub invite_members: Option<bool>,
-    /// Whether the document can have a ruleset; a resource list cannot, and says nothing of it.
+    /// Whether the document can have a ruleset; a resource list cannot.
     pub has_rules: bool,
-    /// The line on which it starts.
+    /// The line where it starts.
     pub line: usize,
 }
 
-/// What a document has, and what of it was left out.
+/// The content of a document, and notes on what was left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Document {
     /// The groups in their order.
@@ -38,12 +38,12 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads a document.
+    /// Parses a document.
     ///
     /// # Errors
     ///
-    /// It is no XML, breaks a rule of X-4, has another root, an entry without address, or a value
-    /// that cannot be one.
+    /// It is not XML, violates a rule of X-4, or has another root, an entry without an address, or an
+    /// invalid value.
     pub fn read(document: &[u8]) -> Result<Self, DocumentError> {
         let mut walker = Walker::new("group document", document)?;
         let root = walker.root()?;
@@ -76,7 +76,7 @@ impl Document {
     }
 }
 
-/// Reads a document of resource lists, for who refers to something in it.
+/// Parses a document of resource lists that a reference leads to.
 pub(super) fn read_lists(document: &[u8]) -> Result<Vec<List>, DocumentError> {
     let mut walker = Walker::new("resource list", document)?;
     let root = walker.root()?;
@@ -100,7 +100,7 @@ fn lists(walker: &mut Walker<'_>, root: &Start) -> Result<Vec<List>, DocumentErr
     Ok(lists)
 }
 
-/// The list of a group has the group's address for its name: so `export` writes it.
+/// A group made from a list, whose name is the group's address: `export` writes it so.
 fn of_list(mut list: List) -> GroupDocument {
     let is_address = |name: &String| name.starts_with("sip:") || name.starts_with("sips:");
     GroupDocument {
@@ -156,7 +156,7 @@ fn list_service(walker: &mut Walker<'_>, mut start: Start) -> Result<GroupDocume
                 });
             }
             _ if child.namespace == COMMON_POLICY && child.name == "ruleset" => {
-                // Two rulesets in one document are one: rules only ever add up.
+                // Several rulesets in one document are merged: rules only add permissions.
                 let more = ruleset(walker, &child)?;
                 let rules = group.ruleset.get_or_insert_default();
                 rules.rules.extend(more.rules);

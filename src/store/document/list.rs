@@ -4,7 +4,7 @@ use super::error::DocumentError;
 use super::namespace::{RESOURCE_LISTS, is_oma};
 use super::walker::{Start, Walker, shown};
 
-/// Lists nested deeper than anybody nests them.
+/// Nobody nests lists deeper.
 const MAX_DEPTH: usize = 8;
 
 /// An address in a list.
@@ -12,61 +12,61 @@ const MAX_DEPTH: usize = 8;
 pub struct Entry {
     /// The address as written, not empty.
     pub uri: String,
-    /// A name for people.
+    /// The display name.
     pub display_name: Option<String>,
-    /// The line on which it stands.
+    /// Its line in the document.
     pub line: usize,
 }
 
-/// What stands in a list.
+/// An item of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
     /// An address.
     Entry(Entry),
     /// A list in the list.
     List(List),
-    /// An entry or a list of another document.
+    /// A reference to an entry or a list of another document.
     Reference(Reference),
 }
 
-/// An entry or a list of another document.
+/// A reference to an entry or a list of another document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
-    /// Where it is: an XCAP address, whole (`external`) or below the XCAP root (`entry-ref`).
+    /// Its XCAP address, absolute (`external`) or relative to the XCAP root (`entry-ref`).
     pub address: String,
-    /// The line on which it stands.
+    /// Its line in the document.
     pub line: usize,
 }
 
 /// A list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct List {
-    /// Its name, by which others refer to it.
+    /// The name by which references find it.
     pub name: Option<String>,
-    /// A name for people.
+    /// The display name.
     pub display_name: Option<String>,
-    /// What stands in it, in its order.
+    /// Its items, in order.
     pub items: Vec<Item>,
-    /// The line on which it starts.
+    /// The line where it starts.
     pub line: usize,
 }
 
-/// Lists and references in one list: each of them takes more memory than it has bytes, and of
-/// references no more are followed.
+/// Most lists and references inside one list: each takes more memory than its text, and no more
+/// references are followed anyway.
 const MAX_INSIDE: usize = 1000;
 
-/// Whether an element may stand in a list: OMA's documents use either namespace.
+/// Whether an element belongs to a list: OMA's documents use either namespace.
 fn is_of_lists(start: &Start) -> bool {
     start.namespace == RESOURCE_LISTS || is_oma(&start.namespace)
 }
 
-/// Reads what is in the element `list`, which is in no other list.
+/// Reads the content of an outermost `list` element.
 pub(super) fn read(walker: &mut Walker<'_>, start: Start) -> Result<List, DocumentError> {
     read_at(walker, start, 1, &mut 0)
 }
 
-/// Reads what is in the element `list`, which is `depth` lists deep; `inside` counts what may stand in
-/// the outermost a thousand times.
+/// Reads the content of a `list` element at `depth`; `inside` counts the lists and references in the
+/// outermost one (see [`MAX_INSIDE`]).
 fn read_at(
     walker: &mut Walker<'_>,
     mut start: Start,

@@ -1,8 +1,8 @@
 //! Group documents: OMA's `list-service` (G-1), resource lists of RFC 4826, rulesets of RFC 4745.
 //!
-//! What a document says that cannot be kept is named, with its line, and never silently dropped.
-//! What is kept is written again with the same meaning. Documents are hostile until read: see
-//! [`crate::sip::xml`] for the guards.
+//! Anything in a document that cannot be stored is reported with its line, never silently dropped. What
+//! is stored is exported with the same meaning. Documents are untrusted: see [`crate::sip::xml`] for
+//! the checks.
 
 mod address;
 mod error;
@@ -25,7 +25,7 @@ pub use write::{Format, Written};
 pub use xcap::{Flat, XcapRoot, flatten, read_file};
 pub use xcap_tree::XcapTree;
 
-/// The longest document that is read: a group of 100,000 members with their names has 10 MB.
+/// The longest document that is accepted: a group of 100,000 members with names takes 10 MB.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Namespaces.
@@ -34,7 +34,7 @@ mod namespace {
     pub const RESOURCE_LISTS: &str = "urn:ietf:params:xml:ns:resource-lists";
     pub const LIST_SERVICE: &str = "urn:oma:xml:poc:list-service";
     pub const OMA_POLICY: &str = "urn:oma:xml:xdm:common-policy";
-    /// All of OMA's begin so; its releases moved elements from one to another.
+    /// Common prefix of OMA's namespaces: its releases moved elements from one to another.
     pub const OMA: &str = "urn:oma:xml:";
 
     /// Whether it is one of OMA's.

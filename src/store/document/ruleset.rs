@@ -1,8 +1,7 @@
 //! Rulesets: RFC 4745 with OMA's conditions and actions (G-3, G-4), read and written.
 //!
-//! What cannot be kept may only ever narrow who may send: an exception that is not understood
-//! takes the whole identity with it, a condition that is not understood stays as one that never
-//! holds.
+//! Anything unsupported must only narrow who may send: an unsupported exception discards the whole
+//! identity, and an unsupported condition is kept as one that never holds.
 
 use super::error::{DocumentError, Notes};
 use super::escape::{escape_attribute, escape_text};
@@ -12,10 +11,10 @@ use crate::control::date_time;
 use crate::control::ruleset::{Condition, Except, Identity, Rule, Ruleset};
 use crate::sip::{SipUri, Uri};
 
-/// The content of a condition that is not known.
+/// The content written for an unsupported condition.
 const UNKNOWN: &str = "unknown";
 
-/// Reads a document whose root is `ruleset`, as it stands in the database.
+/// Parses a document whose root is `ruleset`, as stored in the database.
 pub fn read_ruleset(text: &str) -> Result<(Ruleset, Notes), DocumentError> {
     let mut walker = Walker::new("ruleset", text.as_bytes())?;
     let root = walker.root()?;
@@ -27,7 +26,7 @@ pub fn read_ruleset(text: &str) -> Result<(Ruleset, Notes), DocumentError> {
     Ok((ruleset, walker.notes))
 }
 
-/// Reads what is in the element `ruleset`.
+/// Reads the content of the `ruleset` element.
 pub(super) fn ruleset(walker: &mut Walker<'_>, start: &Start) -> Result<Ruleset, DocumentError> {
     walker.left_over(start);
     let mut ruleset = Ruleset::default();
@@ -40,7 +39,7 @@ pub(super) fn ruleset(walker: &mut Walker<'_>, start: &Start) -> Result<Ruleset,
     Ok(ruleset)
 }
 
-/// The name of an element of RFC 4745, or nothing.
+/// The name of an element of RFC 4745; empty for any other.
 fn of_policy(start: &Start) -> &str {
     match start.namespace == COMMON_POLICY {
         true => &start.name,
@@ -113,7 +112,7 @@ fn read_condition(walker: &mut Walker<'_>, mut start: Start) -> Result<Condition
         ("validity", _) => Condition::Validity(read_validity(walker, &start)?),
         ("sphere", _) => {
             let value = start.take("value").unwrap_or_default();
-            walker.note(&start, "a sphere is not known here: its rule never applies");
+            walker.note(&start, "a sphere is not supported: its rule never applies");
             walker.finish(&start)?;
             Condition::Sphere(value)
         }
@@ -153,21 +152,22 @@ fn flag(
     }
     let (name, value) = (shown(&start.name), shown(&value));
     let text =
-        format!("condition {name} with content `{value}` is not known: its rule never applies");
+        format!("condition {name} with content `{value}` is not supported: its rule never applies");
     walker.note(&start, text);
     Ok(Condition::Unknown(start.namespace, start.name))
 }
 
 fn unknown(walker: &mut Walker<'_>, start: Start) -> Result<Condition, DocumentError> {
     let name = shown(&start.name);
-    let text =
-        format!("condition {name} is not known: its rule never applies; what is in it is left out");
+    let text = format!(
+        "condition {name} is not supported: its rule never applies; its content is left out"
+    );
     walker.note(&start, text);
     walker.skip()?;
     Ok(Condition::Unknown(start.namespace, start.name))
 }
 
-/// A child of `identity`; nothing for one that is not understood.
+/// Reads a child of `identity`; `None` if it is unsupported.
 fn read_identity(
     walker: &mut Walker<'_>,
     mut start: Start,
@@ -180,9 +180,9 @@ fn read_identity(
                 walker.skip()?;
                 return Ok(None);
             };
-            // What is in it would narrow it (RFC 4745 §7.1.1).
+            // Its content would narrow it (RFC 4745 §7.1.1).
             if walker.finish(&start)? {
-                walker.note(&start, "one is left out with what is in it");
+                walker.note(&start, "one is left out with its content");
                 return Ok(None);
             }
             Ok(Some(Identity::One(id)))
@@ -208,7 +208,7 @@ fn read_identity(
                 None => {
                     walker.note(
                         &start,
-                        "many is left out: its domain or what it excepts is not understood",
+                        "many is left out: its domain or an exception is not supported",
                     );
                     Ok(None)
                 }
@@ -254,12 +254,12 @@ fn read_validity(
         match (name.as_str(), from.take()) {
             ("from", None) => from = Some(time),
             ("until", Some(from)) => times.push((from, time)),
-            _ => return Err(child.unexpected("from and until in turn", name)),
+            _ => return Err(child.unexpected("alternating from and until", name)),
         }
     }
     match from {
         None => Ok(times),
-        Some(from) => Err(start.unexpected("an until behind each from", from)),
+        Some(from) => Err(start.unexpected("an until after each from", from)),
     }
 }
 
@@ -277,7 +277,7 @@ fn is_domain(text: &str) -> bool {
     matches!(uri, Ok(Uri::Sip(sip)) if sip.host == text.as_bytes())
 }
 
-/// Writes a ruleset as a document without its declaration, each line behind `indent`.
+/// Writes a ruleset as a document without an XML declaration, each line indented by `indent`.
 pub fn write_ruleset(ruleset: &Ruleset, indent: &str) -> String {
     let mut out = format!(
         "{indent}<cp:ruleset xmlns:cp=\"{COMMON_POLICY}\" xmlns:ls=\"{LIST_SERVICE}\" xmlns:ocp=\"{OMA_POLICY}\">\n"
@@ -357,7 +357,8 @@ fn write_condition(condition: &Condition, line: &mut impl FnMut(usize, String)) 
         Condition::AnonymousRequest => line(3, "<ocp:anonymous-request/>".to_owned()),
         Condition::Unknown(namespace, name) => {
             let namespace = attribute(namespace);
-            // One that would be known without its content gets content that keeps it unknown.
+            // A condition that would be supported without its content gets content that keeps it
+            // unsupported.
             line(
                 3,
                 format!("<{name} xmlns=\"{namespace}\">{UNKNOWN}</{name}>"),

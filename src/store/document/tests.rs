@@ -1,4 +1,4 @@
-//! Documents as others write them, and as nobody should.
+//! Documents as other software writes them, and hostile ones.
 
 use super::*;
 use crate::control::ruleset::{Condition, Except, Identity, Rule, Ruleset};
@@ -57,7 +57,7 @@ fn read(text: &str) -> Document {
     Document::read(text.as_bytes()).unwrap()
 }
 
-/// What a refused document is said to be.
+/// The error of a refused document.
 fn refused(text: &str) -> String {
     Document::read(text.as_bytes()).unwrap_err().to_string()
 }
@@ -74,7 +74,7 @@ fn group(list_service: &str) -> String {
     )
 }
 
-/// The conditions of a group's only rule, and what was said of them.
+/// The conditions of a group's only rule, and the notes on them.
 fn conditions(text: &str) -> (Vec<Condition>, Vec<String>) {
     let text = group(&format!(
         "<cp:ruleset><cp:rule id='r'><cp:conditions>{text}</cp:conditions></cp:rule></cp:ruleset>"
@@ -88,7 +88,7 @@ fn conditions(text: &str) -> (Vec<Condition>, Vec<String>) {
 }
 
 #[test]
-fn a_group_document_is_read_with_all_it_says() {
+fn a_group_document_is_read_completely() {
     // G-1, G-3, G-4, G-5.
     let document = read(HIKERS);
     let [group] = document.groups.as_slice() else {
@@ -161,20 +161,20 @@ fn a_group_document_is_read_with_all_it_says() {
             "line 5: attribute lang of display-name is left out",
             "line 30: action join-handling is left out: expected true or false, found `maybe`",
             "line 32: element transformations in rule is left out",
-            "line 37: a sphere is not known here: its rule never applies",
-            "line 38: condition media is not known: its rule never applies; what is in it is left out",
+            "line 37: a sphere is not supported: its rule never applies",
+            "line 38: condition media is not supported: its rule never applies; its content is left out",
             "line 42: element banner in list-service is left out",
         ]
     );
-    // What is written says the same again, and there is nothing left to leave out but the sphere
-    // and the condition that stay unknown.
+    // What is written has the same meaning, and only the sphere and the unsupported condition are noted
+    // again.
     let (again, notes) = read_ruleset(&write_ruleset(&expected, "")).unwrap();
     assert_eq!(again, expected);
     assert_eq!(notes.iter().count(), 2);
 }
 
 #[test]
-fn what_is_written_is_read_again_as_it_was() {
+fn a_written_document_is_read_back_unchanged() {
     let written = Written {
         uri: "sip:a&b'\"<@home1.net".to_owned(),
         display_name: Some("<Ann> & \"Bob\"".to_owned()),
@@ -204,7 +204,7 @@ fn what_is_written_is_read_again_as_it_was() {
 }
 
 #[test]
-fn what_is_not_understood_never_widens_a_rule() {
+fn anything_unsupported_never_widens_a_rule() {
     // G-3: dropping an exception, or what narrows an identity, would let more people send.
     for (text, kept) in [
         (
@@ -253,7 +253,7 @@ fn what_is_not_understood_never_widens_a_rule() {
             "{text}: {found:?}"
         );
         assert_eq!(notes.len(), 1, "{text}");
-        // As it is stored and exported, too.
+        // The same holds for its stored and exported form.
         let rule = Rule {
             conditions: found,
             ..Rule::default()
@@ -265,7 +265,7 @@ fn what_is_not_understood_never_widens_a_rule() {
 }
 
 #[test]
-fn what_cannot_be_used_names_its_line_and_what_was_expected() {
+fn an_unusable_document_names_the_line_and_what_was_expected() {
     // X-4, X-5.
     for (text, expected) in [
         (
@@ -315,13 +315,13 @@ fn what_cannot_be_used_names_its_line_and_what_was_expected() {
             &group(
                 "<cp:ruleset><cp:rule><cp:conditions><cp:validity><cp:until>2026-01-01T00:00:00Z</cp:until></cp:validity></cp:conditions></cp:rule></cp:ruleset>",
             ),
-            "expected from and until in turn, found `until`",
+            "expected alternating from and until, found `until`",
         ),
         (
             &group(
                 "<cp:ruleset><cp:rule><cp:conditions><cp:validity><cp:from>2026-01-01T00:00:00Z</cp:from></cp:validity></cp:conditions></cp:rule></cp:ruleset>",
             ),
-            "expected an until behind each from",
+            "expected an until after each from",
         ),
     ] {
         let error = refused(text);
@@ -360,7 +360,7 @@ fn lists(content: &str) -> String {
     )
 }
 
-/// The users of the addresses that a reference leads to, or why it does not.
+/// The users of the addresses that a reference leads to, or the error.
 fn followed(root: &mut XcapRoot, address: &str) -> Result<String, String> {
     let flat = root.list_at(address, 1000);
     if let Some((_, note)) = flat.notes.first() {
@@ -422,7 +422,7 @@ fn references_lead_to_lists_and_entries_below_the_root() {
             "resource-lists/users/sip:bob@h/index",
             "there is no such document",
         ),
-        ("resource-lists/users", "or to no file"),
+        ("resource-lists/users", "or is not a regular file"),
         ("users/index", "expected resource-lists in the path"),
         (
             "file:///resource-lists/users/x",
@@ -482,7 +482,7 @@ fn no_reference_leads_out_of_the_root() {
 }
 
 #[test]
-fn references_end_at_four_and_circles_are_walked_once() {
+fn references_end_at_four_and_cycles_are_followed_once() {
     // X-3.
     let chain = |next: usize| {
         lists(&format!(
@@ -518,8 +518,8 @@ fn references_end_at_four_and_circles_are_walked_once() {
 }
 
 #[test]
-fn hostile_references_are_soon_given_up() {
-    // X-3: each document leads to all others, in a thousand spellings or by a thousand ways.
+fn hostile_references_are_given_up_quickly() {
+    // X-3: each document leads to all others, in a thousand spellings or along a thousand paths.
     for way in ["", "/~~/resource-lists/list[@name='x']/entry"] {
         let many: String = (0..1_000)
             .map(|at| {
@@ -549,7 +549,7 @@ fn hostile_references_are_soon_given_up() {
     }
 }
 
-/// As little time as it takes in five runs.
+/// The shortest time of five runs.
 fn least(work: impl Fn()) -> Duration {
     let times = (0..5).map(|_| {
         let start = Instant::now();
@@ -561,7 +561,7 @@ fn least(work: impl Fn()) -> Duration {
 
 #[test]
 fn hostile_documents_cost_little_time() {
-    // X-4: none more than 50 ms. A build without optimisation gets ten times that.
+    // X-4: none takes more than 50 ms. A build without optimisation gets ten times that.
     let allowed = Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 50 });
     let attributes: String = (0..50_000).map(|at| format!(" a{at}='x'")).collect();
     let spaces: String = (0..5_000)
@@ -612,7 +612,7 @@ fn hostile_documents_cost_little_time() {
 }
 
 #[test]
-fn what_is_left_out_is_named_a_hundred_times_at_most() {
+fn at_most_a_hundred_omissions_are_named() {
     let document = read(&group(&"<x/>".repeat(150)));
     let notes: Vec<String> = document.notes.iter().collect();
     assert_eq!(notes.len(), 101);

@@ -1,4 +1,4 @@
-//! Walking through a document: child by child, with lines, naming what nobody asked for.
+//! Walks a document child by child, keeps track of lines, and notes what was not asked for.
 
 use super::MAX_BYTES;
 use super::error::{DocumentError, Notes};
@@ -14,7 +14,7 @@ pub struct Start {
     pub namespace: String,
     /// The name without its prefix.
     pub name: String,
-    /// The line on which it stands.
+    /// Its line in the document.
     pub line: usize,
     attributes: Vec<(Option<String>, String, String)>,
 }
@@ -37,7 +37,7 @@ impl Start {
         }
     }
 
-    /// Takes the attribute `name`, which has no prefix, without blanks around its value.
+    /// Takes the attribute `name`, which has no prefix; returns its value, trimmed.
     pub fn take(&mut self, name: &str) -> Option<String> {
         let mut attributes = self.attributes.iter();
         let at = attributes.position(|it| it.0.is_none() && it.1 == name)?;
@@ -45,7 +45,7 @@ impl Start {
         Some(value.trim_matches(' ').to_owned())
     }
 
-    /// The error of an element that is not as it must be.
+    /// The error of an element that is not what it has to be.
     pub fn unexpected(
         &self,
         expected: impl Into<String>,
@@ -59,11 +59,11 @@ impl Start {
     }
 }
 
-/// A document on the way through it.
+/// A walk through a document.
 pub struct Walker<'x> {
     reader: Reader<'x>,
     document: &'x [u8],
-    /// The last place whose line was asked for, and that line: so that lines are counted once.
+    /// The last offset whose line was computed, and that line, so that lines are counted only once.
     seen: (usize, usize),
     /// What was left out.
     pub notes: Notes,
@@ -76,7 +76,7 @@ enum Next {
 }
 
 impl<'x> Walker<'x> {
-    /// Starts with `document`, called `part` in errors.
+    /// Starts a walk through `document`, which is called `part` in errors.
     pub fn new(part: &'static str, document: &'x [u8]) -> Result<Self, DocumentError> {
         Ok(Self {
             reader: Reader::new(part, document, MAX_BYTES)?,
@@ -115,7 +115,7 @@ impl<'x> Walker<'x> {
     pub fn root(&mut self) -> Result<Start, DocumentError> {
         match self.next()? {
             Next::Start(start) => Ok(start),
-            // The reader has refused a document without a root.
+            // The reader refuses a document without a root.
             Next::Text(_) | Next::End => Err(DocumentError::Unexpected {
                 line: 1,
                 expected: "a root element".to_owned(),
@@ -124,7 +124,7 @@ impl<'x> Walker<'x> {
         }
     }
 
-    /// The next child of the open element, or nothing at its end. Text is an error.
+    /// The next child of the open element, or `None` at its end. Text is an error.
     pub fn child(&mut self) -> Result<Option<Start>, DocumentError> {
         loop {
             match self.next()? {
@@ -133,7 +133,7 @@ impl<'x> Walker<'x> {
                 Next::Text(text) if is_blank(&text) => {}
                 Next::Text(found) => {
                     return Err(DocumentError::Unexpected {
-                        // Of the element that started last: text has no line of its own.
+                        // The line of the element that started last: text has none of its own.
                         line: self.seen.1,
                         expected: "an element".to_owned(),
                         found: found.trim().to_owned(),
@@ -143,8 +143,7 @@ impl<'x> Walker<'x> {
         }
     }
 
-    /// The text of the element that has started, to its end, without blanks around it. Elements in
-    /// it are left out.
+    /// The trimmed text of the element that has started, up to its end. Elements in it are left out.
     pub fn text(&mut self, start: &Start) -> Result<String, DocumentError> {
         let mut whole = String::new();
         loop {
@@ -157,7 +156,7 @@ impl<'x> Walker<'x> {
         Ok(whole.trim_matches([' ', '\t', '\r', '\n']).to_owned())
     }
 
-    /// The text of an element that is a name: on one line, nothing where it is empty.
+    /// The text of an element that is a display name: on one line, `None` if empty.
     pub fn name(&mut self, start: &Start) -> Result<Option<String>, DocumentError> {
         self.left_over(start);
         let text = self.text(start)?;
@@ -167,7 +166,7 @@ impl<'x> Walker<'x> {
         Ok(Some(name).filter(|name| !name.is_empty()))
     }
 
-    /// Goes to the end of the element that has started, without reading it.
+    /// Skips to the end of the element that has started.
     pub fn skip(&mut self) -> Result<(), DocumentError> {
         let mut depth = 1;
         while depth > 0 {
@@ -181,7 +180,7 @@ impl<'x> Walker<'x> {
         Ok(())
     }
 
-    /// Goes to the end of an element, naming what there is in it; whether there was anything.
+    /// Skips to the end of an element and notes its content; returns whether there was any.
     pub fn finish(&mut self, start: &Start) -> Result<bool, DocumentError> {
         self.left_over(start);
         let mut any = false;
@@ -192,7 +191,7 @@ impl<'x> Walker<'x> {
         Ok(any)
     }
 
-    /// Names and skips an element that is not known in `parent`.
+    /// Notes and skips an element that is unknown in `parent`.
     pub fn leave_out(&mut self, start: &Start, parent: &str) -> Result<(), DocumentError> {
         let (name, parent) = (shown(&start.name), shown(parent));
         let text = format!("element {name} in {parent} is left out");
@@ -200,7 +199,7 @@ impl<'x> Walker<'x> {
         self.skip()
     }
 
-    /// Names the attributes that nobody has taken.
+    /// Notes the attributes that were not taken.
     pub fn left_over(&mut self, start: &Start) {
         for (_, name, _) in &start.attributes {
             let (name, element) = (shown(name), shown(&start.name));
@@ -209,19 +208,19 @@ impl<'x> Walker<'x> {
         }
     }
 
-    /// Notes something on the line of an element.
+    /// Adds a note on the line of an element.
     pub fn note(&mut self, start: &Start, text: impl fmt::Display) {
         self.notes.add(start.line, text);
     }
 
-    /// Goes to the end of the document, which must be whole.
+    /// Reads to the end of the document, which must be complete.
     pub fn end(&mut self) -> Result<(), DocumentError> {
         while self.reader.read()?.is_some() {}
         Ok(())
     }
 }
 
-/// A name for people, however long and strange it is.
+/// A name escaped and truncated for messages.
 pub fn shown(name: &str) -> String {
     Printable(name.as_bytes()).to_string()
 }

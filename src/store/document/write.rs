@@ -1,4 +1,4 @@
-//! Group documents as they are written.
+//! Writing group documents.
 
 use super::escape::{escape_attribute, escape_text};
 use super::namespace::{LIST_SERVICE, RESOURCE_LISTS};
@@ -10,19 +10,19 @@ use crate::control::ruleset::Ruleset;
 pub struct Written {
     /// The address.
     pub uri: String,
-    /// A name for people.
+    /// The display name.
     pub display_name: Option<String>,
-    /// The members, each with its name if it has one.
+    /// The members, with their display name if they have one.
     pub members: Vec<(String, Option<String>)>,
-    /// Who may do what.
+    /// Who may send, and what else they may do.
     pub ruleset: Option<Ruleset>,
-    /// The most who may take part in a session.
+    /// The maximum number of participants of a session.
     pub max_participant_count: Option<u32>,
     /// Whether a session invites all members.
     pub invite_members: Option<bool>,
 }
 
-/// What kind of document is written.
+/// The kind of document to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// OMA's group document, with rules.

@@ -1,6 +1,6 @@
 //! References to other documents, followed below one folder only (G-2, X-3).
 //!
-//! What an address leads to is a file below the folder, and a list in it: nothing is ever fetched.
+//! An address leads to a file below the folder, and to a list in it: nothing is ever fetched.
 
 use super::MAX_BYTES;
 use super::address::{Address, Name, Step, is_name, select};
@@ -12,41 +12,41 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-/// References in references: longer chains are a mistake that nobody can oversee.
+/// Depth of references to references; a longer chain is a mistake.
 const MAX_DEPTH: usize = 4;
 
-/// References that one list leads to: more would let a small document ask for a day's work.
+/// References that one list leads to: without a limit a small document could cause hours of work.
 const MAX_REFERENCES: usize = 1000;
 
-/// Entries, lists and references that one list leads to, however often: more would let a document
-/// that refers to itself in a thousand ways ask for a day's work.
+/// Entries, lists and references that one list leads to, repetitions included: without a limit a
+/// document that refers to itself in a thousand ways could cause hours of work.
 const MAX_ITEMS: usize = 20_000_000;
 
-/// More notes on one list than anybody reads.
+/// Nobody reads more notes on one list.
 const MOST_NOTES: usize = 100;
 
-/// What is read in all for one command: 1,000 references to large documents would fill the memory.
+/// Bytes read in total for one command: 1,000 references to large documents would exhaust memory.
 const MAX_TOTAL: usize = 4 * MAX_BYTES;
 
-/// A folder with documents, each where XCAP has it.
+/// A folder of documents laid out as XCAP addresses them.
 pub struct XcapRoot {
     root: PathBuf,
-    /// What was read: the lists, or why there are none.
+    /// The documents read so far: their lists, or the error.
     documents: HashMap<PathBuf, Result<Rc<List>, String>>,
     read: usize,
 }
 
-/// A list with all references followed as far as they lead.
+/// A list with all references resolved as far as possible.
 #[derive(Debug, Default)]
 pub struct Flat {
     /// The entries in their order, duplicates included.
     pub entries: Vec<Entry>,
-    /// What could not be followed: the line of the reference, and why.
+    /// References that could not be followed: their line, and why.
     pub notes: Vec<(usize, String)>,
 }
 
 impl XcapRoot {
-    /// Takes `folder` as the root of all documents.
+    /// Uses `folder` as the root of all documents.
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl XcapRoot {
         Ok(())
     }
 
-    /// The entries of the list at an address, such as a ruleset names.
+    /// The entries of the list at an address, such as one named by a ruleset.
     pub fn list_at(&mut self, address: &str, limit: usize) -> Flat {
         let reference = Reference {
             address: address.to_owned(),
@@ -140,7 +140,7 @@ impl XcapRoot {
         }))
     }
 
-    /// The file that an address leads to, certainly below the root, and the steps within it.
+    /// The file that an address leads to, which is below the root, and the steps within it.
     fn locate(&self, address: &str) -> Result<(PathBuf, Vec<Step>), String> {
         let Address { names, steps } = Address::read(address)?;
         let mut path = self.root.clone();
@@ -156,12 +156,13 @@ impl XcapRoot {
         // Symbolic links may lead anywhere.
         match real.starts_with(&self.root) && real.is_file() {
             true => Ok((real, steps)),
-            false => Err("it leads out of the XCAP root, or to no file".to_owned()),
+            false => Err("it leads out of the XCAP root, or is not a regular file".to_owned()),
         }
     }
 }
 
-/// Reads a file of at most `limit` bytes. A pipe or a device would never end, so it is none.
+/// Reads a regular file of at most `limit` bytes. Pipes and devices are refused, since they may never
+/// end.
 pub fn read_file(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("not a file"));
@@ -175,8 +176,8 @@ pub fn read_file(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The entries of a list and of the lists in it, and of what it refers to below `root`; one more
-/// than `limit` at most, which tells that there are too many.
+/// The entries of a list, of the lists in it, and of what it refers to below `root`; at most `limit` +
+/// 1, which means that there are too many.
 pub fn flatten(list: &List, root: Option<&mut XcapRoot>, limit: usize) -> Flat {
     let mut flattening = Flattening {
         root,
@@ -195,7 +196,7 @@ pub fn flatten(list: &List, root: Option<&mut XcapRoot>, limit: usize) -> Flat {
 struct Flattening<'r> {
     root: Option<&'r mut XcapRoot>,
     limit: usize,
-    /// What was followed: once is enough, as duplicates count once anyway.
+    /// The references followed so far: duplicates count once, so following each once is enough.
     visited: HashSet<(PathBuf, Vec<Step>)>,
     items: usize,
     has_given_up: bool,
@@ -238,7 +239,7 @@ impl Flattening<'_> {
 
     fn follow(&mut self, reference: &Reference, depth: usize, line: usize) -> Result<(), String> {
         let Some(root) = &mut self.root else {
-            return Err("there is no --xcap-root to look below".to_owned());
+            return Err("no --xcap-root was given".to_owned());
         };
         if depth == MAX_DEPTH {
             return Err("it is more than 4 references deep".to_owned());
@@ -251,14 +252,15 @@ impl Flattening<'_> {
         if self.visited.len() == MAX_REFERENCES || self.items > MAX_ITEMS {
             self.has_given_up = true;
             return Err(
-                "the list leads to more than 1000 references, or to far too much".to_owned(),
+                "the list leads to more than 1000 references, or to far too many entries"
+                    .to_owned(),
             );
         }
         let document = root.document(&key.0)?;
         let found = select(&document, &key.1);
         self.visited.insert(key);
         if found.is_empty() {
-            return Err("the document has no such list or entry".to_owned());
+            return Err("there is no such list or entry in the document".to_owned());
         }
         for item in found {
             self.add(item, depth + 1, Some(line));

@@ -1,5 +1,5 @@
-//! A tree of documents where XCAP has them, to be read again by [`XcapRoot`] (G-2): the groups, and
-//! the lists that their rules name.
+//! Writing a tree of documents in XCAP layout, which [`XcapRoot`] can read (G-2): the groups, and the
+//! lists that their rules refer to.
 
 use super::address::Address;
 use super::escape::escape_attribute;
@@ -10,13 +10,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where the group documents stand.
+/// The folder of the group documents.
 const GROUPS: &str = "org.openmobilealliance.groups/global/byGroupID";
 
-/// A tree that is being written.
+/// A tree being written.
 pub struct XcapTree {
     root: PathBuf,
-    /// The documents of lists, by their place below the root.
+    /// The documents of lists, by their path below the root.
     documents: BTreeMap<PathBuf, Lists>,
     named: Vec<Named>,
 }
@@ -28,7 +28,7 @@ struct Lists {
     lists: BTreeMap<String, Lists>,
 }
 
-/// A list that the rules of a group name.
+/// A list that the rules of a group refer to.
 struct Named {
     group: String,
     anchor: String,
@@ -36,15 +36,15 @@ struct Named {
 }
 
 impl XcapTree {
-    /// Takes `folder` for the root. It is made if it is missing.
+    /// Uses `folder` as the root. It is created if missing.
     ///
     /// # Errors
     ///
-    /// It is not empty: what is left there from before would be read again. Or it cannot be made.
+    /// It cannot be created, or is not empty: older documents in it would be imported as well.
     pub fn create(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         if fs::read_dir(folder)?.next().is_some() {
-            let text = "the folder is not empty, and what is in it would be imported as well";
+            let text = "the folder is not empty, and its content would be imported as well";
             return Err(io::Error::new(io::ErrorKind::DirectoryNotEmpty, text));
         }
         Ok(Self {
@@ -66,7 +66,7 @@ impl XcapTree {
         self.write(&name, &text)
     }
 
-    /// Keeps a list that the rules of a group name, until [`XcapTree::finish`] writes it.
+    /// Collects a list that the rules of a group refer to; [`XcapTree::finish`] writes it.
     pub fn add_list(&mut self, group: &str, anchor: &str, entries: &[String]) {
         if let Some((document, lists)) = place(anchor)
             && self.has_room_for(&document)
@@ -86,15 +86,15 @@ impl XcapTree {
         });
     }
 
-    /// Whether no document stands where this one needs a folder, nor the other way about.
+    /// Whether no other document is in the place of a folder that this one needs, or vice versa.
     fn has_room_for(&self, document: &Path) -> bool {
         self.documents.keys().all(|other| {
             other == document || !(other.starts_with(document) || document.starts_with(other))
         })
     }
 
-    /// Writes the lists. Returns those that do not lead to what they should when they are read again:
-    /// the group whose rules name them, and their address.
+    /// Writes the lists. Returns those that would not be found when the tree is read: the group whose
+    /// rules refer to them, and their address.
     ///
     /// # Errors
     ///
@@ -131,7 +131,8 @@ impl XcapTree {
     }
 }
 
-/// The document that an address leads to and the names of the lists in it, if it can be written so.
+/// The document that an address leads to and the names of the lists in it, if the address can be laid
+/// out as a file.
 fn place(anchor: &str) -> Option<(PathBuf, Vec<String>)> {
     let address = Address::read(anchor).ok()?;
     let names: PathBuf = address.names.iter().map(|name| &name.name).collect();
@@ -140,7 +141,7 @@ fn place(anchor: &str) -> Option<(PathBuf, Vec<String>)> {
     is_of_lists.then_some((names, lists))
 }
 
-/// An address as the name of a file.
+/// An address as a file name.
 fn file_name(uri: &str) -> String {
     let mut name = String::with_capacity(uri.len());
     for character in uri.chars() {

@@ -3,7 +3,7 @@
 use super::error::EditError;
 use crate::sip::uri::{Form, Uri};
 
-/// The one spelling of a group's or service's address.
+/// The canonical form of a group's or service's address.
 pub(in crate::store) fn group_uri(given: &str) -> Result<String, EditError> {
     match parse(given)? {
         Uri::Sip(sip) if sip.user.is_some() => Ok(Uri::Sip(sip).print(Form::Provisioned)),
@@ -11,7 +11,7 @@ pub(in crate::store) fn group_uri(given: &str) -> Result<String, EditError> {
     }
 }
 
-/// A member's address, in the form that is stored.
+/// A member's address, in the form in which it is stored.
 pub(super) fn member_uri(given: &str) -> Result<Uri<'_>, EditError> {
     match parse(given)? {
         uri @ (Uri::Sip(_) | Uri::Tel(_)) => Ok(uri.as_address()),

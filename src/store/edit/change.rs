@@ -11,12 +11,12 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Members by bucket, to find the equal ones.
+/// Members by bucket, for finding equal ones.
 #[derive(Default)]
 pub(super) struct Index<'a>(HashMap<u64, Vec<(Uri<'a>, &'a str)>>);
 
 impl<'a> Index<'a> {
-    /// Files what can be read of `members`; what cannot equals nothing.
+    /// Indexes `members`; malformed addresses are skipped, as they equal nothing.
     pub fn of(members: impl IntoIterator<Item = &'a str>) -> Self {
         let mut index = Self::default();
         for member in members {
@@ -39,7 +39,7 @@ impl<'a> Index<'a> {
     }
 }
 
-/// A transaction that is under way.
+/// An open transaction.
 pub(super) struct Change<'a> {
     pub transaction: Transaction<'a>,
     pub path: &'a Path,
@@ -125,7 +125,7 @@ impl Change<'_> {
         })
     }
 
-    /// The names of the members that have one.
+    /// The display names of members that have one.
     pub fn names(&self, group: &GroupRecord) -> Result<HashMap<String, String>, EditError> {
         self.sqlite(|transaction| {
             let sql = "SELECT uri, display_name FROM member_name WHERE group_id = ?1";
@@ -137,7 +137,7 @@ impl Change<'_> {
         })
     }
 
-    /// Stores the name of a member, or that it has none. `member` is spelt as it is stored.
+    /// Sets or removes the display name of a member. `member` must be spelt as stored.
     pub fn name_member(
         &self,
         group: &GroupRecord,
@@ -160,7 +160,7 @@ impl Change<'_> {
         })
     }
 
-    /// The spelling in which a member is stored that is given by that, or by equality.
+    /// The stored spelling of the member that `given` matches by text or by URI equality.
     pub fn stored_member(&self, group: &GroupRecord, given: &str) -> Result<String, EditError> {
         let existing = self.members(group)?;
         stored(
@@ -194,7 +194,7 @@ impl Change<'_> {
     }
 }
 
-/// The member among `existing`, which are sorted, that `given` is.
+/// The member among `existing` (sorted) that `given` refers to.
 fn stored(
     existing: &[String],
     index: &Index<'_>,
@@ -207,7 +207,7 @@ fn stored(
     }
 }
 
-/// The one address of a group or service that equals `given`, which is not stored in that spelling.
+/// The only address of a group or service that equals `given`, which is itself not stored.
 pub(super) fn equal_address<'a>(
     index: &Index<'a>,
     owner: &str,

@@ -1,4 +1,4 @@
-//! Why a change is refused: each text names the address, what was expected and what to do.
+//! Reasons for refusing a change: each text names the address, what was expected and the remedy.
 
 use crate::sip::Malformed;
 use crate::sip::text::Printable;
@@ -6,24 +6,24 @@ use crate::store::StoreError;
 use std::fmt;
 use std::path::PathBuf;
 
-/// A change that cannot be made; nothing was changed.
+/// A refused change; nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EditError {
-    /// The database cannot be used.
+    /// The database is unusable.
     Store(StoreError),
-    /// The text is no URI.
+    /// The text is not a URI.
     Malformed(String, Malformed),
-    /// The URI cannot be a group's.
+    /// The URI cannot be the address of a group.
     NoGroupUri(String),
-    /// The URI has a scheme that cannot be sent to.
+    /// Nothing can be sent to the scheme of the URI.
     NoMemberUri(String),
-    /// A display name has a character that cannot be shown.
+    /// A display name contains an unprintable character.
     DisplayName(String),
-    /// The group is there already.
+    /// The group exists already.
     GroupExists(String),
     /// A service has this address.
     IsService(String),
-    /// The service is there already.
+    /// The service exists already.
     ServiceExists(String),
     /// A group has this address.
     IsGroup(String),
@@ -33,7 +33,7 @@ pub enum EditError {
     NoConsent {
         /// The service.
         service: String,
-        /// The address that was to go.
+        /// The address to delete.
         address: String,
     },
     /// There is no such group.
@@ -44,23 +44,23 @@ pub enum EditError {
         group: String,
         /// The new address.
         member: String,
-        /// The one that is there.
+        /// The existing one.
         existing: String,
     },
     /// The group has no such member.
     NoMember {
         /// The group.
         group: String,
-        /// The address that was to go.
+        /// The address to delete.
         member: String,
     },
-    /// Several members are this address.
+    /// Several members equal this address.
     Ambiguous {
         /// The group.
         group: String,
-        /// The address that was to go.
+        /// The address to delete.
         member: String,
-        /// Those that it may mean.
+        /// The candidates.
         existing: Vec<String>,
     },
     /// The group would have more members than the limit.
@@ -133,7 +133,7 @@ impl fmt::Display for EditError {
                 existing,
             } => write!(
                 f,
-                "group {group}: {member} is already a member as {existing}; nothing was added, leave it out"
+                "group {group}: {member} is already a member as {existing}; nothing was added, omit it"
             ),
             Self::NoMember { group, member } => write!(
                 f,
@@ -145,7 +145,7 @@ impl fmt::Display for EditError {
                 existing,
             } => write!(
                 f,
-                "{group}: {member} may be any of {}; nothing was deleted, give one as it is spelt here",
+                "{group}: {member} may be any of {}; nothing was deleted, give one exactly as spelt here",
                 existing.join(" ")
             ),
             Self::TooManyMembers {

@@ -1,4 +1,4 @@
-//! Whole groups in and out, as group documents have them.
+//! Import and export of whole groups.
 
 use super::address::{group_uri, member_uri};
 use super::change::{Change, Index};
@@ -11,36 +11,36 @@ use crate::store::database::{Members, Probe, optional_text, rule_lists};
 use crate::store::document::{DocumentError, Notes, Written, read_ruleset, write_ruleset};
 use std::collections::{BTreeMap, HashSet};
 
-/// A list that a condition of a ruleset names.
+/// A list that a condition of a ruleset refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewList {
-    /// Its address as the ruleset spells it.
+    /// Its address as written in the ruleset.
     pub anchor: String,
-    /// Who is in it; `None` leaves what is stored.
+    /// Its entries; `None` keeps what is stored.
     pub entries: Option<Vec<String>>,
 }
 
-/// A group to be stored as it is here, whether or not it is there already.
+/// A group to be stored, replacing an existing one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PutGroup {
     /// The address, in any spelling.
     pub uri: String,
-    /// A name for people; `None` leaves what is stored.
+    /// The display name; `None` keeps what is stored.
     pub display_name: Option<String>,
-    /// The members, each with its name if it has one.
+    /// The members, with their display name if they have one.
     pub members: Vec<(String, Option<String>)>,
-    /// What only a document with rules says; `None` leaves what is stored.
+    /// What only a document with rules contains; `None` keeps what is stored.
     pub rules: Option<PutRules>,
 }
 
-/// What only a document with rules says of a group.
+/// What only a document with rules states about a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PutRules {
-    /// Who may do what.
+    /// Who may send, and what else they may do.
     pub ruleset: Option<Ruleset>,
-    /// The lists that the ruleset names.
+    /// The lists that the ruleset refers to.
     pub lists: Vec<NewList>,
-    /// The most who may take part in a session.
+    /// The maximum number of participants of a session.
     pub max_participant_count: Option<u32>,
     /// Whether a session invites all members.
     pub invite_members: Option<bool>,
@@ -51,26 +51,26 @@ pub struct PutRules {
 pub struct Put {
     /// The group's address.
     pub group: String,
-    /// Whether it was not there before.
+    /// Whether it did not exist before.
     pub is_new: bool,
-    /// How many members it has now.
+    /// The number of members it has now.
     pub members: usize,
-    /// Members that were left out: which of those given, and why.
+    /// Members that were left out: their index among those given, and why.
     pub left_out: Vec<(usize, String)>,
     /// Members that are groups or services themselves (H-4).
     pub nested: Vec<String>,
 }
 
-/// A group with all there is to write of it.
+/// A group with everything that an export writes.
 #[derive(Clone, Debug)]
 pub struct Exported {
-    /// What a document can say.
+    /// The data of a group document.
     pub written: Written,
-    /// Whether the group takes pager-mode messages.
+    /// Whether the group accepts pager-mode messages.
     pub pager_mode: bool,
-    /// The lists that its ruleset names: the address of each, and who is in it as far as is known.
+    /// The lists that its ruleset refers to: their address, and their entries as far as known.
     pub lists: BTreeMap<String, Vec<String>>,
-    /// What of the stored ruleset is not written, or why none of it is.
+    /// Notes on parts of the stored ruleset that are not written, or the error if none of it is.
     pub ruleset: Result<Notes, DocumentError>,
 }
 
@@ -79,15 +79,15 @@ impl Editor {
     ///
     /// # Errors
     ///
-    /// An address that cannot be a group's or is a service's, or too many members. A member that
-    /// cannot be one is left out.
+    /// An address that cannot be a group's or is a service's, or too many members. An invalid member is
+    /// left out.
     pub fn put_groups(&mut self, groups: &[PutGroup]) -> Result<Vec<Put>, EditError> {
         self.change(|change| {
             let mut put = Vec::new();
             for group in groups {
                 put.push(change.put_group(group)?);
             }
-            // Only now: a group may have one for a member that comes behind it.
+            // Only now: a member may be a group that follows later.
             for (done, group) in put.iter_mut().zip(groups) {
                 done.nested = change.nested(group)?;
             }
@@ -95,12 +95,11 @@ impl Editor {
         })
     }
 
-    /// The groups with these addresses, or all, one after the other to `each`, until it returns an
-    /// error.
+    /// Passes the groups with these addresses, or all groups, to `each`, until it returns an error.
     ///
     /// # Errors
     ///
-    /// There is no such group, the database cannot be read, or what `each` returned.
+    /// There is no such group, the database cannot be read, or the error of `each`.
     pub fn export<E>(
         &mut self,
         uris: &[String],
@@ -284,7 +283,7 @@ impl Change<'_> {
         let (ruleset, notes) = match ruleset.as_deref().map(read_ruleset) {
             None => (None, Ok(Notes::default())),
             Some(Ok((ruleset, notes))) => (Some(ruleset), Ok(notes)),
-            // Nobody may send to such a group, and so it is to be where it is read again.
+            // Nobody may send to such a group, and the exported group must behave the same.
             Some(Err(error)) => (Some(Ruleset::default()), Err(error)),
         };
         let named = |member: String| {
@@ -312,7 +311,7 @@ impl Change<'_> {
 }
 
 impl PutRules {
-    /// The lists that the ruleset names, each once.
+    /// The lists that the ruleset refers to, without duplicates.
     pub fn anchors(&self) -> Vec<String> {
         let rules = self.ruleset.iter().flat_map(|ruleset| &ruleset.rules);
         let conditions = rules.flat_map(|rule| &rule.conditions);

@@ -1,24 +1,24 @@
-//! A group as the database has it, without its members.
+//! A group in the database, without its members.
 
 use crate::store::database::text;
 
-/// A group as it is stored, without its members.
+/// A stored group, without its members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupRecord {
     pub(super) id: i64,
     /// The address.
     pub uri: String,
-    /// A name for people; may be missing.
+    /// The display name, if it has one.
     pub display_name: Option<String>,
-    /// Whether the group takes pager-mode messages.
+    /// Whether the group accepts pager-mode messages.
     pub pager_mode: bool,
     /// When it was last changed, in microseconds since 1970.
     pub revision: i64,
-    /// How many members there are.
+    /// The number of members.
     pub members: u64,
 }
 
-/// A member's address, and the name that is stored for it.
+/// A member's address, and its display name.
 pub type NamedMember = (String, Option<String>);
 
 /// What [`Editor::add_members`] did.
@@ -26,7 +26,7 @@ pub type NamedMember = (String, Option<String>);
 pub struct Added {
     /// The group's address.
     pub group: String,
-    /// How many members are new.
+    /// The number of new members.
     pub count: usize,
     /// The new members that are groups or services themselves (H-4).
     pub nested: Vec<String>,

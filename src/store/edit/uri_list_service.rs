@@ -1,4 +1,4 @@
-//! Services, and who has consented to get messages from them (U-12).
+//! URI-list services, and the addresses that have consented to receive messages from them (U-12).
 
 use super::address::{group_uri, member_uri};
 use super::change::{Change, Index, equal_address};
@@ -7,15 +7,15 @@ use crate::store::database::text;
 use rusqlite::OptionalExtension;
 use std::borrow::Cow;
 
-/// A service as it is stored, without its consents.
+/// A stored service, without its consents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceRecord {
     id: i64,
     /// The address.
     pub uri: String,
-    /// Whether the service takes pager-mode messages.
+    /// Whether the service accepts pager-mode messages.
     pub pager_mode: bool,
-    /// How many addresses have consented.
+    /// The number of addresses that have consented.
     pub consents: u64,
 }
 
@@ -36,7 +36,7 @@ impl Editor {
     ///
     /// # Errors
     ///
-    /// An address that cannot be a service's, or that a group or service has.
+    /// An address that is invalid for a service, or already used by a group or service.
     pub fn add_service(&mut self, uri: &str, pager_mode: bool) -> Result<ServiceRecord, EditError> {
         let uri = group_uri(uri)?;
         self.change(|change| {
@@ -52,7 +52,7 @@ impl Editor {
         })
     }
 
-    /// Deletes a service with its consents, and returns what it was.
+    /// Deletes a service with its consents, and returns its record.
     ///
     /// # Errors
     ///
@@ -82,12 +82,12 @@ impl Editor {
         })
     }
 
-    /// Adds consents, all or none. An address that has consented already, in whatever spelling,
-    /// is left as it is; returns how many are new.
+    /// Adds consents, all or none. An address that has consented already, in any spelling, is kept as
+    /// it is; returns the number of new ones.
     ///
     /// # Errors
     ///
-    /// There is no such service, or an address is none that can be sent to.
+    /// There is no such service, or nothing can be sent to an address.
     pub fn add_consents<'a>(
         &mut self,
         service: &str,
@@ -118,7 +118,7 @@ impl Editor {
         })
     }
 
-    /// Deletes consents, all or none, each by the text as it is stored or by equality (C-1, C-3),
+    /// Deletes consents, all or none, each matched by its stored text or by URI equality (C-1, C-3),
     /// and returns them as they were stored.
     ///
     /// # Errors
@@ -165,7 +165,7 @@ impl Editor {
         })
     }
 
-    /// Who has consented to get messages from a service, in their order.
+    /// The addresses that have consented to receive messages from a service, in their order.
     ///
     /// # Errors
     ///

@@ -20,7 +20,7 @@ const ONLY_CHECKED: Statistics = Statistics {
 };
 
 #[test]
-fn a_store_opens_nothing_before_the_first_look_up() {
+fn a_store_opens_nothing_before_the_first_lookup() {
     let mut store = store(Path::new("/nonexistent/cimf.db"), 1000);
     assert_eq!(store.statistics(), Statistics::default());
     let error = find(&mut store, HIKERS).unwrap_err();
@@ -41,7 +41,7 @@ fn an_unchanged_database_costs_no_group_query() {
 }
 
 #[test]
-fn an_answer_is_shared_by_the_look_ups_of_some_milliseconds() {
+fn an_answer_is_shared_by_lookups_within_milliseconds() {
     const LONG: Duration = Duration::from_secs(3600);
     let rig = Rig::with_hikers();
     let mut store = rig.store().with_shared_answers(LONG);
@@ -54,7 +54,7 @@ fn an_answer_is_shared_by_the_look_ups_of_some_milliseconds() {
 }
 
 #[test]
-fn an_address_that_is_no_group_is_remembered_too() {
+fn an_address_that_is_not_a_group_is_cached_too() {
     let rig = Rig::with_hikers();
     let mut store = rig.store();
     let look =
@@ -159,7 +159,7 @@ fn a_member_that_is_a_group_gets_no_message_as_long_as_it_is_one() {
     assert_eq!(count(&mut store), 3);
     editor.delete_group("sip:climbers@im.home1.net").unwrap();
     assert_eq!(count(&mut store), 4);
-    // By a change of address, too.
+    // The same after a change of address.
     rig.add("sip:walkers@im.home1.net", &[]);
     let hand = rig.by_hand();
     for (uri, expected) in [("climbers", 3), ("walkers", 4)] {
@@ -171,7 +171,7 @@ fn a_member_that_is_a_group_gets_no_message_as_long_as_it_is_one() {
 }
 
 #[test]
-fn a_new_group_that_is_nobodys_member_reloads_nothing() {
+fn a_new_group_that_is_not_a_member_reloads_nothing() {
     let rig = Rig::with_hikers();
     let mut store = rig.store();
     find(&mut store, HIKERS).unwrap();
@@ -183,7 +183,7 @@ fn a_new_group_that_is_nobodys_member_reloads_nothing() {
 }
 
 #[test]
-fn skipped_members_are_told_of_in_ten_lines_and_a_count() {
+fn skipped_members_are_logged_in_ten_lines_and_a_count() {
     let rig = Rig::new();
     rig.add(HIKERS, &[]);
     let hand = rig.by_hand();
@@ -209,7 +209,7 @@ fn skipped_members_are_told_of_in_ten_lines_and_a_count() {
 fn text_from_the_database_is_escaped_in_the_log() {
     let rig = Rig::new();
     rig.add(HIKERS, &[]);
-    // The tables refuse such text; a file from elsewhere may have it.
+    // The tables refuse such text, but a file of another origin may contain it.
     let hand = rig.by_hand();
     hand.pragma_update(None, "ignore_check_constraints", true)
         .unwrap();
@@ -225,7 +225,7 @@ fn text_from_the_database_is_escaped_in_the_log() {
 }
 
 #[test]
-fn the_cache_keeps_what_was_used_last() {
+fn the_cache_keeps_the_most_recently_used() {
     let rig = Rig::new();
     let members: Vec<String> = (0..30).map(|n| format!("sip:m{n}@home1.net")).collect();
     let members: Vec<&str> = members.iter().map(String::as_str).collect();
@@ -246,7 +246,7 @@ fn the_cache_keeps_what_was_used_last() {
 }
 
 #[test]
-fn made_up_addresses_do_not_push_groups_out() {
+fn made_up_addresses_do_not_evict_groups() {
     let rig = Rig::with_hikers();
     let mut store = store(&rig.path, 100);
     find(&mut store, HIKERS).unwrap();
@@ -269,7 +269,7 @@ fn a_group_larger_than_the_cache_is_served() {
 }
 
 #[test]
-fn a_group_over_the_limit_is_unavailable_and_not_read_again_and_again() {
+fn a_group_over_the_limit_is_unavailable_and_not_read_repeatedly() {
     // S-3.
     let rig = Rig::with_hikers();
     let mut store = Store::new(&rig.path, addressing(), 2, 1000);

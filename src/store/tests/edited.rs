@@ -1,4 +1,4 @@
-//! What cimfctl does.
+//! Changes by cimfctl.
 
 use super::*;
 use crate::store::audit;
@@ -13,7 +13,7 @@ fn new(uri: &str) -> NewGroup<'_> {
 }
 
 #[test]
-fn a_group_is_stored_in_its_one_spelling() {
+fn a_group_is_stored_in_canonical_form() {
     //
     let rig = Rig::new();
     let mut editor = rig.editor();
@@ -54,7 +54,7 @@ fn adding_is_all_or_nothing() {
 }
 
 #[test]
-fn a_duplicate_is_refused_with_the_one_that_is_there() {
+fn a_refused_duplicate_names_the_existing_member() {
     let rig = Rig::with_hikers();
     let error = rig
         .editor()
@@ -74,7 +74,7 @@ fn a_duplicate_is_refused_with_the_one_that_is_there() {
 }
 
 #[test]
-fn only_an_address_with_a_user_can_be_a_groups() {
+fn the_address_of_a_group_must_have_a_user() {
     let rig = Rig::new();
     for uri in ["sip:im.home1.net", "tel:+1555", "urn:x:y", "hikers", ""] {
         assert!(rig.editor().add_group(new(uri), []).is_err(), "{uri}");
@@ -138,7 +138,7 @@ fn an_address_that_equals_two_members_deletes_neither() {
 }
 
 #[test]
-fn a_member_that_can_no_longer_be_read_can_be_deleted_as_it_stands() {
+fn a_malformed_member_can_be_deleted_by_its_stored_text() {
     let rig = Rig::with_hikers();
     rig.by_hand()
         .execute("INSERT INTO member SELECT id, 'x:%' FROM im_group", [])
@@ -150,7 +150,7 @@ fn a_member_that_can_no_longer_be_read_can_be_deleted_as_it_stands() {
 }
 
 #[test]
-fn a_member_that_is_a_group_is_stored_and_told_of() {
+fn a_member_that_is_a_group_is_stored_and_reported() {
     // H-4.
     let rig = Rig::with_hikers();
     rig.add("sip:climbers@im.home1.net", &[]);
@@ -173,7 +173,7 @@ fn findings(rig: &Rig) -> Vec<String> {
 }
 
 #[test]
-fn an_audit_of_a_good_database_finds_nothing() {
+fn an_audit_of_an_intact_database_finds_nothing() {
     assert_eq!(findings(&Rig::with_hikers()), [""; 0]);
 }
 
@@ -193,7 +193,7 @@ fn an_audit_names_what_is_wrong() {
         ),
         (
             "UPDATE im_group SET uri = 'sip:%63limbers@im.home1.net' WHERE uri LIKE '%climb%'",
-            "expected the spelling sip:climbers@im.home1.net",
+            "expected the canonical form sip:climbers@im.home1.net",
         ),
         (
             "REPLACE INTO im_group (uri) VALUES ('sip:hikers@im.home1.net')",
@@ -201,7 +201,7 @@ fn an_audit_names_what_is_wrong() {
         ),
         (
             "DELETE FROM revision",
-            "the table revision has lost its row",
+            "the row of the table revision is missing",
         ),
         (
             "DROP TRIGGER member_updated",

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 const HIKERS: &str = "sip:hikers@im.home1.net";
 
-/// A database in a folder of its own, which goes with it.
+/// A database in a folder of its own, which is removed with it.
 struct Rig {
     folder: tempfile::TempDir,
     path: PathBuf,
@@ -48,7 +48,7 @@ impl Rig {
         add(&self.path, uri, members);
     }
 
-    /// A database elsewhere, with one group, to be moved in.
+    /// Another database with one group, to be moved in.
     fn other(&self, group: &str) -> PathBuf {
         let path = self.folder.path().join("other.db");
         init(&path).unwrap();
@@ -64,7 +64,7 @@ impl Rig {
         store(&self.path, 200_000)
     }
 
-    /// A connection such as the sqlite3 program makes: without any pragma.
+    /// A connection like that of the sqlite3 program: without any pragma.
     fn by_hand(&self) -> Connection {
         let connection = Connection::open(&self.path).unwrap();
         connection
@@ -107,7 +107,7 @@ fn find(store: &mut Store, uri: &str) -> Result<Option<Arc<Group>>, Unavailable>
     }
 }
 
-/// The members that get a message, or nothing where there is no group.
+/// The members that get a message, or `None` if there is no group.
 fn recipients(store: &mut Store, uri: &str) -> Option<Vec<String>> {
     let group = find(store, uri).unwrap()?;
     let recipient = |number| {
@@ -117,7 +117,7 @@ fn recipients(store: &mut Store, uri: &str) -> Option<Vec<String>> {
     Some((0..group.members() as u32).filter_map(recipient).collect())
 }
 
-/// What `work` made the store do.
+/// The operations that `work` caused.
 fn cost(store: &mut Store, work: impl FnOnce(&mut Store)) -> Statistics {
     let before = store.statistics();
     work(store);
@@ -131,7 +131,7 @@ fn cost(store: &mut Store, work: impl FnOnce(&mut Store)) -> Statistics {
     }
 }
 
-/// Waits until `done`, a second at most: within that a replaced file must be noticed.
+/// Waits until `done`, at most one second: a replaced file must be noticed within that.
 fn within_a_second(mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(1);
     while !done() {

@@ -1,10 +1,10 @@
-//! Databases that cannot be used: at the start, and while running.
+//! Unusable databases, at start and while running.
 
 use super::*;
 use crate::store::schema::{APPLICATION_ID, VERSION};
 use crate::store::{Problem, Tables};
 
-/// The problem of the file at `path`, which the text names.
+/// The problem of the file at `path`, which the text must name.
 fn problem(path: &Path) -> Problem {
     let error = Store::check(path).unwrap_err();
     let text = error.to_string();
@@ -21,7 +21,7 @@ fn a_current_database_passes() {
 }
 
 #[test]
-fn a_missing_file_is_refused_and_not_made() {
+fn a_missing_file_is_refused_and_not_created() {
     let rig = Rig::new();
     let path = rig.folder.path().join("nosuch.db");
     assert_eq!(problem(&path), Problem::Missing);
@@ -29,7 +29,7 @@ fn a_missing_file_is_refused_and_not_made() {
 }
 
 #[test]
-fn a_file_that_is_no_database_of_ours_is_refused() {
+fn a_file_that_is_not_a_database_of_cimf_is_refused() {
     let rig = Rig::new();
     let path = rig.folder.path().join("text.db");
     std::fs::write(&path, "This is no database.".repeat(100)).unwrap();
@@ -58,7 +58,7 @@ fn another_version_is_refused() {
     ] {
         hand.pragma_update(None, "user_version", version).unwrap();
         assert_eq!(problem(&rig.path), expected);
-        // While running, too.
+        // The same while running.
         let error = find(&mut store, HIKERS).unwrap_err().0;
         assert!(error.contains(&format!("found {version}")), "{error}");
     }
@@ -78,7 +78,7 @@ fn init_of_a_current_database_changes_nothing() {
 }
 
 #[test]
-fn an_init_that_was_cut_short_is_finished_by_the_next() {
+fn an_interrupted_init_is_completed_by_the_next() {
     let rig = Rig::new();
     let path = rig.folder.path().join("short.db");
     std::fs::write(&path, "").unwrap();
@@ -91,7 +91,7 @@ fn an_init_that_was_cut_short_is_finished_by_the_next() {
 }
 
 #[test]
-fn init_takes_the_steps_from_an_older_version() {
+fn init_migrates_from_an_older_version() {
     let rig = Rig::new();
     let path = rig.folder.path().join("older.db");
     let older = Connection::open(&path).unwrap();
@@ -104,7 +104,7 @@ fn init_takes_the_steps_from_an_older_version() {
 }
 
 #[test]
-fn a_database_that_is_locked_is_refused_soon() {
+fn a_locked_database_is_refused_quickly() {
     let rig = Rig::with_hikers();
     let mut store = rig.store();
     let hand = rig.by_hand();
@@ -117,7 +117,7 @@ fn a_database_that_is_locked_is_refused_soon() {
     let waited = start.elapsed();
     assert_eq!(error.problem, Problem::Locked);
     println!("locked: refused after {waited:?}");
-    // A tenth of a second of patience, and room for a busy machine.
+    // The patience of 100 ms, with tolerance for a busy machine.
     let range = Duration::from_millis(80)..Duration::from_secs(1);
     assert!(range.contains(&waited), "{waited:?}");
     assert!(find(&mut store, HIKERS).unwrap_err().0.contains("locked"));
@@ -135,7 +135,7 @@ fn a_damaged_database_is_refused() {
 }
 
 #[test]
-fn a_table_that_is_gone_is_told_of_while_running() {
+fn a_missing_table_is_reported_while_running() {
     let rig = Rig::with_hikers();
     let mut store = rig.store();
     find(&mut store, HIKERS).unwrap();
@@ -149,7 +149,7 @@ fn a_table_that_is_gone_is_told_of_while_running() {
     );
 }
 
-/// Overwrites all pages but the first, which says what the file is.
+/// Overwrites all pages except the first, which identifies the file.
 pub(super) fn damage(path: &Path) {
     let mut bytes = std::fs::read(path).unwrap();
     bytes[4096..].fill(0x5a);

@@ -1,4 +1,4 @@
-//! A file that is moved in, away or back while a worker has it open.
+//! Files moved in, away or back while a worker has the database open.
 
 use super::*;
 use crate::store::file::beside;
@@ -26,7 +26,7 @@ fn a_replaced_file_is_noticed_within_a_second() {
 }
 
 #[test]
-fn the_path_is_looked_at_a_few_times_a_second() {
+fn the_path_is_checked_a_few_times_a_second() {
     let rig = Rig::with_hikers();
     let mut store = rig.store();
     within_a_second(|| {
@@ -61,7 +61,7 @@ fn a_file_moved_in_under_the_old_log_is_refused_until_the_log_is_gone() {
     });
     assert!(find(&mut store, HIKERS).is_err());
     remove_log(&rig.path);
-    // Such a state is looked at each time, not every quarter of a second.
+    // Such a state is checked on each lookup, not every quarter of a second.
     assert_eq!(recipients(&mut store, NEW).unwrap(), ["sip:ann@home1.net"]);
     assert!(find(&mut store, HIKERS).unwrap().is_none());
 }
@@ -95,7 +95,7 @@ fn a_file_that_vanished_is_unavailable_until_it_is_back() {
 }
 
 #[test]
-fn a_symbolic_link_that_leads_elsewhere_is_followed() {
+fn a_redirected_symbolic_link_is_followed() {
     let rig = Rig::with_hikers();
     let link = rig.folder.path().join("link.db");
     std::os::unix::fs::symlink(&rig.path, &link).unwrap();
@@ -108,7 +108,7 @@ fn a_symbolic_link_that_leads_elsewhere_is_followed() {
 }
 
 #[test]
-fn a_worker_recovers_from_a_bad_file_once_a_good_one_is_there() {
+fn a_worker_recovers_once_a_bad_file_is_replaced_by_a_good_one() {
     let rig = Rig::with_hikers();
     let mut store = rig.store();
     find(&mut store, HIKERS).unwrap();

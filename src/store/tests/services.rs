@@ -27,7 +27,7 @@ fn has_consented(store: &mut Store, uri: &str) -> bool {
 }
 
 #[test]
-fn a_service_is_found_and_each_change_of_it_counts_at_once() {
+fn a_service_is_found_and_each_change_takes_effect_at_once() {
     // A-5, U-12.
     let rig = Rig::with_hikers();
     let mut store = rig.store();
@@ -86,7 +86,7 @@ fn an_address_is_a_groups_or_a_services() {
     };
     let error = editor.add_group(new, []).unwrap_err();
     assert_eq!(error, EditError::IsService(LIST.to_owned()));
-    // By hand, too.
+    // The same with manual SQL.
     let hand = rig.by_hand();
     for (sql, reason) in [
         (
@@ -172,7 +172,7 @@ fn a_database_of_version_1_is_refused_until_it_is_migrated() {
         recipients(&mut store(&path, 1000), HIKERS).unwrap(),
         ["sip:ann@home1.net"]
     );
-    // A migrated database is one that `init` has made, to the letter.
+    // A migrated database is identical to one created by `init`.
     let mut findings = Vec::new();
     let found = crate::store::audit(&path, &addressing(), Nested::Skip, 1000, &mut |it| {
         findings.push(it)
@@ -197,7 +197,7 @@ fn permissions(store: &mut Store, who: &str) -> Permissions {
     group.permissions(&asker, &policy)
 }
 
-/// A ruleset with one rule: these conditions, and who may send or hide.
+/// A ruleset with one rule: these conditions, and permission to send and to be anonymous.
 fn ruleset(conditions: &str) -> String {
     format!(
         r#"<ruleset xmlns="urn:ietf:params:xml:ns:common-policy" xmlns:o="urn:oma:xml:xdm:common-policy">
@@ -208,7 +208,7 @@ fn ruleset(conditions: &str) -> String {
 }
 
 #[test]
-fn a_ruleset_in_the_table_counts_for_the_next_message() {
+fn a_changed_ruleset_takes_effect_with_the_next_message() {
     // G-3, G-4.
     let rig = Rig::with_hikers();
     let (mut store, hand) = (rig.store(), rig.by_hand());
@@ -223,7 +223,7 @@ fn a_ruleset_in_the_table_counts_for_the_next_message() {
     )));
     assert!(!may(&mut store, "sip:ann@home1.net"));
     assert!(may(&mut store, "sip:eve@home2.net"));
-    // One that cannot be read lets nobody send, rather than everybody.
+    // A malformed one lets nobody send, rather than everybody.
     set(Some("<ruleset"));
     assert!(!may(&mut store, "sip:ann@home1.net"));
     set(None);
@@ -231,7 +231,7 @@ fn a_ruleset_in_the_table_counts_for_the_next_message() {
 }
 
 #[test]
-fn the_lists_of_a_ruleset_stand_in_a_table() {
+fn the_lists_of_a_ruleset_are_in_a_table() {
     let rig = Rig::with_hikers();
     let (mut store, hand) = (rig.store(), rig.by_hand());
     let text = ruleset("<o:external-list><o:entry anc='http://xcap/friends'/></o:external-list>");
@@ -249,7 +249,7 @@ fn the_lists_of_a_ruleset_stand_in_a_table() {
 }
 
 #[test]
-fn nested_groups_are_told_of_only_where_they_get_nothing() {
+fn nested_groups_are_reported_only_if_they_get_nothing() {
     let rig = Rig::with_hikers();
     let walkers = "sip:walkers@im.home1.net";
     rig.add(walkers, &["sip:ann@home1.net"]);
@@ -265,7 +265,7 @@ fn nested_groups_are_told_of_only_where_they_get_nothing() {
 }
 
 #[test]
-fn a_union_is_put_together_once_for_as_long_as_its_parts_are_the_same() {
+fn a_union_is_composed_once_as_long_as_its_parts_are_unchanged() {
     let rig = Rig::with_hikers();
     let walkers = "sip:walkers@im.home1.net";
     rig.add(walkers, &["sip:ann@home1.net", "sip:cho@home2.net"]);
@@ -286,7 +286,7 @@ fn a_union_is_put_together_once_for_as_long_as_its_parts_are_the_same() {
 }
 
 #[test]
-fn an_audit_looks_over_services_and_rulesets() {
+fn an_audit_covers_services_and_rulesets() {
     let rig = Rig::with_hikers();
     rig.editor().add_service(LIST, true).unwrap();
     rig.editor()
@@ -310,15 +310,15 @@ fn an_audit_looks_over_services_and_rulesets() {
         ),
         (
             ruleset("<sphere value='work'/>"),
-            "its ruleset: line 2: a sphere is not known here",
+            "its ruleset: line 2: a sphere is not supported",
         ),
         (
             ruleset("<x xmlns='urn:x'/>"),
-            "condition x is not known: its rule never applies",
+            "condition x is not supported: its rule never applies",
         ),
         (
             ruleset("<o:external-list><o:entry anc='friends'/></o:external-list>"),
-            "rule a names the list friends, and nobody is known to be in it",
+            "rule a names the list friends, and its entries are unknown",
         ),
     ] {
         hand.execute(set, [ruleset]).unwrap();
@@ -331,11 +331,11 @@ fn an_audit_looks_over_services_and_rulesets() {
     for (sql, expected) in [
         (
             "INSERT INTO consent SELECT id, 'im:x@h' FROM service",
-            "consent of im:x@h counts for nothing",
+            "consent of im:x@h has no effect",
         ),
         (
             "UPDATE service SET uri = 'sip:%6cistsvc@im.home1.net'",
-            "service sip:%6cistsvc@im.home1.net: expected the spelling",
+            "service sip:%6cistsvc@im.home1.net: expected the canonical form",
         ),
         (
             "INSERT INTO member_name VALUES (99, 'sip:x@h', 'X')",

@@ -193,7 +193,7 @@ pub fn an_orderly_stop_names_the_rest_and_the_next_start_sends_it(transport: Tra
     rig.wait_for_counter("forks_delivered", 1);
     rig.stop();
     let line = rig.wait_for_log("is not finished");
-    for piece in ["message 1 to", HIKERS, "goes on after the next start", BOB] {
+    for piece in ["message 1 to", HIKERS, "is resumed at the next start", BOB] {
         assert!(line.contains(piece), "{piece} in {line}");
     }
     assert!(!line.contains(TEL) && !line.contains(ANN), "{line}");

@@ -2,30 +2,29 @@
 
 use cimf::control::{NotOurs, Reason};
 
-/// What to do about a refusal. Whoever adds a reason is asked for its advice by the compiler.
+/// What to do about a refusal. The compiler demands an advice for each new reason.
 pub fn of_refusal(reason: Reason) -> &'static str {
     match reason {
         Reason::Malformed => {
             "The sending client or a proxy before this one writes broken messages, or the capture \
-             was cut or edited (Content-Length counts every byte behind the empty line)."
+             was cut or edited (Content-Length counts every byte after the empty line)."
         }
         Reason::AcceptContact => {
             "The client repeats a parameter within one value of Accept-Contact, or sends more than \
-             20 values. It has to be mended there."
+             20 values. Fix it in the client."
         }
         Reason::InDialog => {
-            "A group message opens no dialog and belongs to none: the client has to leave the tag \
-             of To away."
+            "A group message is not part of a dialog: the client has to omit the tag of To."
         }
         Reason::Merged => {
-            "The same message came on two ways. Look for a proxy that forks to this server twice, \
-             or for a second DNS record that leads here."
+            "The same message arrived on two paths (a merged request). Look for a proxy that forks to \
+             this server twice, or for a second DNS record that leads here."
         }
         Reason::TooManyHops => {
-            "The message was on its way too long, most often in a circle: look at its Via headers."
+            "The message passed too many hops, usually in a loop: look at its Via headers."
         }
         Reason::NoBreadth => {
-            "The client or a proxy before this one forbids that the message is sent to several \
+            "The client or a proxy before this one forbids forking of the message \
              (Max-Breadth: 0); a group message needs at least 1."
         }
         Reason::PagerMode => {
@@ -34,37 +33,37 @@ pub fn of_refusal(reason: Reason) -> &'static str {
         }
         Reason::Scheme => {
             "The client sends to one of its own body parts (cid:): it has to send to the service's \
-             address; with draft_list_param=1 the part may stand in the parameter `list` of it."
+             address; with draft_list_param=1 the part may be named by the address's parameter `list`."
         }
         Reason::UnknownGroup => {
-            "`cimfctl group list` and `cimfctl service list` show what there is, in the file of \
-             db_url. User, port and transport of the address count, and upper and lower case of \
-             the user."
+            "`cimfctl group list` and `cimfctl service list` show all groups and services in the \
+             file of db_url. User, port and transport of the address have to match, the user \
+             case-sensitively."
         }
         Reason::Extension => {
-            "The client requires an extension that this server has not: it has to be switched off \
-             there."
+            "The client requires an extension that this server does not support: switch it off in \
+             the client."
         }
         Reason::OptionTagMissing => {
-            "The client leaves away `Require: recipient-list-message`. strict_require=0 lets it."
+            "The client omits `Require: recipient-list-message`; strict_require=0 allows that."
         }
         Reason::NoIdentity => {
             "With identity_mode=pai, the peer that sends here has to be in trusted_peers, with its \
              transport if one is written there, and has to send P-Asserted-Identity. With digest, \
-             the script has to check credentials and hand the identity over to cimf_handle()."
+             the script has to verify credentials and pass the identity to cimf_handle()."
         }
         Reason::BadIdentity => {
-            "The trusted peer writes a P-Asserted-Identity that breaks RFC 3325. It has to be mended \
-             there."
+            "The trusted peer writes a P-Asserted-Identity that violates RFC 3325. Fix it in that \
+             peer."
         }
         Reason::FromMismatch => {
-            "The client writes another address into From than its user has. Mend the client, or set \
+            "From is not the address of the client's user. Fix the client, or set \
              from_mismatch to copy or rewrite."
         }
         Reason::NotAuthorised => {
-            "If he should: make him a member (`cimfctl member add GROUP ADDRESS`), change the \
-             group's rules (`cimfctl export`, `cimfctl import`), or for a service add him to \
-             service_acl. It is P-Asserted-Identity that counts, not From."
+            "If the sender should be permitted: make them a member (`cimfctl member add GROUP ADDRESS`), \
+             change the group's rules (`cimfctl export`, `cimfctl import`), or for a service add \
+             them to service_acl. P-Asserted-Identity identifies the sender, not From."
         }
         Reason::Privacy => "The client writes a Privacy header that contradicts itself.",
         Reason::Anonymity => {
@@ -77,29 +76,29 @@ pub fn of_refusal(reason: Reason) -> &'static str {
         }
         Reason::Header => "The client or a proxy writes a broken header field, named above.",
         Reason::Expired => {
-            "The message was late, or the clocks of sender and server differ. For an old capture \
-             give the time at which it came with --at."
+            "The message arrived late, or the clocks of sender and server differ. For an old capture \
+             give the time of arrival with --at."
         }
-        Reason::ContentType => "The client has to say what its body is, in Content-Type.",
+        Reason::ContentType => "The client has to describe its body in Content-Type.",
         Reason::Notification => {
-            "Notifications of what became of a message go to its sender alone, never to a group: \
+            "Notifications about a message go to its sender only, never to a group: \
              the client has to send it there."
         }
         Reason::Loop => {
-            "A member of the group is a group of another server, and that one sends back here. Take \
-             one of them out of the other. With loop_cache=0 the circle would go on until Max-Forwards \
-             ends it, with thousands of copies where there is more than one."
+            "A member of the group is a group of another server, which sends back to this one. Remove \
+             one of them from the other. With loop_cache=0 the loop would last until Max-Forwards \
+             ends it, with thousands of copies if there are several such groups."
         }
         Reason::BadEntry => {
-            "Mend the entry that is named above, or let such entries be left out with bad_entry=skip."
+            "Fix the entry that is named above, or skip such entries with bad_entry=skip."
         }
         Reason::GroupWithList => {
             "A message goes to a group, or to a list at a service, not both. To send to a list, \
              address a service (`cimfctl service list`)."
         }
         Reason::Body => {
-            "The client writes a broken body or list, or a multipart that can be read in two ways; what \
-             exactly stands above. Fix it in the client."
+            "The client writes a broken body or list, or an ambiguous multipart; the details \
+             are above. Fix it in the client."
         }
         Reason::NoList => {
             "A message to a service has a multipart/mixed body with the text in one part and the \
@@ -115,7 +114,7 @@ pub fn of_refusal(reason: Reason) -> &'static str {
              UDP, large_ok=1 sends longer ones by TCP or TLS."
         }
         Reason::NobodyListed => {
-            "Every entry of the list was left out; why stands beside each, above."
+            "Every entry of the list was skipped; the reason is beside each, above."
         }
         Reason::TooManyRecipients => {
             "Send several messages, or raise max_entries or max_recipients."
@@ -123,22 +122,24 @@ pub fn of_refusal(reason: Reason) -> &'static str {
         Reason::GroupListed => {
             "A list must not name groups or services of this server: send to the group itself."
         }
-        Reason::ForeignListed => "foreign_recipients=allow or consent lets services send there.",
+        Reason::ForeignListed => {
+            "foreign_recipients=allow or foreign_recipients=consent permits services to send there."
+        }
         Reason::NoConsent => {
             "When they have consented: `cimfctl consent add SERVICE ADDRESS`, for each that \
              Permission-Missing names."
         }
         Reason::Unavailable => {
-            "`cimfctl check` looks the database over; the proxy's user has to be able to read and \
+            "`cimfctl check` checks the database; the proxy's user has to be able to read and \
              write it and its folder."
         }
         Reason::NotText => {
-            "The client has to send text as UTF-8, without Content-Encoding. utf8_only=0 lets other \
-             bodies pass, if no member is a browser."
+            "The client has to send text as UTF-8, without Content-Encoding. utf8_only=0 accepts other \
+             bodies, if no member is a browser."
         }
         Reason::NoRecipients => {
-            "Add members that can be sent to (`cimfctl group show GROUP`); the originator himself \
-             counts only with skip_originator=never."
+            "Add members to whom messages can be sent (`cimfctl group show GROUP`); the originator \
+             is a recipient only with skip_originator=never."
         }
     }
 }
@@ -146,19 +147,21 @@ pub fn of_refusal(reason: Reason) -> &'static str {
 /// What to do about a message that is left to the script.
 pub fn of_not_ours(reason: &NotOurs) -> &'static str {
     match reason {
-        NotOurs::Unreadable(_) => "Is the file a whole SIP request, from its first line on?",
+        NotOurs::Unreadable(_) => {
+            "Check that the file is a complete SIP request, from its first line on."
+        }
         NotOurs::Method => "Only the method MESSAGE is handled.",
         NotOurs::NoImTag => {
             "A client marks a group message with `Accept-Contact: *;+g.oma.sip-im`. If it marks it \
-             with another tag, add that to feature_tags; ordinary phones mark nothing, and \
+             with another tag, add that to feature_tags; ordinary phones send no tag, and \
              untagged=groups serves them."
         }
         NotOurs::Unknown(_) => {
-            "A value of Accept-Contact that cannot be read may have been the one that marks a group \
+            "A malformed value of Accept-Contact may have been the one that marks a group \
              message. Fix it in the client."
         }
         NotOurs::Untagged(_) => {
-            "To serve phones that mark nothing, set untagged=groups. Otherwise the client has to mark \
+            "To serve phones that send no tag, set untagged=groups. Otherwise the client has to mark \
              the message with `Accept-Contact: *;+g.oma.sip-im`."
         }
         NotOurs::NoGroup => {
@@ -166,13 +169,13 @@ pub fn of_not_ours(reason: &NotOurs) -> &'static str {
              address, your script delivers the message."
         }
         NotOurs::Hidden => {
-            "If the sender should know of the group: make them a member (`cimfctl member add GROUP \
+            "If the sender should be able to use the group: make them a member (`cimfctl member add GROUP \
              ADDRESS`), or let its rules allow them to send."
         }
         NotOurs::Unavailable(_) => "The log line names the database and what is wrong with it.",
         NotOurs::ForeignDomain => {
-            "If this server is to serve that domain, add it to domains. It is the Request-URI that \
-             counts, not To."
+            "If this server is to serve that domain, add it to domains. The Request-URI decides, \
+             not To."
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A captured message: the bytes of a file, with the line ends that SIP has.
+//! A captured message: the bytes of a file, with SIP's line ends.
 
 use crate::failure::Failure;
 use cimf::sip::{HeaderName, Request};
@@ -6,14 +6,14 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// More than any transport carries at once; who names a core dump by mistake should hear so.
+/// More than any transport carries in one message; guards against a wrong file, such as a core dump.
 const MOST: u64 = 1024 * 1024;
 
 pub struct Capture {
     /// The file's name.
     pub file: String,
     pub bytes: Vec<u8>,
-    /// Whether the file had bare line feeds, which stand for CRLF here.
+    /// Whether the file had bare line feeds, which were replaced by CRLF.
     pub had_bare_lf: bool,
 }
 
@@ -53,8 +53,8 @@ impl Capture {
     }
 }
 
-/// The message with CRLF for each line feed of its head, and of its body too unless Content-Length
-/// says that the body has bare ones.
+/// The message with CRLF for each line feed of its head, and also of its body unless Content-Length
+/// matches bare ones.
 fn with_crlf(bytes: &[u8]) -> Vec<u8> {
     let end = memchr::memmem::find(bytes, b"\n\n").map_or(bytes.len(), |at| at + 2);
     let (head, body) = bytes.split_at(end);
@@ -64,7 +64,7 @@ fn with_crlf(bytes: &[u8]) -> Vec<u8> {
         let value = request.value(HeaderName::ContentLength)?;
         std::str::from_utf8(value).ok()?.parse::<usize>().ok()
     });
-    // An editor may have put one more line feed at the end.
+    // An editor may have added a line feed at the end.
     let fits = |length| length == body.len() || length + 1 == body.len();
     if length.is_some_and(fits) {
         return with_bare_body;

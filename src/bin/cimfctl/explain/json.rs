@@ -1,4 +1,4 @@
-//! An explanation for machines. The names of the fields stay; `--help` lists them.
+//! An explanation as JSON. The names of the fields are stable; `--help` lists them.
 
 use super::advice;
 use super::outcome::{Explanation, Outcome, Verdict};

@@ -1,4 +1,4 @@
-//! What `cimfctl explain` is asked for.
+//! The options of `cimfctl explain`.
 
 use super::peer::Peer;
 use crate::parameters::Parameters;
@@ -9,22 +9,22 @@ use std::time::SystemTime;
 
 /// Say what the proxy does with a message, step by step, and why
 ///
-/// Runs a captured MESSAGE through the proxy's own checks and prints each with what it saw, the
-/// answer, and the messages that would go out. Nothing is sent, counted or changed. What only a
-/// running proxy knows is not looked at: repetitions of earlier messages, and whether it has room.
-/// Exit status 0 if the message was explained, whatever the answer to it is.
+/// Runs a captured MESSAGE through the proxy's own checks and prints each with its findings, the
+/// answer, and the messages that would be sent. Nothing is sent, counted or changed. What only a
+/// running proxy knows is not checked: retransmissions of earlier messages, and whether the queue has
+/// room. Exit status 0 if the message was explained, whatever the answer to it is.
 #[derive(Args)]
 #[command(after_help = "Examples:
   cimfctl explain refused.sip --config /etc/kamailio/kamailio.cfg --from tcp:10.0.0.7
   cimfctl --db cimf.db explain refused.sip --set domains=im.home1.net --set trusted_peers=10.0.0.7 \\
       --set core_route=sip:icscf.home1.net --json
 
-The fields of --json, which stay: message, settings, source, outcome (accepted, refused, not-ours,
+The fields of --json, which are stable: message, settings, source, outcome (accepted, refused, not-ours,
 repeated), checks (each check, row, step, requirement, question, result: passed, failed, not-made;
 and notes: use, subject, text), reason, answer (code, phrase, headers), forks (count, recipients,
 texts).")]
 pub struct Options {
-    /// A file with the message as it came, byte for byte; - is standard input
+    /// A file with the message as received, byte for byte; - is standard input
     #[arg(value_name = "FILE")]
     pub message: PathBuf,
     #[command(flatten)]
@@ -33,13 +33,13 @@ pub struct Options {
     /// trusted_peers
     #[arg(long, value_name = "PEER", value_parser = Peer::parse)]
     pub from: Option<Peer>,
-    /// The identity that the script hands over to cimf_handle()
+    /// The identity that the script passes to cimf_handle()
     #[arg(long, value_name = "URI")]
     pub identity: Option<String>,
-    /// When the message came, such as 2026-11-22T16:00:00Z; without it, now
+    /// When the message arrived, such as 2026-11-22T16:00:00Z; default: now
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub at: Option<SystemTime>,
-    /// How many of the messages that would go out are printed in full: a number, or all
+    /// How many of the messages that would be sent are printed in full: a number, or all
     #[arg(long, value_name = "N", default_value = "1", value_parser = count)]
     pub forks: usize,
     /// Print JSON, for machines

@@ -1,4 +1,4 @@
-//! What became of one message, before it is printed.
+//! The outcome of one message, before it is printed.
 
 use super::capture::Capture;
 use super::options::Options;
@@ -15,13 +15,13 @@ use std::time::SystemTime;
 pub struct Explanation<'e> {
     pub capture: &'e Capture,
     pub source: Source<'e>,
-    /// Whether the source is a guess, as the command line did not name one.
+    /// Whether the source was assumed, because the command line did not name one.
     pub source_is_assumed: bool,
     pub source_is_trusted: bool,
     /// All checks in the order in which they were made, then those that were not.
     pub checks: Vec<(Check, Verdict, Vec<Note>)>,
     pub outcome: Outcome,
-    /// Messages that would go out, in full but for Via, as many as were asked for.
+    /// The messages that would be sent, complete except for Via, as many as were asked for.
     pub forks: Vec<Vec<u8>>,
 }
 
@@ -38,7 +38,7 @@ pub enum Outcome {
     Accepted(Box<Accepted>, Answer),
     /// Answered 202, and sent to nobody.
     Ended(Ended, Answer),
-    /// Only an earlier message could make it so, and here there is none.
+    /// Needs an earlier message, so it cannot occur here.
     Repeated(Answer),
 }
 
@@ -76,7 +76,7 @@ impl<'e> Explanation<'e> {
     }
 }
 
-/// Somebody of `trusted_peers`, as messages come from there; this machine if there are none.
+/// One of `trusted_peers`, where messages usually come from; this machine if there are none.
 fn assumed_source(policy: &Policy) -> Source<'static> {
     let peer = policy.settings.trusted_peers.first();
     let this_machine = || (Ipv4Addr::LOCALHOST.into(), Transport::Udp);

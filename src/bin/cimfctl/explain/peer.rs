@@ -1,9 +1,9 @@
-//! Where a message came from, as the command line says it.
+//! The source of a message, as given on the command line.
 
 use cimf::control::Transport;
 use std::net::{IpAddr, SocketAddr};
 
-/// The address and the transport of a peer; its port counts for nothing.
+/// The address and the transport of a peer; its port is ignored.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
     pub address: IpAddr,

@@ -1,4 +1,4 @@
-//! An explanation for people, who may never have read the standard.
+//! An explanation as text, for readers who need not know the standard.
 
 use super::advice;
 use super::outcome::{Explanation, Outcome, Verdict};
@@ -9,7 +9,7 @@ use cimf::control::{Accepted, Answer, Check, Note, RefusalReason, Use};
 use cimf::server::Decider;
 use std::io::{self, Write};
 
-/// More than anybody reads of one kind: a group may have 100,000 members.
+/// Nobody reads more lines of one kind: a group may have 100,000 members.
 const MOST: usize = 30;
 
 pub fn write(
@@ -58,7 +58,7 @@ pub fn write(
             write_answer(answer, out)?;
             writeln!(
                 out,
-                "Not looked at here: whether the proxy has room for all of them (row 13), and whether\n\
+                "Not checked here: whether the proxy has room for all of them (row 13), and whether\n\
                  the same message came before (H-3)."
             )
         }
@@ -70,7 +70,7 @@ pub fn write(
     }
 }
 
-/// What was explained, and with which settings.
+/// Writes what was explained, and with which settings.
 fn write_input(
     explanation: &Explanation<'_>,
     decider: &Decider,
@@ -89,10 +89,10 @@ fn write_input(
     }
     let trust = match explanation.source_is_trusted {
         true => "one of trusted_peers",
-        false => "none of trusted_peers",
+        false => "not one of trusted_peers",
     };
     let assumed = match explanation.source_is_assumed {
-        true => " (assumed: say where it came from with --from)",
+        true => " (assumed: give the source with --from)",
         false => "",
     };
     writeln!(out, "from      {}, {trust}{assumed}", explanation.source)?;
@@ -105,7 +105,7 @@ fn write_input(
     } else if script.hands_identity && decider.believes_script() {
         writeln!(
             out,
-            "          the script hands an identity over; say which with --identity"
+            "          the script passes an identity; give it with --identity"
         )?;
     }
     writeln!(out, "groups    {}", settings.db_url.display())?;
@@ -148,12 +148,12 @@ fn write_check(
         }
     }
     if let Some(more) = lines.len().checked_sub(MOST).filter(|more| *more > 0) {
-        writeln!(out, "{:21}… and {more} more, which --json tells", "")?;
+        writeln!(out, "{:21}… and {more} more, see --json", "")?;
     }
     Ok(())
 }
 
-/// The notes as lines: several header fields of one fate are told in one.
+/// The notes as lines: header fields with the same note share one line.
 fn lines(notes: &[Note]) -> Vec<(Use, String, String)> {
     let mut lines: Vec<(Use, String, String)> = Vec::new();
     for note in notes {
@@ -184,7 +184,7 @@ fn write_forks(accepted: &Accepted, forks: &[Vec<u8>], out: &mut impl Write) -> 
         )?;
     }
     if let Some(more) = accepted.count().checked_sub(MOST).filter(|more| *more > 0) {
-        writeln!(out, "  … and {more} more, which --json names")?;
+        writeln!(out, "  … and {more} more, see --json")?;
     }
     for (index, fork) in forks.iter().enumerate() {
         let note = match index {
@@ -215,7 +215,7 @@ fn write_answer(answer: &Answer, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// A text in lines of at most 100 characters behind its title.
+/// Writes a text after its title, wrapped at 100 characters.
 fn write_paragraph(title: &str, text: &str, out: &mut impl Write) -> io::Result<()> {
     let mut line = format!("  {title}:");
     for word in text.split_whitespace() {
@@ -229,7 +229,7 @@ fn write_paragraph(title: &str, text: &str, out: &mut impl Write) -> io::Result<
     writeln!(out, "{line}")
 }
 
-/// Text from outside, without what a terminal would obey.
+/// Untrusted text, with escape sequences for terminals neutralised.
 fn shown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,13 +1,13 @@
-//! The words of one statement of Kamailio's configuration language, definitions put in.
+//! The tokens of one statement of Kamailio's configuration language, with definitions expanded.
 
 use std::collections::HashMap;
 
-/// Definitions that stand for definitions: deeper ones go in a circle.
+/// Depth of definitions in definitions: deeper ones are cyclic.
 const MAX_DEPTH: usize = 16;
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Token {
-    /// A text in quotes, without them.
+    /// A quoted string, without its quotes.
     Text(String),
     Number(String),
     /// A name that is not defined.
@@ -15,7 +15,7 @@ pub enum Token {
     Mark(char),
 }
 
-/// The tokens of `statement`; nothing if a quote is left open or definitions go in a circle.
+/// The tokens of `statement`; `None` if a quote is not closed or definitions are cyclic.
 pub fn tokens(statement: &str, defines: &HashMap<String, String>) -> Option<Vec<Token>> {
     let mut found = Vec::new();
     read(statement, defines, 0, &mut found)?;
@@ -38,7 +38,7 @@ fn read(
             '"' | '\'' => {
                 let (text, after) = quoted(&rest[1..], first)?;
                 match found.last_mut() {
-                    // Two texts side by side are one.
+                    // Adjacent strings are concatenated.
                     Some(Token::Text(before)) => before.push_str(&text),
                     _ => found.push(Token::Text(text)),
                 }
@@ -66,7 +66,8 @@ fn read(
     Some(())
 }
 
-/// A text up to its closing quote, and what follows; only double quotes know a backslash.
+/// A string up to its closing quote, and what follows; backslash escapes exist only within double
+/// quotes.
 fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
     let mut inner = String::new();
     let mut characters = text.char_indices();
