@@ -32,8 +32,11 @@ impl<'m> Inquiry<'m> {
     /// Reads an OPTIONS to a user of a served domain, outside of any dialog. Everything else is left
     /// to the script.
     pub fn read(policy: &Policy, bytes: &'m [u8]) -> Option<Self> {
+        if !bytes.starts_with(b"OPTIONS ") {
+            return None;
+        }
         let request = Request::read(bytes).ok()?;
-        if request.method != b"OPTIONS" || request.defect.is_some() {
+        if request.defect.is_some() {
             return None;
         }
         let Ok(Uri::Sip(target)) = Uri::parse(request.uri) else {

@@ -7,7 +7,6 @@
 use super::checks::Check;
 use super::directory::{Directory, Target};
 use super::failure::Failure;
-use super::mandatory_headers::MandatoryHeaders;
 use super::observer::{Note, Observer, Unobserved};
 use super::originator::{authenticate, check_from, wants_anonymity};
 use super::policy::Policy;
@@ -82,7 +81,8 @@ impl Recognised<'_> {
         now: SystemTime,
     ) -> Result<(), Failure> {
         let observer = &mut Unobserved;
-        let (request, mandatory) = (&self.request, MandatoryHeaders::of(self)?);
+        let request = &self.request;
+        let mandatory = self.mandatory.as_ref().map_err(Failure::clone)?;
         let from = &mandatory.from;
         let sender = authenticate(request, from, policy, source, observer)?;
         check_from(from, &sender, policy, observer)?;

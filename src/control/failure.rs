@@ -4,7 +4,7 @@ use super::refusal::Reason;
 use crate::sip::Malformed;
 
 /// A refusal before it is told of the message: the reason, and what exactly.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Failure {
     pub reason: Reason,
     pub detail: String,

@@ -48,6 +48,22 @@ impl Group {
         }
     }
 
+    /// The same for the recipients of one message, none of whom is a group, from addresses that were read before.
+    pub(super) fn of_recipients<'a>(
+        uri: String,
+        recipients: impl Iterator<Item = (&'a str, Uri<'a>)>,
+        addressing: &Addressing,
+    ) -> Self {
+        let read = recipients.map(|(text, uri)| (text, Ok(uri)));
+        Self {
+            uri,
+            pager_mode: true,
+            list: MemberList::compile_read(read, addressing, |_| false),
+            rules: None,
+            names: Vec::new(),
+        }
+    }
+
     /// Adds members that get no message for a reason that was found elsewhere.
     pub(super) fn also_skipped(&mut self, more: impl Iterator<Item = Skipped>) {
         self.list.also_skipped(more);

@@ -2,7 +2,6 @@
 
 use super::failure::{Failure, malformed};
 use super::recent_requests::RequestKey;
-use super::recognition::{MESSAGE, Recognised};
 use super::refusal::Reason;
 use crate::sip::name_addr::tag_of;
 use crate::sip::number::{cseq, max_breadth, max_forwards};
@@ -30,7 +29,11 @@ const SINGLE: [HeaderName; 14] = [
     HeaderName::Subject,
 ];
 
+/// The method of this function.
+pub(super) const MESSAGE: &[u8] = b"MESSAGE";
+
 /// The header fields that every request must have, read (row 1).
+#[derive(Debug)]
 pub(super) struct MandatoryHeaders<'m> {
     pub from: NameAddr<'m>,
     pub key: RequestKey<'m>,
@@ -42,12 +45,12 @@ pub(super) struct MandatoryHeaders<'m> {
 }
 
 impl<'m> MandatoryHeaders<'m> {
-    /// Reads them of a message that is well formed.
-    pub fn of(message: &Recognised<'m>) -> Result<Self, Failure> {
-        if let Some(defect) = message.request.defect {
+    /// Reads them of a message that is well formed, unless `accept_contact` is what is wrong with its Accept-Contact.
+    pub fn of(request: &Request<'m>, accept_contact: Option<Malformed>) -> Result<Self, Failure> {
+        if let Some(defect) = request.defect {
             return Err(malformed(defect));
         }
-        let method = message.request.method;
+        let method = request.method;
         if method != MESSAGE {
             let expected = "the method MESSAGE in capitals";
             return Err(malformed(Malformed::at(
@@ -57,10 +60,10 @@ impl<'m> MandatoryHeaders<'m> {
                 expected,
             )));
         }
-        if let Some(error) = message.accept_contact {
+        if let Some(error) = accept_contact {
             return Err(Failure::new(Reason::AcceptContact, error));
         }
-        Self::read(&message.request).map_err(malformed)
+        Self::read(request).map_err(malformed)
     }
 
     fn read(request: &Request<'m>) -> Result<Self, Malformed> {

@@ -2,6 +2,7 @@
 //! asked whether somebody is in it.
 
 use super::addressing::Addressing;
+use crate::sip::Malformed;
 use crate::sip::address_text::without_password;
 use crate::sip::uri::{Form, SipUri, Uri};
 
@@ -62,6 +63,16 @@ impl MemberList {
     pub(super) fn compile<'a>(
         members: impl Iterator<Item = &'a str>,
         addressing: &Addressing,
+        is_ours: impl FnMut(&SipUri<'_>) -> bool,
+    ) -> Self {
+        let read = members.map(|member| (member, Uri::parse(member.as_bytes())));
+        Self::compile_read(read, addressing, is_ours)
+    }
+
+    /// The same for members whose addresses were read before.
+    pub(super) fn compile_read<'a>(
+        members: impl Iterator<Item = (&'a str, Result<Uri<'a>, Malformed>)>,
+        addressing: &Addressing,
         mut is_ours: impl FnMut(&SipUri<'_>) -> bool,
     ) -> Self {
         let mut list = Self {
@@ -74,8 +85,8 @@ impl MemberList {
             nested: Vec::new(),
         };
         let mut filed = std::collections::HashMap::<u64, Vec<u32>>::new();
-        for stored in members {
-            let parsed = match Uri::parse(stored.as_bytes()) {
+        for (stored, read) in members {
+            let parsed = match read {
                 Ok(uri) => uri.as_address(),
                 Err(error) => {
                     list.skip(stored, error.to_string());

@@ -90,7 +90,7 @@ pub use observer::{Note, Observer, Record, Unobserved, Use};
 pub use permissions::Permissions;
 pub use policy::Policy;
 pub use recent_requests::{Arrival, Circulating, Receipt, RecentRequests, RequestKey};
-pub use recognition::{NotOurs, Recognised, recognise, recognise_observed};
+pub use recognition::{NotOurs, Recognised, is_message, recognise, recognise_observed};
 pub use refusal::{Reason, Refusal};
 pub(crate) use refusal_reason::refusal_reasons;
 pub use refusal_reason::{RefusalReason, Row};

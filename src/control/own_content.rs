@@ -69,8 +69,8 @@ impl OwnHeaders {
             return Self::default();
         }
         let mut set = HashMap::<u32, Vec<(&str, String)>>::new();
-        for (entry, number) in &listed.entries {
-            let Ok(Uri::Sip(sip)) = Uri::parse(entry.uri.as_bytes()) else {
+        for (good, number) in &listed.entries {
+            let Uri::Sip(sip) = good.uri else {
                 continue;
             };
             let found = set_by(&sip, policy).filter_map(|(name, value)| Some((name, value?)));

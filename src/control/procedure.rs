@@ -63,8 +63,14 @@ impl Recognised<'_> {
         let mut originator = None;
         let outcome = self.check(policy, source, world, &mut originator, observer);
         outcome.unwrap_or_else(|failure| {
-            let claimed = self.request.value(HeaderName::From).unwrap_or_default();
-            let claimed = NameAddr::parse("From", claimed).map(|from| from.uri.print(Form::Whole));
+            let claimed = match &self.mandatory {
+                Ok(mandatory) => Some(mandatory.from.uri),
+                Err(_) => {
+                    let from = self.request.value(HeaderName::From).unwrap_or_default();
+                    NameAddr::parse("From", from).ok().map(|from| from.uri)
+                }
+            };
+            let claimed = claimed.map(|uri| uri.print(Form::Whole));
             Decision::Refused(Refusal {
                 retry_after: match failure.reason {
                     Reason::Unavailable => RETRY_AFTER,
@@ -90,13 +96,13 @@ impl Recognised<'_> {
         observer: &mut impl Observer,
     ) -> Result<Decision, Failure> {
         let (mandatory, address) = self.check_form(observer)?;
-        let Some(receipt) = check_path(&mandatory, world, observer)? else {
+        let Some(receipt) = check_path(mandatory, world, observer)? else {
             return Ok(Decision::Retransmission);
         };
         let target = find_target(&address, policy, world.groups, observer)?;
         // Hidden, a service that needs an option tag is told from no other address (A.1).
         if !policy.settings.hide_groups {
-            check_require(&mandatory, target.as_ref(), policy, observer)?;
+            check_require(mandatory, target.as_ref(), policy, observer)?;
         }
         let (request, from) = (&self.request, &mandatory.from);
         let sender = authenticate(request, from, policy, source, observer)?;
@@ -116,7 +122,7 @@ impl Recognised<'_> {
             return Ok(Decision::Retransmission);
         };
         if policy.settings.hide_groups {
-            check_require(&mandatory, Some(&target), policy, observer)?;
+            check_require(mandatory, Some(&target), policy, observer)?;
         }
         let anonymous = check_privacy(request, from, policy, &permissions, observer)?;
         let lifetime = match check_content(request, policy, world.now, observer)? {
@@ -155,7 +161,7 @@ impl Recognised<'_> {
         let draft = Draft {
             copy: CopySource {
                 request,
-                mandatory: &mandatory,
+                mandatory,
                 trust_domain: &TrustDomain::new(
                     policy,
                     source,
@@ -199,7 +205,7 @@ impl Recognised<'_> {
         check_loop(
             &accepted,
             &target,
-            &mandatory,
+            mandatory,
             unlabelled(request, policy),
             policy,
             world,
@@ -227,7 +233,7 @@ impl Recognised<'_> {
 
     /// What makes the request the same as another; nothing if it is broken.
     pub fn key(&self) -> Option<RequestKey<'_>> {
-        let mandatory = MandatoryHeaders::of(self).ok();
+        let mandatory = self.mandatory.as_ref().ok();
         mandatory.map(|mandatory| mandatory.key)
     }
 

@@ -41,7 +41,7 @@ pub(super) fn history(
         return None;
     }
     let mut seen = vec![None::<Seen>; group.members()];
-    for (entry, number) in &listed.entries {
+    for (listed, number) in &listed.entries {
         let Some(place) = seen.get_mut(*number as usize) else {
             continue;
         };
@@ -50,8 +50,8 @@ pub(super) fn history(
             anonymize: false,
         });
         *place = Some(Seen {
-            copy: before.copy.min(entry.copy),
-            anonymize: before.anonymize | entry.anonymize,
+            copy: before.copy.min(listed.entry.copy),
+            anonymize: before.anonymize | listed.entry.anonymize,
         });
     }
     let unnamed = shows_all.then_some(Seen {

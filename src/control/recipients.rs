@@ -29,11 +29,18 @@ const MAX_NAMED: usize = 4096;
 /// those before it.
 const MAX_ALIKE: usize = 16;
 
+/// An entry that can be sent to, and its address.
+#[derive(Clone, Copy)]
+pub(super) struct GoodEntry<'e> {
+    pub entry: &'e Entry,
+    pub uri: Uri<'e>,
+}
+
 /// Who gets a message, and what its list says of them.
 pub(super) struct Listed<'e> {
     pub group: Arc<Group>,
     /// The entries that count in their order, each with the number of its recipient.
-    pub entries: Vec<(&'e Entry, u32)>,
+    pub entries: Vec<(GoodEntry<'e>, u32)>,
     /// Whether the list names somebody who gets no copy because the message is anonymous.
     pub kept_out: bool,
 }
@@ -69,9 +76,9 @@ pub(super) fn of_group<'e>(
     observer: &mut impl Observer,
 ) -> Result<Listed<'e>, Failure> {
     let (good, bad) = sort(entries, Some(stored), policy)?;
-    let (members, others): (Vec<&Entry>, Vec<&Entry>) = good
+    let (members, others): (Vec<GoodEntry<'_>>, Vec<GoodEntry<'_>>) = good
         .iter()
-        .partition(|entry| member(entry, stored, policy).is_some());
+        .partition(|good| member(&good.uri, stored, policy).is_some());
     let mut group = match policy.settings.group_with_list {
         GroupWithList::Union if others.is_empty() => {
             observer.notes(|| notes_of_members(stored));
@@ -133,13 +140,13 @@ fn union(
 /// Those members that the list names.
 fn intersection(
     stored: &Group,
-    members: &[&Entry],
-    others: &[&Entry],
+    members: &[GoodEntry<'_>],
+    others: &[GoodEntry<'_>],
     policy: &Policy,
 ) -> Result<Group, Failure> {
     let numbers = members
         .iter()
-        .filter_map(|entry| member(entry, stored, policy));
+        .filter_map(|good| member(&good.uri, stored, policy));
     let uris = numbers.filter_map(|number| stored.address(number));
     let uris = uris.filter_map(|uri| std::str::from_utf8(uri).ok());
     let uri = stored.uri().to_owned();
@@ -148,7 +155,7 @@ fn intersection(
     group.also_skipped(
         others
             .iter()
-            .map(|entry| Skipped::new(&entry.uri, reason())),
+            .map(|good| Skipped::new(&good.entry.uri, reason())),
     );
     if group.recipients() == 0 {
         let detail = "the list names no member of the group";
@@ -158,10 +165,10 @@ fn intersection(
 }
 
 impl<'e> Listed<'e> {
-    fn new(group: Arc<Group>, entries: &[&'e Entry], policy: &Policy) -> Self {
+    fn new(group: Arc<Group>, entries: &[GoodEntry<'e>], policy: &Policy) -> Self {
         let numbered = entries
             .iter()
-            .filter_map(|&entry| Some((entry, member(entry, &group, policy)?)));
+            .filter_map(|&good| Some((good, member(&good.uri, &group, policy)?)));
         let entries = numbered.collect();
         Self {
             group,
@@ -180,11 +187,10 @@ impl<'e> Listed<'e> {
     }
 }
 
-/// The number of the recipient that an entry names: the first of those that equal it, as in the
+/// The number of the recipient that an address names: the first of those that equal it, as in the
 /// group itself.
-fn member(entry: &Entry, group: &Group, policy: &Policy) -> Option<u32> {
-    let uri = Uri::parse(entry.uri.as_bytes()).ok()?;
-    let mut equal = group.members_equal_to(&uri, &policy.addressing);
+fn member(uri: &Uri<'_>, group: &Group, policy: &Policy) -> Option<u32> {
+    let mut equal = group.members_equal_to(uri, &policy.addressing);
     equal.find(|&number| group.recipient(number).is_some())
 }
 
@@ -194,7 +200,7 @@ fn sort<'e>(
     entries: &'e [Entry],
     stored: Option<&Group>,
     policy: &Policy,
-) -> Result<(Vec<&'e Entry>, Vec<Skipped>), Failure> {
+) -> Result<(Vec<GoodEntry<'e>>, Vec<Skipped>), Failure> {
     let (mut good, mut bad) = (Vec::with_capacity(entries.len()), Vec::new());
     let mut alike = HashMap::<u64, SmallVec<[&str; 2]>>::new();
     for entry in entries {
@@ -206,7 +212,7 @@ fn sort<'e>(
                     if !is_known {
                         known.push(&entry.uri);
                     }
-                    good.push(entry);
+                    good.push(GoodEntry { entry, uri });
                     continue;
                 }
                 format!("the list has {MAX_ALIKE} addresses with its user and host already")
@@ -240,7 +246,7 @@ fn obstacle<'e>(
         return Err("a control character in the display name".to_owned());
     }
     if let Uri::Sip(sip) = &uri {
-        let is_member = || stored.is_some_and(|stored| member(entry, stored, policy).is_some());
+        let is_member = || stored.is_some_and(|stored| member(&uri, stored, policy).is_some());
         if policy.settings.literal_targets == LiteralTargets::Skip
             && is_literal(sip)
             && !is_member()
@@ -274,9 +280,11 @@ fn is_literal(sip: &SipUri<'_>) -> bool {
         || sip.parameter(b"maddr").is_some()
 }
 
-fn compiled(entries: &[&Entry], uri: &str, policy: &Policy) -> Group {
-    let uris = entries.iter().map(|entry| entry.uri.as_str());
-    Group::compile(uri.to_owned(), true, uris, &policy.addressing, |_| false)
+fn compiled(entries: &[GoodEntry<'_>], uri: &str, policy: &Policy) -> Group {
+    let uris = entries
+        .iter()
+        .map(|good| (good.entry.uri.as_str(), good.uri));
+    Group::of_recipients(uri.to_owned(), uris, &policy.addressing)
 }
 
 /// Refuses recipients to whom a service may not send.

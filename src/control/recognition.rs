@@ -3,6 +3,8 @@
 use super::charging_vector;
 use super::checks::Check;
 use super::directory::Unavailable;
+use super::failure::Failure;
+use super::mandatory_headers::{MESSAGE, MandatoryHeaders};
 use super::observer::{Note, Observer, Unobserved};
 use super::policy::Policy;
 use crate::config::Untagged;
@@ -10,9 +12,6 @@ use crate::sip::accept_contact::{self, Wish};
 use crate::sip::charging_vector::ChargingVector;
 use crate::sip::text::Printable;
 use crate::sip::{HeaderName, Malformed, Request, SipUri, Uri};
-
-/// The one method of this function.
-pub(super) const MESSAGE: &[u8] = b"MESSAGE";
 
 /// Why a message is left to the routing script, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,15 +70,23 @@ impl std::fmt::Display for NotOurs {
 #[derive(Debug)]
 pub struct Recognised<'m> {
     pub(super) request: Request<'m>,
-    pub(super) accept_contact: Option<Malformed>,
     /// Which of the policy's features the message wants; or why it wants none, where it is ours only if
     /// its address is a stored one (see `claim`).
     pub(super) feature: Result<usize, NotOurs>,
     pub(super) target: Result<SipUri<'m>, Malformed>,
     /// Whether the Request-URI names a body part, `cid:`, and so has no domain.
     pub(super) names_body_part: bool,
+    /// The header fields that every request must have, or why they cannot be read (row 1).
+    pub(super) mandatory: Result<MandatoryHeaders<'m>, Failure>,
     /// P-Charging-Vector, which the answer and the forks go by.
     pub(super) charging: Option<ChargingVector<'m>>,
+}
+
+/// Whether a request has the method of this function, in any case as proxies take it: by its first word, without reading
+/// the rest.
+pub fn is_message(bytes: &[u8]) -> bool {
+    let method = bytes.split(|&byte| byte == b' ').next();
+    method.is_some_and(|method| method.eq_ignore_ascii_case(MESSAGE))
 }
 
 /// Row 2 of table A.1, and what row 1 says of others' requests: is the message ours?
@@ -137,9 +144,9 @@ pub fn recognise_observed<'m>(
         Err(_) => return Err(NotOurs::ForeignDomain),
     };
     Ok(Recognised {
+        mandatory: MandatoryHeaders::of(&request, accept_contact),
         charging: charging_vector::received(&request),
         request,
-        accept_contact,
         feature,
         target,
         names_body_part,

@@ -18,9 +18,9 @@ impl<'m> Recognised<'m> {
     pub(super) fn check_form(
         &self,
         observer: &mut impl Observer,
-    ) -> Result<(MandatoryHeaders<'m>, SipUri<'m>), Failure> {
+    ) -> Result<(&MandatoryHeaders<'m>, SipUri<'m>), Failure> {
         observer.check(Check::WellFormed);
-        let mandatory = MandatoryHeaders::of(self)?;
+        let mandatory = self.mandatory.as_ref().map_err(Failure::clone)?;
         if self.names_body_part {
             return Err(Reason::Scheme.into());
         }

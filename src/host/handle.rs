@@ -8,7 +8,7 @@ use super::proxy::{Proxy, Sender, Transaction};
 use super::script_result::ScriptResult;
 use super::sending::pump;
 use super::verdict::{Progress, Room, Verdict};
-use crate::control::{Decision, NotOurs, Source};
+use crate::control::{Decision, NotOurs, Source, is_message};
 use crate::fanout::Counter;
 use crate::server::{Server, Worker};
 use crate::sip::lines::unfolded;
@@ -47,9 +47,11 @@ pub fn check<'s>(
     source: &Source<'_>,
 ) -> Result<Verdict<'s>, ScriptResult> {
     let bytes = &*unfolded(bytes);
+    if !is_message(bytes) {
+        return Err(describe(server, worker, proxy, bytes));
+    }
     let message = match worker.recognise(server.decider(), bytes, source) {
         Ok(message) => message,
-        Err(NotOurs::Method) => return Err(describe(server, worker, proxy, bytes)),
         Err(reason) => {
             let level = match reason {
                 NotOurs::Unavailable(_) => log::Level::Error,
