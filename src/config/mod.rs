@@ -8,7 +8,6 @@
 
 mod choices;
 mod core_socket;
-mod documentation;
 mod error;
 mod feature;
 mod parameter;
@@ -27,7 +26,6 @@ pub use choices::{
     Notifications, SkipOriginator, TelMode, UnknownGroup, Untagged,
 };
 pub use core_socket::CoreSocket;
-pub use documentation::{markdown_table, queue_parameters};
 pub use error::SettingError;
 pub use feature::Feature;
 pub use parameter::Group;

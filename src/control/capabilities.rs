@@ -9,7 +9,7 @@ use super::policy::Policy;
 use super::refusal_reason::phrase;
 use super::request_checks::LIST_MESSAGE;
 use crate::sip::name_addr::tag_of;
-use crate::sip::token_list::tokens;
+use crate::sip::text::tokens;
 use crate::sip::{HeaderName, Request, SipUri, Uri};
 
 /// What a service takes: a list, and beside it content of any type.

@@ -5,8 +5,7 @@ use super::recent_requests::RequestKey;
 use super::refusal::Reason;
 use crate::sip::name_addr::tag_of;
 use crate::sip::number::{cseq, max_breadth, max_forwards};
-use crate::sip::text::{Nesting, split_first};
-use crate::sip::token_list::tokens;
+use crate::sip::text::{Nesting, split_first, tokens};
 use crate::sip::{HeaderName, Malformed, NameAddr, Request};
 use smallvec::SmallVec;
 

@@ -97,12 +97,6 @@ impl Rules {
         self.weight + self.rules.len()
     }
 
-    /// Whether any rule can allow `action`, to somebody at some time.
-    pub fn ever_allow(&self, action: &str) -> bool {
-        let mut rules = self.rules.iter();
-        rules.any(|rule| rule.allows(action))
-    }
-
     /// Which of `actions` the rules that apply allow (G-3).
     pub(super) fn allow<const COUNT: usize>(
         &self,

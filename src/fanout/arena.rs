@@ -263,15 +263,6 @@ impl Arena {
         let piece = given.to_word() - HEADER;
         pieces.contains(&piece) && memory[At::<Piece>::word(piece)].size.get() & USED != 0
     }
-
-    /// Whether all of it is one free piece.
-    #[cfg(test)]
-    pub(super) fn is_whole(self, held: &Held<'_>) -> bool {
-        let first = header(held, self.start);
-        !first.used
-            && first.size == self.words - 1
-            && held.root.arena.words.get() == first.size as u64
-    }
 }
 
 /// A free piece of at least `need` words.
@@ -337,6 +328,8 @@ mod tests {
         for (at, _) in pieces {
             arena.free(&mut held, At::word(at));
         }
-        assert!(arena.is_whole(&held));
+        let first = header(&held, arena.start);
+        assert!(!first.used && first.size == arena.words - 1);
+        assert_eq!(held.root.arena.words.get(), first.size as u64);
     }
 }

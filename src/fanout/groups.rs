@@ -54,13 +54,4 @@ impl Groups {
             group.alone.set(held, None);
         }
     }
-
-    /// Whether no message is under way.
-    #[cfg(test)]
-    pub(super) fn are_empty(self, held: &Held<'_>) -> bool {
-        (self.0..self.0 + Self::WORDS).all(|place| {
-            let group: &Group = &held[At::word(place)];
-            group.messages.get() == 0 && group.alone.get().is_none()
-        })
-    }
 }

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::proxy::{Proxy, Transaction};
-use super::script_result::ScriptResult;
+use super::verdict::ScriptResult;
 use crate::server::{Server, Worker};
 
 /// Answers a request other than MESSAGE if it is an OPTIONS to a group or service.

@@ -5,9 +5,8 @@
 
 use super::capabilities::describe;
 use super::proxy::{Proxy, Sender, Transaction};
-use super::script_result::ScriptResult;
 use super::sending::pump;
-use super::verdict::{Progress, Room, Verdict};
+use super::verdict::{Progress, Room, ScriptResult, Verdict};
 use crate::control::{Decision, NotOurs, Source, is_message};
 use crate::fanout::Counter;
 use crate::server::{Server, Worker};

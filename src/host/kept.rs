@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::guard::guarded;
-use super::script_result::ScriptResult;
+use super::verdict::ScriptResult;
 use crate::fanout::milliseconds;
 use crate::ledger::{Kept, LedgerError, Reader, SqliteReader};
 use crate::server::{Outbox, Server};

@@ -30,7 +30,6 @@ mod parameters;
 pub mod proxy;
 mod request;
 mod script;
-mod script_result;
 pub mod sending;
 mod statistics;
 mod symbol;
@@ -38,5 +37,4 @@ pub mod verdict;
 
 pub use handle::{check, fork, handle, reply};
 pub use proxy::{Proxy, Transaction};
-pub use script_result::ScriptResult;
-pub use verdict::{Fact, Value, Verdict};
+pub use verdict::{Fact, ScriptResult, Value, Verdict};

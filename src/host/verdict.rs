@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 
 use super::proxy::Transaction;
-use super::script_result::ScriptResult;
 use crate::control::refusal_reason::phrase;
 use crate::control::{Answer, Decision, Refusal, RefusalReason, Row};
 use crate::fanout::Ticket;
@@ -11,6 +10,24 @@ use crate::server::{RefusedBy, Server};
 
 /// The status code of an answer that is no refusal.
 const ACCEPTED: u16 = 202;
+
+/// The return value of `cimf_handle()` and of each of its steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum ScriptResult {
+    /// Answered 202 and being sent to the members; from `cimf_check()`: would be accepted.
+    Accepted = 1,
+    /// Refused and answered; from `cimf_check()`: would be refused.
+    Refused = 2,
+    /// An OPTIONS to a group or service, which was answered.
+    Described = 3,
+    /// A retransmission: the proxy has repeated its answer, and the script ends.
+    Stop = 0,
+    /// Not a message for cimf: nothing was answered.
+    NotOurs = -1,
+    /// An internal error, or a step out of order: nothing was answered or sent.
+    InternalError = -2,
+}
 
 /// The verdict on one request, and how far it has been carried out. It belongs to that request, and
 /// is dropped when the script ends, wherever the script has left it.

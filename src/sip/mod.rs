@@ -28,7 +28,6 @@ pub mod resource_list;
 pub mod tel;
 pub mod tel_conversion;
 pub mod text;
-pub mod token_list;
 pub mod transfer;
 pub mod transport;
 pub mod uri;

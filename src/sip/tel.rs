@@ -4,7 +4,7 @@ use super::Malformed;
 use super::byte_set::ByteSet;
 use super::escape::{UNESCAPED, UNRESERVED, first_bad, same_ignoring_case, units, write_escaped};
 use super::text::find;
-use super::uri_parameters::{MAX_PARAMETERS, is_one_of};
+use super::uri_parameters::{check_parameters, is_one_of, split_value};
 
 const PART: &str = "tel URI";
 
@@ -55,7 +55,7 @@ impl<'a> TelUri<'a> {
         }
         let parameters = text.get(end + 1..).unwrap_or_default();
         if end < text.len() {
-            check_parameters(text, end + 1)?;
+            check_parameters(PART, text, end + 1, &text[end + 1..], wrong_parameter)?;
         }
         let tel = Self { number, parameters };
         if !global && tel.parameter(b"phone-context").is_none() {
@@ -87,7 +87,9 @@ impl<'a> TelUri<'a> {
     }
 
     fn parameters(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        self.pieces().map(named)
+        self.pieces()
+            .map(split_value)
+            .map(|(name, value)| (name, value.unwrap_or_default()))
     }
 
     /// Whether both are the same number by RFC 3966 §4.
@@ -131,7 +133,7 @@ impl<'a> TelUri<'a> {
     /// Appends number and parameters, without those of the call, as in the user part of a SIP URI.
     pub(super) fn write_without_call(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.number);
-        let kept = |piece: &&[u8]| !is_one_of(&OF_THE_CALL, named(piece).0);
+        let kept = |piece: &&[u8]| !is_one_of(&OF_THE_CALL, split_value(piece).0);
         for piece in self.pieces().filter(kept) {
             out.push(b';');
             out.extend_from_slice(piece);
@@ -165,14 +167,6 @@ impl<'a> TelUri<'a> {
     }
 }
 
-/// Name and value of a parameter; the value may be missing.
-fn named(piece: &[u8]) -> (&[u8], &[u8]) {
-    match find(b'=', piece) {
-        Some(at) => (&piece[..at], &piece[at + 1..]),
-        None => (piece, b""),
-    }
-}
-
 /// Parameter values that are numbers are compared without visual separators.
 fn same_value(name: &[u8], a: &[u8], b: &[u8]) -> bool {
     match is_number(name, a) {
@@ -195,34 +189,15 @@ fn is_separator(byte: u8) -> bool {
     matches!(byte, b'-' | b'.' | b'(' | b')')
 }
 
-fn check_parameters(text: &[u8], start: usize) -> Result<(), Malformed> {
-    let mut at = start;
-    for (index, piece) in text[start..].split(|&byte| byte == b';').enumerate() {
-        if index == MAX_PARAMETERS {
-            return Err(Malformed::at(PART, text, at, "at most 32 parameters"));
-        }
-        if piece.is_empty() {
-            at += 1;
-            continue;
-        }
-        let name_end = find(b'=', piece).unwrap_or(piece.len());
-        let (name, value) = piece.split_at(name_end);
-        let good_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
-        if name.is_empty() || !name.iter().all(good_name) {
-            return Err(Malformed::at(PART, text, at, "a parameter name"));
-        }
-        if let Some(bad) = first_bad(value, &VALUE) {
-            let offset = at + name_end + bad;
-            return Err(Malformed::at(PART, text, offset, "a parameter value"));
-        }
-        let earlier = text[start..].split(|&byte| byte == b';').take(index);
-        let mut names = earlier.map(|other| other.split(|&byte| byte == b'=').next());
-        if names.any(|other| other.is_some_and(|other| other.eq_ignore_ascii_case(name))) {
-            return Err(Malformed::at(PART, text, at, "each parameter only once"));
-        }
-        at += piece.len() + 1;
+fn wrong_parameter(name: &[u8], value: Option<&[u8]>) -> Option<(usize, &'static str)> {
+    let good_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+    if name.is_empty() || !name.iter().all(good_name) {
+        return Some((0, "a parameter name"));
     }
-    Ok(())
+    Some((
+        name.len() + 1 + first_bad(value?, &VALUE)?,
+        "a parameter value",
+    ))
 }
 
 #[cfg(test)]

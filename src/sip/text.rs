@@ -188,6 +188,21 @@ pub fn split<'a>(
     })
 }
 
+/// The tokens of one row of the header field `part`, such as Require (RFC 3261 §20.32); an empty row has none.
+pub fn tokens<'a>(
+    part: &'static str,
+    value: &'a [u8],
+) -> impl Iterator<Item = Result<&'a [u8], Malformed>> {
+    split(part, value, b',', Nesting::Quotes).map(move |element| {
+        let element = element?;
+        if is_token(element) {
+            Ok(element)
+        } else {
+            Err(Malformed::at(part, element, 0, "an option tag"))
+        }
+    })
+}
+
 /// One `name` or `name=value` of a header field, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameter<'a> {

@@ -12,6 +12,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 300;
+/// How long a loaded machine may take until the first message is safe.
+const GENEROUS: Duration = Duration::from_secs(30);
 
 /// The words that the process that commits shares with the test.
 const SAFE: usize = 0;
@@ -99,6 +101,14 @@ fn look(file: &LedgerFile) {
     }
 }
 
+fn wait_until_one_is_safe(memory: &SharedMemory) {
+    let start = Instant::now();
+    while memory.words()[SAFE].load(SeqCst) == 0 {
+        assert!(start.elapsed() < GENEROUS, "no message was safe in time");
+        std::thread::sleep(Duration::from_micros(100));
+    }
+}
+
 #[test]
 fn of_300_ledgers_killed_at_any_moment_none_forgets_what_was_safe() {
     let _alone = alone();
@@ -112,6 +122,10 @@ fn of_300_ledgers_killed_at_any_moment_none_forgets_what_was_safe() {
         let file = open(&path);
         let seed = dice.roll(1 << 30);
         let children = [fork(|| commit(&file, &memory, seed)), fork(|| look(&file))];
+        // Some are killed while they begin, with nothing that is safe yet.
+        if round % 11 > 0 {
+            wait_until_one_is_safe(&memory);
+        }
         std::thread::sleep(Duration::from_micros(dice.roll(60_000)));
         children.iter().for_each(|&child| kill(child));
         for child in children {
@@ -173,7 +187,7 @@ fn of_300_ledgers_killed_at_any_moment_none_forgets_what_was_safe() {
          anew, {:?}",
         start.elapsed()
     );
-    assert!(safe > 300, "only {safe} messages were safe");
+    assert!(safe > 250, "only {safe} messages were safe");
     assert!(cut_bytes > 100_000, "only {cut_bytes} bytes were cut");
     assert!(spoilt_pages > 100, "only {spoilt_pages} pages were spoilt");
     assert!(start.elapsed() < Duration::from_secs(120));

@@ -1,8 +1,8 @@
 //! `cimfctl check`.
 
 use crate::failure::Failure;
-use crate::output::{counted, say};
 use crate::parameters::Parameters;
+use crate::streams::{counted, say};
 use cimf::config::Nested;
 use cimf::control::NextHopCapabilities;
 use cimf::control::addressing::Addressing;

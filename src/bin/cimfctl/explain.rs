@@ -12,7 +12,7 @@ mod peer;
 mod text;
 
 use crate::failure::Failure;
-use crate::output::standard;
+use crate::streams::standard;
 use capture::Capture;
 use cimf::server::Decider;
 pub use options::Options;

@@ -1,7 +1,7 @@
 //! `cimfctl export`.
 
 use crate::failure::Failure;
-use crate::output::{complain, standard};
+use crate::streams::{complain, standard};
 use cimf::store::document::{Format, XcapTree};
 use cimf::store::edit::{Editor, Exported};
 use clap::Args;

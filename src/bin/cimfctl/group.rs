@@ -1,8 +1,7 @@
 //! `cimfctl group …`.
 
 use crate::failure::Failure;
-use crate::input;
-use crate::output::{complain, counted, say, standard};
+use crate::streams::{self, complain, counted, say, standard};
 use cimf::store::edit::{Editor, GroupRecord, NamedMember, NewGroup};
 use clap::{Args, Subcommand};
 use std::io::{self, Write};
@@ -83,7 +82,7 @@ pub fn run(db: &Path, max_members: u32, command: Command) -> Result<(), Failure>
 }
 
 fn add_group(editor: &mut Editor, add: Add) -> Result<(), Failure> {
-    let members = input::members(add.members)?;
+    let members = streams::members(add.members)?;
     let new = NewGroup {
         uri: &add.uri,
         display_name: add.display_name.as_deref(),

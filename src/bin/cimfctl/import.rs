@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::group::note_nested;
-use crate::output::{complain, counted, say};
+use crate::streams::{complain, counted, say};
 use cimf::store::document::{
     Document, Entry, GroupDocument, MAX_BYTES, XcapRoot, flatten, read_file,
 };

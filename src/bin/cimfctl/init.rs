@@ -1,7 +1,7 @@
 //! `cimfctl init`.
 
 use crate::failure::Failure;
-use crate::output::{complain, say};
+use crate::streams::{complain, say};
 use cimf::store::{self, Tables};
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! `cimfctl ledger …`.
 
 use crate::failure::Failure;
-use crate::output::{counted, say, standard};
+use crate::streams::{counted, say, standard};
 use cimf::fanout::Outcome;
 use cimf::ledger::{
     CommitMode, Entry, Kept, Ledger, LedgerError, LedgerFile, Problem, Reader, Shown, SqliteReader,

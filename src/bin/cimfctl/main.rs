@@ -11,13 +11,12 @@ mod failure;
 mod group;
 mod import;
 mod init;
-mod input;
 mod ledger;
 mod member;
-mod output;
 mod parameters;
 mod script;
 mod service;
+mod streams;
 
 use cimf::config::{PARAMETERS, Settings};
 use clap::parser::ValueSource;
@@ -123,7 +122,7 @@ fn main() -> ExitCode {
         // The reader of the output has closed it, as `head` does.
         Ok(()) | Err(Failure::OutputClosed) => ExitCode::SUCCESS,
         Err(failure) => {
-            output::complain(&failure.to_string());
+            streams::complain(&failure.to_string());
             ExitCode::FAILURE
         }
     }

@@ -2,8 +2,7 @@
 
 use crate::failure::Failure;
 use crate::group::note_nested;
-use crate::input;
-use crate::output::{counted, say, standard};
+use crate::streams::{self, counted, say, standard};
 use cimf::store::edit::Editor;
 use clap::{Args, Subcommand};
 use std::io::Write;
@@ -66,7 +65,7 @@ pub fn run(db: &Path, max_members: u32, command: Command) -> Result<(), Failure>
     match command {
         Command::Add(Add { members, name }) => {
             let Members { group, members } = members;
-            let members = input::members(members)?;
+            let members = streams::members(members)?;
             let added = match (name, members.as_slice()) {
                 (None, members) => {
                     editor.add_members(&group, members.iter().map(String::as_str))?
@@ -98,7 +97,7 @@ pub fn run(db: &Path, max_members: u32, command: Command) -> Result<(), Failure>
             Ok(())
         }
         Command::Del(Members { group, members }) => {
-            let members = input::members(members)?;
+            let members = streams::members(members)?;
             let deleted = editor.delete_members(&group, members.iter().map(String::as_str))?;
             let mut out = standard();
             for member in deleted {

@@ -1,8 +1,7 @@
 //! `cimfctl service …` and `cimfctl consent …`.
 
 use crate::failure::Failure;
-use crate::input;
-use crate::output::{counted, say, standard};
+use crate::streams::{self, counted, say, standard};
 use cimf::store::edit::Editor;
 use clap::Subcommand;
 use std::io::Write;
@@ -103,14 +102,14 @@ pub fn consent(db: &Path, max_members: u32, command: Consent) -> Result<(), Fail
     let mut editor = Editor::open(db, max_members)?;
     match command {
         Consent::Add { service, uris } => {
-            let uris = input::members(uris)?;
+            let uris = streams::members(uris)?;
             let (service, added) =
                 editor.add_consents(&service, uris.iter().map(String::as_str))?;
             let count = counted(added as u64, "consent");
             Ok(say(&format!("added {count} to {}", service.uri))?)
         }
         Consent::Del { service, uris } => {
-            let uris = input::members(uris)?;
+            let uris = streams::members(uris)?;
             let deleted = editor.delete_consents(&service, uris.iter().map(String::as_str))?;
             let mut out = standard();
             for uri in deleted {

@@ -10,7 +10,7 @@ use crate::host::kept;
 use crate::host::message::MessageId;
 use crate::host::request::Call;
 use crate::host::script::{self, ScriptRequest, Step};
-use crate::host::script_result::ScriptResult;
+use crate::host::verdict::ScriptResult;
 use crate::server::Server;
 use std::ffi::{c_int, c_void};
 use std::ptr::{null, null_mut};

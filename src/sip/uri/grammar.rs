@@ -10,7 +10,7 @@ use crate::sip::byte_set::ByteSet;
 use crate::sip::escape::{UNESCAPED, UNRESERVED, expected_at, first_bad};
 use crate::sip::tel::TelUri;
 use crate::sip::text::find;
-use crate::sip::uri_parameters::{MAX_PARAMETERS, split_value};
+use crate::sip::uri_parameters::{MAX_PARAMETERS, check_parameters, split_value};
 
 const PART: &str = "URI";
 
@@ -79,7 +79,7 @@ impl<'a> SipUri<'a> {
             .get(hostport_end + 1..parameters_end)
             .unwrap_or_default();
         if hostport_end < parameters_end {
-            check_parameters(text, hostport_end + 1, parameters)?;
+            check_parameters(PART, text, hostport_end + 1, parameters, wrong_parameter)?;
         }
         let headers = &text[headers_start.unwrap_or(text.len())..];
         if headers_start.is_some() {
@@ -161,37 +161,10 @@ fn parse_port(text: &[u8], start: usize, port: &[u8]) -> Result<Option<u16>, Mal
     number.map(Some).ok_or_else(bad)
 }
 
-fn check_parameters(text: &[u8], start: usize, parameters: &[u8]) -> Result<(), Malformed> {
-    let mut at = start;
-    for (index, piece) in parameters.split(|&byte| byte == b';').enumerate() {
-        if index == MAX_PARAMETERS {
-            return Err(Malformed::at(PART, text, at, "at most 32 parameters"));
-        }
-        if piece.is_empty() {
-            at += 1;
-            continue;
-        }
-        let (name, value) = split_value(piece);
-        let bad_name = first_bad(name, &PARAMETER).or(name.is_empty().then_some(0));
-        if let Some(bad) = bad_name {
-            return Err(Malformed::at(PART, text, at + bad, "a parameter name"));
-        }
-        let bad_value =
-            value.and_then(|it| first_bad(it, &PARAMETER).or(it.is_empty().then_some(0)));
-        if let Some(bad) = bad_value {
-            let offset = at + name.len() + 1 + bad;
-            return Err(Malformed::at(PART, text, offset, "a parameter value"));
-        }
-        let earlier = parameters.split(|&byte| byte == b';').take(index);
-        if earlier
-            .map(split_value)
-            .any(|(other, _)| other.eq_ignore_ascii_case(name))
-        {
-            return Err(Malformed::at(PART, text, at, "each parameter only once"));
-        }
-        at += piece.len() + 1;
-    }
-    Ok(())
+fn wrong_parameter(name: &[u8], value: Option<&[u8]>) -> Option<(usize, &'static str)> {
+    let bad = |text: &[u8]| first_bad(text, &PARAMETER).or(text.is_empty().then_some(0));
+    let bad_name = bad(name).map(|bad| (bad, "a parameter name"));
+    bad_name.or_else(|| Some((name.len() + 1 + bad(value?)?, "a parameter value")))
 }
 
 fn check_headers(text: &[u8], headers: &[u8]) -> Result<(), Malformed> {

@@ -2,8 +2,8 @@
 
 use super::advice;
 use super::outcome::{Explanation, Outcome, Verdict};
-use crate::output::counted;
 use crate::script::Script;
+use crate::streams::counted;
 use cimf::config::Settings;
 use cimf::control::{Accepted, Answer, Check, Note, RefusalReason, Use};
 use cimf::server::Decider;
