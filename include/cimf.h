@@ -92,6 +92,13 @@ typedef struct {
 extern "C" {
 #endif // __cplusplus
 
+// The version of the interface that the library has. A program compares it with
+// `CIMF_ABI_VERSION` before it calls anything else.
+uint32_t cimf_abi_version(void);
+
+// The version of the library, such as "0.1.0". It ends with NUL and is valid for ever.
+const char *cimf_version(void);
+
 // Frees a decision; NULL does nothing.
 //
 // # Safety
@@ -219,13 +226,6 @@ cimf_status cimf_server_decide(const cimf_server *server,
                                size_t length,
                                const cimf_source *source,
                                cimf_decision **out);
-
-// The version of the interface that the library has. A program compares it with
-// `CIMF_ABI_VERSION` before it calls anything else.
-uint32_t cimf_abi_version(void);
-
-// The version of the library, such as "0.1.0". It ends with NUL and is valid for ever.
-const char *cimf_version(void);
 
 #ifdef __cplusplus
 }  // extern "C"
