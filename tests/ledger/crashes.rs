@@ -190,7 +190,6 @@ fn of_300_ledgers_killed_at_any_moment_none_forgets_what_was_safe() {
     assert!(safe > 250, "only {safe} messages were safe");
     assert!(cut_bytes > 100_000, "only {cut_bytes} bytes were cut");
     assert!(spoilt_pages > 100, "only {spoilt_pages} pages were spoilt");
-    assert!(start.elapsed() < Duration::from_secs(120));
 }
 
 /// The salts in the head of the log, which are others each time that it begins anew.
