@@ -71,7 +71,7 @@ impl Decider {
         &self.policy
     }
 
-    /// What the administrator should know of his settings; it has been logged.
+    /// Warnings about the settings, which have been logged.
     pub fn warnings(&self) -> &[&'static str] {
         &self.warnings
     }
@@ -86,7 +86,7 @@ impl Decider {
         self.policy.settings.core_socket.as_ref()
     }
 
-    /// Whether a request is a copy of ours that has come back: its topmost Route carries the mark.
+    /// Whether a request is one of our copies that has come back: its topmost Route carries the mark.
     /// `None` where copies have none (`copy_mark`).
     pub fn is_copy(&self, bytes: &[u8]) -> Option<bool> {
         let mark = self.copy_mark.as_deref()?;
