@@ -1,5 +1,5 @@
-//! What the sender prefers of the recipients' devices, RFC 3841: copied only where the administrator
-//! wants it, since it narrows down who gets the message (F-6).
+//! Caller preferences of the copies, RFC 3841: their Accept-Contact; and what the sender prefers of the recipients'
+//! devices besides, copied only where the administrator wants it, since it narrows down who gets the message (F-6).
 
 use super::observer::Note;
 use super::policy::Policy;
@@ -8,6 +8,12 @@ use crate::sip::header::full_form;
 use crate::sip::message::Header;
 use crate::sip::text::{Nesting, split, unfold};
 use crate::sip::{HeaderName, Malformed, Request};
+
+/// Accept-Contact of the copies with its CRLF: that of the feature tag by which the message is ours, where it has one.
+pub(super) fn accept_contact(feature: Option<usize>, policy: &Policy) -> &[u8] {
+    let feature = feature.and_then(|at| policy.settings.feature_tags.get(at));
+    feature.map_or(b"", |feature| &feature.accept_contact)
+}
 
 /// Whether a header field is such a preference and is copied where it names nobody.
 pub(super) fn is_preference(header: &Header<'_>, policy: &Policy) -> bool {

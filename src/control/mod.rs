@@ -38,6 +38,7 @@ mod list_properties;
 mod list_search;
 #[cfg(test)]
 mod list_tests;
+mod loops;
 mod mandatory_headers;
 mod max_breadth;
 pub mod member_list;

@@ -3,6 +3,7 @@
 use super::accepted::Accepted;
 use super::anonymity::check_privacy;
 use super::anonymous_body::cleaned;
+use super::caller_preferences;
 use super::charging_vector;
 use super::checks::Check;
 use super::decision::{Decision, Ended};
@@ -12,7 +13,7 @@ use super::draft::Draft;
 use super::expiry::{Lifetime, lifetime};
 use super::failure::Failure;
 use super::from_group::{FromGroup, unlabelled};
-use super::mandatory_headers::MandatoryHeaders;
+use super::loops::check_loop;
 use super::max_breadth;
 use super::notification::{is_composing, is_notification};
 use super::observer::{Note, Observer, Unobserved};
@@ -22,14 +23,14 @@ use super::originator::{
 };
 use super::permissions::Permissions;
 use super::policy::Policy;
-use super::recent_requests::{self, Circulating, RecentRequests, RequestKey};
+use super::recent_requests::{self, RecentRequests, RequestKey};
 use super::recognition::Recognised;
 use super::refusal::{RETRY_AFTER, Reason, Refusal};
 use super::request_checks::{
     check_again, check_pager_mode, check_path, check_require, find_target,
 };
 use super::rules::Asker;
-use super::shared_headers::{CopySource, DEFAULT_MAX_FORWARDS};
+use super::shared_headers::CopySource;
 use super::size::fit;
 use super::trust_domain::TrustDomain;
 use super::unreadable;
@@ -171,7 +172,10 @@ impl Recognised<'_> {
                     from_group,
                 ),
                 charging: self.charging.as_ref(),
-                accept_contact: self.accept_contact_of_forks(policy),
+                accept_contact: caller_preferences::accept_contact(
+                    self.feature.as_ref().ok().copied(),
+                    policy,
+                ),
                 lifetime,
                 now: world.now,
             },
@@ -213,13 +217,6 @@ impl Recognised<'_> {
         )?;
         unreadable::tell(request, self.charging.as_ref(), &accepted, policy, source);
         Ok(Decision::Accepted(accepted))
-    }
-
-    /// What the forks ask for.
-    fn accept_contact_of_forks<'p>(&self, policy: &'p Policy) -> &'p [u8] {
-        let feature = self.feature.as_ref().ok();
-        let feature = feature.and_then(|&at| policy.settings.feature_tags.get(at));
-        feature.map_or(b"", |feature| &feature.accept_contact)
     }
 
     /// What the request asks for, from an originator who has been authenticated.
@@ -375,27 +372,4 @@ fn exclude(
     }
     observer.note(|| Note::fact("", format!("recipients: {}", accepted.count())));
     Ok(())
-}
-
-/// The message has not been here with more hops left (H-5).
-fn check_loop<D, R: RecentRequests>(
-    accepted: &Accepted,
-    target: &Target,
-    mandatory: &MandatoryHeaders<'_>,
-    payload: &[u8],
-    policy: &Policy,
-    world: &World<'_, D, R>,
-    observer: &mut impl Observer,
-) -> Result<(), Failure> {
-    observer.check(Check::Loop);
-    let circulating = Circulating {
-        originator: &accepted.originator,
-        target: target.uri().as_bytes(),
-        payload,
-        max_forwards: mandatory.max_forwards.unwrap_or(DEFAULT_MAX_FORWARDS),
-    };
-    match policy.settings.loop_cache && world.recent.has_come_back(&circulating) {
-        true => Err(Reason::Loop.into()),
-        false => Ok(()),
-    }
 }

@@ -115,9 +115,11 @@ pub fn run<'m, R: ScriptRequest<'m>>(
 /// `cimf_is_copy()`: whether a request is a copy of this server that has come back to this proxy.
 pub fn is_copy<'m>(server: &Server, request: &impl ScriptRequest<'m>) -> ScriptResult {
     guarded(ScriptResult::InternalError, || {
+        let mark = server.decider().copy_mark();
         match request
             .bytes()
-            .and_then(|bytes| server.decider().is_copy(bytes))
+            .zip(mark)
+            .map(|(bytes, mark)| mark.is_in(bytes))
         {
             Some(true) => ScriptResult::Accepted,
             Some(false) => ScriptResult::NotOurs,

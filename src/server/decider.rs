@@ -3,7 +3,8 @@
 
 #![forbid(unsafe_code)]
 
-use super::policy::{self, MARK};
+use super::copy_mark::CopyMark;
+use super::policy;
 use super::refused_by::RefusedBy;
 use super::{RandomPool, StartError};
 use crate::config::{CoreSocket, Settings};
@@ -13,8 +14,8 @@ use crate::control::{
     recognise_observed,
 };
 use crate::fanout::{Counter, Counters, RecentTable};
+use crate::sip::Uri;
 use crate::sip::text::Printable;
-use crate::sip::{Request, Uri, name_addr};
 use crate::store::{SHARED_FOR, Store, StoreError};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -24,7 +25,7 @@ use std::time::SystemTime;
 pub struct Decider {
     policy: Policy,
     warnings: Vec<&'static str>,
-    copy_mark: Option<String>,
+    copy_mark: Option<CopyMark>,
     recent: RecentTable,
     counters: Arc<Counters>,
 }
@@ -41,8 +42,8 @@ impl Decider {
         Store::check(database).map_err(StartError::Store)?;
         let mut copy_mark = None;
         if settings.copy_mark {
-            let mark = Store::copy_mark(database).map_err(StartError::Store)?;
-            policy::mark_route(&mut policy, &mark)?;
+            let mark = CopyMark::new(Store::copy_mark(database).map_err(StartError::Store)?);
+            mark.add_to_route(&mut policy)?;
             copy_mark = Some(mark);
         }
         let recent = RecentTable::new(settings.recent_requests, random_key()?);
@@ -86,21 +87,9 @@ impl Decider {
         self.policy.settings.core_socket.as_ref()
     }
 
-    /// Whether a request is one of our copies that has come back: its topmost Route carries the mark.
-    /// `None` where copies have none (`copy_mark`).
-    pub fn is_copy(&self, bytes: &[u8]) -> Option<bool> {
-        let mark = self.copy_mark.as_deref()?;
-        let request = Request::read(bytes).ok();
-        let route = request.as_ref().and_then(|request| {
-            let mut headers = request.headers().iter();
-            headers.find(|header| header.written.eq_ignore_ascii_case(b"Route"))
-        });
-        let route = route.map(|header| header.value);
-        let route = route.and_then(|route| name_addr::list("Route", route).next()?.ok());
-        Some(route.is_some_and(|route| match route.uri {
-            Uri::Sip(sip) => sip.parameter(MARK.as_bytes()) == Some(Some(mark.as_bytes())),
-            _ => false,
-        }))
+    /// The mark of copies; nothing where they have none (`copy_mark`).
+    pub fn copy_mark(&self) -> Option<&CopyMark> {
+        self.copy_mark.as_ref()
     }
 
     /// The counts of all workers.

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod away;
+mod copy_mark;
 mod decider;
 mod keeping;
 mod next_hop;

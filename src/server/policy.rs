@@ -9,9 +9,6 @@ use crate::control::{Addressing, NextHopCapabilities, Policy};
 use crate::sip::uri::Form;
 use crate::sip::{SipUri, Uri};
 
-/// The parameter of a Route that has a copy's mark.
-pub const MARK: &str = "cimf";
-
 /// The policy that the settings describe.
 pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
     check_domains(settings)?;
@@ -41,18 +38,6 @@ pub fn policy(settings: &Settings) -> Result<Policy, StartError> {
         route_is_originating: route.as_ref().is_some_and(is_originating),
         settings: settings.clone(),
     })
-}
-
-/// Puts the mark by which copies are known again into their Route.
-pub fn mark_route(policy: &mut Policy, mark: &str) -> Result<(), SettingError> {
-    let end = b">\r\n";
-    let Some(unmarked) = policy.route_header.strip_suffix(end) else {
-        let expected = "0, as with direct=1 outgoing messages have no Route to carry a mark";
-        return Err(SettingError::new("copy_mark", "1", expected));
-    };
-    let mark = format!(";{MARK}={mark}");
-    policy.route_header = [unmarked, mark.as_bytes(), end].concat();
-    Ok(())
 }
 
 /// What the administrator should know of settings that can be used.

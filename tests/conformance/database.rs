@@ -208,7 +208,7 @@ pub fn a_log_removed_while_it_is_in_use_is_noticed(transport: Transport) {
         (forks == 1).then_some(())
     });
     noticed.expect("the member that was deleted got a message each time");
-    rig.wait_for_log("was removed while it was in use");
+    rig.wait_for_log("was removed while in use");
     sees(&rig, &mut client, &[TEL]);
 }
 
