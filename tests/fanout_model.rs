@@ -1,8 +1,8 @@
-//! The engine against a model of what it promises (U-6, M-3, M-4, S-5), driven through many
-//! schedules by a simulated proxy: completions in any order, failures, lack of memory, silence,
-//! members that are silent for longer than `patience`, cancelled and expired messages, next hops whose names are not known yet, several processes at once, and in some
-//! schedules one that is stopped with the lock. In half of the schedules nobody asks for a fork
-//! but who has to after what he did, as the proxy's processes do: then nothing may be left that nobody sends.
+//! The engine against a model of what it promises (U-6, M-3, M-4, S-5), driven through many schedules by a simulated
+//! proxy: completions in any order, failures, lack of memory, silence, members that are silent for longer than
+//! `patience`, cancelled and expired messages, next hops whose names are not known yet, several processes at once, and in
+//! some schedules one that is stopped with the lock. In half of the schedules only those processes ask for forks that
+//! have to after what they did, as the proxy's processes do: then nothing may be left that nobody sends.
 //! `SCHEDULES=100000 cargo test --release --test fanout_model` runs that many.
 //! `CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true cargo test --release --test fanout_model` holds the invariants of the
 //! structures in shared memory, too.
@@ -233,7 +233,7 @@ fn limits(random: &mut Random) -> Settings {
     }
 }
 
-/// A header field of one recipient's own, and a piece of his own of the body.
+/// A header field and a piece of the body that only one recipient gets.
 fn own_header(address: &str) -> String {
     format!("Subject: {address}\r\n")
 }
@@ -403,7 +403,7 @@ impl<'e> Model<'e> {
         self.somebody_pumps();
     }
 
-    /// Whoever has just let a fork go asks for forks himself.
+    /// Whoever has just let a fork go asks for forks in turn.
     fn somebody_pumps(&mut self) {
         let index = self.random.below(self.processes.len());
         self.processes[index].is_pumping = true;

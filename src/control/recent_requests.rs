@@ -70,8 +70,8 @@ pub struct Circulating<'m> {
 }
 
 /// The memory of recent requests. It is bounded and may forget before its time, but for nobody whose
-/// originator is not known. It has a clock of its own, which nobody sets: a system's clock that is put
-/// right makes nothing new of a repetition.
+/// originator is not known. Its clock is monotonic: setting the system's clock does not make a
+/// retransmission look new.
 pub trait RecentRequests {
     /// Says whether a request was here before, and notes nothing: its originator is not known yet. One that was
     /// accepted before a crash, on another branch, counts as new: who sends it decides.
@@ -79,7 +79,7 @@ pub trait RecentRequests {
 
     /// Notes a request whose originator may send. Says again whether it was here before: another worker
     /// may have noted it since it arrived. One that was accepted before a crash, on another branch, is a
-    /// repetition if it has the same content: a client that gives up on a dead server tries again so.
+    /// retransmission if it has the same content: so a client tries again that has given up on a dead server.
     fn admit(&self, receipt: Receipt, content: &RequestContent<'_>) -> Arrival;
 
     /// Notes that a request has been answered 202.

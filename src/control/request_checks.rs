@@ -29,7 +29,7 @@ impl<'m> Recognised<'m> {
 }
 
 /// Row 3: the request is in no dialog, is here for the first time, and may go on. `None` where it is
-/// the repetition of one that was answered.
+/// a retransmission of one that was answered.
 pub(super) fn check_path<D, R: RecentRequests>(
     mandatory: &MandatoryHeaders<'_>,
     world: &World<'_, D, R>,
@@ -70,8 +70,8 @@ pub(super) fn check_again<D, R: RecentRequests>(
     receipt_of(arrival)
 }
 
-/// The receipt of a request that is here for the first time; `None` for the repetition of one that was
-/// answered.
+/// The receipt of a request that is here for the first time; `None` for a retransmission of one
+/// that was answered.
 fn receipt_of(arrival: Arrival) -> Result<Option<Receipt>, Failure> {
     match arrival {
         Arrival::New(receipt) => Ok(Some(receipt)),
@@ -80,8 +80,8 @@ fn receipt_of(arrival: Arrival) -> Result<Option<Receipt>, Failure> {
     }
 }
 
-/// Rows 4 and 5: pager mode is on, and the address is one of ours; `None` where it is not and that is
-/// not to be told yet (`hide_groups`).
+/// Rows 4 and 5: pager mode is on, and the address is one of ours; `None` where it is not and that
+/// must not be disclosed yet (`hide_groups`).
 pub(super) fn find_target(
     address: &SipUri<'_>,
     policy: &Policy,

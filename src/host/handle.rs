@@ -12,7 +12,7 @@ use crate::fanout::Counter;
 use crate::server::{Server, Worker};
 use crate::sip::lines::unfolded;
 
-/// Checks the request in `bytes`, answers it, and sends it to the members. The verdict is there to be
+/// Checks the request in `bytes`, answers it, and sends it to the members. Returns the verdict for the script to
 /// read.
 pub fn handle<'s>(
     server: &'s Server,
@@ -32,12 +32,11 @@ pub fn handle<'s>(
     (result, Some(verdict))
 }
 
-/// Checks the request in `bytes` and answers nothing, but for the repetition of a request that was
-/// accepted and an OPTIONS about a group or service: there is nothing to decide about them. Room for
-/// an accepted message is taken.
+/// Checks the request in `bytes` and takes room for an accepted message. Answers nothing but the retransmission of
+/// an accepted request and an OPTIONS to a group or service, about which the script has nothing to decide.
 ///
-/// The request has a transaction then, so that repetitions that come before the script has decided
-/// are told apart, and whatever the script answers in it is repeated for them.
+/// Afterwards the request has a transaction, which recognises retransmissions that come before the script has decided
+/// and repeats the script's answer for them.
 pub fn check<'s>(
     server: &'s Server,
     worker: &mut Worker,
@@ -96,7 +95,7 @@ pub fn check<'s>(
     }
 }
 
-/// Answers a request as its verdict says. An accepted message is on disk before, where that is wanted.
+/// Answers a request as its verdict says. An accepted message is on disk before, where `durability` asks for that.
 pub fn reply<'s>(
     server: &'s Server,
     proxy: &mut impl Proxy,
@@ -110,7 +109,7 @@ pub fn reply<'s>(
     verdict.store(server);
     let answer = verdict.answer(server.decider().server_name());
     if !proxy.reply(&answer, verdict.transaction) {
-        // A refusal that a broken request lets nobody answer is nobody's loss.
+        // Where a request is too broken to be answered, a refusal that is not sent does no harm.
         let level = match verdict.refused() {
             Some(_) => log::Level::Info,
             None => log::Level::Error,

@@ -83,7 +83,7 @@ struct Life<'e, L, O> {
 struct Trouble {
     since: Instant,
     tried: Instant,
-    told: Instant,
+    logged: Instant,
 }
 
 impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
@@ -243,12 +243,12 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
             Trouble {
                 since: now,
                 tried: now,
-                told: now,
+                logged: now,
             }
         });
         trouble.tried = now;
-        if trouble.told.elapsed() >= COMPLAIN {
-            trouble.told = now;
+        if trouble.logged.elapsed() >= COMPLAIN {
+            trouble.logged = now;
             let seconds = trouble.since.elapsed().as_secs();
             log::error!("ledger: {error}; {since} for {seconds} s");
         }

@@ -56,11 +56,11 @@ pub fn is_asked() -> bool {
 
 /// Calls `send` with the data of the copy available to variables: a route of the script may run
 /// meanwhile.
-pub fn in_hand<T>(told: Option<Notification>, send: impl FnOnce() -> T) -> T {
-    let Some(told) = told else {
+pub fn in_hand<T>(notification: Option<Notification>, send: impl FnOnce() -> T) -> T {
+    let Some(notification) = notification else {
         return send();
     };
-    IN_HAND.set(Some(told));
+    IN_HAND.set(Some(notification));
     let _none_afterwards = NoneAfterwards;
     send()
 }
@@ -76,5 +76,5 @@ impl Drop for NoneAfterwards {
 
 /// Calls `read` with the value for the copy being sent, if any.
 pub fn with_copy_in_hand<T>(fact: Fact, read: impl FnOnce(Value<'_>) -> T) -> Option<T> {
-    IN_HAND.with_borrow(|told| told.as_ref()?.fact(fact).map(read))
+    IN_HAND.with_borrow(|notification| notification.as_ref()?.fact(fact).map(read))
 }

@@ -73,7 +73,7 @@ fn send(
             (attempt, Cow::Owned(hop.uri_at(address)))
         }
     };
-    let told = notification::is_asked().then(|| {
+    let notification = notification::is_asked().then(|| {
         let [originator, group] = attempt.parties().map(<[u8]>::to_vec);
         Notification {
             message: attempt.message(),
@@ -84,7 +84,7 @@ fn send(
         }
     });
     let send = |fork: &Fork<'_>, cookie| {
-        notification::in_hand(told, || sender.send(fork, &next_hop, cookie))
+        notification::in_hand(notification, || sender.send(fork, &next_hop, cookie))
     };
     Some(attempt.hand_over(send, now))
 }

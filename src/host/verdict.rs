@@ -1,4 +1,4 @@
-//! What the checks of one request have come to, and what a script may read of it.
+//! The result of the checks of one request, and what a script may read of it.
 
 #![forbid(unsafe_code)]
 
@@ -30,21 +30,21 @@ pub enum ScriptResult {
 }
 
 /// The verdict on one request, and how far it has been carried out. It belongs to that request, and
-/// is dropped when the script ends, wherever the script has left it.
+/// is dropped when the script ends, however far it got.
 #[derive(Debug)]
 pub struct Verdict<'s> {
     pub(super) decision: Decision,
-    /// Why a message that has passed the checks is not sent: the queue has no room, or the ledger does not promise it.
+    /// Why a message that has passed the checks is not sent: the queue has no room, or the ledger did not store it.
     pub(super) turned_away: Option<Box<Refusal<RefusedBy>>>,
-    /// The header fields that every answer to the request has.
+    /// The header fields of every answer to the request.
     pub(super) headers_of_answers: Vec<u8>,
     pub(super) transaction: Transaction,
     pub(super) progress: Progress,
-    /// Room for an accepted message, until it is sent.
+    /// Room in the queue for an accepted message, until it is sent.
     pub(super) room: Option<Room<'s>>,
 }
 
-/// Room for an accepted message. What is dropped before the message is sent is given back.
+/// Room in the queue for an accepted message. Dropped before the message is sent, it is given back.
 #[derive(Debug)]
 pub(super) struct Room<'s> {
     pub server: &'s Server,
@@ -58,14 +58,14 @@ pub(super) enum Progress {
     Checked,
     /// The answer has been sent; an accepted message has this number, and its forks are to follow.
     Answered(u64),
-    /// There is nothing left to do, or nothing that could be done.
+    /// Nothing is left to do, or nothing can be done.
     Ended,
 }
 
 /// What a script may read of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact {
-    /// The status code that it asks for.
+    /// The status code of its answer.
     Code,
     /// The text of the Warning header of a refusal, or "Accepted".
     Reason,
@@ -77,9 +77,9 @@ pub enum Fact {
     Originator,
     /// How many recipients an accepted message has.
     Count,
-    /// The recipient whose outcome is told.
+    /// The recipient whose outcome is reported.
     Recipient,
-    /// The number of the message whose outcome is told, as in the log.
+    /// The number of the message whose outcome is reported, as in the log.
     Id,
 }
 
@@ -88,7 +88,7 @@ pub enum Fact {
 pub enum Value<'v> {
     /// A number.
     Number(i64),
-    /// Text, as it came from outside where it did.
+    /// Text; verbatim where it came from outside.
     Text(&'v [u8]),
 }
 
@@ -105,7 +105,7 @@ impl Fact {
         (Self::Id, "id"),
     ];
 
-    /// The place of the fact with this name; an unknown name is logged.
+    /// The index of the fact with this name; an unknown name is logged.
     pub fn index_of(word: &[u8]) -> Option<usize> {
         let mut names = Self::ALL.iter().map(|(_, name)| *name);
         let index = names.position(|name| name.as_bytes() == word);
@@ -119,7 +119,7 @@ impl Fact {
 }
 
 impl<'s> Verdict<'s> {
-    /// What a script gets from the check.
+    /// What the check returns to the script.
     pub fn result(&self) -> ScriptResult {
         match self.decision {
             Decision::Accepted(_) if self.turned_away.is_some() => ScriptResult::Refused,
@@ -129,7 +129,7 @@ impl<'s> Verdict<'s> {
         }
     }
 
-    /// The answer that the request gets, or got.
+    /// The answer to the request, sent or still to be sent.
     pub(super) fn answer(&self, server_name: &str) -> Answer {
         match &self.turned_away {
             Some(refusal) => Answer::refusing(refusal, server_name, &self.headers_of_answers),
@@ -146,7 +146,7 @@ impl<'s> Verdict<'s> {
         }
     }
 
-    /// Brings an accepted message to the disk, where that is wanted, before its 202.
+    /// Writes an accepted message to disk before its 202, where `durability` asks for that.
     pub(super) fn store(&mut self, server: &'s Server) {
         let (Decision::Accepted(accepted), Some(room)) = (&self.decision, self.room.take()) else {
             return;
@@ -157,7 +157,7 @@ impl<'s> Verdict<'s> {
         }
     }
 
-    /// One fact; `None` where there is none.
+    /// One fact; `None` where the verdict does not have it.
     pub fn fact(&self, fact: Fact) -> Option<Value<'_>> {
         let text = |text| Some(Value::Text(text));
         let number = |number| Some(Value::Number(number));
@@ -182,8 +182,8 @@ impl<'s> Verdict<'s> {
     }
 }
 
-/// What was answered 202 and is not sent ends as cancelled, so that its recipients are told of as all
-/// others are.
+/// A message that was answered 202 and is not sent ends as cancelled, so that the outcomes of its recipients are
+/// reported like all others.
 impl Drop for Verdict<'_> {
     fn drop(&mut self) {
         if let (Progress::Answered(message), Some(room)) = (self.progress, self.room.take()) {

@@ -1,5 +1,5 @@
-//! Members who are away: what is kept for them, and until when. Their addresses are told apart as members are (C-2,
-//! C-3): all that reach the same user are one.
+//! Members who are away: what is kept for them, and until when. Their addresses are compared as those of members are
+//! (C-2, C-3): all that reach the same user are one.
 
 #![forbid(unsafe_code)]
 
@@ -17,7 +17,7 @@ pub struct AwayPolicy {
 }
 
 impl AwayPolicy {
-    /// Nothing where nothing is kept.
+    /// `None` where nothing is kept.
     pub fn of(settings: &Settings) -> Option<Self> {
         (settings.away == Away::Keep).then(|| Self {
             settings: settings.clone(),
@@ -45,7 +45,7 @@ impl AwayPolicy {
     }
 }
 
-/// The hash of whom an address is of, by the ledger's key, which is the same in each run; nothing for what is no
+/// The hash of the member with this address, by the ledger's key, which is the same in each run; `None` for what is no
 /// address.
 pub fn member(address: &[u8], addressing: &Addressing, key: [u8; 16]) -> Option<u64> {
     let uri = Uri::parse(address).ok()?;

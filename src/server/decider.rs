@@ -72,7 +72,7 @@ impl Decider {
         &self.policy
     }
 
-    /// What the administrator should know of his settings; it has been logged.
+    /// Warnings about the settings, which have been logged.
     pub fn warnings(&self) -> &[&'static str] {
         &self.warnings
     }

@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::news::outcome;
+use super::outcome_pipe::outcome;
 use crate::fanout::{Engine, InQueue, Outcome, Pipe};
 use crate::ledger::{Entry, KeptCopy, Promise};
 use std::borrow::Cow;
@@ -164,8 +164,8 @@ impl<'e> KeepReader<'e> {
         }
     }
 
-    /// Reads what there is. What is said of a message elsewhere is to be read before this, and written behind it:
-    /// that a message is finished is told after its copies.
+    /// Reads all records. The outcomes of a message must be read before this and written after it, because a message
+    /// is reported as finished after its copies.
     pub fn read(&mut self) {
         while let Some((record, next)) = self.engine.away().pipe().read(self.next) {
             self.next = next;

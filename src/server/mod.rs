@@ -7,11 +7,11 @@ mod away;
 mod copy_mark;
 mod decider;
 mod keeping;
-mod news;
 mod next_hop;
 mod note_file;
 mod old_journal;
 mod outbox;
+mod outcome_pipe;
 mod policy;
 mod random_pool;
 mod refused_by;
@@ -22,10 +22,10 @@ mod start_error;
 pub use away::AwayPolicy;
 pub use decider::{Decider, Worker};
 pub use keeping::{Keep, KeepReader, KeepWriter, Mark};
-pub use news::{OutcomeReader, OutcomeWriter};
 pub use next_hop::{HopName, NextHop, NextHops};
 pub use note_file::NoteFile;
 pub use outbox::{Outbox, request_of};
+pub use outcome_pipe::{OutcomeReader, OutcomeWriter};
 pub use policy::policy;
 pub use random_pool::RandomPool;
 pub use refused_by::RefusedBy;
@@ -73,7 +73,7 @@ impl Server {
         &self.outbox
     }
 
-    /// The hash of whom an address is of, for what is kept for members who are away.
+    /// The hash of the member with this address, under which copies are kept for members who are away.
     pub fn member(&self, address: &[u8]) -> Option<u64> {
         let addressing = &self.decider.policy().addressing;
         self.outbox.member(address, addressing)

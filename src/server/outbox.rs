@@ -3,8 +3,8 @@
 
 use super::away::{self, AwayPolicy};
 use super::keeping::{Keep, KeepReader};
-use super::news::{OutcomeReader, outcome};
 use super::note_file::NoteFile;
+use super::outcome_pipe::{OutcomeReader, outcome};
 use super::{StartError, old_journal, request_record};
 use crate::config::{Durability, Settings};
 use crate::control::recent_requests::MEMORY;
@@ -84,12 +84,12 @@ impl Outbox {
         self.away.as_ref()
     }
 
-    /// How long somebody waits for the ledger.
+    /// How long a worker waits for the ledger.
     pub fn ledger_timeout(&self) -> Duration {
         self.ledger_timeout
     }
 
-    /// The hash of whom an address is of; nothing for what is none, and where there is no ledger.
+    /// The hash of the member with this address; `None` for what is no address, and without a ledger.
     pub fn member(&self, address: &[u8], addressing: &Addressing) -> Option<u64> {
         away::member(address, addressing, self.ledger.get()?.file.key())
     }
@@ -105,8 +105,7 @@ impl Outbox {
         ledger & LOW
     }
 
-    /// Whether somebody wants to be told of each recipient that has got a message. The ledger always
-    /// does.
+    /// Sets whether deliveries are reported too. With a durable ledger they always are.
     pub fn report_delivered(&self, wanted: bool) {
         self.engine.report_delivered(wanted || self.is_durable());
     }
@@ -261,9 +260,9 @@ impl Outbox {
         Some((&opened.file, &opened.notes))
     }
 
-    /// Brings to the disk all outcomes that there are, told or not, the ends of messages without any left, and the
-    /// copies for members who are away of which nobody has been told yet. To be done when all other processes have
-    /// ended. `member` gives the hash of whom an address is of.
+    /// Writes to disk all outcomes, reported or not, the ends of messages without recipients left, and the copies for
+    /// members who are away that have not been reported yet. To be called when all other processes have ended.
+    /// `member` gives the hash of the member with an address.
     pub fn keep_outcomes(&self, member: impl Fn(&[u8]) -> Option<u64>) -> Result<(), LedgerError> {
         let Some(Opened { file, notes }) = self.ledger.get() else {
             return Ok(());
@@ -294,7 +293,7 @@ impl Outbox {
             } else if self.is_durable {
                 entries.extend(self.last_outcomes(&message));
             } else if let Some(away) = &self.away {
-                self.keep_untold(away, &message, &member, &mut reader, &mut keeping)?;
+                self.keep_unreported(away, &message, &member, &mut reader, &mut keeping)?;
             }
         }
         entries.extend(keeping.entries());
@@ -305,7 +304,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// What the ledger does not know yet of a message that it has. Members who are away are left out: the next start
+    /// The outcomes of a message of the ledger that the ledger does not know yet. Members who are away are left out: the next start
     /// sends to them again, with the same identifiers, and keeps what is not delivered then.
     fn last_outcomes(&self, message: &UnderWay<'_>) -> Option<Entry<'static>> {
         let id = message.ledger();
@@ -324,8 +323,8 @@ impl Outbox {
         })
     }
 
-    /// Has copies kept that have ended for members who are away, of a message that only memory has.
-    fn keep_untold(
+    /// Has the ended copies kept for members who are away, of a message that is only in memory.
+    fn keep_unreported(
         &self,
         away: &AwayPolicy,
         message: &UnderWay<'_>,
@@ -461,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_away_and_was_not_told_so_before_the_stop_is_not_forgotten() {
+    fn copies_for_members_away_that_were_not_reported_before_the_stop_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let outbox = outbox(folder.path());
         let id = outbox.ledger_number(1);

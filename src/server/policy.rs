@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn dangerous_settings_are_told_at_the_start() {
+    fn dangerous_settings_are_warned_of_at_the_start() {
         for (changes, text) in [
             (
                 &[("direct", "1"), ("identity_mode", "none")][..],
@@ -278,9 +278,9 @@ mod tests {
             for (name, value) in changes {
                 settings.set(name, value).unwrap();
             }
-            let told = warnings(&settings, &policy(&settings).unwrap());
-            assert_eq!(told.len(), 1, "{told:?}");
-            assert!(told[0].contains(text), "{told:?}");
+            let found = warnings(&settings, &policy(&settings).unwrap());
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].contains(text), "{found:?}");
         }
     }
 

@@ -98,7 +98,7 @@ pub fn a_change_by_sql_is_seen_by_the_next_message(transport: Transport) {
     sees(&rig, &mut client, &[BOB, TEL]);
 }
 
-/// Somebody edits in a long transaction: until he commits, everything is as it was.
+/// Somebody edits in a long transaction: until they commit, everything is as it was.
 pub fn an_open_transaction_holds_nobody_up(transport: Transport) {
     let rig = Setup::new(transport).start();
     let mut client = rig.client();

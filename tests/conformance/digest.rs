@@ -160,8 +160,8 @@ pub fn t32_ann_with_her_password_cannot_write_as_bob(transport: Transport) {
     assert_eq!(warning(&response), "From is not the originator");
 }
 
-/// H-3: a repetition of an accepted message is answered 202 again, not challenged.
-pub fn a_repetition_with_a_used_nonce_is_answered_again(transport: Transport) {
+/// H-3: a retransmission of an accepted message is answered 202 again, not challenged.
+pub fn a_retransmission_with_a_used_nonce_is_answered_again(transport: Transport) {
     let rig = rig(transport);
     let mut client = rig.client_at(UNTRUSTED);
     let request = with_password(&rig, &mut client, "ann", "secret");

@@ -1,4 +1,4 @@
-//! What an administrator sees of messages under way, what he may do about them, and what a stop leaves undone.
+//! What an administrator sees of messages under way, what they can do about them, and what a stop leaves undone.
 
 use crate::checks::{accepted, sent};
 use crate::fanout_breadth::{group, with_group};

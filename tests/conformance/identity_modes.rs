@@ -100,7 +100,7 @@ pub fn either_takes_the_peer_first_and_then_the_script(transport: Transport) {
     let request = Request::another(&client).with("X-Identity: sip:dora@home1.net");
     accepted(&rig, &mut client, &request, &[BOB, TEL]);
     let mut stranger = rig.client_at(UNTRUSTED);
-    // A stranger's P-Asserted-Identity is nothing (I-1), his credentials are.
+    // A stranger's P-Asserted-Identity counts for nothing (I-1), their credentials do.
     let request = Request::another(&stranger).with("X-Identity: sip:dora@home1.net");
     let response = refused(
         &rig,
@@ -162,7 +162,7 @@ pub fn from_mismatch_overrules_the_mode(transport: Transport) {
     let mut client = rejecting.client();
     let request = from_bob(Request::another(&client));
     refused(&rejecting, &mut client, &request, 403);
-    // The tel address is asserted as well, so it is his.
+    // The tel address is asserted as well, so it is theirs.
     let request = Request::another(&client).set("From", "<tel:+1-555-123-0001>;tag=9f2c");
     accepted(&rejecting, &mut client, &request, &[BOB, TEL]);
 
@@ -189,7 +189,7 @@ pub fn a_from_that_differs_is_rewritten(transport: Transport) {
             "{from}"
         );
     }
-    // One that is his stays as he wrote it.
+    // One that is theirs stays as they wrote it.
     let request = Request::another(&client).set("From", "Annie <sip:ann@home1.net>;tag=9f2c");
     accepted(&rig, &mut client, &request, &[BOB, TEL]);
 }

@@ -69,7 +69,7 @@ pub fn a_lua_script_calls_cimf_and_reads_what_it_says(transport: Transport) {
     let request = Request::another(&client);
     accepted(&rig, &mut client, &request, &[BOB, TEL]);
     rig.wait_for_log("handled: 1|202|sip:hikers@im.home1.net|nil.");
-    // A repetition has got its answer, and the script goes on all the same.
+    // A retransmission has been answered, and the script goes on all the same.
     client.send(&request.bytes());
     assert_eq!(client.receive().status(), 202);
     rig.wait_for_log("handled: 0|nil|nil|nil.");

@@ -61,8 +61,8 @@ pub fn t24_a_request_uri_that_names_a_body_part_is_refused(transport: Transport)
     assert_eq!(rig.counter("refused"), before, "it is not cimf's");
 }
 
-/// K-5: a bcc recipient finds himself; the others find nothing of him.
-pub fn a_bcc_recipient_finds_himself_with_bcc_mode_self(transport: Transport) {
+/// K-5: bcc recipients find their own entry; the others find nothing of it.
+pub fn a_bcc_recipient_finds_their_own_entry_with_bcc_mode_self(transport: Transport) {
     let rig = rig(transport, "BCC_MODE", "self");
     let mut client = rig.client();
     let list = list(&format!(

@@ -105,7 +105,7 @@ pub fn t02_the_forks_are_those_of_flow_2(transport: Transport) {
         assert_eq!(body.replace(boundary, "b2"), flow);
         assert_eq!(message.one("P-Asserted-Identity"), "<sip:ann@home1.net>");
         assert!(!message.has("Require"));
-        // K-5: bcc is in no byte of any fork but the address line of his own.
+        // K-5: bcc recipients appear in no byte of any fork but the address line of their own.
         if message.request_uri() != "sip:dee@home1.net" {
             assert!(find(message.to_string().as_bytes(), b"dee@").is_none());
         }
@@ -133,7 +133,7 @@ pub fn t44_each_recipient_gets_one_message(transport: Transport) {
     ]));
     let second = list(&entries(&["tel:+15551230003", "sip:ann@home1.net"]));
     let request = message(&client, &[TEXT, &first, &second]);
-    // T 53: the originator has asked for his own copy.
+    // T 53: the originator has asked for their own copy.
     let recipients = [
         "sip:ann@home1.net",
         "sip:bob@home1.net",

@@ -53,7 +53,7 @@ mod options;
 mod outcomes;
 mod preferences;
 mod registrar;
-mod repetition;
+mod retransmission;
 mod room;
 mod rules;
 mod samples;
@@ -231,7 +231,7 @@ both {
         t28_only_the_right_password_sends_a_message,
         an_identity_without_password_is_challenged,
         t32_ann_with_her_password_cannot_write_as_bob,
-        a_repetition_with_a_used_nonce_is_answered_again,
+        a_retransmission_with_a_used_nonce_is_answered_again,
     }
     credentials::{
         an_unchecked_header_beside_the_credentials_names_nobody,
@@ -272,7 +272,7 @@ both {
         a_log_removed_while_it_is_in_use_is_noticed,
         an_orderly_stop_leaves_the_database_in_one_file,
     }
-    repetition::{
+    retransmission::{
         the_same_request_on_another_branch_is_merged,
         a_retransmission_after_tm_has_forgotten_is_still_absorbed,
         strangers_do_not_make_a_retransmission_new,
@@ -296,7 +296,7 @@ both {
         a_message_that_is_answered_and_not_sent_is_logged_at_once,
         the_steps_belong_to_request_route,
         what_is_not_ours_has_no_verdict,
-        a_repetition_after_tm_has_forgotten_is_answered_by_the_check,
+        a_retransmission_after_tm_has_forgotten_is_answered_by_the_check,
     }
     script::{
         the_smallest_configuration_works,
@@ -443,7 +443,7 @@ both {
     list_choices::{
         t23_the_list_parameter_points_at_a_part,
         t24_a_request_uri_that_names_a_body_part_is_refused,
-        a_bcc_recipient_finds_himself_with_bcc_mode_self,
+        a_bcc_recipient_finds_their_own_entry_with_bcc_mode_self,
         members_learn_of_each_other_with_group_history,
         one_bad_entry_refuses_all_with_bad_entry_reject,
         references_in_a_list_are_ignored_and_logged,
@@ -479,8 +479,8 @@ udp {
     }
     hostile::{ bytes_before_a_request_change_nothing }
     answers::{ t112_a_content_length_beyond_the_datagram_is_refused }
-    steps::{ an_answer_of_the_script_is_repeated_for_repetitions }
-    repetition::{ t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks }
+    steps::{ an_answer_of_the_script_is_repeated_for_retransmissions }
+    retransmission::{ t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks }
     workers::{ identifiers_of_four_workers_never_repeat }
     stopped_worker::{ a_worker_that_is_stopped_with_the_lock_stops_nobody }
     memory_reserve::{

@@ -26,7 +26,7 @@ pub fn t52_a_number_is_sent_to_as_a_sip_address(transport: Transport) {
     let mut client = rig.client();
     let request = Request::another(&client);
     accepted(&rig, &mut client, &request, &[BOB, CONVERTED]);
-    // The sender is the member with his number, under either address.
+    // The sender is the member with that number, under either address.
     for sender in ["tel:+15551230003", CONVERTED] {
         let request = Request::another(&client).sender(sender);
         accepted(&rig, &mut client, &request, &["sip:ann@home1.net", BOB]);

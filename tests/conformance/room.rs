@@ -234,7 +234,7 @@ pub fn what_tells_of_typing_and_reading_ends_with_its_answer(transport: Transpor
     for content_type in [TYPING, RECEIPT] {
         let request = Request::another(&client).set("Content-Type", content_type);
         ends(&rig, &mut client, &request);
-        // Its repetition is answered as it was.
+        // Its retransmission is answered as it was.
         ends(&rig, &mut client, &request);
         let stranger = Request::another(&client)
             .set("Content-Type", content_type)

@@ -120,7 +120,7 @@ pub fn the_limits_of_lists_are_settings(transport: Transport) {
 }
 
 /// K-3, K-4, K-6: among duplicates the most visible copy control and the wish to stay unnamed both count; the
-/// sender's counts and names are his own.
+/// sender's counts and names are their own.
 pub fn a_duplicate_that_is_to_be_anonymous_makes_them_all_so(transport: Transport) {
     let rig = rig_for_large(transport);
     let mut client = rig.client();
@@ -157,7 +157,7 @@ pub fn a_duplicate_that_is_to_be_anonymous_makes_them_all_so(transport: Transpor
 }
 
 /// U-8, M-7: an entry says who gets the message; its `method` and `body` say nothing, and all its other
-/// parameters are his address.
+/// parameters are their address.
 pub fn method_and_body_of_an_entry_do_not_count(transport: Transport) {
     let rig = rig(transport);
     let mut client = rig.client();

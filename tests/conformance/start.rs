@@ -40,7 +40,7 @@ fn a_missing_database_is_named() {
     stops(&setup, &["cimf.db"]);
 }
 
-/// Issue 2: somebody holds it for himself.
+/// Issue 2: another process holds it exclusively.
 #[test]
 fn a_locked_database_is_named() {
     let setup = setup();

@@ -358,7 +358,7 @@ pub fn what_is_not_ours_has_no_verdict(transport: Transport) {
 }
 
 /// H-3: there is nothing to decide about it.
-pub fn a_repetition_after_tm_has_forgotten_is_answered_by_the_check(transport: Transport) {
+pub fn a_retransmission_after_tm_has_forgotten_is_answered_by_the_check(transport: Transport) {
     let rig = setup(transport, &format!("{STEPS}{REPLY_AND_FORK}")).start();
     let mut client = rig.client();
     let request = Request::another(&client);
@@ -373,7 +373,7 @@ pub fn a_repetition_after_tm_has_forgotten_is_answered_by_the_check(transport: T
 }
 
 /// H-3: the check has made a transaction, which repeats whatever is answered in it.
-pub fn an_answer_of_the_script_is_repeated_for_repetitions(transport: Transport) {
+pub fn an_answer_of_the_script_is_repeated_for_retransmissions(transport: Transport) {
     let script = format!("{STEPS} t_reply(480, \"Not Now\"); exit; }}");
     let rig = setup(transport, &script).start();
     let mut client = rig.client();

@@ -186,12 +186,12 @@ impl Core {
         std::mem::take(&mut self.notes().most)
     }
 
-    /// How many MESSAGEs came, repetitions not counted.
+    /// How many MESSAGEs came, without retransmissions.
     pub fn count(&self) -> usize {
         self.notes().count
     }
 
-    /// How many repetitions of a MESSAGE came.
+    /// How many retransmissions of MESSAGEs came.
     pub fn repeats(&self) -> usize {
         self.notes().repeats
     }

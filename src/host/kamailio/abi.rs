@@ -1,4 +1,4 @@
-//! Structures and numbers of Kamailio that we share with it, the same in all known versions on x86_64.
+//! Structures and numbers that the module shares with Kamailio, the same in all known versions on x86_64.
 
 use crate::host::abi::{IpAddress, ParamExport, PvValue, SipMsg, Str};
 use std::ffi::{c_char, c_int, c_long, c_uint, c_ushort, c_void};
@@ -47,7 +47,7 @@ pub const ANY_ROUTE: c_uint = c_uint::MAX;
 /// `EVENT_ROUTE`: functions for requests may be used there too.
 pub const EVENT_ROUTE: c_uint = crate::host::abi::REQUEST_ROUTE | 1 << 9;
 
-/// `struct route_list`, which starts with its routes; the rest is not looked at.
+/// `struct route_list`, which starts with its routes; the rest is not read.
 #[repr(C)]
 pub struct RouteList {
     pub routes: *const *mut c_void,
@@ -244,7 +244,7 @@ pub struct TmcbParams {
 
 /// `transaction_cb`.
 pub type TransactionCallback = unsafe extern "C" fn(*mut c_void, c_int, *mut TmcbParams);
-/// `TMCB_LOCAL_COMPLETED`: a request of ours has its final response, or none in time.
+/// `TMCB_LOCAL_COMPLETED`: a request sent by the module has its final response, or none in time.
 pub const TMCB_LOCAL_COMPLETED: c_uint = 1 << 10;
 /// `TMCB_DESTROY`: the memory of a transaction is given back.
 pub const TMCB_DESTROY: c_uint = 1 << 17;
@@ -285,7 +285,7 @@ const _: () = {
     assert!(std::mem::offset_of!(HdrField, next) == 56);
 };
 
-/// `rpc_t`, as far as we use it: how a command reads its parameters and answers. The functions for
+/// `rpc_t`, as far as it is used: how a command reads its parameters and answers. The functions for
 /// structures take what `add` has made, the others the context of the call.
 #[repr(C)]
 pub struct Rpc {

@@ -1,4 +1,4 @@
-//! Every structure that we share with Kamailio, against a C compiler's word, for each known version; and against
+//! Every structure shared with Kamailio, against a C compiler's word, for each known version; and against
 //! Kamailio's own declarations where CIMF_KAMAILIO_SOURCE names its source.
 
 use super::abi::Rpc;

@@ -1,4 +1,4 @@
-//! Copies as Kamailio's tm sends them, and what it tells of each.
+//! Copies as Kamailio's tm sends them, and tm's callbacks about each.
 
 use super::abi::{
     DLG_SEQ_VALSET, Dlg, DlgSeq, TMCB_DESTROY, TMCB_LOCAL_COMPLETED, TmcbParams, UacReq,
@@ -72,7 +72,7 @@ fn in_angles(address: &[u8]) -> SmallVec<[u8; 128]> {
     text
 }
 
-/// A dialog that is none: it tells tm what to write into the request, nothing is kept.
+/// Not a real dialog: it tells tm what to write into the request, and is not kept.
 fn dialog(fork: &Fork<'_>, to: &[u8], next_hop: &str) -> Dlg {
     Dlg {
         call_id: Str::of(fork.call_id.as_bytes()),

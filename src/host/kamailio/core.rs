@@ -11,7 +11,7 @@ use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
 const SOCKET_IPV4: c_int = 1;
 const SOCKET_IPV6: c_int = 2;
 
-/// What we use of the core.
+/// The parts of the core that the module uses.
 #[derive(Clone, Copy)]
 pub struct Core {
     pub find_module_by_name: unsafe extern "C" fn(*const c_char) -> *const SrModule,
@@ -41,7 +41,7 @@ pub struct Core {
         unsafe extern "C" fn(*mut SipMsg, *mut c_char, c_int, c_uint) -> c_int,
     pub free_sip_msg: unsafe extern "C" fn(*mut SipMsg),
     pub run_top_route: unsafe extern "C" fn(*mut c_void, *mut SipMsg, *mut c_void) -> c_int,
-    /// The variable that says which route is running.
+    /// The variable with the kind of the running route.
     route_type: *const c_uint,
     /// The variable that says for what kinds of addresses there are sockets.
     socket_types: *const c_int,
@@ -82,7 +82,7 @@ impl Core {
         }
     }
 
-    /// Finds everything, or names what is missing.
+    /// Finds all symbols, or returns the name of the missing one.
     pub fn find() -> Result<Self, Missing> {
         // SAFETY: each field has the signature of the function of its name, which has not changed
         // in the versions that are known.
@@ -116,7 +116,7 @@ impl Core {
     }
 }
 
-/// What is said of a function that is missing.
+/// The error for a missing function.
 pub fn missing(symbol: Missing) -> String {
     let name = symbol.0.to_string_lossy();
     format!("Kamailio has no symbol {name}; is this {EXPECTED}?")

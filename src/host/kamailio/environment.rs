@@ -67,7 +67,7 @@ impl Environment {
             avps: [null_mut(); AVP_LISTS.len()],
             xavps: [null_mut(); 3],
         };
-        // Kamailio and we reach the lists by this pointer only.
+        // Kamailio and the module reach the lists by this pointer only.
         let own = &raw mut own;
         // SAFETY: the lists are empty, and stay where they are until the guard has put the others back.
         let before = unsafe { self.exchange(own, route_type) };

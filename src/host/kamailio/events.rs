@@ -28,7 +28,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// Looks the routes up, once: one that the script does not have costs nothing.
+    /// Looks the routes up once, so that a missing one costs nothing.
     pub fn find(core: &Core) -> Result<Self, Missing> {
         let route = |name: &CStr| {
             // SAFETY: the list is a variable of the core, and the name ends with NUL.
@@ -45,7 +45,7 @@ impl Events {
         })
     }
 
-    /// Whether the script wants to know of each recipient that has got a message.
+    /// Whether the script has a route for deliveries.
     pub fn has_delivered(&self) -> bool {
         self.delivered.is_some()
     }
@@ -65,7 +65,7 @@ impl Events {
         let Some(route) = self.route(report.kind) else {
             return;
         };
-        // SAFETY: the index is one of the list, which nobody changes once the script is read.
+        // SAFETY: the index is in the list, which does not change once the script has been read.
         let actions = unsafe { *(*core.event_routes).routes.add(route) };
         if actions.is_null() {
             return;
@@ -83,8 +83,8 @@ impl Events {
     }
 }
 
-/// The message of a route that is about no copy. One for each run: the message that Kamailio keeps for such purposes
-/// keeps what a route has changed in it.
+/// The message for a route that concerns no copy. Made for each run: in the one that Kamailio keeps for such purposes
+/// the changes of earlier routes remain.
 fn placeholder(server_name: &str) -> Vec<u8> {
     format!(
         "OPTIONS sip:cimf@{server_name} SIP/2.0\r\nVia: SIP/2.0/UDP {server_name};branch=z9hG4bK-cimf\r\n\
@@ -105,17 +105,18 @@ unsafe fn run_on(
 ) {
     // SAFETY: `message` is a message of Kamailio's, as is required above.
     let id = unsafe { MessageId::of(message) };
-    *told() = Some((id, of_report(report)));
-    // SAFETY: `actions` is a route of the script and `message` a message, as is required above; the route is run as Kamailio runs its own.
+    *current() = Some((id, of_report(report)));
+    // SAFETY: `actions` is a route of the script and `message` a message, as is required above; Kamailio runs its
+    // own routes in the same way.
     unsafe {
         environment.apart(EVENT_ROUTE, || {
             (core.run_top_route)(actions, message, null_mut());
         });
     }
-    *told() = None;
+    *current() = None;
 }
 
-/// What `$cimf(…)` says in an event route.
+/// The values of `$cimf(…)` in an event route.
 fn of_report(report: &Report<'_>) -> Notification {
     Notification {
         message: report.message,
@@ -127,17 +128,17 @@ fn of_report(report: &Report<'_>) -> Notification {
 }
 
 /// The report whose route is running in this process.
-static TOLD: Mutex<Option<(MessageId, Notification)>> = Mutex::new(None);
+static CURRENT: Mutex<Option<(MessageId, Notification)>> = Mutex::new(None);
 
-fn told() -> MutexGuard<'static, Option<(MessageId, Notification)>> {
-    TOLD.lock().unwrap_or_else(PoisonError::into_inner)
+fn current() -> MutexGuard<'static, Option<(MessageId, Notification)>> {
+    CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Calls `read` with a value of the report whose route runs on `message`, if there is one.
 ///
 /// # Safety
 /// `message` must be a message of the host or null.
-pub unsafe fn with_news<T>(
+pub unsafe fn with_notification<T>(
     message: *const SipMsg,
     fact: Fact,
     read: impl FnOnce(Value<'_>) -> T,
@@ -147,8 +148,8 @@ pub unsafe fn with_news<T>(
     }
     // SAFETY: `message` is a message of Kamailio's, as is required above.
     let id = unsafe { MessageId::of(message) };
-    let told = told();
-    let (of, told) = told.as_ref()?;
-    let value = told.fact(fact).filter(|_| *of == id)?;
+    let current = current();
+    let (of, notification) = current.as_ref()?;
+    let value = notification.fact(fact).filter(|_| *of == id)?;
     Some(read(value))
 }

@@ -13,8 +13,8 @@ use std::ffi::{CStr, c_char, c_int, c_uint};
 use std::ptr::null;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
-/// Which version the module was built for. We were built for none: at load we claim that of the
-/// core that loads us, and a program that is no proxy finds this text.
+/// Which version the module was built for. It was built for none: at load it claims that of the core that
+/// loads it, and a program that is no proxy finds this text.
 #[unsafe(no_mangle)]
 static module_version: AtomicPtr<c_char> = AtomicPtr::new(UNKNOWN.as_ptr().cast_mut());
 
@@ -68,12 +68,12 @@ const fn command(name: &'static CStr, function: ScriptFunction, identity: bool) 
     }
 }
 
-/// Whether it is Kamailio that has loaded us.
+/// Whether Kamailio has loaded the module.
 pub fn is_host() -> bool {
     find(c"ver_name").is_some() && find(c"ver_version").is_some()
 }
 
-/// Claims the version of the Kamailio that has loaded us if it is known, and fills in the table of exports.
+/// Claims the version of the Kamailio that has loaded the module if it is known, and fills in the table of exports.
 ///
 /// # Safety
 /// Only while the file is loaded, before the loader looks at it.

@@ -17,7 +17,7 @@ const PROTOCOLS: [(c_ushort, Transport); 4] = [
     (4, Transport::Other),
 ];
 
-/// All of them, to be asked for once Kamailio has resolved their addresses; `None` where they cannot be read.
+/// All of them; `None` where they cannot be read. To be called once Kamailio has resolved their addresses.
 pub fn listeners() -> Option<Vec<Listener>> {
     type GetList = unsafe extern "C" fn(c_ushort) -> *const *const SocketInfo;
     // SAFETY: the function has this signature in all versions.

@@ -10,7 +10,7 @@ use std::io::Write;
 
 const MODULE: &CStr = c"cimf";
 
-/// A level of ours in Kamailio's numbers: level, name, and level of syslog.
+/// A level of the `log` crate in Kamailio's numbers: level, name, and level of syslog.
 fn kamailio_level(level: Level) -> (c_int, &'static CStr, c_int) {
     match level {
         Level::Error => (-1, c"ERROR", libc::LOG_ERR),

@@ -1,4 +1,4 @@
-//! The request as Kamailio holds it: its bytes, and where they came from; and requests that we make.
+//! The request as Kamailio holds it: its bytes, and where they came from; and requests that the module makes.
 
 use super::abi::{HdrField, SIP_MSG_BUF, SIP_MSG_LEN, SIP_MSG_METHOD, SIP_MSG_ROOM};
 use super::core::Core;
@@ -12,7 +12,7 @@ use std::ffi::{c_char, c_int, c_uint, c_void};
 #[repr(align(16))]
 struct Room([u64; SIP_MSG_ROOM / 8]);
 
-/// A request that Kamailio has read from bytes of ours.
+/// A request that Kamailio has parsed from bytes of the module.
 pub struct Made {
     core: Core,
     room: Box<Room>,
@@ -21,7 +21,7 @@ pub struct Made {
 }
 
 impl Made {
-    /// Has Kamailio read a request, up to its first Via; `None` if it cannot.
+    /// Has Kamailio parse a request, up to its first Via; `None` if it cannot.
     pub fn read(core: &Core, mut bytes: Vec<u8>) -> Option<Self> {
         let length = c_int::try_from(bytes.len()).ok()?;
         // Kamailio's parser may look at the byte behind the text.
@@ -91,7 +91,7 @@ pub fn check_layout(core: &Core) -> Result<(), String> {
 /// `message` must be the request that [`check_layout`] has made, and its bytes where they should be.
 unsafe fn fields_hold(core: &Core, message: *mut SipMsg) -> bool {
     const NAME: &[u8] = b"Record-Route";
-    // SAFETY: the caller's promise; a text of a field is looked at only if it lies inside the bytes.
+    // SAFETY: the caller's promise; a text of a field is read only if it lies inside the bytes.
     unsafe {
         let Some(request) = bytes(message) else {
             return false;
@@ -142,11 +142,11 @@ pub unsafe fn bytes<'m>(message: *const SipMsg) -> Option<&'m [u8]> {
     Some(unsafe { std::slice::from_raw_parts(method, length - before) })
 }
 
-/// More than any transport of Kamailio brings: a larger number is none of a length.
+/// Upper bound of what any transport of Kamailio brings; anything larger is not a valid length.
 const MOST_BYTES: usize = 16 << 20;
 
 /// Reads the source of a request by Kamailio's own pseudo-variables, whose place in `struct
-/// sip_msg` we need not know.
+/// sip_msg` need not be known.
 #[derive(Clone, Copy)]
 pub struct SourceReader {
     format: *mut c_void,

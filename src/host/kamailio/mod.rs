@@ -1,8 +1,7 @@
 //! Kamailio, loaded without its headers: the versions that `version` names.
 //!
-//! What it reads of us stands in `exports`, what we know of its structures in `abi`, its functions
-//! in `core` and `tm`. A version that is not known, a function that is missing or a layout that does
-//! not hold stops the start.
+//! `exports` has what it reads of the module, `abi` the layout of its structures, `core` and `tm` its functions. An
+//! unknown version, a missing function or a layout that differs stops the start.
 
 mod abi;
 #[cfg(test)]

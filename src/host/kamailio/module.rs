@@ -1,4 +1,4 @@
-//! What all processes of Kamailio have of the module, made before they are forked.
+//! The state of the module that all processes of Kamailio share, made before they are forked.
 
 use super::core::Core;
 use super::events::Events;

@@ -1,6 +1,6 @@
-//! The processes of the module's own. `cimf` in `kamcmd core.psx` reports outcomes, runs event routes,
-//! and does what is done by the clock. `cimf names` asks name servers, where copies may go to names. `cimf ledger`
-//! writes the ledger, where there is one.
+//! The processes of the module. `cimf` in `kamcmd core.psx` reports outcomes, runs event routes and does periodic
+//! work. `cimf names` asks name servers, where copies may go to names. `cimf ledger` writes the ledger, if there is
+//! one.
 
 use super::copies::Uac;
 use super::core::Core;
@@ -12,10 +12,10 @@ use crate::server::Server;
 use std::ffi::{CStr, c_int};
 use std::time::Duration;
 
-/// `PROC_RPC`: modules that have to do with databases get their connection in such a process.
+/// `PROC_RPC`: database modules open their connection in such a process.
 const RANK: c_int = -2;
 
-/// Asks Kamailio for room for the processes; to be done before it forks any.
+/// Reserves places for the processes. Must be called before Kamailio forks any.
 pub fn announce(core: &Core, server: &Server) -> Result<(), String> {
     let has_ledger = server.outbox().has_ledger();
     let count = 1 + c_int::from(server.next_hops().have_names()) + c_int::from(has_ledger);
@@ -28,8 +28,8 @@ pub fn announce(core: &Core, server: &Server) -> Result<(), String> {
     Ok(())
 }
 
-/// Starts the processes from Kamailio's main process; says whether that worked. They end with
-/// Kamailio, by the signals that end all its processes.
+/// Forks the processes from Kamailio's main process and returns whether that succeeded. The signals that end
+/// Kamailio's processes end them too.
 pub fn start(module: &'static Module) -> bool {
     let has_names = module.server.next_hops().have_names();
     let has_ledger = module.server.outbox().has_ledger();
@@ -38,13 +38,13 @@ pub fn start(module: &'static Module) -> bool {
         && (!has_ledger || fork(module, c"cimf ledger", store))
 }
 
-/// Starts a process from Kamailio's main process, with this life.
+/// Forks a process from Kamailio's main process, which then runs the given function.
 fn fork(module: &'static Module, name: &CStr, life: fn(&'static Module) -> String) -> bool {
     // SAFETY: the name ends with NUL and is copied; with the last argument the process can send
     // over TCP.
     match unsafe { (module.core.fork_process)(RANK, name.as_ptr(), 1) } {
         0 => confined(|| {
-            // SAFETY: each process of Kamailio calls it once, to hear of changed settings.
+            // SAFETY: each process of Kamailio calls it once, to receive changes of settings.
             if unsafe { (module.core.cfg_child_init)() } != 0 {
                 return "it cannot be set up (cfg_child_init)".to_owned();
             }
@@ -54,7 +54,7 @@ fn fork(module: &'static Module, name: &CStr, life: fn(&'static Module) -> Strin
     }
 }
 
-/// The life of the process that asks name servers, up to what ends it.
+/// Runs in the process that asks name servers until that ends.
 fn ask(module: &'static Module) -> String {
     names::work(module.server, module.core.families())
 }

@@ -60,8 +60,8 @@ impl Sender for Request<'_> {
     }
 }
 
-/// Makes the Record-Route fields of a request fields of no known name, and gives them to be changed
-/// back: Kamailio copies them into each 2xx, but a MESSAGE makes no dialog.
+/// Hides the Record-Route fields of a request under an unknown type, and returns them so that they can be restored:
+/// Kamailio copies them into each 2xx, but a MESSAGE makes no dialog.
 ///
 /// # Safety
 /// `message` must be the request that Kamailio is handling.

@@ -168,13 +168,16 @@ impl<'c> ScriptRequest<'c> for Request<'c> {
     }
 }
 
-/// Asks Kamailio to tell when a run of `request_route` has ended: what the script has left undone
-/// is dropped then, not when the next message comes.
+/// Registers a callback for the end of `request_route`: what the script has left undone is dropped then, not when the
+/// next message comes.
 pub fn watch_end(core: &Core) -> Result<(), String> {
     // SAFETY: the callback has the signature that Kamailio expects, and uses no parameter.
     let result = unsafe { (core.register_script_cb)(ended, AFTER_REQUEST_ROUTE, null_mut()) };
     if result < 0 {
-        return Err("Kamailio does not tell when request_route ends (register_script_cb)".into());
+        return Err(
+            "Kamailio refused the callback for the end of request_route (register_script_cb)"
+                .into(),
+        );
     }
     Ok(())
 }

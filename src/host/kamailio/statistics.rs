@@ -5,7 +5,7 @@ use crate::host::statistics;
 use crate::server::Server;
 use std::ffi::{CString, c_int, c_long, c_void};
 
-/// Registers all figures; names the one that Kamailio refused.
+/// Registers all figures, or returns the name of the one that Kamailio refused.
 pub fn register(core: &Core, server: &'static Server) -> Result<(), String> {
     statistics::register(server, |index, name, documentation| {
         let mut handle = 0;

@@ -1,4 +1,4 @@
-//! The functions of Kamailio's tm and sl that we use, and the layout of tm's dialogs.
+//! The functions of Kamailio's tm and sl that the module uses, and the layout of tm's dialogs.
 
 use super::abi::{DLG_SEQ_VALSET, Dlg, UacReq};
 use super::core::Core;
@@ -10,12 +10,12 @@ use std::ptr::null_mut;
 
 /// Words of `struct tm_binds`: it has 70 to 75, and may grow.
 pub const TM_BINDS: usize = 256;
-/// Its first word that we use: `t_newtran`, then `t_reply` and `t_reply_with_body`.
+/// Its first word that is used: `t_newtran`, then `t_reply` and `t_reply_with_body`.
 pub const T_NEWTRAN: usize = 5;
 /// Words of `sl_api_t`: it has 6.
 pub const SL_API: usize = 32;
 
-/// The functions of tm and sl that we use.
+/// The functions of tm and sl that the module uses.
 #[derive(Clone, Copy)]
 pub struct Transactions {
     pub newtran: unsafe extern "C" fn(*mut SipMsg) -> c_int,
@@ -96,7 +96,7 @@ type NewDialog = unsafe extern "C" fn(
     *mut *mut Dlg,
 ) -> c_int;
 
-/// Whether a dialog that tm makes has everything where we put it.
+/// Whether a dialog that tm makes has its fields where `Dlg` has them.
 ///
 /// # Safety
 /// Both must be tm's functions.
@@ -115,7 +115,7 @@ unsafe fn made_dialog_holds(new: NewDialog, free: unsafe extern "C" fn(*mut Dlg)
         return false;
     }
     // SAFETY: tm has made the dialog, which is as large as ours up to `later` in all versions, and frees it. A text
-    // is looked at only if it is as long as what tm has copied.
+    // is read only if it is as long as what tm has copied.
     unsafe {
         let of = [
             &(*made).call_id,
@@ -139,7 +139,7 @@ unsafe fn made_dialog_holds(new: NewDialog, free: unsafe extern "C" fn(*mut Dlg)
     }
 }
 
-/// Whether tm finds where a dialog of ours leads, and writes that where we leave room for it.
+/// Whether tm finds the next hop of a dialog that the module made, and writes it where `Dlg` has room for it.
 ///
 /// # Safety
 /// It must be tm's function.

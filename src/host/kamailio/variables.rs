@@ -1,8 +1,8 @@
-//! The pseudo-variable `$cimf(NAME)`: what the verdict on a message says, and in event routes what
-//! became of it.
+//! The pseudo-variable `$cimf(NAME)`: the verdict on a message, and in event routes the
+//! outcome.
 
 use super::abi::{PV_IDX_NONE, PVT_OTHER, PvExport, PvParam, PvSpec};
-use super::events::with_news;
+use super::events::with_notification;
 use super::module::module;
 use super::version::EXPECTED;
 use crate::host::abi::{PV_NAME_INTSTR, PvValue, SipMsg, Str, Table};
@@ -91,8 +91,8 @@ unsafe extern "C" fn get(
         let index = unsafe { parameter.as_ref() }.map(|parameter| parameter.inner[0]);
         let fact = index.and_then(|index| Fact::ALL.get(index));
         // SAFETY: Kamailio's functions write into `value`. They keep a pointer to text, which
-        // belongs to the verdict and so lives until the script ends or judges again; Kamailio
-        // copies it before it goes on to the next statement.
+        // belongs to the verdict and so lives until the script ends or runs another check;
+        // Kamailio copies it before the next statement.
         unsafe {
             let write = |found: Value<'_>| match found {
                 Value::Number(number) => {
@@ -106,8 +106,8 @@ unsafe extern "C" fn get(
                 let id = (!message.is_null()).then(|| MessageId::of(message))?;
                 let of_verdict = with_verdict(id, |verdict| verdict.fact(fact).map(write));
                 of_verdict.unwrap_or_else(|| {
-                    let of_news = with_news(message, fact, write);
-                    of_news.or_else(|| notification::with_copy_in_hand(fact, write))
+                    let of_event = with_notification(message, fact, write);
+                    of_event.or_else(|| notification::with_copy_in_hand(fact, write))
                 })
             });
             found.unwrap_or_else(|| (core.pv_get_null)(message, parameter, value))

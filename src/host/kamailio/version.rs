@@ -1,4 +1,4 @@
-//! Which Kamailio has loaded us.
+//! Which version of Kamailio has loaded the module.
 
 use super::abi::SrModule;
 use crate::host::symbol::{find_in, function, text};
@@ -21,8 +21,8 @@ pub const EXPECTED: &str = known!();
 /// reads our tables.
 const FOR: &str = concat!("for ", known!(), "\0");
 
-/// What our module claims to be built for: version and flags of compilation. We were built for none; in a known
-/// version we claim that of the core that loads us.
+/// What the module claims to be built for: version and compile flags. It was built for none; in a known version it
+/// claims those of the core that loads it.
 pub fn claim() -> Option<(*const c_char, *const c_char)> {
     let mut needed = [c"tm", c"sl", c"pv"].into_iter();
     let (version, flags) = needed.find_map(of_module).or_else(of_core)?;
@@ -33,7 +33,7 @@ pub fn claim() -> Option<(*const c_char, *const c_char)> {
 }
 
 /// What a module claims that is loaded already, and that the loader has therefore found right. The
-/// modules that we need come before us in every script that works, and their texts are those that
+/// modules that this one needs come before it in every script that works, and their texts are those that
 /// the loader compares: in Debian's Kamailio 6.1 the core's own `ver_flags` are not.
 fn of_module(name: &CStr) -> Option<(*const c_char, *const c_char)> {
     type FindModule = unsafe extern "C" fn(*const c_char) -> *const SrModule;
@@ -47,7 +47,7 @@ fn of_module(name: &CStr) -> Option<(*const c_char, *const c_char)> {
     }
 }
 
-/// What the core says of itself. Without those modules ours will not start, but then it says why.
+/// What the core itself claims. Without those modules this one does not start either, and says why.
 fn of_core() -> Option<(*const c_char, *const c_char)> {
     let part = |name| text(name)?.to_str().ok();
     let name = part(c"ver_name")?;

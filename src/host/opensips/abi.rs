@@ -1,4 +1,4 @@
-//! Structures and numbers of OpenSIPS that we share with it, in all known versions on x86_64.
+//! Structures and numbers that the module shares with OpenSIPS, in all known versions on x86_64.
 
 use crate::host::abi::{ParamExport, PvValue, SipMsg, Str};
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
@@ -96,7 +96,7 @@ pub struct Dependencies {
 
 /// `MOD_TYPE_DEFAULT`.
 pub const MOD_TYPE_DEFAULT: c_int = 1;
-/// `DEP_SILENT`: such a module starts before ours, if it is loaded.
+/// `DEP_SILENT`: such a module starts before this one, if it is loaded.
 pub const DEP_SILENT: c_uint = 1;
 
 /// The version of a module until 3.3.
@@ -246,7 +246,7 @@ pub struct TmcbParams {
 pub type TransactionCallback = unsafe extern "C" fn(*mut c_void, c_int, *mut TmcbParams);
 /// `release_tmcb_param`.
 pub type ReleaseCallback = unsafe extern "C" fn(*mut c_void);
-/// `TMCB_LOCAL_COMPLETED`: a request of ours has its final response, or none in time.
+/// `TMCB_LOCAL_COMPLETED`: a request sent by the module has its final response, or none in time.
 pub const TMCB_LOCAL_COMPLETED: c_int = 1 << 8;
 
 /// `stat_function`.

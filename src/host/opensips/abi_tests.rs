@@ -1,4 +1,4 @@
-//! Every structure that we share with OpenSIPS, against a C compiler's word, for each version in which
+//! Every structure shared with OpenSIPS, against a C compiler's word, for each version in which
 //! one of them changed.
 
 use super::abi::{
@@ -184,7 +184,7 @@ fn every_structure_is_as_large_as_c_says_and_its_members_stand_where_c_says() {
         let layout = (buf, take("message.record_route"));
         assert!(SIP_MSG_LAYOUTS.contains(&layout), "{layout:?} {version:?}");
         assert_eq!(len, buf + size_of::<*const u8>());
-        // There is room for what OpenSIPS reads behind what we fill: the second recipe and the second
+        // There is room for what OpenSIPS reads behind what the module fills: the second recipe and the second
         // command, and the whole of a dialog.
         let (row, recipe) = (take("mi_export"), take("recipe"));
         assert!(size_of::<MiExport>() >= row + size_of::<usize>());

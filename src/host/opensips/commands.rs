@@ -195,7 +195,7 @@ unsafe extern "C" fn kept_of(parameters: *const c_void, _: *mut c_void) -> *mut 
     })
 }
 
-/// Lists what is kept for whom `address` says, or answers what it says.
+/// Lists the copies kept for the address that `address` returns, or all with `None`; its error is the answer.
 fn list(address: impl FnOnce(&Mi) -> Result<Option<Vec<u8>>, *mut c_void>) -> *mut c_void {
     guarded(null_mut(), || {
         let Some(module) = module() else {

@@ -1,4 +1,4 @@
-//! Copies as OpenSIPS's tm sends them, and what it tells of each.
+//! Copies as OpenSIPS's tm sends them, and tm's callbacks about each.
 
 use super::abi::{DLG_CONFIRMED, Dlg, DlgSeq, TMCB_LOCAL_COMPLETED, TmcbParams};
 use super::module::{Module, module};
@@ -90,7 +90,7 @@ fn max_forwards(headers: &[u8]) -> (Option<u16>, Cow<'_, [u8]>) {
     (None, headers.into())
 }
 
-/// A dialog that is none: it tells tm what to write into the request, nothing is kept. `tag` is the tag of From with its
+/// Not a real dialog: it tells tm what to write into the request, and is not kept. `tag` is the tag of From with its
 /// other parameters behind it, as tm writes them.
 fn dialog<const SOCKETS: usize>(
     fork: &Fork<'_>,

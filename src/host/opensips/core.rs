@@ -10,7 +10,7 @@ use std::ffi::{c_char, c_int, c_uint, c_void};
 /// `set_avp_list`: gives the script other AVPs, and returns those it had.
 pub type SetAvpList = unsafe extern "C" fn(*mut *mut c_void) -> *mut *mut c_void;
 
-/// What we use of the core.
+/// The parts of the core that the module uses.
 #[derive(Clone, Copy)]
 pub struct Core {
     pub find_export: unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void,
@@ -44,7 +44,7 @@ pub struct Core {
     pub reactor_proc_init: unsafe extern "C" fn(*const c_char) -> c_int,
     pub reactor_proc_add_fd: unsafe extern "C" fn(c_int, ReactorCallback, *mut c_void) -> c_int,
     pub reactor_proc_loop: unsafe extern "C" fn() -> c_int,
-    /// The variable that says which route is running.
+    /// The variable with the kind of the running route.
     route_type: *const c_int,
     /// The variable that points to the routes of the script, in processes that have them.
     routes: *const *const c_void,
@@ -90,7 +90,7 @@ impl Core {
         }
     }
 
-    /// Finds everything, or names what is missing.
+    /// Finds all symbols, or returns the name of the missing one.
     pub fn find() -> Result<Self, Missing> {
         // SAFETY: each field has the signature of the function of its name, which has not changed
         // from OpenSIPS 3.2 to 4.0; only `parse_msg` has got another name, and an argument.
@@ -125,7 +125,7 @@ impl Core {
     }
 }
 
-/// What is said of a function that is missing.
+/// The error for a missing function.
 pub fn missing(symbol: Missing) -> String {
     let name = symbol.0.to_string_lossy();
     format!("OpenSIPS has no symbol {name}; is this {EXPECTED}?")

@@ -58,7 +58,7 @@ impl Events {
         }
     }
 
-    /// Whether somebody has subscribed to what is told of each recipient that has got a message.
+    /// Whether the event of deliveries has a subscriber.
     pub fn has_delivered(self, core: &Core) -> bool {
         is_wanted(core, self.delivered)
     }
@@ -76,7 +76,7 @@ impl Events {
             parameters.push(text(c"recipient", fork.recipient));
         }
         if let Some(ending) = report.outcome() {
-            // 0 where nothing was sent: a script that asks for what is not there is warned of.
+            // 0 where nothing was sent, because OpenSIPS logs a warning when a script reads a missing parameter.
             let code = ending.code().unwrap_or_default();
             parameters.push(number(c"code", c_int::from(code)));
         }

@@ -16,13 +16,13 @@ use crate::host::symbol::find;
 use std::ffi::{CStr, c_int};
 use std::ptr::null;
 
-/// Whether it is OpenSIPS that has loaded us.
+/// Whether OpenSIPS has loaded the module.
 pub fn is_host() -> bool {
     find(c"proto_udp_exports").is_some() && find(c"register_mi_cmd").is_some()
 }
 
-/// Fills in the table of exports. We were built for no version: we claim that of the core that loads
-/// us, and check it when the module starts.
+/// Fills in the table of exports. The module was built for no version: it claims that of the core
+/// that loads it, and checks it when it starts.
 ///
 /// # Safety
 /// Only while the file is loaded, before the loader looks at it.
@@ -108,7 +108,7 @@ const fn command(
     }
 }
 
-/// The modules that start before ours, wherever they stand in the script.
+/// The modules that start before this one, in whatever order the script loads them.
 static DEPENDENCIES: Table<Dependencies> = {
     let none = ModuleDependency {
         module_type: 0,
@@ -124,7 +124,7 @@ static DEPENDENCIES: Table<Dependencies> = {
     })
 };
 
-/// Without it ours will not start either, but then it says why.
+/// Without it this module does not start either, and says why.
 const fn needs(name: &'static CStr) -> ModuleDependency {
     ModuleDependency {
         module_type: MOD_TYPE_DEFAULT,

@@ -9,7 +9,7 @@ use crate::host::listeners::Listener;
 use crate::host::symbol::{find, function};
 use std::ffi::{c_int, c_ushort, c_void};
 
-/// Where `protos` and the sockets of a protocol have what we look at.
+/// The offsets of the fields of `protos` and of the sockets of a protocol that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// The size of `struct proto_info`, and where it points to its first socket.
@@ -54,7 +54,7 @@ const PROTOCOLS: [(usize, Transport, c_ushort); 4] = [
     (4, Transport::Other, 5060),
 ];
 
-/// All of them, to be asked for once OpenSIPS has resolved their addresses; `None` where they cannot be read.
+/// All of them; `None` where they cannot be read. To be called once OpenSIPS has resolved their addresses.
 pub fn listeners(version: Number) -> Option<Vec<Listener>> {
     let layout = Layout::of(version);
     let protocols = find(c"protos")?.cast::<u8>().cast_const();

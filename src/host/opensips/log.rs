@@ -8,7 +8,7 @@ use std::ffi::{CStr, c_char, c_int};
 /// The module, and in place of a function, too.
 const NAME: &CStr = c"cimf";
 
-/// A level of ours in OpenSIPS's numbers, with the formats of its lines.
+/// A level of the `log` crate in OpenSIPS's numbers, with the formats of its lines.
 struct Format {
     level: c_int,
     syslog_level: c_int,

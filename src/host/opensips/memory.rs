@@ -1,5 +1,4 @@
-//! How much of OpenSIPS's shared memory is free: it tells that as its statistic `shmem:free_size`, whatever its memory
-//! manager is.
+//! How much of OpenSIPS's shared memory is free: its statistic `shmem:free_size`, with whatever memory manager.
 
 use super::abi::{STAT_IS_FUNC, StatExport};
 use super::version::EXPECTED;
@@ -13,7 +12,7 @@ const MOST: usize = 16;
 /// How often it is read.
 const READINGS: usize = 8;
 
-/// `stat_function`; those of this table do not look at what they are given.
+/// `stat_function`; those of this table ignore their argument.
 type Read = unsafe extern "C" fn(usize) -> c_ulong;
 
 /// What reads the statistic.
@@ -26,7 +25,7 @@ impl FreeMemory for Statistic {
     fn bytes(&self) -> u64 {
         let read = || {
             std::hint::spin_loop();
-            // SAFETY: the function is that of a statistic, and takes a number that it does not look at.
+            // SAFETY: the function is that of a statistic, and ignores its argument.
             unsafe { (self.0)(0) }
         };
         (0..READINGS).map(|_| read()).max().unwrap_or_default()

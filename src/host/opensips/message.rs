@@ -25,8 +25,8 @@ const REQUEST: &CStr = c"OPTIONS sip:cimf@localhost SIP/2.0\r\n\
 struct Room([usize; SIP_MSG_ROOM / 8]);
 
 impl Layout {
-    /// Finds out which of the known layouts it is: OpenSIPS's own pseudo-variable has to find the bytes
-    /// where we have put them, and its parser leave method and Record-Route where we look for them.
+    /// Finds out which of the known layouts this version has: OpenSIPS's own pseudo-variable has to find the bytes, and
+    /// its parser has to leave method and Record-Route, where that layout has them.
     pub fn find(core: &Core) -> Result<Self, String> {
         let whole = Format::new(core, c"$mb").ok_or("OpenSIPS does not know the variable $mb")?;
         let mut bytes = REQUEST.to_bytes_with_nul().to_vec();
@@ -52,7 +52,7 @@ impl Layout {
         })
     }
 
-    /// Whether OpenSIPS's parser leaves method and Record-Route where we look for them.
+    /// Whether OpenSIPS's parser leaves method and Record-Route where this layout has them.
     ///
     /// # Safety
     /// `message` must be a `struct sip_msg` that has these bytes and is zeros besides.
@@ -139,7 +139,7 @@ impl Layout {
     }
 }
 
-/// More than any transport of OpenSIPS brings: a larger number is none of a length.
+/// Upper bound of what any transport of OpenSIPS brings; anything larger is not a valid length.
 const MOST_BYTES: usize = 16 << 20;
 
 /// A text with pseudo-variables.
@@ -178,7 +178,7 @@ impl Format {
 }
 
 /// Reads the source of a request by OpenSIPS's own pseudo-variables, whose place in `struct sip_msg`
-/// we need not know.
+/// need not be known.
 #[derive(Clone, Copy)]
 pub struct SourceReader {
     format: Format,

@@ -1,7 +1,7 @@
-//! The processes of the module's own. `cimf` in `opensips-cli -x mi ps` reports outcomes, raises events,
-//! and does what is done by the clock. It waits in OpenSIPS's own loop, so that OpenSIPS can reach it as
-//! it reaches all its processes. `cimf names` asks name servers; it calls nothing of OpenSIPS but its log,
-//! and has nothing to do where copies go to an address. `cimf ledger` writes the ledger, likewise, where there is one.
+//! The processes of the module. `cimf` in `opensips-cli -x mi ps` reports outcomes, raises events and does periodic
+//! work. It waits in OpenSIPS's own loop, so that OpenSIPS can reach it like all its processes. `cimf names` asks name
+//! servers; it calls nothing of OpenSIPS but its log, and is idle where copies go to an address. `cimf ledger` writes
+//! the ledger, if there is one, and calls nothing but the log either.
 
 use super::copies::Uac;
 use super::module::{Module, module};
@@ -17,14 +17,14 @@ use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
 use std::time::Duration;
 
-/// What the process has of its own.
+/// The state of the process.
 struct Work {
     module: &'static Module,
     reporter: RefCell<OutcomeReporter<'static>>,
     clock: OwnedFd,
 }
 
-/// The life of the process: it does not return, as OpenSIPS would end it then.
+/// Runs in the process `cimf`. Never returns, because OpenSIPS would end the process then.
 ///
 /// # Safety
 /// OpenSIPS calls it in the process that it has forked for the module.
@@ -36,7 +36,7 @@ pub unsafe extern "C" fn work(_: c_int) {
     });
 }
 
-/// The life of the process that asks name servers: it does not return either.
+/// Runs in the process `cimf names`, and never returns either.
 ///
 /// # Safety
 /// OpenSIPS calls it in the process that it has forked for the module.
@@ -47,7 +47,7 @@ pub unsafe extern "C" fn ask(_: c_int) {
     });
 }
 
-/// The life of the process that writes the ledger: it does not return either.
+/// Runs in the process `cimf ledger`, and never returns either.
 ///
 /// # Safety
 /// OpenSIPS calls it in the process that it has forked for the module.
@@ -69,7 +69,7 @@ fn prepare() -> Result<Work, String> {
     })
 }
 
-/// A descriptor that can be read each time the process looks for what is done by the clock.
+/// A descriptor that becomes readable each time periodic work is due.
 fn clock() -> rustix::io::Result<OwnedFd> {
     let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
     let clock = timerfd_create(TimerfdClockId::Monotonic, flags)?;
@@ -91,7 +91,7 @@ fn clock() -> rustix::io::Result<OwnedFd> {
 /// To be called in a process that OpenSIPS has forked for the module.
 unsafe fn wait(work: &'static Work) -> String {
     let core = &work.module.core;
-    let news = work.module.server.outbox().engine().news();
+    let outcomes = work.module.server.outbox().engine().news();
     let parameter = std::ptr::from_ref(work).cast_mut().cast();
     // SAFETY: the name ends with NUL, both descriptors stay open, and the callbacks have the
     // signature that OpenSIPS expects and the parameter that they expect.
@@ -100,7 +100,7 @@ unsafe fn wait(work: &'static Work) -> String {
             return "reactor_proc_init failed".to_owned();
         }
         let add = core.reactor_proc_add_fd;
-        if add(news.as_raw_fd(), on_news, parameter) < 0
+        if add(outcomes.as_raw_fd(), on_outcomes, parameter) < 0
             || add(work.clock.as_raw_fd(), on_clock, parameter) < 0
         {
             return "reactor_proc_add_fd failed".to_owned();
@@ -110,11 +110,11 @@ unsafe fn wait(work: &'static Work) -> String {
     "reactor_proc_loop has ended".to_owned()
 }
 
-/// Called when there are events to report.
+/// Called when there are outcomes to report.
 ///
 /// # Safety
 /// OpenSIPS calls it with the parameter that [`wait`] gave.
-unsafe extern "C" fn on_news(_: c_int, work: *mut c_void, _: c_int) -> c_int {
+unsafe extern "C" fn on_outcomes(_: c_int, work: *mut c_void, _: c_int) -> c_int {
     // SAFETY: the parameter is the work, which is never freed.
     if let Some(work) = unsafe { work.cast::<Work>().as_ref() } {
         work.gather_and_round();
@@ -122,17 +122,17 @@ unsafe extern "C" fn on_news(_: c_int, work: *mut c_void, _: c_int) -> c_int {
     0
 }
 
-/// It is time to look at the clock.
+/// Called when the clock runs out.
 ///
 /// # Safety
-/// As for [`on_news`].
+/// As for [`on_outcomes`].
 unsafe extern "C" fn on_clock(_: c_int, work: *mut c_void, _: c_int) -> c_int {
     // SAFETY: as above.
     if let Some(work) = unsafe { work.cast::<Work>().as_ref() } {
-        // How often it was over does not matter.
+        // How often it ran out does not matter.
         let _ = rustix::io::read(&work.clock, &mut [0; 8]);
-        // A process that was killed may have marked news that it did not send: gathering takes the
-        // mark away.
+        // A process that was killed may have announced outcomes without waking this one; gathering
+        // withdraws the announcement.
         work.gather_and_round();
     }
     0
@@ -147,7 +147,7 @@ impl Work {
     fn round(&self) {
         let went_well = guarded(false, || {
             let module = self.module;
-            // Whoever subscribes while OpenSIPS runs is told from the next round on.
+            // Subscriptions made while OpenSIPS runs take effect with the next round.
             let has_delivered = module.events.has_delivered(&module.core);
             module.server.outbox().report_delivered(has_delivered);
             let mut reporter = self.reporter.borrow_mut();

@@ -228,13 +228,15 @@ impl<'c> ScriptRequest<'c> for Request<'c> {
     }
 }
 
-/// Asks OpenSIPS to tell when the route of a request has ended: what the script has left undone is
-/// dropped then, not when the next message comes.
+/// Registers a callback for the end of a request's route: what the script has left undone is dropped then, not when
+/// the next message comes.
 pub fn watch_end(core: &Core) -> Result<(), String> {
     // SAFETY: the callback has the signature that OpenSIPS expects, and uses no parameter.
     let result = unsafe { (core.register_script_cb)(ended, AFTER_REQUEST_ROUTE, null_mut(), 0) };
     if result < 0 {
-        return Err("OpenSIPS does not tell when a route ends (register_script_cb)".into());
+        return Err(
+            "OpenSIPS refused the callback for the end of a route (register_script_cb)".into(),
+        );
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::host::statistics;
 use crate::server::Server;
 use std::ffi::{CString, c_ulong, c_void};
 
-/// Registers all figures; names the one that OpenSIPS refused.
+/// Registers all figures, or returns the name of the one that OpenSIPS refused.
 pub fn register(core: &Core, server: &'static Server) -> Result<(), String> {
     statistics::register(server, |index, name, _documentation| {
         // OpenSIPS may keep pointing to the name.

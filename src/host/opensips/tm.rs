@@ -1,4 +1,4 @@
-//! The functions of OpenSIPS's tm and sl that we use, and the layout of tm's dialogs.
+//! The functions of OpenSIPS's tm and sl that the module uses, and the layout of tm's dialogs.
 
 use super::abi::{Dlg, ReleaseCallback, TransactionCallback};
 use super::core::{Core, SetAvpList};
@@ -38,7 +38,7 @@ type NewDialog = unsafe extern "C" fn(
     *mut *mut c_void,
 ) -> c_int;
 
-/// The functions of tm and sl that we use.
+/// The functions of tm and sl that the module uses.
 #[derive(Clone, Copy)]
 pub struct Transactions {
     pub newtran: unsafe extern "C" fn(*mut SipMsg) -> c_int,

@@ -1,4 +1,4 @@
-//! The pseudo-variable `$cimf(NAME)`: what the verdict on a message says.
+//! The pseudo-variable `$cimf(NAME)`: the verdict on a message.
 
 use super::abi::{PVT_MODULE, PvExport, PvParam, PvSpec};
 use super::module::module;
@@ -85,8 +85,8 @@ unsafe extern "C" fn get(
         let index = unsafe { parameter.as_ref() }.map(|parameter| parameter.name.value[0]);
         let fact = index.and_then(|index| Fact::ALL.get(index));
         // SAFETY: OpenSIPS's functions write into `value`. They keep a pointer to text, which
-        // belongs to the verdict and so lives until the script ends or judges again; OpenSIPS
-        // copies it before it goes on to the next statement.
+        // belongs to the verdict and so lives until the script ends or runs another check;
+        // OpenSIPS copies it before the next statement.
         unsafe {
             let write = |found: Value<'_>| match found {
                 Value::Number(number) => {

@@ -1,4 +1,4 @@
-//! Which OpenSIPS has loaded us.
+//! Which version of OpenSIPS has loaded the module.
 
 use super::abi::{ScmVersion, Version};
 use crate::host::symbol::find;
@@ -45,7 +45,7 @@ pub const EXPECTED: &str = known!();
 /// reads our tables, which may have another form there.
 const FOR: &str = concat!("for ", known!(), "\0");
 
-/// What we claim too.
+/// What the module claims too.
 pub fn claim() -> Option<Claim> {
     let udp = udp()?;
     let version = Version {

@@ -35,7 +35,7 @@ const AT_ONCE: Work = Work {
     share: 1,
 };
 
-/// Members who get one message after the other: a silent one would hold up all that follows to him.
+/// Members who get one message after the other: a silent one would hold up all that follow to the same member.
 const IN_ORDER: Work = Work {
     order: 1,
     hesitant: &["slow1", "slow2"],

@@ -1,4 +1,4 @@
-//! Members that remember each copy by what tells a repetition: Call-ID, From tag, CSeq.
+//! Members that remember each copy by what identifies a retransmission: Call-ID, From tag, CSeq.
 
 use crate::support::sip::Message;
 use std::collections::HashMap;

@@ -75,10 +75,11 @@ fn wait_until_finished(ledger: &Path) {
 /// The Call-IDs of the forks to one member, in their order.
 fn call_ids(rig: &Rig, member: &str) -> Vec<String> {
     let forks = rig.core.forks();
-    let his = forks
+    let theirs = forks
         .iter()
         .filter(|fork| fork.message.request_uri() == member);
-    his.map(|fork| fork.message.one("Call-ID").to_owned())
+    theirs
+        .map(|fork| fork.message.one("Call-ID").to_owned())
         .collect()
 }
 
@@ -141,7 +142,7 @@ pub fn the_ledger_does_not_name_an_anonymous_sender(transport: Transport) {
 }
 
 /// Issue 4, H-3: the rest goes on under the same Call-ID, a 482 says that it was there, and the client's own
-/// repetition is answered and not sent.
+/// retransmission is answered and not sent.
 pub fn a_killed_proxy_goes_on_and_knows_its_client_again(transport: Transport) {
     let (setup, ledger) = durable(transport);
     let mut rig = setup.start();

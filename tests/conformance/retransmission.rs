@@ -5,7 +5,7 @@ use crate::support::client::{Transport, UNTRUSTED};
 use crate::support::flow::Request;
 use crate::support::rig::{BOB, Setup, TEL};
 
-/// H-3: over UDP a sender that hears nothing repeats itself.
+/// H-3: over UDP a sender that hears nothing retransmits.
 pub fn t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks(transport: Transport) {
     let rig = Setup::new(transport).start();
     let mut client = rig.client();
@@ -28,7 +28,7 @@ pub fn t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks(tra
     rig.wait_for_counter("retransmissions", 5);
 }
 
-/// H-3: one request that came by two ways.
+/// H-3: one request that came by two paths.
 pub fn the_same_request_on_another_branch_is_merged(transport: Transport) {
     let rig = Setup::new(transport).start();
     let mut client = rig.client();

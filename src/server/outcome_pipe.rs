@@ -1,4 +1,4 @@
-//! What the process that tells outcomes tells the ledger's: records of a pipe in shared memory.
+//! The pipe in shared memory by which the outcome reporter passes outcomes to the process that writes the ledger.
 
 #![forbid(unsafe_code)]
 
@@ -13,14 +13,14 @@ const FINISHED: u8 = 2;
 
 /// One record about a message of the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum LedgerNews {
+enum PipeRecord {
     /// A recipient has an outcome.
     Outcome(u64, OutcomeRecord),
     /// All of them have one.
     Finished(u64),
 }
 
-impl LedgerNews {
+impl PipeRecord {
     fn encode(self) -> Vec<u8> {
         let (kind, id) = match self {
             Self::Outcome(id, _) => (OUTCOME, id),
@@ -65,19 +65,19 @@ pub fn outcome(recipient: u32, ending: Outcome) -> OutcomeRecord {
     }
 }
 
-/// The end of the pipe where news goes in. It never waits: what finds no room is remembered, and made good from what
-/// is in shared memory once there is room.
+/// The writing end of the pipe. It never waits: what finds no room is remembered, and written from the state in shared
+/// memory once there is room.
 #[derive(Debug)]
 pub struct OutcomeWriter<'e> {
     engine: &'e Engine,
-    /// Messages of which some outcome was not told, each with the recipient from which on that is so.
+    /// Messages with outcomes that were not written, each with the first such recipient.
     incomplete: BTreeMap<u64, u32>,
-    /// Messages whose end was not told.
+    /// Messages whose end was not written.
     finished: Vec<u64>,
 }
 
 impl<'e> OutcomeWriter<'e> {
-    /// For the one process that tells outcomes.
+    /// For the one process that reports outcomes.
     pub fn new(engine: &'e Engine) -> Self {
         Self {
             engine,
@@ -86,29 +86,29 @@ impl<'e> OutcomeWriter<'e> {
         }
     }
 
-    /// Tells an outcome.
+    /// Writes an outcome.
     pub fn outcome(&mut self, id: u64, recipient: u32, ending: Outcome) {
-        if !self.write(LedgerNews::Outcome(id, outcome(recipient, ending))) {
+        if !self.write(PipeRecord::Outcome(id, outcome(recipient, ending))) {
             self.incomplete.insert(id, 0);
         }
     }
 
-    /// Tells that all recipients of a message have an outcome.
+    /// Writes that all recipients of a message have an outcome.
     pub fn finished(&mut self, id: u64) {
         self.incomplete.remove(&id);
-        if !self.write(LedgerNews::Finished(id)) {
+        if !self.write(PipeRecord::Finished(id)) {
             self.finished.push(id);
         }
     }
 
-    fn write(&self, news: LedgerNews) -> bool {
-        self.engine.pipe().write(&news.encode())
+    fn write(&self, record: PipeRecord) -> bool {
+        self.engine.pipe().write(&record.encode())
     }
 
-    /// Makes good what found no room, and sees to it that all is read.
+    /// Writes what found no room before, and wakes the reader.
     pub fn flush(&mut self) {
         while let Some(&id) = self.finished.last()
-            && self.write(LedgerNews::Finished(id))
+            && self.write(PipeRecord::Finished(id))
         {
             self.finished.pop();
         }
@@ -129,23 +129,23 @@ impl<'e> OutcomeWriter<'e> {
             };
             let endings = message.outcomes().into_iter();
             for (recipient, ending) in endings.filter(|&(recipient, _)| recipient >= from) {
-                if !self.write(LedgerNews::Outcome(id, outcome(recipient, ending))) {
+                if !self.write(PipeRecord::Outcome(id, outcome(recipient, ending))) {
                     self.incomplete.insert(id, recipient);
                     return;
                 }
             }
             self.incomplete.remove(&id);
         }
-        // Those that are not under way any more have ended, and that was told.
+        // Those no longer under way have finished, which was written or is in `finished`.
         self.incomplete.clear();
     }
 }
 
-/// The end of the pipe where news comes out: what is not committed yet, by message.
+/// The reading end of the pipe: what is not committed yet, by message.
 #[derive(Debug)]
 pub struct OutcomeReader<'e> {
     engine: &'e Engine,
-    /// The place of the next record.
+    /// The position of the next record.
     next: u64,
     messages: BTreeMap<u64, Open>,
 }
@@ -169,12 +169,12 @@ impl<'e> OutcomeReader<'e> {
         }
     }
 
-    /// Reads what there is.
+    /// Reads all records.
     pub fn read(&mut self) {
         while let Some((record, next)) = self.engine.pipe().read(self.next) {
             self.next = next;
-            match LedgerNews::decode(&record) {
-                Some(LedgerNews::Outcome(id, outcome)) => {
+            match PipeRecord::decode(&record) {
+                Some(PipeRecord::Outcome(id, outcome)) => {
                     let open = self.messages.entry(id);
                     if let Open::Outcomes(outcomes) =
                         open.or_insert_with(|| Open::Outcomes(Vec::new()))
@@ -182,7 +182,7 @@ impl<'e> OutcomeReader<'e> {
                         outcomes.push(outcome);
                     }
                 }
-                Some(LedgerNews::Finished(id)) => {
+                Some(PipeRecord::Finished(id)) => {
                     self.messages.insert(id, Open::Finished);
                 }
                 None => log::error!("ledger: a record of {} bytes is none", record.len()),
@@ -190,12 +190,12 @@ impl<'e> OutcomeReader<'e> {
         }
     }
 
-    /// Whether nothing is to be committed.
+    /// Whether there is nothing to commit.
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
 
-    /// What is to be committed.
+    /// The entries to commit.
     pub fn entries(&self) -> Vec<Entry<'_>> {
         let entries = self.messages.iter().map(|(&id, open)| match open {
             Open::Outcomes(outcomes) => Entry::Outcomes {
@@ -207,7 +207,7 @@ impl<'e> OutcomeReader<'e> {
         entries.collect()
     }
 
-    /// All that was read has been committed.
+    /// Forgets what was read, which has been committed.
     pub fn is_committed(&mut self) {
         self.messages.clear();
         self.engine.pipe().done(self.next);
@@ -225,7 +225,7 @@ mod tests {
 
     const ID: u64 = 7;
 
-    /// An engine with one message of the ledger, of which so many recipients have an outcome.
+    /// An engine with one message of the ledger, `ended` of whose recipients have an outcome.
     fn engine(recipients: u32, ended: u32) -> Engine {
         let limits = Settings::new();
         let counters = Arc::new(Counters::new().unwrap());
@@ -242,44 +242,44 @@ mod tests {
         engine
     }
 
-    /// The recipients of the message of which the ledger is told.
-    fn told(news: &OutcomeReader<'_>) -> Vec<u32> {
-        let mut told = Vec::new();
-        for entry in news.entries() {
+    /// The recipients of the message whose outcomes have been read.
+    fn read(reader: &OutcomeReader<'_>) -> Vec<u32> {
+        let mut recipients = Vec::new();
+        for entry in reader.entries() {
             if let Entry::Outcomes { id: ID, outcomes } = entry {
-                told.extend(outcomes.iter().map(|outcome| outcome.recipient));
+                recipients.extend(outcomes.iter().map(|outcome| outcome.recipient));
             }
         }
-        told.sort_unstable();
-        told.dedup();
-        told
+        recipients.sort_unstable();
+        recipients.dedup();
+        recipients
     }
 
     #[test]
-    fn what_found_no_room_is_made_good_from_what_is_in_memory() {
+    fn what_found_no_room_is_written_later_from_shared_memory() {
         let engine = engine(3, 2);
         let mut writer = OutcomeWriter::new(&engine);
         let mut reader = OutcomeReader::new(&engine);
-        while writer.write(LedgerNews::Finished(1)) {}
+        while writer.write(PipeRecord::Finished(1)) {}
         writer.outcome(ID, 0, Outcome::Delivered(200));
         writer.outcome(ID, 1, Outcome::Delivered(200));
         writer.finished(5);
         reader.read();
-        assert!(told(&reader).is_empty());
+        assert!(read(&reader).is_empty());
         // As long as nothing is committed, nothing more fits.
         writer.flush();
         reader.read();
-        assert_eq!((told(&reader), reader.entries().len()), (vec![], 1));
+        assert_eq!((read(&reader), reader.entries().len()), (vec![], 1));
         reader.is_committed();
         writer.flush();
         reader.read();
-        assert_eq!(told(&reader), [0, 1]);
+        assert_eq!(read(&reader), [0, 1]);
         let finished = |entry: &Entry<'_>| matches!(entry, Entry::Finished { id: 5 });
         assert!(reader.entries().iter().any(finished));
     }
 
     #[test]
-    fn more_outcomes_than_there_is_room_for_go_piece_by_piece() {
+    fn more_outcomes_than_fit_are_written_piece_by_piece() {
         const ENDED: u32 = 70_000;
         let engine = engine(ENDED + 1, ENDED);
         let mut writer = OutcomeWriter::new(&engine);
@@ -288,7 +288,7 @@ mod tests {
         let mut all = Vec::new();
         for _ in 0..5 {
             reader.read();
-            all.extend(told(&reader));
+            all.extend(read(&reader));
             reader.is_committed();
             writer.flush();
         }
@@ -299,14 +299,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_committed_is_read_again_by_who_comes_after() {
+    fn the_next_reader_reads_again_what_was_not_committed() {
         let engine = engine(2, 1);
         let mut writer = OutcomeWriter::new(&engine);
         writer.outcome(ID, 0, Outcome::Delivered(200));
         OutcomeReader::new(&engine).read();
         let mut after = OutcomeReader::new(&engine);
         after.read();
-        assert_eq!(told(&after), [0]);
+        assert_eq!(read(&after), [0]);
         writer.finished(ID);
         after.read();
         assert!(matches!(after.entries()[..], [Entry::Finished { id: ID }]));
