@@ -119,7 +119,7 @@ fn costs(criterion: &mut Criterion) {
     let mut warm = Store::new(&database, addressing(), 100_000, 200_000);
     for user in ruled {
         let group = group(&mut warm, user);
-        criterion.bench_function(&format!("may he send/{user}"), |bencher| {
+        criterion.bench_function(&format!("may they send/{user}"), |bencher| {
             bencher.iter(|| {
                 let permissions = group.permissions(black_box(&asker), server.decider().policy());
                 assert!(permissions.send);

@@ -380,7 +380,6 @@ fn engine_messages(server: &Server) -> u64 {
 
 #[test]
 fn a_slow_event_route_keeps_neither_the_clock_nor_the_sending_waiting() {
-    // Issue 4.
     let rig = Rig::new();
     let server = rig.start("none");
     let engine = server.outbox().engine();

@@ -32,7 +32,7 @@ impl<'m> Inquiry<'m> {
     /// Reads an OPTIONS to a user of a served domain, outside of any dialog. Everything else is left
     /// to the script.
     pub fn read(policy: &Policy, bytes: &'m [u8]) -> Option<Self> {
-        if !bytes.starts_with(b"OPTIONS ") {
+        if Request::method_of(bytes) != b"OPTIONS" {
             return None;
         }
         let request = Request::read(bytes).ok()?;

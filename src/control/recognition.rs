@@ -85,8 +85,7 @@ pub struct Recognised<'m> {
 /// Whether a request has the method of this function, in any case as proxies take it: by its first word, without reading
 /// the rest.
 pub fn is_message(bytes: &[u8]) -> bool {
-    let method = bytes.split(|&byte| byte == b' ').next();
-    method.is_some_and(|method| method.eq_ignore_ascii_case(MESSAGE))
+    Request::method_of(bytes).eq_ignore_ascii_case(MESSAGE)
 }
 
 /// Row 2 of table A.1, and what row 1 says of others' requests: is the message ours?

@@ -35,12 +35,12 @@ shared! {
         pub(super) start: Start,
         /// The next one in the same queue.
         link: Link<Recipient>,
-        /// Its code, its state, whether it may be a repetition, and whether its outcome was reported.
+        /// Its code, its state, whether it may have been sent before, and whether its outcome was reported.
         word: Locked<u32>,
     }
 }
 
-/// Bits of the state, from the lowest: code, state, whether it may be a repetition, whether its outcome was reported.
+/// Bits of the state, from the lowest: code, state, whether it may have been sent before, whether its outcome was reported.
 const CODE_MASK: u32 = 0x3ff;
 const STATE: u32 = 10;
 const STATE_MASK: u32 = 0xf;
@@ -203,7 +203,7 @@ impl Outcome {
         }
     }
 
-    /// The outcome that a final response means: 482 to what may be a repetition says that the
+    /// The outcome that a final response means: 482 to what may have been sent before says that the
     /// recipient has it already.
     pub(super) fn of(code: u16, repeated: bool) -> Self {
         match code {

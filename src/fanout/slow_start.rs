@@ -67,7 +67,6 @@ mod tests {
 
     #[test]
     fn few_begin_and_more_join_them_until_there_is_no_limit() {
-        // Issue 4.
         let memory = map(0).unwrap();
         let held = Held::take(&memory);
         let begun = |now| {
@@ -92,7 +91,6 @@ mod tests {
 
     #[test]
     fn however_many_there_may_be_they_are_half_a_second_later() {
-        // Issue 4.
         for most in [1, 64, 1_000, 250_000] {
             let memory = map(0).unwrap();
             let held = Held::take(&memory);

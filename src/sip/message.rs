@@ -54,6 +54,11 @@ const USUAL_HEADERS: usize = 32;
 const _: () = assert!(HeaderName::COUNT <= u64::BITS as usize);
 
 impl<'m> Request<'m> {
+    /// The method of the request that `bytes` start with, without reading the rest; whatever stands there where it is none.
+    pub fn method_of(bytes: &[u8]) -> &[u8] {
+        bytes.split(is_blank).next().unwrap_or_default()
+    }
+
     /// Parses `bytes`, which start with a request. Fails only if there is no method and Request-URI at
     /// the start.
     pub fn read(bytes: &'m [u8]) -> Result<Self, Malformed> {
@@ -224,12 +229,16 @@ struct RequestLine<'m> {
     defect: Option<Malformed>,
 }
 
+/// Whether a byte separates the parts of a request line.
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
 impl<'m> RequestLine<'m> {
     /// Parses a line. Repeated blanks, and blanks after the version, are ignored.
     fn read(line: &'m [u8]) -> Result<Self, Malformed> {
         const PART: &str = "request line";
-        let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-        let method = line.split(is_blank).next().unwrap_or_default();
+        let method = Request::method_of(line);
         if !is_token(method) {
             return Err(Malformed::at(PART, line, 0, "a method"));
         }

@@ -122,7 +122,7 @@ pub fn t112_a_content_length_beyond_the_datagram_is_refused(transport: Transport
     refused(&rig, &mut client, &request, 400);
 }
 
-/// Issue 2: a fork that fails behind tm is counted when its callback says 408.
+/// A copy that fails behind tm is counted when its callback says 408.
 pub fn a_silent_member_fails_by_timeout(transport: Transport) {
     let rig = Setup::new(transport).number("TM_FR_TIMER", 1000).start();
     rig.core.answer("bob", Answer::Silence);
@@ -135,7 +135,7 @@ pub fn a_silent_member_fails_by_timeout(transport: Transport) {
     rig.wait_for_log("not answered in time (408)");
 }
 
-/// Issue 4, item 7: all counters in one answer, whatever the transport of the question.
+/// All counters in one answer, whatever the transport of the question.
 pub fn the_statistics_are_one_command(transport: Transport) {
     let rig = Setup::new(transport).start();
     let mut client = rig.client();
@@ -154,7 +154,7 @@ pub fn the_statistics_are_one_command(transport: Transport) {
     assert_eq!(answer["forks_sent"], "2");
 }
 
-/// Issue 4: tm keeps each transaction for `wt_timer` after its end, here a second.
+/// tm keeps each transaction for `wt_timer` after its end, here a second.
 pub fn transactions_are_counted_until_tm_gives_back_their_memory(transport: Transport) {
     let rig = Setup::new(transport).number("TM_FR_TIMER", 4000).start();
     rig.core.answer("bob", Answer::Silence);
@@ -173,7 +173,7 @@ pub fn transactions_are_counted_until_tm_gives_back_their_memory(transport: Tran
     assert_eq!(rig.counter("forks_failed"), 2);
 }
 
-/// Issue 2: a fork that tm refuses is counted at once. The proxy listens on no address of IPv6.
+/// A copy that tm refuses is counted at once. The proxy listens on no address of IPv6.
 pub fn a_fork_that_tm_cannot_send_is_counted_at_once(transport: Transport) {
     let rig = Setup::new(transport)
         .without("CORE_ROUTE")

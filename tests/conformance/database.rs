@@ -44,7 +44,7 @@ pub fn t42_a_missing_database_is_answered_500_and_the_sender_may_come_back(trans
     wait_for_status(&mut client, 202, &[500]);
 }
 
-/// Issue 2: no restart, no reload.
+/// No restart, no reload.
 pub fn a_change_by_cimfctl_is_seen_by_the_next_message(transport: Transport) {
     let rig = Setup::new(transport).start();
     let mut client = rig.client();

@@ -436,7 +436,7 @@ fn count_accepted(answers: &[Vec<u8>]) -> usize {
         .count()
 }
 
-/// Issue 2, bad input.
+/// Bad input.
 pub fn broken_messages_do_no_harm(transport: Transport) {
     let mut rig = Setup::new(transport).start();
     let mut client = rig.client();

@@ -18,7 +18,7 @@ const MAX_DEPTH: usize = 4;
 /// References that one list leads to: without a limit a small document could cause hours of work.
 const MAX_REFERENCES: usize = 1000;
 
-/// Entries, lists and references that one list leads to, repetitions included: without a limit a
+/// Entries, lists and references that one list leads to, repeated ones included: without a limit a
 /// document that refers to itself in a thousand ways could cause hours of work.
 const MAX_ITEMS: usize = 20_000_000;
 
