@@ -39,10 +39,15 @@ impl Group {
         addressing: &Addressing,
         is_ours: impl FnMut(&SipUri<'_>) -> bool,
     ) -> Self {
+        let list = MemberList::compile(members, addressing, is_ours);
+        Self::of_list(uri, pager_mode, list)
+    }
+
+    fn of_list(uri: String, pager_mode: bool, list: MemberList) -> Self {
         Self {
             uri,
             pager_mode,
-            list: MemberList::compile(members, addressing, is_ours),
+            list,
             rules: None,
             names: Vec::new(),
         }
@@ -55,13 +60,8 @@ impl Group {
         addressing: &Addressing,
     ) -> Self {
         let read = recipients.map(|(text, uri)| (text, Ok(uri)));
-        Self {
-            uri,
-            pager_mode: true,
-            list: MemberList::compile_read(read, addressing, |_| false),
-            rules: None,
-            names: Vec::new(),
-        }
+        let list = MemberList::compile_read(read, addressing, |_| false);
+        Self::of_list(uri, true, list)
     }
 
     /// Adds members that get no message for a reason that was found elsewhere.

@@ -35,7 +35,7 @@ pub use start_error::StartError;
 use crate::config::Settings;
 use crate::control::{Accepted, Identifiers, Recognised, Refusal};
 use crate::fanout::Ticket;
-use crate::ledger::LedgerError;
+use crate::ledger::{LedgerError, not_promised};
 use std::time::SystemTime;
 
 /// What decides and what sends, for all workers of a proxy. It is made before they are forked.
@@ -101,7 +101,7 @@ impl Server {
     ) -> Result<Ticket<'_>, Box<Refusal<RefusedBy>>> {
         let now = SystemTime::now();
         let ticket = self.outbox.reserve(accepted, message, identifiers, now);
-        ticket.map_err(|refusal| self.refused((*refusal).into()))
+        ticket.map_err(|no_room| self.refused(no_room.refusal(accepted).into()))
     }
 
     /// Brings a message to the disk, before its 202, where that is wanted; counts and logs the
@@ -111,8 +111,8 @@ impl Server {
         accepted: &Accepted,
         ticket: Ticket<'s>,
     ) -> Result<Ticket<'s>, Box<Refusal<RefusedBy>>> {
-        let stored = self.outbox.store(accepted, ticket);
-        stored.map_err(|refusal| self.refused((*refusal).into()))
+        let stored = self.outbox.store(ticket);
+        stored.map_err(|why| self.refused(not_promised(accepted, why).into()))
     }
 
     fn refused(&self, refusal: Refusal<RefusedBy>) -> Box<Refusal<RefusedBy>> {

@@ -8,14 +8,13 @@ use super::outcome_pipe::{OutcomeReader, outcome};
 use super::{StartError, old_journal, request_record};
 use crate::config::{Durability, Settings};
 use crate::control::recent_requests::MEMORY;
-use crate::control::{Accepted, Addressing, Identifiers, Recognised, Refusal};
+use crate::control::{Accepted, Addressing, Identifiers, Recognised};
 use crate::fanout::{
-    Committed, Counters, Engine, KeptFigures, NoRoomReason, Origin, Outcome, PreviousRequests,
-    RecentTable, Submission, Ticket, UnderWay, milliseconds,
+    Committed, Counters, Engine, KeptFigures, NoRoom, NotCommitted, Origin, Outcome,
+    PreviousRequests, RecentTable, Submission, Ticket, UnderWay, milliseconds,
 };
 use crate::ledger::{
-    CommitMode, Entry, Ledger, LedgerError, LedgerFile, LedgerReason, Reader, RequestRecord,
-    Unfinished, not_promised,
+    CommitMode, Entry, Ledger, LedgerError, LedgerFile, Reader, RequestRecord, Unfinished,
 };
 use std::borrow::Cow;
 use std::io;
@@ -206,14 +205,12 @@ impl Outbox {
         message: &Recognised<'_>,
         identifiers: &mut impl Identifiers,
         now: SystemTime,
-    ) -> Result<Ticket<'_>, Box<Refusal<NoRoomReason>>> {
+    ) -> Result<Ticket<'_>, NoRoom> {
         let request = self.request(accepted, message).unwrap_or_default();
         let submission = Submission::of(accepted, &request, now, identifiers.random());
         let recipients = || accepted.owns();
-        let ticket = self
-            .engine
-            .reserve(&submission, recipients, self.engine.now());
-        ticket.map_err(|no_room| Box::new(no_room.refusal(accepted)))
+        self.engine
+            .reserve(&submission, recipients, self.engine.now())
     }
 
     /// The request that a message came in, where there is a ledger: it is read again from the message for that.
@@ -228,17 +225,12 @@ impl Outbox {
     }
 
     /// Brings a message to the disk, before its 202, where that is wanted. Otherwise its room is given back.
-    pub fn store<'o>(
-        &'o self,
-        accepted: &Accepted,
-        ticket: Ticket<'o>,
-    ) -> Result<Ticket<'o>, Box<Refusal<LedgerReason>>> {
+    pub fn store<'o>(&'o self, ticket: Ticket<'o>) -> Result<Ticket<'o>, NotCommitted> {
         let Some(Opened { notes, .. }) = self.ledger.get().filter(|_| self.is_durable) else {
             return Ok(ticket);
         };
         let id = self.ledger_number(ticket.number());
-        let committed = self.engine.commit(ticket, id, self.ledger_timeout, notes);
-        committed.map_err(|why| Box::new(not_promised(accepted, why)))
+        self.engine.commit(ticket, id, self.ledger_timeout, notes)
     }
 
     /// Withdraws a message that was stored and then not answered.
