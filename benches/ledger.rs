@@ -14,7 +14,7 @@
 mod sample;
 
 use cimf::control::Own;
-use cimf::control::recent_requests::RequestKey;
+use cimf::control::request_memory::RequestKey;
 use cimf::fanout::shared_memory::SharedMemory;
 use cimf::fanout::{Submission, milliseconds};
 use cimf::ledger::{CommitMode, Entry, Ledger, LedgerFile, Promise, RequestRecord};

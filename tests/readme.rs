@@ -6,7 +6,7 @@
 use cimf::config::{Group, Kind, PARAMETERS, Parameter};
 use cimf::control::refusal_reason::phrase;
 use cimf::control::{RefusalReason, Row};
-use cimf::host::overview::{Figure, figures};
+use cimf::host::figures::{Figure, figures};
 use cimf::server::RefusedBy;
 use std::path::Path;
 

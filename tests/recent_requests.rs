@@ -143,7 +143,7 @@ fn of_two_that_have_arrived_before_either_is_admitted_one_is_merged() {
         Arrival::New(receipt) => receipt,
         other => panic!("{other:?}"),
     });
-    let content = cimf::control::recent_requests::RequestContent {
+    let content = cimf::control::request_memory::RequestContent {
         originator: b"sip:ann@home1.net",
         request_uri: b"sip:hikers@im.home1.net",
         body: b"ok",

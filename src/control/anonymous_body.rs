@@ -6,9 +6,9 @@
 //! itself, or that somebody has signed, names them inside and cannot be changed; such a message is
 //! refused.
 
+use super::body_part::{Multipart, body};
 use super::failure::Failure;
 use super::mime_headers::{as_message, write_mime};
-use super::multipart::{Multipart, body};
 use crate::sip::media_type::MediaType;
 use crate::sip::multipart::{Part, join_parts};
 use crate::sip::text::Printable;

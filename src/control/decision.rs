@@ -1,9 +1,9 @@
 //! What is to be done with a message, and the answer to it.
 
 use super::accepted::Accepted;
-use super::recent_requests::Receipt;
 use super::refusal::Refusal;
 use super::refusal_reason::{RefusalReason, phrase};
+use super::request_memory::Receipt;
 
 /// The outcome of the checks.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! A fork: one new MESSAGE to one recipient, and what it shares with the others (A-12, U-4). [`Copies`] makes every one of
 //! them, whether the module sends it, a C program reads it or `cimfctl explain` prints it.
 
-use super::charging_vector::FORK_START;
+use super::charging::FORK_START;
 use super::copy_identifiers::CopyIdentifiers;
 use super::from_header::FromHeader;
 use super::identifiers::{CALL_ID_LENGTH, TAG_LENGTH, Token};

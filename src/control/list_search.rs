@@ -1,8 +1,8 @@
 //! The search for lists of recipients in a body: U-1, U-2, A-4, K-7, M-6; RFC 5363 §4.1,
 //! RFC 5621 §7 and §8.
 
+use super::body_part::{Multipart, body, check_encoding};
 use super::failure::Failure;
-use super::multipart::{Multipart, body, check_encoding};
 use super::observer::{Note, Observer};
 use super::refusal::Reason;
 use crate::sip::Malformed;

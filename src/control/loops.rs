@@ -8,8 +8,8 @@ use super::failure::Failure;
 use super::mandatory_headers::MandatoryHeaders;
 use super::observer::Observer;
 use super::policy::Policy;
-use super::recent_requests::{Circulating, RecentRequests};
 use super::refusal::Reason;
+use super::request_memory::{Circulating, RecentRequests};
 use super::shared_headers::DEFAULT_MAX_FORWARDS;
 use super::world::World;
 

@@ -1,8 +1,8 @@
 //! The header fields that every request must have: table A.1, row 1; RFC 3261 §8.1.1.
 
 use super::failure::{Failure, malformed};
-use super::recent_requests::RequestKey;
 use super::refusal::Reason;
+use super::request_memory::RequestKey;
 use crate::sip::name_addr::tag_of;
 use crate::sip::number::{cseq, max_breadth, max_forwards};
 use crate::sip::text::{Nesting, split_first, tokens};

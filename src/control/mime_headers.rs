@@ -1,8 +1,8 @@
 //! Header fields that tell of a body: which they are, and how those of a part become those of a message (U-7, I-6).
 
 use super::anonymous_headers::names_somebody;
+use super::body_part::body;
 use super::failure::Failure;
-use super::multipart::body;
 use crate::sip::HeaderName;
 use crate::sip::header::full_form;
 use crate::sip::message::Header;

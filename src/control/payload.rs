@@ -1,10 +1,10 @@
 //! The body of a message without its lists; all else stays as it is, byte for byte. U-7, K-7, M-10;
 //! RFC 5365 §7.3.
 
+use super::body_part::{Multipart, body};
 use super::failure::Failure;
 use super::list_search::{HISTORY, Kept, LIST, Search};
 use super::mime_headers::{as_message, write_mime};
-use super::multipart::{Multipart, body};
 use super::observer::{Note, Observer};
 use super::policy::Policy;
 use super::refusal::Reason;

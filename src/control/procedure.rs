@@ -4,13 +4,13 @@ use super::accepted::Accepted;
 use super::anonymity::check_privacy;
 use super::anonymous_body::cleaned;
 use super::caller_preferences;
-use super::charging_vector;
+use super::charging;
 use super::checks::Check;
 use super::decision::{Decision, Ended};
 use super::delivery::{Listing, content_id, excluded};
 use super::directory::{Directory, Target};
 use super::draft::Draft;
-use super::expiry::{Lifetime, lifetime};
+use super::expires::{Lifetime, lifetime};
 use super::failure::Failure;
 use super::from_group::{FromGroup, unlabelled};
 use super::loops::check_loop;
@@ -23,12 +23,12 @@ use super::originator::{
 };
 use super::permissions::Permissions;
 use super::policy::Policy;
-use super::recent_requests::{self, RecentRequests, RequestKey};
 use super::recognition::Recognised;
 use super::refusal::{RETRY_AFTER, Reason, Refusal};
 use super::request_checks::{
     check_again, check_pager_mode, check_path, check_require, find_target,
 };
+use super::request_memory::{self, RecentRequests, RequestKey};
 use super::rules::Asker;
 use super::shared_headers::CopySource;
 use super::size::fit;
@@ -220,8 +220,8 @@ impl Recognised<'_> {
     }
 
     /// What the request asks for, from an originator who has been authenticated.
-    pub fn content<'c>(&'c self, originator: &'c [u8]) -> recent_requests::RequestContent<'c> {
-        recent_requests::RequestContent {
+    pub fn content<'c>(&'c self, originator: &'c [u8]) -> request_memory::RequestContent<'c> {
+        request_memory::RequestContent {
             originator,
             request_uri: self.request.uri,
             body: self.request.body,
@@ -237,7 +237,7 @@ impl Recognised<'_> {
     /// The header fields that every answer to this message has, each with its CRLF.
     pub fn headers_of_answers(&self, policy: &Policy, source: &Source<'_>) -> Vec<u8> {
         let mut headers = Vec::new();
-        charging_vector::write_of_answer(self.charging.as_ref(), policy, source, &mut headers);
+        charging::write_of_answer(self.charging.as_ref(), policy, source, &mut headers);
         headers
     }
 }

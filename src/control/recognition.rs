@@ -1,6 +1,6 @@
 //! Which messages are ours: table A.1, row 2, and what row 1 says of others' requests.
 
-use super::charging_vector;
+use super::charging;
 use super::checks::Check;
 use super::directory::Unavailable;
 use super::failure::Failure;
@@ -144,7 +144,7 @@ pub fn recognise_observed<'m>(
     };
     Ok(Recognised {
         mandatory: MandatoryHeaders::of(&request, accept_contact),
-        charging: charging_vector::received(&request),
+        charging: charging::received(&request),
         request,
         feature,
         target,

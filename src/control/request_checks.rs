@@ -6,9 +6,9 @@ use super::failure::{Failure, malformed};
 use super::mandatory_headers::MandatoryHeaders;
 use super::observer::{Note, Observer};
 use super::policy::Policy;
-use super::recent_requests::{self, Arrival, Receipt, RecentRequests};
 use super::recognition::Recognised;
 use super::refusal::Reason;
+use super::request_memory::{self, Arrival, Receipt, RecentRequests};
 use super::shared_headers::hops_of_forks;
 use super::world::World;
 use crate::sip::SipUri;
@@ -59,7 +59,7 @@ pub(super) fn check_path<D, R: RecentRequests>(
 /// neither push it out of the memory nor take its place there (H-3).
 pub(super) fn check_again<D, R: RecentRequests>(
     receipt: Receipt,
-    content: &recent_requests::RequestContent<'_>,
+    content: &request_memory::RequestContent<'_>,
     world: &World<'_, D, R>,
     observer: &mut impl Observer,
 ) -> Result<Option<Receipt>, Failure> {

@@ -1,10 +1,10 @@
 //! What every fork of a message shares: clause 7.5.2.x, RFC 3428 §4 and §7.
 
 use super::caller_preferences;
-use super::charging_vector::{self, ForkCharging};
+use super::charging::{self, ForkCharging};
 use super::checks::Check;
 use super::copying::{Single, note_of_copy};
-use super::expiry::{Lifetime, date};
+use super::expires::{Lifetime, date};
 use super::failure::Failure;
 use super::mandatory_headers::MandatoryHeaders;
 use super::mime_headers::is_of_content;
@@ -59,7 +59,7 @@ impl CopySource<'_, '_, '_> {
         let from = self.trust_domain.from(&self.mandatory.from);
         let from = from.map_err(unreadable)?;
         let mut headers = self.headers(of_body, observer).map_err(unreadable)?;
-        let charging = charging_vector::of_forks(self.charging, self.trust_domain);
+        let charging = charging::of_forks(self.charging, self.trust_domain);
         observer.notes(|| {
             let received = self.request.value(HeaderName::PChargingVector);
             received.map(|_| charging.note())

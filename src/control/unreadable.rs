@@ -3,7 +3,7 @@
 
 use super::accepted::Accepted;
 use super::caller_preferences;
-use super::expiry::date;
+use super::expires::date;
 use super::policy::Policy;
 use super::world::Source;
 use crate::sip::charging_vector::ChargingVector;

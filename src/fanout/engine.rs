@@ -20,7 +20,7 @@
 
 use super::arena::Arena;
 use super::attempt::Attempt;
-use super::away::Away;
+use super::away_members::Away;
 use super::blocked::Blocked;
 use super::budget::Budget;
 use super::clock::Clock;

@@ -5,7 +5,7 @@
 
 mod arena;
 mod attempt;
-mod away;
+mod away_members;
 mod block;
 mod blocked;
 mod budget;
@@ -65,7 +65,7 @@ mod under_way;
 mod waker;
 
 pub use attempt::Attempt;
-pub use away::{Away, KeptFigures};
+pub use away_members::{Away, KeptFigures};
 pub use blocked::Blocked;
 pub use clock::milliseconds;
 pub use commit::{Committed, Committer, GivenUp, NotCommitted, Notes, Taken};

@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::control::recent_requests::{Arrival, Receipt, RequestContent};
+use crate::control::request_memory::{Arrival, Receipt, RequestContent};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::collections::HashMap;
 use std::hash::Hasher;

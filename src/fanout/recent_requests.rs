@@ -20,7 +20,7 @@
 
 use super::previous_run::{PreviousRequest, PreviousRequests};
 use super::shared_memory::{MappedTable, shared};
-use crate::control::recent_requests::{
+use crate::control::request_memory::{
     Arrival, Circulating, LOOP_MEMORY, MEMORY, Receipt, RecentRequests, RequestContent, RequestKey,
 };
 use siphasher::sip128::{Hasher128, SipHasher13};

@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::capabilities::describe;
+use super::options::describe;
 use super::proxy::{Proxy, Sender, Transaction};
 use super::sending::pump;
 use super::verdict::{Progress, Room, ScriptResult, Verdict};

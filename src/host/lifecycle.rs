@@ -2,9 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+use super::figures::log_unfinished;
 use super::listeners::{Listener, warn_of_own_addresses};
 use super::local_addresses::local_addresses;
-use super::overview::log_unfinished;
 use super::parameters::SETTINGS;
 use crate::fanout::{Engine, FreeMemory, ProxyMemory};
 use crate::server::Server;

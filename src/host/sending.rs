@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::notification::{self, Notification};
+use super::event_values::{self, Notification};
 use super::proxy::Sender;
 use crate::control::Fork;
 use crate::fanout::{Attempt, Counter, NotSent};
@@ -73,7 +73,7 @@ fn send(
             (attempt, Cow::Owned(hop.uri_at(address)))
         }
     };
-    let notification = notification::is_asked().then(|| {
+    let notification = event_values::is_asked().then(|| {
         let [originator, group] = attempt.parties().map(<[u8]>::to_vec);
         Notification {
             message: attempt.message(),
@@ -84,7 +84,7 @@ fn send(
         }
     });
     let send = |fork: &Fork<'_>, cookie| {
-        notification::in_hand(notification, || sender.send(fork, &next_hop, cookie))
+        event_values::in_hand(notification, || sender.send(fork, &next_hop, cookie))
     };
     Some(attempt.hand_over(send, now))
 }

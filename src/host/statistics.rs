@@ -2,8 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use super::figures::{Figure, figures};
 use super::guard::guarded;
-use super::overview::{Figure, figures};
 use crate::server::Server;
 use std::ffi::CString;
 use std::sync::OnceLock;

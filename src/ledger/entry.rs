@@ -1,7 +1,7 @@
 //! What is written to the ledger.
 
 use crate::control::Own;
-use crate::control::recent_requests::RequestKey;
+use crate::control::request_memory::RequestKey;
 use crate::fanout::Submission;
 use std::borrow::Cow;
 

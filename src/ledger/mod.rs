@@ -20,7 +20,7 @@ mod entry;
 mod error;
 mod open;
 mod reader;
-mod recipients;
+mod recipient_text;
 mod refusal;
 mod schema;
 mod states;
@@ -35,7 +35,7 @@ pub use entry::{CommitMode, Entry, KeptCopy, OutcomeRecord, Promise, RequestReco
 pub use error::{LedgerError, Problem};
 pub use open::LedgerFile;
 pub use reader::SqliteReader;
-pub use recipients::Recipients;
+pub use recipient_text::Recipients;
 pub use refusal::{LedgerReason, not_promised};
 pub use stored::{Kept, KeptMessage, Listed, Shown, StoredMessage, StoredRequest, Unfinished};
 pub use writer::SqliteLedger;

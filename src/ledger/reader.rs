@@ -4,7 +4,7 @@
 use super::connect::{bytes, connect, leave_log, number, require_current, sixteen};
 use super::entry::OutcomeRecord;
 use super::error::{LedgerError, Problem};
-use super::recipients::Recipients;
+use super::recipient_text::Recipients;
 use super::states;
 use super::stored::{Kept, KeptMessage, Listed, Shown, StoredMessage, StoredRequest, Unfinished};
 use super::watch::{FileId, Watch};

@@ -1,9 +1,9 @@
 //! Types of what is read from the ledger. All times are milliseconds of Unix time.
 
 use super::entry::OutcomeRecord;
-use super::recipients::Recipients;
+use super::recipient_text::Recipients;
 use crate::control::FromHeader;
-use crate::control::recent_requests::RequestKey;
+use crate::control::request_memory::RequestKey;
 use crate::fanout::Submission;
 
 /// A promised message that is not finished.

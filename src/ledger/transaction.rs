@@ -2,9 +2,9 @@
 
 use super::connect::{Text, number};
 use super::entry::{Entry, KeptCopy, OutcomeRecord, Promise, RequestRecord};
-use super::recipients;
+use super::recipient_text;
 use super::states::{self, CHUNK};
-use crate::control::recent_requests::MEMORY;
+use crate::control::request_memory::MEMORY;
 use crate::fanout::milliseconds;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use siphasher::sip128::SipHasher13;
@@ -76,7 +76,7 @@ impl<'a> Transaction<'a> {
             false => submission.originator,
         };
         self.lines.clear();
-        recipients::write(&promise.recipients, self.lines);
+        recipient_text::write(&promise.recipients, self.lines);
         let texts = [
             originator,
             submission.group,

@@ -3,10 +3,10 @@
 
 #![forbid(unsafe_code)]
 
-mod away;
+mod away_pipe;
+mod away_rules;
 mod copy_mark;
 mod decider;
-mod keeping;
 mod next_hop;
 mod note_file;
 mod old_journal;
@@ -19,9 +19,9 @@ mod request_record;
 mod resolver;
 mod start_error;
 
-pub use away::AwayPolicy;
+pub use away_pipe::{Keep, KeepReader, KeepWriter, Mark};
+pub use away_rules::AwayPolicy;
 pub use decider::{Decider, Worker};
-pub use keeping::{Keep, KeepReader, KeepWriter, Mark};
 pub use next_hop::{HopName, NextHop, NextHops};
 pub use note_file::NoteFile;
 pub use outbox::{Outbox, request_of};

@@ -1,13 +1,13 @@
 //! Accepted messages on their way: room for them, what is promised about them in the ledger, and what a restart takes
 //! up again.
 
-use super::away::{self, AwayPolicy};
-use super::keeping::{Keep, KeepReader};
+use super::away_pipe::{Keep, KeepReader};
+use super::away_rules::{self, AwayPolicy};
 use super::note_file::NoteFile;
 use super::outcome_pipe::{OutcomeReader, outcome};
 use super::{StartError, old_journal, request_record};
 use crate::config::{Durability, Settings};
-use crate::control::recent_requests::MEMORY;
+use crate::control::request_memory::MEMORY;
 use crate::control::{Accepted, Addressing, Identifiers, Recognised};
 use crate::fanout::{
     Committed, Counters, Engine, KeptFigures, NoRoom, NotCommitted, Origin, Outcome,
@@ -90,7 +90,7 @@ impl Outbox {
 
     /// The hash of the member with this address; `None` for what is no address, and without a ledger.
     pub fn member(&self, address: &[u8], addressing: &Addressing) -> Option<u64> {
-        away::member(address, addressing, self.ledger.get()?.file.key())
+        away_rules::member(address, addressing, self.ledger.get()?.file.key())
     }
 
     /// The number that a message has in the ledger.

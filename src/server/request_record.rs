@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::control::recent_requests::RequestKey;
+use crate::control::request_memory::RequestKey;
 use crate::ledger::RequestRecord;
 
 /// Bytes of a length.

@@ -21,10 +21,9 @@ const SAFE: usize = 0;
 const SAFELY_ENDED: usize = 1;
 /// The last that it was about to finish.
 const ENDING: usize = 2;
-/// The frames of the log when the last synced commit had returned.
-const FRAMES: usize = 3;
-/// Which log that was: it begins anew now and then.
-const LOG: usize = 4;
+/// The log when the last synced commit had returned: which it was, as it begins anew now and then, in the upper half,
+/// and its frames in the lower. They are one word, as a kill may come between any two.
+const LOG: usize = 3;
 
 /// What becomes of a message: each third is finished, each third is kept for a member, each third has an outcome.
 fn fate<'a>(number: u64) -> Entry<'a> {
@@ -72,8 +71,7 @@ fn commit(file: &LedgerFile, memory: &SharedMemory, seed: u64) {
         number += count;
         // A crash between these is one in the commit, whose promises nobody was told of.
         if has_synced() {
-            word(LOG).store(log_of(file.path()), SeqCst);
-            word(FRAMES).store(frames(), SeqCst);
+            word(LOG).store(log_of(file.path()) << 32 | frames(), SeqCst);
         }
         word(SAFELY_ENDED).store(ended, SeqCst);
         word(SAFE).store(number, SeqCst);
@@ -118,7 +116,7 @@ fn of_300_ledgers_killed_at_any_moment_none_forgets_what_was_safe() {
     for round in 0..ROUNDS {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ledger.db");
-        let memory = SharedMemory::new(5).unwrap();
+        let memory = SharedMemory::new(4).unwrap();
         let file = open(&path);
         let seed = dice.roll(1 << 30);
         let children = [fork(|| commit(&file, &memory, seed)), fork(|| look(&file))];
@@ -135,8 +133,9 @@ fn of_300_ledgers_killed_at_any_moment_none_forgets_what_was_safe() {
         let word = |word: usize| memory.words()[word].load(SeqCst);
         let loss = LOSSES[round % LOSSES.len()];
         // If the log has begun anew since the frames were counted, all that was safe is in the file.
-        let is_same = log_of(&path) == word(LOG);
-        let frames = if is_same { word(FRAMES) } else { 0 };
+        let (log, frames) = (word(LOG) >> 32, word(LOG) & u64::from(u32::MAX));
+        let is_same = log_of(&path) == log;
+        let frames = if is_same { frames } else { 0 };
         anew += u64::from(!is_same);
         let (bytes, pages) = cut(&path, frames, loss, &mut dice);
         cut_bytes += bytes;
@@ -192,10 +191,10 @@ fn of_300_ledgers_killed_at_any_moment_none_forgets_what_was_safe() {
     assert!(spoilt_pages > 100, "only {spoilt_pages} pages were spoilt");
 }
 
-/// The salts in the head of the log, which are others each time that it begins anew.
+/// The first salt in the head of the log, which is one more each time that it begins anew.
 fn log_of(path: &Path) -> u64 {
     // SQLite has no lock on the log, so that it may be opened and closed.
     let log = std::fs::read(path.with_extension("db-wal")).unwrap_or_default();
-    let salts = log.get(16..24).and_then(|salts| salts.try_into().ok());
-    salts.map_or(0, u64::from_be_bytes)
+    let salt = log.get(16..20).and_then(|salt| salt.try_into().ok());
+    salt.map_or(0, |salt| u64::from(u32::from_be_bytes(salt)))
 }

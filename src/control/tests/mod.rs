@@ -39,7 +39,7 @@ impl RecentRequests for Forgetful {
         })
     }
 
-    fn admit(&self, receipt: Receipt, _: &recent_requests::RequestContent<'_>) -> Arrival {
+    fn admit(&self, receipt: Receipt, _: &request_memory::RequestContent<'_>) -> Arrival {
         Arrival::New(receipt)
     }
 

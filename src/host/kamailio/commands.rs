@@ -5,9 +5,9 @@ use super::abi::{Rpc, RpcExport};
 use super::module::module;
 use crate::fanout::Blocked;
 use crate::host::abi::{Str, Table};
+use crate::host::figures::{age, figures, states};
 use crate::host::guard::guarded;
-use crate::host::kept;
-use crate::host::overview::{age, figures, states};
+use crate::host::kept_commands;
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::ptr::null_mut;
 
@@ -247,7 +247,7 @@ unsafe extern "C" fn kept(rpc: *const Rpc, context: *mut c_void) {
         };
         // SAFETY: `rpc` and `context` are those of this command, which is under way.
         let address = unsafe { text_parameter(rpc, context, c"*S") };
-        let listed = match kept::list(module.server, address.as_deref()) {
+        let listed = match kept_commands::list(module.server, address.as_deref()) {
             Ok(listed) => listed,
             // SAFETY: as above.
             Err(why) => return unsafe { failed(rpc, context, &why) },
@@ -281,7 +281,7 @@ unsafe extern "C" fn kept_drop(rpc: *const Rpc, context: *mut c_void) {
         let Some(address) = (unsafe { text_parameter(rpc, context, c"S") }) else {
             return;
         };
-        match kept::drop_all(module.server, &address) {
+        match kept_commands::drop_all(module.server, &address) {
             Ok(copies) => {
                 // SAFETY: as above.
                 if let Some(answer) = unsafe { Struct::add(rpc, context) } {

@@ -9,9 +9,9 @@ use super::message::{SourceReader, check_layout};
 use super::module::{Module, keep, module};
 use super::tm::Transactions;
 use super::{memory, process, script, statistics, version};
+use crate::host::event_values;
 use crate::host::guard::guarded;
 use crate::host::lifecycle::{self, TransactionMemory};
-use crate::host::notification;
 use std::ffi::{CStr, c_int};
 
 /// `init_mod_f`: checks host, parameters and database. It runs once, before Kamailio forks.
@@ -42,7 +42,7 @@ pub unsafe extern "C" fn start_process(rank: c_int) -> c_int {
             return 0;
         };
         if rank == PROC_INIT && has_other_languages(&module.core) {
-            notification::will_be_asked();
+            event_values::will_be_asked();
         }
         match rank {
             PROC_INIT if !lifecycle::check_as_worker(module.server, listeners().as_deref()) => -1,

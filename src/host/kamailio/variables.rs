@@ -6,9 +6,9 @@ use super::events::with_notification;
 use super::module::module;
 use super::version::EXPECTED;
 use crate::host::abi::{PV_NAME_INTSTR, PvValue, SipMsg, Str, Table};
+use crate::host::event_values;
 use crate::host::guard::guarded;
 use crate::host::message::MessageId;
-use crate::host::notification;
 use crate::host::script::with_verdict;
 use crate::host::verdict::{Fact, Value};
 use std::ffi::{CStr, c_int, c_long};
@@ -66,7 +66,7 @@ unsafe extern "C" fn parse_name(variable: *mut PvSpec, word: *const Str) -> c_in
         let Some(index) = Fact::index_of(word) else {
             return -1;
         };
-        notification::will_be_asked();
+        event_values::will_be_asked();
         variable.param.name_kind = PV_NAME_INTSTR;
         variable.param.inner_kind = 0;
         variable.param.inner = [index, 0];
@@ -107,7 +107,7 @@ unsafe extern "C" fn get(
                 let of_verdict = with_verdict(id, |verdict| verdict.fact(fact).map(write));
                 of_verdict.unwrap_or_else(|| {
                     let of_event = with_notification(message, fact, write);
-                    of_event.or_else(|| notification::with_copy_in_hand(fact, write))
+                    of_event.or_else(|| event_values::with_copy_in_hand(fact, write))
                 })
             });
             found.unwrap_or_else(|| (core.pv_get_null)(message, parameter, value))

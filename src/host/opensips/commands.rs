@@ -5,9 +5,9 @@ use super::abi::{MI_ROOM, MiCommand, MiExport};
 use super::core::Core;
 use super::mi::Mi;
 use super::module::module;
+use crate::host::figures::{age, figures, states};
 use crate::host::guard::guarded;
-use crate::host::kept;
-use crate::host::overview::{age, figures, states};
+use crate::host::kept_commands;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
 
@@ -206,7 +206,7 @@ fn list(address: impl FnOnce(&Mi) -> Result<Option<Vec<u8>>, *mut c_void>) -> *m
             Ok(address) => address,
             Err(answer) => return answer,
         };
-        let listed = match kept::list(module.server, address.as_deref()) {
+        let listed = match kept_commands::list(module.server, address.as_deref()) {
             Ok(listed) => listed,
             Err(why) => return mi.failed(&why),
         };
@@ -251,7 +251,7 @@ unsafe extern "C" fn kept_drop(parameters: *const c_void, _: *mut c_void) -> *mu
             // SAFETY: the function takes nothing.
             return unsafe { (mi.parameter_error)() };
         };
-        let dropped = match kept::drop_all(module.server, &address) {
+        let dropped = match kept_commands::drop_all(module.server, &address) {
             Ok(copies) => copies,
             Err(why) => return mi.failed(&why),
         };

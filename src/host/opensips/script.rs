@@ -6,7 +6,7 @@ use super::module::module;
 use super::request::Request;
 use crate::control::Source;
 use crate::host::abi::{REQUEST_ROUTE, SipMsg, Str};
-use crate::host::kept;
+use crate::host::kept_commands;
 use crate::host::message::MessageId;
 use crate::host::request::Call;
 use crate::host::script::{self, ScriptRequest, Step};
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn cimf_deliver(
     // SAFETY: OpenSIPS calls this with the message it is handling and the parameter, as `# Safety` says.
     unsafe {
         with(message, address, |server, request| {
-            kept::deliver(server, request.identity())
+            kept_commands::deliver(server, request.identity())
         })
     }
 }

@@ -3,9 +3,9 @@
 use super::abi::{PVT_MODULE, PvExport, PvParam, PvSpec};
 use super::module::module;
 use crate::host::abi::{PV_NAME_INTSTR, PvValue, SipMsg, Str, Table};
+use crate::host::event_values;
 use crate::host::guard::guarded;
 use crate::host::message::MessageId;
-use crate::host::notification;
 use crate::host::script::with_verdict;
 use crate::host::verdict::{Fact, Value};
 use std::ffi::{CStr, c_int};
@@ -60,7 +60,7 @@ unsafe extern "C" fn parse_name(variable: *mut PvSpec, word: *const Str) -> c_in
         let Some(index) = Fact::index_of(word) else {
             return -1;
         };
-        notification::will_be_asked();
+        event_values::will_be_asked();
         variable.param.name_kind = PV_NAME_INTSTR;
         variable.param.name.kind = 0;
         variable.param.name.value = [index, 0];
@@ -100,7 +100,7 @@ unsafe extern "C" fn get(
             let found = fact.filter(|_| !message.is_null()).and_then(|&(fact, _)| {
                 let id = MessageId::of(message);
                 let of_verdict = with_verdict(id, |verdict| verdict.fact(fact).map(write));
-                of_verdict.unwrap_or_else(|| notification::with_copy_in_hand(fact, write))
+                of_verdict.unwrap_or_else(|| event_values::with_copy_in_hand(fact, write))
             });
             found.unwrap_or_else(|| (core.pv_get_null)(message, parameter, value))
         }

@@ -10,7 +10,7 @@ use super::{
     Reader, RequestRecord, SqliteLedger, SqliteReader, Unfinished,
 };
 use crate::control::Own;
-use crate::control::recent_requests::RequestKey;
+use crate::control::request_memory::RequestKey;
 use crate::fanout::Submission;
 use crate::sample;
 use rusqlite::Connection;
