@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use cimf::config::{Group, Kind, PARAMETERS, Parameter};
-use cimf::control::refusal_reason::phrase;
+use cimf::control::reason_table::phrase;
 use cimf::control::{RefusalReason, Row};
 use cimf::host::figures::{Figure, figures};
 use cimf::server::RefusedBy;

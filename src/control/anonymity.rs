@@ -3,12 +3,12 @@
 
 use super::anonymous_body::naming_type;
 use super::anonymous_headers::is_anonymous;
+use super::check_reasons::Reason;
 use super::checks::Check;
 use super::failure::Failure;
 use super::observer::{Note, Observer};
 use super::permissions::Permissions;
 use super::policy::Policy;
-use super::refusal::Reason;
 use crate::config::AnonymityPolicy;
 use crate::sip::privacy::Privacy;
 use crate::sip::uri::Form;

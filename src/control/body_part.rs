@@ -3,8 +3,8 @@
 //! What says so and cannot be read as one is refused, whoever the message is for: some reader behind
 //! us may find parts in it that were not found here, a list of recipients among them.
 
+use super::check_reasons::Reason;
 use super::failure::Failure;
-use super::refusal::Reason;
 use crate::sip::media_type::MediaType;
 use crate::sip::multipart::{Part, parts};
 use crate::sip::text::{Printable, trim};

@@ -6,7 +6,7 @@
 use super::decision::Answer;
 use super::directory::{Directory, Target, Unavailable};
 use super::policy::Policy;
-use super::refusal_reason::phrase;
+use super::reason_table::phrase;
 use super::request_checks::LIST_MESSAGE;
 use crate::sip::name_addr::tag_of;
 use crate::sip::text::tokens;

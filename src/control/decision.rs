@@ -1,8 +1,8 @@
 //! What is to be done with a message, and the answer to it.
 
 use super::accepted::Accepted;
+use super::reason_table::{RefusalReason, phrase};
 use super::refusal::Refusal;
-use super::refusal_reason::{RefusalReason, phrase};
 use super::request_memory::Receipt;
 
 /// The outcome of the checks.

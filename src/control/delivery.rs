@@ -1,23 +1,21 @@
 //! Who gets a message, and with what content where that is not the message's own: table A.1, rows 10
 //! to 12, K-5, K-7.
 
+use super::check_reasons::Reason;
 use super::checks::Check;
 use super::directory::{Directory, Target, UriListService};
 use super::failure::Failure;
 use super::group::Group;
 use super::nested_groups::{Expanded, expand};
 use super::observer::{Note, Observer};
-use super::originator::OwnMembers;
 use super::payload::{Content, Payload};
 use super::policy::Policy;
 use super::recipient_list_history::{SharedHistory, history};
 use super::recipients::{self, Listed, notes_of_members};
-use super::refusal::Reason;
 use super::request_memory::Receipt;
 use super::rules::Asker;
 use super::uri_headers::unescaped;
 use crate::sip::{Request, SipUri};
-use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// A message whose body may have lists.
@@ -204,25 +202,4 @@ pub(super) fn content_id(address: &SipUri<'_>, policy: &Policy) -> Option<Vec<u8
     let (scheme, id) = value.split_at_checked(4).unwrap_or_default();
     let is_cid = scheme.eq_ignore_ascii_case(b"cid:");
     Some(if is_cid { id.to_vec() } else { Vec::new() })
-}
-
-/// Row 11: which members get nothing although they could, of those that the originator is.
-pub(super) fn excluded(
-    group: &Group,
-    mut own: OwnMembers,
-    skip_originator: bool,
-    observer: &mut impl Observer,
-) -> SmallVec<[u32; 2]> {
-    own.retain(|number| group.recipient(*number).is_some());
-    observer.notes(|| {
-        let own: Vec<_> = own.iter().filter_map(|&at| group.recipient(at)).collect();
-        own.into_iter().map(move |uri| match skip_originator {
-            true => Note::left(uri, "the originator: gets no copy (skip_originator)"),
-            false => Note::taken(uri, "the originator: gets a copy too (skip_originator)"),
-        })
-    });
-    match skip_originator {
-        true => own,
-        false => SmallVec::new(),
-    }
 }

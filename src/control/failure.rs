@@ -1,6 +1,6 @@
 //! A check that did not hold.
 
-use super::refusal::Reason;
+use super::check_reasons::Reason;
 use crate::sip::Malformed;
 
 /// A refusal before it is told of the message: the reason, and what exactly.

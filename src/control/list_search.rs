@@ -2,9 +2,9 @@
 //! RFC 5621 §7 and §8.
 
 use super::body_part::{Multipart, body, check_encoding};
+use super::check_reasons::Reason;
 use super::failure::Failure;
 use super::observer::{Note, Observer};
-use super::refusal::Reason;
 use crate::sip::Malformed;
 use crate::sip::list_error::{ListError, ListErrorKind};
 use crate::sip::media_type::{Disposition, MediaType};

@@ -2,13 +2,13 @@
 //! another matter (`request_checks`).
 
 use super::accepted::Accepted;
+use super::check_reasons::Reason;
 use super::checks::Check;
 use super::directory::Target;
 use super::failure::Failure;
 use super::mandatory_headers::MandatoryHeaders;
 use super::observer::Observer;
 use super::policy::Policy;
-use super::refusal::Reason;
 use super::request_memory::{Circulating, RecentRequests};
 use super::shared_headers::DEFAULT_MAX_FORWARDS;
 use super::world::World;

@@ -1,7 +1,7 @@
 //! The header fields that every request must have: table A.1, row 1; RFC 3261 §8.1.1.
 
+use super::check_reasons::Reason;
 use super::failure::{Failure, malformed};
-use super::refusal::Reason;
 use super::request_memory::RequestKey;
 use crate::sip::name_addr::tag_of;
 use crate::sip::number::{cseq, max_breadth, max_forwards};

@@ -5,12 +5,12 @@
 //! One that has some is put together for the message from its parts, each looked up as any group
 //! is: so a change of a part counts for the next message, like every other change.
 
+use super::check_reasons::Reason;
 use super::directory::{Directory, Target};
 use super::failure::Failure;
 use super::group::Group;
 use super::observer::{Note, Observer};
 use super::policy::Policy;
-use super::refusal::Reason;
 use super::rules::Asker;
 use crate::config::Nested;
 use crate::sip::Uri;

@@ -1,13 +1,13 @@
 //! Who sent the message, whether they may, and which member they are: table A.1, row 7.
 
 use super::anonymous_headers::is_anonymous;
+use super::check_reasons::Reason;
 use super::checks::Check;
 use super::failure::Failure;
 use super::group::Group;
 use super::observer::{Note, Observer};
 use super::permissions::Permissions;
 use super::policy::Policy;
-use super::refusal::Reason;
 use super::rules::Asker;
 use super::world::Source;
 use crate::config::{FromMismatch, IdentityMode};

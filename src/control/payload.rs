@@ -2,12 +2,12 @@
 //! RFC 5365 §7.3.
 
 use super::body_part::{Multipart, body};
+use super::check_reasons::Reason;
 use super::failure::Failure;
 use super::list_search::{HISTORY, Kept, LIST, Search};
 use super::mime_headers::{as_message, write_mime};
 use super::observer::{Note, Observer};
 use super::policy::Policy;
-use super::refusal::Reason;
 use crate::config::GroupWithList;
 use crate::sip::history_list;
 use crate::sip::media_type::Disposition;

@@ -5,9 +5,10 @@ use super::anonymity::check_privacy;
 use super::anonymous_body::cleaned;
 use super::caller_preferences;
 use super::charging;
+use super::check_reasons::Reason;
 use super::checks::Check;
 use super::decision::{Decision, Ended};
-use super::delivery::{Listing, content_id, excluded};
+use super::delivery::{Listing, content_id};
 use super::directory::{Directory, Target};
 use super::draft::Draft;
 use super::expires::{Lifetime, lifetime};
@@ -16,7 +17,7 @@ use super::from_group::{FromGroup, unlabelled};
 use super::loops::check_loop;
 use super::max_breadth;
 use super::notification::{is_composing, is_notification};
-use super::observer::{Note, Observer, Unobserved};
+use super::observer::{Observer, Unobserved};
 use super::originator::{
     OwnMembers, authenticate, authorise, authorise_for_services, check_from, own_members,
     wants_anonymity,
@@ -24,7 +25,7 @@ use super::originator::{
 use super::permissions::Permissions;
 use super::policy::Policy;
 use super::recognition::Recognised;
-use super::refusal::{RETRY_AFTER, Reason, Refusal};
+use super::refusal::{RETRY_AFTER, Refusal};
 use super::request_checks::{
     check_again, check_pager_mode, check_path, check_require, find_target,
 };
@@ -32,10 +33,11 @@ use super::request_memory::{self, RecentRequests, RequestKey};
 use super::rules::Asker;
 use super::shared_headers::CopySource;
 use super::size::fit;
+use super::skip_originator::exclude;
 use super::trust_domain::TrustDomain;
 use super::unreadable;
 use super::world::{Source, World};
-use crate::config::{Composing, Notifications, SkipOriginator};
+use crate::config::{Composing, Notifications};
 use crate::sip::address_text::without_password;
 use crate::sip::uri::Form;
 use crate::sip::{HeaderName, NameAddr, Request};
@@ -337,39 +339,4 @@ fn check_text(
         ))
     });
     broken.map_or(Ok(()), |detail| Err(Failure::new(Reason::NotText, detail)))
-}
-
-/// Row 11: the originator gets no copy where that is so, and somebody is left. `kept_out` says
-/// that some get none because the message is anonymous.
-fn exclude(
-    accepted: &mut Accepted,
-    target: &Target,
-    own: OwnMembers,
-    kept_out: bool,
-    policy: &Policy,
-    observer: &mut impl Observer,
-) -> Result<(), Failure> {
-    observer.check(Check::AnyRecipient);
-    let skip_originator = policy.settings.skip_originator;
-    let (skips, nobody) = match target {
-        Target::Group(_) => (
-            skip_originator != SkipOriginator::Never,
-            Reason::NoRecipients,
-        ),
-        Target::UriListService(_) => (
-            skip_originator == SkipOriginator::Always,
-            Reason::NobodyListed,
-        ),
-    };
-    let group = &accepted.group;
-    accepted.excluded = excluded(group, own, skips, observer);
-    if accepted.count() == 0 && kept_out {
-        let detail = "whatever makes anybody a recipient does not allow it";
-        return Err(Failure::new(Reason::Anonymity, detail));
-    }
-    if accepted.count() == 0 {
-        return Err(nobody.into());
-    }
-    observer.note(|| Note::fact("", format!("recipients: {}", accepted.count())));
-    Ok(())
 }

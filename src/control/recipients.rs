@@ -1,6 +1,7 @@
 //! The recipients of a message that carries a list: its entries, filtered and each once, and whom of
 //! them nobody may send to. A-15, H-4, S-3, S-7, S-8, U-12, X-5.
 
+use super::check_reasons::Reason;
 use super::checks::Check;
 use super::directory::{Directory, UriListService};
 use super::failure::Failure;
@@ -8,7 +9,6 @@ use super::group::Group;
 use super::member_list::{MemberList, Skipped};
 use super::observer::{Note, Observer};
 use super::policy::Policy;
-use super::refusal::Reason;
 use super::rules::Asker;
 use super::uri_headers::is_header_value;
 use super::uri_headers::set_by;

@@ -1,5 +1,6 @@
 //! What holds of every request, before it is asked who sent it: table A.1, rows 1 and 3 to 6.
 
+use super::check_reasons::Reason;
 use super::checks::Check;
 use super::directory::{Directory, Target};
 use super::failure::{Failure, malformed};
@@ -7,7 +8,6 @@ use super::mandatory_headers::MandatoryHeaders;
 use super::observer::{Note, Observer};
 use super::policy::Policy;
 use super::recognition::Recognised;
-use super::refusal::Reason;
 use super::request_memory::{self, Arrival, Receipt, RecentRequests};
 use super::shared_headers::hops_of_forks;
 use super::world::World;

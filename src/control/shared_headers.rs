@@ -2,6 +2,7 @@
 
 use super::caller_preferences;
 use super::charging::{self, ForkCharging};
+use super::check_reasons::Reason;
 use super::checks::Check;
 use super::copying::{Single, note_of_copy};
 use super::expires::{Lifetime, date};
@@ -9,7 +10,6 @@ use super::failure::Failure;
 use super::mandatory_headers::MandatoryHeaders;
 use super::mime_headers::is_of_content;
 use super::observer::{Note, Observer};
-use super::refusal::Reason;
 use super::trust_domain::TrustDomain;
 use crate::sip::charging_vector::ChargingVector;
 use crate::sip::header::full_form;

@@ -1,12 +1,12 @@
 //! How large a copy may get: M-2, RFC 3428 §8, RFC 3261 §18.1.1.
 
 use super::accepted::Accepted;
+use super::check_reasons::Reason;
 use super::checks::Check;
 use super::copy_identifiers::CopyIdentifiers;
 use super::failure::Failure;
 use super::observer::{Note, Observer};
 use super::policy::Policy;
-use super::refusal::Reason;
 use crate::sip::SipUri;
 use crate::sip::uri::Form;
 

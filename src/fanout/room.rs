@@ -9,7 +9,7 @@ use super::budget::{Budget, BudgetKeys, give_back_rate, take_rate};
 use super::keys::Keys;
 use super::layout::Message;
 use super::lock::Held;
-use super::no_room::{NoRoom, NoRoomReason};
+use super::queue_reasons::{NoRoom, NoRoomReason};
 use super::scheduler::Scheduler;
 use super::shared_memory::{At, SharedMemory};
 use super::submission::Submission;

@@ -7,7 +7,7 @@ use super::budget::BudgetKeys;
 use super::deferred::MessageWork;
 use super::lock::OF_MESSAGES;
 use super::locked_queue::LockedQueue;
-use super::no_room::{NoRoom, NoRoomReason};
+use super::queue_reasons::{NoRoom, NoRoomReason};
 use super::submission::Submission;
 use crate::control::Own;
 

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::proxy::Transaction;
-use crate::control::refusal_reason::phrase;
+use crate::control::reason_table::phrase;
 use crate::control::{Answer, Decision, Refusal, RefusalReason, Row};
 use crate::fanout::Ticket;
 use crate::server::{RefusedBy, Server};

@@ -18,10 +18,10 @@
 mod connect;
 mod entry;
 mod error;
+mod ledger_reasons;
 mod open;
 mod reader;
 mod recipient_text;
-mod refusal;
 mod schema;
 mod states;
 mod stored;
@@ -33,10 +33,10 @@ mod writer;
 
 pub use entry::{CommitMode, Entry, KeptCopy, OutcomeRecord, Promise, RequestRecord};
 pub use error::{LedgerError, Problem};
+pub use ledger_reasons::{LedgerReason, not_promised};
 pub use open::LedgerFile;
 pub use reader::SqliteReader;
 pub use recipient_text::Recipients;
-pub use refusal::{LedgerReason, not_promised};
 pub use stored::{Kept, KeptMessage, Listed, Shown, StoredMessage, StoredRequest, Unfinished};
 pub use writer::SqliteLedger;
 

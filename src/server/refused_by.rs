@@ -92,7 +92,7 @@ impl From<Refusal<LedgerReason>> for Refusal<RefusedBy> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::refusal_reason::phrase;
+    use crate::control::reason_table::phrase;
     use std::collections::HashSet;
 
     #[test]
