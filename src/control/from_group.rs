@@ -1,4 +1,4 @@
-//! Copies that come from the group, so that phones file them in the group's from_group and an
+//! Copies that come from the group, so that phones file them in the group's conversation and an
 //! answer goes to the group: `fork_from=group` (U-4, I-3), and how they name the sender then:
 //! `sender_label`.
 //!
