@@ -79,6 +79,7 @@ impl Desk {
             groups,
             recent: &self.recent,
             now: SystemTime::now(),
+            has_transaction: true,
         };
         match message.decide(&self.policy, &self.source, &mut world) {
             Decision::Accepted(accepted) => accepted,

@@ -95,6 +95,7 @@ fn decide_for(
         groups: &mut One(Target::Group(Arc::new(group))),
         recent: &recent,
         now: SystemTime::now(),
+        has_transaction: true,
     };
     let source = Source {
         address: [127, 0, 0, 1].into(),

@@ -114,7 +114,11 @@ impl Proxy for Kept {
         Transaction::Present
     }
 
-    fn reply(&mut self, answer: &Answer, _: Transaction) -> bool {
+    fn is_in_transaction(&mut self) -> bool {
+        false
+    }
+
+    fn reply(&mut self, answer: &Answer) -> bool {
         assert_eq!(answer.code, 202);
         true
     }

@@ -126,7 +126,7 @@ impl Rig {
             Decision::Accepted(_) => ("accepted".to_owned(), None),
             Decision::Refused(refusal) => ("refused".to_owned(), Some(refusal.reason)),
             Decision::Ended(_) => ("ended".to_owned(), None),
-            Decision::Retransmission => ("repeated".to_owned(), None),
+            Decision::Retransmission | Decision::Undecided(_) => ("repeated".to_owned(), None),
         }
     }
 }

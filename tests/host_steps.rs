@@ -83,7 +83,11 @@ impl Proxy for Simulated {
         Transaction::Present
     }
 
-    fn reply(&mut self, answer: &Answer, _: Transaction) -> bool {
+    fn is_in_transaction(&mut self) -> bool {
+        false
+    }
+
+    fn reply(&mut self, answer: &Answer) -> bool {
         self.answers.push(answer.code);
         !self.refuses_answers
     }

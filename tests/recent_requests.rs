@@ -65,6 +65,7 @@ impl Case {
             groups: &mut self.group,
             recent: &self.recent,
             now,
+            has_transaction: true,
         };
         let source = Source {
             address: from.into(),
@@ -148,7 +149,7 @@ fn of_two_that_have_arrived_before_either_is_admitted_one_is_merged() {
         request_uri: b"sip:hikers@im.home1.net",
         body: b"ok",
     };
-    let admit = |receipt| case.recent.admit(receipt, &content);
+    let admit = |receipt| case.recent.admit(receipt, &content, false);
     assert_eq!(admit(first), Arrival::New(first));
     assert_eq!(admit(second), Arrival::Merged);
     case.recent.accept(first);

@@ -69,7 +69,9 @@ impl Decision {
                 (Outcome::Accepted, None)
             }
             control::Decision::Refused(_) => (Outcome::Refused, None),
-            control::Decision::Retransmission => (Outcome::Repeated, None),
+            control::Decision::Retransmission | control::Decision::Undecided(_) => {
+                (Outcome::Repeated, None)
+            }
         };
         let forks = accepted.as_ref().map(|accepted| {
             decider.answered(accepted, None);

@@ -310,7 +310,8 @@ parameters! {
 
         /// How many requests of the last 32 seconds all workers together remember (up to 37 bytes each). Those of
         /// senders who may not send are not among them. With `loop_cache=1` each accepted message takes two places: the
-        /// default suffices for some 2,000 messages a second.
+        /// default suffices for some 2,000 messages a second. A message that finds no room has a transaction of the
+        /// proxy's, which costs more, and is counted in `not_remembered`.
         recent_requests: u32 = Number(64, 64 * MILLION), "131072";
     }
 

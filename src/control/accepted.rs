@@ -121,6 +121,7 @@ impl<R> Refusal<R> {
             detail,
             named: Vec::new(),
             originator: Some(accepted.originator.clone()),
+            receipt: Some(accepted.receipt),
             claimed: Vec::new(),
             group: accepted.group.uri().as_bytes().to_vec(),
             retry_after,

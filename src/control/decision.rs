@@ -16,6 +16,20 @@ pub enum Decision {
     Ended(Ended),
     /// The message was accepted before: it is answered 202 again, and nothing is sent (H-3).
     Retransmission,
+    /// Without a server transaction there is no decision.
+    Undecided(Undecided),
+}
+
+/// Why there is no decision about a request without a server transaction (H-3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undecided {
+    /// Some worker is deciding about the same request: it will answer.
+    InHand,
+    /// It was refused before: its first transaction knows the answer. If there is none any more, it is to be decided
+    /// in one.
+    RefusedBefore,
+    /// It cannot be noted: it is to be decided in a transaction, which knows its retransmissions.
+    NoRoom,
 }
 
 /// A message that ends with its answer.
@@ -43,11 +57,21 @@ pub struct Answer {
 }
 
 impl Decision {
+    /// Where the request is noted, if its originator may send.
+    pub fn receipt(&self) -> Option<Receipt> {
+        match self {
+            Self::Refused(refusal) => refusal.receipt,
+            Self::Accepted(accepted) => Some(accepted.receipt),
+            Self::Ended(ended) => Some(ended.receipt),
+            Self::Retransmission | Self::Undecided(_) => None,
+        }
+    }
+
     /// The answer that the decision asks for. `of_request` are the header fields that every answer to the request has.
     pub fn answer(&self, server_name: &str, of_request: &[u8]) -> Answer {
         match self {
             Self::Refused(refusal) => Answer::refusing(refusal, server_name, of_request),
-            Self::Accepted(_) | Self::Ended(_) | Self::Retransmission => {
+            Self::Accepted(_) | Self::Ended(_) | Self::Retransmission | Self::Undecided(_) => {
                 Answer::new(202, of_request.to_vec())
             }
         }

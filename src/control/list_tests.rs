@@ -38,11 +38,13 @@ impl RecentRequests for Forgetful {
         })
     }
 
-    fn admit(&self, receipt: Receipt, _: &request_memory::RequestContent<'_>) -> Arrival {
+    fn admit(&self, receipt: Receipt, _: &request_memory::RequestContent<'_>, _: bool) -> Arrival {
         Arrival::New(receipt)
     }
 
     fn accept(&self, _: Receipt) {}
+
+    fn refuse(&self, _: Receipt) {}
 
     fn has_come_back(&self, _: &Circulating<'_>) -> bool {
         false
@@ -129,6 +131,7 @@ impl Case {
             groups: &mut stored,
             recent: &Forgetful,
             now: SystemTime::now(),
+            has_transaction: true,
         };
         let source = Source {
             address: [127, 0, 0, 1].into(),

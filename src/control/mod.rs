@@ -83,7 +83,7 @@ pub use capabilities::Inquiry;
 pub use check_reasons::Reason;
 pub use checks::Check;
 pub use copy_identifiers::{CopyIdentifiers, WORDS as IDENTIFIER_WORDS};
-pub use decision::{Answer, Decision, Ended};
+pub use decision::{Answer, Decision, Ended, Undecided};
 pub use directory::{Directory, Target, Unavailable, UriListService};
 pub use fork::{Copies, Fork, Own, Shared};
 pub use from_header::{FromHeader, UriPlace};

@@ -29,7 +29,7 @@ use super::refusal::{RETRY_AFTER, Refusal};
 use super::request_checks::{
     check_again, check_pager_mode, check_path, check_require, find_target,
 };
-use super::request_memory::{self, RecentRequests, RequestKey};
+use super::request_memory::{Receipt, RecentRequests, RequestContent, RequestKey};
 use super::rules::Asker;
 use super::shared_headers::CopySource;
 use super::size::fit;
@@ -41,6 +41,7 @@ use crate::config::{Composing, Notifications};
 use crate::sip::address_text::without_password;
 use crate::sip::uri::Form;
 use crate::sip::{HeaderName, NameAddr, Request};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -63,8 +64,8 @@ impl Recognised<'_> {
         world: &mut World<'_, D, R>,
         observer: &mut impl Observer,
     ) -> Decision {
-        let mut originator = None;
-        let outcome = self.check(policy, source, world, &mut originator, observer);
+        let (mut originator, mut noted) = (None, None);
+        let outcome = self.check(policy, source, world, &mut originator, &mut noted, observer);
         outcome.unwrap_or_else(|failure| {
             let claimed = match &self.mandatory {
                 Ok(mandatory) => Some(mandatory.from.uri),
@@ -83,6 +84,7 @@ impl Recognised<'_> {
                 detail: failure.detail,
                 named: failure.named,
                 originator,
+                receipt: noted,
                 claimed: claimed.unwrap_or_default().into_bytes(),
                 group: without_password(self.request.uri).into_owned(),
             })
@@ -96,11 +98,13 @@ impl Recognised<'_> {
         source: &Source<'_>,
         world: &mut World<'_, D, R>,
         originator: &mut Option<Vec<u8>>,
+        noted: &mut Option<Receipt>,
         observer: &mut impl Observer,
     ) -> Result<Decision, Failure> {
         let (mandatory, address) = self.check_form(observer)?;
-        let Some(receipt) = check_path(mandatory, world, observer)? else {
-            return Ok(Decision::Retransmission);
+        let receipt = match check_path(mandatory, world, observer)? {
+            ControlFlow::Continue(receipt) => receipt,
+            ControlFlow::Break(decision) => return Ok(decision),
         };
         let target = find_target(&address, policy, world.groups, observer)?;
         // Hidden, a service that needs an option tag is told from no other address (A.1).
@@ -121,8 +125,9 @@ impl Recognised<'_> {
         };
         let (target, permissions, own) = check_authority(target, &asker, policy, observer)?;
         let content = self.content(own_address);
-        let Some(receipt) = check_again(receipt, &content, world, observer)? else {
-            return Ok(Decision::Retransmission);
+        let receipt = match check_again(receipt, &content, world, observer)? {
+            ControlFlow::Continue(receipt) => *noted.insert(receipt),
+            ControlFlow::Break(decision) => return Ok(decision),
         };
         if policy.settings.hide_groups {
             check_require(mandatory, Some(&target), policy, observer)?;
@@ -222,8 +227,8 @@ impl Recognised<'_> {
     }
 
     /// What the request asks for, from an originator who has been authenticated.
-    pub fn content<'c>(&'c self, originator: &'c [u8]) -> request_memory::RequestContent<'c> {
-        request_memory::RequestContent {
+    pub fn content<'c>(&'c self, originator: &'c [u8]) -> RequestContent<'c> {
+        RequestContent {
             originator,
             request_uri: self.request.uri,
             body: self.request.body,

@@ -2,6 +2,7 @@
 
 use super::check_reasons::Reason;
 use super::reason_table::{RefusalReason, Row, phrase};
+use super::request_memory::Receipt;
 use crate::sip::text::Printable;
 use std::fmt;
 
@@ -21,6 +22,8 @@ pub struct Refusal<R = Reason> {
     pub named: Vec<u8>,
     /// The authenticated originator, if the checks came that far.
     pub originator: Option<Vec<u8>>,
+    /// Where the request is noted, if its originator may send.
+    pub receipt: Option<Receipt>,
     /// What From claims, for the log only.
     pub claimed: Vec<u8>,
     /// The Request-URI.
@@ -55,6 +58,7 @@ impl<R: RefusalReason> Refusal<R> {
             detail: self.detail,
             named: self.named,
             originator: self.originator,
+            receipt: self.receipt,
             claimed: self.claimed,
             group: self.group,
             retry_after: self.retry_after,
@@ -96,6 +100,7 @@ mod tests {
             detail: String::new(),
             named: Vec::new(),
             originator: None,
+            receipt: None,
             claimed: b"sip:a\r\nb@h\x1b".to_vec(),
             group: vec![b'g'; 300],
             retry_after: 0,

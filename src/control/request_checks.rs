@@ -2,16 +2,18 @@
 
 use super::check_reasons::Reason;
 use super::checks::Check;
+use super::decision::{Decision, Undecided};
 use super::directory::{Directory, Target};
 use super::failure::{Failure, malformed};
 use super::mandatory_headers::MandatoryHeaders;
 use super::observer::{Note, Observer};
 use super::policy::Policy;
 use super::recognition::Recognised;
-use super::request_memory::{self, Arrival, Receipt, RecentRequests};
+use super::request_memory::{Arrival, Receipt, RecentRequests, RequestContent};
 use super::shared_headers::hops_of_forks;
 use super::world::World;
 use crate::sip::SipUri;
+use std::ops::ControlFlow;
 
 impl<'m> Recognised<'m> {
     /// Row 1: the message is well formed, and its Request-URI an address.
@@ -28,20 +30,21 @@ impl<'m> Recognised<'m> {
     }
 }
 
-/// Row 3: the request is in no dialog, is here for the first time, and may go on. `None` where it is
-/// a retransmission of one that was answered.
+/// Row 3: the request is in no dialog, is here for the first time, and may go on; or that ends it.
 pub(super) fn check_path<D, R: RecentRequests>(
     mandatory: &MandatoryHeaders<'_>,
     world: &World<'_, D, R>,
     observer: &mut impl Observer,
-) -> Result<Option<Receipt>, Failure> {
+) -> Result<ControlFlow<Decision, Receipt>, Failure> {
     observer.check(Check::Dialog);
     if mandatory.in_dialog {
         return Err(Reason::InDialog.into());
     }
     observer.check(Check::Retransmission);
-    let Some(receipt) = receipt_of(world.recent.arrive(&mandatory.key))? else {
-        return Ok(None);
+    let arrival = world.recent.arrive(&mandatory.key);
+    let receipt = match goes_on(arrival, world.has_transaction)? {
+        ControlFlow::Continue(receipt) => receipt,
+        ends => return Ok(ends),
     };
     observer.check(Check::Hops);
     if mandatory.max_forwards == Some(0) {
@@ -52,30 +55,42 @@ pub(super) fn check_path<D, R: RecentRequests>(
     if mandatory.max_breadth == Some(0) {
         return Err(Reason::NoBreadth.into());
     }
-    Ok(Some(receipt))
+    Ok(ControlFlow::Continue(receipt))
 }
 
 /// Row 3 once more, for a request whose originator may send: it is noted now and not before, so that others
 /// neither push it out of the memory nor take its place there (H-3).
 pub(super) fn check_again<D, R: RecentRequests>(
     receipt: Receipt,
-    content: &request_memory::RequestContent<'_>,
+    content: &RequestContent<'_>,
     world: &World<'_, D, R>,
     observer: &mut impl Observer,
-) -> Result<Option<Receipt>, Failure> {
-    let arrival = world.recent.admit(receipt, content);
+) -> Result<ControlFlow<Decision, Receipt>, Failure> {
+    let has_transaction = world.has_transaction;
+    let arrival = world.recent.admit(receipt, content, has_transaction);
     if !matches!(arrival, Arrival::New(_)) {
         observer.check(Check::Retransmission);
     }
-    receipt_of(arrival)
+    goes_on(arrival, has_transaction)
 }
 
-/// The receipt of a request that is here for the first time; `None` for a retransmission of one
-/// that was answered.
-fn receipt_of(arrival: Arrival) -> Result<Option<Receipt>, Failure> {
+/// Whether a request goes on that arrived so, or what becomes of it.
+fn goes_on(
+    arrival: Arrival,
+    has_transaction: bool,
+) -> Result<ControlFlow<Decision, Receipt>, Failure> {
+    let undecided = |why| Ok(ControlFlow::Break(Decision::Undecided(why)));
     match arrival {
-        Arrival::New(receipt) => Ok(Some(receipt)),
-        Arrival::Retransmission => Ok(None),
+        Arrival::New(receipt) => Ok(ControlFlow::Continue(receipt)),
+        Arrival::Refused(receipt) | Arrival::InHand(receipt) | Arrival::NoRoom(receipt)
+            if has_transaction =>
+        {
+            Ok(ControlFlow::Continue(receipt))
+        }
+        Arrival::InHand(_) => undecided(Undecided::InHand),
+        Arrival::Refused(_) => undecided(Undecided::RefusedBefore),
+        Arrival::NoRoom(_) => undecided(Undecided::NoRoom),
+        Arrival::Retransmission => Ok(ControlFlow::Break(Decision::Retransmission)),
         Arrival::Merged => Err(Reason::Merged.into()),
     }
 }

@@ -21,8 +21,14 @@ pub struct RequestKey<'m> {
 /// How a request relates to those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
-    /// It has not been accepted before.
+    /// It was not here before.
     New(Receipt),
+    /// It was here before and was not accepted. Only its server transaction knows its answer.
+    Refused(Receipt),
+    /// It is here already: some worker is deciding about it.
+    InHand(Receipt),
+    /// It was not here before, and there is no room to note it: only a server transaction will know it again.
+    NoRoom(Receipt),
     /// It is a retransmission of a request that was accepted.
     Retransmission,
     /// It came before on another branch (RFC 3261 §8.2.2.2).
@@ -69,9 +75,9 @@ pub struct Circulating<'m> {
     pub max_forwards: u8,
 }
 
-/// The memory of recent requests. It is bounded and may forget before its time, but for nobody whose
-/// originator is not known. Its clock is monotonic: setting the system's clock does not make a
-/// retransmission look new.
+/// The memory of recent requests. It is bounded: nothing that it has noted is pushed out by others before its time, and
+/// what finds no room is not noted. Its clock is monotonic: setting the system's clock does not make a retransmission
+/// look new.
 pub trait RecentRequests {
     /// Says whether a request was here before, and notes nothing: its originator is not known yet. One that was
     /// accepted before a crash, on another branch, counts as new: who sends it decides.
@@ -80,10 +86,21 @@ pub trait RecentRequests {
     /// Notes a request whose originator may send. Says again whether it was here before: another worker
     /// may have noted it since it arrived. One that was accepted before a crash, on another branch, is a
     /// retransmission if it has the same content: so a client tries again that has given up on a dead server.
-    fn admit(&self, receipt: Receipt, content: &RequestContent<'_>) -> Arrival;
+    ///
+    /// Without a server transaction, which would know its retransmissions, it is in hand until it is accepted or
+    /// refused.
+    fn admit(
+        &self,
+        receipt: Receipt,
+        content: &RequestContent<'_>,
+        has_transaction: bool,
+    ) -> Arrival;
 
     /// Notes that a request has been answered 202.
     fn accept(&self, receipt: Receipt);
+
+    /// Notes that a request that was in hand is not accepted.
+    fn refuse(&self, receipt: Receipt);
 
     /// Whether a message has come back: the same one was here in the last 30 seconds, with a higher
     /// Max-Forwards. Somebody who says the same twice starts anew with it. Notes the first one.

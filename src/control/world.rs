@@ -32,4 +32,7 @@ pub struct World<'w, D, R> {
     pub recent: &'w R,
     /// The time of arrival.
     pub now: SystemTime,
+    /// Whether the request has a server transaction, or its sender needs none: then the transaction knows a
+    /// retransmission of what is refused, or of what is being decided.
+    pub has_transaction: bool,
 }

@@ -46,6 +46,8 @@ pub enum Counter {
     Refused,
     /// Retransmissions of messages, answered again and not sent again.
     Retransmissions,
+    /// Messages that found no room in the memory of recent requests, so that a transaction was made for each.
+    NotRemembered,
     /// Forks handed to the transaction layer.
     ForksSent,
     /// Forks that the transaction layer refused.
@@ -70,13 +72,18 @@ pub enum Counter {
 
 impl Counter {
     /// All counters with their names and what they count.
-    pub const ALL: [(Self, &'static str, &'static str); 13] = [
+    pub const ALL: [(Self, &'static str, &'static str); 14] = [
         (Self::Accepted, "accepted", "messages answered 202"),
         (Self::Refused, "refused", "messages refused"),
         (
             Self::Retransmissions,
             "retransmissions",
             "retransmitted messages, answered again and not sent again",
+        ),
+        (
+            Self::NotRemembered,
+            "not_remembered",
+            "messages that found no room among recent_requests and got a transaction",
         ),
         (Self::ForksSent, "forks_sent", "forks handed to tm"),
         (Self::ForksRefused, "forks_refused", "forks that tm refused"),

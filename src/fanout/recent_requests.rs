@@ -1,13 +1,15 @@
 //! The table of recent requests that all workers share: bounded, and lost with the proxy.
 //!
 //! A request is filed in one of many small buckets by a keyed hash, once it is known that its originator
-//! may send: whoever is nobody writes nothing. A full bucket forgets first what was not answered 202, then
-//! its oldest entry.
+//! may send: whoever is nobody writes nothing. Nobody pushes another out: what finds its bucket full is not noted, and
+//! its server transaction knows its retransmissions.
 //!
 //! ```text
-//!  a place:  empty or over ──► noted, not accepted ── answered 202 ──► accepted ── its time is over ──► over
-//!                ▲                     │   pushed out of a full bucket     │
-//!                └─────────────────────┴──────────── by another ◄──────────┘
+//!                        ┌──► in hand ──────────── answered 202 ──┐
+//!  a place:  free, over ─┤   (no transaction)  ╲                   ├──► accepted ──► over, after its time
+//!                        │                   refused              │
+//!                        │                      ╲                 │
+//!                        └──► refused, or decided in a transaction ──┘──────────────► over, after its time
 //!  lock:     0, free ── compare and exchange ──► 1, held ──► 0
 //! ```
 //!
@@ -95,7 +97,7 @@ impl RecentTable {
             place,
             // 0 means an empty entry.
             fingerprint: fingerprint | 1,
-            transaction: self.hash(&[key.via]).0 as u32 >> 1,
+            transaction: self.hash(&[key.via]).0 as u32 >> 2,
         }
     }
 
@@ -146,20 +148,24 @@ impl RecentTable {
         self.with_bucket(receipt, |bucket| bucket.arrival(receipt, now))
     }
 
-    /// Notes a request, and says before whether it was here.
-    fn admit_at(&self, receipt: Receipt, now: u32) -> Arrival {
+    /// Notes a request in this state unless it was here, and says whether it was.
+    fn admit_at(&self, receipt: Receipt, state: State, now: u32) -> Arrival {
         self.with_bucket(receipt, |bucket| {
             let arrival = bucket.arrival(receipt, now);
-            if matches!(arrival, Arrival::New(_)) {
-                bucket.note(receipt, false, now + seconds(MEMORY), now);
+            match arrival {
+                Arrival::New(_) if bucket.note(receipt, state, now + seconds(MEMORY), now) => {
+                    arrival
+                }
+                Arrival::New(_) => Arrival::NoRoom(receipt),
+                arrival => arrival,
             }
-            arrival
         })
     }
 
-    fn note(&self, receipt: Receipt, accepted: bool, until: u32) {
+    fn note(&self, receipt: Receipt, state: State) {
+        let now = self.now();
         self.with_bucket(receipt, |bucket| {
-            bucket.note(receipt, accepted, until, self.now())
+            bucket.note(receipt, state, now + seconds(MEMORY), now)
         });
     }
 
@@ -177,7 +183,7 @@ impl RecentTable {
             if let Some((_, entry)) = bucket.find(receipt.fingerprint, now) {
                 return mark < entry.mark;
             }
-            bucket.note(receipt, false, now + seconds(LOOP_MEMORY), now);
+            bucket.note(receipt, State::Refused, now + seconds(LOOP_MEMORY), now);
             false
         })
     }
@@ -192,15 +198,28 @@ impl RecentRequests for RecentTable {
         }
     }
 
-    fn admit(&self, receipt: Receipt, content: &RequestContent<'_>) -> Arrival {
+    fn admit(
+        &self,
+        receipt: Receipt,
+        content: &RequestContent<'_>,
+        has_transaction: bool,
+    ) -> Arrival {
         let now = self.now();
         let former = self.former();
         let known = former.and_then(|former| former.arrival(receipt, content, now));
-        known.unwrap_or_else(|| self.admit_at(receipt, now))
+        let state = match has_transaction {
+            true => State::Refused,
+            false => State::InHand,
+        };
+        known.unwrap_or_else(|| self.admit_at(receipt, state, now))
     }
 
     fn accept(&self, receipt: Receipt) {
-        self.note(receipt, true, self.now() + seconds(MEMORY));
+        self.note(receipt, State::Accepted);
+    }
+
+    fn refuse(&self, receipt: Receipt) {
+        self.note(receipt, State::Refused);
     }
 
     fn has_come_back(&self, message: &Circulating<'_>) -> bool {
@@ -218,22 +237,37 @@ struct Entry {
     /// The second up to which it is remembered.
     until: u32,
     /// Of a request a hash of the topmost Via, of a message that may come back its Max-Forwards;
-    /// 31 bits.
+    /// 30 bits.
     mark: u32,
-    accepted: bool,
+    state: State,
+}
+
+/// How far a request is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It was refused, or its transaction knows what becomes of it.
+    Refused,
+    /// It was answered 202.
+    Accepted,
+    /// It has no transaction, and a worker is deciding about it.
+    InHand,
 }
 
 impl Entry {
     fn unpack(word: u64) -> Self {
         Self {
             until: (word >> 32) as u32,
-            mark: word as u32 >> 1,
-            accepted: word & 1 == 1,
+            mark: word as u32 >> 2,
+            state: match word & 3 {
+                0 => State::Refused,
+                1 => State::Accepted,
+                _ => State::InHand,
+            },
         }
     }
 
     fn pack(self) -> u64 {
-        u64::from(self.until) << 32 | u64::from(self.mark << 1) | u64::from(self.accepted)
+        u64::from(self.until) << 32 | u64::from(self.mark << 2) | self.state as u64
     }
 }
 
@@ -261,32 +295,37 @@ impl Entries<'_> {
     fn arrival(&self, receipt: Receipt, now: u32) -> Arrival {
         match self.find(receipt.fingerprint, now) {
             Some((_, entry)) if entry.mark != receipt.transaction => Arrival::Merged,
-            Some((_, entry)) if entry.accepted => Arrival::Retransmission,
-            _ => Arrival::New(receipt),
+            Some((_, entry)) => match entry.state {
+                State::Refused => Arrival::Refused(receipt),
+                State::Accepted => Arrival::Retransmission,
+                State::InHand => Arrival::InHand(receipt),
+            },
+            None => Arrival::New(receipt),
         }
     }
 
-    /// Notes a request where it was noted before, or in place of the one that is missed least: one that is
-    /// over, then one that was not answered 202, then the oldest.
-    fn note(&self, receipt: Receipt, accepted: bool, until: u32, now: u32) {
+    /// Notes a request where it was noted before, or in a place that is free or over; says whether there was one.
+    fn note(&self, receipt: Receipt, state: State, until: u32, now: u32) -> bool {
         let known = self.find(receipt.fingerprint, now);
-        let place = known.map(|(place, _)| place).or_else(|| {
-            (0..ENTRIES).min_by_key(|&place| {
-                let (_, entry) = self.entry(place);
-                let counts = entry.until > now;
-                (counts, counts && entry.accepted, entry.until)
-            })
-        });
+        let mut places = 0..ENTRIES;
+        let place = match known {
+            Some((place, _)) => Some(place),
+            None => places.find(|&place| self.entry(place).1.until <= now),
+        };
+        let Some(place) = place else {
+            return false;
+        };
         let entry = Entry {
             until: known.map_or(until, |(_, entry)| entry.until),
             mark: receipt.transaction,
-            accepted,
+            state,
         };
-        self.put(place.unwrap_or_default(), receipt.fingerprint, entry);
+        self.put(place, receipt.fingerprint, entry);
+        true
     }
 
     fn put(&self, place: usize, fingerprint: u64, entry: Entry) {
-        debug_assert!(fingerprint != 0 && entry.mark >> 31 == 0);
+        debug_assert!(fingerprint != 0 && entry.mark >> 30 == 0);
         let place = &self.0[place];
         place.fingerprint.store(fingerprint, Relaxed);
         place.entry.store(entry.pack(), Relaxed);
@@ -342,20 +381,24 @@ mod tests {
         }
     }
 
-    /// A request arrives and is admitted, at this second.
+    /// A request without a transaction arrives and is admitted, at this second.
     fn arrive(table: &RecentTable, key: &RequestKey<'_>, second: u32) -> Arrival {
         let now = 1_000_000 + second;
         match table.arrive_at(table.receipt(key), now) {
-            Arrival::New(receipt) => table.admit_at(receipt, now),
+            Arrival::New(receipt) => table.admit_at(receipt, State::InHand, now),
             known => known,
         }
     }
 
-    fn accept(table: &RecentTable, receipt: Receipt, second: u32) {
+    fn note(table: &RecentTable, receipt: Receipt, state: State, second: u32) {
         let now = 1_000_000 + second;
         table.with_bucket(receipt, |bucket| {
-            bucket.note(receipt, true, now + seconds(MEMORY), now);
+            assert!(bucket.note(receipt, state, now + seconds(MEMORY), now));
         });
+    }
+
+    fn accept(table: &RecentTable, receipt: Receipt, second: u32) {
+        note(table, receipt, State::Accepted, second);
     }
 
     fn comes_back(table: &RecentTable, message: &Circulating<'_>, second: u32) -> bool {
@@ -373,7 +416,12 @@ mod tests {
         let Arrival::New(receipt) = arrive(&table, &key("a", "v1"), 0) else {
             panic!("the table is empty");
         };
-        assert_eq!(arrive(&table, &key("a", "v1"), 1), Arrival::New(receipt));
+        let in_hand = Arrival::InHand(receipt);
+        assert_eq!(arrive(&table, &key("a", "v1"), 1), in_hand);
+        assert_eq!(arrive(&table, &key("a", "v2"), 1), Arrival::Merged);
+        note(&table, receipt, State::Refused, 1);
+        let refused = Arrival::Refused(receipt);
+        assert_eq!(arrive(&table, &key("a", "v1"), 1), refused);
         accept(&table, receipt, 1);
         assert_eq!(arrive(&table, &key("a", "v1"), 31), Arrival::Retransmission);
         assert_eq!(arrive(&table, &key("a", "v2"), 31), Arrival::Merged);
@@ -447,24 +495,6 @@ mod tests {
     }
 
     #[test]
-    fn what_was_answered_202_is_forgotten_last() {
-        // H-3.
-        let table = table(1);
-        let Arrival::New(receipt) = arrive(&table, &key("a", "v1"), 0) else {
-            panic!("the table is empty");
-        };
-        accept(&table, receipt, 0);
-        for second in 1..32 {
-            let name = second.to_string();
-            assert!(is_new(arrive(&table, &key(&name, "v1"), second)));
-        }
-        assert_eq!(arrive(&table, &key("a", "v1"), 31), Arrival::Retransmission);
-        // Even one that was pushed out before its answer.
-        accept(&table, table.receipt(&key("1", "v1")), 31);
-        assert_eq!(arrive(&table, &key("1", "v1"), 31), Arrival::Retransmission);
-    }
-
-    #[test]
     fn what_the_last_run_has_answered_is_remembered_for_the_rest_of_its_time() {
         // H-3.
         let table = table(64);
@@ -488,29 +518,37 @@ mod tests {
         let Arrival::New(receipt) = table.arrive(&key("a", "v2")) else {
             panic!("who sends it is not known yet");
         };
-        let admit = |originator, body| table.admit(receipt, &content(originator, body));
+        let admit = |originator, body| table.admit(receipt, &content(originator, body), false);
         assert_eq!(admit("ann", "ok"), Arrival::Retransmission);
         assert_eq!(admit("ann", "no"), Arrival::Merged);
         assert_eq!(admit("bob", "ok"), Arrival::Merged);
         let Arrival::New(other) = table.arrive(&key("b", "v2")) else {
             panic!("another request");
         };
-        assert!(is_new(table.admit(other, &content("ann", "ok"))));
+        assert!(is_new(table.admit(other, &content("ann", "ok"), false)));
         // That one is of this run.
         assert_eq!(table.arrive(&key("b", "v3")), Arrival::Merged);
     }
 
     #[test]
-    fn a_full_bucket_forgets_its_oldest() {
+    fn nobody_pushes_another_out_of_a_full_bucket() {
+        // H-3.
         let table = table(1);
-        let names: Vec<_> = (0..ENTRIES + 1).map(|n| n.to_string()).collect();
+        let names: Vec<_> = (0..ENTRIES).map(|n| n.to_string()).collect();
         for (second, name) in names.iter().enumerate() {
             assert!(is_new(arrive(&table, &key(name, "v"), second as u32)));
         }
-        for name in &names[1..] {
-            assert_eq!(arrive(&table, &key(name, "w"), 9), Arrival::Merged);
+        for second in 7..32 {
+            let late = key("late", "v");
+            let no_room = Arrival::NoRoom(table.receipt(&late));
+            assert_eq!(arrive(&table, &late, second), no_room);
+            for name in &names {
+                let in_hand = Arrival::InHand(table.receipt(&key(name, "v")));
+                assert_eq!(arrive(&table, &key(name, "v"), second), in_hand);
+            }
         }
-        assert!(is_new(arrive(&table, &key(&names[0], "w"), 9)));
+        // The first is over.
+        assert!(is_new(arrive(&table, &key("late", "v"), 32)));
     }
 
     #[test]

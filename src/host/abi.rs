@@ -1,6 +1,6 @@
 //! Structures common to Kamailio and OpenSIPS, inherited from their common ancestor.
 
-use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_ulonglong, c_void};
 use std::net::IpAddr;
 
 /// `str`: text that need not end with NUL.
@@ -100,6 +100,12 @@ pub const LUMP_RPL_HDR: c_int = 1 << 1;
 /// `HDR_OTHER_T` and `HDR_RECORDROUTE_T`.
 pub const HDR_OTHER: c_int = 0;
 pub const HDR_RECORD_ROUTE: c_int = 10;
+
+/// `HDR_EOH_F`: all header fields are to be parsed.
+pub const HDR_EOH: c_ulonglong = c_ulonglong::MAX;
+
+/// `T_UNDEFINED`: nobody has asked yet for the transaction of a request.
+pub const T_UNDEFINED: usize = usize::MAX;
 
 /// `PV_NAME_INTSTR`: the name of a pseudo-variable is a number or a text.
 pub const PV_NAME_INTSTR: c_int = 0;

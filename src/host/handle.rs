@@ -7,13 +7,17 @@ use super::options::describe;
 use super::proxy::{Proxy, Sender, Transaction};
 use super::sending::pump;
 use super::verdict::{Progress, Room, ScriptResult, Verdict};
-use crate::control::{Decision, NotOurs, Source, is_message};
+use crate::control::{Decision, NotOurs, Source, Undecided, is_message, recognise};
 use crate::fanout::Counter;
-use crate::server::{Server, Worker};
+use crate::server::{Decider, Server, Worker};
 use crate::sip::lines::unfolded;
 
 /// Checks the request in `bytes`, answers it, and sends it to the members. Returns the verdict for the script to
 /// read.
+///
+/// It needs no transaction (RFC 3261 §8.2.7): the memory of recent requests knows a retransmission of what is being
+/// decided and of what was accepted, and whoever is not authenticated is refused anew. What that memory does not know
+/// gets one: the refusal of an authenticated originator, and a message for which it has no room.
 pub fn handle<'s>(
     server: &'s Server,
     worker: &mut Worker,
@@ -21,7 +25,7 @@ pub fn handle<'s>(
     bytes: &[u8],
     source: &Source<'_>,
 ) -> (ScriptResult, Option<Verdict<'s>>) {
-    let mut verdict = match check(server, worker, proxy, bytes, source) {
+    let mut verdict = match judge(server, worker, proxy, bytes, source, false) {
         Ok(verdict) => verdict,
         Err(result) => return (result, None),
     };
@@ -44,11 +48,57 @@ pub fn check<'s>(
     bytes: &[u8],
     source: &Source<'_>,
 ) -> Result<Verdict<'s>, ScriptResult> {
+    judge(server, worker, proxy, bytes, source, true)
+}
+
+/// Answers the request in `bytes` again if it is a retransmission: of a message that was accepted, or of anything that has
+/// a transaction. One of a message that is being decided has its answer to come.
+pub fn retransmission(
+    server: &Server,
+    proxy: &mut impl Proxy,
+    bytes: &[u8],
+    source: &Source<'_>,
+) -> ScriptResult {
+    let bytes = &*unfolded(bytes);
+    let decider = server.decider();
+    let message = match is_message(bytes) {
+        true => recognise(decider.policy(), bytes).ok(),
+        false => None,
+    };
+    let known = message
+        .as_ref()
+        .and_then(|message| Some((message, decider.arrival(message)?)));
+    let Some((message, decision)) = known else {
+        return match (proxy.is_in_transaction(), message) {
+            (true, Some(_)) => stopped(decider),
+            (true, None) => ScriptResult::Stop,
+            (false, _) => ScriptResult::NotOurs,
+        };
+    };
+    decider.note(&decision);
+    if matches!(decision, Decision::Retransmission)
+        && !proxy.reply(&decider.answer(message, &decision, source))
+    {
+        log::error!("the proxy did not send the answer 202 to a retransmission");
+    }
+    ScriptResult::Stop
+}
+
+/// The verdict on the request in `bytes`, which gets a transaction before the checks, or where it must have one.
+fn judge<'s>(
+    server: &'s Server,
+    worker: &mut Worker,
+    proxy: &mut impl Proxy,
+    bytes: &[u8],
+    source: &Source<'_>,
+    wants_transaction: bool,
+) -> Result<Verdict<'s>, ScriptResult> {
     let bytes = &*unfolded(bytes);
     if !is_message(bytes) {
         return Err(describe(server, worker, proxy, bytes));
     }
-    let message = match worker.recognise(server.decider(), bytes, source) {
+    let decider = server.decider();
+    let message = match worker.recognise(decider, bytes, source) {
         Ok(message) => message,
         Err(reason) => {
             let level = match reason {
@@ -62,13 +112,31 @@ pub fn check<'s>(
             return Err(ScriptResult::NotOurs);
         }
     };
-    let transaction = proxy.transaction();
-    if transaction == Transaction::Retransmission {
-        server.decider().counters().add(Counter::Retransmissions);
-        return Err(ScriptResult::Stop);
+    let mut decided = match wants_transaction {
+        true => None,
+        false => Some(worker.judge(decider, &message, source, false)),
+    };
+    let has_transaction = match &decided {
+        None => true,
+        Some(Decision::Undecided(Undecided::InHand)) => return Err(stopped(decider)),
+        Some(undecided @ Decision::Undecided(_)) => {
+            decider.note(undecided);
+            decided = None;
+            true
+        }
+        // Another message from the same originator may be decided otherwise, but not the same one again.
+        Some(Decision::Refused(refusal)) => refusal.originator.is_some(),
+        Some(_) => false,
+    };
+    let in_hand = decided.as_ref().and_then(Decision::receipt);
+    let transaction = has_transaction.then(|| proxy.transaction());
+    if transaction == Some(Transaction::Retransmission) {
+        in_hand.inspect(|&receipt| decider.not_accepted(receipt));
+        return Err(stopped(decider));
     }
-    let decision = worker.decide(server.decider(), &message, source);
-    if transaction == Transaction::Impossible && !matches!(decision, Decision::Refused(_)) {
+    let decision = decided.unwrap_or_else(|| worker.judge(decider, &message, source, true));
+    decider.note(&decision);
+    if transaction == Some(Transaction::Impossible) && !matches!(decision, Decision::Refused(_)) {
         log::error!(
             "the proxy made no transaction for a message that is well formed, nothing is sent"
         );
@@ -82,10 +150,11 @@ pub fn check<'s>(
         }
     }
     let mut verdict = Verdict {
-        headers_of_answers: message.headers_of_answers(server.decider().policy(), source),
+        headers_of_answers: message.headers_of_answers(decider.policy(), source),
         turned_away,
         decision,
-        transaction,
+        has_transaction,
+        in_hand,
         progress: Progress::Checked,
         room,
     };
@@ -93,6 +162,12 @@ pub fn check<'s>(
         ScriptResult::Stop => Err(reply(server, proxy, &mut verdict)),
         _ => Ok(verdict),
     }
+}
+
+/// Counts a retransmission for which nothing is to be done.
+fn stopped(decider: &Decider) -> ScriptResult {
+    decider.counters().add(Counter::Retransmissions);
+    ScriptResult::Stop
 }
 
 /// Answers a request as its verdict says. An accepted message is on disk before, where `durability` asks for that.
@@ -107,8 +182,18 @@ pub fn reply<'s>(
     }
     verdict.progress = Progress::Ended;
     verdict.store(server);
+    if verdict.turned_away.is_some() && !verdict.has_transaction {
+        // The same refusal again, whatever room there is by then.
+        proxy.transaction();
+    }
     let answer = verdict.answer(server.decider().server_name());
-    if !proxy.reply(&answer, verdict.transaction) {
+    let is_sent = proxy.reply(&answer);
+    if let Some(receipt) = verdict.in_hand.take()
+        && (!is_sent || verdict.refused().is_some())
+    {
+        server.decider().not_accepted(receipt);
+    }
+    if !is_sent {
         // Where a request is too broken to be answered, a refusal that is not sent does no harm.
         let level = match verdict.refused() {
             Some(_) => log::Level::Info,

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::proxy::{Proxy, Transaction};
+use super::proxy::Proxy;
 use super::verdict::ScriptResult;
 use crate::server::{Server, Worker};
 
@@ -19,11 +19,7 @@ pub fn describe(
         );
         return ScriptResult::NotOurs;
     };
-    let transaction = proxy.transaction();
-    if transaction == Transaction::Retransmission {
-        return ScriptResult::Stop;
-    }
-    if proxy.reply(&answer, transaction) {
+    if proxy.reply(&answer) {
         ScriptResult::Described
     } else {
         log::error!(

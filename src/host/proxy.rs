@@ -30,6 +30,11 @@ pub trait Proxy: Sender {
     /// Creates a server transaction for the request, if it has none.
     fn transaction(&mut self) -> Transaction;
 
-    /// Answers the request, within its transaction if it has one; returns whether that succeeded.
-    fn reply(&mut self, answer: &Answer, transaction: Transaction) -> bool;
+    /// Whether the request is one that has a server transaction: it is a retransmission then, and its answer was
+    /// repeated, if there is one already.
+    fn is_in_transaction(&mut self) -> bool;
+
+    /// Answers the request, within its transaction if the script or the module has made one; returns whether that
+    /// succeeded.
+    fn reply(&mut self, answer: &Answer) -> bool;
 }

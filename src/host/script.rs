@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::guard::guarded;
-use super::handle::{check, fork, handle, reply};
+use super::handle::{self, check, fork, handle, reply};
 use super::message::MessageId;
 use super::proxy::Proxy;
 use super::verdict::{ScriptResult, Verdict};
@@ -108,6 +108,24 @@ pub fn run<'m, R: ScriptRequest<'m>>(
             Step::Handle | Step::Check => process.judge(server, step, request, given.as_deref()),
             Step::Reply | Step::Fork => process.carry_out(server, step, request),
         }
+    })
+}
+
+/// `cimf_retransmission()`: answers a message again that was answered before, and ends the script for it.
+pub fn retransmission<'m, R: ScriptRequest<'m>>(server: &Server, request: &mut R) -> ScriptResult {
+    guarded(ScriptResult::InternalError, || {
+        if !request.is_in_request_route() {
+            let route = R::ROUTE;
+            log::error!(
+                "cimf_retransmission() works in {route} only, and was called in another route"
+            );
+            return ScriptResult::NotOurs;
+        }
+        let (Some(bytes), Some(source)) = (request.bytes(), request.source()) else {
+            log::error!("the request or its source cannot be read from the proxy");
+            return ScriptResult::InternalError;
+        };
+        handle::retransmission(server, request, bytes, &source)
     })
 }
 

@@ -2,9 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use super::proxy::Transaction;
 use crate::control::reason_table::phrase;
-use crate::control::{Answer, Decision, Refusal, RefusalReason, Row};
+use crate::control::{Answer, Decision, Receipt, Refusal, RefusalReason, Row};
 use crate::fanout::Ticket;
 use crate::server::{RefusedBy, Server};
 
@@ -38,7 +37,10 @@ pub struct Verdict<'s> {
     pub(super) turned_away: Option<Box<Refusal<RefusedBy>>>,
     /// The header fields of every answer to the request.
     pub(super) headers_of_answers: Vec<u8>,
-    pub(super) transaction: Transaction,
+    /// Whether the request has a transaction, which knows its retransmissions.
+    pub(super) has_transaction: bool,
+    /// Where a request without a transaction is noted, until it is answered.
+    pub(super) in_hand: Option<Receipt>,
     pub(super) progress: Progress,
     /// Room in the queue for an accepted message, until it is sent.
     pub(super) room: Option<Room<'s>>,
@@ -125,7 +127,7 @@ impl<'s> Verdict<'s> {
             Decision::Accepted(_) if self.turned_away.is_some() => ScriptResult::Refused,
             Decision::Accepted(_) | Decision::Ended(_) => ScriptResult::Accepted,
             Decision::Refused(_) => ScriptResult::Refused,
-            Decision::Retransmission => ScriptResult::Stop,
+            Decision::Retransmission | Decision::Undecided(_) => ScriptResult::Stop,
         }
     }
 

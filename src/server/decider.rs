@@ -9,9 +9,9 @@ use super::refused_by::RefusedBy;
 use super::{RandomPool, StartError};
 use crate::config::{CoreSocket, Settings};
 use crate::control::{
-    Accepted, Answer, Decision, Directory, Ended, Inquiry, NotOurs, Observer, Policy,
-    RecentRequests, Recognised, Refusal, RefusalReason, Source, Unavailable, Unobserved, World,
-    recognise_observed,
+    Accepted, Answer, Arrival, Decision, Directory, Ended, Inquiry, NotOurs, Observer, Policy,
+    Receipt, RecentRequests, Recognised, Refusal, RefusalReason, Source, Unavailable, Undecided,
+    Unobserved, World, recognise_observed,
 };
 use crate::fanout::{Counter, Counters, RecentTable};
 use crate::sip::Uri;
@@ -111,6 +111,35 @@ impl Decider {
     /// Whether an identity that the script gives may count.
     pub fn believes_script(&self) -> bool {
         self.policy.settings.identity_mode.believes_script()
+    }
+
+    /// Counts a decision, and logs a refusal.
+    pub fn note(&self, decision: &Decision) {
+        match decision {
+            Decision::Refused(refusal) => self.refused(RefusedBy::Checks(refusal.reason), refusal),
+            Decision::Retransmission | Decision::Undecided(Undecided::InHand) => {
+                self.counters.add(Counter::Retransmissions);
+            }
+            Decision::Undecided(Undecided::NoRoom) => self.counters.add(Counter::NotRemembered),
+            Decision::Accepted(_)
+            | Decision::Ended(_)
+            | Decision::Undecided(Undecided::RefusedBefore) => {}
+        }
+    }
+
+    /// What is known of a request that has no server transaction, before its sender is authenticated: nothing where it
+    /// may be new.
+    pub fn arrival(&self, message: &Recognised<'_>) -> Option<Decision> {
+        match self.recent.arrive(&message.key()?) {
+            Arrival::Retransmission => Some(Decision::Retransmission),
+            Arrival::InHand(_) => Some(Decision::Undecided(Undecided::InHand)),
+            _ => None,
+        }
+    }
+
+    /// Notes that a request without a transaction is not accepted.
+    pub fn not_accepted(&self, receipt: Receipt) {
+        self.recent.refuse(receipt);
     }
 
     /// Counts and logs a refusal.
@@ -225,16 +254,25 @@ impl Worker {
     ) -> Decision {
         let now = SystemTime::now();
         let decision = self.decide_observed(decider, message, source, now, &mut Unobserved);
-        match &decision {
-            Decision::Refused(refusal) => {
-                decider.refused(RefusedBy::Checks(refusal.reason), refusal);
-            }
-            Decision::Retransmission => {
-                decider.counters.add(Counter::Retransmissions);
-            }
-            Decision::Accepted(_) | Decision::Ended(_) => {}
-        }
+        decider.note(&decision);
         decision
+    }
+
+    /// Runs the checks of a recognised message, which has a server transaction or not; nothing is counted or logged.
+    pub fn judge(
+        &mut self,
+        decider: &Decider,
+        message: &Recognised<'_>,
+        source: &Source<'_>,
+        has_transaction: bool,
+    ) -> Decision {
+        let mut world = World {
+            groups: &mut self.groups,
+            recent: &decider.recent,
+            now: SystemTime::now(),
+            has_transaction,
+        };
+        message.decide(&decider.policy, source, &mut world)
     }
 
     /// Whether there is a group or service with this address.
@@ -268,6 +306,7 @@ impl Worker {
             groups: &mut self.groups,
             recent: &decider.recent,
             now,
+            has_transaction: true,
         };
         message.decide_observed(&decider.policy, source, &mut world, observer)
     }

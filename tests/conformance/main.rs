@@ -277,6 +277,9 @@ both {
         a_retransmission_after_tm_has_forgotten_is_still_absorbed,
         strangers_do_not_make_a_retransmission_new,
         a_stranger_with_the_same_identifiers_makes_no_message_a_merged_one,
+        of_a_thousand_at_once_one_is_sent,
+        a_refusal_is_repeated_and_counted_once,
+        a_full_memory_makes_no_retransmission_new,
     }
     kemi::{
         a_lua_script_calls_cimf_and_reads_what_it_says,
@@ -476,6 +479,7 @@ udp {
     durability::{
         of_proxies_killed_at_any_moment_none_forgets_a_recipient,
         of_proxies_killed_while_members_wait_none_forgets_a_recipient,
+        a_retransmission_waits_with_its_message,
     }
     hostile::{ bytes_before_a_request_change_nothing }
     answers::{ t112_a_content_length_beyond_the_datagram_is_refused }

@@ -39,11 +39,13 @@ impl RecentRequests for Forgetful {
         })
     }
 
-    fn admit(&self, receipt: Receipt, _: &request_memory::RequestContent<'_>) -> Arrival {
+    fn admit(&self, receipt: Receipt, _: &request_memory::RequestContent<'_>, _: bool) -> Arrival {
         Arrival::New(receipt)
     }
 
     fn accept(&self, _: Receipt) {}
+
+    fn refuse(&self, _: Receipt) {}
 
     fn has_come_back(&self, _: &Circulating<'_>) -> bool {
         true
@@ -128,6 +130,7 @@ impl Case {
             groups: &mut groups,
             recent: &Forgetful,
             now: self.now,
+            has_transaction: true,
         };
         Ok(recognised.decide_observed(&self.policy, &self.source, &mut world, observer))
     }

@@ -5,7 +5,7 @@ use super::version::EXPECTED;
 use crate::host::abi::{PvValue, SipMsg, Str};
 use crate::host::symbol::{Missing, function};
 use crate::server::Families;
-use std::ffi::{c_char, c_int, c_long, c_uint, c_void};
+use std::ffi::{c_char, c_int, c_long, c_uint, c_ulonglong, c_void};
 
 /// `SOCKET_T_IPV4` and `SOCKET_T_IPV6`.
 const SOCKET_IPV4: c_int = 1;
@@ -29,6 +29,7 @@ pub struct Core {
     pub add_lump_rpl2:
         unsafe extern "C" fn(*mut SipMsg, *const c_char, c_int, c_int) -> *mut *mut LumpRpl,
     pub counter_register: CounterRegister,
+    pub parse_headers: unsafe extern "C" fn(*mut SipMsg, c_ulonglong, c_int) -> c_int,
     pub get_hdr_by_name: unsafe extern "C" fn(*const SipMsg, *const c_char, c_int) -> *mut HdrField,
     pub register_procs: unsafe extern "C" fn(c_int) -> c_int,
     pub fork_process: unsafe extern "C" fn(c_int, *const c_char, c_int) -> c_int,
@@ -99,6 +100,7 @@ impl Core {
                 get_str_fparam: function(c"get_str_fparam")?,
                 add_lump_rpl2: function(c"add_lump_rpl2")?,
                 counter_register: function(c"counter_register")?,
+                parse_headers: function(c"parse_headers")?,
                 get_hdr_by_name: function(c"get_hdr_by_name")?,
                 register_procs: function(c"register_procs")?,
                 fork_process: function(c"fork_process")?,

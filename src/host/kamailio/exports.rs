@@ -28,7 +28,7 @@ static module_interface_ver: c_uint = 4;
 
 const UNKNOWN: &CStr = c"unknown host";
 
-static COMMANDS: Table<[CmdExport; 10]> = Table([
+static COMMANDS: Table<[CmdExport; 11]> = Table([
     command(c"cimf_handle", script::cimf_handle, false),
     command(c"cimf_handle", script::cimf_handle, true),
     command(c"cimf_check", script::cimf_check, false),
@@ -36,6 +36,7 @@ static COMMANDS: Table<[CmdExport; 10]> = Table([
     command(c"cimf_reply", script::cimf_reply, false),
     command(c"cimf_fork", script::cimf_fork, false),
     command(c"cimf_is_copy", script::cimf_is_copy, false),
+    command(c"cimf_retransmission", script::cimf_retransmission, false),
     command(c"cimf_is_utf8", script::cimf_is_utf8, false),
     CmdExport {
         flags: ANY_ROUTE,

@@ -6,7 +6,9 @@ use super::core::Core;
 use super::module::Module;
 use crate::control::{Answer, Fork};
 use crate::fanout::NotSent;
-use crate::host::abi::{E_SCRIPT, HDR_OTHER, HDR_RECORD_ROUTE, LUMP_RPL_HDR, SipMsg, Str};
+use crate::host::abi::{
+    E_SCRIPT, HDR_EOH, HDR_OTHER, HDR_RECORD_ROUTE, LUMP_RPL_HDR, SipMsg, Str, T_UNDEFINED,
+};
 use crate::host::proxy::{Proxy, Sender, Transaction};
 use crate::host::request;
 use std::ffi::{CString, c_char, c_int, c_void};
@@ -24,7 +26,12 @@ impl Proxy for Request<'_> {
         }
     }
 
-    fn reply(&mut self, answer: &Answer, transaction: Transaction) -> bool {
+    fn is_in_transaction(&mut self) -> bool {
+        // SAFETY: `message` is the request that Kamailio is handling.
+        unsafe { (self.module.transactions.check_transaction)(self.message) == 0 }
+    }
+
+    fn reply(&mut self, answer: &Answer) -> bool {
         let Ok(phrase) = CString::new(answer.phrase) else {
             return false;
         };
@@ -38,9 +45,11 @@ impl Proxy for Request<'_> {
                 return false;
             }
         }
-        let reply = match transaction {
-            Transaction::Impossible => self.module.transactions.stateless_reply,
-            Transaction::Present | Transaction::Retransmission => self.module.transactions.reply,
+        // SAFETY: the function only reads a variable of this process.
+        let current = unsafe { (self.module.transactions.current)() };
+        let reply = match current {
+            0 | T_UNDEFINED => self.module.transactions.stateless_reply,
+            _ => self.module.transactions.reply,
         };
         // SAFETY: `message` is the request that Kamailio is handling.
         let hidden = unsafe { hide_record_route(&self.module.core, self.message) };
@@ -68,9 +77,12 @@ impl Sender for Request<'_> {
 unsafe fn hide_record_route(core: &Core, message: *mut SipMsg) -> Vec<*mut HdrField> {
     const NAME: &[u8] = b"Record-Route";
     let mut hidden = Vec::new();
-    // SAFETY: the function finds the first field of a name among those that are parsed; each field
+    // SAFETY: the function finds the first field of a name among those that are parsed, which all are then; each field
     // points to the next one or to nothing.
     unsafe {
+        if (core.parse_headers)(message, HDR_EOH, 0) < 0 {
+            return hidden;
+        }
         let name = NAME.as_ptr().cast::<c_char>();
         let mut field = (core.get_hdr_by_name)(message, name, NAME.len() as c_int);
         while let Some(current) = field.as_mut() {

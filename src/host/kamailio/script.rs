@@ -62,6 +62,23 @@ pub unsafe extern "C" fn cimf_fork(message: *mut SipMsg, _: *mut c_void, _: *mut
     unsafe { run(Step::Fork, message, null_mut()) }
 }
 
+/// `cimf_retransmission()`.
+///
+/// # Safety
+/// Kamailio calls it with the request it is handling.
+pub unsafe extern "C" fn cimf_retransmission(
+    message: *mut SipMsg,
+    _: *mut c_void,
+    _: *mut c_void,
+) -> c_int {
+    // SAFETY: Kamailio calls this with the request it is handling, as `# Safety` says.
+    unsafe {
+        with(message, null_mut(), |server, request| {
+            script::retransmission(server, request)
+        })
+    }
+}
+
 /// `cimf_is_copy()`.
 ///
 /// # Safety

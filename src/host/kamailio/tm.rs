@@ -19,6 +19,12 @@ pub const SL_API: usize = 32;
 #[derive(Clone, Copy)]
 pub struct Transactions {
     pub newtran: unsafe extern "C" fn(*mut SipMsg) -> c_int,
+    /// `t_check_trans`: 0 for a retransmission, whose answer it repeats.
+    pub check_transaction: unsafe extern "C" fn(*mut SipMsg) -> c_int,
+    /// `get_t`: where the transaction of the request that is handled is, 0 or [`T_UNDEFINED`] without one.
+    ///
+    /// [`T_UNDEFINED`]: crate::host::abi::T_UNDEFINED
+    pub current: unsafe extern "C" fn() -> usize,
     pub reply: unsafe extern "C" fn(*mut SipMsg, c_int, *const c_char) -> c_int,
     pub uac: unsafe extern "C" fn(*mut UacReq) -> c_int,
     pub stateless_reply: unsafe extern "C" fn(*mut SipMsg, c_int, *const c_char) -> c_int,
@@ -27,23 +33,11 @@ pub struct Transactions {
 impl Transactions {
     /// Asks both modules for their functions.
     pub fn find(core: &Core) -> Result<Self, String> {
-        let (newtran, reply, uac) = load_tm(core)?;
-        Ok(Self {
-            newtran,
-            reply,
-            uac,
-            stateless_reply: load_sl(core)?,
-        })
+        load_tm(core, load_sl(core)?)
     }
 }
 
-type TmFunctions = (
-    unsafe extern "C" fn(*mut SipMsg) -> c_int,
-    unsafe extern "C" fn(*mut SipMsg, c_int, *const c_char) -> c_int,
-    unsafe extern "C" fn(*mut UacReq) -> c_int,
-);
-
-fn load_tm(core: &Core) -> Result<TmFunctions, String> {
+fn load_tm(core: &Core, stateless_reply: StatelessReply) -> Result<Transactions, String> {
     let wrong = |what: &str| format!("module tm: {what}; is this {EXPECTED}?");
     // SAFETY: the name ends with NUL; the result is null or a module, which stays loaded.
     let tm = unsafe { (core.find_module_by_name)(c"tm".as_ptr()).as_ref() };
@@ -78,11 +72,14 @@ fn load_tm(core: &Core) -> Result<TmFunctions, String> {
             return Err(wrong("the layout of its dialogs is unknown"));
         }
         let [newtran, reply, _] = expected;
-        Ok((
-            as_function(newtran),
-            as_function(reply),
-            as_function(symbol(c"t_uac")?),
-        ))
+        Ok(Transactions {
+            newtran: as_function(newtran),
+            check_transaction: as_function(symbol(c"t_check_trans")?),
+            current: as_function(symbol(c"get_t")?),
+            reply: as_function(reply),
+            uac: as_function(symbol(c"t_uac")?),
+            stateless_reply,
+        })
     }
 }
 

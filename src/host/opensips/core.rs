@@ -5,7 +5,7 @@ use super::version::EXPECTED;
 use crate::host::abi::{PvValue, SipMsg, Str};
 use crate::host::symbol::{Missing, function};
 use crate::server::Families;
-use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_ulonglong, c_void};
 
 /// `set_avp_list`: gives the script other AVPs, and returns those it had.
 pub type SetAvpList = unsafe extern "C" fn(*mut *mut c_void) -> *mut *mut c_void;
@@ -25,6 +25,8 @@ pub struct Core {
         unsafe extern "C" fn(ScriptCallback, c_int, *mut c_void, c_int) -> c_int,
     pub add_lump_rpl: unsafe extern "C" fn(*mut SipMsg, *const c_char, c_int, c_int) -> *mut c_void,
     /// The fourth argument is one more than the function has until 3.4.11.
+    /// `parse_headers`, or `parse_headers_aux`, which has one parameter more.
+    pub parse_headers: unsafe extern "C" fn(*mut SipMsg, c_ulonglong, c_int, c_int) -> c_int,
     pub parse_msg: unsafe extern "C" fn(*mut c_char, c_uint, *mut SipMsg, c_int) -> c_int,
     pub free_sip_msg: unsafe extern "C" fn(*mut SipMsg),
     pub register_stat2: unsafe extern "C" fn(
@@ -104,6 +106,8 @@ impl Core {
                 pv_get_strval: function(c"pv_get_strval")?,
                 register_script_cb: function(c"__register_script_cb")?,
                 add_lump_rpl: function(c"add_lump_rpl")?,
+                parse_headers: function(c"parse_headers_aux")
+                    .or_else(|_| function(c"parse_headers"))?,
                 parse_msg: function(c"parse_msg_opt").or_else(|_| function(c"parse_msg"))?,
                 free_sip_msg: function(c"free_sip_msg")?,
                 register_stat2: function(c"register_stat2")?,

@@ -63,7 +63,7 @@ const fn table<V>(version: V) -> ModuleExports<V> {
     }
 }
 
-static COMMANDS: Table<[CmdExport; 8]> = Table([
+static COMMANDS: Table<[CmdExport; 9]> = Table([
     command(
         Some(c"cimf_handle"),
         Some(script::cimf_handle),
@@ -73,6 +73,11 @@ static COMMANDS: Table<[CmdExport; 8]> = Table([
     command(Some(c"cimf_reply"), Some(script::cimf_reply), NOTHING),
     command(Some(c"cimf_fork"), Some(script::cimf_fork), NOTHING),
     command(Some(c"cimf_is_copy"), Some(script::cimf_is_copy), NOTHING),
+    command(
+        Some(c"cimf_retransmission"),
+        Some(script::cimf_retransmission),
+        NOTHING,
+    ),
     command(Some(c"cimf_is_utf8"), Some(script::cimf_is_utf8), NOTHING),
     CmdExport {
         flags: ALL_ROUTES,

@@ -5,7 +5,7 @@ use super::module::Module;
 use super::tm::Transactions;
 use crate::control::{Answer, Fork};
 use crate::fanout::NotSent;
-use crate::host::abi::{E_SCRIPT, LUMP_RPL_HDR, Str};
+use crate::host::abi::{E_SCRIPT, HDR_EOH, LUMP_RPL_HDR, Str, T_UNDEFINED};
 use crate::host::proxy::{Proxy, Sender, Transaction};
 use crate::host::request;
 use std::ffi::c_int;
@@ -24,7 +24,12 @@ impl Proxy for Request<'_> {
         }
     }
 
-    fn reply(&mut self, answer: &Answer, transaction: Transaction) -> bool {
+    fn is_in_transaction(&mut self) -> bool {
+        // SAFETY: `message` is the request that OpenSIPS is handling.
+        unsafe { (self.module.transactions.check_transaction)(self.message) == 0 }
+    }
+
+    fn reply(&mut self, answer: &Answer) -> bool {
         let phrase = Str::of(answer.phrase.as_bytes());
         if !answer.headers.is_empty() {
             let headers = Str::of(&answer.headers);
@@ -38,18 +43,19 @@ impl Proxy for Request<'_> {
         let Transactions {
             reply,
             stateless_reply,
+            current,
             ..
         } = self.module.transactions;
         // SAFETY: `message` is the request that OpenSIPS is handling, and the phrase lives until the
         // call returns.
         let result = unsafe {
-            // OpenSIPS copies Record-Route into each 2xx, but a MESSAGE makes no dialog.
+            // OpenSIPS copies Record-Route into each 2xx, but a MESSAGE makes no dialog. It is known once all header
+            // fields are parsed; where they cannot be, the answer fails too.
+            (self.module.core.parse_headers)(self.message, HDR_EOH, 0, 1);
             let hidden = self.module.layout.take_record_route(self.message);
-            let result = match transaction {
-                Transaction::Impossible => stateless_reply(self.message, code, &phrase, null()),
-                Transaction::Present | Transaction::Retransmission => {
-                    reply(self.message, code.cast_unsigned(), &phrase)
-                }
+            let result = match current() {
+                0 | T_UNDEFINED => stateless_reply(self.message, code, &phrase, null()),
+                _ => reply(self.message, code.cast_unsigned(), &phrase),
             };
             self.module.layout.put_record_route(self.message, hidden);
             result

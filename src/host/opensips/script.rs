@@ -94,6 +94,29 @@ pub unsafe extern "C" fn cimf_fork(
     unsafe { run(Step::Fork, message, null()) }
 }
 
+/// `cimf_retransmission()`.
+///
+/// # Safety
+/// OpenSIPS calls it with the request it is handling.
+pub unsafe extern "C" fn cimf_retransmission(
+    message: *mut SipMsg,
+    _: *const Str,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+    _: Unused,
+) -> c_int {
+    // SAFETY: OpenSIPS calls this with the request it is handling, as `# Safety` says.
+    unsafe {
+        with(message, null(), |server, request| {
+            script::retransmission(server, request)
+        })
+    }
+}
+
 /// `cimf_is_copy()`.
 ///
 /// # Safety

@@ -42,6 +42,12 @@ type NewDialog = unsafe extern "C" fn(
 #[derive(Clone, Copy)]
 pub struct Transactions {
     pub newtran: unsafe extern "C" fn(*mut SipMsg) -> c_int,
+    /// `t_check_trans`: 0 for a retransmission, whose answer it repeats.
+    pub check_transaction: unsafe extern "C" fn(*mut SipMsg) -> c_int,
+    /// `t_gett`: where the transaction of the request that is handled is, 0 or [`T_UNDEFINED`] without one.
+    ///
+    /// [`T_UNDEFINED`]: crate::host::abi::T_UNDEFINED
+    pub current: unsafe extern "C" fn() -> usize,
     pub reply: unsafe extern "C" fn(*mut SipMsg, c_uint, *const Str) -> c_int,
     pub request: RequestWithin,
     pub stateless_reply: unsafe extern "C" fn(*mut SipMsg, c_int, *const Str, *const Str) -> c_int,
@@ -66,6 +72,8 @@ impl Transactions {
             check_dialog(as_function(new_dialog), as_function(free_dialog))?;
             Ok(Self {
                 newtran: as_function(word(&tm, 3, "t_newtran of tm")?),
+                check_transaction: as_function(word(&tm, 2, "t_check_trans of tm")?),
+                current: as_function(word(&tm, 21, "t_gett of tm")?),
                 reply: as_function(word(&tm, 4, "t_reply of tm")?),
                 request: as_function(word(&tm, 12, "t_request_within of tm")?),
                 stateless_reply: as_function(word(&sl, 0, "reply of sl")?),

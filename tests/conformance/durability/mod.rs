@@ -22,7 +22,8 @@ pub use crashes::{
 };
 pub use trouble::{
     a_full_disk_is_answered_503_and_it_goes_on_once_there_is_room,
-    a_ledger_that_is_gone_is_answered_503, a_stopped_ledger_process_is_answered_503,
+    a_ledger_that_is_gone_is_answered_503, a_retransmission_waits_with_its_message,
+    a_stopped_ledger_process_is_answered_503,
     the_same_request_on_another_branch_is_known_after_a_crash,
     what_was_given_up_is_not_sent_after_a_crash,
 };

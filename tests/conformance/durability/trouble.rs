@@ -293,3 +293,29 @@ pub fn the_same_request_on_another_branch_is_known_after_a_crash(transport: Tran
     client.fence();
     assert_eq!(rig.core.count(), before, "it was sent again");
 }
+
+/// H-3: while a message waits for the disk in one worker, another gets its retransmission. There is one answer, and it
+/// is not sent twice.
+pub fn a_retransmission_waits_with_its_message(transport: Transport) {
+    let (setup, _) = durable(transport);
+    let rig = setup
+        .text("LEDGER_TIMEOUT", "20")
+        .number("CHILDREN", 2)
+        .start();
+    let mut client = rig.client();
+    let process = frozen::ledger_process(&rig);
+    frozen::stop_one(process);
+    let request = Request::another(&client);
+    client.send(&request.bytes());
+    client.send(&request.bytes());
+    rig.wait_for_counter("retransmissions", 1);
+    assert_eq!((rig.counter("accepted"), rig.core.count()), (0, 0));
+    frozen::go_on(process);
+    let answer = client.receive();
+    assert_eq!(answer.status(), 202, "{answer}");
+    rig.core.wait_for(2);
+    client.send(&request.bytes());
+    assert_eq!(client.receive(), answer);
+    client.fence();
+    assert_eq!((rig.counter("accepted"), rig.core.count()), (1, 2));
+}

@@ -107,7 +107,7 @@ fn outcome(
         Decision::Refused(refusal) => Outcome::Refused(Box::new(refusal), answer),
         Decision::Accepted(accepted) => Outcome::Accepted(Box::new(accepted), answer),
         Decision::Ended(ended) => Outcome::Ended(ended, answer),
-        Decision::Retransmission => Outcome::Repeated(answer),
+        Decision::Retransmission | Decision::Undecided(_) => Outcome::Repeated(answer),
     }
 }
 
