@@ -42,10 +42,13 @@ pub(super) fn spread(settings: &Settings, received: Option<u32>, accepted: &mut 
     accepted.window = window;
     accepted.most_at_once = share.map(|share| share.most_at_once);
     if let Some(share) = share {
-        let mut header = b"Max-Breadth: ".to_vec();
-        write_decimal(share.of_each as usize, &mut header);
-        header.extend_from_slice(b"\r\n");
-        accepted.headers.splice(..0, header);
+        const NAME: &[u8] = b"Max-Breadth: ";
+        let mut headers = Vec::with_capacity(NAME.len() + 12 + accepted.headers.len());
+        headers.extend_from_slice(NAME);
+        write_decimal(share.of_each as usize, &mut headers);
+        headers.extend_from_slice(b"\r\n");
+        headers.extend_from_slice(&accepted.headers);
+        accepted.headers = headers;
     }
 }
 

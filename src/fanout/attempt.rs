@@ -133,6 +133,16 @@ impl<'e> Attempt<'e> {
         self.pin.block().recipient(self.entry)
     }
 
+    /// The recipient's address.
+    pub fn address(&self) -> &[u8] {
+        self.pin.block().own(self.entry).address
+    }
+
+    /// Whether the fork has to go by a transport that avoids congestion (M-2).
+    pub fn needs_stream(&self) -> bool {
+        self.pin.block().needs_stream()
+    }
+
     /// The fork.
     pub fn fork(&self) -> Fork<'_> {
         self.pin.fork(self.entry)

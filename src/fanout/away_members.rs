@@ -189,7 +189,7 @@ mod tests {
                     let away = &away;
                     scope.spawn(move || {
                         (0..members)
-                            .for_each(|number| while !away.ask_for(worker << 32 | number + 1) {})
+                            .for_each(|number| while !away.ask_for((worker << 32 | number) + 1) {})
                     })
                 })
                 .collect();

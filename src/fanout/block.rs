@@ -402,13 +402,13 @@ impl<'a> Block<'a> {
     /// The texts: originator, group, from, headers, charging, body, request.
     pub(super) fn texts(self) -> [&'a [u8]; TEXTS] {
         let lengths = &self.message().lengths;
-        let lengths: [usize; TEXTS] = from_fn(|index| lengths[index].get() as usize);
-        let mut rest = self.text(0..lengths.iter().sum());
-        lengths.map(|length| {
-            let (text, after) = rest.split_at(length);
-            rest = after;
-            text
-        })
+        let whole = lengths.iter().map(|length| length.get() as usize).sum();
+        let mut rest = self.text(0..whole);
+        let mut texts = [&rest[..0]; TEXTS];
+        for (text, length) in texts.iter_mut().zip(lengths) {
+            (*text, rest) = rest.split_at(length.get() as usize);
+        }
+        texts
     }
 
     /// How many bytes of text all copies have, but for what is each recipient's own.

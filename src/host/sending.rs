@@ -62,7 +62,10 @@ fn send(
 ) -> Option<Result<(), NotSent>> {
     let engine = server.outbox().engine();
     let now = || engine.now();
-    let Some(hop) = server.next_hops().hop(&attempt.fork()) else {
+    let Some(hop) = server
+        .next_hops()
+        .hop(attempt.address(), attempt.needs_stream())
+    else {
         attempt.not_sent(NotSent::Failed, now());
         return Some(Err(NotSent::Failed));
     };
@@ -78,7 +81,7 @@ fn send(
         Notification {
             message: attempt.message(),
             code: None,
-            recipient: Some(attempt.fork().recipient.to_vec()),
+            recipient: Some(attempt.address().to_vec()),
             group,
             originator,
         }

@@ -16,7 +16,7 @@ use crate::control::{
 use crate::fanout::{Counter, Counters, RecentTable};
 use crate::sip::Uri;
 use crate::sip::text::Printable;
-use crate::store::{SHARED_FOR, Store, StoreError};
+use crate::store::{Store, StoreError};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -196,8 +196,7 @@ impl Decider {
                 settings.max_members,
                 settings.cache_members,
             )
-            .with_nested(settings.nested)
-            .with_shared_answers(SHARED_FOR),
+            .with_nested(settings.nested),
             identifiers: RandomPool::new(),
         }
     }

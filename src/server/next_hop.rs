@@ -4,7 +4,6 @@
 #![forbid(unsafe_code)]
 
 use crate::config::Settings;
-use crate::control::Fork;
 use crate::control::size::by_stream;
 use crate::fanout::LONGEST_NAME;
 use crate::sip::{SipUri, Uri};
@@ -181,26 +180,26 @@ impl NextHops {
         &self.settings.name_servers
     }
 
-    /// Where a copy goes; nothing for an address that nobody can send to, as that of a telephone
+    /// Where the copy to a recipient goes; nothing for an address that nobody can send to, as that of a telephone
     /// without a core.
-    pub fn hop(&self, fork: &Fork<'_>) -> Option<Cow<'_, NextHop>> {
-        let core = match fork.needs_stream() {
+    pub fn hop(&self, recipient: &[u8], needs_stream: bool) -> Option<Cow<'_, NextHop>> {
+        let core = match needs_stream {
             false => &self.core,
             true => &self.stream_core,
         };
         if !self.settings.direct {
             return core.as_ref().map(Cow::Borrowed);
         }
-        let Ok(Uri::Sip(recipient)) = Uri::parse(fork.recipient) else {
+        let Ok(Uri::Sip(address)) = Uri::parse(recipient) else {
             return None;
         };
-        if fork.needs_stream() {
-            return NextHop::of(&by_stream(&recipient)).map(Cow::Owned);
+        if needs_stream {
+            return NextHop::of(&by_stream(&address)).map(Cow::Owned);
         }
         // A member's address needs no text of its own.
-        match target(&recipient)? {
+        match target(&address)? {
             (None, false) => Some(Cow::Owned(NextHop::REQUEST_URI)),
-            _ => NextHop::of(std::str::from_utf8(fork.recipient).ok()?).map(Cow::Owned),
+            _ => NextHop::of(std::str::from_utf8(recipient).ok()?).map(Cow::Owned),
         }
     }
 }

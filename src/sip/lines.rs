@@ -92,6 +92,9 @@ fn count(byte: u8, text: &[u8]) -> usize {
 /// `Request::read` reports it.
 pub fn unfolded(bytes: &[u8]) -> Cow<'_, [u8]> {
     let mut lines = Lines::of(bytes);
+    if !has_fold(&bytes[lines.start..]) {
+        return Cow::Borrowed(bytes);
+    }
     let mut folds = Vec::new();
     while let Some((end, after)) = lines.line_end() {
         if end == lines.at {
@@ -114,6 +117,18 @@ pub fn unfolded(bytes: &[u8]) -> Cow<'_, [u8]> {
     }
     out.extend_from_slice(&bytes[from..]);
     Cow::Owned(out)
+}
+
+/// Whether a line of the header that starts here is continued: few requests have such a line.
+fn has_fold(header: &[u8]) -> bool {
+    for end in memchr::memchr_iter(b'\n', header) {
+        match &header[end + 1..] {
+            [b' ' | b'\t', ..] => return true,
+            [b'\n', ..] | [b'\r', b'\n', ..] => return false,
+            _ => {}
+        }
+    }
+    false
 }
 
 #[cfg(test)]

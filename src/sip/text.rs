@@ -24,7 +24,7 @@ pub fn token_length(text: &[u8]) -> usize {
 
 /// The offset of the first `byte` in a short text, for which `memchr` would be slower.
 pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
-    text.iter().position(|&other| other == byte)
+    memchr::memchr(byte, text)
 }
 
 fn is_space(byte: u8) -> bool {
@@ -127,31 +127,21 @@ pub fn split_first<'a>(
     separator: u8,
     nesting: Nesting,
 ) -> Result<(&'a [u8], Option<&'a [u8]>), Malformed> {
-    let is_plain = |byte: u8| byte != separator && byte != b'"';
     let next = |rest: &[u8]| match nesting {
-        Nesting::Quotes => rest.iter().position(|&byte| !is_plain(byte)),
-        Nesting::QuotesAndAngles => rest
-            .iter()
-            .position(|&byte| !is_plain(byte) || matches!(byte, b'<' | b'>')),
+        Nesting::Quotes => memchr::memchr2(separator, b'"', rest),
+        Nesting::QuotesAndAngles => memchr::memchr3(separator, b'"', b'<', rest),
     };
     let mut at = 0;
-    let mut in_angles = false;
     while let Some(length) = next(&text[at..]) {
         at += length;
-        match text[at] {
-            b'"' if !in_angles => {
-                at += quoted_length(part, &text[at..]).map_err(|e| shifted(e, at))?;
-                continue;
+        at += match text[at] {
+            b'"' => quoted_length(part, &text[at..]).map_err(|e| shifted(e, at))?,
+            b'<' if nesting == Nesting::QuotesAndAngles => {
+                let end = find(b'>', &text[at..]);
+                end.ok_or_else(|| Malformed::at(part, text, text.len(), "a closing '>'"))?
             }
-            b'<' if nesting == Nesting::QuotesAndAngles => in_angles = true,
-            b'>' => in_angles = false,
-            _ if !in_angles => return Ok((&text[..at], Some(&text[at + 1..]))),
-            _ => {}
-        }
-        at += 1;
-    }
-    if in_angles {
-        return Err(Malformed::at(part, text, text.len(), "a closing '>'"));
+            _ => return Ok((&text[..at], Some(&text[at + 1..]))),
+        };
     }
     Ok((text, None))
 }

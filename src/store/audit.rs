@@ -1,5 +1,7 @@
 //! Audit of a whole database, for `cimfctl check`.
 
+#![forbid(unsafe_code)]
+
 mod addresses;
 mod uri_list_services;
 

@@ -1,5 +1,7 @@
 //! The cache of a worker: compiled groups, services, and addresses that are neither.
 
+#![forbid(unsafe_code)]
+
 use crate::control::{Group, UriListService};
 use lru::LruCache;
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Creating a database, and migrating an older one.
 
+#![forbid(unsafe_code)]
+
 use super::database::connect;
 use super::edit::ADMINISTRATOR_PATIENCE;
 use super::error::{Problem, StoreError};

@@ -1,8 +1,11 @@
 //! An open database: the right file, the right version, and the queries of a worker.
 
+#![forbid(unsafe_code)]
+
 use super::error::{Problem, StoreError};
 use super::file::{FileId, beside};
 use super::schema::{self, Kind, VERSION};
+use super::wal_index::{Head, Watched};
 use crate::sip::uri::{Form, SipUri};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Statement, Transaction};
@@ -16,11 +19,12 @@ pub const WORKER_PATIENCE: Duration = Duration::from_millis(100);
 
 /// A connection, with what is needed to detect that the file at its path was replaced.
 pub struct Database {
-    pub(super) connection: Connection,
+    pub(super) connection: Watched,
     path: PathBuf,
     file: FileId,
     logs: Logs,
-    seen: Option<i64>,
+    /// The head of the index before SQLite was asked last, and what it has said.
+    seen: Option<(Head, i64)>,
 }
 
 /// The result of checking the path.
@@ -113,7 +117,7 @@ impl Database {
             let logs = logs(path);
             if FileId::at(path).is_ok_and(|after| after == before) {
                 return Ok(Self {
-                    connection,
+                    connection: Watched::new(connection),
                     path: path.to_owned(),
                     file: before,
                     logs,
@@ -142,20 +146,28 @@ impl Database {
         }
     }
 
+    /// Whether nobody has written to the database since SQLite was asked last, as far as that shows without asking it.
+    pub fn is_untouched(&self) -> bool {
+        let head = self.connection.head();
+        matches!((head, self.seen), (Some(head), Some((seen, _))) if head == seen)
+    }
+
     /// Whether the database has changed since the last call; true at the first call.
     pub fn changed(&mut self) -> Result<bool, StoreError> {
+        // Before the question, so that a commit behind it is noticed.
+        let head = self.connection.head().unwrap_or_default();
         // Prepared each time: rusqlite's statement cache would save only 0.3 of 1.9 microseconds.
         let version = self
             .connection
             .query_row("PRAGMA data_version", [], |row| row.get(0))
             .map_err(|error| StoreError::sqlite(&self.path, &error))?;
-        if self.seen == Some(version) {
-            return Ok(false);
+        let is_known = self.seen.is_some_and(|(_, known)| known == version);
+        if !is_known {
+            // A newer cimfctl may have migrated the tables meanwhile.
+            require_current(&self.path, &self.connection)?;
         }
-        // A newer cimfctl may have migrated the tables meanwhile.
-        require_current(&self.path, &self.connection)?;
-        self.seen = Some(version);
-        Ok(true)
+        self.seen = Some((head, version));
+        Ok(!is_known)
     }
 
     /// Runs `work` on one snapshot of the database, isolated from concurrent writes.

@@ -1,9 +1,11 @@
 //! The groups as seen by one worker: read once, cached in compiled form, read again only after a
 //! change.
 //!
-//! Each lookup first asks SQLite whether the database was written to (`PRAGMA data_version`), unless
-//! that was asked a moment ago. Only if so is the group's revision queried, and only if that differs is
-//! the group read.
+//! Each lookup first looks whether the database was written to: at the head of SQLite's WAL index, which costs a few
+//! reads of memory, and where that has changed by `PRAGMA data_version`. Only if so is the group's revision queried, and
+//! only if that differs is the group read.
+
+#![forbid(unsafe_code)]
 
 use super::cache::{Cache, Entry, Known};
 use super::database::{Database, Standing, WORKER_PATIENCE, connect, damage, require_current};
@@ -20,10 +22,6 @@ use std::time::{Duration, Instant};
 
 /// How often the path is checked for another file: a replacement must be noticed within a second.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
-
-/// How long a worker reuses SQLite's answer that nothing has changed: at thousands of messages a second
-/// that saves most queries, and delays the effect of a change by no more than this.
-pub const SHARED_FOR: Duration = Duration::from_millis(2);
 
 /// How many skipped members are logged individually: a broken import would flood the log.
 const MOST_SKIPPED_LINES: usize = 10;
@@ -58,10 +56,6 @@ pub struct Store {
     failed: bool,
     /// When the path was last found to lead to the open file.
     looked: Option<Instant>,
-    /// How long the answer to [`Database::changed`] is reused.
-    shared_for: Duration,
-    /// When [`Database::changed`] was last called.
-    asked: Option<Instant>,
     /// The number of changes seen so far.
     epoch: u64,
     statistics: Statistics,
@@ -84,8 +78,6 @@ impl Store {
             database: None,
             failed: false,
             looked: None,
-            shared_for: Duration::ZERO,
-            asked: None,
             epoch: 0,
             statistics: Statistics::default(),
             key: Vec::new(),
@@ -96,11 +88,6 @@ impl Store {
     pub fn with_nested(self, nested: Nested) -> Self {
         let expands = nested != Nested::Skip;
         Self { expands, ..self }
-    }
-
-    /// Sets for how long lookups share one answer to whether the database has changed.
-    pub fn with_shared_answers(self, shared_for: Duration) -> Self {
-        Self { shared_for, ..self }
     }
 
     /// Opens the database, checks that it is intact, a database of cimf and current, and closes it.
@@ -152,13 +139,11 @@ impl Store {
         let Some(database) = &mut self.database else {
             return Err(StoreError::new(&self.path, Problem::Missing));
         };
-        let is_recent = |asked| now.duration_since(asked) < self.shared_for;
-        if !self.asked.is_some_and(is_recent) {
+        if !database.is_untouched() {
             self.statistics.version_checks += 1;
             if database.changed()? {
                 self.epoch += 1;
             }
-            self.asked = Some(now);
         }
         let known = self.cache.get(key);
         match known.filter(|entry| entry.epoch == self.epoch) {
@@ -220,7 +205,6 @@ impl Store {
         self.statistics.opened += 1;
         self.failed = false;
         self.looked = Some(now);
-        self.asked = None;
         self.cache.clear();
         Ok(())
     }

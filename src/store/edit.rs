@@ -1,5 +1,7 @@
 //! Changes to groups and services for `cimfctl`: one atomic transaction for each command.
 
+#![forbid(unsafe_code)]
+
 mod address;
 mod change;
 mod error;

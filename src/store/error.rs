@@ -1,5 +1,7 @@
 //! Reasons why the database is unusable: each text names the file, the problem and the remedy.
 
+#![forbid(unsafe_code)]
+
 use super::schema::VERSION;
 use rusqlite::ErrorCode;
 use std::fmt;

@@ -3,6 +3,8 @@
 //! Nothing but SQLite may open a database file in a process that has it open: closing any
 //! descriptor of it would drop the process's locks (POSIX).
 
+#![forbid(unsafe_code)]
+
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

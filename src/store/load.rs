@@ -1,5 +1,7 @@
 //! Compiles rows into groups and services.
 
+#![forbid(unsafe_code)]
+
 use super::cache::{Entry, Known};
 use super::database::{Snapshot, TargetKind, TargetRow};
 use super::document;

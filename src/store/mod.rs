@@ -3,8 +3,6 @@
 //! [`Store`] is for a worker's lookups, [`edit`] for `cimfctl`; [`document`] reads and writes group
 //! documents; the tables are in `schema_*.sql`. Nothing here depends on messages or a proxy.
 
-#![forbid(unsafe_code)]
-
 mod audit;
 mod cache;
 mod create;
@@ -19,8 +17,9 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod unions;
+mod wal_index;
 
 pub use audit::{Audit, audit};
 pub use create::{ForeignOwner, Initialised, Tables, init};
-pub use directory::{SHARED_FOR, Statistics, Store};
+pub use directory::{Statistics, Store};
 pub use error::{Problem, StoreError};

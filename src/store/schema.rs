@@ -1,5 +1,7 @@
 //! The tables, and the migration steps from each version to the next.
 
+#![forbid(unsafe_code)]
+
 use rusqlite::Connection;
 
 /// `PRAGMA application_id` of cimf's databases: "CIMF". It distinguishes them from those of other

@@ -1,5 +1,7 @@
 //! Groups composed of nested ones, cached as long as their parts are unchanged.
 
+#![forbid(unsafe_code)]
+
 use crate::control::{Addressing, Group};
 use lru::LruCache;
 use std::sync::Arc;

@@ -5,7 +5,6 @@ use crate::support::built::cimfctl;
 use crate::support::client::{Client, Transport};
 use crate::support::flow::Request;
 use crate::support::rig::{ANN, BOB, HIKERS, Rig, Setup, TEL, until};
-use cimf::store::SHARED_FOR;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -157,8 +156,6 @@ pub fn a_replaced_database_is_noticed_within_a_second(transport: Transport) {
 
 #[track_caller]
 fn sees(rig: &Rig, client: &mut Client, members: &[&str]) {
-    // A worker that has just asked the database does not ask again for the next message.
-    std::thread::sleep(SHARED_FOR);
     let request = Request::another(client);
     accepted(rig, client, &request, members);
 }

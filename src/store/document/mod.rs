@@ -4,6 +4,8 @@
 //! is stored is exported with the same meaning. Documents are untrusted: see [`crate::sip::xml`] for
 //! the checks.
 
+#![forbid(unsafe_code)]
+
 mod address;
 mod error;
 mod escape;
