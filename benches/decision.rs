@@ -73,7 +73,7 @@ struct Desk {
 }
 
 impl Desk {
-    fn decide(&self, groups: &mut impl Directory) -> Accepted {
+    fn decide(&self, groups: &mut impl Directory) -> Accepted<'_> {
         let message = recognise(&self.policy, black_box(FLOW_1)).unwrap();
         let mut world = World {
             groups,

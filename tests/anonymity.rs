@@ -56,7 +56,7 @@ fn policy_with(changes: &[(&str, &str)]) -> Policy {
     cimf::server::policy(&settings).unwrap()
 }
 
-fn decide(policy: &Policy, allowed: bool, headers: &str, body: &str) -> Decision {
+fn decide(policy: &Policy, allowed: bool, headers: &str, body: &str) -> Decision<'static> {
     decide_for(policy, &[ANN, "sip:bob@home1.net"], allowed, headers, body)
 }
 
@@ -66,7 +66,7 @@ fn decide_for(
     allowed: bool,
     headers: &str,
     body: &str,
-) -> Decision {
+) -> Decision<'static> {
     let members = members.iter().copied();
     let uri = "sip:hikers@im.home1.net".to_owned();
     let group = Group::compile(uri, true, members, &policy.addressing, |_| false);
@@ -103,17 +103,17 @@ fn decide_for(
         identity: None,
     };
     let message = recognise(policy, message.as_bytes()).unwrap();
-    message.decide(policy, &source, &mut world)
+    message.decide(policy, &source, &mut world).into_owned()
 }
 
-fn accepted(decision: Decision) -> Accepted {
+fn accepted(decision: Decision<'static>) -> Accepted<'static> {
     match decision {
         Decision::Accepted(accepted) => accepted,
         other => panic!("{other:?}"),
     }
 }
 
-fn refusal(decision: Decision) -> Reason {
+fn refusal(decision: Decision<'_>) -> Reason {
     match decision {
         Decision::Refused(refusal) => refusal.reason,
         other => panic!("{other:?}"),
@@ -121,7 +121,7 @@ fn refusal(decision: Decision) -> Reason {
 }
 
 /// The header of the one fork, which goes to bob.
-fn fork(accepted: &Accepted) -> String {
+fn fork(accepted: &Accepted<'_>) -> String {
     let mut text = Vec::new();
     let recipients: Vec<_> = accepted.recipients().collect();
     let addresses: Vec<_> = recipients.iter().map(|it| it.address).collect();
@@ -313,7 +313,7 @@ fn no_header_of_a_body_or_of_its_parts_and_no_preference_tells_of_the_sender() {
         let policy = policy_with(&[("trusted_next_hop", "0")]);
         let accepted = accepted(decide(&policy, true, &headers, &body));
         let text = fork(&accepted);
-        let body = String::from_utf8(accepted.body.clone()).unwrap();
+        let body = String::from_utf8(accepted.body.to_vec()).unwrap();
         assert!(!text.to_lowercase().contains("ann"), "{text}");
         assert!(!body.to_lowercase().contains("ann"), "{body}");
         assert!(body.contains(left.trim_end()), "{body}");

@@ -54,7 +54,13 @@ impl Case {
         }
     }
 
-    fn decide(&mut self, from: [u8; 4], call_id: &str, branch: &str, now: SystemTime) -> Decision {
+    fn decide(
+        &mut self,
+        from: [u8; 4],
+        call_id: &str,
+        branch: &str,
+        now: SystemTime,
+    ) -> Decision<'static> {
         let message = format!(
             "MESSAGE sip:hikers@im.home1.net SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK{branch}\r\n\
              From: <sip:ann@home1.net>;tag=1\r\nTo: <sip:hikers@im.home1.net>\r\nCall-ID: {call_id}\r\n\
@@ -73,7 +79,9 @@ impl Case {
             identity: None,
         };
         let message = recognise(&self.policy, message.as_bytes()).unwrap();
-        message.decide(&self.policy, &source, &mut world)
+        message
+            .decide(&self.policy, &source, &mut world)
+            .into_owned()
     }
 
     /// Accepts a message and answers it.
@@ -85,7 +93,7 @@ impl Case {
     }
 }
 
-fn refusal(decision: Decision) -> Reason {
+fn refusal(decision: Decision<'_>) -> Reason {
     match decision {
         Decision::Refused(refusal) => refusal.reason,
         other => panic!("{other:?}"),

@@ -27,7 +27,7 @@ pub enum Outcome {
 pub struct Decision {
     outcome: Outcome,
     answer: Option<Answer>,
-    accepted: Option<Accepted>,
+    accepted: Option<Accepted<'static>>,
     identifiers: CopyIdentifiers,
     forks: Vec<ForkText>,
 }
@@ -59,11 +59,13 @@ impl Decision {
     pub fn made(
         decider: &Decider,
         answer: Answer,
-        decision: control::Decision,
+        decision: control::Decision<'_>,
         identifiers: &mut impl Identifiers,
     ) -> Self {
         let (outcome, accepted) = match decision {
-            control::Decision::Accepted(accepted) => (Outcome::Accepted, Some(accepted)),
+            control::Decision::Accepted(accepted) => {
+                (Outcome::Accepted, Some(accepted.into_owned()))
+            }
             control::Decision::Ended(ended) => {
                 decider.ended(&ended);
                 (Outcome::Accepted, None)
@@ -74,7 +76,7 @@ impl Decision {
             }
         };
         let forks = accepted.as_ref().map(|accepted| {
-            decider.answered(accepted, None);
+            decider.answered(&accepted.summary(), None);
             let recipients = accepted.recipients();
             recipients
                 .map(|recipient| ForkText::new(recipient.number, identifiers))

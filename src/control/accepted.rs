@@ -8,12 +8,13 @@ use super::own_content::OwnContent;
 use super::refusal::Refusal;
 use super::request_memory::Receipt;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// A message on its way to the members of a group.
+/// A message on its way to the members of a group; its body may be that of the request, in which it came.
 #[derive(Debug)]
-pub struct Accepted {
+pub struct Accepted<'m> {
     /// The group.
     pub group: Arc<Group>,
     /// The originator's first asserted address, for the log (S-2).
@@ -41,7 +42,7 @@ pub struct Accepted {
     /// When the message is no longer of interest, if ever (M-4).
     pub expires_at: Option<SystemTime>,
     /// The body that all forks share, byte for byte.
-    pub body: Vec<u8>,
+    pub body: Cow<'m, [u8]>,
     /// What single forks have besides.
     pub own: OwnContent,
     /// Where the request is remembered, to be marked once it is answered.
@@ -57,7 +58,48 @@ pub struct Recipient<'a> {
     pub address: &'a [u8],
 }
 
-impl Accepted {
+/// What is told of an accepted message once its content is on its way.
+#[derive(Debug)]
+pub struct Summary {
+    /// The group.
+    pub group: Arc<Group>,
+    /// The originator's first asserted address, for the log (S-2).
+    pub originator: Vec<u8>,
+    /// How many recipients there are.
+    pub count: usize,
+    /// Where the request is remembered, to be marked once it is answered.
+    pub receipt: Receipt,
+}
+
+impl Accepted<'_> {
+    /// What is told of it.
+    pub fn summary(&self) -> Summary {
+        Summary {
+            group: self.group.clone(),
+            originator: self.originator.clone(),
+            count: self.count(),
+            receipt: self.receipt,
+        }
+    }
+
+    /// The same, with nothing else left of it.
+    pub fn into_summary(self) -> Summary {
+        Summary {
+            count: self.count(),
+            group: self.group,
+            originator: self.originator,
+            receipt: self.receipt,
+        }
+    }
+
+    /// The same message with a body of its own.
+    pub fn into_owned(self) -> Accepted<'static> {
+        Accepted {
+            body: Cow::Owned(self.body.into_owned()),
+            ..self
+        }
+    }
+
     /// How many recipients there are.
     pub fn count(&self) -> usize {
         self.group.recipients() - self.excluded.len()
@@ -115,7 +157,7 @@ impl Accepted {
 impl<R> Refusal<R> {
     /// The refusal of a message that has passed the checks, by what comes after them; the client may try again after
     /// `retry_after` seconds.
-    pub fn after_checks(reason: R, detail: String, accepted: &Accepted, retry_after: u32) -> Self {
+    pub fn after_checks(reason: R, detail: String, accepted: &Summary, retry_after: u32) -> Self {
         Self {
             reason,
             detail,

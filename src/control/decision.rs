@@ -7,11 +7,11 @@ use super::request_memory::Receipt;
 
 /// The outcome of the checks.
 #[derive(Debug)]
-pub enum Decision {
+pub enum Decision<'m> {
     /// The message is answered with a refusal, and nothing is sent.
     Refused(Refusal),
     /// The message is answered 202 and sent to the recipients.
-    Accepted(Accepted),
+    Accepted(Accepted<'m>),
     /// The message is answered 202 and goes nowhere.
     Ended(Ended),
     /// The message was accepted before: it is answered 202 again, and nothing is sent (H-3).
@@ -56,7 +56,18 @@ pub struct Answer {
     pub headers: Vec<u8>,
 }
 
-impl Decision {
+impl Decision<'_> {
+    /// The same decision, which borrows nothing of the request.
+    pub fn into_owned(self) -> Decision<'static> {
+        match self {
+            Self::Accepted(accepted) => Decision::Accepted(accepted.into_owned()),
+            Self::Refused(refusal) => Decision::Refused(refusal),
+            Self::Ended(ended) => Decision::Ended(ended),
+            Self::Retransmission => Decision::Retransmission,
+            Self::Undecided(why) => Decision::Undecided(why),
+        }
+    }
+
     /// Where the request is noted, if its originator may send.
     pub fn receipt(&self) -> Option<Receipt> {
         match self {
@@ -72,7 +83,7 @@ impl Decision {
         match self {
             Self::Refused(refusal) => Answer::refusing(refusal, server_name, of_request),
             Self::Accepted(_) | Self::Ended(_) | Self::Retransmission | Self::Undecided(_) => {
-                Answer::new(202, of_request.to_vec())
+                Answer::accepted(of_request)
             }
         }
     }
@@ -86,6 +97,11 @@ impl Answer {
             phrase: phrase(code),
             headers,
         }
+    }
+
+    /// The answer to an accepted message.
+    pub fn accepted(of_request: &[u8]) -> Self {
+        Self::new(202, of_request.to_vec())
     }
 
     /// The answer that refuses a message.

@@ -12,6 +12,7 @@ use super::request_memory::Receipt;
 use super::shared_headers::{CopySource, SharedHeaders};
 use crate::sip::Request;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 
 /// What a copy is made from, whatever its body will be.
 pub(super) struct Draft<'d, 'm, 'o, 'e> {
@@ -21,7 +22,7 @@ pub(super) struct Draft<'d, 'm, 'o, 'e> {
     pub receipt: Receipt,
 }
 
-impl Draft<'_, '_, '_, '_> {
+impl<'m> Draft<'_, 'm, '_, '_> {
     /// The message with this content, or with that of the message as it came. `with_entry` are the
     /// recipients who find an entry of themselves in it (K-5). Nobody is excluded yet, and
     /// how wide it is spread is not said (U-6).
@@ -30,7 +31,7 @@ impl Draft<'_, '_, '_, '_> {
         content: Option<Content>,
         with_entry: Vec<u32>,
         observer: &mut impl Observer,
-    ) -> Result<Accepted, Failure> {
+    ) -> Result<Accepted<'m>, Failure> {
         let copy = &self.copy;
         let of_body = content.as_ref().map(|content| content.headers.clone());
         let of_body = of_body.as_deref();
@@ -48,7 +49,10 @@ impl Draft<'_, '_, '_, '_> {
             entry_at: content.as_ref().and_then(|content| content.entry_at),
             with_entry,
         };
-        let mut body = content.map_or_else(|| copy.request.body.to_vec(), |content| content.body);
+        let mut body = match content {
+            None => Cow::Borrowed(copy.request.body),
+            Some(content) => Cow::Owned(content.body),
+        };
         if let Some(from_group) = &copy.trust_domain.from_group {
             match of_body {
                 None => from_group.label(copy.request, &mut body),

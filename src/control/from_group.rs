@@ -74,7 +74,7 @@ impl<'a> FromGroup<'a> {
 
     /// Puts the sender's name before the body that `headers` tell of, each with its CRLF, if it is
     /// text that can take it.
-    pub fn label(&self, headers: &Request<'_>, body: &mut Vec<u8>) {
+    pub fn label(&self, headers: &Request<'_>, body: &mut Cow<'_, [u8]>) {
         let Some(name) = self.name.as_ref().filter(|_| self.label.body) else {
             return;
         };
@@ -86,7 +86,7 @@ impl<'a> FromGroup<'a> {
             }
             None => return,
         };
-        body.splice(..0, name.bytes().chain(*b": "));
+        *body = Cow::Owned([name.as_bytes(), b": ", body].concat());
     }
 }
 

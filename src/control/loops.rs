@@ -15,7 +15,7 @@ use super::world::World;
 
 /// The message has not been here with more hops left (H-5).
 pub(super) fn check_loop<D, R: RecentRequests>(
-    accepted: &Accepted,
+    accepted: &Accepted<'_>,
     target: &Target,
     mandatory: &MandatoryHeaders<'_>,
     payload: &[u8],

@@ -37,7 +37,7 @@ fn share(settings: &Settings, received: Option<u32>, recipients: usize) -> (u32,
 }
 
 /// Puts Max-Breadth in front of the header fields that all copies share, once it is known how many copies there are.
-pub(super) fn spread(settings: &Settings, received: Option<u32>, accepted: &mut Accepted) {
+pub(super) fn spread(settings: &Settings, received: Option<u32>, accepted: &mut Accepted<'_>) {
     let (window, share) = share(settings, received, accepted.count());
     accepted.window = window;
     accepted.most_at_once = share.map(|share| share.most_at_once);

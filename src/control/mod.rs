@@ -76,7 +76,7 @@ pub mod uri_headers;
 pub mod world;
 
 pub use crate::sip::Transport;
-pub use accepted::{Accepted, Recipient};
+pub use accepted::{Accepted, Recipient, Summary};
 pub use access::Objection;
 pub use addressing::Addressing;
 pub use capabilities::Inquiry;

@@ -45,14 +45,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-impl Recognised<'_> {
+impl<'m> Recognised<'m> {
     /// Rows 1 and 3 to 12 of table A.1.
     pub fn decide<D: Directory, R: RecentRequests>(
         &self,
         policy: &Policy,
         source: &Source<'_>,
         world: &mut World<'_, D, R>,
-    ) -> Decision {
+    ) -> Decision<'m> {
         self.decide_observed(policy, source, world, &mut Unobserved)
     }
 
@@ -63,7 +63,7 @@ impl Recognised<'_> {
         source: &Source<'_>,
         world: &mut World<'_, D, R>,
         observer: &mut impl Observer,
-    ) -> Decision {
+    ) -> Decision<'m> {
         let (mut originator, mut noted) = (None, None);
         let outcome = self.check(policy, source, world, &mut originator, &mut noted, observer);
         outcome.unwrap_or_else(|failure| {
@@ -100,7 +100,7 @@ impl Recognised<'_> {
         originator: &mut Option<Vec<u8>>,
         noted: &mut Option<Receipt>,
         observer: &mut impl Observer,
-    ) -> Result<Decision, Failure> {
+    ) -> Result<Decision<'m>, Failure> {
         let (mandatory, address) = self.check_form(observer)?;
         let receipt = match check_path(mandatory, world, observer)? {
             ControlFlow::Continue(receipt) => receipt,
@@ -199,7 +199,7 @@ impl Recognised<'_> {
         };
         let kept_out = delivery.kept_out;
         exclude(&mut accepted, &target, own, kept_out, policy, observer)?;
-        let spread = |accepted: &mut Accepted| {
+        let spread = |accepted: &mut Accepted<'_>| {
             max_breadth::spread(&policy.settings, mandatory.max_breadth, accepted);
         };
         spread(&mut accepted);
@@ -318,7 +318,7 @@ enum ContentCheck {
 
 /// Where copies have to be UTF-8 throughout: they are, and their body is not encoded.
 fn check_text(
-    accepted: &Accepted,
+    accepted: &Accepted<'_>,
     request: &Request<'_>,
     policy: &Policy,
     observer: &mut impl Observer,

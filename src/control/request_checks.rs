@@ -35,7 +35,7 @@ pub(super) fn check_path<D, R: RecentRequests>(
     mandatory: &MandatoryHeaders<'_>,
     world: &World<'_, D, R>,
     observer: &mut impl Observer,
-) -> Result<ControlFlow<Decision, Receipt>, Failure> {
+) -> Result<ControlFlow<Decision<'static>, Receipt>, Failure> {
     observer.check(Check::Dialog);
     if mandatory.in_dialog {
         return Err(Reason::InDialog.into());
@@ -65,7 +65,7 @@ pub(super) fn check_again<D, R: RecentRequests>(
     content: &RequestContent<'_>,
     world: &World<'_, D, R>,
     observer: &mut impl Observer,
-) -> Result<ControlFlow<Decision, Receipt>, Failure> {
+) -> Result<ControlFlow<Decision<'static>, Receipt>, Failure> {
     let has_transaction = world.has_transaction;
     let arrival = world.recent.admit(receipt, content, has_transaction);
     if !matches!(arrival, Arrival::New(_)) {
@@ -78,7 +78,7 @@ pub(super) fn check_again<D, R: RecentRequests>(
 fn goes_on(
     arrival: Arrival,
     has_transaction: bool,
-) -> Result<ControlFlow<Decision, Receipt>, Failure> {
+) -> Result<ControlFlow<Decision<'static>, Receipt>, Failure> {
     let undecided = |why| Ok(ControlFlow::Break(Decision::Undecided(why)));
     match arrival {
         Arrival::New(receipt) => Ok(ControlFlow::Continue(receipt)),

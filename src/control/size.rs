@@ -20,7 +20,7 @@ const OF_THE_PROXY: usize =
         .len()
         + b"User-Agent: kamailio (5.6.3 (x86_64/linux))\r\n".len();
 
-impl Accepted {
+impl Accepted<'_> {
     /// Bytes of the largest copy, that to the longest address with the longest content of
     /// its own; at most a few more than any has.
     pub(super) fn largest_fork(&self) -> usize {
@@ -43,9 +43,9 @@ impl Accepted {
 /// Makes a message fit: over 1300 bytes it goes without its history, which is what `smaller` makes of
 /// it, or, where that does not help, not at all. Where the policy lets it be larger, it goes by a
 /// transport that avoids congestion.
-pub(super) fn fit(
-    accepted: &mut Accepted,
-    smaller: Option<impl FnOnce() -> Result<Accepted, Failure>>,
+pub(super) fn fit<'m>(
+    accepted: &mut Accepted<'m>,
+    smaller: Option<impl FnOnce() -> Result<Accepted<'m>, Failure>>,
     policy: &Policy,
     observer: &mut impl Observer,
 ) -> Result<(), Failure> {

@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 /// Row 11: the originator gets no copy where that is so, and somebody is left. `kept_out` says
 /// that some get none because the message is anonymous.
 pub(super) fn exclude(
-    accepted: &mut Accepted,
+    accepted: &mut Accepted<'_>,
     target: &Target,
     own: OwnMembers,
     kept_out: bool,

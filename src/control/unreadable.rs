@@ -15,7 +15,7 @@ use crate::sip::{HeaderName, Request};
 pub(super) fn tell(
     request: &Request<'_>,
     charging: Option<&ChargingVector<'_>>,
-    accepted: &Accepted,
+    accepted: &Accepted<'_>,
     policy: &Policy,
     source: &Source<'_>,
 ) {

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::control::{Accepted, Refusal, RefusalReason, Row, refusal_reasons};
+use crate::control::{Refusal, RefusalReason, Row, Summary, refusal_reasons};
 
 refusal_reasons! {
     /// Why the queue has no room for a message, in the order in which it takes budgets and memory.
@@ -39,8 +39,8 @@ pub struct NoRoom {
 
 impl NoRoom {
     /// The refusal of a message that has passed the checks.
-    pub fn refusal(self, accepted: &Accepted) -> Refusal<NoRoomReason> {
-        let detail = format!("{} recipients", accepted.count());
+    pub fn refusal(self, accepted: &Summary) -> Refusal<NoRoomReason> {
+        let detail = format!("{} recipients", accepted.count);
         Refusal::after_checks(self.reason, detail, accepted, self.retry_after)
     }
 }

@@ -44,7 +44,12 @@ pub struct Submission<'a> {
 
 impl<'a> Submission<'a> {
     /// What a message says that is accepted now, in this request.
-    pub fn of(accepted: &'a Accepted, request: &'a [u8], now: SystemTime, seed: [u8; 16]) -> Self {
+    pub fn of(
+        accepted: &'a Accepted<'_>,
+        request: &'a [u8],
+        now: SystemTime,
+        seed: [u8; 16],
+    ) -> Self {
         Self {
             originator: &accepted.originator,
             group: accepted.group.uri().as_bytes(),

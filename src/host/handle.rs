@@ -6,7 +6,7 @@
 use super::options::describe;
 use super::proxy::{Proxy, Sender, Transaction};
 use super::sending::pump;
-use super::verdict::{Progress, Room, ScriptResult, Verdict};
+use super::verdict::{Decided, Progress, Room, ScriptResult, Verdict};
 use crate::control::{Decision, NotOurs, Source, Undecided, is_message, recognise};
 use crate::fanout::Counter;
 use crate::server::{Decider, Server, Worker};
@@ -128,7 +128,7 @@ fn judge<'s>(
         Some(Decision::Refused(refusal)) => refusal.originator.is_some(),
         Some(_) => false,
     };
-    let in_hand = decided.as_ref().and_then(Decision::receipt);
+    let in_hand = decided.as_ref().and_then(|decided| decided.receipt());
     let transaction = has_transaction.then(|| proxy.transaction());
     if transaction == Some(Transaction::Retransmission) {
         in_hand.inspect(|&receipt| decider.not_accepted(receipt));
@@ -152,7 +152,7 @@ fn judge<'s>(
     let mut verdict = Verdict {
         headers_of_answers: message.headers_of_answers(decider.policy(), source),
         turned_away,
-        decision,
+        decided: Decided::of(decision),
         has_transaction,
         in_hand,
         progress: Progress::Checked,
@@ -209,10 +209,10 @@ pub fn reply<'s>(
         }
         return ScriptResult::InternalError;
     }
-    if let Decision::Ended(ended) = &verdict.decision {
+    if let Decided::Ended(ended) = &verdict.decided {
         server.decider().ended(ended);
     }
-    if let (Decision::Accepted(accepted), Some(room)) = (&verdict.decision, &verdict.room) {
+    if let (Decided::Accepted(accepted), Some(room)) = (&verdict.decided, &verdict.room) {
         let number = room.ticket.number();
         server.decider().answered(accepted, Some(number));
         verdict.progress = Progress::Answered(number);
@@ -225,9 +225,9 @@ pub fn reply<'s>(
 pub fn fork(server: &Server, sender: &mut impl Sender, verdict: &mut Verdict<'_>) -> ScriptResult {
     let is_answered = matches!(verdict.progress, Progress::Answered(_));
     let Some(room) = is_answered.then(|| verdict.room.take()).flatten() else {
-        let state = match (verdict.progress, &verdict.decision) {
+        let state = match (verdict.progress, &verdict.decided) {
             (Progress::Ended, _) if verdict.refused().is_some() => return ScriptResult::Refused,
-            (Progress::Ended, Decision::Ended(_)) => return ScriptResult::Accepted,
+            (Progress::Ended, Decided::Ended(_)) => return ScriptResult::Accepted,
             (Progress::Checked, _) => "has not been answered: cimf_reply() comes first",
             _ => "has been sent already, or could not be answered",
         };

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::control::reason_table::phrase;
-use crate::control::{Answer, Decision, Receipt, Refusal, RefusalReason, Row};
+use crate::control::{Answer, Decision, Ended, Receipt, Refusal, RefusalReason, Row, Summary};
 use crate::fanout::Ticket;
 use crate::server::{RefusedBy, Server};
 
@@ -32,7 +32,7 @@ pub enum ScriptResult {
 /// is dropped when the script ends, however far it got.
 #[derive(Debug)]
 pub struct Verdict<'s> {
-    pub(super) decision: Decision,
+    pub(super) decided: Decided,
     /// Why a message that has passed the checks is not sent: the queue has no room, or the ledger did not store it.
     pub(super) turned_away: Option<Box<Refusal<RefusedBy>>>,
     /// The header fields of every answer to the request.
@@ -44,6 +44,28 @@ pub struct Verdict<'s> {
     pub(super) progress: Progress,
     /// Room in the queue for an accepted message, until it is sent.
     pub(super) room: Option<Room<'s>>,
+}
+
+/// A decision without the content of an accepted message, which is in the queue by then.
+#[derive(Debug)]
+pub(super) enum Decided {
+    Refused(Refusal),
+    Accepted(Summary),
+    Ended(Ended),
+    /// There is nothing to decide: it was accepted before.
+    Retransmission,
+}
+
+impl Decided {
+    /// What is kept of a decision.
+    pub fn of(decision: Decision<'_>) -> Self {
+        match decision {
+            Decision::Refused(refusal) => Self::Refused(refusal),
+            Decision::Accepted(accepted) => Self::Accepted(accepted.into_summary()),
+            Decision::Ended(ended) => Self::Ended(ended),
+            Decision::Retransmission | Decision::Undecided(_) => Self::Retransmission,
+        }
+    }
 }
 
 /// Room in the queue for an accepted message. Dropped before the message is sent, it is given back.
@@ -123,34 +145,36 @@ impl Fact {
 impl<'s> Verdict<'s> {
     /// What the check returns to the script.
     pub fn result(&self) -> ScriptResult {
-        match self.decision {
-            Decision::Accepted(_) if self.turned_away.is_some() => ScriptResult::Refused,
-            Decision::Accepted(_) | Decision::Ended(_) => ScriptResult::Accepted,
-            Decision::Refused(_) => ScriptResult::Refused,
-            Decision::Retransmission | Decision::Undecided(_) => ScriptResult::Stop,
+        match self.decided {
+            Decided::Accepted(_) if self.turned_away.is_some() => ScriptResult::Refused,
+            Decided::Accepted(_) | Decided::Ended(_) => ScriptResult::Accepted,
+            Decided::Refused(_) => ScriptResult::Refused,
+            Decided::Retransmission => ScriptResult::Stop,
         }
     }
 
     /// The answer to the request, sent or still to be sent.
     pub(super) fn answer(&self, server_name: &str) -> Answer {
-        match &self.turned_away {
-            Some(refusal) => Answer::refusing(refusal, server_name, &self.headers_of_answers),
-            None => self.decision.answer(server_name, &self.headers_of_answers),
+        let headers = &self.headers_of_answers;
+        match (&self.turned_away, &self.decided) {
+            (Some(refusal), _) => Answer::refusing(refusal, server_name, headers),
+            (None, Decided::Refused(refusal)) => Answer::refusing(refusal, server_name, headers),
+            (None, _) => Answer::accepted(headers),
         }
     }
 
     /// The row of the reason, where the message is refused.
     pub(super) fn refused(&self) -> Option<Row> {
-        match (&self.turned_away, &self.decision) {
+        match (&self.turned_away, &self.decided) {
             (Some(refusal), _) => Some(refusal.reason.row()),
-            (None, Decision::Refused(refusal)) => Some(refusal.reason.row()),
+            (None, Decided::Refused(refusal)) => Some(refusal.reason.row()),
             (None, _) => None,
         }
     }
 
     /// Writes an accepted message to disk before its 202, where `durability` asks for that.
     pub(super) fn store(&mut self, server: &'s Server) {
-        let (Decision::Accepted(accepted), Some(room)) = (&self.decision, self.room.take()) else {
+        let (Decided::Accepted(accepted), Some(room)) = (&self.decided, self.room.take()) else {
             return;
         };
         match server.store(accepted, room.ticket) {
@@ -163,22 +187,22 @@ impl<'s> Verdict<'s> {
     pub fn fact(&self, fact: Fact) -> Option<Value<'_>> {
         let text = |text| Some(Value::Text(text));
         let number = |number| Some(Value::Number(number));
-        match (fact, self.refused(), &self.decision) {
+        match (fact, self.refused(), &self.decided) {
             (Fact::Code, Some(row), _) => number(row.code.into()),
             (Fact::Code, None, _) => number(ACCEPTED.into()),
             (Fact::Reason, Some(row), _) => text(row.warning.as_bytes()),
             (Fact::Reason, None, _) => text(phrase(ACCEPTED).as_bytes()),
             (Fact::Requirement, Some(row), _) => text(row.requirement.as_bytes()),
-            (Fact::Group, _, Decision::Refused(refusal)) => text(&refusal.group),
-            (Fact::Group, _, Decision::Accepted(accepted)) => text(accepted.group.uri().as_bytes()),
-            (Fact::Group, _, Decision::Ended(ended)) => text(ended.group.as_bytes()),
-            (Fact::Originator, _, Decision::Refused(refusal)) => {
+            (Fact::Group, _, Decided::Refused(refusal)) => text(&refusal.group),
+            (Fact::Group, _, Decided::Accepted(accepted)) => text(accepted.group.uri().as_bytes()),
+            (Fact::Group, _, Decided::Ended(ended)) => text(ended.group.as_bytes()),
+            (Fact::Originator, _, Decided::Refused(refusal)) => {
                 refusal.originator.as_deref().map(Value::Text)
             }
-            (Fact::Originator, _, Decision::Accepted(accepted)) => text(&accepted.originator),
-            (Fact::Originator, _, Decision::Ended(ended)) => text(&ended.originator),
-            (Fact::Count, None, Decision::Accepted(accepted)) => number(accepted.count() as i64),
-            (Fact::Count, None, Decision::Ended(_)) => number(0),
+            (Fact::Originator, _, Decided::Accepted(accepted)) => text(&accepted.originator),
+            (Fact::Originator, _, Decided::Ended(ended)) => text(&ended.originator),
+            (Fact::Count, None, Decided::Accepted(accepted)) => number(accepted.count as i64),
+            (Fact::Count, None, Decided::Ended(_)) => number(0),
             _ => None,
         }
     }

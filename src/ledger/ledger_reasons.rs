@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::control::{Accepted, Refusal, RefusalReason, Row, refusal_reasons};
+use crate::control::{Refusal, RefusalReason, Row, Summary, refusal_reasons};
 use crate::fanout::NotCommitted;
 
 /// Seconds after which a client may try again when the ledger could not be written.
@@ -23,6 +23,6 @@ impl RefusalReason for LedgerReason {
 }
 
 /// The refusal of a message that has passed the checks and could not be committed.
-pub fn not_promised(accepted: &Accepted, why: NotCommitted) -> Refusal<LedgerReason> {
+pub fn not_promised(accepted: &Summary, why: NotCommitted) -> Refusal<LedgerReason> {
     Refusal::after_checks(LedgerReason::Ledger, why.to_string(), accepted, RETRY_AFTER)
 }

@@ -9,8 +9,8 @@ use super::refused_by::RefusedBy;
 use super::{RandomPool, StartError};
 use crate::config::{CoreSocket, Settings};
 use crate::control::{
-    Accepted, Answer, Arrival, Decision, Directory, Ended, Inquiry, NotOurs, Observer, Policy,
-    Receipt, RecentRequests, Recognised, Refusal, RefusalReason, Source, Unavailable, Undecided,
+    Answer, Arrival, Decision, Directory, Ended, Inquiry, NotOurs, Observer, Policy, Receipt,
+    RecentRequests, Recognised, Refusal, RefusalReason, Source, Summary, Unavailable, Undecided,
     Unobserved, World, recognise_observed,
 };
 use crate::fanout::{Counter, Counters, RecentTable};
@@ -101,7 +101,7 @@ impl Decider {
     pub fn answer(
         &self,
         message: &Recognised<'_>,
-        decision: &Decision,
+        decision: &Decision<'_>,
         source: &Source<'_>,
     ) -> Answer {
         let headers = message.headers_of_answers(&self.policy, source);
@@ -114,7 +114,7 @@ impl Decider {
     }
 
     /// Counts a decision, and logs a refusal.
-    pub fn note(&self, decision: &Decision) {
+    pub fn note(&self, decision: &Decision<'_>) {
         match decision {
             Decision::Refused(refusal) => self.refused(RefusedBy::Checks(refusal.reason), refusal),
             Decision::Retransmission | Decision::Undecided(Undecided::InHand) => {
@@ -129,7 +129,7 @@ impl Decider {
 
     /// What is known of a request that has no server transaction, before its sender is authenticated: nothing where it
     /// may be new.
-    pub fn arrival(&self, message: &Recognised<'_>) -> Option<Decision> {
+    pub fn arrival(&self, message: &Recognised<'_>) -> Option<Decision<'static>> {
         match self.recent.arrive(&message.key()?) {
             Arrival::Retransmission => Some(Decision::Retransmission),
             Arrival::InHand(_) => Some(Decision::Undecided(Undecided::InHand)),
@@ -151,7 +151,7 @@ impl Decider {
     /// Notes that the accepted message with this number has been answered 202, counts and logs it:
     /// originator, group and count, never the payload (S-2). Without a number it is how many there
     /// were.
-    pub fn answered(&self, accepted: &Accepted, number: Option<u64>) {
+    pub fn answered(&self, accepted: &Summary, number: Option<u64>) {
         self.recent.accept(accepted.receipt);
         self.counters.add(Counter::Accepted);
         let number = number.unwrap_or_else(|| self.counters.get(Counter::Accepted));
@@ -159,7 +159,7 @@ impl Decider {
             "accepted message {number}: originator=<{}> group=<{}> recipients={} skipped={}",
             Printable(&accepted.originator),
             accepted.group.uri(),
-            accepted.count(),
+            accepted.count,
             accepted.group.skipped().len(),
         );
     }
@@ -245,12 +245,12 @@ impl Worker {
     }
 
     /// Runs the checks of a recognised message, counts the outcome and logs a refusal.
-    pub fn decide(
+    pub fn decide<'m>(
         &mut self,
         decider: &Decider,
-        message: &Recognised<'_>,
+        message: &Recognised<'m>,
         source: &Source<'_>,
-    ) -> Decision {
+    ) -> Decision<'m> {
         let now = SystemTime::now();
         let decision = self.decide_observed(decider, message, source, now, &mut Unobserved);
         decider.note(&decision);
@@ -258,13 +258,13 @@ impl Worker {
     }
 
     /// Runs the checks of a recognised message, which has a server transaction or not; nothing is counted or logged.
-    pub fn judge(
+    pub fn judge<'m>(
         &mut self,
         decider: &Decider,
-        message: &Recognised<'_>,
+        message: &Recognised<'m>,
         source: &Source<'_>,
         has_transaction: bool,
-    ) -> Decision {
+    ) -> Decision<'m> {
         let mut world = World {
             groups: &mut self.groups,
             recent: &decider.recent,
@@ -293,14 +293,14 @@ impl Worker {
     }
 
     /// Runs the checks of a message that came at `now`; nothing is counted or logged.
-    pub fn decide_observed(
+    pub fn decide_observed<'m>(
         &mut self,
         decider: &Decider,
-        message: &Recognised<'_>,
+        message: &Recognised<'m>,
         source: &Source<'_>,
         now: SystemTime,
         observer: &mut impl Observer,
-    ) -> Decision {
+    ) -> Decision<'m> {
         let mut world = World {
             groups: &mut self.groups,
             recent: &decider.recent,

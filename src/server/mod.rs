@@ -33,7 +33,7 @@ pub use resolver::{Families, Led, Resolver};
 pub use start_error::StartError;
 
 use crate::config::Settings;
-use crate::control::{Accepted, Identifiers, Recognised, Refusal};
+use crate::control::{Accepted, Identifiers, Recognised, Refusal, Summary};
 use crate::fanout::Ticket;
 use crate::ledger::{LedgerError, not_promised};
 use std::time::SystemTime;
@@ -95,20 +95,20 @@ impl Server {
     /// none (A.1, rows 9 and 13).
     pub fn reserve(
         &self,
-        accepted: &Accepted,
+        accepted: &Accepted<'_>,
         message: &Recognised<'_>,
         identifiers: &mut impl Identifiers,
     ) -> Result<Ticket<'_>, Box<Refusal<RefusedBy>>> {
         let now = SystemTime::now();
         let ticket = self.outbox.reserve(accepted, message, identifiers, now);
-        ticket.map_err(|no_room| self.refused(no_room.refusal(accepted).into()))
+        ticket.map_err(|no_room| self.refused(no_room.refusal(&accepted.summary()).into()))
     }
 
     /// Brings a message to the disk, before its 202, where that is wanted; counts and logs the
     /// refusal where it cannot be.
     pub fn store<'s>(
         &'s self,
-        accepted: &Accepted,
+        accepted: &Summary,
         ticket: Ticket<'s>,
     ) -> Result<Ticket<'s>, Box<Refusal<RefusedBy>>> {
         let stored = self.outbox.store(ticket);

@@ -201,7 +201,7 @@ impl Outbox {
     /// Takes room for a message, before its 202 (A.1, rows 9 and 13; S-5).
     pub fn reserve(
         &self,
-        accepted: &Accepted,
+        accepted: &Accepted<'_>,
         message: &Recognised<'_>,
         identifiers: &mut impl Identifiers,
         now: SystemTime,
@@ -214,7 +214,7 @@ impl Outbox {
     }
 
     /// The request that a message came in, where there is a ledger: it is read again from the message for that.
-    fn request(&self, accepted: &Accepted, message: &Recognised<'_>) -> Option<Vec<u8>> {
+    fn request(&self, accepted: &Accepted<'_>, message: &Recognised<'_>) -> Option<Vec<u8>> {
         let opened = self.ledger.get().filter(|_| self.is_durable)?;
         let key = opened.file.key();
         let content = PreviousRequests::hash(&key, &message.content(&accepted.originator));

@@ -107,11 +107,11 @@ impl Case {
         self
     }
 
-    fn decide(&self) -> Result<Decision, NotOurs> {
+    fn decide(&self) -> Result<Decision<'static>, NotOurs> {
         self.decide_observed(&mut Unobserved)
     }
 
-    fn decide_observed(&self, observer: &mut impl Observer) -> Result<Decision, NotOurs> {
+    fn decide_observed(&self, observer: &mut impl Observer) -> Result<Decision<'static>, NotOurs> {
         let message = format!(
             "{}\r\n\r\nTrail closed. Meet at the gate.",
             self.lines.join("\r\n")
@@ -132,7 +132,8 @@ impl Case {
             now: self.now,
             has_transaction: true,
         };
-        Ok(recognised.decide_observed(&self.policy, &self.source, &mut world, observer))
+        let decision = recognised.decide_observed(&self.policy, &self.source, &mut world, observer);
+        Ok(decision.into_owned())
     }
 
     #[track_caller]
@@ -144,7 +145,7 @@ impl Case {
     }
 
     #[track_caller]
-    fn accepted(&self) -> Accepted {
+    fn accepted(&self) -> Accepted<'static> {
         match self.decide() {
             Ok(Decision::Accepted(accepted)) => accepted,
             other => panic!("expected forks, found {other:?}"),
@@ -162,7 +163,7 @@ impl Case {
     }
 }
 
-fn recipients(accepted: &Accepted) -> Vec<&str> {
+fn recipients<'a>(accepted: &'a Accepted<'_>) -> Vec<&'a str> {
     let recipients = accepted.recipients();
     recipients
         .map(|recipient| std::str::from_utf8(recipient.address).unwrap())

@@ -35,7 +35,7 @@ pub enum Verdict {
 pub enum Outcome {
     NotOurs(NotOurs),
     Refused(Box<Refusal>, Answer),
-    Accepted(Box<Accepted>, Answer),
+    Accepted(Box<Accepted<'static>>, Answer),
     /// Answered 202, and sent to nobody.
     Ended(Ended, Answer),
     /// Needs an earlier message, so it cannot occur here.
@@ -105,7 +105,7 @@ fn outcome(
     let answer = decider.answer(&message, &decision, source);
     match decision {
         Decision::Refused(refusal) => Outcome::Refused(Box::new(refusal), answer),
-        Decision::Accepted(accepted) => Outcome::Accepted(Box::new(accepted), answer),
+        Decision::Accepted(accepted) => Outcome::Accepted(Box::new(accepted.into_owned()), answer),
         Decision::Ended(ended) => Outcome::Ended(ended, answer),
         Decision::Retransmission | Decision::Undecided(_) => Outcome::Repeated(answer),
     }
@@ -127,7 +127,7 @@ fn with_verdicts(record: Record, has_failed: bool) -> Vec<(Check, Verdict, Vec<N
     seen.chain(others).collect()
 }
 
-fn forks(accepted: &Accepted, most: usize) -> Vec<Vec<u8>> {
+fn forks(accepted: &Accepted<'_>, most: usize) -> Vec<Vec<u8>> {
     let copies = accepted.copies(RandomPool::new().random());
     let recipients = (0..).zip(accepted.owns().take(most));
     let forks = recipients.map(|(number, own)| {

@@ -173,7 +173,7 @@ fn lines(notes: &[Note]) -> Vec<(Use, String, String)> {
     lines
 }
 
-fn write_forks(accepted: &Accepted, forks: &[Vec<u8>], out: &mut impl Write) -> io::Result<()> {
+fn write_forks(accepted: &Accepted<'_>, forks: &[Vec<u8>], out: &mut impl Write) -> io::Result<()> {
     let count = counted(accepted.count() as u64, "new message");
     writeln!(out, "ACCEPTED\n\nStep 6: {count} to")?;
     for recipient in accepted.recipients().take(MOST) {
