@@ -309,9 +309,9 @@ parameters! {
         cache_members: u32 = Number(1, 100 * MILLION), "200000";
 
         /// How many requests of the last 32 seconds all workers together remember (up to 37 bytes each). Those of
-        /// senders who may not send are not among them. With `loop_cache=1` each accepted message takes two places: the
-        /// default suffices for some 2,000 messages a second. A message that finds no room has a transaction of the
-        /// proxy's, which costs more, and is counted in `not_remembered`.
+        /// senders who may not send are not among them. The default suffices for some 2,000 messages a second. A message
+        /// that finds no room has a transaction of the proxy's, which costs more and knows retransmissions only as long
+        /// as `wt_timer` of tm says; `not_remembered` counts them. With `loop_cache=1` as much memory again is taken.
         recent_requests: u32 = Number(64, 64 * MILLION), "131072";
     }
 

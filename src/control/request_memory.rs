@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How long a request is remembered: 64·T1, the life of a server transaction over UDP.
+/// How long a request is remembered: 64·T1, in which a client retransmits (RFC 3261 §17.1.2.2).
 pub const MEMORY: Duration = Duration::from_secs(32);
 
 /// What makes two requests the same, and what makes them one transaction.

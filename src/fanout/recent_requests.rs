@@ -2,7 +2,8 @@
 //!
 //! A request is filed in one of many small buckets by a keyed hash, once it is known that its originator
 //! may send: whoever is nobody writes nothing. Nobody pushes another out: what finds its bucket full is not noted, and
-//! its server transaction knows its retransmissions.
+//! its server transaction knows its retransmissions, as long as the proxy keeps that. Until then nothing else that comes
+//! to the bucket is noted without one either, as it may be such a retransmission.
 //!
 //! ```text
 //!                        ┌──► in hand ──────────── answered 202 ──┐
@@ -12,6 +13,9 @@
 //!                        └──► refused, or decided in a transaction ──┘──────────────► over, after its time
 //!  lock:     0, free ── compare and exchange ──► 1, held ──► 0
 //! ```
+//!
+//! Messages that may come back (H-5) have a table of their own of the same kind, in which a new one takes the place of the
+//! oldest.
 //!
 //! All of a bucket is read and written with its lock, by any worker. One who waited for it too long goes on without, as
 //! its holder has died: each word is atomic, so one request may be misjudged, and no more.
@@ -40,7 +44,8 @@ shared! {
     /// Two lines of the processor's cache.
     struct Bucket {
         lock: AtomicU64,
-        _unused: AtomicU64,
+        /// The second up to which something is known by its transaction alone, as there was no room.
+        full_until: AtomicU64,
         places: [Place; ENTRIES],
     }
 
@@ -57,13 +62,15 @@ const _: () = assert!(size_of::<Bucket>() == 128);
 
 /// How often the processor is given away before a held lock is taken for that of a dead process.
 /// Its holder needs some 50 ns, unless it lost its own processor in between.
-const PATIENCE: u32 = 10_000;
+const PATIENCE: u32 = 100_000;
 
 /// The table.
 #[derive(Debug)]
 pub struct RecentTable {
-    /// A power of two.
+    /// The requests; a power of two.
     buckets: MappedTable<Bucket>,
+    /// Messages that may come back, as many.
+    circulating: MappedTable<Bucket>,
     key: [u8; 16],
     former: OnceLock<PreviousRequests>,
 }
@@ -75,6 +82,7 @@ impl RecentTable {
         let buckets = (entries as usize).div_ceil(ENTRIES).next_power_of_two();
         Ok(Self {
             buckets: MappedTable::new(buckets)?,
+            circulating: MappedTable::new(buckets)?,
             key,
             former: OnceLock::new(),
         })
@@ -117,7 +125,7 @@ impl RecentTable {
             let known = PreviousRequest {
                 content,
                 transaction: receipt.transaction,
-                until: self.now() + seconds(left),
+                until: self.now() + whole_seconds(left),
             };
             former.insert(receipt, known);
         }
@@ -131,16 +139,23 @@ impl RecentTable {
 
     /// Does `work` on the bucket of a request while no other process touches it.
     fn with_bucket<T>(&self, receipt: Receipt, work: impl FnOnce(Entries<'_>) -> T) -> T {
-        let buckets = &*self.buckets;
+        Self::with_bucket_of(&self.buckets, receipt, work)
+    }
+
+    fn with_bucket_of<T>(
+        buckets: &[Bucket],
+        receipt: Receipt,
+        work: impl FnOnce(Entries<'_>) -> T,
+    ) -> T {
         debug_assert!(buckets.len().is_power_of_two());
         let bucket = &buckets[receipt.place as usize & (buckets.len() - 1)];
         let _lock = Lock::take(&bucket.lock);
-        work(Entries(&bucket.places))
+        work(Entries(bucket))
     }
 
     /// The second, by the clock that nobody sets.
     fn now(&self) -> u32 {
-        seconds(self.buckets.age())
+        self.buckets.age().as_secs() as u32
     }
 
     /// Says whether a request was here before.
@@ -152,20 +167,25 @@ impl RecentTable {
     fn admit_at(&self, receipt: Receipt, state: State, now: u32) -> Arrival {
         self.with_bucket(receipt, |bucket| {
             let arrival = bucket.arrival(receipt, now);
-            match arrival {
-                Arrival::New(_) if bucket.note(receipt, state, now + seconds(MEMORY), now) => {
-                    arrival
-                }
-                Arrival::New(_) => Arrival::NoRoom(receipt),
-                arrival => arrival,
+            if !matches!(arrival, Arrival::New(_)) {
+                return arrival;
             }
+            let until = now + whole_seconds(MEMORY);
+            if state == State::InHand && bucket.is_full(now) {
+                return Arrival::NoRoom(receipt);
+            }
+            if bucket.note(receipt, state, until, now) {
+                return arrival;
+            }
+            bucket.is_full_until(until);
+            Arrival::NoRoom(receipt)
         })
     }
 
     fn note(&self, receipt: Receipt, state: State) {
         let now = self.now();
         self.with_bucket(receipt, |bucket| {
-            bucket.note(receipt, state, now + seconds(MEMORY), now)
+            bucket.note(receipt, state, now + whole_seconds(MEMORY), now)
         });
     }
 
@@ -179,11 +199,12 @@ impl RecentTable {
             fingerprint: fingerprint | 1,
             transaction: mark,
         };
-        self.with_bucket(receipt, |bucket| {
+        Self::with_bucket_of(&self.circulating, receipt, |bucket| {
             if let Some((_, entry)) = bucket.find(receipt.fingerprint, now) {
                 return mark < entry.mark;
             }
-            bucket.note(receipt, State::Refused, now + seconds(LOOP_MEMORY), now);
+            let until = now + LOOP_MEMORY.as_secs() as u32;
+            bucket.put_in_place_of_oldest(receipt, until);
             false
         })
     }
@@ -227,8 +248,9 @@ impl RecentRequests for RecentTable {
     }
 }
 
-fn seconds(duration: Duration) -> u32 {
-    duration.as_secs() as u32
+/// Seconds after which a time is over for sure, whenever in its second it has begun.
+fn whole_seconds(duration: Duration) -> u32 {
+    duration.as_secs() as u32 + 1
 }
 
 /// What is known of a request besides its fingerprint.
@@ -273,11 +295,11 @@ impl Entry {
 
 /// The entries of a bucket whose lock is held.
 #[derive(Clone, Copy)]
-struct Entries<'a>(&'a [Place; ENTRIES]);
+struct Entries<'a>(&'a Bucket);
 
 impl Entries<'_> {
     fn entry(&self, place: usize) -> (u64, Entry) {
-        let place = &self.0[place];
+        let place = &self.0.places[place];
         (
             place.fingerprint.load(Relaxed),
             Entry::unpack(place.entry.load(Relaxed)),
@@ -324,9 +346,29 @@ impl Entries<'_> {
         true
     }
 
+    /// Notes a message that may come back, in place of the one that is over first.
+    fn put_in_place_of_oldest(&self, receipt: Receipt, until: u32) {
+        let oldest = (0..ENTRIES).min_by_key(|&place| self.entry(place).1.until);
+        let entry = Entry {
+            until,
+            mark: receipt.transaction,
+            state: State::Refused,
+        };
+        self.put(oldest.unwrap_or_default(), receipt.fingerprint, entry);
+    }
+
+    /// Whether something that came here may be known by its transaction alone.
+    fn is_full(&self, now: u32) -> bool {
+        self.0.full_until.load(Relaxed) > u64::from(now)
+    }
+
+    fn is_full_until(&self, until: u32) {
+        self.0.full_until.store(until.into(), Relaxed);
+    }
+
     fn put(&self, place: usize, fingerprint: u64, entry: Entry) {
         debug_assert!(fingerprint != 0 && entry.mark >> 30 == 0);
-        let place = &self.0[place];
+        let place = &self.0.places[place];
         place.fingerprint.store(fingerprint, Relaxed);
         place.entry.store(entry.pack(), Relaxed);
     }
@@ -393,7 +435,8 @@ mod tests {
     fn note(table: &RecentTable, receipt: Receipt, state: State, second: u32) {
         let now = 1_000_000 + second;
         table.with_bucket(receipt, |bucket| {
-            assert!(bucket.note(receipt, state, now + seconds(MEMORY), now));
+            let until = now + whole_seconds(MEMORY);
+            assert!(bucket.note(receipt, state, until, now));
         });
     }
 
@@ -432,8 +475,10 @@ mod tests {
     fn a_request_is_forgotten_after_64_t1() {
         let table = table(64);
         assert!(is_new(arrive(&table, &key("a", "v1"), 0)));
-        assert!(is_new(arrive(&table, &key("a", "v2"), 32)));
-        assert_eq!(arrive(&table, &key("a", "v1"), 33), Arrival::Merged);
+        // The last retransmission comes after 31.5 s, and the second may have been nearly over.
+        assert_eq!(arrive(&table, &key("a", "v2"), 32), Arrival::Merged);
+        assert!(is_new(arrive(&table, &key("a", "v2"), 33)));
+        assert_eq!(arrive(&table, &key("a", "v1"), 34), Arrival::Merged);
     }
 
     #[test]
@@ -505,8 +550,8 @@ mod tests {
         assert_eq!(table.arrive(&key("a", "v1")), Arrival::Retransmission);
         assert!(is_new(table.arrive(&key("b", "v1"))));
         let (a, former) = (table.receipt(&key("a", "v1")), table.former().unwrap());
-        assert!(former.is_repeated(a, table.now() + 11));
-        assert!(!former.is_repeated(a, table.now() + 12));
+        assert!(former.is_repeated(a, table.now() + 12));
+        assert!(!former.is_repeated(a, table.now() + 13));
     }
 
     #[test]
@@ -538,7 +583,7 @@ mod tests {
         for (second, name) in names.iter().enumerate() {
             assert!(is_new(arrive(&table, &key(name, "v"), second as u32)));
         }
-        for second in 7..32 {
+        for second in 7..33 {
             let late = key("late", "v");
             let no_room = Arrival::NoRoom(table.receipt(&late));
             assert_eq!(arrive(&table, &late, second), no_room);
@@ -547,8 +592,39 @@ mod tests {
                 assert_eq!(arrive(&table, &key(name, "v"), second), in_hand);
             }
         }
-        // The first is over.
-        assert!(is_new(arrive(&table, &key("late", "v"), 32)));
+        // The first is over. What came while there was no room may come again: only a transaction tells.
+        let late = key("late", "v");
+        let receipt = table.receipt(&late);
+        let no_room = Arrival::NoRoom(receipt);
+        assert_eq!(arrive(&table, &late, 33), no_room);
+        let with_transaction = table.admit_at(receipt, State::Refused, 1_000_033);
+        assert_eq!(with_transaction, Arrival::New(receipt));
+        assert_eq!(arrive(&table, &late, 33), Arrival::Refused(receipt));
+        let no_room = Arrival::NoRoom(table.receipt(&key("b", "v")));
+        assert_eq!(arrive(&table, &key("b", "v"), 39), no_room);
+        assert!(is_new(arrive(&table, &key("b", "v"), 40)));
+    }
+
+    #[test]
+    fn messages_that_may_come_back_take_no_place_of_requests() {
+        let table = table(1);
+        let message = |number: u32| number.to_string();
+        for number in 0..100 {
+            let payload = message(number);
+            let first = Circulating {
+                originator: b"ann",
+                target: b"hikers",
+                payload: payload.as_bytes(),
+                max_forwards: 70,
+            };
+            assert!(!comes_back(&table, &first, 0));
+            let again = Circulating {
+                max_forwards: 69,
+                ..first
+            };
+            assert!(comes_back(&table, &again, 0), "{number}");
+        }
+        assert!(is_new(arrive(&table, &key("a", "v1"), 0)));
     }
 
     #[test]

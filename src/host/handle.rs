@@ -65,19 +65,19 @@ pub fn retransmission(
         true => recognise(decider.policy(), bytes).ok(),
         false => None,
     };
-    let known = message
-        .as_ref()
-        .and_then(|message| Some((message, decider.arrival(message)?)));
-    let Some((message, decision)) = known else {
-        return match (proxy.is_in_transaction(), message) {
-            (true, Some(_)) => stopped(decider),
-            (true, None) => ScriptResult::Stop,
-            (false, _) => ScriptResult::NotOurs,
+    if proxy.is_in_transaction() {
+        return match message {
+            Some(_) => stopped(decider),
+            None => ScriptResult::Stop,
         };
+    }
+    let known = message.and_then(|message| Some((decider.arrival(&message)?, message)));
+    let Some((decision, message)) = known else {
+        return ScriptResult::NotOurs;
     };
     decider.note(&decision);
     if matches!(decision, Decision::Retransmission)
-        && !proxy.reply(&decider.answer(message, &decision, source))
+        && !proxy.reply(&decider.answer(&message, &decision, source))
     {
         log::error!("the proxy did not send the answer 202 to a retransmission");
     }
@@ -116,13 +116,18 @@ fn judge<'s>(
         true => None,
         false => Some(worker.judge(decider, &message, source, false)),
     };
+    let mut without_room = false;
     let has_transaction = match &decided {
         None => true,
         Some(Decision::Undecided(Undecided::InHand)) => return Err(stopped(decider)),
-        Some(undecided @ Decision::Undecided(_)) => {
-            decider.note(undecided);
+        Some(Decision::Undecided(why)) => {
+            without_room = *why == Undecided::NoRoom;
             decided = None;
             true
+        }
+        // Whoever has answered in a transaction repeats that answer.
+        Some(Decision::Retransmission) if proxy.is_in_transaction() => {
+            return Err(stopped(decider));
         }
         // Another message from the same originator may be decided otherwise, but not the same one again.
         Some(Decision::Refused(refusal)) => refusal.originator.is_some(),
@@ -133,6 +138,9 @@ fn judge<'s>(
     if transaction == Some(Transaction::Retransmission) {
         in_hand.inspect(|&receipt| decider.not_accepted(receipt));
         return Err(stopped(decider));
+    }
+    if without_room {
+        decider.counters().add(Counter::NotRemembered);
     }
     let decision = decided.unwrap_or_else(|| worker.judge(decider, &message, source, true));
     decider.note(&decision);
@@ -149,10 +157,14 @@ fn judge<'s>(
             Err(refusal) => turned_away = Some(refusal),
         }
     }
+    let Some(decided) = Decided::of(decision) else {
+        log::error!("a message that has a transaction was not decided, nothing is sent");
+        return Err(ScriptResult::InternalError);
+    };
     let mut verdict = Verdict {
         headers_of_answers: message.headers_of_answers(decider.policy(), source),
         turned_away,
-        decided: Decided::of(decision),
+        decided,
         has_transaction,
         in_hand,
         progress: Progress::Checked,
@@ -184,15 +196,21 @@ pub fn reply<'s>(
     verdict.store(server);
     if verdict.turned_away.is_some() && !verdict.has_transaction {
         // The same refusal again, whatever room there is by then.
-        proxy.transaction();
+        let transaction = proxy.transaction();
+        if transaction == Transaction::Retransmission {
+            let in_hand = verdict.in_hand.take();
+            in_hand.inspect(|&receipt| server.decider().not_accepted(receipt));
+            return stopped(server.decider());
+        }
+        verdict.has_transaction = transaction == Transaction::Present;
     }
     let answer = verdict.answer(server.decider().server_name());
-    let is_sent = proxy.reply(&answer);
-    if let Some(receipt) = verdict.in_hand.take()
-        && (!is_sent || verdict.refused().is_some())
-    {
-        server.decider().not_accepted(receipt);
+    let mut is_sent = proxy.reply(&answer);
+    if !is_sent && !verdict.has_transaction && proxy.transaction() == Transaction::Present {
+        // Where the connection is gone a transaction takes the answer all the same, and the message is not lost.
+        is_sent = proxy.reply(&answer);
     }
+    let in_hand = verdict.in_hand.take();
     if !is_sent {
         // Where a request is too broken to be answered, a refusal that is not sent does no harm.
         let level = match verdict.refused() {
@@ -207,7 +225,13 @@ pub fn reply<'s>(
         if let Some(room) = verdict.room.take() {
             server.outbox().withdraw(room.ticket);
         }
+        in_hand.inspect(|&receipt| server.decider().not_accepted(receipt));
         return ScriptResult::InternalError;
+    }
+    if let Some(receipt) = in_hand
+        && verdict.refused().is_some()
+    {
+        server.decider().not_accepted(receipt);
     }
     if let Decided::Ended(ended) = &verdict.decided {
         server.decider().ended(ended);

@@ -30,8 +30,8 @@ pub trait Proxy: Sender {
     /// Creates a server transaction for the request, if it has none.
     fn transaction(&mut self) -> Transaction;
 
-    /// Whether the request is one that has a server transaction: it is a retransmission then, and its answer was
-    /// repeated, if there is one already.
+    /// Whether the request is a retransmission of one that has a server transaction, which has repeated its answer then,
+    /// if there is one already. The transaction that the script has made for this request does not count.
     fn is_in_transaction(&mut self) -> bool;
 
     /// Answers the request, within its transaction if the script or the module has made one; returns whether that

@@ -20,7 +20,7 @@ pub enum ScriptResult {
     Refused = 2,
     /// An OPTIONS to a group or service, which was answered.
     Described = 3,
-    /// A retransmission: the proxy has repeated its answer, and the script ends.
+    /// A retransmission: its answer was repeated, or is to come, and the script ends.
     Stop = 0,
     /// Not a message for cimf: nothing was answered.
     NotOurs = -1,
@@ -57,13 +57,14 @@ pub(super) enum Decided {
 }
 
 impl Decided {
-    /// What is kept of a decision.
-    pub fn of(decision: Decision<'_>) -> Self {
+    /// What is kept of a decision; nothing if there is none.
+    pub fn of(decision: Decision<'_>) -> Option<Self> {
         match decision {
-            Decision::Refused(refusal) => Self::Refused(refusal),
-            Decision::Accepted(accepted) => Self::Accepted(accepted.into_summary()),
-            Decision::Ended(ended) => Self::Ended(ended),
-            Decision::Retransmission | Decision::Undecided(_) => Self::Retransmission,
+            Decision::Refused(refusal) => Some(Self::Refused(refusal)),
+            Decision::Accepted(accepted) => Some(Self::Accepted(accepted.into_summary())),
+            Decision::Ended(ended) => Some(Self::Ended(ended)),
+            Decision::Retransmission => Some(Self::Retransmission),
+            Decision::Undecided(_) => None,
         }
     }
 }

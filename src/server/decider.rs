@@ -120,10 +120,9 @@ impl Decider {
             Decision::Retransmission | Decision::Undecided(Undecided::InHand) => {
                 self.counters.add(Counter::Retransmissions);
             }
-            Decision::Undecided(Undecided::NoRoom) => self.counters.add(Counter::NotRemembered),
             Decision::Accepted(_)
             | Decision::Ended(_)
-            | Decision::Undecided(Undecided::RefusedBefore) => {}
+            | Decision::Undecided(Undecided::RefusedBefore | Undecided::NoRoom) => {}
         }
     }
 

@@ -24,7 +24,6 @@ pub fn token_length(text: &[u8]) -> usize {
 
 /// The offset of the first `byte` in a short text, for which `memchr` would be slower.
 pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
-    // What is looked through is short: memchr() would cost more.
     text.iter().position(|&other| other == byte)
 }
 

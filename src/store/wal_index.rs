@@ -18,7 +18,8 @@ const WORDS: usize = 6;
 /// What stands in the head of an index.
 pub type Head = [u64; WORDS];
 
-/// An open connection, and the head of its index.
+/// An open connection, and the head of its index. It stays in its journal mode: leaving WAL mode would take the index
+/// away. Whoever has it only reads the database.
 pub struct Watched {
     connection: Connection,
     /// The first of the two copies; nothing where the database has no index, as it is in no WAL mode. It is mapped as long

@@ -27,6 +27,12 @@ impl Proxy for Request<'_> {
     }
 
     fn is_in_transaction(&mut self) -> bool {
+        // SAFETY: the function only reads a variable of this process.
+        let current = unsafe { (self.module.transactions.current)() };
+        if !matches!(current, 0 | T_UNDEFINED) {
+            // It is the one that the script has made for it.
+            return false;
+        }
         // SAFETY: `message` is the request that Kamailio is handling.
         unsafe { (self.module.transactions.check_transaction)(self.message) == 0 }
     }

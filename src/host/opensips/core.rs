@@ -24,9 +24,9 @@ pub struct Core {
     pub register_script_cb:
         unsafe extern "C" fn(ScriptCallback, c_int, *mut c_void, c_int) -> c_int,
     pub add_lump_rpl: unsafe extern "C" fn(*mut SipMsg, *const c_char, c_int, c_int) -> *mut c_void,
-    /// The fourth argument is one more than the function has until 3.4.11.
-    /// `parse_headers`, or `parse_headers_aux`, which has one parameter more.
+    /// `parse_headers`, or `parse_headers_aux`, which takes the fourth argument.
     pub parse_headers: unsafe extern "C" fn(*mut SipMsg, c_ulonglong, c_int, c_int) -> c_int,
+    /// The fourth argument is one more than the function has until 3.4.11.
     pub parse_msg: unsafe extern "C" fn(*mut c_char, c_uint, *mut SipMsg, c_int) -> c_int,
     pub free_sip_msg: unsafe extern "C" fn(*mut SipMsg),
     pub register_stat2: unsafe extern "C" fn(
@@ -95,7 +95,7 @@ impl Core {
     /// Finds all symbols, or returns the name of the missing one.
     pub fn find() -> Result<Self, Missing> {
         // SAFETY: each field has the signature of the function of its name, which has not changed
-        // from OpenSIPS 3.2 to 4.0; only `parse_msg` has got another name, and an argument.
+        // from OpenSIPS 3.2 to 4.0; only `parse_msg` and `parse_headers` have got other names, and an argument.
         unsafe {
             Ok(Self {
                 find_export: function(c"find_export")?,
