@@ -1,6 +1,6 @@
 //! What scripts do around `cimf_handle()`.
 
-use crate::checks::accepted;
+use crate::checks::{Before, accepted, nothing_was_sent};
 use crate::support::client::Transport;
 use crate::support::flow::Request;
 use crate::support::proxy::proxy;
@@ -48,12 +48,18 @@ pub fn the_smallest_configuration_works(transport: Transport) {
     assert_eq!(client.ask(&request).status(), 403);
 }
 
-/// `t_newtran()` before `cimf_handle()` is no error.
+/// `t_newtran()` before `cimf_handle()` is no error, and its To tag is that of all answers.
 pub fn a_transaction_that_the_script_has_made_is_used(transport: Transport) {
-    let rig = setup(transport, "t_newtran(); cimf_handle(); }").start();
+    let script = "cimf_retransmission(); t_newtran(); cimf_retransmission(); cimf_handle(); }";
+    let rig = setup(transport, script).start();
     let mut client = rig.client();
     let request = Request::another(&client);
-    accepted(&rig, &mut client, &request, &[BOB, TEL]);
+    let (answer, _) = accepted(&rig, &mut client, &request, &[BOB, TEL]);
+    let before = Before::of(&rig);
+    client.send(&request.bytes());
+    assert_eq!(client.receive(), answer, "the answer that was sent before");
+    nothing_was_sent(&rig, &mut client, &before);
+    rig.wait_for_counter("retransmissions", 1);
 }
 
 /// Headers and body: what a browser closes its WebSocket at.
