@@ -198,8 +198,7 @@ pub fn reply<'s>(
         // The same refusal again, whatever room there is by then.
         let transaction = proxy.transaction();
         if transaction == Transaction::Retransmission {
-            let in_hand = verdict.in_hand.take();
-            in_hand.inspect(|&receipt| server.decider().not_accepted(receipt));
+            verdict.is_not_accepted(server);
             return stopped(server.decider());
         }
         verdict.has_transaction = transaction == Transaction::Present;
@@ -210,7 +209,6 @@ pub fn reply<'s>(
         // Where the connection is gone a transaction takes the answer all the same, and the message is not lost.
         is_sent = proxy.reply(&answer);
     }
-    let in_hand = verdict.in_hand.take();
     if !is_sent {
         // Where a request is too broken to be answered, a refusal that is not sent does no harm.
         let level = match verdict.refused() {
@@ -225,13 +223,11 @@ pub fn reply<'s>(
         if let Some(room) = verdict.room.take() {
             server.outbox().withdraw(room.ticket);
         }
-        in_hand.inspect(|&receipt| server.decider().not_accepted(receipt));
+        verdict.is_not_accepted(server);
         return ScriptResult::InternalError;
     }
-    if let Some(receipt) = in_hand
-        && verdict.refused().is_some()
-    {
-        server.decider().not_accepted(receipt);
+    if verdict.refused().is_some() {
+        verdict.is_not_accepted(server);
     }
     if let Decided::Ended(ended) = &verdict.decided {
         server.decider().ended(ended);

@@ -184,6 +184,13 @@ impl<'s> Verdict<'s> {
         }
     }
 
+    /// Notes that the message is not accepted, where it has no transaction that knows.
+    pub(super) fn is_not_accepted(&mut self, server: &Server) {
+        if let Some(receipt) = self.in_hand.take() {
+            server.decider().not_accepted(receipt);
+        }
+    }
+
     /// One fact; `None` where the verdict does not have it.
     pub fn fact(&self, fact: Fact) -> Option<Value<'_>> {
         let text = |text| Some(Value::Text(text));

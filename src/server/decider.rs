@@ -264,12 +264,7 @@ impl Worker {
         source: &Source<'_>,
         has_transaction: bool,
     ) -> Decision<'m> {
-        let mut world = World {
-            groups: &mut self.groups,
-            recent: &decider.recent,
-            now: SystemTime::now(),
-            has_transaction,
-        };
+        let mut world = self.world(decider, SystemTime::now(), has_transaction);
         message.decide(&decider.policy, source, &mut world)
     }
 
@@ -291,6 +286,20 @@ impl Worker {
         })
     }
 
+    fn world<'w>(
+        &'w mut self,
+        decider: &'w Decider,
+        now: SystemTime,
+        has_transaction: bool,
+    ) -> World<'w, Store, RecentTable> {
+        World {
+            groups: &mut self.groups,
+            recent: &decider.recent,
+            now,
+            has_transaction,
+        }
+    }
+
     /// Runs the checks of a message that came at `now`; nothing is counted or logged.
     pub fn decide_observed<'m>(
         &mut self,
@@ -300,12 +309,7 @@ impl Worker {
         now: SystemTime,
         observer: &mut impl Observer,
     ) -> Decision<'m> {
-        let mut world = World {
-            groups: &mut self.groups,
-            recent: &decider.recent,
-            now,
-            has_transaction: true,
-        };
+        let mut world = self.world(decider, now, true);
         message.decide_observed(&decider.policy, source, &mut world, observer)
     }
 }

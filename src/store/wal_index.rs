@@ -41,7 +41,7 @@ impl Watched {
         Self { connection, head }
     }
 
-    /// What stands in the head now. A commit that is seen by whoever reads the database before has changed it.
+    /// What stands in the head now. A commit changes it before any reader of the database sees the commit.
     pub fn head(&self) -> Option<Head> {
         let head = self.head?;
         // SAFETY: SQLite has mapped it, aligned to a page, as long as the connection is open, which is ours. Others write
