@@ -129,6 +129,9 @@ impl Contender {
         for argument in start.arguments {
             setup = setup.argument(argument);
         }
+        let folder = setup.folder().join("imc");
+        write_rooms(&folder, options);
+        setup = setup.text("IMC_DB", &format!("text://{}", folder.display()));
         let (define, parameters) = match &self.sends {
             Sends::Cimf {
                 library,
@@ -138,12 +141,7 @@ impl Contender {
                 setup = with_groups(setup, options);
                 ("WITH_CIMF", parameters.as_str())
             }
-            Sends::Imc => {
-                let folder = setup.folder().join("imc");
-                write_rooms(&folder, options);
-                setup = setup.text("IMC_DB", &format!("text://{}", folder.display()));
-                ("WITH_IMC", "")
-            }
+            Sends::Imc => ("WITH_IMC", ""),
             Sends::Loop => ("WITH_LOOP", ""),
         };
         let configuration = script::of(define).replace("@CIMF_PARAMETERS@", parameters);
