@@ -55,21 +55,17 @@ pub struct Report<'a> {
     /// The number of the message.
     pub message: u64,
     source: Source<'a>,
-    /// The address of the group or service.
-    pub group: &'a [u8],
-    /// The originator's address.
-    pub originator: &'a [u8],
 }
 
-/// The copy that a report is about.
+/// What a report is about.
 #[derive(Clone, Copy)]
 enum Source<'a> {
     /// A copy in the queue.
     Ended(&'a EndedCopy<'a>),
     /// A kept copy, from the ledger.
     Kept(&'a EndedUnsent),
-    /// None: the report is about a whole message.
-    None,
+    /// A whole message.
+    Finished(&'a Finished<'a>),
 }
 
 impl<'a> Report<'a> {
@@ -78,7 +74,29 @@ impl<'a> Report<'a> {
         match self.source {
             Source::Ended(outcome) => Some(outcome.outcome),
             Source::Kept(ended) => Some(Outcome::Kept(ended.0.kept.code)),
-            Source::None => None,
+            Source::Finished(_) => None,
+        }
+    }
+
+    /// The address of the group or service.
+    pub fn group(&self) -> &'a [u8] {
+        match self.source {
+            Source::Ended(outcome) => outcome.group(),
+            Source::Kept(ended) => &ended.0.message.group,
+            Source::Finished(finished) => finished.group(),
+        }
+    }
+
+    /// The originator's address.
+    pub fn originator(&self) -> &'a [u8] {
+        match self.source {
+            // The ledger does not know an originator who asked for anonymity.
+            Source::Ended(outcome) if outcome.kept() != 0 && outcome.submission().anonymous => {
+                b"anonymous"
+            }
+            Source::Ended(outcome) => outcome.originator(),
+            Source::Kept(ended) => ended.0.message.originator_shown(),
+            Source::Finished(finished) => finished.originator(),
         }
     }
 
@@ -87,7 +105,7 @@ impl<'a> Report<'a> {
         match self.source {
             Source::Ended(outcome) => Some(outcome.fork()),
             Source::Kept(ended) => ended.fork(),
-            Source::None => None,
+            Source::Finished(_) => None,
         }
     }
 }
@@ -178,8 +196,6 @@ impl<'s> OutcomeReporter<'s> {
                 kind: Kind::Expired,
                 message: ended.message(),
                 source: Source::Kept(&ended),
-                group: &ended.0.message.group,
-                originator: ended.0.message.originator_shown(),
             });
         }
     }
@@ -209,9 +225,7 @@ impl<'s> OutcomeReporter<'s> {
                 run(&Report {
                     kind: Kind::Finished,
                     message: finished.message(),
-                    source: Source::None,
-                    group: finished.group(),
-                    originator: finished.originator(),
+                    source: Source::Finished(finished),
                 });
             }
         }
@@ -272,7 +286,7 @@ impl<'s> OutcomeReporter<'s> {
         if self.failures.has_room(ending) {
             let recipient = report.fork().map_or(&b""[..], |fork| fork.recipient);
             let message = report.message;
-            let (recipient, group) = (Printable(recipient), Printable(report.group));
+            let (recipient, group) = (Printable(recipient), Printable(report.group()));
             log::info!(
                 "message {message}: <{recipient}> of <{group}> did not receive it: {ending}"
             );
@@ -281,25 +295,18 @@ impl<'s> OutcomeReporter<'s> {
 }
 
 fn report_of_outcome<'o>(outcome: &'o EndedCopy<'o>) -> Report<'o> {
-    // A kept copy is reported with the original number of its message. The ledger does not know an
-    // originator who asked for anonymity.
-    let was_kept = outcome.kept() != 0;
     Report {
         kind: match outcome.outcome {
             Outcome::Delivered(_) => Kind::Delivered,
             Outcome::Kept(_) => Kind::Kept,
             _ => Kind::Undelivered,
         },
-        message: match was_kept {
-            true => Outbox::message_number(outcome.ledger()),
-            false => outcome.message(),
+        // A kept copy is reported with the original number of its message.
+        message: match outcome.kept() {
+            0 => outcome.message(),
+            _ => Outbox::message_number(outcome.ledger()),
         },
         source: Source::Ended(outcome),
-        group: outcome.group(),
-        originator: match was_kept && outcome.submission().anonymous {
-            true => b"anonymous",
-            false => outcome.originator(),
-        },
     }
 }
 

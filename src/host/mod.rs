@@ -31,6 +31,7 @@ pub mod proxy;
 mod request;
 mod script;
 pub mod sending;
+mod server_transaction;
 mod statistics;
 mod symbol;
 pub mod verdict;

@@ -122,8 +122,8 @@ fn of_report(report: &Report<'_>) -> Notification {
         message: report.message,
         code: report.outcome().and_then(Outcome::code),
         recipient: report.fork().map(|fork| fork.recipient.to_vec()),
-        group: report.group.to_vec(),
-        originator: report.originator.to_vec(),
+        group: report.group().to_vec(),
+        originator: report.originator().to_vec(),
     }
 }
 

@@ -6,9 +6,7 @@ use super::core::Core;
 use super::module::Module;
 use crate::control::{Answer, Fork};
 use crate::fanout::NotSent;
-use crate::host::abi::{
-    E_SCRIPT, HDR_EOH, HDR_OTHER, HDR_RECORD_ROUTE, LUMP_RPL_HDR, SipMsg, Str, T_UNDEFINED,
-};
+use crate::host::abi::{HDR_EOH, HDR_OTHER, HDR_RECORD_ROUTE, LUMP_RPL_HDR, SipMsg, Str};
 use crate::host::proxy::{Proxy, Sender, Transaction};
 use crate::host::request;
 use std::ffi::{CString, c_char, c_int, c_void};
@@ -19,22 +17,13 @@ pub type Request<'c> = request::Request<'c, Module, *mut c_void>;
 impl Proxy for Request<'_> {
     fn transaction(&mut self) -> Transaction {
         // SAFETY: `message` is the request that Kamailio is handling.
-        match unsafe { (self.module.transactions.newtran)(self.message) } {
-            0 => Transaction::Retransmission,
-            E_SCRIPT | 1.. => Transaction::Present,
-            _ => Transaction::Impossible,
-        }
+        unsafe { self.module.transactions.server.make(self.message) }
     }
 
     fn is_in_transaction(&mut self) -> bool {
-        // SAFETY: the function only reads a variable of this process.
-        let current = unsafe { (self.module.transactions.current)() };
-        if !matches!(current, 0 | T_UNDEFINED) {
-            // It is the one that the script has made for it.
-            return false;
-        }
+        let server = self.module.transactions.server;
         // SAFETY: `message` is the request that Kamailio is handling.
-        unsafe { (self.module.transactions.check_transaction)(self.message) == 0 }
+        unsafe { server.is_of_another(self.message) }
     }
 
     fn reply(&mut self, answer: &Answer) -> bool {
@@ -51,11 +40,9 @@ impl Proxy for Request<'_> {
                 return false;
             }
         }
-        // SAFETY: the function only reads a variable of this process.
-        let current = unsafe { (self.module.transactions.current)() };
-        let reply = match current {
-            0 | T_UNDEFINED => self.module.transactions.stateless_reply,
-            _ => self.module.transactions.reply,
+        let reply = match self.module.transactions.server.is_there() {
+            true => self.module.transactions.reply,
+            false => self.module.transactions.stateless_reply,
         };
         // SAFETY: `message` is the request that Kamailio is handling.
         let hidden = unsafe { hide_record_route(&self.module.core, self.message) };

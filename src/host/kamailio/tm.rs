@@ -4,6 +4,7 @@ use super::abi::{DLG_SEQ_VALSET, Dlg, UacReq};
 use super::core::Core;
 use super::version::EXPECTED;
 use crate::host::abi::{SipMsg, Str};
+use crate::host::server_transaction::ServerTransaction;
 use crate::host::symbol::{as_function, find_in};
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr::null_mut;
@@ -18,13 +19,7 @@ pub const SL_API: usize = 32;
 /// The functions of tm and sl that the module uses.
 #[derive(Clone, Copy)]
 pub struct Transactions {
-    pub newtran: unsafe extern "C" fn(*mut SipMsg) -> c_int,
-    /// `t_check_trans`: 0 for a retransmission, whose answer it repeats.
-    pub check_transaction: unsafe extern "C" fn(*mut SipMsg) -> c_int,
-    /// `get_t`: where the transaction of the request that is handled is, 0 or [`T_UNDEFINED`] without one.
-    ///
-    /// [`T_UNDEFINED`]: crate::host::abi::T_UNDEFINED
-    pub current: unsafe extern "C" fn() -> usize,
+    pub server: ServerTransaction,
     pub reply: unsafe extern "C" fn(*mut SipMsg, c_int, *const c_char) -> c_int,
     pub uac: unsafe extern "C" fn(*mut UacReq) -> c_int,
     pub stateless_reply: unsafe extern "C" fn(*mut SipMsg, c_int, *const c_char) -> c_int,
@@ -73,9 +68,11 @@ fn load_tm(core: &Core, stateless_reply: StatelessReply) -> Result<Transactions,
         }
         let [newtran, reply, _] = expected;
         Ok(Transactions {
-            newtran: as_function(newtran),
-            check_transaction: as_function(symbol(c"t_check_trans")?),
-            current: as_function(symbol(c"get_t")?),
+            server: ServerTransaction {
+                newtran: as_function(newtran),
+                check_transaction: as_function(symbol(c"t_check_trans")?),
+                current: as_function(symbol(c"get_t")?),
+            },
             reply: as_function(reply),
             uac: as_function(symbol(c"t_uac")?),
             stateless_reply,

@@ -80,8 +80,8 @@ impl Events {
             let code = ending.code().unwrap_or_default();
             parameters.push(number(c"code", c_int::from(code)));
         }
-        parameters.push(text(c"group", report.group));
-        parameters.push(text(c"originator", report.originator));
+        parameters.push(text(c"group", report.group()));
+        parameters.push(text(c"originator", report.originator()));
         parameters.push(number(
             c"id",
             c_int::try_from(report.message).unwrap_or(c_int::MAX),

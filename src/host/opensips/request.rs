@@ -5,7 +5,7 @@ use super::module::Module;
 use super::tm::Transactions;
 use crate::control::{Answer, Fork};
 use crate::fanout::NotSent;
-use crate::host::abi::{E_SCRIPT, HDR_EOH, LUMP_RPL_HDR, Str, T_UNDEFINED};
+use crate::host::abi::{HDR_EOH, LUMP_RPL_HDR, Str};
 use crate::host::proxy::{Proxy, Sender, Transaction};
 use crate::host::request;
 use std::ffi::c_int;
@@ -17,22 +17,13 @@ pub type Request<'c> = request::Request<'c, Module, *const Str>;
 impl Proxy for Request<'_> {
     fn transaction(&mut self) -> Transaction {
         // SAFETY: `message` is the request that OpenSIPS is handling.
-        match unsafe { (self.module.transactions.newtran)(self.message) } {
-            0 => Transaction::Retransmission,
-            E_SCRIPT | 1.. => Transaction::Present,
-            _ => Transaction::Impossible,
-        }
+        unsafe { self.module.transactions.server.make(self.message) }
     }
 
     fn is_in_transaction(&mut self) -> bool {
-        // SAFETY: the function only reads a variable of this process.
-        let current = unsafe { (self.module.transactions.current)() };
-        if !matches!(current, 0 | T_UNDEFINED) {
-            // It is the one that the script has made for it.
-            return false;
-        }
+        let server = self.module.transactions.server;
         // SAFETY: `message` is the request that OpenSIPS is handling.
-        unsafe { (self.module.transactions.check_transaction)(self.message) == 0 }
+        unsafe { server.is_of_another(self.message) }
     }
 
     fn reply(&mut self, answer: &Answer) -> bool {
@@ -47,9 +38,9 @@ impl Proxy for Request<'_> {
         }
         let code = c_int::from(answer.code);
         let Transactions {
+            server,
             reply,
             stateless_reply,
-            current,
             ..
         } = self.module.transactions;
         // SAFETY: `message` is the request that OpenSIPS is handling, and the phrase lives until the
@@ -59,9 +50,9 @@ impl Proxy for Request<'_> {
             // fields are parsed; where they cannot be, the answer fails too.
             (self.module.core.parse_headers)(self.message, HDR_EOH, 0, 1);
             let hidden = self.module.layout.take_record_route(self.message);
-            let result = match current() {
-                0 | T_UNDEFINED => stateless_reply(self.message, code, &phrase, null()),
-                _ => reply(self.message, code.cast_unsigned(), &phrase),
+            let result = match server.is_there() {
+                true => reply(self.message, code.cast_unsigned(), &phrase),
+                false => stateless_reply(self.message, code, &phrase, null()),
             };
             self.module.layout.put_record_route(self.message, hidden);
             result

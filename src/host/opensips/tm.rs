@@ -4,6 +4,7 @@ use super::abi::{Dlg, ReleaseCallback, TransactionCallback};
 use super::core::{Core, SetAvpList};
 use super::version::{EXPECTED, Number};
 use crate::host::abi::{SipMsg, Str};
+use crate::host::server_transaction::ServerTransaction;
 use crate::host::symbol::as_function;
 use std::ffi::{CStr, c_int, c_uint, c_void};
 use std::ptr::null_mut;
@@ -41,13 +42,7 @@ type NewDialog = unsafe extern "C" fn(
 /// The functions of tm and sl that the module uses.
 #[derive(Clone, Copy)]
 pub struct Transactions {
-    pub newtran: unsafe extern "C" fn(*mut SipMsg) -> c_int,
-    /// `t_check_trans`: 0 for a retransmission, whose answer it repeats.
-    pub check_transaction: unsafe extern "C" fn(*mut SipMsg) -> c_int,
-    /// `t_gett`: where the transaction of the request that is handled is, 0 or [`T_UNDEFINED`] without one.
-    ///
-    /// [`T_UNDEFINED`]: crate::host::abi::T_UNDEFINED
-    pub current: unsafe extern "C" fn() -> usize,
+    pub server: ServerTransaction,
     pub reply: unsafe extern "C" fn(*mut SipMsg, c_uint, *const Str) -> c_int,
     pub request: RequestWithin,
     pub stateless_reply: unsafe extern "C" fn(*mut SipMsg, c_int, *const Str, *const Str) -> c_int,
@@ -71,9 +66,11 @@ impl Transactions {
         unsafe {
             check_dialog(as_function(new_dialog), as_function(free_dialog))?;
             Ok(Self {
-                newtran: as_function(word(&tm, 3, "t_newtran of tm")?),
-                check_transaction: as_function(word(&tm, 2, "t_check_trans of tm")?),
-                current: as_function(word(&tm, 21, "t_gett of tm")?),
+                server: ServerTransaction {
+                    newtran: as_function(word(&tm, 3, "t_newtran of tm")?),
+                    check_transaction: as_function(word(&tm, 2, "t_check_trans of tm")?),
+                    current: as_function(word(&tm, 21, "t_gett of tm")?),
+                },
                 reply: as_function(word(&tm, 4, "t_reply of tm")?),
                 request: as_function(word(&tm, 12, "t_request_within of tm")?),
                 stateless_reply: as_function(word(&sl, 0, "reply of sl")?),
