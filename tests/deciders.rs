@@ -16,7 +16,7 @@ use cimf::capi::server::{
     cimf_server_new,
 };
 use cimf::capi::text::Str;
-use cimf::config::Settings;
+use cimf::config::{DbUrl, Settings};
 use cimf::control::{Answer, Fork, Source, Transport};
 use cimf::fanout::NotSent;
 use cimf::host::ScriptResult;
@@ -68,7 +68,7 @@ fn settings(database: &Path) -> Settings {
     for (name, value) in PARAMETERS {
         settings.set(name, value).unwrap();
     }
-    settings.db_url = database.to_owned();
+    settings.db_url = DbUrl::Sqlite(database.to_owned());
     settings
 }
 

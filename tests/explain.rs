@@ -6,7 +6,7 @@
 #[path = "support/built.rs"]
 mod built;
 
-use cimf::config::Settings;
+use cimf::config::{DbUrl, Settings};
 use cimf::control::{Decision, Reason, RefusalReason, Source, Transport};
 use cimf::server::Decider;
 use serde_json::Value;
@@ -111,7 +111,7 @@ impl Rig {
         for (name, value) in PARAMETERS.iter().chain(parameters) {
             settings.set(name, value).unwrap();
         }
-        settings.db_url = self.database();
+        settings.db_url = DbUrl::Sqlite(self.database());
         let decider = Decider::open(&settings).unwrap();
         let source = Source {
             address: [127, 0, 0, 1].into(),

@@ -9,7 +9,7 @@ mod built;
 #[path = "support/sample.rs"]
 mod sample;
 
-use cimf::config::Settings;
+use cimf::config::{DbUrl, Settings};
 use cimf::control::Own;
 use cimf::control::{Answer, Decision, Fork, Source, Token, Transport};
 use cimf::fanout::{Engine, NotSent, Outcome, SkipReason, Submission, milliseconds};
@@ -169,7 +169,7 @@ impl Rig {
         ] {
             settings.set(name, value).unwrap();
         }
-        settings.db_url = self.path("cimf.db");
+        settings.db_url = DbUrl::Sqlite(self.path("cimf.db"));
         let server = Server::open(&settings).unwrap();
         server.open_ledger().unwrap();
         let (server, stop) = (Arc::new(server), Arc::new(AtomicBool::new(false)));

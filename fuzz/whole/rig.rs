@@ -6,6 +6,7 @@ use cimf::capi::error::{Status, cimf_last_error};
 use cimf::capi::server::{Parameter, RequestSource, Server};
 use cimf::capi::server::{cimf_server_decide, cimf_server_new};
 use cimf::capi::text::Str;
+use cimf::config::DbUrl;
 use cimf::control::ruleset::{ALLOW_ANONYMITY, Condition, Rule, Ruleset};
 use cimf::store::edit::{Editor, PutGroup, PutRules};
 use std::ffi::{CStr, CString};
@@ -238,7 +239,7 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("cimf.db");
         cimf::store::init(&database).unwrap();
-        let mut editor = Editor::open(&database, 1000).unwrap();
+        let mut editor = Editor::open(&DbUrl::Sqlite(database.clone()), 1000).unwrap();
         let groups = GROUPS.map(|(uri, members, has_rules)| PutGroup {
             uri: uri.to_owned(),
             members: members.iter().map(|&it| (it.to_owned(), None)).collect(),

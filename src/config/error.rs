@@ -1,5 +1,6 @@
 //! What is wrong with a parameter.
 
+use super::db_url::without_password;
 use std::fmt;
 
 /// A parameter that cannot be used.
@@ -18,7 +19,8 @@ impl SettingError {
     pub fn new(parameter: &str, value: &str, expected: impl Into<String>) -> Self {
         Self {
             parameter: parameter.to_owned(),
-            value: value.to_owned(),
+            // That of a database may have a password in it.
+            value: without_password(value),
             expected: expected.into(),
         }
     }

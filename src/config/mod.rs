@@ -8,6 +8,7 @@
 
 mod choices;
 mod core_socket;
+mod db_url;
 mod error;
 mod feature;
 mod parameter;
@@ -26,6 +27,7 @@ pub use choices::{
     Notifications, SkipOriginator, TelMode, UnknownGroup, Untagged,
 };
 pub use core_socket::CoreSocket;
+pub use db_url::{DbUrl, PostgresUrl, Tls, Verify};
 pub use error::SettingError;
 pub use feature::Feature;
 pub use parameter::Group;

@@ -26,6 +26,8 @@ pub enum Group {
     Queue,
     /// How much may be sent.
     Quotas,
+    /// Groups that many nodes share.
+    Cluster,
     /// What a crash leaves.
     Durability,
     /// Members who are away.
@@ -34,7 +36,7 @@ pub enum Group {
 
 impl Group {
     /// All groups in their order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Required,
         Self::Identity,
         Self::Ims,
@@ -45,6 +47,7 @@ impl Group {
         Self::Memory,
         Self::Queue,
         Self::Quotas,
+        Self::Cluster,
         Self::Durability,
         Self::Away,
     ];
@@ -62,6 +65,7 @@ impl Group {
             Self::Memory => "Memory",
             Self::Queue => "Queue",
             Self::Quotas => "Quotas",
+            Self::Cluster => "Many nodes",
             Self::Durability => "Durability",
             Self::Away => "Members who are away",
         }

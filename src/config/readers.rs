@@ -19,10 +19,9 @@ pub(super) fn optional<T>(text: &str, read: fn(&str) -> Option<T>) -> Option<Opt
     }
 }
 
-/// The file of a URL such as `sqlite:///var/lib/cimf/cimf.db`.
-pub(super) fn database(text: &str) -> Option<PathBuf> {
-    let path = text.strip_prefix("sqlite://")?;
-    (path.starts_with('/') && path.len() > 1).then(|| path.into())
+/// A file by its whole path.
+pub(super) fn whole_path(text: &str) -> Option<PathBuf> {
+    (text.starts_with('/') && text.len() > 1).then(|| text.into())
 }
 
 /// A file by its whole path, or nothing.

@@ -6,20 +6,21 @@ use super::choices::{
     Notifications, SkipOriginator, TelMode, UnknownGroup, Untagged,
 };
 use super::core_socket::CoreSocket;
+use super::db_url::DbUrl;
 use super::error::SettingError;
 use super::feature::Feature;
 use super::parameter::{self, Group};
 use super::quota::Quota;
 use super::readers::{
-    absolute_path, action, any, byte_count, database, domain, host_name, name_servers, optional,
-    seconds, status_codes,
+    absolute_path, action, any, byte_count, domain, host_name, name_servers, optional, seconds,
+    status_codes, whole_path,
 };
 use super::sender_label::SenderLabel;
 use super::trusted_peer::TrustedPeer;
 use super::values::Kind;
 use super::values::{Flag, List, Number, OneOf, OneOfOrNothing, Text, Values};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// One parameter.
@@ -74,7 +75,7 @@ macro_rules! is_given {
 
 const MILLION: u32 = 1_000_000;
 
-const DB_URL: &str = "sqlite:/// and an absolute path, such as sqlite:///var/lib/cimf/cimf.db";
+const DB_URL: &str = "sqlite:/// and an absolute path, such as sqlite:///var/lib/cimf/cimf.db, or postgres://USER@HOST/DATABASE with libpq's sslmode (verify-ca and verify-full need sslrootcert)";
 const CORE_SOCKET: &str =
     "udp, tcp or tls, an address and a port of the proxy, such as udp:127.0.0.1:5062";
 const NAME_SERVERS: &str = "addresses, each with a port or without one, separated by commas, such as 192.0.2.53 or [2001:db8::53]:5353";
@@ -83,8 +84,9 @@ const BYTES: &str = "bytes from 1 to 1024G, with K, M or G behind them or withou
 
 parameters! {
     Required {
-        /// The groups: a SQLite file made by `cimfctl init`. Changes take effect with the next message, without a restart.
-        db_url: PathBuf = Text(DB_URL, database), "sqlite:///var/lib/cimf/cimf.db";
+        /// The groups: a SQLite file made by `cimfctl init`, or a PostgreSQL that many nodes share. Changes take effect
+        /// with the next message, without a restart.
+        db_url: DbUrl = Text(DB_URL, DbUrl::read), "sqlite:///var/lib/cimf/cimf.db";
 
         /// The served domains. A message to any other domain is left to the script. Required.
         domains: Vec<String> = List("a domain", domain), "";
@@ -377,6 +379,16 @@ parameters! {
         rate: u32 = Number(0, MILLION), "0", needs_queue;
     }
 
+    Cluster {
+        /// The SQLite file in which a node keeps what PostgreSQL has, where `db_url` leads there. It is made by the proxy,
+        /// whose user must be able to write in its folder. Workers read this file, and never wait for a network.
+        replica: PathBuf = Text("the absolute path of a file", whole_path), "/var/lib/cimf/replica.db";
+
+        /// How many seconds a node goes on with its replica while PostgreSQL is away; then messages to groups are
+        /// answered 500 with Retry-After. 0: for as long as it takes.
+        groups_max_age: u32 = Number(0, 30 * 86_400), "0", needs_queue;
+    }
+
     Durability {
         /// With `journal` an accepted message is on disk before its 202, and after a crash the next start sends it to
         /// those to whom it was not delivered. With `none` a crash loses what is on its way.
@@ -441,10 +453,23 @@ impl Settings {
         }
     }
 
+    /// The file that workers read: the one of `db_url`, or the replica of its PostgreSQL.
+    pub fn groups(&self) -> &Path {
+        match &self.db_url {
+            DbUrl::Sqlite(path) => path,
+            DbUrl::Postgres(_) => &self.replica,
+        }
+    }
+
+    /// Whether workers read a replica of PostgreSQL.
+    pub fn has_replica(&self) -> bool {
+        matches!(self.db_url, DbUrl::Postgres(_))
+    }
+
     /// `ledger`, or `ledger.db` beside the groups where none is set.
     pub fn ledger(&self) -> PathBuf {
         match self.ledger.as_os_str().is_empty() {
-            true => self.db_url.with_file_name("ledger.db"),
+            true => self.groups().with_file_name("ledger.db"),
             false => self.ledger.clone(),
         }
     }

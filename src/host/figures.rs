@@ -48,6 +48,8 @@ pub enum Figure {
     Kept(KeptReading),
     /// A figure of the ledger; 0 if there is none.
     Ledger(LedgerReading),
+    /// The age of the replica in seconds; 0 if there is none.
+    GroupsAge,
 }
 
 /// Reads a figure of the queue.
@@ -157,7 +159,13 @@ pub fn figures() -> impl Iterator<Item = (Figure, String, String)> {
     let kept = KEPT.into_iter();
     let kept =
         kept.map(|(name, text, read)| (Figure::Kept(read), name.to_owned(), text.to_owned()));
-    counts.chain(refused).chain(now).chain(kept).chain(ledger)
+    let age = (
+        Figure::GroupsAge,
+        "groups_age".to_owned(),
+        "seconds since the replica of the groups was what PostgreSQL has; 0 without one".to_owned(),
+    );
+    let all = counts.chain(refused).chain(now).chain(kept).chain(ledger);
+    all.chain([age])
 }
 
 /// `refused_unknown_group` for `UnknownGroup`.
@@ -181,8 +189,21 @@ impl Figure {
             Self::Now(read) => read(&server.outbox().engine().load()),
             Self::Kept(read) => read(server.outbox().engine().away().figures()),
             Self::Ledger(read) => server.outbox().committed().map_or(0, |done| read(&done)),
+            Self::GroupsAge => groups_age(server),
         }
     }
+}
+
+/// The age of the replica in seconds; since the start, if it has not been compared with PostgreSQL yet.
+fn groups_age(server: &Server) -> u64 {
+    if !server.decider().policy().settings.has_replica() {
+        return 0;
+    }
+    let age = server.decider().groups_age().get();
+    age.map_or_else(
+        || server.outbox().engine().now() / 1000,
+        |age| age.as_secs(),
+    )
 }
 
 /// The most messages, and the most recipients of each, that a stop names: it must neither take long nor

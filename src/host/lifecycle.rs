@@ -6,6 +6,7 @@ use super::figures::log_unfinished;
 use super::listeners::{Listener, warn_of_own_addresses};
 use super::local_addresses::local_addresses;
 use super::parameters::SETTINGS;
+use super::replica;
 use crate::fanout::{Engine, FreeMemory, ProxyMemory};
 use crate::server::Server;
 use std::sync::PoisonError;
@@ -27,7 +28,11 @@ pub struct TransactionMemory {
 /// Checks parameters and database, and creates the shared state of the workers, before they are forked.
 pub fn prepare(memory: TransactionMemory) -> Result<&'static Server, String> {
     let settings = SETTINGS.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_fresh = replica::prepare(&settings)?;
     let server = Server::open(&settings).map_err(|error| error.to_string())?;
+    if is_fresh {
+        server.decider().groups_age().confirm();
+    }
     // Never freed: the proxy reads its counters until the process ends.
     let server: &'static Server = Box::leak(Box::new(server));
     // `tm_memory`, or half of the shared memory.

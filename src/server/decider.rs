@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::bounded_groups::BoundedGroups;
 use super::copy_mark::CopyMark;
 use super::policy;
 use super::refused_by::RefusedBy;
@@ -13,12 +14,12 @@ use crate::control::{
     RecentRequests, Recognised, Refusal, RefusalReason, Source, Summary, Unavailable, Undecided,
     Unobserved, World, recognise_observed,
 };
-use crate::fanout::{Counter, Counters, RecentTable};
+use crate::fanout::{Counter, Counters, GroupsAge, RecentTable};
 use crate::sip::Uri;
 use crate::sip::text::Printable;
 use crate::store::{Store, StoreError};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// What all processes that decide have in common. It is made before they are forked.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub struct Decider {
     copy_mark: Option<CopyMark>,
     recent: RecentTable,
     counters: Arc<Counters>,
+    groups_age: Arc<GroupsAge>,
 }
 
 impl Decider {
@@ -38,7 +40,7 @@ impl Decider {
         for warning in &warnings {
             log::warn!("{warning}");
         }
-        let database = settings.db_url.as_path();
+        let database = settings.groups();
         Store::check(database).map_err(StartError::Store)?;
         let mut copy_mark = None;
         if settings.copy_mark {
@@ -54,6 +56,7 @@ impl Decider {
             copy_mark,
             recent: recent.map_err(StartError::System)?,
             counters,
+            groups_age: Arc::new(GroupsAge::new().map_err(StartError::System)?),
         })
     }
 
@@ -95,6 +98,11 @@ impl Decider {
     /// The counts of all workers.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// When the replica of the groups was last seen to be what PostgreSQL has.
+    pub fn groups_age(&self) -> &GroupsAge {
+        &self.groups_age
     }
 
     /// The answer to a message that a decision asks for.
@@ -176,26 +184,30 @@ impl Decider {
 
     /// Checks the database as at the start.
     pub fn check_database(&self) -> Result<(), StoreError> {
-        Store::check(&self.policy.settings.db_url)
+        Store::check(self.policy.settings.groups())
     }
 
     /// Leaves the database in one file, once all workers have ended.
     pub fn tidy_database(&self) -> Result<(), StoreError> {
-        Store::tidy(&self.policy.settings.db_url)
+        Store::tidy(self.policy.settings.groups())
     }
 
     /// What this process has of its own. To be made after it was forked.
     pub fn worker(&self) -> Worker {
         let settings = &self.policy.settings;
-        let addressing = self.policy.addressing.clone();
+        let store = Store::new(
+            settings.groups(),
+            self.policy.addressing.clone(),
+            settings.max_members,
+            settings.cache_members,
+        );
+        let is_bound = settings.groups_max_age > 0 && settings.has_replica();
+        let bound = is_bound.then(|| {
+            let most = Duration::from_secs(settings.groups_max_age.into());
+            (self.groups_age.clone(), most)
+        });
         Worker {
-            groups: Store::new(
-                &settings.db_url,
-                addressing,
-                settings.max_members,
-                settings.cache_members,
-            )
-            .with_nested(settings.nested),
+            groups: BoundedGroups::new(store.with_nested(settings.nested), bound),
             identifiers: RandomPool::new(),
         }
     }
@@ -210,7 +222,7 @@ pub(super) fn random_key() -> Result<[u8; 16], StartError> {
 
 /// What one process has of its own: its view of the groups, and its random identifiers.
 pub struct Worker {
-    groups: Store,
+    groups: BoundedGroups,
     /// The identifiers of this process.
     pub identifiers: RandomPool,
 }
@@ -291,7 +303,7 @@ impl Worker {
         decider: &'w Decider,
         now: SystemTime,
         has_transaction: bool,
-    ) -> World<'w, Store, RecentTable> {
+    ) -> World<'w, BoundedGroups, RecentTable> {
         World {
             groups: &mut self.groups,
             recent: &decider.recent,

@@ -5,6 +5,7 @@
 
 mod away_pipe;
 mod away_rules;
+mod bounded_groups;
 mod copy_mark;
 mod decider;
 mod next_hop;

@@ -6,11 +6,14 @@ mod addresses;
 mod uri_list_services;
 
 use super::create::foreign_owner;
-use super::database::{Members, Probe, connect, damage, optional_text, require_current, text};
-use super::edit::ADMINISTRATOR_PATIENCE;
+use super::database::{
+    ADMINISTRATOR_PATIENCE, Members, Probe, connect, damage, optional_text, require_current, text,
+};
+use super::edit::EditError;
 use super::error::StoreError;
+use super::postgres::{Purpose, WorkingCopy};
 use super::schema;
-use crate::config::Nested;
+use crate::config::{DbUrl, Nested};
 use crate::control::Group;
 use crate::control::addressing::Addressing;
 use crate::sip::text::Printable;
@@ -32,7 +35,7 @@ pub struct Audit {
     pub findings: u64,
 }
 
-/// Checks the database at `path` and reports each finding to `found`: damage, altered tables, a wrong
+/// Checks the groups of `db` and reports each finding to `found`: damage, altered tables, a wrong
 /// owner, addresses of groups and services that no message can match, members that get no message
 /// according to `addressing` and `nested` (domains only if it has any), groups with more than
 /// `max_members` members, and rulesets that are malformed or never hold.
@@ -41,12 +44,28 @@ pub struct Audit {
 ///
 /// A file that cannot be read at all, is not a database of cimf, or is of another version.
 pub fn audit(
-    path: &Path,
+    db: &DbUrl,
     addressing: &Addressing,
     nested: Nested,
     max_members: u32,
     found: &mut dyn FnMut(String),
-) -> Result<Audit, StoreError> {
+) -> Result<Audit, EditError> {
+    let path = match db {
+        DbUrl::Sqlite(path) => path,
+        DbUrl::Postgres(url) => {
+            let mut audit = Audit::default();
+            let mut report = |finding: String| {
+                audit.findings += 1;
+                found(finding);
+            };
+            let read = WorkingCopy::open(url)?.transact(None, Purpose::Read, |copy, shown| {
+                let counted = check_content(copy, addressing, nested, max_members, &mut report);
+                counted.map_err(|error| EditError::Store(StoreError::sqlite(shown, &error)))
+            });
+            (audit.groups, audit.members, audit.services) = read?;
+            return Ok(audit);
+        }
+    };
     let connection = connect(path, ADMINISTRATOR_PATIENCE)?;
     require_current(path, &connection)?;
     let mut audit = Audit::default();
@@ -63,14 +82,24 @@ pub fn audit(
         check_schema(&snapshot, &mut report)?;
         check_orphans(&snapshot, &mut report)?;
         uri_list_services::check_orphans(&snapshot, &mut report)?;
-        let services = uri_list_services::check_services(&snapshot, addressing, &mut report)?;
-        let (groups, members) =
-            check_groups(&snapshot, addressing, nested, max_members, &mut report)?;
-        Ok((groups, members, services))
+        check_content(&snapshot, addressing, nested, max_members, &mut report)
     };
     let counted = look().map_err(|error| StoreError::sqlite(path, &error))?;
     (audit.groups, audit.members, audit.services) = counted;
     Ok(audit)
+}
+
+/// Checks groups and services; gives how many groups, members and services there are.
+fn check_content(
+    connection: &Connection,
+    addressing: &Addressing,
+    nested: Nested,
+    max_members: u32,
+    report: &mut dyn FnMut(String),
+) -> rusqlite::Result<(u64, u64, u64)> {
+    let services = uri_list_services::check_services(connection, addressing, report)?;
+    let (groups, members) = check_groups(connection, addressing, nested, max_members, report)?;
+    Ok((groups, members, services))
 }
 
 fn check_owner(path: &Path, report: &mut dyn FnMut(String)) -> Result<(), StoreError> {

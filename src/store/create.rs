@@ -2,8 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::database::connect;
-use super::edit::ADMINISTRATOR_PATIENCE;
+use super::database::{ADMINISTRATOR_PATIENCE, connect};
 use super::error::{Problem, StoreError};
 use super::file::beside;
 use super::schema::{self, Kind, VERSION};

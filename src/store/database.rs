@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// How long a worker waits for a lock: waiting longer would delay its other messages.
 pub const WORKER_PATIENCE: Duration = Duration::from_millis(100);
+/// How long whoever changes something waits for another writer.
+pub const ADMINISTRATOR_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A connection, with what is needed to detect that the file at its path was replaced.
 pub struct Database {

@@ -14,17 +14,15 @@ pub use exchange::{Exported, NewList, Put, PutGroup, PutRules};
 pub use group_record::{Added, GroupRecord, NamedMember};
 pub use uri_list_service::ServiceRecord;
 
-use super::database::{connect, require_current};
+use super::database::{ADMINISTRATOR_PATIENCE, connect, require_current};
 use super::error::StoreError;
+use super::postgres::{Purpose, WorkingCopy, is_replica};
+use crate::config::DbUrl;
 pub(super) use address::group_uri;
 use change::Change;
 use group_record::{SELECT_GROUP, group_record};
 use rusqlite::{Connection, TransactionBehavior};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// How long an administrator's command waits for another writer.
-pub const ADMINISTRATOR_PATIENCE: Duration = Duration::from_secs(5);
+use std::path::PathBuf;
 
 /// The data of a new group.
 #[derive(Clone, Copy, Debug)]
@@ -39,23 +37,38 @@ pub struct NewGroup<'a> {
 
 /// A database opened for changes.
 pub struct Editor {
-    connection: Connection,
-    path: PathBuf,
+    database: Opened,
     max_members: u32,
 }
 
+/// Where the groups are.
+enum Opened {
+    Sqlite(Connection, PathBuf),
+    Postgres(Box<WorkingCopy>),
+}
+
 impl Editor {
-    /// Opens the database at `path`; a group may have at most `max_members` members.
+    /// Opens the groups of `db`; a group may have at most `max_members` members.
     ///
     /// # Errors
     ///
-    /// A missing, locked, damaged or foreign file, or one of another version.
-    pub fn open(path: &Path, max_members: u32) -> Result<Self, StoreError> {
-        let connection = connect(path, ADMINISTRATOR_PATIENCE)?;
-        require_current(path, &connection)?;
+    /// A missing, locked, damaged or foreign file, one of another version, or one that is a replica of PostgreSQL; or
+    /// PostgreSQL cannot be reached or has no tables of this version.
+    pub fn open(db: &DbUrl, max_members: u32) -> Result<Self, EditError> {
+        let database = match db {
+            DbUrl::Sqlite(path) => {
+                let connection = connect(path, ADMINISTRATOR_PATIENCE)?;
+                require_current(path, &connection)?;
+                match is_replica(&connection) {
+                    Ok(false) => Opened::Sqlite(connection, path.clone()),
+                    Ok(true) => return Err(EditError::Replica(path.clone())),
+                    Err(error) => return Err(StoreError::sqlite(path, &error).into()),
+                }
+            }
+            DbUrl::Postgres(url) => Opened::Postgres(Box::new(WorkingCopy::open(url)?)),
+        };
         Ok(Self {
-            connection,
-            path: path.to_owned(),
+            database,
             max_members,
         })
     }
@@ -72,7 +85,9 @@ impl Editor {
     ) -> Result<Added, EditError> {
         let uri = group_uri(new.uri)?;
         new.display_name.map(checked_name).transpose()?;
-        self.change(|change| {
+        let members: Vec<_> = members.into_iter().collect();
+        let scope = Scope::of(members.iter().copied().chain([uri.as_str()]));
+        self.change(scope, |change| {
             if change.group(&uri)?.is_some() {
                 return Err(EditError::GroupExists(uri.clone()));
             }
@@ -94,7 +109,7 @@ impl Editor {
     /// There is no such group.
     pub fn delete_group(&mut self, uri: &str) -> Result<GroupRecord, EditError> {
         let uri = group_uri(uri)?;
-        self.change(|change| {
+        self.change(Scope::of([uri.as_str()]), |change| {
             let group = change.existing_group(&uri)?;
             let sql = "DELETE FROM im_group WHERE id = ?1";
             change.sqlite(|transaction| transaction.execute(sql, [group.id]))?;
@@ -109,7 +124,7 @@ impl Editor {
     /// There is no such group.
     pub fn group(&mut self, uri: &str) -> Result<(GroupRecord, Vec<NamedMember>), EditError> {
         let uri = group_uri(uri)?;
-        self.read(|change| {
+        self.read(Scope::of([uri.as_str()]), |change| {
             let group = change.existing_group(&uri)?;
             let mut names = change.names(&group)?;
             let members = change.members(&group)?.into_iter().map(|member| {
@@ -128,19 +143,20 @@ impl Editor {
     pub fn groups<E>(
         &mut self,
         mut each: impl FnMut(&GroupRecord) -> Result<(), E>,
-    ) -> Result<Result<(), E>, StoreError> {
+    ) -> Result<Result<(), E>, EditError> {
         let sql = format!("{SELECT_GROUP} ORDER BY uri");
-        let mut list = || {
-            let mut statement = self.connection.prepare(&sql)?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                if let Err(error) = each(&group_record(row)?) {
-                    return Ok(Err(error));
+        self.read(Scope::All, |change| {
+            change.sqlite(|transaction| {
+                let mut statement = transaction.prepare(&sql)?;
+                let mut rows = statement.query([])?;
+                while let Some(row) = rows.next()? {
+                    if let Err(error) = each(&group_record(row)?) {
+                        return Ok(Err(error));
+                    }
                 }
-            }
-            Ok(Ok(()))
-        };
-        list().map_err(|error| StoreError::sqlite(&self.path, &error))
+                Ok(Ok(()))
+            })
+        })
     }
 
     /// Adds members, all or none.
@@ -155,7 +171,9 @@ impl Editor {
         members: impl IntoIterator<Item = &'a str>,
     ) -> Result<Added, EditError> {
         let uri = group_uri(uri)?;
-        self.change(|change| {
+        let members: Vec<_> = members.into_iter().collect();
+        let scope = Scope::of(members.iter().copied().chain([uri.as_str()]));
+        self.change(scope, |change| {
             let group = change.existing_group(&uri)?;
             change.add_members(&group, members)
         })
@@ -174,7 +192,7 @@ impl Editor {
     ) -> Result<Added, EditError> {
         let uri = group_uri(uri)?;
         let name = checked_name(name)?;
-        self.change(|change| {
+        self.change(Scope::of([uri.as_str(), member]), |change| {
             let group = change.existing_group(&uri)?;
             let added = change.add_members(&group, [member])?;
             change.name_member(&group, member, Some(name))?;
@@ -195,7 +213,7 @@ impl Editor {
     ) -> Result<String, EditError> {
         let uri = group_uri(uri)?;
         let name = name.map(checked_name).transpose()?;
-        self.change(|change| {
+        self.change(Scope::of([uri.as_str()]), |change| {
             let group = change.existing_group(&uri)?;
             let stored = change.stored_member(&group, member)?;
             change.name_member(&group, &stored, name)?;
@@ -215,7 +233,7 @@ impl Editor {
         members: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<String>, EditError> {
         let uri = group_uri(uri)?;
-        self.change(|change| {
+        self.change(Scope::of([uri.as_str()]), |change| {
             let group = change.existing_group(&uri)?;
             change.delete_members(&group, members)
         })
@@ -224,39 +242,76 @@ impl Editor {
     /// Runs `work` in one write transaction, which is committed only if it succeeds.
     fn change<T>(
         &mut self,
+        scope: Scope,
         work: impl FnOnce(&Change<'_>) -> Result<T, EditError>,
     ) -> Result<T, EditError> {
-        self.transact(TransactionBehavior::Immediate, work)
+        self.transact(Purpose::Change, &scope, work)
     }
 
     fn read<T>(
         &mut self,
+        scope: Scope,
         work: impl FnOnce(&Change<'_>) -> Result<T, EditError>,
     ) -> Result<T, EditError> {
-        self.transact(TransactionBehavior::Deferred, work)
+        self.transact(Purpose::Read, &scope, work)
     }
 
     fn transact<T>(
         &mut self,
-        behavior: TransactionBehavior,
+        purpose: Purpose,
+        scope: &Scope,
         work: impl FnOnce(&Change<'_>) -> Result<T, EditError>,
     ) -> Result<T, EditError> {
-        let Self {
-            connection,
-            path,
-            max_members,
-        } = self;
-        let failed = |error| EditError::Store(StoreError::sqlite(path, &error));
-        let change = Change {
-            transaction: connection
-                .transaction_with_behavior(behavior)
-                .map_err(failed)?,
-            path,
-            max_members: *max_members,
-        };
-        let done = work(&change)?;
-        change.transaction.commit().map_err(failed)?;
-        Ok(done)
+        let max_members = self.max_members;
+        match &mut self.database {
+            Opened::Sqlite(connection, path) => {
+                let failed = |error| EditError::Store(StoreError::sqlite(path, &error));
+                let behavior = match purpose {
+                    Purpose::Change => TransactionBehavior::Immediate,
+                    Purpose::Read => TransactionBehavior::Deferred,
+                };
+                let transaction = connection.transaction_with_behavior(behavior);
+                let transaction = transaction.map_err(failed)?;
+                let done = work(&Change {
+                    transaction: &transaction,
+                    path,
+                    max_members,
+                })?;
+                transaction.commit().map_err(failed)?;
+                Ok(done)
+            }
+            Opened::Postgres(copy) => {
+                copy.transact(scope.addresses(), purpose, |transaction, path| {
+                    work(&Change {
+                        transaction,
+                        path,
+                        max_members,
+                    })
+                })
+            }
+        }
+    }
+}
+
+/// Which groups and services a command is about.
+enum Scope {
+    All,
+    /// Those with these addresses, in their canonical form.
+    Of(Vec<String>),
+}
+
+impl Scope {
+    /// The groups and services among these addresses, in whatever form; what is no address is none of them.
+    fn of<'a>(addresses: impl IntoIterator<Item = &'a str>) -> Self {
+        let canonical = |given| group_uri(given).ok();
+        Self::Of(addresses.into_iter().filter_map(canonical).collect())
+    }
+
+    fn addresses(&self) -> Option<&[String]> {
+        match self {
+            Self::All => None,
+            Self::Of(addresses) => Some(addresses),
+        }
     }
 }
 

@@ -52,6 +52,8 @@ pub enum Problem {
         /// How many it may have.
         limit: u32,
     },
+    /// It has groups of its own, which following PostgreSQL would overwrite.
+    NotAReplica,
     /// Any other error of SQLite or the system.
     Other(String),
 }
@@ -113,6 +115,10 @@ impl fmt::Display for StoreError {
             Problem::Empty => write!(
                 f,
                 "the database has no tables yet; create them with `cimfctl --db {file} init`"
+            ),
+            Problem::NotAReplica => write!(
+                f,
+                "expected a replica of PostgreSQL, or no file yet, found a database with groups of its own; name another file with the parameter replica"
             ),
             Problem::NotAFile => write!(f, "expected a SQLite file, found a folder or a device"),
             Problem::Foreign => write!(

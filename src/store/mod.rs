@@ -13,6 +13,7 @@ pub mod edit;
 mod error;
 mod file;
 mod load;
+pub mod postgres;
 mod schema;
 #[cfg(test)]
 mod tests;

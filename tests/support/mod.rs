@@ -14,6 +14,7 @@ pub mod name_server;
 mod opensips;
 mod opensips_settings;
 mod port;
+pub mod postgres;
 pub mod proxy;
 pub mod rig;
 pub mod setup;

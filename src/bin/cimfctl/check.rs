@@ -3,14 +3,13 @@
 use crate::failure::Failure;
 use crate::parameters::Parameters;
 use crate::streams::{counted, say};
-use cimf::config::Nested;
+use cimf::config::{DbUrl, Nested};
 use cimf::control::NextHopCapabilities;
 use cimf::control::addressing::Addressing;
 use cimf::server::policy;
 use cimf::store;
 use clap::{Args, ValueEnum};
 use std::io;
-use std::path::Path;
 
 /// Check the whole database
 ///
@@ -44,7 +43,7 @@ enum Route {
     Direct,
 }
 
-pub fn run(db: Option<&Path>, max_members: Option<u32>, options: &Options) -> Result<(), Failure> {
+pub fn run(db: Option<&DbUrl>, max_members: Option<u32>, options: &Options) -> Result<(), Failure> {
     let (settings, _) = options.parameters.read(db, max_members)?;
     let (addressing, nested) = match options.parameters.are_told() {
         true => {
@@ -54,7 +53,7 @@ pub fn run(db: Option<&Path>, max_members: Option<u32>, options: &Options) -> Re
         }
         false => (options.guessed(settings.same_number()), Nested::Skip),
     };
-    let db = settings.db_url.as_path();
+    let db = &settings.db_url;
     let max_members = settings.max_members;
     if addressing.domains.is_empty() {
         say(
@@ -73,7 +72,7 @@ pub fn run(db: Option<&Path>, max_members: Option<u32>, options: &Options) -> Re
     }
     let mut text = format!(
         "{}: no problems found, {}, {}",
-        db.display(),
+        db,
         counted(found.groups, "group"),
         counted(found.members, "member"),
     );

@@ -14,15 +14,20 @@ mod text;
 use crate::failure::Failure;
 use crate::streams::standard;
 use capture::Capture;
+use cimf::config::{DbUrl, Settings};
 use cimf::server::Decider;
+use cimf::store::edit::EditError;
+use cimf::store::postgres;
 pub use options::Options;
 use outcome::Explanation;
 use std::io::Write;
-use std::path::Path;
+use tempfile::TempDir;
 
-pub fn run(db: Option<&Path>, max_members: Option<u32>, options: &Options) -> Result<(), Failure> {
+pub fn run(db: Option<&DbUrl>, max_members: Option<u32>, options: &Options) -> Result<(), Failure> {
     let capture = Capture::read(&options.message)?;
-    let (settings, script) = options.parameters.read(db, max_members)?;
+    let (mut settings, script) = options.parameters.read(db, max_members)?;
+    // Kept until the end: the groups are read from it.
+    let _copy = copied(&mut settings)?;
     let decider = Decider::open(&settings)
         .map_err(|error| options.parameters.unusable(&error.to_string()))?;
     let explanation = Explanation::of(&decider, &capture, options);
@@ -32,4 +37,19 @@ pub fn run(db: Option<&Path>, max_members: Option<u32>, options: &Options) -> Re
         false => text::write(&explanation, &decider, &settings, &script, &mut out)?,
     }
     Ok(out.flush()?)
+}
+
+/// Where the groups are in PostgreSQL and this machine has no replica of them, a copy for this command.
+fn copied(settings: &mut Settings) -> Result<Option<TempDir>, Failure> {
+    let DbUrl::Postgres(url) = &settings.db_url else {
+        return Ok(None);
+    };
+    if postgres::has_groups(settings.groups()) {
+        return Ok(None);
+    }
+    let folder = tempfile::tempdir()?;
+    let replica = folder.path().join("replica.db");
+    postgres::replicate(url, &replica).map_err(EditError::from)?;
+    settings.replica = replica;
+    Ok(Some(folder))
 }

@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::streams::{complain, standard};
+use cimf::config::DbUrl;
 use cimf::store::document::{Format, XcapTree};
 use cimf::store::edit::{Editor, Exported};
 use clap::Args;
@@ -30,7 +31,7 @@ pub struct Options {
     xcap_root: Option<PathBuf>,
 }
 
-pub fn run(db: &Path, max_members: u32, options: Options) -> Result<(), Failure> {
+pub fn run(db: &DbUrl, max_members: u32, options: Options) -> Result<(), Failure> {
     let mut editor = Editor::open(db, max_members)?;
     if let Some(folder) = &options.xcap_root {
         return write_tree(&mut editor, &options.groups, folder);

@@ -2,10 +2,10 @@
 
 use crate::failure::Failure;
 use crate::streams::{self, complain, counted, say, standard};
+use cimf::config::DbUrl;
 use cimf::store::edit::{Editor, GroupRecord, NamedMember, NewGroup};
 use clap::{Args, Subcommand};
 use std::io::{self, Write};
-use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 #[derive(Subcommand)]
@@ -60,7 +60,7 @@ pub struct Add {
     no_pager_mode: bool,
 }
 
-pub fn run(db: &Path, max_members: u32, command: Command) -> Result<(), Failure> {
+pub fn run(db: &DbUrl, max_members: u32, command: Command) -> Result<(), Failure> {
     let mut editor = Editor::open(db, max_members)?;
     match command {
         Command::Add(add) => add_group(&mut editor, add),

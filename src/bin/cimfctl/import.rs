@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::group::note_nested;
 use crate::streams::{complain, counted, say};
+use cimf::config::DbUrl;
 use cimf::store::document::{
     Document, Entry, GroupDocument, MAX_BYTES, XcapRoot, flatten, read_file,
 };
@@ -44,7 +45,7 @@ struct Groups {
     places: Vec<Vec<(usize, usize)>>,
 }
 
-pub fn run(db: &Path, max_members: u32, options: Options) -> Result<(), Failure> {
+pub fn run(db: &DbUrl, max_members: u32, options: Options) -> Result<(), Failure> {
     let mut editor = Editor::open(db, max_members)?;
     let mut root = None;
     if let Some(folder) = &options.xcap_root {

@@ -2,12 +2,19 @@
 
 use crate::failure::Failure;
 use crate::streams::{complain, say};
-use cimf::store::{self, Tables};
-use std::path::Path;
+use cimf::config::DbUrl;
+use cimf::store::edit::EditError;
+use cimf::store::{self, Tables, postgres};
 
-pub fn run(db: &Path) -> Result<(), Failure> {
-    let done = store::init(db)?;
-    let file = db.display();
+pub fn run(db: &DbUrl) -> Result<(), Failure> {
+    let path = match db {
+        DbUrl::Sqlite(path) => path,
+        DbUrl::Postgres(url) => {
+            let tables = postgres::init(url).map_err(EditError::from)?;
+            return Ok(say(&said(db, tables))?);
+        }
+    };
+    let done = store::init(path)?;
     if let Some(folder) = &done.folder {
         say(&format!("{}: folder created", folder.display()))?;
         complain(&format!(
@@ -16,13 +23,17 @@ pub fn run(db: &Path) -> Result<(), Failure> {
             folder.display()
         ));
     }
-    say(&match done.tables {
-        Tables::Created => format!("{file}: created"),
-        Tables::Migrated(from) => format!("{file}: migrated from version {from}"),
-        Tables::Current => format!("{file}: up to date already, nothing changed"),
-    })?;
+    say(&said(db, done.tables))?;
     if let Some(owner) = done.owner {
-        complain(&format!("note: {file}: {owner}"));
+        complain(&format!("note: {db}: {owner}"));
     }
     Ok(())
+}
+
+fn said(db: &DbUrl, tables: Tables) -> String {
+    match tables {
+        Tables::Created => format!("{db}: created"),
+        Tables::Migrated(from) => format!("{db}: migrated from version {from}"),
+        Tables::Current => format!("{db}: up to date already, nothing changed"),
+    }
 }

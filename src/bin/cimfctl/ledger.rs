@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::streams::{counted, say, standard};
+use cimf::config::{DbUrl, Settings};
 use cimf::fanout::Outcome;
 use cimf::ledger::{
     CommitMode, Entry, Kept, Ledger, LedgerError, LedgerFile, Problem, Reader, Shown, SqliteReader,
@@ -57,10 +58,8 @@ enum Command {
     },
 }
 
-pub fn run(db: &Path, options: Options) -> Result<(), Failure> {
-    let path = options
-        .ledger
-        .unwrap_or_else(|| db.with_file_name("ledger.db"));
+pub fn run(db: &DbUrl, options: Options) -> Result<(), Failure> {
+    let path = options.ledger.unwrap_or_else(|| beside(db));
     // SQLite would parse a name that starts with "file:" as a URI.
     let path = std::path::absolute(&path)
         .map_err(|error| Failure::Unusable(format!("{}: {error}", path.display())))?;
@@ -72,6 +71,13 @@ pub fn run(db: &Path, options: Options) -> Result<(), Failure> {
         }
         Command::Drop { id } => drop(&path, id),
     }
+}
+
+/// Where the proxy has its ledger unless its parameters say otherwise.
+fn beside(db: &DbUrl) -> PathBuf {
+    let mut settings = Settings::new();
+    settings.db_url = db.clone();
+    settings.ledger()
 }
 
 fn list(path: &Path) -> Result<(), Failure> {

@@ -18,11 +18,10 @@ mod script;
 mod service;
 mod streams;
 
-use cimf::config::{PARAMETERS, Settings};
+use cimf::config::{DbUrl, PARAMETERS, Settings};
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use failure::Failure;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Manages the groups and services of the Controlling IM Function.
@@ -41,9 +40,12 @@ use std::process::ExitCode;
   cimfctl check"
 )]
 struct Cli {
-    /// The database: its file, or the value of the proxy's parameter db_url
-    #[arg(long, global = true, value_name = "FILE", default_value = default_database(), value_parser = database)]
-    db: PathBuf,
+    /// The groups: a SQLite file, or the value of the proxy's parameter db_url
+    ///
+    /// A password in the URL can be read by whoever lists processes: leave it out, and give it in the variable
+    /// PGPASSWORD or a file such as ~/.pgpass.
+    #[arg(long, global = true, value_name = "FILE|URL", default_value = default_database(), value_parser = database)]
+    db: DbUrl,
     /// The most members a group may have, as in the proxy's parameter max_members
     #[arg(long, global = true, value_name = "N", default_value_t = Settings::new().max_members, value_parser = max_members)]
     max_members: u32,
@@ -86,10 +88,19 @@ fn default_database() -> &'static str {
 }
 
 /// Accepts the name of a file, or the value of `db_url` in the proxy's configuration.
-fn database(value: &str) -> Result<PathBuf, String> {
+fn database(value: &str) -> Result<DbUrl, String> {
+    if let Some((scheme, _)) = value.split_once("://")
+        && scheme != "sqlite"
+    {
+        let mut settings = Settings::new();
+        let set = settings.set("db_url", value);
+        return set
+            .map(|()| settings.db_url)
+            .map_err(|error| format!("expected a file, or {}", error.expected));
+    }
     match value.strip_prefix("sqlite://").unwrap_or(value) {
         "" => Err("expected a file, such as /var/lib/cimf/cimf.db".to_owned()),
-        path => Ok(path.into()),
+        path => Ok(DbUrl::Sqlite(path.into())),
     }
 }
 
@@ -104,7 +115,7 @@ fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let given = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
-    let given_db = given("db").then_some(cli.db.as_path());
+    let given_db = given("db").then_some(&cli.db);
     let given_max_members = given("max_members").then_some(cli.max_members);
     let done = match cli.command {
         Command::Init => init::run(&cli.db),

@@ -3,10 +3,10 @@
 use crate::failure::Failure;
 use crate::group::note_nested;
 use crate::streams::{self, counted, say, standard};
+use cimf::config::DbUrl;
 use cimf::store::edit::Editor;
 use clap::{Args, Subcommand};
 use std::io::Write;
-use std::path::Path;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -60,7 +60,7 @@ pub struct Members {
     members: Vec<String>,
 }
 
-pub fn run(db: &Path, max_members: u32, command: Command) -> Result<(), Failure> {
+pub fn run(db: &DbUrl, max_members: u32, command: Command) -> Result<(), Failure> {
     let mut editor = Editor::open(db, max_members)?;
     match command {
         Command::Add(Add { members, name }) => {

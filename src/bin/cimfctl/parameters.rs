@@ -2,9 +2,9 @@
 
 use crate::failure::Failure;
 use crate::script::Script;
-use cimf::config::Settings;
+use cimf::config::{DbUrl, Settings};
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct Parameters {
@@ -30,7 +30,7 @@ impl Parameters {
     /// script.
     pub fn read(
         &self,
-        db: Option<&Path>,
+        db: Option<&DbUrl>,
         max_members: Option<u32>,
     ) -> Result<(Settings, Script), Failure> {
         let script = match &self.config {
@@ -50,7 +50,7 @@ impl Parameters {
             stored.map_err(|error| Failure::Unusable(format!("--set: {error}")))?;
         }
         if let Some(db) = db {
-            settings.db_url = db.to_owned();
+            settings.db_url = db.clone();
         }
         if let Some(max_members) = max_members {
             settings.max_members = max_members;

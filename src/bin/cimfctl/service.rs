@@ -2,10 +2,10 @@
 
 use crate::failure::Failure;
 use crate::streams::{self, counted, say, standard};
+use cimf::config::DbUrl;
 use cimf::store::edit::Editor;
 use clap::Subcommand;
 use std::io::Write;
-use std::path::Path;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -72,7 +72,7 @@ pub enum Consent {
     },
 }
 
-pub fn run(db: &Path, max_members: u32, command: Command) -> Result<(), Failure> {
+pub fn run(db: &DbUrl, max_members: u32, command: Command) -> Result<(), Failure> {
     let mut editor = Editor::open(db, max_members)?;
     match command {
         Command::Add { uri, no_pager_mode } => {
@@ -98,7 +98,7 @@ pub fn run(db: &Path, max_members: u32, command: Command) -> Result<(), Failure>
     }
 }
 
-pub fn consent(db: &Path, max_members: u32, command: Consent) -> Result<(), Failure> {
+pub fn consent(db: &DbUrl, max_members: u32, command: Consent) -> Result<(), Failure> {
     let mut editor = Editor::open(db, max_members)?;
     match command {
         Consent::Add { service, uris } => {

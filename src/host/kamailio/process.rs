@@ -1,13 +1,13 @@
 //! The processes of the module. `cimf` in `kamcmd core.psx` reports outcomes, runs event routes and does periodic
 //! work. `cimf names` asks name servers, where copies may go to names. `cimf ledger` writes the ledger, if there is
-//! one.
+//! one. `cimf replica` follows PostgreSQL, where the groups are there.
 
 use super::copies::Uac;
 use super::core::Core;
 use super::module::Module;
 use crate::host::background::OutcomeReporter;
 use crate::host::guard::{confined, guarded};
-use crate::host::{ledger, names};
+use crate::host::{ledger, names, replica};
 use crate::server::Server;
 use std::ffi::{CStr, c_int};
 use std::time::Duration;
@@ -18,7 +18,10 @@ const RANK: c_int = -2;
 /// Reserves places for the processes. Must be called before Kamailio forks any.
 pub fn announce(core: &Core, server: &Server) -> Result<(), String> {
     let has_ledger = server.outbox().has_ledger();
-    let count = 1 + c_int::from(server.next_hops().have_names()) + c_int::from(has_ledger);
+    let has_names = server.next_hops().have_names();
+    let has_replica = server.decider().policy().settings.has_replica();
+    let more = [has_names, has_ledger, has_replica];
+    let count = 1 + more.map(c_int::from).iter().sum::<c_int>();
     // SAFETY: the function takes a number.
     if unsafe { (core.register_procs)(count) } < 0 {
         return Err(format!(
@@ -33,9 +36,11 @@ pub fn announce(core: &Core, server: &Server) -> Result<(), String> {
 pub fn start(module: &'static Module) -> bool {
     let has_names = module.server.next_hops().have_names();
     let has_ledger = module.server.outbox().has_ledger();
+    let has_replica = module.server.decider().policy().settings.has_replica();
     fork(module, c"cimf", work)
         && (!has_names || fork(module, c"cimf names", ask))
         && (!has_ledger || fork(module, c"cimf ledger", store))
+        && (!has_replica || fork(module, c"cimf replica", follow))
 }
 
 /// Forks a process from Kamailio's main process, which then runs the given function.
@@ -62,6 +67,11 @@ fn ask(module: &'static Module) -> String {
 /// Runs in the process that writes the ledger until that ends.
 fn store(module: &'static Module) -> String {
     ledger::work(module.server)
+}
+
+/// Runs in the process that follows PostgreSQL until that ends.
+fn follow(module: &'static Module) -> String {
+    replica::work(module.server)
 }
 
 /// Runs in the process that reports outcomes until that ends.

@@ -138,7 +138,7 @@ const fn needs(name: &'static CStr) -> ModuleDependency {
     }
 }
 
-static PROCESSES: Table<[ProcExport; 4]> = Table([
+static PROCESSES: Table<[ProcExport; 5]> = Table([
     ProcExport {
         name: c"cimf".as_ptr(),
         pre_fork: Some(lifecycle::check_as_worker),
@@ -160,6 +160,14 @@ static PROCESSES: Table<[ProcExport; 4]> = Table([
         pre_fork: None,
         post_fork: None,
         function: Some(process::store),
+        number: 1,
+        flags: 0,
+    },
+    ProcExport {
+        name: c"cimf replica".as_ptr(),
+        pre_fork: None,
+        post_fork: None,
+        function: Some(process::follow),
         number: 1,
         flags: 0,
     },

@@ -1,13 +1,14 @@
 //! The processes of the module. `cimf` in `opensips-cli -x mi ps` reports outcomes, raises events and does periodic
 //! work. It waits in OpenSIPS's own loop, so that OpenSIPS can reach it like all its processes. `cimf names` asks name
 //! servers; it calls nothing of OpenSIPS but its log, and is idle where copies go to an address. `cimf ledger` writes
-//! the ledger, if there is one, and calls nothing but the log either.
+//! the ledger, if there is one, and calls nothing but the log either. `cimf replica` follows PostgreSQL, where the groups
+//! are there.
 
 use super::copies::Uac;
 use super::module::{Module, module};
 use crate::host::background::{LOOK, OutcomeReporter};
 use crate::host::guard::{confined, guarded};
-use crate::host::{ledger, names};
+use crate::host::{ledger, names, replica};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
@@ -54,6 +55,17 @@ pub unsafe extern "C" fn ask(_: c_int) {
 pub unsafe extern "C" fn store(_: c_int) {
     confined(|| match module() {
         Some(module) => ledger::work(module.server),
+        None => "the module has not started".to_owned(),
+    });
+}
+
+/// Runs in the process `cimf replica`, and never returns either.
+///
+/// # Safety
+/// OpenSIPS calls it in the process that it has forked for the module.
+pub unsafe extern "C" fn follow(_: c_int) {
+    confined(|| match module() {
+        Some(module) => replica::work(module.server),
         None => "the module has not started".to_owned(),
     });
 }

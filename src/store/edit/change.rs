@@ -41,7 +41,7 @@ impl<'a> Index<'a> {
 
 /// An open transaction.
 pub(super) struct Change<'a> {
-    pub transaction: Transaction<'a>,
+    pub transaction: &'a Transaction<'a>,
     pub path: &'a Path,
     pub max_members: u32,
 }
@@ -51,7 +51,7 @@ impl Change<'_> {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, EditError> {
-        work(&self.transaction)
+        work(self.transaction)
             .map_err(|error| EditError::Store(StoreError::sqlite(self.path, &error)))
     }
 

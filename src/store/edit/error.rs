@@ -3,6 +3,7 @@
 use crate::sip::Malformed;
 use crate::sip::text::Printable;
 use crate::store::StoreError;
+use crate::store::postgres::SourceError;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -11,6 +12,10 @@ use std::path::PathBuf;
 pub enum EditError {
     /// The database is unusable.
     Store(StoreError),
+    /// The file is a replica of PostgreSQL.
+    Replica(PathBuf),
+    /// PostgreSQL is unusable; the text says why.
+    Postgres(String),
     /// The text is not a URI.
     Malformed(String, Malformed),
     /// The URI cannot be the address of a group.
@@ -79,6 +84,12 @@ impl fmt::Display for EditError {
         let show = |text: &str| Printable(text.as_bytes()).to_string();
         match self {
             Self::Store(error) => error.fmt(f),
+            Self::Replica(file) => write!(
+                f,
+                "{}: this is a replica of PostgreSQL, which would overwrite any change; give the URL with --db postgres://…",
+                file.display()
+            ),
+            Self::Postgres(text) => f.write_str(text),
             Self::Malformed(uri, error) => {
                 write!(f, "\"{}\" is not an address: {error}", show(uri))
             }
@@ -161,3 +172,15 @@ impl fmt::Display for EditError {
 }
 
 impl std::error::Error for EditError {}
+
+impl From<SourceError> for EditError {
+    fn from(error: SourceError) -> Self {
+        Self::Postgres(error.to_string())
+    }
+}
+
+impl From<StoreError> for EditError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}

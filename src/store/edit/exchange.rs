@@ -3,7 +3,7 @@
 use super::address::{group_uri, member_uri};
 use super::change::{Change, Index};
 use super::group_record::{GroupRecord, SELECT_GROUP, group_record};
-use super::{EditError, Editor};
+use super::{EditError, Editor, Scope};
 use crate::control::ruleset::{Condition, Ruleset};
 use crate::sip::Uri;
 use crate::store::StoreError;
@@ -82,7 +82,11 @@ impl Editor {
     /// An address that cannot be a group's or is a service's, or too many members. An invalid member is
     /// left out.
     pub fn put_groups(&mut self, groups: &[PutGroup]) -> Result<Vec<Put>, EditError> {
-        self.change(|change| {
+        let addresses = groups.iter().flat_map(|group| {
+            let members = group.members.iter().map(|(member, _)| member.as_str());
+            members.chain([group.uri.as_str()])
+        });
+        self.change(Scope::of(addresses), |change| {
             let mut put = Vec::new();
             for group in groups {
                 put.push(change.put_group(group)?);
@@ -105,7 +109,11 @@ impl Editor {
         uris: &[String],
         mut each: impl FnMut(&Exported) -> Result<(), E>,
     ) -> Result<Result<(), E>, EditError> {
-        self.read(|change| {
+        let scope = match uris {
+            [] => Scope::All,
+            some => Scope::of(some.iter().map(String::as_str)),
+        };
+        self.read(scope, |change| {
             let mut groups = Vec::new();
             for uri in uris {
                 groups.push(change.existing_group(&group_uri(uri)?)?);
@@ -270,7 +278,7 @@ impl Change<'_> {
     fn exported(&self, group: GroupRecord) -> Result<Exported, EditError> {
         let members = self.members(&group)?;
         let failed = |error| EditError::Store(StoreError::sqlite(self.path, &error));
-        let transaction = &self.transaction;
+        let transaction = self.transaction;
         let mut names = self.names(&group)?;
         let sql =
             "SELECT ruleset, max_participant_count, invite_members FROM im_group WHERE id = ?1";

@@ -2,7 +2,7 @@
 
 use super::address::{group_uri, member_uri};
 use super::change::{Change, Index, equal_address};
-use super::{EditError, Editor};
+use super::{EditError, Editor, Scope};
 use crate::store::database::text;
 use rusqlite::OptionalExtension;
 use std::borrow::Cow;
@@ -39,7 +39,7 @@ impl Editor {
     /// An address that is invalid for a service, or already used by a group or service.
     pub fn add_service(&mut self, uri: &str, pager_mode: bool) -> Result<ServiceRecord, EditError> {
         let uri = group_uri(uri)?;
-        self.change(|change| {
+        self.change(Scope::of([uri.as_str()]), |change| {
             if change.group(&uri)?.is_some() {
                 return Err(EditError::IsGroup(uri.clone()));
             }
@@ -59,7 +59,7 @@ impl Editor {
     /// There is no such service.
     pub fn delete_service(&mut self, uri: &str) -> Result<ServiceRecord, EditError> {
         let uri = group_uri(uri)?;
-        self.change(|change| {
+        self.change(Scope::of([uri.as_str()]), |change| {
             let service = change.existing_service(&uri)?;
             let sql = "DELETE FROM service WHERE id = ?1";
             change.sqlite(|transaction| transaction.execute(sql, [service.id]))?;
@@ -73,7 +73,7 @@ impl Editor {
     ///
     /// The database cannot be read.
     pub fn services(&mut self) -> Result<Vec<ServiceRecord>, EditError> {
-        self.read(|change| {
+        self.read(Scope::All, |change| {
             change.sqlite(|transaction| {
                 let sql = format!("{SELECT_SERVICE} ORDER BY uri");
                 let mut statement = transaction.prepare(&sql)?;
@@ -94,7 +94,7 @@ impl Editor {
         new: impl IntoIterator<Item = &'a str>,
     ) -> Result<(ServiceRecord, usize), EditError> {
         let uri = group_uri(service)?;
-        self.change(|change| {
+        self.change(Scope::of([uri.as_str()]), |change| {
             let service = change.existing_service(&uri)?;
             let existing = change.consents(&service)?;
             let mut index = Index::of(existing.iter().map(String::as_str));
@@ -130,7 +130,7 @@ impl Editor {
         gone: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<String>, EditError> {
         let uri = group_uri(service)?;
-        self.change(|change| {
+        self.change(Scope::of([uri.as_str()]), |change| {
             let service = change.existing_service(&uri)?;
             let existing = change.consents(&service)?;
             let index = Index::of(existing.iter().map(String::as_str));
@@ -172,7 +172,7 @@ impl Editor {
     /// There is no such service.
     pub fn consents(&mut self, service: &str) -> Result<Vec<String>, EditError> {
         let uri = group_uri(service)?;
-        self.read(|change| {
+        self.read(Scope::of([uri.as_str()]), |change| {
             let service = change.existing_service(&uri)?;
             change.consents(&service)
         })

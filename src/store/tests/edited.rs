@@ -90,7 +90,7 @@ fn the_address_of_a_group_must_have_a_user() {
 fn more_members_than_the_limit_are_refused() {
     // S-3.
     let rig = Rig::with_hikers();
-    let mut editor = Editor::open(&rig.path, 4).unwrap();
+    let mut editor = Editor::open(&DbUrl::Sqlite(rig.path.clone()), 4).unwrap();
     let error = editor
         .add_members(HIKERS, ["sip:c@h", "sip:d@h"])
         .unwrap_err();
@@ -162,7 +162,7 @@ fn a_member_that_is_a_group_is_stored_and_reported() {
 fn findings(rig: &Rig) -> Vec<String> {
     let mut findings = Vec::new();
     let audit = audit(
-        &rig.path,
+        &DbUrl::Sqlite(rig.path.clone()),
         &addressing(),
         crate::config::Nested::Skip,
         100_000,

@@ -9,6 +9,7 @@ mod sql;
 
 use super::edit::{Editor, NewGroup};
 use super::{Statistics, Store, init};
+use crate::config::DbUrl;
 use crate::control::NextHopCapabilities;
 use crate::control::{Addressing, Directory, Group, Target, Unavailable};
 use crate::sip::uri::Uri;
@@ -57,7 +58,7 @@ impl Rig {
     }
 
     fn editor(&self) -> Editor {
-        Editor::open(&self.path, 100_000).unwrap()
+        Editor::open(&DbUrl::Sqlite(self.path.clone()), 100_000).unwrap()
     }
 
     fn store(&self) -> Store {
@@ -80,7 +81,7 @@ fn add(path: &Path, uri: &str, members: &[&str]) {
         display_name: None,
         pager_mode: true,
     };
-    let mut editor = Editor::open(path, 100_000).unwrap();
+    let mut editor = Editor::open(&DbUrl::Sqlite(path.to_owned()), 100_000).unwrap();
     editor.add_group(new, members.iter().copied()).unwrap();
 }
 

@@ -170,9 +170,13 @@ fn a_database_of_version_1_is_refused_until_it_is_migrated() {
     );
     // A migrated database is identical to one created by `init`.
     let mut findings = Vec::new();
-    let found = crate::store::audit(&path, &addressing(), Nested::Skip, 1000, &mut |it| {
-        findings.push(it)
-    });
+    let found = crate::store::audit(
+        &DbUrl::Sqlite(path.clone()),
+        &addressing(),
+        Nested::Skip,
+        1000,
+        &mut |it| findings.push(it),
+    );
     assert_eq!(found.unwrap().findings, 0, "{findings:?}");
 }
 
@@ -290,9 +294,13 @@ fn an_audit_covers_services_and_rulesets() {
         .unwrap();
     let findings = || {
         let mut findings = Vec::new();
-        let found = crate::store::audit(&rig.path, &addressing(), Nested::Skip, 1000, &mut |it| {
-            findings.push(it)
-        });
+        let found = crate::store::audit(
+            &DbUrl::Sqlite(rig.path.clone()),
+            &addressing(),
+            Nested::Skip,
+            1000,
+            &mut |it| findings.push(it),
+        );
         assert_eq!(found.unwrap().services, 1);
         findings
     };

@@ -28,7 +28,7 @@ pub fn write(
             "line_ends": if capture.had_bare_lf { "lf" } else { "crlf" },
         },
         "settings": {
-            "database": settings.db_url,
+            "database": settings.db_url.to_string(),
             "warnings": decider.warnings(),
             "unread": script.unread,
         },

@@ -108,7 +108,7 @@ fn write_input(
             "          the script passes an identity; give it with --identity"
         )?;
     }
-    writeln!(out, "groups    {}", settings.db_url.display())?;
+    writeln!(out, "groups    {}", settings.db_url)?;
     for warning in decider.warnings() {
         writeln!(out, "warning   {warning}")?;
     }

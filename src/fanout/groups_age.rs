@@ -1,0 +1,68 @@
+//! When the replica of the groups was last seen to be what PostgreSQL has.
+//!
+//! ```text
+//! confirmed: a time of CLOCK_MONOTONIC in milliseconds; 0 before the first     written by the process that follows
+//! ```
+
+#![deny(unsafe_code)]
+
+use super::shared_memory::{Mapped, shared};
+use rustix::time::{ClockId, clock_gettime};
+use std::io;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+shared! {
+    struct Freshness {
+        confirmed: AtomicU64,
+    }
+}
+
+/// The age of the groups, which all processes read.
+#[derive(Debug)]
+pub struct GroupsAge(Mapped<Freshness>);
+
+impl GroupsAge {
+    /// Not confirmed yet. To be made before the processes are forked.
+    pub fn new() -> io::Result<Self> {
+        Mapped::new().map(Self)
+    }
+
+    /// The replica is now what PostgreSQL has.
+    pub fn confirm(&self) {
+        self.0.confirmed.store(now(), Relaxed);
+    }
+
+    /// How long ago that was; nothing if it was not in this run.
+    pub fn get(&self) -> Option<Duration> {
+        match self.0.confirmed.load(Relaxed) {
+            0 => None,
+            confirmed => Some(Duration::from_millis(now().saturating_sub(confirmed))),
+        }
+    }
+}
+
+/// The same clock in all processes, which nobody sets.
+fn now() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec.unsigned_abs() * 1000 + now.tv_nsec.unsigned_abs() / 1_000_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_age_begins_anew_with_each_confirmation() {
+        let age = GroupsAge::new().unwrap();
+        assert_eq!(age.get(), None);
+        age.confirm();
+        let later = || age.get().unwrap() >= Duration::from_millis(20);
+        while !later() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        age.confirm();
+        assert!(!later());
+    }
+}

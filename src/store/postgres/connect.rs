@@ -1,0 +1,48 @@
+//! A connection to PostgreSQL, for as long as it lasts.
+
+#![forbid(unsafe_code)]
+
+use super::error::SourceError;
+use super::password::with_password;
+use super::tls;
+use crate::config::PostgresUrl;
+use futures_util::future::poll_fn;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_postgres::{AsyncMessage, Client};
+
+/// How long a connection may take whatever the URL says: name servers, TCP, TLS and PostgreSQL.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An open connection.
+pub struct Connection {
+    pub client: Client,
+    /// Changes whenever PostgreSQL notifies of something; closed when the connection is.
+    pub notified: watch::Receiver<u64>,
+}
+
+/// Connects. To be called within a runtime, which goes on with the connection.
+pub async fn connect(url: &PostgresUrl) -> Result<Connection, SourceError> {
+    let connector = tls::connector(&url.tls)?;
+    let connecting = timeout(PATIENCE, with_password(url).connect(connector)).await;
+    let (client, mut connection) = match connecting {
+        Ok(connected) => connected.map_err(SourceError::doing(url, "cannot connect"))?,
+        Err(_) => {
+            return Err(SourceError::Silent {
+                url: url.to_string(),
+                patience: PATIENCE,
+            });
+        }
+    };
+    let (notify, notified) = watch::channel(0);
+    tokio::spawn(async move {
+        // Ends when the client is dropped, or the connection is lost, which the client's next query says.
+        while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+            if let AsyncMessage::Notification(_) = message {
+                notify.send_modify(|count| *count += 1);
+            }
+        }
+    });
+    Ok(Connection { client, notified })
+}

@@ -1,0 +1,47 @@
+//! Groups in PostgreSQL: its tables, connections to it, and the replica of it that workers read.
+//!
+//! Nothing here is for SIP workers, which never wait for a network: a process of the module follows PostgreSQL into a
+//! SQLite file, and `cimfctl` makes the tables.
+
+#![forbid(unsafe_code)]
+
+mod changes;
+mod connect;
+mod copy;
+mod error;
+mod failures;
+mod follow;
+mod password;
+mod replica;
+mod runtime;
+mod schema;
+mod tls;
+mod working_copy;
+
+use crate::config::PostgresUrl;
+use crate::store::Tables;
+use std::path::Path;
+
+pub use error::SourceError;
+pub use follow::{CopyReason, Follower, Round};
+pub use replica::{has_groups, is_replica};
+pub(super) use working_copy::{Purpose, WorkingCopy};
+
+/// Makes the tables in PostgreSQL, or brings older ones up to date.
+///
+/// # Errors
+///
+/// PostgreSQL cannot be reached, does not allow it, or has tables of a later version.
+pub fn init(url: &PostgresUrl) -> Result<Tables, SourceError> {
+    runtime::new()?.block_on(schema::init(url))
+}
+
+/// Brings a replica to where PostgreSQL is, once; it is made if there is none.
+///
+/// # Errors
+///
+/// As for [`Follower::round`].
+pub fn replicate(url: &PostgresUrl, path: &Path) -> Result<Round, SourceError> {
+    let mut follower = Follower::new(url.clone(), path);
+    runtime::new()?.block_on(follower.round())
+}

@@ -1,0 +1,19 @@
+//! Groups in PostgreSQL, against Debian's PostgreSQL and a real proxy: a replica that follows it, and nodes that share it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::print_stdout
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[path = "../conformance/checks.rs"]
+#[allow(dead_code)]
+mod checks;
+
+mod commands;
+mod nodes;
+mod replica;

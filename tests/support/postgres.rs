@@ -1,0 +1,235 @@
+//! A PostgreSQL of Debian's in a folder of its own, on a port of its own.
+
+use super::PATIENCE;
+use super::built::cimfctl;
+use super::child::{until, wait};
+use super::port::Port;
+use cimf::config::{DbUrl, PostgresUrl, Settings};
+use std::fs::{File, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// A running PostgreSQL. Dropping it ends it.
+pub struct Postgres {
+    folder: TempDir,
+    port: Port,
+    server: Option<Child>,
+}
+
+/// The user of the server, which refuses to run as root, and of the database.
+const USER: &str = "postgres";
+
+impl Postgres {
+    /// Starts one with an empty database `groups` of the user `cimf`, whose password is `s3cret`.
+    pub fn start() -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("cimf-postgres-")
+            .tempdir()
+            .expect("a temporary folder");
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("a mode");
+        if let Some((user, group)) = other_user() {
+            chown(folder.path(), Some(user), Some(group)).expect("another owner");
+        }
+        let mut postgres = Self {
+            folder,
+            port: Port::reserve(),
+            server: None,
+        };
+        let password = postgres.folder.path().join("password");
+        std::fs::write(&password, "s3cret\n").expect("a file for the password");
+        let data = postgres.data();
+        let made = postgres
+            .program("initdb")
+            .arg("--no-sync")
+            .args(["--auth=scram-sha-256", "--username=cimf", "--encoding=UTF8"])
+            .args(["--locale=C.UTF-8", "--pwfile"])
+            .arg(&password)
+            .arg("--pgdata")
+            .arg(&data)
+            .output()
+            .expect("initdb of Debian's package postgresql-15");
+        let said = String::from_utf8_lossy(&made.stderr);
+        assert!(made.status.success(), "initdb: {said}");
+        postgres.restart();
+        postgres.psql_in("postgres", "CREATE DATABASE groups");
+        postgres
+    }
+
+    /// The value of `db_url` that leads here.
+    pub fn url(&self) -> String {
+        format!(
+            "postgres://cimf:s3cret@127.0.0.1:{}/groups",
+            self.port.number
+        )
+    }
+
+    /// The same, as the product reads it.
+    pub fn read_url(&self) -> PostgresUrl {
+        let mut settings = Settings::new();
+        settings.set("db_url", &self.url()).expect("a URL");
+        match settings.db_url {
+            DbUrl::Postgres(url) => *url,
+            DbUrl::Sqlite(path) => panic!("{path:?}"),
+        }
+    }
+
+    /// Makes the tables of cimf.
+    #[track_caller]
+    pub fn init(&self) {
+        cimfctl(Path::new(&self.url()), &["init"]);
+    }
+
+    /// Starts the server again after [`Self::kill`].
+    pub fn restart(&mut self) {
+        let log = File::create(self.folder.path().join("log")).expect("a log");
+        let mut command = self.program("postgres");
+        command
+            .arg("-D")
+            .arg(self.data())
+            .arg("-k")
+            .arg(self.folder.path())
+            .args(["-h", "127.0.0.1", "-c", "fsync=off", "-p"])
+            .arg(self.port.number.to_string())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log);
+        self.server = Some(command.spawn().expect("a server"));
+        let is_up = || self.try_psql("postgres", "SELECT 1").ok();
+        until(is_up).unwrap_or_else(|| {
+            let log = std::fs::read_to_string(self.folder.path().join("log"));
+            panic!(
+                "no PostgreSQL within {PATIENCE:?}: {}",
+                log.unwrap_or_default()
+            )
+        });
+    }
+
+    /// Ends the server at once, as a crash would.
+    pub fn kill(&mut self) {
+        let Some(mut server) = self.server.take() else {
+            return;
+        };
+        // SAFETY: a plain system call on a child that was not waited for.
+        unsafe { libc::kill(server.id() as libc::pid_t, libc::SIGQUIT) };
+        assert!(wait(&mut server, PATIENCE).is_some(), "PostgreSQL goes on");
+    }
+
+    /// Runs SQL in the database, each statement by itself; gives its output, one row in each line.
+    #[track_caller]
+    pub fn psql(&self, sql: &str) -> String {
+        self.psql_in("groups", sql)
+    }
+
+    /// Runs a script in one transaction.
+    #[track_caller]
+    pub fn psql_at_once(&self, sql: &str) -> String {
+        self.psql(&format!("BEGIN; {sql}; COMMIT"))
+    }
+
+    /// What pg_dump writes of the database.
+    pub fn dump(&self) -> String {
+        let output = self.client("pg_dump").arg("groups").output();
+        let output = output.expect("pg_dump");
+        assert!(output.status.success(), "pg_dump: {output:?}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    #[track_caller]
+    fn psql_in(&self, database: &str, sql: &str) -> String {
+        match self.try_psql(database, sql) {
+            Ok(output) => output,
+            Err(said) => panic!("{sql}: {said}"),
+        }
+    }
+
+    fn try_psql(&self, database: &str, sql: &str) -> Result<String, String> {
+        let script = self.folder.path().join("script.sql");
+        std::fs::write(&script, sql).map_err(|error| error.to_string())?;
+        let output = self
+            .client("psql")
+            .args([
+                "-X",
+                "-q",
+                "-A",
+                "-t",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-d",
+                database,
+                "-f",
+            ])
+            .arg(&script)
+            .output()
+            .map_err(|error| error.to_string())?;
+        match output.status.success() {
+            true => Ok(String::from_utf8_lossy(&output.stdout)
+                .trim_end()
+                .to_owned()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
+    }
+
+    fn client(&self, name: &str) -> Command {
+        let mut command = Command::new(programs().join(name));
+        command
+            .env("PGPASSWORD", "s3cret")
+            .args(["-h", "127.0.0.1", "-U", "cimf", "-p"])
+            .arg(self.port.number.to_string());
+        command
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// One of the server's programs, as a user that may run it.
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(programs().join(name));
+        if let Some((user, group)) = other_user() {
+            command.uid(user).gid(group);
+        }
+        command.current_dir(self.folder.path());
+        // SAFETY: prctl is a plain system call, allowed between fork and exec. Should the tests be killed, the server
+        // ends as well.
+        unsafe {
+            command.pre_exec(|| {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGQUIT);
+                Ok(())
+            });
+        }
+        command
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Where Debian has the programs of the server.
+fn programs() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").expect("Debian's postgresql-15");
+    let mut folders: Vec<_> = versions
+        .filter_map(|version| Some(version.ok()?.path().join("bin")))
+        .filter(|folder| folder.join("initdb").exists())
+        .collect();
+    folders.sort();
+    folders.pop().expect("Debian's postgresql-15")
+}
+
+/// User and group of [`USER`], if this is root.
+fn other_user() -> Option<(u32, u32)> {
+    // SAFETY: a plain system call.
+    if unsafe { libc::geteuid() } != 0 {
+        return None;
+    }
+    let users = std::fs::read_to_string(Path::new("/etc/passwd")).expect("the users");
+    let line = users.lines().find(|line| line.starts_with(USER));
+    let mut fields = line.expect("the user postgres").split(':').skip(2);
+    let mut next = || fields.next().and_then(|field| field.parse().ok());
+    Some((next().expect("a user"), next().expect("a group")))
+}
