@@ -10,6 +10,8 @@ use tokio_postgres::config::SslMode;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long TCP waits for an acknowledgement before a connection counts as lost, where the URL does not say.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection is silent before TCP asks whether it is still there, where the URL does not say.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 /// The name of the connections of cimf in PostgreSQL's `pg_stat_activity`.
 const APPLICATION: &str = "cimf";
 
@@ -118,6 +120,11 @@ impl PostgresUrl {
         if config.get_tcp_user_timeout().is_none() {
             config.tcp_user_timeout(TCP_USER_TIMEOUT);
         }
+        if !others.iter().any(|item| item.starts_with("keepalives")) {
+            config.keepalives_idle(KEEPALIVE);
+            config.keepalives_interval(KEEPALIVE / 2);
+            config.keepalives_retries(3);
+        }
         if config.get_application_name().is_none() {
             config.application_name(APPLICATION);
         }
@@ -146,33 +153,30 @@ impl fmt::Debug for PostgresUrl {
     }
 }
 
-/// A URL, well formed or not, without what may be its password: in its authority or in its parameters.
+/// A URL, well formed or not, without what may be its password: behind `password=`, and from the first colon of its
+/// authority to the last `@`.
 pub(super) fn without_password(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return text.to_owned();
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("password=") {
+        let (before, value) = rest.split_at(at + "password=".len());
+        shown += before;
+        shown += "***";
+        rest = &value[value.find(['&', ' ']).unwrap_or(value.len())..];
+    }
+    shown += rest;
+    // `postgres:/` is a slip of the pen that has a password all the same.
+    let scheme = shown.find("://").map(|at| at + 3);
+    let Some(scheme) = scheme.or_else(|| shown.find(":/").map(|at| at + 2)) else {
+        return shown;
     };
-    // A password may hold any character that its author forgot to escape: the last `@` counts.
-    let (user, rest) = match rest.rsplit_once('@') {
-        Some((user, rest)) => (
-            match user.split_once(':') {
-                Some((user, _)) => format!("{user}:***@"),
-                None => format!("{user}@"),
-            },
-            rest,
-        ),
-        None => (String::new(), rest),
-    };
-    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let shown: Vec<_> = query
-        .split('&')
-        .map(|item| match item.split_once('=') {
-            Some((name, _)) if name.contains("password") => format!("{name}=***"),
-            _ => item.to_owned(),
-        })
-        .collect();
-    match query {
-        "" => format!("{scheme}://{user}{place}"),
-        _ => format!("{scheme}://{user}{place}?{}", shown.join("&")),
+    let authority = &shown[scheme..];
+    match (authority.find(':'), authority.rfind('@')) {
+        (Some(colon), Some(at)) if colon < at => {
+            let (user, place) = (&authority[..colon], &authority[at..]);
+            format!("{}{user}:***{place}", &shown[..scheme])
+        }
+        _ => shown,
     }
 }
 
@@ -283,6 +287,16 @@ mod tests {
                 "postgres://cimf:s3cr@t:x@db:5432/groups",
                 "postgres://cimf:***@db:5432/groups",
             ),
+            (
+                "postgres://cimf@db/groups?password=p@ss:word",
+                "postgres://cimf@db/groups?password=***",
+            ),
+            (
+                "host=db user=cimf password=s3cret dbname=groups",
+                "host=db user=cimf password=*** dbname=groups",
+            ),
+            ("postgres:/cimf:s3cret@db", "postgres:/cimf:***@db"),
+            ("sqlite:///var/lib/cimf.db", "sqlite:///var/lib/cimf.db"),
         ] {
             assert_eq!(without_password(text), shown);
         }

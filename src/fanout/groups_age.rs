@@ -29,12 +29,16 @@ impl GroupsAge {
         Mapped::new().map(Self)
     }
 
-    /// The replica is now what PostgreSQL has.
-    pub fn confirm(&self) {
-        self.0.confirmed.store(now(), Relaxed);
+    /// The replica was what PostgreSQL has, so long ago.
+    pub fn confirm(&self, ago: Duration) {
+        let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+        // 0 stands for no confirmation; a machine that has just started has seen nothing older.
+        self.0
+            .confirmed
+            .store(now().saturating_sub(ago).max(1), Relaxed);
     }
 
-    /// How long ago that was; nothing if it was not in this run.
+    /// How long ago that was; nothing without a replica.
     pub fn get(&self) -> Option<Duration> {
         match self.0.confirmed.load(Relaxed) {
             0 => None,
@@ -57,12 +61,12 @@ mod tests {
     fn the_age_begins_anew_with_each_confirmation() {
         let age = GroupsAge::new().unwrap();
         assert_eq!(age.get(), None);
-        age.confirm();
+        age.confirm(Duration::ZERO);
         let later = || age.get().unwrap() >= Duration::from_millis(20);
         while !later() {
             std::thread::sleep(Duration::from_millis(1));
         }
-        age.confirm();
+        age.confirm(Duration::ZERO);
         assert!(!later());
     }
 }

@@ -194,16 +194,10 @@ impl Figure {
     }
 }
 
-/// The age of the replica in seconds; since the start, if it has not been compared with PostgreSQL yet.
+/// The age of the replica in seconds; 0 without one.
 fn groups_age(server: &Server) -> u64 {
-    if !server.decider().policy().settings.has_replica() {
-        return 0;
-    }
     let age = server.decider().groups_age().get();
-    age.map_or_else(
-        || server.outbox().engine().now() / 1000,
-        |age| age.as_secs(),
-    )
+    age.map_or(0, |age| age.as_secs())
 }
 
 /// The most messages, and the most recipients of each, that a stop names: it must neither take long nor

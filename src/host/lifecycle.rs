@@ -28,10 +28,10 @@ pub struct TransactionMemory {
 /// Checks parameters and database, and creates the shared state of the workers, before they are forked.
 pub fn prepare(memory: TransactionMemory) -> Result<&'static Server, String> {
     let settings = SETTINGS.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_fresh = replica::prepare(&settings)?;
+    let age = replica::prepare(&settings)?;
     let server = Server::open(&settings).map_err(|error| error.to_string())?;
-    if is_fresh {
-        server.decider().groups_age().confirm();
+    if let Some(age) = age {
+        server.decider().groups_age().confirm(age);
     }
     // Never freed: the proxy reads its counters until the process ends.
     let server: &'static Server = Box::leak(Box::new(server));

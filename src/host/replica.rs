@@ -6,42 +6,52 @@
 use super::signals;
 use crate::config::{DbUrl, PostgresUrl, Settings};
 use crate::server::Server;
-use crate::store::postgres::{Follower, Round, SourceError, has_groups, replicate};
+use crate::store::postgres::{Follower, Round, age, replicate, replicate_within};
+use futures_util::FutureExt;
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 /// How often PostgreSQL is tried again while it is away.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long the start waits for PostgreSQL where there is a replica of before.
+const START: Duration = Duration::from_secs(10);
 /// The interval of the log line that it is still away.
 const COMPLAIN: Duration = Duration::from_secs(60);
 
-/// Makes the replica, if there is to be one, before anything reads it; says whether it is what PostgreSQL has now. Where
-/// PostgreSQL is away a replica of before will do.
+/// Makes the replica, if there is to be one, before anything reads it; gives how old it is then. Where PostgreSQL is away a
+/// replica of before will do, and where it is slow the process goes on with that.
 ///
 /// # Errors
 ///
 /// PostgreSQL cannot be read, and there is no replica yet.
-pub fn prepare(settings: &Settings) -> Result<bool, String> {
+pub fn prepare(settings: &Settings) -> Result<Option<Duration>, String> {
     let DbUrl::Postgres(url) = &settings.db_url else {
-        return Ok(false);
+        return Ok(None);
     };
     let path = settings.groups();
-    match replicate(url, path) {
-        Ok(round) => {
+    let age = age(path);
+    let done = match age {
+        Some(_) => replicate_within(url, path, START),
+        None => replicate(url, path),
+    };
+    match (done, age) {
+        (Ok(round), _) => {
             log_round(url, path, round);
-            Ok(true)
+            Ok(Some(Duration::ZERO))
         }
-        Err(error) if has_groups(path) => {
+        (Err(error), Some(age)) => {
             log::error!(
-                "db_url: {error}; starting with the replica {} as it was left",
-                path.display()
+                "db_url: {error}; starting with the replica {}, which is {} s old",
+                path.display(),
+                age.as_secs()
             );
-            Ok(false)
+            Ok(Some(age))
         }
-        Err(error) => Err(format!(
-            "parameter db_url: {error}; there is no replica {} to start with",
+        (Err(error), None) => Err(format!(
+            "parameter db_url: {error}; there is no replica {} of this version to start with",
             path.display()
         )),
     }
@@ -72,22 +82,37 @@ fn runtime() -> std::io::Result<Runtime> {
 }
 
 async fn follow(server: &Server, url: &PostgresUrl, path: &Path) -> Infallible {
+    let settings = &server.decider().policy().settings;
     let mut follower = Follower::new(url.clone(), path);
-    let mut trouble = None;
+    if settings.groups_max_age > 0 {
+        // So that groups are never too old just because nobody has looked.
+        follower = follower.with_pause(Duration::from_secs(settings.groups_max_age.into()) / 4);
+    }
+    let mut trouble: Option<(Instant, Instant)> = None;
     loop {
-        match follower.round().await {
-            Ok(round) => {
-                server.decider().groups_age().confirm();
+        let began = Instant::now();
+        let round = AssertUnwindSafe(follower.round()).catch_unwind().await;
+        match round {
+            Ok(Ok(round)) => {
+                if round != Round::Ahead {
+                    // What came while it was read is not in it.
+                    server.decider().groups_age().confirm(began.elapsed());
+                }
                 if let Some((since, _)) = trouble.take() {
-                    let since: Instant = since;
                     let away = since.elapsed().as_secs();
                     log::warn!("replica: {url} is followed again after {away} s");
                 }
                 log_round(url, path, round);
                 follower.wait().await;
             }
-            Err(error) => {
-                complain(&mut trouble, &error);
+            Ok(Err(error)) => {
+                complain(&mut trouble, &error.to_string());
+                tokio::time::sleep(RETRY).await;
+            }
+            Err(_) => {
+                // The panic is logged.
+                complain(&mut trouble, "following PostgreSQL failed");
+                follower = Follower::new(url.clone(), path);
                 tokio::time::sleep(RETRY).await;
             }
         }
@@ -95,7 +120,7 @@ async fn follow(server: &Server, url: &PostgresUrl, path: &Path) -> Infallible {
 }
 
 /// Logs the first failure and then one each minute. `trouble` is since when, and when it was logged.
-fn complain(trouble: &mut Option<(Instant, Instant)>, error: &SourceError) {
+fn complain(trouble: &mut Option<(Instant, Instant)>, error: &str) {
     let now = Instant::now();
     let (_, logged) = match trouble {
         Some(trouble) if now - trouble.1 < COMPLAIN => return,
@@ -109,7 +134,7 @@ fn complain(trouble: &mut Option<(Instant, Instant)>, error: &SourceError) {
 fn log_round(url: &PostgresUrl, path: &Path, round: Round) {
     let path = path.display();
     match round {
-        Round::Unchanged => {}
+        Round::Unchanged | Round::Ahead => {}
         Round::Changed(count) => log::debug!("replica: {count} groups and services have changed"),
         Round::Copied(reason, groups, memberships) => log::warn!(
             "replica: {groups} groups with {memberships} memberships copied from {url} to {path}: {reason}"

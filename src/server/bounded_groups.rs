@@ -28,7 +28,7 @@ impl Directory for BoundedGroups {
             let found = match age.get() {
                 Some(age) if age <= *most => None,
                 Some(age) => Some(format!("is {} s old", age.as_secs())),
-                None => Some("has not been compared with PostgreSQL since the start".to_owned()),
+                None => Some("was never compared with PostgreSQL".to_owned()),
             };
             if let Some(found) = found {
                 return Err(Unavailable(format!(

@@ -154,6 +154,22 @@ fn the_password_may_be_elsewhere() {
 }
 
 #[test]
+fn no_error_shows_a_password() {
+    for db in [
+        "postgres://cimf:s3cret@db/groups?sslmode=on",
+        "postgres:/cimf:s3cret@db/groups",
+        "postgres://cimf@db/groups?password=p@s3cret&sslmode=on",
+        "mysql://cimf:s3cret@db/groups",
+    ] {
+        let output = cimfctl_output(Path::new(db), &["group", "list"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && !said.is_empty());
+        // What is no URL is the name of a file, which is shown.
+        assert!(!said.contains("s3cret") || !db.contains("://"), "{said}");
+    }
+}
+
+#[test]
 fn a_replica_is_not_edited_and_no_groups_are_overwritten() {
     let both = Both::new();
     let replica = both.folder.path().join("replica.db");

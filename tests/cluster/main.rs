@@ -15,5 +15,7 @@ mod support;
 mod checks;
 
 mod commands;
+mod measure;
 mod nodes;
 mod replica;
+mod roads;

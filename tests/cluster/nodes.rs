@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 const CARL: &str = "sip:carl@home1.net";
 
 /// The group of the conformance cases.
-fn hikers(postgres: &Postgres) {
+pub fn hikers(postgres: &Postgres) {
     let url = postgres.url();
     cimfctl(Path::new(&url), &["group", "add", HIKERS, ANN, BOB, TEL]);
 }
 
 /// A node whose groups are in this PostgreSQL.
-fn node(postgres: &Postgres, parameters: &str) -> Setup {
+pub fn node(postgres: &Postgres, parameters: &str) -> Setup {
     let script =
         "\n    cimf_handle();\n    if ($rc < 0) { sl_send_reply(\"404\", \"Not Found\"); }\n}\n";
     let setup = Setup::new(Transport::Udp).text("IDENTITY_MODE", "pai");

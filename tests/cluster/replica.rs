@@ -280,6 +280,117 @@ fn other_tables_a_backup_and_a_long_absence_end_in_a_whole_copy() {
 }
 
 #[test]
+fn after_a_pause_of_days_a_change_is_one_change() {
+    let mut pair = Pair::new();
+    pair.follow();
+    pair.postgres.psql(SAMPLE);
+    assert!(matches!(pair.follow(), Round::Changed(3)));
+    // As if all of this had been two days ago.
+    for table in [
+        "history",
+        "changed_address",
+        "changed_member",
+        "changed_consent",
+    ] {
+        let sql = format!("UPDATE cimf.{table} SET revision = revision - 172800000000");
+        pair.postgres.psql(&sql);
+    }
+    pair.postgres.psql(
+        "UPDATE cimf.changed_address SET lists = greatest(0, lists - 172800000000);
+         UPDATE cimf.revision SET latest = latest - 172800000000, pruned = pruned - 172800000000",
+    );
+    let replica = Connection::open(pair.path()).unwrap();
+    let sql = "UPDATE replica SET revision = revision - 172800000000";
+    replica.execute(sql, []).unwrap();
+    pair.restart();
+    assert_eq!(pair.follow(), Round::Unchanged);
+    pair.postgres
+        .psql("DELETE FROM cimf.member WHERE uri = 'sip:ann@home1.net'");
+    assert_eq!(pair.follow(), Round::Changed(2));
+}
+
+#[test]
+fn lists_that_change_before_a_rename_arrive() {
+    let mut pair = Pair::new();
+    pair.postgres.psql(SAMPLE);
+    pair.follow();
+    pair.postgres
+        .psql("UPDATE cimf.rule_list SET uri = 'sip:fay@home1.net'");
+    pair.postgres.psql("UPDATE cimf.im_group SET uri = 'sip:walkers@im.home1.net' WHERE uri = 'sip:hikers@im.home1.net'");
+    pair.follow();
+}
+
+#[test]
+fn a_transaction_has_one_revision() {
+    let pair = Pair::new();
+    let revisions = || pair.postgres.psql("SELECT count(*) FROM cimf.history");
+    pair.postgres
+        .psql("INSERT INTO cimf.im_group (uri) VALUES ('sip:first@im.home1.net')");
+    let before: u32 = revisions().parse().unwrap();
+    pair.postgres.psql_at_once(
+        "INSERT INTO cimf.im_group (uri) VALUES ('sip:a@im.home1.net');
+         SAVEPOINT s; INSERT INTO cimf.im_group (uri) VALUES ('sip:b@im.home1.net'); ROLLBACK TO s;
+         INSERT INTO cimf.im_group (uri) VALUES ('sip:c@im.home1.net')",
+    );
+    assert_eq!(revisions().parse::<u32>().unwrap(), before + 1);
+    // One whose only savepoint with a revision is given up gets another.
+    pair.postgres.psql_at_once(
+        "SAVEPOINT s; INSERT INTO cimf.im_group (uri) VALUES ('sip:d@im.home1.net'); ROLLBACK TO s;
+         INSERT INTO cimf.im_group (uri) VALUES ('sip:e@im.home1.net')",
+    );
+    assert_eq!(revisions().parse::<u32>().unwrap(), before + 2);
+    assert_eq!(
+        pair.postgres.psql("SELECT count(*) FROM cimf.changed_address c JOIN cimf.history h ON h.revision = c.revision"),
+        "4"
+    );
+}
+
+#[test]
+fn a_replica_that_is_gone_or_damaged_is_made_again() {
+    let mut pair = Pair::new();
+    pair.postgres.psql(SAMPLE);
+    pair.follow();
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{suffix}", pair.path().display()));
+    }
+    assert_eq!(pair.follow(), Round::Copied(CopyReason::First, 2, 6));
+    // A group that PostgreSQL does not have takes the address of one that comes.
+    let replica = Connection::open(pair.path()).unwrap();
+    let sql = "INSERT INTO service (uri) VALUES ('sip:new@im.home1.net')";
+    replica
+        .execute("DROP TRIGGER service_insert_checked", [])
+        .unwrap();
+    replica.execute(sql, []).unwrap();
+    replica
+        .execute(
+            "CREATE TRIGGER spoilt BEFORE DELETE ON service BEGIN SELECT RAISE(ABORT, 'no'); END",
+            [],
+        )
+        .unwrap();
+    drop(replica);
+    pair.postgres
+        .psql("INSERT INTO cimf.im_group (uri) VALUES ('sip:new@im.home1.net')");
+    assert!(pair.round().unwrap_err().to_string().contains("no"));
+    let round = pair.round();
+    assert!(
+        matches!(round, Ok(Round::Copied(CopyReason::Damaged, 3, 6))),
+        "{round:?}"
+    );
+}
+
+#[test]
+fn half_restored_tables_are_not_read() {
+    let mut pair = Pair::new();
+    pair.postgres.psql(SAMPLE);
+    pair.follow();
+    pair.postgres
+        .psql("ALTER TABLE cimf.member DISABLE TRIGGER inserted");
+    pair.restart();
+    let error = pair.round().unwrap_err().to_string();
+    assert!(error.contains("expected 33 enabled triggers"), "{error}");
+}
+
+#[test]
 fn the_replica_stays_while_postgresql_is_away() {
     let mut pair = Pair::new();
     pair.postgres.psql(SAMPLE);
@@ -339,6 +450,8 @@ enum Step {
     Member(u8, u8),
     NoMember(u8, u8),
     Name(u8, u8),
+    List(u8, u8),
+    NoList(u8),
     Service(u8),
     Consent(u8, u8),
     NoService(u8),
@@ -385,6 +498,12 @@ impl Step {
                 id(n),
                 user(m)
             ),
+            Self::List(n, m) => format!(
+                "INSERT INTO cimf.rule_list SELECT id, 'friends', '{}' FROM cimf.im_group WHERE uri = '{}' ON CONFLICT DO NOTHING",
+                user(m),
+                group(n)
+            ),
+            Self::NoList(n) => format!("DELETE FROM cimf.rule_list WHERE group_id = {}", id(n)),
             Self::Service(n) => format!(
                 "INSERT INTO cimf.service (uri) SELECT '{}' WHERE {}",
                 group(n),
@@ -413,6 +532,8 @@ fn whatever_happens_in_whatever_order_both_have_the_same() {
         6 => (names.clone(), names.clone()).prop_map(|(n, m)| Step::Member(n, m)),
         2 => (names.clone(), names.clone()).prop_map(|(n, m)| Step::NoMember(n, m)),
         2 => (names.clone(), names.clone()).prop_map(|(n, m)| Step::Name(n, m)),
+        2 => (names.clone(), names.clone()).prop_map(|(n, m)| Step::List(n, m)),
+        1 => names.clone().prop_map(Step::NoList),
         1 => names.clone().prop_map(Step::Service),
         2 => (names.clone(), names.clone()).prop_map(|(n, m)| Step::Consent(n, m)),
         1 => names.clone().prop_map(Step::NoService),

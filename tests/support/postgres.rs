@@ -16,6 +16,8 @@ use tempfile::TempDir;
 pub struct Postgres {
     folder: TempDir,
     port: Port,
+    /// More options of the server.
+    options: Vec<String>,
     server: Option<Child>,
 }
 
@@ -25,6 +27,14 @@ const USER: &str = "postgres";
 impl Postgres {
     /// Starts one with an empty database `groups` of the user `cimf`, whose password is `s3cret`.
     pub fn start() -> Self {
+        let mut postgres = Self::without_data();
+        postgres.make_data();
+        postgres.restart();
+        postgres.psql_in("postgres", "CREATE DATABASE groups");
+        postgres
+    }
+
+    fn without_data() -> Self {
         let folder = tempfile::Builder::new()
             .prefix("cimf-postgres-")
             .tempdir()
@@ -33,29 +43,139 @@ impl Postgres {
         if let Some((user, group)) = other_user() {
             chown(folder.path(), Some(user), Some(group)).expect("another owner");
         }
-        let mut postgres = Self {
+        Self {
             folder,
             port: Port::reserve(),
+            options: Vec::new(),
             server: None,
-        };
-        let password = postgres.folder.path().join("password");
+        }
+    }
+
+    fn make_data(&self) {
+        let password = self.folder.path().join("password");
         std::fs::write(&password, "s3cret\n").expect("a file for the password");
-        let data = postgres.data();
-        let made = postgres
+        let made = self
             .program("initdb")
             .arg("--no-sync")
             .args(["--auth=scram-sha-256", "--username=cimf", "--encoding=UTF8"])
             .args(["--locale=C.UTF-8", "--pwfile"])
             .arg(&password)
             .arg("--pgdata")
-            .arg(&data)
+            .arg(self.data())
             .output()
             .expect("initdb of Debian's package postgresql-15");
         let said = String::from_utf8_lossy(&made.stderr);
         assert!(made.status.success(), "initdb: {said}");
+    }
+
+    /// Starts one that takes encrypted connections only, with a certificate for `localhost` by an authority of its own.
+    pub fn start_with_tls() -> Self {
+        let mut postgres = Self::start();
+        postgres.kill();
+        let run = |words: &[&str]| {
+            let output = Command::new("openssl")
+                .args(words)
+                .current_dir(postgres.folder.path())
+                .output();
+            let output = output.expect("openssl");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "openssl {words:?}: {said}");
+        };
+        for authority in ["ca", "other"] {
+            let [key, certificate] = ["key", "pem"].map(|suffix| format!("{authority}.{suffix}"));
+            run(&[
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=authority",
+                "-keyout",
+                &key,
+                "-out",
+                &certificate,
+            ]);
+        }
+        run(&[
+            "req",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-keyout",
+            "server.key",
+            "-out",
+            "server.csr",
+        ]);
+        run(&[
+            "x509",
+            "-req",
+            "-in",
+            "server.csr",
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-days",
+            "2",
+            "-copy_extensions",
+            "copyall",
+            "-out",
+            "server.pem",
+        ]);
+        let key = postgres.folder.path().join("server.key");
+        std::fs::set_permissions(&key, Permissions::from_mode(0o600)).expect("a mode");
+        if let Some((user, group)) = other_user() {
+            chown(&key, Some(user), Some(group)).expect("another owner");
+        }
+        let rules = "hostssl all all 127.0.0.1/32 scram-sha-256\nlocal all all scram-sha-256\n";
+        std::fs::write(postgres.data().join("pg_hba.conf"), rules).expect("rules");
+        for name in ["server.pem", "server.key"] {
+            postgres.options.push("-c".to_owned());
+            let path = postgres.folder.path().join(name);
+            let kind = if name.ends_with("key") { "key" } else { "cert" };
+            postgres
+                .options
+                .push(format!("ssl_{kind}_file={}", path.display()));
+        }
+        postgres.options.extend(["-c", "ssl=on"].map(str::to_owned));
         postgres.restart();
-        postgres.psql_in("postgres", "CREATE DATABASE groups");
         postgres
+    }
+
+    /// A standby of this server, with the same data, which only reads.
+    pub fn standby(&self) -> Self {
+        let mut standby = Self::without_data();
+        let output = standby
+            .program("pg_basebackup")
+            .env("PGPASSWORD", "s3cret")
+            .args(["-h", "127.0.0.1", "-U", "cimf", "-R", "-c", "fast", "-p"])
+            .arg(self.port.number.to_string())
+            .arg("-D")
+            .arg(standby.data())
+            .output()
+            .expect("pg_basebackup");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "pg_basebackup: {said}");
+        standby.restart();
+        standby
+    }
+
+    /// A file that the server has, such as the certificate of an authority.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The port that it listens at.
+    pub fn port(&self) -> u16 {
+        self.port.number
     }
 
     /// The value of `db_url` that leads here.
@@ -93,6 +213,7 @@ impl Postgres {
             .arg(self.folder.path())
             .args(["-h", "127.0.0.1", "-c", "fsync=off", "-p"])
             .arg(self.port.number.to_string())
+            .args(&self.options)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log);

@@ -44,7 +44,7 @@ fn copied(settings: &mut Settings) -> Result<Option<TempDir>, Failure> {
     let DbUrl::Postgres(url) = &settings.db_url else {
         return Ok(None);
     };
-    if postgres::has_groups(settings.groups()) {
+    if postgres::age(settings.groups()).is_some() {
         return Ok(None);
     }
     let folder = tempfile::tempdir()?;

@@ -19,6 +19,7 @@ mod service;
 mod streams;
 
 use cimf::config::{DbUrl, PARAMETERS, Settings};
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use failure::Failure;
@@ -44,8 +45,8 @@ struct Cli {
     ///
     /// A password in the URL can be read by whoever lists processes: leave it out, and give it in the variable
     /// PGPASSWORD or a file such as ~/.pgpass.
-    #[arg(long, global = true, value_name = "FILE|URL", default_value = default_database(), value_parser = database)]
-    db: DbUrl,
+    #[arg(long, global = true, value_name = "FILE|URL", default_value = default_database())]
+    db: String,
     /// The most members a group may have, as in the proxy's parameter max_members
     #[arg(long, global = true, value_name = "N", default_value_t = Settings::new().max_members, value_parser = max_members)]
     max_members: u32,
@@ -96,10 +97,12 @@ fn database(value: &str) -> Result<DbUrl, String> {
         let set = settings.set("db_url", value);
         return set
             .map(|()| settings.db_url)
-            .map_err(|error| format!("expected a file, or {}", error.expected));
+            .map_err(|error| error.to_string());
     }
     match value.strip_prefix("sqlite://").unwrap_or(value) {
-        "" => Err("expected a file, such as /var/lib/cimf/cimf.db".to_owned()),
+        "" => {
+            Err("expected a file, such as /var/lib/cimf/cimf.db, or the value of db_url".to_owned())
+        }
         path => Ok(DbUrl::Sqlite(path.into())),
     }
 }
@@ -115,19 +118,24 @@ fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let given = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
-    let given_db = given("db").then_some(&cli.db);
+    // Not by clap, whose errors would show a password.
+    let db = database(&cli.db).unwrap_or_else(|error| {
+        let wrong = Cli::command().error(ErrorKind::ValueValidation, format!("--db: {error}"));
+        wrong.exit()
+    });
+    let given_db = given("db").then_some(&db);
     let given_max_members = given("max_members").then_some(cli.max_members);
     let done = match cli.command {
-        Command::Init => init::run(&cli.db),
-        Command::Group(command) => group::run(&cli.db, cli.max_members, command),
-        Command::Member(command) => member::run(&cli.db, cli.max_members, command),
-        Command::Service(command) => service::run(&cli.db, cli.max_members, command),
-        Command::Consent(command) => service::consent(&cli.db, cli.max_members, command),
-        Command::Import(options) => import::run(&cli.db, cli.max_members, options),
-        Command::Export(options) => export::run(&cli.db, cli.max_members, options),
+        Command::Init => init::run(&db),
+        Command::Group(command) => group::run(&db, cli.max_members, command),
+        Command::Member(command) => member::run(&db, cli.max_members, command),
+        Command::Service(command) => service::run(&db, cli.max_members, command),
+        Command::Consent(command) => service::consent(&db, cli.max_members, command),
+        Command::Import(options) => import::run(&db, cli.max_members, options),
+        Command::Export(options) => export::run(&db, cli.max_members, options),
         Command::Check(options) => check::run(given_db, given_max_members, &options),
         Command::Explain(options) => explain::run(given_db, given_max_members, &options),
-        Command::Ledger(options) => ledger::run(&cli.db, options),
+        Command::Ledger(options) => ledger::run(&db, options),
     };
     match done {
         // The reader of the output has closed it, as `head` does.

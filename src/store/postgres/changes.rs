@@ -7,7 +7,7 @@ use super::failures::Failures;
 use super::replica::{Cursor, set_cursor};
 use futures_util::{TryStreamExt, pin_mut};
 use rusqlite::Transaction as Change;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, Transaction as Snapshot};
 
 /// What all errors here say was being done.
@@ -98,16 +98,17 @@ impl Taking<'_> {
     async fn each(
         &self,
         query: &str,
-        parameters: &[&(dyn ToSql + Sync)],
+        parameters: &[(&(dyn ToSql + Sync), Type)],
         mut take: impl FnMut(&Row) -> rusqlite::Result<()>,
     ) -> Result<(), SourceError> {
-        let parameters = parameters.iter().copied();
-        let found = self.source.query_raw(query, parameters).await;
-        let found = found.map_err(self.failed.remote(ACTION))?;
+        // Without a name of its own the statement passes poolers.
+        let found = self
+            .source
+            .query_typed_raw(query, parameters.iter().cloned());
+        let found = self.failed.answer(ACTION, found).await?;
         pin_mut!(found);
         loop {
-            let row = found.try_next().await;
-            let Some(row) = row.map_err(self.failed.remote(ACTION))? else {
+            let Some(row) = self.failed.answer(ACTION, found.try_next()).await? else {
                 return Ok(());
             };
             self.failed.local(take(&row))?;
@@ -122,7 +123,7 @@ impl Taking<'_> {
             WHERE c.revision > $1";
         let mut addresses = Addresses::default();
         let take = |row: &Row| self.address(&Address::of(row), &mut addresses);
-        self.each(sql, &[&since], take).await?;
+        self.each(sql, &[(&since, Type::INT8)], take).await?;
         Ok(addresses)
     }
 
@@ -204,9 +205,14 @@ impl Taking<'_> {
             FROM cimf.changed_member c JOIN cimf.im_group g ON g.id = c.group_id
                 LEFT JOIN cimf.member m ON m.group_id = c.group_id AND m.uri = c.uri
                 LEFT JOIN cimf.member_name n ON n.group_id = c.group_id AND n.uri = c.uri
-            WHERE c.revision > $2 AND c.group_id <> ALL ($1)";
+            WHERE c.revision > $2 AND NOT EXISTS (SELECT 1 FROM unnest($1) AS new (id) WHERE new.id = c.group_id)";
         let take = |row: &Row| self.member(row.get(0), row.get(1), row.get(2), row.get(3));
-        self.each(sql, &[&new_groups, &since], take).await
+        self.each(
+            sql,
+            &[(&new_groups, Type::INT8_ARRAY), (&since, Type::INT8)],
+            take,
+        )
+        .await
     }
 
     fn member(
@@ -247,7 +253,7 @@ impl Taking<'_> {
             let mut statement = self.change.prepare_cached(insert)?;
             statement.execute((group, anchor, uri)).map(drop)
         };
-        self.each(sql, &[&groups], take).await
+        self.each(sql, &[(&groups, Type::INT8_ARRAY)], take).await
     }
 
     async fn consents(&self, since: i64, new_services: &[i64]) -> Result<(), SourceError> {
@@ -256,7 +262,7 @@ impl Taking<'_> {
             SELECT c.service_id, c.uri, o.uri IS NOT NULL
             FROM cimf.changed_consent c JOIN cimf.service s ON s.id = c.service_id
                 LEFT JOIN cimf.consent o ON o.service_id = c.service_id AND o.uri = c.uri
-            WHERE c.revision > $2 AND c.service_id <> ALL ($1)";
+            WHERE c.revision > $2 AND NOT EXISTS (SELECT 1 FROM unnest($1) AS new (id) WHERE new.id = c.service_id)";
         let take = |row: &Row| {
             let (service, uri, is_there): (i64, &str, bool) = (row.get(0), row.get(1), row.get(2));
             let sql = match is_there {
@@ -268,16 +274,21 @@ impl Taking<'_> {
             let mut statement = self.change.prepare_cached(sql)?;
             statement.execute((service, uri)).map(drop)
         };
-        self.each(sql, &[&new_services, &since], take).await
+        self.each(
+            sql,
+            &[(&new_services, Type::INT8_ARRAY), (&since, Type::INT8)],
+            take,
+        )
+        .await
     }
 
     /// The mark of copies, which is the same on all nodes.
-    pub async fn copy_mark(&self) -> Result<(), SourceError> {
+    async fn copy_mark(&self) -> Result<(), SourceError> {
         let found = self
             .source
-            .query_opt("SELECT mark FROM cimf.copy_mark", &[]);
-        let found = found.await.map_err(self.failed.remote(ACTION))?;
-        let Some(mark) = found.map(|row| row.get::<_, String>(0)) else {
+            .query_typed("SELECT mark FROM cimf.copy_mark", &[]);
+        let found = self.failed.answer(ACTION, found).await?;
+        let Some(mark) = found.first().map(|row| row.get::<_, &str>(0)) else {
             return Ok(());
         };
         let sql = "UPDATE copy_mark SET mark = ?1 WHERE mark <> ?1";

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_postgres::{AsyncMessage, Client};
 
-/// How long a connection may take whatever the URL says: name servers, TCP, TLS and PostgreSQL.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long name servers, TLS and PostgreSQL may take, beside what the URL allows for TCP to each host.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An open connection.
 pub struct Connection {
@@ -25,13 +25,17 @@ pub struct Connection {
 /// Connects. To be called within a runtime, which goes on with the connection.
 pub async fn connect(url: &PostgresUrl) -> Result<Connection, SourceError> {
     let connector = tls::connector(&url.tls)?;
-    let connecting = timeout(PATIENCE, with_password(url).connect(connector)).await;
+    let config = with_password(url)?;
+    let hosts = config.get_hosts().len().max(config.get_hostaddrs().len());
+    let of_each = config.get_connect_timeout().copied().unwrap_or_default();
+    let patience = PATIENCE + of_each * u32::try_from(hosts).unwrap_or(1);
+    let connecting = timeout(patience, config.connect(connector)).await;
     let (client, mut connection) = match connecting {
         Ok(connected) => connected.map_err(SourceError::doing(url, "cannot connect"))?,
         Err(_) => {
             return Err(SourceError::Silent {
                 url: url.to_string(),
-                patience: PATIENCE,
+                patience,
             });
         }
     };

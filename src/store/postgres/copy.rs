@@ -7,6 +7,7 @@ use super::failures::Failures;
 use super::replica::{Cursor, set_cursor};
 use futures_util::{TryStreamExt, pin_mut};
 use rusqlite::{Params, Transaction as Change};
+use tokio_postgres::types::Type;
 use tokio_postgres::{Row, Transaction as Snapshot};
 
 /// What errors of PostgreSQL say was being done.
@@ -194,14 +195,15 @@ impl Rows<'_> {
         insert: &str,
         values: impl Fn(&Row) -> P,
     ) -> Result<u64, SourceError> {
-        let found = self.source.query_raw(query, [&self.addresses]).await;
-        let found = found.map_err(self.failed.remote(ACTION))?;
+        // Without a name of its own the statement passes poolers.
+        let parameters = [(&self.addresses, Type::TEXT_ARRAY)];
+        let found = self.source.query_typed_raw(query, parameters);
+        let found = self.failed.answer(ACTION, found).await?;
         pin_mut!(found);
         let mut insert = self.failed.local(self.change.prepare(insert))?;
         let mut count = 0;
         loop {
-            let row = found.try_next().await;
-            let Some(row) = row.map_err(self.failed.remote(ACTION))? else {
+            let Some(row) = self.failed.answer(ACTION, found.try_next()).await? else {
                 return Ok(count);
             };
             self.failed.local(insert.execute(values(&row)))?;

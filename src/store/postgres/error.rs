@@ -7,6 +7,7 @@ use crate::store::StoreError;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
+use tokio_postgres::error::SqlState;
 
 /// Why groups in PostgreSQL cannot be read or followed.
 #[derive(Debug)]
@@ -27,6 +28,20 @@ pub enum SourceError {
         /// How long was waited.
         patience: Duration,
     },
+    /// A connection that was there says nothing any more.
+    Stuck {
+        /// The URL without its password.
+        url: String,
+        /// What was being done.
+        action: &'static str,
+        /// How long was waited.
+        patience: Duration,
+    },
+    /// The file with the password cannot be used: the file, and why.
+    PasswordFile {
+        /// The file and what is wrong with it.
+        text: String,
+    },
     /// The file with the certificates of authorities cannot be used.
     RootCertificate {
         /// The file and what is wrong with it.
@@ -36,6 +51,15 @@ pub enum SourceError {
     NoTables {
         /// The URL without its password.
         url: String,
+    },
+    /// Some of its triggers are missing or switched off.
+    NoTriggers {
+        /// The URL without its password.
+        url: String,
+        /// How many were found.
+        found: i64,
+        /// How many were expected.
+        expected: i64,
     },
     /// Its tables are of another version.
     Version {
@@ -73,6 +97,9 @@ impl fmt::Display for SourceError {
             Self::Postgres { url, action, error } => {
                 write!(f, "{url}: {action}: ")?;
                 match error.as_db_error() {
+                    Some(said) if said.code() == &SqlState::LOCK_NOT_AVAILABLE => f.write_str(
+                        "another transaction has been changing groups for 10 s; pg_stat_activity shows which; try again",
+                    ),
                     Some(said) => write!(f, "PostgreSQL says: {}", said.message()),
                     None => write_chain(f, error),
                 }
@@ -84,6 +111,24 @@ impl fmt::Display for SourceError {
                     patience.as_secs()
                 )
             }
+            Self::Stuck {
+                url,
+                action,
+                patience,
+            } => write!(
+                f,
+                "{url}: {action}: no answer within {} s",
+                patience.as_secs()
+            ),
+            Self::PasswordFile { text } => write!(f, "passfile: {text}"),
+            Self::NoTriggers {
+                url,
+                found,
+                expected,
+            } => write!(
+                f,
+                "{url}: expected {expected} enabled triggers in the schema cimf, found {found}: is a backup being restored? Changes would go unnoticed, so nothing is read"
+            ),
             Self::RootCertificate { text } => write!(f, "sslrootcert: {text}"),
             Self::NoTables { url } => write!(
                 f,

@@ -26,6 +26,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::timeout;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{IsolationLevel, Transaction};
 
 /// How often PostgreSQL is asked where it wakes whoever waits.
@@ -44,6 +45,8 @@ pub enum CopyReason {
     Behind,
     /// It was away for longer than PostgreSQL remembers single changes.
     TooOld,
+    /// What has changed did not fit what it has.
+    Damaged,
 }
 
 impl fmt::Display for CopyReason {
@@ -55,6 +58,7 @@ impl fmt::Display for CopyReason {
                 "PostgreSQL lacks changes that the replica has: was it restored from a backup?"
             }
             Self::TooOld => "the replica is older than the changes that PostgreSQL remembers",
+            Self::Damaged => "what has changed did not fit what the replica has",
         })
     }
 }
@@ -64,6 +68,8 @@ impl fmt::Display for CopyReason {
 pub enum Round {
     /// Nothing: the replica has everything.
     Unchanged,
+    /// Nothing: this is a standby that does not have yet what the replica has.
+    Ahead,
     /// So many groups and services were taken over.
     Changed(u64),
     /// Everything was copied: why, and how many groups and memberships.
@@ -76,8 +82,14 @@ pub struct Follower {
     path: PathBuf,
     replica: Option<Replica>,
     connection: Option<Connection>,
-    /// How long a round waits for a notification.
-    pause: Duration,
+    /// Whether notifications come.
+    is_notified: bool,
+    /// The longest time between two rounds.
+    longest_pause: Duration,
+    /// Whether everything is to be copied, as a change could not be taken over.
+    is_damaged: bool,
+    /// Whether the last round has changed anything.
+    has_changed: bool,
 }
 
 impl Follower {
@@ -88,8 +100,17 @@ impl Follower {
             path: path.to_owned(),
             replica: None,
             connection: None,
-            pause: WITHOUT_NOTIFICATIONS,
+            is_notified: false,
+            longest_pause: WITH_NOTIFICATIONS,
+            is_damaged: false,
+            has_changed: false,
         }
+    }
+
+    /// With no more time than this between two rounds.
+    pub fn with_pause(mut self, pause: Duration) -> Self {
+        self.longest_pause = pause.min(WITH_NOTIFICATIONS);
+        self
     }
 
     /// Brings the replica to where PostgreSQL is. To be called within a runtime, and again after a failure, which
@@ -110,34 +131,42 @@ impl Follower {
 
     /// Waits until PostgreSQL tells of a change, or is to be asked.
     pub async fn wait(&mut self) {
-        let Some(connection) = &mut self.connection else {
-            return tokio::time::sleep(self.pause).await;
-        };
-        // A connection that is lost is found out by the next round.
-        if let Ok(Err(_)) = timeout(self.pause, connection.notified.changed()).await {
+        if self.has_changed {
+            // Whoever commits all the time is followed twenty times a second.
             tokio::time::sleep(WITHOUT_NOTIFICATIONS).await;
+        }
+        let pause = match self.is_notified {
+            true => self.longest_pause,
+            false => WITHOUT_NOTIFICATIONS,
+        };
+        let Some(connection) = &mut self.connection else {
+            return tokio::time::sleep(pause).await;
+        };
+        match timeout(pause, connection.notified.changed()).await {
+            Ok(Ok(())) => self.is_notified = true,
+            // A connection that is lost is found out by the next round.
+            Ok(Err(_)) => tokio::time::sleep(WITHOUT_NOTIFICATIONS).await,
+            Err(_) => {}
         }
     }
 
     async fn try_round(&mut self) -> Result<Round, SourceError> {
+        // First, so that a file of an earlier version is usable though PostgreSQL is away.
+        let replica = match &mut self.replica {
+            Some(replica) if replica.is_at_its_place() => replica,
+            other => {
+                init(&self.path)?;
+                other.insert(Replica::open(&self.path)?)
+            }
+        };
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => {
                 let connection = connect_to_tables(&self.url).await?;
                 // Before the first look, so that no change comes between. A standby refuses it.
-                let listens = connection.client.batch_execute("LISTEN cimf").await.is_ok();
-                self.pause = match listens {
-                    true => WITH_NOTIFICATIONS,
-                    false => WITHOUT_NOTIFICATIONS,
-                };
+                let listens = connection.client.batch_execute("LISTEN cimf").await;
+                self.is_notified = listens.is_ok();
                 none.insert(connection)
-            }
-        };
-        let replica = match &mut self.replica {
-            Some(replica) => replica,
-            none => {
-                init(&self.path)?;
-                none.insert(Replica::open(&self.path)?)
             }
         };
         let failed = Failures {
@@ -148,18 +177,29 @@ impl Follower {
         let snapshot = snapshot
             .isolation_level(IsolationLevel::RepeatableRead)
             .read_only(true)
-            .start()
-            .await
-            .map_err(failed.remote("cannot read the groups"))?;
+            .start();
+        let snapshot = failed.answer(READING, snapshot).await?;
         let cursor = replica.cursor()?;
-        let (latest, reason) = stand(&snapshot, cursor.as_ref(), &failed).await?;
+        let (latest, stand) = stand(&snapshot, cursor.as_ref(), &failed).await?;
+        let reason = match stand {
+            Stand::Copy(reason) => Some(reason),
+            _ if self.is_damaged => Some(CopyReason::Damaged),
+            Stand::Behind | Stand::Same | Stand::Ahead => None,
+        };
         let round = match (reason, cursor) {
-            (None, Some(cursor)) if cursor == latest => Round::Unchanged,
+            (None, Some(_)) if stand == Stand::Same => Round::Unchanged,
+            (None, Some(_)) if stand == Stand::Ahead => Round::Ahead,
             (None, Some(cursor)) => {
                 let change = replica.begin()?;
-                let count =
-                    take_over(&snapshot, &change, cursor.revision, &latest, &failed).await?;
+                let taken = take_over(&snapshot, &change, cursor.revision, &latest, &failed).await;
+                self.is_damaged = matches!(taken, Err(SourceError::Replica(_)));
+                let count = taken?;
                 failed.local(change.commit())?;
+                if !connection.notified.has_changed().unwrap_or_default() {
+                    // It was found by asking: perhaps notifications do not come through.
+                    self.is_notified = false;
+                }
+                connection.notified.mark_unchanged();
                 Round::Changed(count)
             }
             (reason, _) => {
@@ -170,38 +210,65 @@ impl Follower {
                 } = copy(&snapshot, &change, &latest, &failed).await?;
                 failed.local(change.commit())?;
                 replica.checkpoint()?;
+                self.is_damaged = false;
                 Round::Copied(reason.unwrap_or(CopyReason::First), groups, memberships)
             }
         };
-        let ended = snapshot.rollback().await;
-        ended.map_err(failed.remote("cannot read the groups"))?;
+        failed.answer(READING, snapshot.rollback()).await?;
+        if round != Round::Ahead {
+            replica.note_confirmed(round != Round::Unchanged)?;
+        }
+        self.has_changed = !matches!(round, Round::Unchanged | Round::Ahead);
         Ok(round)
     }
 }
 
-/// Where PostgreSQL stands, and why everything has to be copied from it, if it has.
+/// What errors of PostgreSQL say was being done.
+const READING: &str = "cannot read the groups";
+
+/// Where a replica stands beside PostgreSQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stand {
+    /// It has everything.
+    Same,
+    /// It lacks what has changed since its revision.
+    Behind,
+    /// It has more than this standby.
+    Ahead,
+    /// It needs everything.
+    Copy(CopyReason),
+}
+
+/// Where PostgreSQL stands, and the replica beside it.
 async fn stand(
     snapshot: &Transaction<'_>,
     cursor: Option<&Cursor>,
     failed: &Failures<'_>,
-) -> Result<(Cursor, Option<CopyReason>), SourceError> {
+) -> Result<(Cursor, Stand), SourceError> {
     let sql = "SELECT source::text, latest, pruned,
-        EXISTS (SELECT 1 FROM cimf.history WHERE revision = $1) FROM cimf.revision";
+        EXISTS (SELECT 1 FROM cimf.history WHERE revision = $1), pg_is_in_recovery() FROM cimf.revision";
     let at = cursor.map_or(0, |cursor| cursor.revision);
-    let row = snapshot.query_one(sql, &[&at]).await;
-    let row = row.map_err(failed.remote("cannot read the revision of the groups"))?;
+    let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&at, Type::INT8)];
+    let rows = snapshot.query_typed(sql, &parameters);
+    let rows = failed.answer(READING, rows).await?;
+    let row = rows.first().ok_or_else(|| SourceError::NoTables {
+        url: failed.url.to_string(),
+    })?;
     let latest = Cursor {
         source: row.get(0),
         revision: row.get(1),
     };
-    let (pruned, is_known): (i64, bool) = (row.get(2), row.get(3));
-    let reason = match cursor {
-        None => Some(CopyReason::First),
-        Some(cursor) if cursor.source != latest.source => Some(CopyReason::OtherSource),
-        Some(cursor) if cursor.revision > latest.revision => Some(CopyReason::Behind),
-        Some(cursor) if cursor.revision < pruned => Some(CopyReason::TooOld),
-        Some(_) if !is_known => Some(CopyReason::Behind),
-        Some(_) => None,
+    let (pruned, is_known, is_standby): (i64, bool, bool) = (row.get(2), row.get(3), row.get(4));
+    let stand = match cursor {
+        None => Stand::Copy(CopyReason::First),
+        Some(cursor) if cursor.source != latest.source => Stand::Copy(CopyReason::OtherSource),
+        // A standby that lags gets there; a primary that lacks something has lost it.
+        Some(cursor) if cursor.revision > latest.revision && is_standby => Stand::Ahead,
+        Some(cursor) if cursor.revision > latest.revision => Stand::Copy(CopyReason::Behind),
+        Some(cursor) if cursor.revision < pruned => Stand::Copy(CopyReason::TooOld),
+        Some(_) if !is_known => Stand::Copy(CopyReason::Behind),
+        Some(cursor) if *cursor == latest => Stand::Same,
+        Some(_) => Stand::Behind,
     };
-    Ok((latest, reason))
+    Ok((latest, stand))
 }

@@ -21,10 +21,11 @@ mod working_copy;
 use crate::config::PostgresUrl;
 use crate::store::Tables;
 use std::path::Path;
+use std::time::Duration;
 
 pub use error::SourceError;
 pub use follow::{CopyReason, Follower, Round};
-pub use replica::{has_groups, is_replica};
+pub use replica::{age, is_replica};
 pub(super) use working_copy::{Purpose, WorkingCopy};
 
 /// Makes the tables in PostgreSQL, or brings older ones up to date.
@@ -44,4 +45,25 @@ pub fn init(url: &PostgresUrl) -> Result<Tables, SourceError> {
 pub fn replicate(url: &PostgresUrl, path: &Path) -> Result<Round, SourceError> {
     let mut follower = Follower::new(url.clone(), path);
     runtime::new()?.block_on(follower.round())
+}
+
+/// The same, unless it takes longer than `patience`, which is an error.
+///
+/// # Errors
+///
+/// As for [`Follower::round`].
+pub fn replicate_within(
+    url: &PostgresUrl,
+    path: &Path,
+    patience: Duration,
+) -> Result<Round, SourceError> {
+    let mut follower = Follower::new(url.clone(), path);
+    let round = async { tokio::time::timeout(patience, follower.round()).await };
+    runtime::new()?.block_on(round).unwrap_or_else(|_| {
+        Err(SourceError::Stuck {
+            url: url.to_string(),
+            action: "cannot copy the groups",
+            patience,
+        })
+    })
 }

@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::error::SourceError;
 use crate::config::PostgresUrl;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
@@ -11,36 +12,51 @@ use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
 /// What to connect to, with a password if there is one.
-pub fn with_password(url: &PostgresUrl) -> Config {
+pub fn with_password(url: &PostgresUrl) -> Result<Config, SourceError> {
     let mut config = url.config.clone();
     if config.get_password().is_some() {
-        return config;
+        return Ok(config);
     }
     let variable = |name| std::env::var_os(name).filter(|value: &OsString| !value.is_empty());
     if let Some(password) = variable("PGPASSWORD").and_then(|value| value.into_string().ok()) {
         config.password(password);
-        return config;
+        return Ok(config);
     }
-    let at_home = || variable("HOME").map(|home| Path::new(&home).join(".pgpass"));
-    let file = url.password_file.clone();
-    let file = file.or_else(|| variable("PGPASSFILE").map(PathBuf::from));
-    if let Some(password) = file.or_else(at_home).and_then(|file| found(&file, &config)) {
+    let named = url.password_file.clone();
+    let named = named.or_else(|| variable("PGPASSFILE").map(PathBuf::from));
+    let at_home = variable("HOME").map(|home| Path::new(&home).join(".pgpass"));
+    // The one at home need not be there.
+    let file = named.or_else(|| at_home.filter(|file| file.exists()));
+    if let Some(file) = file
+        && let Some(password) = found(&file, &config)?
+    {
         config.password(password);
     }
-    config
+    Ok(config)
 }
 
 /// The password that a file has for a connection.
-fn found(file: &Path, config: &Config) -> Option<String> {
-    let text = std::fs::read_to_string(file).ok()?;
-    let mode = file.metadata().ok()?.permissions().mode();
-    if mode & 0o077 != 0 {
-        log::warn!(
-            "{}: others than its owner may read it, so its passwords are not used: chmod 600",
-            file.display()
-        );
-        return None;
+fn found(file: &Path, config: &Config) -> Result<Option<String>, SourceError> {
+    let wrong = |problem: String| SourceError::PasswordFile {
+        text: format!("{}: {problem}", file.display()),
+    };
+    let read = || {
+        Ok((
+            std::fs::read_to_string(file)?,
+            file.metadata()?.permissions(),
+        ))
+    };
+    let (text, permissions) =
+        read().map_err(|error: std::io::Error| wrong(format!("cannot be read: {error}")))?;
+    if permissions.mode() & 0o077 != 0 {
+        return Err(wrong(
+            "expected mode 0600, found more: others than its owner may use it".to_owned(),
+        ));
     }
+    Ok(of_connection(&text, config))
+}
+
+fn of_connection(text: &str, config: &Config) -> Option<String> {
     let host = config.get_hosts().first().map(|host| match host {
         Host::Tcp(name) => name.clone(),
         Host::Unix(_) => "localhost".to_owned(),
@@ -107,7 +123,11 @@ mod tests {
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
             found(&file, &config)
         };
-        assert_eq!(of_mode(0o644), None);
-        assert_eq!(of_mode(0o600).as_deref(), Some("s3cret"));
+        let error = of_mode(0o644).unwrap_err().to_string();
+        assert!(error.contains("expected mode 0600"), "{error}");
+        assert_eq!(of_mode(0o600).unwrap().as_deref(), Some("s3cret"));
+        std::fs::remove_file(&file).unwrap();
+        let error = found(&file, &config).unwrap_err().to_string();
+        assert!(error.contains("cannot be read"), "{error}");
     }
 }

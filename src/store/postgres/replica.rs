@@ -3,9 +3,11 @@
 #![forbid(unsafe_code)]
 
 use crate::store::database::{ADMINISTRATOR_PATIENCE, connect, require_current};
+use crate::store::file::FileId;
 use crate::store::{Problem, StoreError};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Where a replica stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct Cursor {
 pub struct Replica {
     path: PathBuf,
     connection: Connection,
+    file: FileId,
+    confirmed: Option<Instant>,
 }
 
 /// The one table that only a replica has.
@@ -28,8 +32,13 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS replica (
   -- The column source of PostgreSQL's table cimf.revision.
   source TEXT NOT NULL,
   -- Its revision up to which everything is here.
-  revision INTEGER NOT NULL
+  revision INTEGER NOT NULL,
+  -- When this was last found to be so, in seconds since 1970: to the minute.
+  confirmed INTEGER NOT NULL DEFAULT 0
 )";
+
+/// How often the time of the last confirmation is written: each write makes workers look for changes.
+const CONFIRM: Duration = Duration::from_secs(60);
 
 /// Whether a database is a replica: its groups are changed elsewhere.
 pub fn is_replica(connection: &Connection) -> rusqlite::Result<bool> {
@@ -37,13 +46,20 @@ pub fn is_replica(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row(sql, [], |row| row.get(0))
 }
 
-/// Whether there is a replica at `path` that has been filled.
-pub fn has_groups(path: &Path) -> bool {
-    if !path.exists() {
-        return false;
-    }
-    let cursor = Replica::open(path).and_then(|replica| replica.cursor());
-    matches!(cursor, Ok(Some(_)))
+/// How old the groups of the replica at `path` are: the time since they were last known to be what PostgreSQL has. Nothing
+/// if there is no replica of this version that has been filled.
+pub fn age(path: &Path) -> Option<Duration> {
+    let connection = connect(path, ADMINISTRATOR_PATIENCE).ok()?;
+    require_current(path, &connection).ok()?;
+    let sql = "SELECT confirmed FROM replica";
+    let confirmed: i64 = connection.query_row(sql, [], |row| row.get(0)).ok()?;
+    let confirmed = Duration::from_secs(confirmed.try_into().ok()?);
+    Some(since_1970().saturating_sub(confirmed))
+}
+
+fn since_1970() -> Duration {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default()
 }
 
 impl Replica {
@@ -65,6 +81,8 @@ impl Replica {
         let replica = Self {
             path: path.to_owned(),
             connection,
+            file: FileId::at(path).map_err(|error| StoreError::system(path, &error))?,
+            confirmed: None,
         };
         replica.done(replica.connection.execute_batch(TABLE))?;
         // What a crash of the machine takes from it is followed again.
@@ -86,6 +104,24 @@ impl Replica {
             })
         });
         self.done(row.optional())
+    }
+
+    /// Whether its path still leads to it.
+    pub fn is_at_its_place(&self) -> bool {
+        FileId::at(&self.path).is_ok_and(|file| file == self.file)
+    }
+
+    /// Notes that it is what PostgreSQL has, at once or each minute.
+    pub fn note_confirmed(&mut self, at_once: bool) -> Result<(), StoreError> {
+        if !at_once && self.confirmed.is_some_and(|last| last.elapsed() < CONFIRM) {
+            return Ok(());
+        }
+        self.confirmed = Some(Instant::now());
+        let now = i64::try_from(since_1970().as_secs()).unwrap_or_default();
+        let done = self
+            .connection
+            .execute("UPDATE replica SET confirmed = ?1", [now]);
+        self.done(done).map(drop)
     }
 
     /// Begins a change, which readers see as a whole once it is committed.
@@ -110,7 +146,8 @@ impl Replica {
 
 /// Notes where the replica stands after a change.
 pub fn set_cursor(transaction: &Transaction<'_>, cursor: &Cursor) -> rusqlite::Result<()> {
-    let sql = "INSERT OR REPLACE INTO replica (only_row, source, revision) VALUES (1, ?1, ?2)";
+    let sql = "INSERT INTO replica (only_row, source, revision) VALUES (1, ?1, ?2)
+        ON CONFLICT DO UPDATE SET source = excluded.source, revision = excluded.revision";
     transaction
         .execute(sql, (&cursor.source, cursor.revision))
         .map(drop)

@@ -4,9 +4,12 @@
 
 use super::connect::{Connection, connect};
 use super::error::SourceError;
+use super::failures::Failures;
 use crate::config::PostgresUrl;
 use crate::store::Tables;
+use std::path::Path;
 use tokio_postgres::Client;
+use tokio_postgres::types::FromSql;
 
 /// The step at index n migrates version n to version n + 1. A released step is never edited.
 const STEPS: [&str; 1] = [include_str!("schema_1.sql")];
@@ -14,29 +17,61 @@ const STEPS: [&str; 1] = [include_str!("schema_1.sql")];
 /// The version of current tables.
 const VERSION: i32 = STEPS.len() as i32;
 
+/// Its triggers, without which changes go unnoticed.
+const TRIGGERS: i64 = 33;
+
+/// What errors of PostgreSQL say was being done.
+const LOOKING: &str = "cannot read the version of the tables";
+
 /// The version of the tables; nothing where there are none.
-async fn version(url: &PostgresUrl, client: &Client) -> Result<Option<i32>, SourceError> {
-    let failed = SourceError::doing(url, "cannot read the version of the tables");
-    let there = client.query_one("SELECT to_regclass('cimf.version') IS NOT NULL", &[]);
-    if !there.await.map_err(&failed)?.get::<_, bool>(0) {
+async fn version(failed: &Failures<'_>, client: &Client) -> Result<Option<i32>, SourceError> {
+    let there = "SELECT to_regclass('cimf.version') IS NOT NULL";
+    if number::<bool>(failed, client, there).await? != Some(true) {
         return Ok(None);
     }
-    let found = client.query_one("SELECT number FROM cimf.version", &[]);
-    found.await.map(|row| Some(row.get(0))).map_err(failed)
+    number(failed, client, "SELECT number FROM cimf.version").await
 }
 
-/// Connects to PostgreSQL with tables of this version.
+/// The one value that a query finds. The query has no name, so that it passes poolers.
+async fn number<T: for<'a> FromSql<'a>>(
+    failed: &Failures<'_>,
+    client: &Client,
+    sql: &str,
+) -> Result<Option<T>, SourceError> {
+    let rows = failed.answer(LOOKING, client.query_typed(sql, &[])).await?;
+    Ok(rows.first().map(|row| row.get(0)))
+}
+
+/// Connects to PostgreSQL with tables of this version, all of whose changes are noted.
 pub async fn connect_to_tables(url: &PostgresUrl) -> Result<Connection, SourceError> {
     let connection = connect(url).await?;
-    match version(url, &connection.client).await? {
-        Some(VERSION) => Ok(connection),
-        Some(found) => Err(SourceError::Version {
+    let failed = Failures {
+        url,
+        path: Path::new(""),
+    };
+    match version(&failed, &connection.client).await? {
+        Some(VERSION) => {}
+        Some(found) => {
+            return Err(SourceError::Version {
+                url: url.to_string(),
+                found,
+                expected: VERSION,
+            });
+        }
+        None => {
+            return Err(SourceError::NoTables {
+                url: url.to_string(),
+            });
+        }
+    }
+    let sql = "SELECT count(*) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+        WHERE c.relnamespace = 'cimf'::regnamespace AND NOT t.tgisinternal AND t.tgenabled <> 'D'";
+    match number(&failed, &connection.client, sql).await? {
+        Some(TRIGGERS) => Ok(connection),
+        found => Err(SourceError::NoTriggers {
             url: url.to_string(),
-            found,
-            expected: VERSION,
-        }),
-        None => Err(SourceError::NoTables {
-            url: url.to_string(),
+            found: found.unwrap_or_default(),
+            expected: TRIGGERS,
         }),
     }
 }
@@ -48,12 +83,16 @@ pub async fn connect_to_tables(url: &PostgresUrl) -> Result<Connection, SourceEr
 /// PostgreSQL cannot be reached, does not allow it, or has tables of a later version.
 pub async fn init(url: &PostgresUrl) -> Result<Tables, SourceError> {
     let failed = SourceError::doing(url, "cannot make the tables");
+    let looking = Failures {
+        url,
+        path: Path::new(""),
+    };
     let mut connection = connect(url).await?;
     let transaction = connection.client.transaction().await.map_err(&failed)?;
     // Another `init` may be at it: one after the other.
     let lock = "SELECT pg_advisory_xact_lock(hashtextextended('cimf init', 0))";
     transaction.batch_execute(lock).await.map_err(&failed)?;
-    let found = version(url, transaction.client()).await?;
+    let found = version(&looking, transaction.client()).await?;
     let from = found.unwrap_or_default();
     if from > VERSION {
         return Err(SourceError::Version {

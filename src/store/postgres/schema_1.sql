@@ -128,20 +128,27 @@ CREATE TABLE cimf.changed_consent (
 );
 CREATE INDEX changed_consent_revision ON cimf.changed_consent (revision);
 
--- The next revision. Once an hour it forgets what is older than a day.
+-- The revision of this transaction, in which all that it changes is noted. Once an hour it forgets what is older than a day, but for what came before a pause.
 CREATE FUNCTION cimf.next_revision() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
   hour CONSTANT bigint := 3600000000;
+  -- Ends with the transaction, and with the savepoint that it was set in.
+  known text := current_setting('cimf.revision', true);
   before bigint;
   number bigint;
   horizon bigint;
 BEGIN
+  IF known <> '' THEN
+    RETURN known::bigint;
+  END IF;
   SELECT latest INTO before FROM cimf.revision FOR UPDATE;
   number := greatest(before + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
   UPDATE cimf.revision SET latest = number;
+  PERFORM set_config('cimf.revision', number::text, true);
   INSERT INTO cimf.history VALUES (number);
   IF number / hour <> before / hour THEN
-    horizon := number - 24 * hour;
+    -- Whoever has everything from before the pause gets this change by itself.
+    horizon := least(before, number - 24 * hour);
     DELETE FROM cimf.history WHERE revision < horizon;
     -- When a group last changed is of interest for as long as there is one.
     DELETE FROM cimf.changed_address c WHERE c.revision < horizon
@@ -168,6 +175,9 @@ $$;
 CREATE FUNCTION cimf.address_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   addresses text[];
+  number bigint;
+  lists bigint := 0;
+  is_renamed boolean := false;
 BEGIN
   IF TG_OP = 'INSERT' THEN
     addresses := ARRAY(SELECT uri FROM new_rows);
@@ -177,9 +187,15 @@ BEGIN
     addresses := ARRAY(
       SELECT unnest(ARRAY[o.uri, n.uri]) FROM old_rows o JOIN new_rows n USING (id)
       WHERE o IS DISTINCT FROM n);
+    is_renamed := EXISTS (SELECT 1 FROM old_rows o JOIN new_rows n USING (id) WHERE o.uri <> n.uri);
   END IF;
   IF cardinality(addresses) > 0 THEN
-    PERFORM cimf.note_addresses(addresses, cimf.next_revision(), 0);
+    number := cimf.next_revision();
+    IF is_renamed THEN
+      -- What was noted of a group's lists was noted under its address of before.
+      lists := number;
+    END IF;
+    PERFORM cimf.note_addresses(addresses, number, lists);
   END IF;
   RETURN NULL;
 END $$;
@@ -265,14 +281,15 @@ BEGIN
   RAISE EXCEPTION 'TRUNCATE is not told to the nodes: use DELETE FROM %.%', TG_TABLE_SCHEMA, TG_TABLE_NAME;
 END $$;
 
--- An address is a group's or a service's, never both. Whoever adds addresses waits for all others who do, so that none
--- is overlooked.
-CREATE FUNCTION cimf.addresses_locked() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Whoever changes anything waits for all others who do before the first row is touched: so nobody waits for a row that
+-- another one holds who waits for them, and what triggers look up is as it stays.
+CREATE FUNCTION cimf.change_begins() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM 1 FROM cimf.revision FOR UPDATE;
   RETURN NULL;
 END $$;
 
+-- An address is a group's or a service's, never both.
 CREATE FUNCTION cimf.address_checked() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF TG_TABLE_NAME = 'service' AND EXISTS (SELECT 1 FROM cimf.im_group WHERE uri = NEW.uri) THEN
@@ -286,10 +303,6 @@ BEGIN
   RETURN NEW;
 END $$;
 
-CREATE TRIGGER addresses_locked BEFORE INSERT OR UPDATE ON cimf.im_group
-  FOR EACH STATEMENT EXECUTE FUNCTION cimf.addresses_locked();
-CREATE TRIGGER addresses_locked BEFORE INSERT OR UPDATE ON cimf.service
-  FOR EACH STATEMENT EXECUTE FUNCTION cimf.addresses_locked();
 CREATE TRIGGER address_checked BEFORE INSERT OR UPDATE OF uri ON cimf.im_group
   FOR EACH ROW EXECUTE FUNCTION cimf.address_checked();
 CREATE TRIGGER address_checked BEFORE INSERT OR UPDATE OF uri ON cimf.service
@@ -301,6 +314,8 @@ DECLARE
   changed CONSTANT text[] := ARRAY['address', 'address', 'member', 'member', 'rule_list', 'consent'];
 BEGIN
   FOR n IN 1 .. cardinality(tables) LOOP
+    EXECUTE format('CREATE TRIGGER begins BEFORE INSERT OR UPDATE OR DELETE ON cimf.%I
+      FOR EACH STATEMENT EXECUTE FUNCTION cimf.change_begins()', tables[n]);
     EXECUTE format('CREATE TRIGGER inserted AFTER INSERT ON cimf.%I REFERENCING NEW TABLE AS new_rows
       FOR EACH STATEMENT EXECUTE FUNCTION cimf.%I()', tables[n], changed[n] || '_changed');
     EXECUTE format('CREATE TRIGGER updated AFTER UPDATE ON cimf.%I
@@ -312,5 +327,14 @@ BEGIN
       FOR EACH STATEMENT EXECUTE FUNCTION cimf.everything_changed()', tables[n]);
   END LOOP;
 END $$;
+
+-- Another mark is a change too, though of no group.
+CREATE FUNCTION cimf.copy_mark_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM cimf.next_revision();
+  RETURN NULL;
+END $$;
+CREATE TRIGGER updated AFTER UPDATE ON cimf.copy_mark
+  FOR EACH STATEMENT EXECUTE FUNCTION cimf.copy_mark_changed();
 
 INSERT INTO cimf.version (number) VALUES (1);

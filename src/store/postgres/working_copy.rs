@@ -31,6 +31,11 @@ const FIRST_NEW_ID: i64 = 1 << 60;
 /// Notes every row that a command touches.
 const NOTES: &str = include_str!("touched.sql");
 
+/// Nobody else changes anything from here on; and whoever is cut off does not keep others from it for long.
+const BEGIN_CHANGE: &str =
+    "SET LOCAL lock_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = '10min';
+    SELECT 1 FROM cimf.revision FOR UPDATE";
+
 /// What errors of PostgreSQL say was being done.
 const ACTION: &str = "cannot change the groups";
 
@@ -100,9 +105,8 @@ impl WorkingCopy {
             };
             let remote = transaction.start().await.map_err(failed.remote(ACTION))?;
             if purpose == Purpose::Change {
-                let lock = "SELECT 1 FROM cimf.revision FOR UPDATE";
-                let locked = remote.execute(lock, &[]).await;
-                locked.map_err(failed.remote(ACTION))?;
+                let locked = remote.batch_execute(BEGIN_CHANGE);
+                failed.answer(ACTION, locked).await?;
             }
             let triggers = failed.local(take_triggers(&change))?;
             load(&remote, &change, addresses, &failed).await?;
