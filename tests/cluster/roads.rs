@@ -174,6 +174,26 @@ fn a_server_that_falls_silent_does_not_hold_up_a_start() {
 }
 
 #[test]
+fn a_node_needs_to_read_only() {
+    let postgres = Postgres::start();
+    postgres.init();
+    postgres.psql(
+        "INSERT INTO cimf.im_group (uri) VALUES ('sip:hikers@im.home1.net');
+         CREATE ROLE node LOGIN PASSWORD 'other';
+         GRANT USAGE ON SCHEMA cimf TO node; GRANT SELECT ON ALL TABLES IN SCHEMA cimf TO node",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let replica = folder.path().join("replica.db");
+    let url = url(&postgres.url().replace("cimf:s3cret", "node:other"));
+    assert_eq!(
+        replicate(&url, &replica).unwrap(),
+        Round::Copied(CopyReason::First, 1, 0)
+    );
+    postgres.psql("INSERT INTO cimf.member SELECT id, 'sip:ann@home1.net' FROM cimf.im_group");
+    assert_eq!(replicate(&url, &replica).unwrap(), Round::Changed(1));
+}
+
+#[test]
 fn of_several_hosts_the_first_that_answers_counts() {
     let postgres = Postgres::start();
     let gone = TcpListener::bind("127.0.0.1:0")
