@@ -83,11 +83,12 @@ fn runtime() -> std::io::Result<Runtime> {
 
 async fn follow(server: &Server, url: &PostgresUrl, path: &Path) -> Infallible {
     let settings = &server.decider().policy().settings;
-    let mut follower = Follower::new(url.clone(), path);
-    if settings.groups_max_age > 0 {
+    let new = || match settings.groups_max_age {
+        0 => Follower::new(url.clone(), path),
         // So that groups are never too old just because nobody has looked.
-        follower = follower.with_pause(Duration::from_secs(settings.groups_max_age.into()) / 4);
-    }
+        most => Follower::new(url.clone(), path).with_pause(Duration::from_secs(most.into()) / 4),
+    };
+    let mut follower = new();
     let mut trouble: Option<(Instant, Instant)> = None;
     loop {
         let began = Instant::now();
@@ -112,7 +113,7 @@ async fn follow(server: &Server, url: &PostgresUrl, path: &Path) -> Infallible {
             Err(_) => {
                 // The panic is logged.
                 complain(&mut trouble, "following PostgreSQL failed");
-                follower = Follower::new(url.clone(), path);
+                follower = new();
                 tokio::time::sleep(RETRY).await;
             }
         }

@@ -84,6 +84,8 @@ pub struct Follower {
     connection: Option<Connection>,
     /// Whether notifications come.
     is_notified: bool,
+    /// Whether one has come since the last round.
+    is_woken: bool,
     /// The longest time between two rounds.
     longest_pause: Duration,
     /// Whether everything is to be copied, as a change could not be taken over.
@@ -101,6 +103,7 @@ impl Follower {
             replica: None,
             connection: None,
             is_notified: false,
+            is_woken: false,
             longest_pause: WITH_NOTIFICATIONS,
             is_damaged: false,
             has_changed: false,
@@ -143,7 +146,7 @@ impl Follower {
             return tokio::time::sleep(pause).await;
         };
         match timeout(pause, connection.notified.changed()).await {
-            Ok(Ok(())) => self.is_notified = true,
+            Ok(Ok(())) => (self.is_notified, self.is_woken) = (true, true),
             // A connection that is lost is found out by the next round.
             Ok(Err(_)) => tokio::time::sleep(WITHOUT_NOTIFICATIONS).await,
             Err(_) => {}
@@ -159,19 +162,19 @@ impl Follower {
                 other.insert(Replica::open(&self.path)?)
             }
         };
+        let failed = Failures {
+            url: &self.url,
+            path: &self.path,
+        };
         let connection = match &mut self.connection {
             Some(connection) => connection,
             none => {
                 let connection = connect_to_tables(&self.url).await?;
                 // Before the first look, so that no change comes between. A standby refuses it.
-                let listens = connection.client.batch_execute("LISTEN cimf").await;
-                self.is_notified = listens.is_ok();
+                let listens = connection.client.batch_execute("LISTEN cimf");
+                self.is_notified = failed.answer(READING, listens).await.is_ok();
                 none.insert(connection)
             }
-        };
-        let failed = Failures {
-            url: &self.url,
-            path: &self.path,
         };
         let snapshot = connection.client.build_transaction();
         let snapshot = snapshot
@@ -195,11 +198,9 @@ impl Follower {
                 self.is_damaged = matches!(taken, Err(SourceError::Replica(_)));
                 let count = taken?;
                 failed.local(change.commit())?;
-                if !connection.notified.has_changed().unwrap_or_default() {
-                    // It was found by asking: perhaps notifications do not come through.
-                    self.is_notified = false;
-                }
-                connection.notified.mark_unchanged();
+                // What was found by asking alone says that notifications may not come through.
+                let has_come = connection.notified.has_changed().unwrap_or_default();
+                self.is_notified &= self.is_woken || has_come;
                 Round::Changed(count)
             }
             (reason, _) => {
@@ -218,6 +219,7 @@ impl Follower {
         if round != Round::Ahead {
             replica.note_confirmed(round != Round::Unchanged)?;
         }
+        self.is_woken = false;
         self.has_changed = !matches!(round, Round::Unchanged | Round::Ahead);
         Ok(round)
     }
