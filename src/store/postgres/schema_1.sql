@@ -187,7 +187,8 @@ BEGIN
     addresses := ARRAY(
       SELECT unnest(ARRAY[o.uri, n.uri]) FROM old_rows o JOIN new_rows n USING (id)
       WHERE o IS DISTINCT FROM n);
-    is_renamed := EXISTS (SELECT 1 FROM old_rows o JOIN new_rows n USING (id) WHERE o.uri <> n.uri);
+    -- A join would be a loop in a loop here, as the planner expects to find a row soon.
+    is_renamed := EXISTS (SELECT id, uri FROM new_rows EXCEPT SELECT id, uri FROM old_rows);
   END IF;
   IF cardinality(addresses) > 0 THEN
     number := cimf.next_revision();
