@@ -21,7 +21,9 @@ fn a_wrong_value_names_parameter_value_and_what_was_expected() {
         (
             "db_url",
             "mysql://x",
-            "parameter db_url: expected sqlite:/// and an absolute path, such as sqlite:///var/lib/cimf/cimf.db, found \"mysql://x\"",
+            "parameter db_url: expected sqlite:/// and an absolute path, such as sqlite:///var/lib/cimf/cimf.db, or \
+             postgres://USER@HOST/DATABASE with libpq's sslmode (verify-ca and verify-full need sslrootcert), found \
+             \"mysql://x\"",
         ),
         (
             "max_members",
