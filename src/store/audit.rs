@@ -50,53 +50,60 @@ pub fn audit(
     max_members: u32,
     found: &mut dyn FnMut(String),
 ) -> Result<Audit, EditError> {
-    let path = match db {
-        DbUrl::Sqlite(path) => path,
-        DbUrl::Postgres(url) => {
-            let mut audit = Audit::default();
-            let mut report = |finding: String| {
-                audit.findings += 1;
-                found(finding);
-            };
-            let read = WorkingCopy::open(url)?.transact(None, Purpose::Read, |copy, shown| {
-                let counted = check_content(copy, addressing, nested, max_members, &mut report);
-                counted.map_err(|error| EditError::Store(StoreError::sqlite(shown, &error)))
-            });
-            (audit.groups, audit.members, audit.services) = read?;
-            return Ok(audit);
-        }
-    };
-    let connection = connect(path, ADMINISTRATOR_PATIENCE)?;
-    require_current(path, &connection)?;
     let mut audit = Audit::default();
     let mut report = |finding: String| {
         audit.findings += 1;
         found(finding);
     };
-    check_owner(path, &mut report)?;
-    let mut look = || -> rusqlite::Result<(u64, u64, u64)> {
-        let snapshot = connection.unchecked_transaction()?;
-        if let Some(damage) = damage(&snapshot, "PRAGMA integrity_check(1)")? {
-            report(format!("the database is damaged, restore it: {damage}"));
-        }
-        check_schema(&snapshot, &mut report)?;
-        check_orphans(&snapshot, &mut report)?;
-        uri_list_services::check_orphans(&snapshot, &mut report)?;
-        check_content(&snapshot, addressing, nested, max_members, &mut report)
+    let content = |connection: &Connection, report: &mut dyn FnMut(String)| {
+        check_content(connection, addressing, nested, max_members, report)
     };
-    let counted = look().map_err(|error| StoreError::sqlite(path, &error))?;
+    let counted = match db {
+        DbUrl::Sqlite(path) => check_file(path, content, &mut report)?,
+        DbUrl::Postgres(url) => {
+            WorkingCopy::open(url)?.transact(None, Purpose::Read, |copy, shown| {
+                let counted = content(copy, &mut report);
+                counted.map_err(|error| EditError::Store(StoreError::sqlite(shown, &error)))
+            })?
+        }
+    };
     (audit.groups, audit.members, audit.services) = counted;
     Ok(audit)
 }
 
-/// Checks groups and services; gives how many groups, members and services there are.
+/// Groups, members and services.
+type Counted = (u64, u64, u64);
+
+/// Checks a file, and then what is in it.
+fn check_file(
+    path: &Path,
+    content: impl FnOnce(&Connection, &mut dyn FnMut(String)) -> rusqlite::Result<Counted>,
+    report: &mut dyn FnMut(String),
+) -> Result<Counted, StoreError> {
+    let connection = connect(path, ADMINISTRATOR_PATIENCE)?;
+    require_current(path, &connection)?;
+    check_owner(path, report)?;
+    let look = || -> rusqlite::Result<Counted> {
+        let snapshot = connection.unchecked_transaction()?;
+        if let Some(damage) = damage(&snapshot, "PRAGMA integrity_check(1)")? {
+            report(format!("the database is damaged, restore it: {damage}"));
+        }
+        check_schema(&snapshot, report)?;
+        check_orphans(&snapshot, report)?;
+        uri_list_services::check_orphans(&snapshot, report)?;
+        content(&snapshot, report)
+    };
+    look().map_err(|error| StoreError::sqlite(path, &error))
+}
+
+/// Checks groups and services; gives how many there are.
 fn check_content(
     connection: &Connection,
     addressing: &Addressing,
     nested: Nested,
     max_members: u32,
     report: &mut dyn FnMut(String),
-) -> rusqlite::Result<(u64, u64, u64)> {
+) -> rusqlite::Result<Counted> {
     let services = uri_list_services::check_services(connection, addressing, report)?;
     let (groups, members) = check_groups(connection, addressing, nested, max_members, report)?;
     Ok((groups, members, services))

@@ -86,7 +86,7 @@ impl Editor {
         let uri = group_uri(new.uri)?;
         new.display_name.map(checked_name).transpose()?;
         let members: Vec<_> = members.into_iter().collect();
-        let scope = Scope::of(members.iter().copied().chain([uri.as_str()]));
+        let scope = || Scope::of(members.iter().copied().chain([uri.as_str()]));
         self.change(scope, |change| {
             if change.group(&uri)?.is_some() {
                 return Err(EditError::GroupExists(uri.clone()));
@@ -98,7 +98,7 @@ impl Editor {
             let values = (&uri, new.display_name, new.pager_mode);
             change.sqlite(|transaction| transaction.execute(sql, values))?;
             let group = change.existing_group(&uri)?;
-            change.add_members(&group, members)
+            change.add_members(&group, members.iter().copied())
         })
     }
 
@@ -109,12 +109,15 @@ impl Editor {
     /// There is no such group.
     pub fn delete_group(&mut self, uri: &str) -> Result<GroupRecord, EditError> {
         let uri = group_uri(uri)?;
-        self.change(Scope::of([uri.as_str()]), |change| {
-            let group = change.existing_group(&uri)?;
-            let sql = "DELETE FROM im_group WHERE id = ?1";
-            change.sqlite(|transaction| transaction.execute(sql, [group.id]))?;
-            Ok(group)
-        })
+        self.change(
+            || Scope::of([uri.as_str()]),
+            |change| {
+                let group = change.existing_group(&uri)?;
+                let sql = "DELETE FROM im_group WHERE id = ?1";
+                change.sqlite(|transaction| transaction.execute(sql, [group.id]))?;
+                Ok(group)
+            },
+        )
     }
 
     /// A group and its members, in their order, with their display name if they have one.
@@ -124,15 +127,18 @@ impl Editor {
     /// There is no such group.
     pub fn group(&mut self, uri: &str) -> Result<(GroupRecord, Vec<NamedMember>), EditError> {
         let uri = group_uri(uri)?;
-        self.read(Scope::of([uri.as_str()]), |change| {
-            let group = change.existing_group(&uri)?;
-            let mut names = change.names(&group)?;
-            let members = change.members(&group)?.into_iter().map(|member| {
-                let name = names.remove(&member);
-                (member, name)
-            });
-            Ok((group, members.collect()))
-        })
+        self.read(
+            || Scope::of([uri.as_str()]),
+            |change| {
+                let group = change.existing_group(&uri)?;
+                let mut names = change.names(&group)?;
+                let members = change.members(&group)?.into_iter().map(|member| {
+                    let name = names.remove(&member);
+                    (member, name)
+                });
+                Ok((group, members.collect()))
+            },
+        )
     }
 
     /// Passes all groups, sorted by address, to `each`, until it returns an error.
@@ -145,18 +151,21 @@ impl Editor {
         mut each: impl FnMut(&GroupRecord) -> Result<(), E>,
     ) -> Result<Result<(), E>, EditError> {
         let sql = format!("{SELECT_GROUP} ORDER BY uri");
-        self.read(Scope::All, |change| {
-            change.sqlite(|transaction| {
-                let mut statement = transaction.prepare(&sql)?;
-                let mut rows = statement.query([])?;
-                while let Some(row) = rows.next()? {
-                    if let Err(error) = each(&group_record(row)?) {
-                        return Ok(Err(error));
+        self.read(
+            || Scope::All,
+            |change| {
+                change.sqlite(|transaction| {
+                    let mut statement = transaction.prepare(&sql)?;
+                    let mut rows = statement.query([])?;
+                    while let Some(row) = rows.next()? {
+                        if let Err(error) = each(&group_record(row)?) {
+                            return Ok(Err(error));
+                        }
                     }
-                }
-                Ok(Ok(()))
-            })
-        })
+                    Ok(Ok(()))
+                })
+            },
+        )
     }
 
     /// Adds members, all or none.
@@ -172,10 +181,10 @@ impl Editor {
     ) -> Result<Added, EditError> {
         let uri = group_uri(uri)?;
         let members: Vec<_> = members.into_iter().collect();
-        let scope = Scope::of(members.iter().copied().chain([uri.as_str()]));
+        let scope = || Scope::of(members.iter().copied().chain([uri.as_str()]));
         self.change(scope, |change| {
             let group = change.existing_group(&uri)?;
-            change.add_members(&group, members)
+            change.add_members(&group, members.iter().copied())
         })
     }
 
@@ -192,12 +201,15 @@ impl Editor {
     ) -> Result<Added, EditError> {
         let uri = group_uri(uri)?;
         let name = checked_name(name)?;
-        self.change(Scope::of([uri.as_str(), member]), |change| {
-            let group = change.existing_group(&uri)?;
-            let added = change.add_members(&group, [member])?;
-            change.name_member(&group, member, Some(name))?;
-            Ok(added)
-        })
+        self.change(
+            || Scope::of([uri.as_str(), member]),
+            |change| {
+                let group = change.existing_group(&uri)?;
+                let added = change.add_members(&group, [member])?;
+                change.name_member(&group, member, Some(name))?;
+                Ok(added)
+            },
+        )
     }
 
     /// Sets or removes the display name of a member; returns the member's address as stored.
@@ -213,12 +225,15 @@ impl Editor {
     ) -> Result<String, EditError> {
         let uri = group_uri(uri)?;
         let name = name.map(checked_name).transpose()?;
-        self.change(Scope::of([uri.as_str()]), |change| {
-            let group = change.existing_group(&uri)?;
-            let stored = change.stored_member(&group, member)?;
-            change.name_member(&group, &stored, name)?;
-            Ok(stored)
-        })
+        self.change(
+            || Scope::of([uri.as_str()]),
+            |change| {
+                let group = change.existing_group(&uri)?;
+                let stored = change.stored_member(&group, member)?;
+                change.name_member(&group, &stored, name)?;
+                Ok(stored)
+            },
+        )
     }
 
     /// Deletes members, all or none, each matched by its stored text or by URI equality (C-1, C-3), and
@@ -233,33 +248,36 @@ impl Editor {
         members: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<String>, EditError> {
         let uri = group_uri(uri)?;
-        self.change(Scope::of([uri.as_str()]), |change| {
-            let group = change.existing_group(&uri)?;
-            change.delete_members(&group, members)
-        })
+        self.change(
+            || Scope::of([uri.as_str()]),
+            |change| {
+                let group = change.existing_group(&uri)?;
+                change.delete_members(&group, members)
+            },
+        )
     }
 
     /// Runs `work` in one write transaction, which is committed only if it succeeds.
     fn change<T>(
         &mut self,
-        scope: Scope,
+        scope: impl FnOnce() -> Scope,
         work: impl FnOnce(&Change<'_>) -> Result<T, EditError>,
     ) -> Result<T, EditError> {
-        self.transact(Purpose::Change, &scope, work)
+        self.transact(Purpose::Change, scope, work)
     }
 
     fn read<T>(
         &mut self,
-        scope: Scope,
+        scope: impl FnOnce() -> Scope,
         work: impl FnOnce(&Change<'_>) -> Result<T, EditError>,
     ) -> Result<T, EditError> {
-        self.transact(Purpose::Read, &scope, work)
+        self.transact(Purpose::Read, scope, work)
     }
 
     fn transact<T>(
         &mut self,
         purpose: Purpose,
-        scope: &Scope,
+        scope: impl FnOnce() -> Scope,
         work: impl FnOnce(&Change<'_>) -> Result<T, EditError>,
     ) -> Result<T, EditError> {
         let max_members = self.max_members;
@@ -281,7 +299,7 @@ impl Editor {
                 Ok(done)
             }
             Opened::Postgres(copy) => {
-                copy.transact(scope.addresses(), purpose, |transaction, path| {
+                copy.transact(scope().addresses(), purpose, |transaction, path| {
                     work(&Change {
                         transaction,
                         path,
@@ -293,7 +311,7 @@ impl Editor {
     }
 }
 
-/// Which groups and services a command is about.
+/// Which groups and services a command is about: what it needs of PostgreSQL. A file is there as a whole.
 enum Scope {
     All,
     /// Those with these addresses, in their canonical form.

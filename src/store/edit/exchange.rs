@@ -86,17 +86,20 @@ impl Editor {
             let members = group.members.iter().map(|(member, _)| member.as_str());
             members.chain([group.uri.as_str()])
         });
-        self.change(Scope::of(addresses), |change| {
-            let mut put = Vec::new();
-            for group in groups {
-                put.push(change.put_group(group)?);
-            }
-            // Only now: a member may be a group that follows later.
-            for (done, group) in put.iter_mut().zip(groups) {
-                done.nested = change.nested(group)?;
-            }
-            Ok(put)
-        })
+        self.change(
+            || Scope::of(addresses),
+            |change| {
+                let mut put = Vec::new();
+                for group in groups {
+                    put.push(change.put_group(group)?);
+                }
+                // Only now: a member may be a group that follows later.
+                for (done, group) in put.iter_mut().zip(groups) {
+                    done.nested = change.nested(group)?;
+                }
+                Ok(put)
+            },
+        )
     }
 
     /// Passes the groups with these addresses, or all groups, to `each`, until it returns an error.
@@ -109,7 +112,7 @@ impl Editor {
         uris: &[String],
         mut each: impl FnMut(&Exported) -> Result<(), E>,
     ) -> Result<Result<(), E>, EditError> {
-        let scope = match uris {
+        let scope = || match uris {
             [] => Scope::All,
             some => Scope::of(some.iter().map(String::as_str)),
         };

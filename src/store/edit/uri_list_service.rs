@@ -39,17 +39,20 @@ impl Editor {
     /// An address that is invalid for a service, or already used by a group or service.
     pub fn add_service(&mut self, uri: &str, pager_mode: bool) -> Result<ServiceRecord, EditError> {
         let uri = group_uri(uri)?;
-        self.change(Scope::of([uri.as_str()]), |change| {
-            if change.group(&uri)?.is_some() {
-                return Err(EditError::IsGroup(uri.clone()));
-            }
-            if change.service(&uri)?.is_some() {
-                return Err(EditError::ServiceExists(uri.clone()));
-            }
-            let sql = "INSERT INTO service (uri, pager_mode) VALUES (?1, ?2)";
-            change.sqlite(|transaction| transaction.execute(sql, (&uri, pager_mode)))?;
-            change.existing_service(&uri)
-        })
+        self.change(
+            || Scope::of([uri.as_str()]),
+            |change| {
+                if change.group(&uri)?.is_some() {
+                    return Err(EditError::IsGroup(uri.clone()));
+                }
+                if change.service(&uri)?.is_some() {
+                    return Err(EditError::ServiceExists(uri.clone()));
+                }
+                let sql = "INSERT INTO service (uri, pager_mode) VALUES (?1, ?2)";
+                change.sqlite(|transaction| transaction.execute(sql, (&uri, pager_mode)))?;
+                change.existing_service(&uri)
+            },
+        )
     }
 
     /// Deletes a service with its consents, and returns its record.
@@ -59,12 +62,15 @@ impl Editor {
     /// There is no such service.
     pub fn delete_service(&mut self, uri: &str) -> Result<ServiceRecord, EditError> {
         let uri = group_uri(uri)?;
-        self.change(Scope::of([uri.as_str()]), |change| {
-            let service = change.existing_service(&uri)?;
-            let sql = "DELETE FROM service WHERE id = ?1";
-            change.sqlite(|transaction| transaction.execute(sql, [service.id]))?;
-            Ok(service)
-        })
+        self.change(
+            || Scope::of([uri.as_str()]),
+            |change| {
+                let service = change.existing_service(&uri)?;
+                let sql = "DELETE FROM service WHERE id = ?1";
+                change.sqlite(|transaction| transaction.execute(sql, [service.id]))?;
+                Ok(service)
+            },
+        )
     }
 
     /// All services, sorted by address.
@@ -73,13 +79,16 @@ impl Editor {
     ///
     /// The database cannot be read.
     pub fn services(&mut self) -> Result<Vec<ServiceRecord>, EditError> {
-        self.read(Scope::All, |change| {
-            change.sqlite(|transaction| {
-                let sql = format!("{SELECT_SERVICE} ORDER BY uri");
-                let mut statement = transaction.prepare(&sql)?;
-                statement.query_map([], service_record)?.collect()
-            })
-        })
+        self.read(
+            || Scope::All,
+            |change| {
+                change.sqlite(|transaction| {
+                    let sql = format!("{SELECT_SERVICE} ORDER BY uri");
+                    let mut statement = transaction.prepare(&sql)?;
+                    statement.query_map([], service_record)?.collect()
+                })
+            },
+        )
     }
 
     /// Adds consents, all or none. An address that has consented already, in any spelling, is kept as
@@ -94,28 +103,31 @@ impl Editor {
         new: impl IntoIterator<Item = &'a str>,
     ) -> Result<(ServiceRecord, usize), EditError> {
         let uri = group_uri(service)?;
-        self.change(Scope::of([uri.as_str()]), |change| {
-            let service = change.existing_service(&uri)?;
-            let existing = change.consents(&service)?;
-            let mut index = Index::of(existing.iter().map(String::as_str));
-            let mut added = Vec::new();
-            for address in new {
-                let uri = member_uri(address)?;
-                if index.equals(&uri).next().is_none() {
-                    index.file(uri, address);
-                    added.push(address);
+        self.change(
+            || Scope::of([uri.as_str()]),
+            |change| {
+                let service = change.existing_service(&uri)?;
+                let existing = change.consents(&service)?;
+                let mut index = Index::of(existing.iter().map(String::as_str));
+                let mut added = Vec::new();
+                for address in new {
+                    let uri = member_uri(address)?;
+                    if index.equals(&uri).next().is_none() {
+                        index.file(uri, address);
+                        added.push(address);
+                    }
                 }
-            }
-            change.sqlite(|transaction| {
-                let sql = "INSERT INTO consent (service_id, uri) VALUES (?1, ?2)";
-                let mut insert = transaction.prepare(sql)?;
-                for address in &added {
-                    insert.execute((service.id, address))?;
-                }
-                Ok(())
-            })?;
-            Ok((service, added.len()))
-        })
+                change.sqlite(|transaction| {
+                    let sql = "INSERT INTO consent (service_id, uri) VALUES (?1, ?2)";
+                    let mut insert = transaction.prepare(sql)?;
+                    for address in &added {
+                        insert.execute((service.id, address))?;
+                    }
+                    Ok(())
+                })?;
+                Ok((service, added.len()))
+            },
+        )
     }
 
     /// Deletes consents, all or none, each matched by its stored text or by URI equality (C-1, C-3),
@@ -130,39 +142,42 @@ impl Editor {
         gone: impl IntoIterator<Item = &'a str>,
     ) -> Result<Vec<String>, EditError> {
         let uri = group_uri(service)?;
-        self.change(Scope::of([uri.as_str()]), |change| {
-            let service = change.existing_service(&uri)?;
-            let existing = change.consents(&service)?;
-            let index = Index::of(existing.iter().map(String::as_str));
-            let mut deleted: Vec<String> = Vec::new();
-            for address in gone {
-                let stored = existing.binary_search_by(|it| it.as_str().cmp(address));
-                let found = match stored {
-                    Ok(at) => existing[at].as_str(),
-                    Err(_) => {
-                        equal_address(&index, &service.uri, address).map_err(
-                            |error| match error {
-                                EditError::NoMember { group, member } => EditError::NoConsent {
-                                    service: group,
-                                    address: member,
-                                },
-                                other => other,
-                            },
-                        )?
-                    }
-                };
-                deleted.push(found.to_owned());
-            }
-            change.sqlite(|transaction| {
-                let sql = "DELETE FROM consent WHERE service_id = ?1 AND uri = ?2";
-                let mut delete = transaction.prepare(sql)?;
-                for address in &deleted {
-                    delete.execute((service.id, address))?;
+        self.change(
+            || Scope::of([uri.as_str()]),
+            |change| {
+                let service = change.existing_service(&uri)?;
+                let existing = change.consents(&service)?;
+                let index = Index::of(existing.iter().map(String::as_str));
+                let mut deleted: Vec<String> = Vec::new();
+                for address in gone {
+                    let stored = existing.binary_search_by(|it| it.as_str().cmp(address));
+                    let found = match stored {
+                        Ok(at) => existing[at].as_str(),
+                        Err(_) => {
+                            equal_address(&index, &service.uri, address).map_err(|error| {
+                                match error {
+                                    EditError::NoMember { group, member } => EditError::NoConsent {
+                                        service: group,
+                                        address: member,
+                                    },
+                                    other => other,
+                                }
+                            })?
+                        }
+                    };
+                    deleted.push(found.to_owned());
                 }
-                Ok(())
-            })?;
-            Ok(deleted)
-        })
+                change.sqlite(|transaction| {
+                    let sql = "DELETE FROM consent WHERE service_id = ?1 AND uri = ?2";
+                    let mut delete = transaction.prepare(sql)?;
+                    for address in &deleted {
+                        delete.execute((service.id, address))?;
+                    }
+                    Ok(())
+                })?;
+                Ok(deleted)
+            },
+        )
     }
 
     /// The addresses that have consented to receive messages from a service, in their order.
@@ -172,10 +187,13 @@ impl Editor {
     /// There is no such service.
     pub fn consents(&mut self, service: &str) -> Result<Vec<String>, EditError> {
         let uri = group_uri(service)?;
-        self.read(Scope::of([uri.as_str()]), |change| {
-            let service = change.existing_service(&uri)?;
-            change.consents(&service)
-        })
+        self.read(
+            || Scope::of([uri.as_str()]),
+            |change| {
+                let service = change.existing_service(&uri)?;
+                change.consents(&service)
+            },
+        )
     }
 }
 

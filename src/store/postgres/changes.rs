@@ -5,8 +5,7 @@
 use super::error::SourceError;
 use super::failures::Failures;
 use super::replica::{Cursor, set_cursor};
-use futures_util::{TryStreamExt, pin_mut};
-use rusqlite::Transaction as Change;
+use rusqlite::{Params, Transaction as Change};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, Transaction as Snapshot};
 
@@ -94,25 +93,23 @@ struct Taking<'a> {
 }
 
 impl Taking<'_> {
-    /// Gives the rows of a query one by one.
+    /// Passes the rows that a query finds to `take`.
     async fn each(
         &self,
         query: &str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
-        mut take: impl FnMut(&Row) -> rusqlite::Result<()>,
+        take: impl FnMut(&Row) -> rusqlite::Result<()>,
     ) -> Result<(), SourceError> {
-        // Without a name of its own the statement passes poolers.
-        let found = self
-            .source
-            .query_typed_raw(query, parameters.iter().cloned());
-        let found = self.failed.answer(ACTION, found).await?;
-        pin_mut!(found);
-        loop {
-            let Some(row) = self.failed.answer(ACTION, found.try_next()).await? else {
-                return Ok(());
-            };
-            self.failed.local(take(&row))?;
-        }
+        let each = self
+            .failed
+            .each(ACTION, self.source, query, parameters, take);
+        each.await
+    }
+
+    /// Changes rows of the replica by a statement that is prepared once.
+    fn execute(&self, sql: &str, values: impl Params) -> rusqlite::Result<()> {
+        let mut statement = self.change.prepare_cached(sql)?;
+        statement.execute(values).map(drop)
     }
 
     async fn addresses(&self, since: i64) -> Result<Addresses, SourceError> {
@@ -134,9 +131,9 @@ impl Taking<'_> {
         let (service, _) = address.service.unwrap_or_default();
         // Whatever else has had this address is gone, or gets another one in its own turn.
         let gone = "DELETE FROM im_group WHERE uri = ?1 AND id <> ?2";
-        self.change.execute(gone, (uri, group))?;
+        self.execute(gone, (uri, group))?;
         let gone = "DELETE FROM service WHERE uri = ?1 AND id <> ?2";
-        self.change.execute(gone, (uri, service))?;
+        self.execute(gone, (uri, service))?;
         if let Some(group) = &address.group {
             let is_new = self.group(uri, group)?;
             if is_new {
@@ -151,10 +148,10 @@ impl Taking<'_> {
                 WHERE id = ?1 AND (uri, pager_mode) IS NOT (?2, ?3)";
             if !self.is_there("service", id)? {
                 let insert = "INSERT INTO service (id, uri, pager_mode) VALUES (?1, ?2, ?3)";
-                self.change.execute(insert, (id, uri, pager_mode))?;
+                self.execute(insert, (id, uri, pager_mode))?;
                 addresses.new_services.push(id);
             } else {
-                self.change.execute(update, (id, uri, pager_mode))?;
+                self.execute(update, (id, uri, pager_mode))?;
             }
         }
         Ok(())
@@ -186,7 +183,7 @@ impl Taking<'_> {
             group.max_participant_count,
             group.invite_members,
         );
-        self.change.execute(sql, values)?;
+        self.execute(sql, values)?;
         Ok(is_new)
     }
 
@@ -222,20 +219,19 @@ impl Taking<'_> {
         is_there: bool,
         name: Option<&str>,
     ) -> rusqlite::Result<()> {
-        let execute = |sql| self.change.prepare_cached(sql)?.execute((group, uri));
+        let execute = |sql| self.execute(sql, (group, uri));
         if !is_there {
             // Its name goes with it.
-            return execute("DELETE FROM member WHERE group_id = ?1 AND uri = ?2").map(drop);
+            return execute("DELETE FROM member WHERE group_id = ?1 AND uri = ?2");
         }
         execute("INSERT INTO member (group_id, uri) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
         match name {
-            None => execute("DELETE FROM member_name WHERE group_id = ?1 AND uri = ?2").map(drop),
+            None => execute("DELETE FROM member_name WHERE group_id = ?1 AND uri = ?2"),
             Some(name) => {
                 let sql =
                     "INSERT INTO member_name (group_id, uri, display_name) VALUES (?1, ?2, ?3)
                     ON CONFLICT DO UPDATE SET display_name = excluded.display_name";
-                let mut statement = self.change.prepare_cached(sql)?;
-                statement.execute((group, uri, name)).map(drop)
+                self.execute(sql, (group, uri, name))
             }
         }
     }
@@ -244,14 +240,13 @@ impl Taking<'_> {
     async fn rule_lists(&self, groups: &[i64]) -> Result<(), SourceError> {
         for group in groups {
             let gone = "DELETE FROM rule_list WHERE group_id = ?1";
-            self.failed.local(self.change.execute(gone, [group]))?;
+            self.failed.local(self.execute(gone, [group]))?;
         }
         let sql = "SELECT group_id, anchor, uri FROM cimf.rule_list WHERE group_id = ANY ($1)";
         let insert = "INSERT INTO rule_list (group_id, anchor, uri) VALUES (?1, ?2, ?3)";
         let take = |row: &Row| {
             let (group, anchor, uri): (i64, &str, &str) = (row.get(0), row.get(1), row.get(2));
-            let mut statement = self.change.prepare_cached(insert)?;
-            statement.execute((group, anchor, uri)).map(drop)
+            self.execute(insert, (group, anchor, uri))
         };
         self.each(sql, &[(&groups, Type::INT8_ARRAY)], take).await
     }
@@ -271,8 +266,7 @@ impl Taking<'_> {
                 }
                 false => "DELETE FROM consent WHERE service_id = ?1 AND uri = ?2",
             };
-            let mut statement = self.change.prepare_cached(sql)?;
-            statement.execute((service, uri)).map(drop)
+            self.execute(sql, (service, uri))
         };
         self.each(
             sql,
@@ -292,7 +286,6 @@ impl Taking<'_> {
             return Ok(());
         };
         let sql = "UPDATE copy_mark SET mark = ?1 WHERE mark <> ?1";
-        self.failed
-            .local(self.change.execute(sql, [mark]).map(drop))
+        self.failed.local(self.execute(sql, [mark]))
     }
 }

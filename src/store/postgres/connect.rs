@@ -35,6 +35,7 @@ pub async fn connect(url: &PostgresUrl) -> Result<Connection, SourceError> {
         Err(_) => {
             return Err(SourceError::Silent {
                 url: url.to_string(),
+                action: "cannot connect",
                 patience,
             });
         }

@@ -5,9 +5,8 @@
 use super::error::SourceError;
 use super::failures::Failures;
 use super::replica::{Cursor, set_cursor};
-use futures_util::{TryStreamExt, pin_mut};
 use rusqlite::{Params, Transaction as Change};
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, Transaction as Snapshot};
 
 /// What errors of PostgreSQL say was being done.
@@ -173,6 +172,11 @@ fn finish(change: &Change<'_>, triggers: &[String]) -> rusqlite::Result<()> {
          UPDATE im_group SET revision = (SELECT latest FROM revision);
          UPDATE service SET revision = (SELECT latest FROM revision);",
     )?;
+    put_triggers(change, triggers)
+}
+
+/// Makes the triggers again that [`take_triggers`] has dropped.
+pub fn put_triggers(change: &Change<'_>, triggers: &[String]) -> rusqlite::Result<()> {
     triggers
         .iter()
         .try_for_each(|trigger| change.execute_batch(trigger))
@@ -188,26 +192,24 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Inserts what a query finds as it comes; gives how many rows that were.
+    /// Inserts what a query finds; gives how many rows that were.
     async fn copy<P: Params>(
         &self,
         query: &str,
         insert: &str,
         values: impl Fn(&Row) -> P,
     ) -> Result<u64, SourceError> {
-        // Without a name of its own the statement passes poolers.
-        let parameters = [(&self.addresses, Type::TEXT_ARRAY)];
-        let found = self.source.query_typed_raw(query, parameters);
-        let found = self.failed.answer(ACTION, found).await?;
-        pin_mut!(found);
         let mut insert = self.failed.local(self.change.prepare(insert))?;
         let mut count = 0;
-        loop {
-            let Some(row) = self.failed.answer(ACTION, found.try_next()).await? else {
-                return Ok(count);
-            };
-            self.failed.local(insert.execute(values(&row)))?;
+        let take = |row: &Row| {
             count += 1;
-        }
+            insert.execute(values(row)).map(drop)
+        };
+        let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&self.addresses, Type::TEXT_ARRAY)];
+        let each = self
+            .failed
+            .each(ACTION, self.source, query, &parameters, take);
+        each.await?;
+        Ok(count)
     }
 }

@@ -21,15 +21,8 @@ pub enum SourceError {
         /// The error.
         error: tokio_postgres::Error,
     },
-    /// Nobody answers.
+    /// Nobody answers, or not any more.
     Silent {
-        /// The URL without its password.
-        url: String,
-        /// How long was waited.
-        patience: Duration,
-    },
-    /// A connection that was there says nothing any more.
-    Stuck {
         /// The URL without its password.
         url: String,
         /// What was being done.
@@ -104,14 +97,7 @@ impl fmt::Display for SourceError {
                     None => write_chain(f, error),
                 }
             }
-            Self::Silent { url, patience } => {
-                write!(
-                    f,
-                    "{url}: cannot connect: no answer within {} s",
-                    patience.as_secs()
-                )
-            }
-            Self::Stuck {
+            Self::Silent {
                 url,
                 action,
                 patience,

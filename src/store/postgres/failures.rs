@@ -5,9 +5,12 @@
 use super::error::SourceError;
 use crate::config::PostgresUrl;
 use crate::store::StoreError;
+use futures_util::{TryStreamExt, pin_mut};
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::timeout;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Row, Transaction};
 
 /// How long PostgreSQL may take for one answer, or for the next row: it may have to sort all of them first.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,17 +33,44 @@ impl Failures<'_> {
         action: &'static str,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, SourceError> {
-        match timeout(PATIENCE, answer).await {
-            Ok(answer) => answer.map_err(self.remote(action)),
-            Err(_) => Err(SourceError::Stuck {
-                url: self.url.to_string(),
-                action,
-                patience: PATIENCE,
-            }),
+        answered(self.url, action, answer).await
+    }
+
+    /// Passes the rows that a query finds to `take`, as they come. Without a name of its own the query passes poolers.
+    pub async fn each(
+        &self,
+        action: &'static str,
+        source: &Transaction<'_>,
+        query: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+        mut take: impl FnMut(&Row) -> rusqlite::Result<()>,
+    ) -> Result<(), SourceError> {
+        let found = source.query_typed_raw(query, parameters.iter().cloned());
+        let found = self.answer(action, found).await?;
+        pin_mut!(found);
+        while let Some(row) = self.answer(action, found.try_next()).await? {
+            self.local(take(&row))?;
         }
+        Ok(())
     }
 
     pub fn local<T>(&self, result: rusqlite::Result<T>) -> Result<T, SourceError> {
         result.map_err(|error| SourceError::Replica(StoreError::sqlite(self.path, &error)))
+    }
+}
+
+/// What PostgreSQL answers, unless it says nothing for long.
+pub async fn answered<T>(
+    url: &PostgresUrl,
+    action: &'static str,
+    answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, SourceError> {
+    match timeout(PATIENCE, answer).await {
+        Ok(answer) => answer.map_err(SourceError::doing(url, action)),
+        Err(_) => Err(SourceError::Silent {
+            url: url.to_string(),
+            action,
+            patience: PATIENCE,
+        }),
     }
 }

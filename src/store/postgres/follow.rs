@@ -190,7 +190,10 @@ impl Follower {
             Stand::Behind | Stand::Same | Stand::Ahead => None,
         };
         let round = match (reason, cursor) {
-            (None, Some(_)) if stand == Stand::Same => Round::Unchanged,
+            (None, Some(_)) if stand == Stand::Same => {
+                replica.note_confirmed()?;
+                Round::Unchanged
+            }
             (None, Some(_)) if stand == Stand::Ahead => Round::Ahead,
             (None, Some(cursor)) => {
                 let change = replica.begin()?;
@@ -216,9 +219,6 @@ impl Follower {
             }
         };
         failed.answer(READING, snapshot.rollback()).await?;
-        if round != Round::Ahead {
-            replica.note_confirmed(round != Round::Unchanged)?;
-        }
         self.is_woken = false;
         self.has_changed = !matches!(round, Round::Unchanged | Round::Ahead);
         Ok(round)

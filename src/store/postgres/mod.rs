@@ -60,7 +60,7 @@ pub fn replicate_within(
     let mut follower = Follower::new(url.clone(), path);
     let round = async { tokio::time::timeout(patience, follower.round()).await };
     runtime::new()?.block_on(round).unwrap_or_else(|_| {
-        Err(SourceError::Stuck {
+        Err(SourceError::Silent {
             url: url.to_string(),
             action: "cannot copy the groups",
             patience,

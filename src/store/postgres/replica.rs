@@ -57,6 +57,11 @@ pub fn age(path: &Path) -> Option<Duration> {
     Some(since_1970().saturating_sub(confirmed))
 }
 
+/// The time in seconds since 1970.
+fn now() -> i64 {
+    i64::try_from(since_1970().as_secs()).unwrap_or_default()
+}
+
 fn since_1970() -> Duration {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.unwrap_or_default()
@@ -111,17 +116,14 @@ impl Replica {
         FileId::at(&self.path).is_ok_and(|file| file == self.file)
     }
 
-    /// Notes that it is what PostgreSQL has, at once or each minute.
-    pub fn note_confirmed(&mut self, at_once: bool) -> Result<(), StoreError> {
-        if !at_once && self.confirmed.is_some_and(|last| last.elapsed() < CONFIRM) {
+    /// Notes each minute that it is still what PostgreSQL has.
+    pub fn note_confirmed(&mut self) -> Result<(), StoreError> {
+        if self.confirmed.is_some_and(|last| last.elapsed() < CONFIRM) {
             return Ok(());
         }
         self.confirmed = Some(Instant::now());
-        let now = i64::try_from(since_1970().as_secs()).unwrap_or_default();
-        let done = self
-            .connection
-            .execute("UPDATE replica SET confirmed = ?1", [now]);
-        self.done(done).map(drop)
+        let sql = "UPDATE replica SET confirmed = ?1";
+        self.done(self.connection.execute(sql, [now()])).map(drop)
     }
 
     /// Begins a change, which readers see as a whole once it is committed.
@@ -146,9 +148,7 @@ impl Replica {
 
 /// Notes where the replica stands after a change.
 pub fn set_cursor(transaction: &Transaction<'_>, cursor: &Cursor) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO replica (only_row, source, revision) VALUES (1, ?1, ?2)
-        ON CONFLICT DO UPDATE SET source = excluded.source, revision = excluded.revision";
-    transaction
-        .execute(sql, (&cursor.source, cursor.revision))
-        .map(drop)
+    let sql = "INSERT OR REPLACE INTO replica (only_row, source, revision, confirmed) VALUES (1, ?1, ?2, ?3)";
+    let values = (&cursor.source, cursor.revision, now());
+    transaction.execute(sql, values).map(drop)
 }

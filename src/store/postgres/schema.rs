@@ -4,10 +4,9 @@
 
 use super::connect::{Connection, connect};
 use super::error::SourceError;
-use super::failures::Failures;
+use super::failures::answered;
 use crate::config::PostgresUrl;
 use crate::store::Tables;
-use std::path::Path;
 use tokio_postgres::Client;
 use tokio_postgres::types::FromSql;
 
@@ -24,32 +23,28 @@ const TRIGGERS: i64 = 33;
 const LOOKING: &str = "cannot read the version of the tables";
 
 /// The version of the tables; nothing where there are none.
-async fn version(failed: &Failures<'_>, client: &Client) -> Result<Option<i32>, SourceError> {
+async fn version(url: &PostgresUrl, client: &Client) -> Result<Option<i32>, SourceError> {
     let there = "SELECT to_regclass('cimf.version') IS NOT NULL";
-    if number::<bool>(failed, client, there).await? != Some(true) {
+    if number::<bool>(url, client, there).await? != Some(true) {
         return Ok(None);
     }
-    number(failed, client, "SELECT number FROM cimf.version").await
+    number(url, client, "SELECT number FROM cimf.version").await
 }
 
 /// The one value that a query finds. The query has no name, so that it passes poolers.
 async fn number<T: for<'a> FromSql<'a>>(
-    failed: &Failures<'_>,
+    url: &PostgresUrl,
     client: &Client,
     sql: &str,
 ) -> Result<Option<T>, SourceError> {
-    let rows = failed.answer(LOOKING, client.query_typed(sql, &[])).await?;
+    let rows = answered(url, LOOKING, client.query_typed(sql, &[])).await?;
     Ok(rows.first().map(|row| row.get(0)))
 }
 
 /// Connects to PostgreSQL with tables of this version, all of whose changes are noted.
 pub async fn connect_to_tables(url: &PostgresUrl) -> Result<Connection, SourceError> {
     let connection = connect(url).await?;
-    let failed = Failures {
-        url,
-        path: Path::new(""),
-    };
-    match version(&failed, &connection.client).await? {
+    match version(url, &connection.client).await? {
         Some(VERSION) => {}
         Some(found) => {
             return Err(SourceError::Version {
@@ -66,7 +61,7 @@ pub async fn connect_to_tables(url: &PostgresUrl) -> Result<Connection, SourceEr
     }
     let sql = "SELECT count(*) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
         WHERE c.relnamespace = 'cimf'::regnamespace AND NOT t.tgisinternal AND t.tgenabled <> 'D'";
-    match number(&failed, &connection.client, sql).await? {
+    match number(url, &connection.client, sql).await? {
         Some(TRIGGERS) => Ok(connection),
         found => Err(SourceError::NoTriggers {
             url: url.to_string(),
@@ -83,16 +78,12 @@ pub async fn connect_to_tables(url: &PostgresUrl) -> Result<Connection, SourceEr
 /// PostgreSQL cannot be reached, does not allow it, or has tables of a later version.
 pub async fn init(url: &PostgresUrl) -> Result<Tables, SourceError> {
     let failed = SourceError::doing(url, "cannot make the tables");
-    let looking = Failures {
-        url,
-        path: Path::new(""),
-    };
     let mut connection = connect(url).await?;
     let transaction = connection.client.transaction().await.map_err(&failed)?;
     // Another `init` may be at it: one after the other.
     let lock = "SELECT pg_advisory_xact_lock(hashtextextended('cimf init', 0))";
     transaction.batch_execute(lock).await.map_err(&failed)?;
-    let found = version(&looking, transaction.client()).await?;
+    let found = version(url, transaction.client()).await?;
     let from = found.unwrap_or_default();
     if from > VERSION {
         return Err(SourceError::Version {

@@ -30,23 +30,22 @@ pub fn connector(tls: &Tls) -> Result<MakeRustlsConnect, SourceError> {
     let config = config
         .with_safe_default_protocol_versions()
         .map_err(wrong)?;
-    let known = |roots: RootCertStore| {
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone());
-        verifier
-            .build()
-            .map_err(|error| SourceError::RootCertificate {
-                text: error.to_string(),
-            })
-    };
     let config = match tls.verify {
         Verify::Name => config.with_root_certificates(authorities),
-        Verify::Authority => config
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(OfAnyName(known(authorities)?))),
-        Verify::Nothing => config
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Unverified(provider))),
+        Verify::Authority | Verify::Nothing => {
+            let known = (tls.verify == Verify::Authority).then(|| {
+                WebPkiServerVerifier::builder_with_provider(Arc::new(authorities), provider.clone())
+                    .build()
+                    .map_err(|error| SourceError::RootCertificate {
+                        text: error.to_string(),
+                    })
+            });
+            let known = known.transpose()?;
+            let verifier = Arc::new(OfAnyName { provider, known });
+            config
+                .dangerous()
+                .with_custom_certificate_verifier(verifier)
+        }
     };
     Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
 }
@@ -72,9 +71,14 @@ fn authorities(path: &Path) -> Result<RootCertStore, SourceError> {
     }
 }
 
-/// `verify-ca`: the certificate is from a known authority, for whatever host.
+/// Takes certificates for whatever host: those of known authorities (`verify-ca`), or any (`prefer` and `require`, where
+/// nobody listens, but whoever answers counts).
 #[derive(Debug)]
-struct OfAnyName(Arc<WebPkiServerVerifier>);
+struct OfAnyName {
+    provider: Arc<CryptoProvider>,
+    /// The authorities, where they count.
+    known: Option<Arc<WebPkiServerVerifier>>,
+}
 
 impl ServerCertVerifier for OfAnyName {
     fn verify_server_cert(
@@ -85,11 +89,11 @@ impl ServerCertVerifier for OfAnyName {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let Some(known) = &self.known else {
+            return Ok(ServerCertVerified::assertion());
+        };
         // The name comes last: whatever else is wrong has been found before.
-        match self
-            .0
-            .verify_server_cert(certificate, intermediates, name, ocsp, now)
-        {
+        match known.verify_server_cert(certificate, intermediates, name, ocsp, now) {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => Ok(ServerCertVerified::assertion()),
@@ -103,48 +107,7 @@ impl ServerCertVerifier for OfAnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0
-            .verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.0
-            .verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
-}
-
-/// `prefer` and `require`: nobody listens, but whoever answers counts.
-#[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _certificate: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let schemes = &self.0.signature_verification_algorithms;
+        let schemes = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signature, schemes)
     }
 
@@ -154,11 +117,12 @@ impl ServerCertVerifier for Unverified {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let schemes = &self.0.signature_verification_algorithms;
+        let schemes = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signature, schemes)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        let schemes = &self.provider.signature_verification_algorithms;
+        schemes.supported_schemes()
     }
 }

@@ -12,7 +12,7 @@
 #![forbid(unsafe_code)]
 
 use super::connect::Connection;
-use super::copy::{load, take_triggers};
+use super::copy::{load, put_triggers, take_triggers};
 use super::error::SourceError;
 use super::failures::Failures;
 use super::schema::connect_to_tables;
@@ -129,9 +129,7 @@ impl WorkingCopy {
 
 /// Puts the triggers back, and has all notes taken.
 fn watch(change: &Change<'_>, triggers: &[String]) -> rusqlite::Result<()> {
-    for trigger in triggers {
-        change.execute_batch(trigger)?;
-    }
+    put_triggers(change, triggers)?;
     for table in ["im_group", "service"] {
         let sql = "INSERT OR REPLACE INTO sqlite_sequence (name, seq) VALUES (?1, ?2)";
         change.execute("DELETE FROM sqlite_sequence WHERE name = ?1", [table])?;
@@ -275,17 +273,27 @@ impl Writing<'_> {
         Ok(ids)
     }
 
+    /// Writes rows that are nothing but whose they are and texts: those that are gone, then those that are there.
+    async fn plain_rows(
+        &self,
+        table: &str,
+        ids: &HashMap<i64, i64>,
+        is_there: &str,
+        delete: &str,
+        insert: &str,
+    ) -> Result<(), SourceError> {
+        let [there, gone] = self.touched(table, is_there, ids)?;
+        self.rows(gone, delete).await?;
+        self.rows(there, insert).await
+    }
+
     async fn members(&self, groups: &HashMap<i64, i64>) -> Result<(), SourceError> {
-        let is_there = "SELECT 1 FROM member m WHERE m.group_id = owner AND m.uri = touched.uri";
-        let [there, gone] = self.touched("member", is_there, groups)?;
-        self.rows(
-            gone,
+        self.plain_rows(
+            "member",
+            groups,
+            "SELECT 1 FROM member m WHERE m.group_id = owner AND m.uri = touched.uri",
             "DELETE FROM cimf.member m USING unnest($1::bigint[], $2::text[], $3::text[]) AS d (id, anchor, uri)
              WHERE m.group_id = d.id AND m.uri = d.uri",
-        )
-        .await?;
-        self.rows(
-            there,
             "INSERT INTO cimf.member (group_id, uri)
              SELECT id, uri FROM unnest($1::bigint[], $2::text[], $3::text[]) AS n (id, anchor, uri)
              ON CONFLICT DO NOTHING",
@@ -326,17 +334,13 @@ impl Writing<'_> {
     }
 
     async fn rule_lists(&self, groups: &HashMap<i64, i64>) -> Result<(), SourceError> {
-        let is_there = "SELECT 1 FROM rule_list r
-            WHERE r.group_id = owner AND r.anchor = touched.anchor AND r.uri = touched.uri";
-        let [there, gone] = self.touched("rule_list", is_there, groups)?;
-        self.rows(
-            gone,
+        self.plain_rows(
+            "rule_list",
+            groups,
+            "SELECT 1 FROM rule_list r
+             WHERE r.group_id = owner AND r.anchor = touched.anchor AND r.uri = touched.uri",
             "DELETE FROM cimf.rule_list r USING unnest($1::bigint[], $2::text[], $3::text[]) AS d (id, anchor, uri)
              WHERE r.group_id = d.id AND r.anchor = d.anchor AND r.uri = d.uri",
-        )
-        .await?;
-        self.rows(
-            there,
             "INSERT INTO cimf.rule_list (group_id, anchor, uri)
              SELECT id, anchor, uri FROM unnest($1::bigint[], $2::text[], $3::text[]) AS n (id, anchor, uri)
              ON CONFLICT DO NOTHING",
@@ -345,16 +349,12 @@ impl Writing<'_> {
     }
 
     async fn consents(&self, services: &HashMap<i64, i64>) -> Result<(), SourceError> {
-        let is_there = "SELECT 1 FROM consent c WHERE c.service_id = owner AND c.uri = touched.uri";
-        let [there, gone] = self.touched("consent", is_there, services)?;
-        self.rows(
-            gone,
+        self.plain_rows(
+            "consent",
+            services,
+            "SELECT 1 FROM consent c WHERE c.service_id = owner AND c.uri = touched.uri",
             "DELETE FROM cimf.consent c USING unnest($1::bigint[], $2::text[], $3::text[]) AS d (id, anchor, uri)
              WHERE c.service_id = d.id AND c.uri = d.uri",
-        )
-        .await?;
-        self.rows(
-            there,
             "INSERT INTO cimf.consent (service_id, uri)
              SELECT id, uri FROM unnest($1::bigint[], $2::text[], $3::text[]) AS n (id, anchor, uri)
              ON CONFLICT DO NOTHING",
