@@ -11,6 +11,7 @@ pub mod control;
 pub mod fanout;
 pub mod host;
 pub mod ledger;
+pub mod postgres;
 pub mod server;
 pub mod sip;
 pub mod store;

@@ -5,6 +5,7 @@
 
 use super::signals;
 use crate::config::{DbUrl, PostgresUrl, Settings};
+use crate::postgres::single_threaded;
 use crate::server::Server;
 use crate::store::postgres::{Follower, Round, age, replicate, replicate_within};
 use futures_util::FutureExt;
@@ -12,7 +13,6 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tokio::runtime::Runtime;
 
 /// How often PostgreSQL is tried again while it is away.
 const RETRY: Duration = Duration::from_secs(1);
@@ -66,19 +66,13 @@ pub fn work(server: &'static Server) -> String {
             std::thread::park();
         }
     };
-    let worked = runtime().map(|runtime| runtime.block_on(follow(server, url, settings.groups())));
+    // Its threads, which ask the system for addresses of names, leave the proxy's signals to the process.
+    let worked = single_threaded(signals::block)
+        .map(|runtime| runtime.block_on(follow(server, url, settings.groups())));
     match worked {
         Ok(never) => match never {},
         Err(error) => error.to_string(),
     }
-}
-
-/// A runtime whose threads, which ask the system for addresses of names, leave the proxy's signals to the process.
-fn runtime() -> std::io::Result<Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .on_thread_start(signals::block)
-        .build()
 }
 
 async fn follow(server: &Server, url: &PostgresUrl, path: &Path) -> Infallible {

@@ -11,13 +11,17 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Each room with the rooms it may use, as the map in ARCHITECTURE.md shows them.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("sip", &[]),
     ("config", &["sip"]),
     ("control", &["sip", "config"]),
-    ("store", &["sip", "config", "control"]),
+    ("postgres", &["config"]),
+    ("store", &["sip", "config", "control", "postgres"]),
     ("fanout", &["sip", "config", "control"]),
-    ("ledger", &["sip", "control", "fanout"]),
+    (
+        "ledger",
+        &["sip", "config", "control", "postgres", "fanout"],
+    ),
     (
         "server",
         &["sip", "control", "store", "fanout", "config", "ledger"],
@@ -29,7 +33,7 @@ const LAYERS: [(&str, &[&str]); 10] = [
     (
         "host",
         &[
-            "sip", "control", "store", "fanout", "config", "ledger", "server",
+            "sip", "control", "postgres", "store", "fanout", "config", "ledger", "server",
         ],
     ),
     (

@@ -4,16 +4,12 @@
 
 use super::error::SourceError;
 use crate::config::PostgresUrl;
+use crate::postgres::{PostgresError, answered};
 use crate::store::StoreError;
 use futures_util::{TryStreamExt, pin_mut};
 use std::path::Path;
-use std::time::Duration;
-use tokio::time::timeout;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, Transaction};
-
-/// How long PostgreSQL may take for one answer, or for the next row: it may have to sort all of them first.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Makes errors of either side.
 pub struct Failures<'a> {
@@ -24,7 +20,8 @@ pub struct Failures<'a> {
 
 impl Failures<'_> {
     pub fn remote(&self, action: &'static str) -> impl Fn(tokio_postgres::Error) -> SourceError {
-        SourceError::doing(self.url, action)
+        let doing = PostgresError::doing(self.url, action);
+        move |error| doing(error).into()
     }
 
     /// What PostgreSQL answers, unless it says nothing for long.
@@ -33,7 +30,7 @@ impl Failures<'_> {
         action: &'static str,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, SourceError> {
-        answered(self.url, action, answer).await
+        Ok(answered(self.url, action, answer).await?)
     }
 
     /// Passes the rows that a query finds to `take`, as they come. Without a name of its own the query passes poolers.
@@ -56,21 +53,5 @@ impl Failures<'_> {
 
     pub fn local<T>(&self, result: rusqlite::Result<T>) -> Result<T, SourceError> {
         result.map_err(|error| SourceError::Replica(StoreError::sqlite(self.path, &error)))
-    }
-}
-
-/// What PostgreSQL answers, unless it says nothing for long.
-pub async fn answered<T>(
-    url: &PostgresUrl,
-    action: &'static str,
-    answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
-) -> Result<T, SourceError> {
-    match timeout(PATIENCE, answer).await {
-        Ok(answer) => answer.map_err(SourceError::doing(url, action)),
-        Err(_) => Err(SourceError::Silent {
-            url: url.to_string(),
-            action,
-            patience: PATIENCE,
-        }),
     }
 }

@@ -14,13 +14,13 @@
 #![forbid(unsafe_code)]
 
 use super::changes::take_over;
-use super::connect::Connection;
 use super::copy::{Copied, copy};
 use super::error::SourceError;
 use super::failures::Failures;
 use super::replica::{Cursor, Replica};
 use super::schema::connect_to_tables;
 use crate::config::PostgresUrl;
+use crate::postgres::Connection;
 use crate::store::init;
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -6,22 +6,21 @@
 #![forbid(unsafe_code)]
 
 mod changes;
-mod connect;
 mod copy;
 mod error;
 mod failures;
 mod follow;
-mod password;
 mod replica;
-mod runtime;
 mod schema;
-mod tls;
 mod working_copy;
 
 use crate::config::PostgresUrl;
+use crate::postgres::{PostgresError, single_threaded};
 use crate::store::Tables;
 use std::path::Path;
 use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
 pub use error::SourceError;
 pub use follow::{CopyReason, Follower, Round};
@@ -34,7 +33,7 @@ pub(super) use working_copy::{Purpose, WorkingCopy};
 ///
 /// PostgreSQL cannot be reached, does not allow it, or has tables of a later version.
 pub fn init(url: &PostgresUrl) -> Result<Tables, SourceError> {
-    runtime::new()?.block_on(schema::init(url))
+    runtime()?.block_on(schema::init(url))
 }
 
 /// Brings a replica to where PostgreSQL is, once; it is made if there is none.
@@ -44,7 +43,7 @@ pub fn init(url: &PostgresUrl) -> Result<Tables, SourceError> {
 /// As for [`Follower::round`].
 pub fn replicate(url: &PostgresUrl, path: &Path) -> Result<Round, SourceError> {
     let mut follower = Follower::new(url.clone(), path);
-    runtime::new()?.block_on(follower.round())
+    runtime()?.block_on(follower.round())
 }
 
 /// The same, unless it takes longer than `patience`, which is an error.
@@ -58,12 +57,17 @@ pub fn replicate_within(
     patience: Duration,
 ) -> Result<Round, SourceError> {
     let mut follower = Follower::new(url.clone(), path);
-    let round = async { tokio::time::timeout(patience, follower.round()).await };
-    runtime::new()?.block_on(round).unwrap_or_else(|_| {
-        Err(SourceError::Silent {
+    let done = runtime()?.block_on(async { timeout(patience, follower.round()).await });
+    done.unwrap_or_else(|_| {
+        Err(SourceError::Postgres(PostgresError::Silent {
             url: url.to_string(),
             action: "cannot copy the groups",
             patience,
-        })
+        }))
     })
+}
+
+/// For a process that has no signals of its own to keep from threads.
+fn runtime() -> Result<Runtime, PostgresError> {
+    single_threaded(|| {})
 }

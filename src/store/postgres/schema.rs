@@ -2,10 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-use super::connect::{Connection, connect};
 use super::error::SourceError;
-use super::failures::answered;
 use crate::config::PostgresUrl;
+use crate::postgres::{Connection, PostgresError, answered, connect};
 use crate::store::Tables;
 use tokio_postgres::Client;
 use tokio_postgres::types::FromSql;
@@ -77,7 +76,7 @@ pub async fn connect_to_tables(url: &PostgresUrl) -> Result<Connection, SourceEr
 ///
 /// PostgreSQL cannot be reached, does not allow it, or has tables of a later version.
 pub async fn init(url: &PostgresUrl) -> Result<Tables, SourceError> {
-    let failed = SourceError::doing(url, "cannot make the tables");
+    let failed = PostgresError::doing(url, "cannot make the tables");
     let mut connection = connect(url).await?;
     let transaction = connection.client.transaction().await.map_err(&failed)?;
     // Another `init` may be at it: one after the other.

@@ -11,12 +11,12 @@
 
 #![forbid(unsafe_code)]
 
-use super::connect::Connection;
 use super::copy::{load, put_triggers, take_triggers};
 use super::error::SourceError;
 use super::failures::Failures;
 use super::schema::connect_to_tables;
 use crate::config::PostgresUrl;
+use crate::postgres::Connection;
 use crate::store::schema;
 use rusqlite::{Connection as Memory, OptionalExtension, Transaction as Change};
 use std::collections::HashMap;
@@ -67,7 +67,7 @@ impl WorkingCopy {
     pub fn open(url: &PostgresUrl) -> Result<Self, SourceError> {
         let shown = PathBuf::from(url.to_string());
         let failed = Failures { url, path: &shown };
-        let runtime = super::runtime::new()?;
+        let runtime = super::runtime()?;
         let connection = runtime.block_on(connect_to_tables(url))?;
         let memory = failed.local(Memory::open_in_memory())?;
         failed.local(schema::migrate(&memory, 0))?;

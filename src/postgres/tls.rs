@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::error::SourceError;
+use super::postgres_error::PostgresError;
 use crate::config::{Tls, Verify};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -17,9 +17,9 @@ use std::sync::Arc;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// What makes TLS connections.
-pub fn connector(tls: &Tls) -> Result<MakeRustlsConnect, SourceError> {
+pub fn connector(tls: &Tls) -> Result<MakeRustlsConnect, PostgresError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let wrong = |error: Error| SourceError::RootCertificate {
+    let wrong = |error: Error| PostgresError::RootCertificate {
         text: error.to_string(),
     };
     let authorities = tls.root_certificate.as_deref().map(authorities);
@@ -36,7 +36,7 @@ pub fn connector(tls: &Tls) -> Result<MakeRustlsConnect, SourceError> {
             let known = (tls.verify == Verify::Authority).then(|| {
                 WebPkiServerVerifier::builder_with_provider(Arc::new(authorities), provider.clone())
                     .build()
-                    .map_err(|error| SourceError::RootCertificate {
+                    .map_err(|error| PostgresError::RootCertificate {
                         text: error.to_string(),
                     })
             });
@@ -51,8 +51,8 @@ pub fn connector(tls: &Tls) -> Result<MakeRustlsConnect, SourceError> {
 }
 
 /// The certificates in a PEM file.
-fn authorities(path: &Path) -> Result<RootCertStore, SourceError> {
-    let wrong = |text: String| SourceError::RootCertificate {
+fn authorities(path: &Path) -> Result<RootCertStore, PostgresError> {
+    let wrong = |text: String| PostgresError::RootCertificate {
         text: format!(
             "{}: expected certificates in PEM form, found: {text}",
             path.display()

@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::error::SourceError;
+use super::postgres_error::PostgresError;
 use crate::config::PostgresUrl;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
 /// What to connect to, with a password if there is one.
-pub fn with_password(url: &PostgresUrl) -> Result<Config, SourceError> {
+pub fn with_password(url: &PostgresUrl) -> Result<Config, PostgresError> {
     let mut config = url.config.clone();
     if config.get_password().is_some() {
         return Ok(config);
@@ -36,8 +36,8 @@ pub fn with_password(url: &PostgresUrl) -> Result<Config, SourceError> {
 }
 
 /// The password that a file has for a connection.
-fn found(file: &Path, config: &Config) -> Result<Option<String>, SourceError> {
-    let wrong = |problem: String| SourceError::PasswordFile {
+fn found(file: &Path, config: &Config) -> Result<Option<String>, PostgresError> {
+    let wrong = |problem: String| PostgresError::PasswordFile {
         text: format!("{}: {problem}", file.display()),
     };
     let read = || {
