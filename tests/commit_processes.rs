@@ -152,7 +152,7 @@ fn all_that_wait_at_once_are_read_whole_and_told() {
             assert!(recipients.eq([b"sip:a@h", b"sip:b@h"]));
             assert!(!taken.is_given_up());
             committed.push(taken.id());
-            taken.tell(true);
+            taken.tell(Told::Committed);
         }
     }
     for worker in workers {
@@ -185,7 +185,7 @@ fn whoever_waits_in_vain_is_never_read_and_all_others_are_refused_at_once() {
     let worker = fork(|| assert_eq!(commit(&engine, &notes, 3, PATIENCE), Ok(())));
     let taken = until(|| engine.committer().take().pop());
     assert_eq!(taken.id(), 3);
-    taken.tell(true);
+    taken.tell(Told::Committed);
     assert_eq!(wait_for(worker), 0);
     is_idle(&engine, &notes);
 }
@@ -206,7 +206,7 @@ fn what_was_given_up_in_the_middle_of_a_commit_is_noted_until_it_is_withdrawn() 
     // Nobody else gets its memory while it may be read.
     assert_eq!(taken.submission().unwrap().body, b"message 7");
     assert_eq!(engine.load().messages, 1);
-    taken.tell(true);
+    taken.tell(Told::Committed);
     assert_eq!(withdraw(&engine, &notes), [7]);
     is_idle(&engine, &notes);
 }
@@ -220,7 +220,7 @@ fn a_commit_that_fails_is_told_at_once_and_its_messages_are_withdrawn() {
         assert_eq!(notes.all(), [8]);
     });
     let taken = until(|| engine.committer().take().pop());
-    taken.tell(false);
+    taken.tell(Told::Failed);
     assert_eq!(wait_for(worker), 0);
     assert_eq!(withdraw(&engine, &notes), [8]);
     is_idle(&engine, &notes);
@@ -234,7 +234,7 @@ fn a_message_that_was_committed_and_not_answered_is_withdrawn() {
         let ticket = engine.commit(ticket, 9, PATIENCE, &notes).unwrap();
         assert!(engine.withdraw_committed(ticket, &notes));
     });
-    until(|| engine.committer().take().pop()).tell(true);
+    until(|| engine.committer().take().pop()).tell(Told::Committed);
     assert_eq!(wait_for(worker), 0);
     assert_eq!(notes.all(), [9]);
     assert_eq!(withdraw(&engine, &notes), [9]);
@@ -286,7 +286,7 @@ fn a_worker_that_dies_while_it_waits_leaves_its_message_to_be_withdrawn() {
     kill(late);
     committer.take_from_the_dead(notes);
     assert!(withdraw(engine, notes).is_empty(), "it is being committed");
-    taken.tell(true);
+    taken.tell(Told::Committed);
     committer.take_from_the_dead(notes);
     assert_eq!(notes.all(), [22]);
     assert_eq!(withdraw(engine, notes), [22]);
@@ -306,7 +306,7 @@ fn workers_that_are_killed_at_any_moment_hold_nobody_up_and_leave_no_slot() {
             let taken = committer.take();
             for taken in taken {
                 assert!(taken.submission().unwrap().body.starts_with(b"message "));
-                taken.tell(true);
+                taken.tell(Told::Committed);
             }
             given_up
                 .into_iter()

@@ -51,9 +51,10 @@ impl From<StartError> for Failure {
         let status = match error {
             StartError::Setting(_) | StartError::NoWayOut => Status::Configuration,
             StartError::Store(_) => Status::Store,
-            StartError::OldJournal(_) | StartError::Ledger(_) | StartError::System(_) => {
-                Status::System
-            }
+            StartError::OldJournal(_)
+            | StartError::Ledger(_)
+            | StartError::Cluster(_)
+            | StartError::System(_) => Status::System,
         };
         Self::new(status, error.to_string())
     }

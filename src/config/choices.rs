@@ -184,8 +184,10 @@ words! {
     Durability {
         /// No: a crash loses what is on its way.
         None = "none",
-        /// Yes.
+        /// On the disk of this node.
         Journal = "journal",
+        /// In PostgreSQL, where other nodes find it.
+        Cluster = "cluster",
     }
 
     /// What becomes of the copy of a member who is away (M-4).

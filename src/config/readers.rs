@@ -73,6 +73,12 @@ pub(super) fn seconds(text: &str) -> Option<Duration> {
     seconds.map(Duration::from_secs_f64)
 }
 
+/// The name of a node, or nothing.
+pub(super) fn node_name(text: &str) -> Option<String> {
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    (text.len() <= 64 && text.bytes().all(is_good)).then(|| text.to_owned())
+}
+
 /// Status codes of final responses that are no 2xx.
 pub(super) fn status_codes(text: &str) -> Option<Vec<u16>> {
     let read = |text: &str| {

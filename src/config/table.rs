@@ -12,8 +12,8 @@ use super::feature::Feature;
 use super::parameter::{self, Group};
 use super::quota::Quota;
 use super::readers::{
-    absolute_path, action, any, byte_count, domain, host_name, name_servers, optional, seconds,
-    status_codes, whole_path,
+    absolute_path, action, any, byte_count, domain, host_name, name_servers, node_name, optional,
+    seconds, status_codes, whole_path,
 };
 use super::sender_label::SenderLabel;
 use super::trusted_peer::TrustedPeer;
@@ -387,11 +387,20 @@ parameters! {
         /// How many seconds a node goes on with its replica while PostgreSQL is away; then messages to groups are
         /// answered 500 with Retry-After. 0: for as long as it takes.
         groups_max_age: u32 = Number(0, 30 * 86_400), "0", needs_queue;
+
+        /// The name of this node among those that share a ledger (`durability=cluster`), for people. Empty: the name of
+        /// the machine.
+        node: String = Text("a name of letters, digits, \"-\", \".\" and \"_\", or nothing", node_name), "", needs_queue;
+
+        /// How many seconds a node may be silent before the others take over the messages that it has promised
+        /// (`durability=cluster`). It sends nothing once it could not renew its lease for half of that.
+        lease: u32 = Number(2, 600), "10", needs_queue;
     }
 
     Durability {
         /// With `journal` an accepted message is on disk before its 202, and after a crash the next start sends it to
-        /// those to whom it was not delivered. With `none` a crash loses what is on its way.
+        /// those to whom it was not delivered. With `cluster` it is in the PostgreSQL of `db_url`, and if this node is
+        /// lost another one sends it. With `none` a crash loses what is on its way.
         durability: Durability = OneOf::words(), "none", needs_queue;
 
         /// The file of accepted messages that are not finished, an SQLite database; it is made if it is missing. One
@@ -399,7 +408,7 @@ parameters! {
         /// able to write in its folder.
         ledger: PathBuf = Text("the absolute path of a file", absolute_path), "", needs_queue;
 
-        /// How many seconds a message waits until it is on disk (`durability=journal`). One that is not by then is
+        /// How many seconds a message waits until it is on disk, or in PostgreSQL. One that is not by then is
         /// answered 503 and never sent, and further ones are answered 503 at once until the disk is written again.
         ledger_timeout: Duration = Text("seconds from 0.01 to 30, such as 1 or 0.5", seconds), "1", needs_queue;
     }
@@ -471,6 +480,18 @@ impl Settings {
         match self.ledger.as_os_str().is_empty() {
             true => self.groups().with_file_name("ledger.db"),
             false => self.ledger.clone(),
+        }
+    }
+
+    /// `node`, or the name of the machine where none is set.
+    pub fn node(&self) -> String {
+        let name = match self.node.is_empty() {
+            true => std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default(),
+            false => self.node.clone(),
+        };
+        match name.trim() {
+            "" => "unnamed".to_owned(),
+            name => name.to_owned(),
         }
     }
 

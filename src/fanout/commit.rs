@@ -34,6 +34,19 @@ pub enum NotCommitted {
     Down,
     /// More processes wait than there are slots.
     NoSlot,
+    /// Another node that shares the ledger has accepted the same request, and sends it.
+    Answered,
+}
+
+/// What has become of a message that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It is committed.
+    Committed,
+    /// It is not.
+    Failed,
+    /// Another node that shares the ledger has accepted the same request.
+    Answered,
 }
 
 impl fmt::Display for NotCommitted {
@@ -41,8 +54,8 @@ impl fmt::Display for NotCommitted {
         match self {
             Self::Late(patience) => write!(
                 f,
-                "the process `cimf ledger` has not committed it within {} ms (ledger_timeout): the disk is slow, \
-                 or the process is stopped",
+                "the process `cimf ledger` has not committed it within {} ms (ledger_timeout): the disk or PostgreSQL is \
+                 slow, or the process is stopped",
                 patience.as_millis()
             ),
             Self::Failed => f.write_str(
@@ -52,6 +65,7 @@ impl fmt::Display for NotCommitted {
                 "the ledger cannot be written at present; the line before that said so tells why",
             ),
             Self::NoSlot => write!(f, "{SLOTS} processes wait for the ledger already"),
+            Self::Answered => f.write_str("another node has accepted the same request"),
         }
     }
 }
@@ -121,6 +135,11 @@ impl Commits {
                     let ticket = ticket().ok_or(NotCommitted::Failed);
                     slot.free();
                     return ticket;
+                }
+                state::ANSWERED => {
+                    drop(ticket());
+                    slot.free();
+                    return Err(NotCommitted::Answered);
                 }
                 state::FAILED => {
                     notes.note(slot.index, id);
@@ -234,7 +253,10 @@ impl<'e> Committer<'e> {
         for slot in self.slots.used() {
             let found = slot.state().load(Acquire);
             let is_claimed = found == state::CLAIMED && slot.has_owner();
-            let is_owned = matches!(found, state::WAITING | state::DONE | state::FAILED);
+            let is_owned = matches!(
+                found,
+                state::WAITING | state::DONE | state::ANSWERED | state::FAILED
+            );
             if !(is_claimed || is_owned) || !slot.has_ended() {
                 continue;
             }
@@ -315,12 +337,13 @@ impl<'e> Taken<'e> {
         }
     }
 
-    /// Tells the worker whether it is committed, if it still waits.
-    pub fn tell(mut self, committed: bool) {
+    /// Tells the worker what has become of it, if it still waits.
+    pub fn tell(mut self, told: Told) {
         self.leave();
-        let end = match committed {
-            true => state::DONE,
-            false => state::FAILED,
+        let end = match told {
+            Told::Committed => state::DONE,
+            Told::Failed => state::FAILED,
+            Told::Answered => state::ANSWERED,
         };
         if self.slot.change(state::TAKEN, end) {
             self.slot.wake();

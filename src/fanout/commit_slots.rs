@@ -4,7 +4,7 @@
 //! ```text
 //!             worker             ledger process             worker
 //!   FREE ────────────► CLAIMED ─► WAITING ─────────► TAKEN ─────────► DONE ──► FREE, and 202
-//!    ▲                    │          │                 │ │
+//!    ▲                    │          │                 │ ├───────────► ANSWERED ──► FREE, and 202 without copies
 //!    │                    │          │ late: 503       │ └──────────► FAILED
 //!    ├───────── FREE ◄────┼──────────┘                 │ late: 503      │ 503
 //!    │                    │ not answered after all     ▼                ▼
@@ -12,7 +12,7 @@
 //!         ledger process                            ledger process owns the message
 //! ```
 //!
-//! CLAIMED, DONE and FAILED belong to the worker, TAKEN to both, GIVEN_UP to the ledger process: that writes to the
+//! CLAIMED, DONE, ANSWERED and FAILED belong to the worker, TAKEN to both, GIVEN_UP to the ledger process: that writes to the
 //! ledger that the message is withdrawn, gives its memory back and frees the slot. Until then the message's number
 //! stands in a place outside of this memory too ([`Notes`](super::commit::Notes)), which the worker writes before it gives the message
 //! up: the commit may have reached the disk although nobody was told so, and a crash may come before the
@@ -87,6 +87,7 @@ pub(super) mod state {
     pub const DONE: u32 = 4;
     pub const FAILED: u32 = 5;
     pub const GIVEN_UP: u32 = 6;
+    pub const ANSWERED: u32 = 7;
 }
 
 /// The slots, made before the workers are forked.

@@ -68,11 +68,15 @@ pub enum Counter {
     KeptExpired,
     /// Kept copies that newer ones have pushed out.
     KeptPushedOut,
+    /// Messages taken over from nodes that were lost.
+    TakenOver,
+    /// Messages that other nodes have taken over, as this one was away.
+    TakenAway,
 }
 
 impl Counter {
     /// All counters with their names and what they count.
-    pub const ALL: [(Self, &'static str, &'static str); 14] = [
+    pub const ALL: [(Self, &'static str, &'static str); 16] = [
         (Self::Accepted, "accepted", "messages answered 202"),
         (Self::Refused, "refused", "messages refused"),
         (
@@ -126,6 +130,16 @@ impl Counter {
             Self::KeptPushedOut,
             "kept_pushed_out",
             "kept copies that newer ones have pushed out (away_per_member)",
+        ),
+        (
+            Self::TakenOver,
+            "taken_over",
+            "messages taken over from nodes that were lost or have left",
+        ),
+        (
+            Self::TakenAway,
+            "taken_away",
+            "messages that other nodes have taken over, as the lease of this one had run out",
         ),
     ];
 }

@@ -36,6 +36,7 @@ use super::lock::blocked;
 use super::locked_queue::LockedQueue;
 use super::member_queue::MemberQueues;
 use super::names::{Names, Question};
+use super::node_lease::NodeLease;
 use super::originators::Originators;
 use super::outcomes::Event;
 use super::overview::{self, Fanout, Load};
@@ -76,6 +77,7 @@ pub struct Engine {
     clock: Clock,
     commits: Commits,
     away: Away,
+    node: NodeLease,
 }
 
 impl Engine {
@@ -137,6 +139,7 @@ impl Engine {
             clock: Clock::new(),
             commits: Commits::new()?,
             away: Away::new()?,
+            node: NodeLease::new()?,
         })
     }
 
@@ -191,7 +194,8 @@ impl Engine {
 
     /// The next fork to send, if one may be sent now: of the message whose turn it is.
     pub fn next(&self, now: impl Fn() -> u64) -> Option<Attempt<'_>> {
-        Attempt::next(&self.queue, now)
+        let may_send = self.node.holds();
+        may_send.then(|| Attempt::next(&self.queue, now)).flatten()
     }
 
     /// A fork has its final response, or none in time (408). What is stale or repeated is ignored.
@@ -207,6 +211,10 @@ impl Engine {
         code: u16,
         now: impl Fn() -> u64,
     ) -> Option<Attempt<'_>> {
+        if !self.node.holds() {
+            self.completed(cookie, code);
+            return None;
+        }
         Attempt::next_after(&self.queue, cookie, code, now)
     }
 
@@ -380,6 +388,11 @@ impl Engine {
     /// What the process that tells outcomes has for the ledger.
     pub fn pipe(&self) -> &Pipe {
         &self.commits.pipe
+    }
+
+    /// The lease of this node, where several share a ledger.
+    pub fn node(&self) -> &NodeLease {
+        &self.node
     }
 
     /// What is known of members who are away.

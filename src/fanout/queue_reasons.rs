@@ -20,6 +20,8 @@ refusal_reasons! {
     QueueMemory: 503, "A.1 row 13", "No memory for this message now";
     /// A process that is stopped, as by a debugger, keeps the lock of the queue from all others.
     QueueBlocked: 503, "A.1 row 13", "Queue blocked now";
+    /// An administrator is about to stop the server (`cimf.drain`).
+    Draining: 503, "A.1 row 13", "Server is about to stop";
 }
 
 impl RefusalReason for NoRoomReason {

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::config::Durability;
 use crate::control::{RefusalReason, Row};
 use crate::fanout::Committed;
 use crate::fanout::{Counter, Fanout, KeptFigures, Load, UnderWay};
@@ -50,6 +51,8 @@ pub enum Figure {
     Ledger(LedgerReading),
     /// The age of the replica in seconds; 0 if there is none.
     GroupsAge,
+    /// The seconds for which this node may send; 0 if it needs no lease.
+    Lease,
 }
 
 /// Reads a figure of the queue.
@@ -165,7 +168,13 @@ pub fn figures() -> impl Iterator<Item = (Figure, String, String)> {
         "seconds since the replica of the groups was what PostgreSQL has; 0 without one".to_owned(),
     );
     let all = counts.chain(refused).chain(now).chain(kept).chain(ledger);
-    all.chain([age])
+    let lease = (
+        Figure::Lease,
+        "lease".to_owned(),
+        "seconds for which this node may send if it cannot renew its lease; 0 without durability=cluster"
+            .to_owned(),
+    );
+    all.chain([age, lease])
 }
 
 /// `refused_unknown_group` for `UnknownGroup`.
@@ -190,6 +199,10 @@ impl Figure {
             Self::Kept(read) => read(server.outbox().engine().away().figures()),
             Self::Ledger(read) => server.outbox().committed().map_or(0, |done| read(&done)),
             Self::GroupsAge => groups_age(server),
+            Self::Lease => {
+                let left = server.outbox().engine().node().left();
+                left.map_or(0, |left| left.as_millis().div_ceil(1000) as u64)
+            }
         }
     }
 }
@@ -217,7 +230,7 @@ pub fn log_unfinished(server: &Server) {
             "ledger: {error}; recipients that have received a message may receive it again"
         );
     }
-    let is_durable = server.outbox().is_durable();
+    let future = future(server);
     let under_way = match server.outbox().engine().under_way() {
         Ok(under_way) => under_way,
         Err(blocked) => {
@@ -241,28 +254,29 @@ pub fn log_unfinished(server: &Server) {
         if messages > NAMED_MESSAGES {
             recipients += left.len();
         }
-        log_names(message, &left, named, is_durable);
+        log_names(message, &left, named, future);
     }
     let more = messages.saturating_sub(NAMED_MESSAGES);
     if more > 0 {
-        let what = match is_durable {
-            true => "are resumed at the next start",
-            false => "are lost (durability=none)",
-        };
         log::warn!(
-            "{more} more messages with {recipients} recipients are not finished and {what}; a stop with the log at \
+            "{more} more messages with {recipients} recipients are not finished, each of which {future}; a stop with the log at \
              debug level names them all"
         );
     }
 }
 
+/// What becomes of a message that a stop leaves.
+fn future(server: &Server) -> &'static str {
+    match server.decider().policy().settings.durability {
+        Durability::None => "is lost (durability=none)",
+        Durability::Journal => "is resumed at the next start",
+        Durability::Cluster => "goes on at another node",
+    }
+}
+
 /// Logs the first recipients of a message as warnings, with the number of the others, which are named
 /// at level `debug`.
-fn log_names(message: &UnderWay<'_>, left: &[&[u8]], named: usize, is_durable: bool) {
-    let what = match is_durable {
-        true => "is resumed at the next start",
-        false => "is lost (durability=none)",
-    };
+fn log_names(message: &UnderWay<'_>, left: &[&[u8]], named: usize, what: &str) {
     let (number, group) = (message.number(), Printable(message.group()));
     let line = |names: &[&[u8]]| {
         let names = names.iter().map(|uri| format!("<{}>", Printable(uri)));

@@ -6,8 +6,11 @@
 #![forbid(unsafe_code)]
 
 use super::guard::guarded;
-use crate::fanout::{Committer, Engine, GivenUp, KeptFigures, Taken, milliseconds};
-use crate::ledger::{CommitMode, Entry, Figures, Ledger, LedgerError, LedgerFile, Promise};
+use super::node::NodeDuties;
+use super::signals;
+use crate::fanout::{Committer, Engine, GivenUp, KeptFigures, Taken, Told, milliseconds};
+use crate::ledger::cluster::ClusterLedger;
+use crate::ledger::{CommitMode, Entry, Figures, Ledger, Promise};
 use crate::server::{KeepReader, NoteFile, OutcomeReader, Server, request_of};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -31,41 +34,45 @@ pub fn work(server: &'static Server) -> String {
 
 /// Writes the ledger, if there is one, as long as `goes_on` is true.
 pub fn write_while(server: &Server, goes_on: impl Fn() -> bool) {
-    let Some((file, notes)) = server.outbox().ledger() else {
-        return;
-    };
-    let engine = server.outbox().engine();
-    let mut life = Life {
-        committer: engine.committer(),
-        open: || LedgerFile::writer(file),
-        ledger: None,
-        notes,
-        engine,
-        is_durable: server.outbox().is_durable(),
-        outcomes: OutcomeReader::new(engine),
-        keeping: KeepReader::new(engine),
-        waits_since: None,
-        trouble: None,
-        tended: None,
-    };
-    while goes_on() {
-        let went_well = guarded(false, || {
-            life.round();
-            true
-        });
-        if !went_well {
-            // The reason is in the log; waiting messages are answered 503.
-            std::thread::sleep(RETRY);
-        }
+    if let Some((file, notes)) = server.outbox().ledger() {
+        Life::new(server, notes, || file.writer(), NoDuties).go_on_while(goes_on);
+    } else if let Some((place, notes)) = server.outbox().cluster() {
+        let node = server.outbox().engine().node();
+        let open = || ClusterLedger::new(place, node.known_run(), signals::block);
+        let duties = NodeDuties::new(server, place, notes);
+        Life::new(server, notes, open, duties).go_on_while(goes_on);
+    }
+}
+
+/// What the process does beside writing, at intervals.
+pub trait Duties<L: Ledger> {
+    /// How long it may wait until they are due; nothing if there are none.
+    fn due_in(&self) -> Option<Duration>;
+
+    /// Does what is due. Nothing is written before.
+    fn perform(&mut self, ledger: &mut L) -> Result<(), L::Error>;
+}
+
+/// Where one node has its ledger alone.
+struct NoDuties;
+
+impl<L: Ledger> Duties<L> for NoDuties {
+    fn due_in(&self) -> Option<Duration> {
+        None
+    }
+
+    fn perform(&mut self, _: &mut L) -> Result<(), L::Error> {
+        Ok(())
     }
 }
 
 /// The state of the process.
-struct Life<'e, L, O> {
+struct Life<'e, L, O, D> {
     committer: Committer<'e>,
     /// Opens the ledger, for the first time or after a failure.
     open: O,
     ledger: Option<L>,
+    duties: D,
     notes: &'e NoteFile,
     engine: &'e Engine,
     /// Whether messages wait for the ledger before their 202.
@@ -86,13 +93,50 @@ struct Trouble {
     logged: Instant,
 }
 
-impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
+impl<'e, L, O, D> Life<'e, L, O, D>
+where
+    L: Ledger,
+    O: Fn() -> Result<L, L::Error>,
+    D: Duties<L>,
+{
+    fn new(server: &'e Server, notes: &'e NoteFile, open: O, duties: D) -> Self {
+        let engine = server.outbox().engine();
+        Self {
+            committer: engine.committer(),
+            open,
+            ledger: None,
+            duties,
+            notes,
+            engine,
+            is_durable: server.outbox().is_durable(),
+            outcomes: OutcomeReader::new(engine),
+            keeping: KeepReader::new(engine),
+            waits_since: None,
+            trouble: None,
+            tended: None,
+        }
+    }
+
+    fn go_on_while(mut self, goes_on: impl Fn() -> bool) {
+        while goes_on() {
+            let went_well = guarded(false, || {
+                self.round();
+                true
+            });
+            if !went_well {
+                // The reason is in the log; waiting messages are answered 503.
+                std::thread::sleep(RETRY);
+            }
+        }
+    }
+
     /// Waits for work, and does it.
     fn round(&mut self) {
         self.committer.wait(self.patience());
         self.outcomes.read();
         // After the outcomes: a message is finished only after its copies.
         self.keeping.read();
+        self.perform_duties();
         if !self.outcomes.is_empty() || !self.keeping.is_empty() {
             self.waits_since.get_or_insert_with(Instant::now);
         }
@@ -102,10 +146,7 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         let has_waited = self
             .waits_since
             .is_some_and(|since| since.elapsed() >= GATHER);
-        let may_try = self
-            .trouble
-            .as_ref()
-            .is_none_or(|trouble| trouble.tried.elapsed() >= RETRY);
+        let may_try = self.may_try();
         let is_urgent = !given_up.is_empty() || self.keeping.is_urgent();
         if !taken.is_empty() || (may_try && (is_urgent || has_waited || is_down)) {
             self.commit(taken, given_up);
@@ -116,16 +157,41 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         }
     }
 
+    /// Does what is due beside writing.
+    fn perform_duties(&mut self) {
+        let is_due = self.duties.due_in().is_some_and(|left| left.is_zero());
+        if !is_due || !self.may_try() {
+            return;
+        }
+        let done = match &mut self.ledger {
+            Some(ledger) => self.duties.perform(ledger),
+            none => (self.open)().and_then(|ledger| self.duties.perform(none.insert(ledger))),
+        };
+        if let Err(error) = done {
+            self.committer.set_down(true);
+            self.complain(&error);
+        }
+    }
+
+    /// Whether the ledger is tried now: while it cannot be written it is tried now and then.
+    fn may_try(&self) -> bool {
+        let trouble = self.trouble.as_ref();
+        trouble.is_none_or(|trouble| trouble.tried.elapsed() >= RETRY)
+    }
+
     fn patience(&self) -> Duration {
         let left = |since: Instant, most: Duration| most.saturating_sub(since.elapsed());
         if let Some(trouble) = &self.trouble {
             return left(trouble.tried, RETRY);
         }
-        match (self.waits_since, self.tended) {
+        let patience = match (self.waits_since, self.tended) {
             (Some(since), _) => left(since, GATHER),
             (None, Some(tended)) => left(tended, TEND),
             (None, None) => Duration::ZERO,
-        }
+        };
+        self.duties
+            .due_in()
+            .map_or(patience, |due| patience.min(due))
     }
 
     fn commit(&mut self, taken: Vec<Taken<'_>>, given_up: Vec<GivenUp<'_>>) {
@@ -135,14 +201,24 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         let begin = Instant::now();
         let committed = self.write(&taken, &given_up, is_urgent);
         match committed {
-            Ok((count, figures)) => {
+            Ok(Written {
+                promises,
+                answered,
+                figures,
+            }) => {
                 self.note(figures);
                 let was_down = is_urgent && self.committer.is_down();
                 if was_down {
                     self.committer.set_down(false);
                 }
-                self.committer.count(count);
-                taken.into_iter().for_each(|taken| taken.tell(true));
+                self.committer.count(promises);
+                for taken in taken {
+                    let told = match answered.contains(&taken.id()) {
+                        true => Told::Answered,
+                        false => Told::Committed,
+                    };
+                    taken.tell(told);
+                }
                 given_up
                     .into_iter()
                     .for_each(|given_up| given_up.end(self.notes));
@@ -159,7 +235,7 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
             }
             Err(error) => {
                 self.committer.set_down(true);
-                taken.into_iter().for_each(|taken| taken.tell(false));
+                taken.into_iter().for_each(|taken| taken.tell(Told::Failed));
                 self.complain(&error);
             }
         }
@@ -174,13 +250,13 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         });
     }
 
-    /// Commits one transaction; returns the number of promised messages.
+    /// Commits one transaction.
     fn write(
         &mut self,
         taken: &[Taken<'_>],
         given_up: &[GivenUp<'_>],
         is_urgent: bool,
-    ) -> Result<(usize, Figures), LedgerError> {
+    ) -> Result<Written, L::Error> {
         let ledger = match &mut self.ledger {
             Some(ledger) => ledger,
             none => none.insert((self.open)()?),
@@ -196,12 +272,19 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         let before = entries.len();
         entries.extend(waiting.filter_map(promise));
         let promises = entries.len() - before;
-        match (entries.is_empty(), is_urgent) {
-            (true, _) => ledger.probe()?,
+        let answered = match (entries.is_empty(), is_urgent) {
+            (true, _) => {
+                ledger.probe()?;
+                Vec::new()
+            }
             (false, true) => ledger.commit(&entries, CommitMode::Synced)?,
             (false, false) => ledger.commit(&entries, CommitMode::Soon)?,
-        }
-        Ok((promises, ledger.figures()))
+        };
+        Ok(Written {
+            promises: promises - answered.len(),
+            answered,
+            figures: ledger.figures(),
+        })
     }
 
     fn tend_each(&mut self, pause: Duration) {
@@ -224,7 +307,7 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
         }
     }
 
-    fn complain(&mut self, error: &LedgerError) {
+    fn complain(&mut self, error: &L::Error) {
         let now = Instant::now();
         let (what, since) = match self.is_durable {
             true => (
@@ -271,6 +354,15 @@ impl<L: Ledger, O: Fn() -> Result<L, LedgerError>> Life<'_, L, O> {
             ),
         }
     }
+}
+
+/// What a commit has done.
+struct Written {
+    /// How many messages it has promised.
+    promises: usize,
+    /// Those that another node has answered.
+    answered: Vec<u64>,
+    figures: Figures,
 }
 
 fn promise<'t>(taken: &'t Taken<'_>) -> Option<Entry<'t>> {

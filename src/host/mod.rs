@@ -24,6 +24,8 @@ mod local_addresses;
 mod log;
 mod message;
 mod names;
+mod node;
+mod node_commands;
 mod opensips;
 pub mod options;
 mod parameters;

@@ -5,7 +5,7 @@
 use crate::control::reason_table::phrase;
 use crate::control::{Answer, Decision, Ended, Receipt, Refusal, RefusalReason, Row, Summary};
 use crate::fanout::Ticket;
-use crate::server::{RefusedBy, Server};
+use crate::server::{NotStored, RefusedBy, Server};
 
 /// The status code of an answer that is no refusal.
 const ACCEPTED: u16 = 202;
@@ -180,7 +180,8 @@ impl<'s> Verdict<'s> {
         };
         match server.store(accepted, room.ticket) {
             Ok(ticket) => self.room = Some(Room { server, ticket }),
-            Err(refusal) => self.turned_away = Some(refusal),
+            Err(NotStored::Refused(refusal)) => self.turned_away = Some(refusal),
+            Err(NotStored::Answered) => self.decided = Decided::Retransmission,
         }
     }
 

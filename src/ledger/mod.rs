@@ -1,8 +1,9 @@
 //! The ledger: promises at rest. It holds accepted messages that are not finished, the requests that
 //! were answered 202 in the last 64·T1, and copies kept for members who are away.
 //!
-//! [`Ledger`] is the interface of the one process that writes, [`Reader`] that of all others. The
-//! engine is SQLite: one file, readable with `sqlite3` (the tables are in `schema_1.sql`).
+//! [`Ledger`] is the interface of the one process that writes, [`Reader`] that of all others. For one node the
+//! engine is SQLite: one file, readable with `sqlite3` (the tables are in `schema_1.sql`). Nodes that share what they
+//! promise have it in PostgreSQL ([`cluster`]).
 //! [`LedgerFile::open`] creates, locks and migrates it before the proxy forks; each process then opens
 //! its own connection.
 //!
@@ -15,11 +16,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cluster;
 mod connect;
 mod entry;
 mod error;
 mod ledger_reasons;
 mod open;
+mod pseudonym;
 mod reader;
 mod recipient_text;
 mod schema;
@@ -40,25 +43,33 @@ pub use recipient_text::Recipients;
 pub use stored::{Kept, KeptMessage, Listed, Shown, StoredMessage, StoredRequest, Unfinished};
 pub use writer::SqliteLedger;
 
+use std::fmt;
+
 /// The writer of the ledger: one process for the whole proxy.
 pub trait Ledger {
+    /// Why the ledger cannot be used.
+    type Error: fmt::Display;
+
     /// Writes all entries in order, or none of them.
     ///
     /// With [`CommitMode::Synced`] they are on disk when this returns, in the file that is still at its
     /// path.
     ///
+    /// Gives those promises, by their ids, that it has not written, as the same request was answered by another node that
+    /// shares the ledger: they are answered 202 and not sent.
+    ///
     /// After an error none of them is valid. Messages that they promised must not be answered 202; the
     /// engine withdraws these with its next commit, which may be a [`Ledger::probe`]. Only a crash
     /// before that may bring them back, so the caller records such promises elsewhere and withdraws
     /// them after the next start. All other entries may be written again: they are idempotent.
-    fn commit(&mut self, entries: &[Entry<'_>], how: CommitMode) -> Result<(), LedgerError>;
+    fn commit(&mut self, entries: &[Entry<'_>], how: CommitMode) -> Result<Vec<u64>, Self::Error>;
 
     /// Tests whether a synced commit succeeds now, by one that changes nothing of importance.
-    fn probe(&mut self) -> Result<(), LedgerError>;
+    fn probe(&mut self) -> Result<(), Self::Error>;
 
     /// Periodic maintenance, best done when nothing waits: deletes requests that were answered longer
     /// than 64·T1 ago, and keeps the files small. `now` is in milliseconds of Unix time.
-    fn tend(&mut self, now: u64) -> Result<Figures, LedgerError>;
+    fn tend(&mut self, now: u64) -> Result<Figures, Self::Error>;
 
     /// The figures of the ledger, without disk access.
     fn figures(&self) -> Figures;

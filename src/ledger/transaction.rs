@@ -2,12 +2,12 @@
 
 use super::connect::{Text, number};
 use super::entry::{Entry, KeptCopy, OutcomeRecord, Promise, RequestRecord};
+use super::pseudonym::pseudonym;
 use super::recipient_text;
 use super::states::{self, CHUNK};
 use crate::control::request_memory::MEMORY;
 use crate::fanout::milliseconds;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
-use siphasher::sip128::SipHasher13;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
@@ -70,7 +70,7 @@ impl<'a> Transaction<'a> {
         let hash;
         let originator = match promise.anonymous {
             true => {
-                hash = keyed_hash(self.key, submission.originator);
+                hash = pseudonym(self.key, submission.originator);
                 hash.as_bytes()
             }
             false => submission.originator,
@@ -298,10 +298,4 @@ impl<'a> Transaction<'a> {
         self.change.written += forgotten as u64 * ROW_BYTES;
         Ok(forgotten as u64)
     }
-}
-
-/// A pseudonym: the same for the same sender, without revealing who it is.
-fn keyed_hash(key: [u8; 16], bytes: &[u8]) -> String {
-    let hash = SipHasher13::new_with_key(&key).hash(bytes);
-    format!("{:032x}", hash.as_u128())
 }

@@ -290,13 +290,15 @@ impl Failed {
 }
 
 impl Ledger for SqliteLedger {
-    fn commit(&mut self, entries: &[Entry<'_>], how: CommitMode) -> Result<(), LedgerError> {
+    type Error = LedgerError;
+
+    fn commit(&mut self, entries: &[Entry<'_>], how: CommitMode) -> Result<Vec<u64>, LedgerError> {
         let done = self.transact(how, |transaction| {
             entries
                 .iter()
                 .try_for_each(|entry| transaction.write(entry))
         });
-        done.map_err(|failed| {
+        done.map(|()| Vec::new()).map_err(|failed| {
             if failed.is_doubtful {
                 let promises = entries.iter().filter_map(|entry| match entry {
                     Entry::Promise(promise) => Some(promise.id),

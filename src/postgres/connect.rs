@@ -19,6 +19,7 @@ const OF_ANSWERS: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An open connection.
+#[derive(Debug)]
 pub struct Connection {
     /// For queries.
     pub client: Client,

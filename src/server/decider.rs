@@ -171,6 +171,18 @@ impl Decider {
         );
     }
 
+    /// Notes that another node has accepted the same request, which is answered 202 here as well.
+    pub(super) fn answered_elsewhere(&self, accepted: &Summary) {
+        self.recent.accept(accepted.receipt);
+        self.counters.add(Counter::Retransmissions);
+        log::info!(
+            "another node has accepted this message already: originator=<{}> group=<{}>; it is answered 202 and not \
+             sent again",
+            Printable(&accepted.originator),
+            accepted.group.uri(),
+        );
+    }
+
     /// Notes that a message which goes nowhere has been answered 202, and logs it.
     pub fn ended(&self, ended: &Ended) {
         self.recent.accept(ended.receipt);

@@ -35,9 +35,18 @@ pub use start_error::StartError;
 
 use crate::config::Settings;
 use crate::control::{Accepted, Identifiers, Recognised, Refusal, Summary};
-use crate::fanout::Ticket;
-use crate::ledger::{LedgerError, not_promised};
+use crate::fanout::{NotCommitted, Ticket};
+use crate::ledger::not_promised;
 use std::time::SystemTime;
+
+/// Why a message was not stored that has passed all checks.
+#[derive(Debug)]
+pub enum NotStored {
+    /// It cannot be, and is refused.
+    Refused(Box<Refusal<RefusedBy>>),
+    /// Another node that shares the ledger has accepted the same request, and sends it.
+    Answered,
+}
 
 /// What decides and what sends, for all workers of a proxy. It is made before they are forked.
 #[derive(Debug)]
@@ -54,7 +63,7 @@ impl Server {
         let outbox = Outbox::new(settings, decider::random_key()?, decider.shared_counters());
         Ok(Self {
             next_hops: NextHops::of(settings),
-            outbox: outbox.map_err(StartError::System)?,
+            outbox: outbox?,
             decider,
         })
     }
@@ -81,7 +90,7 @@ impl Server {
     }
 
     /// Brings all outcomes to the ledger, if there is one, when all other processes have ended.
-    pub fn keep_outcomes(&self) -> Result<(), LedgerError> {
+    pub fn keep_outcomes(&self) -> Result<(), String> {
         self.outbox.keep_outcomes(|address| self.member(address))
     }
 
@@ -105,15 +114,19 @@ impl Server {
         ticket.map_err(|no_room| self.refused(no_room.refusal(&accepted.summary()).into()))
     }
 
-    /// Brings a message to the disk, before its 202, where that is wanted; counts and logs the
-    /// refusal where it cannot be.
+    /// Brings a message to the disk, before its 202, where that is wanted; counts and logs why it is not.
     pub fn store<'s>(
         &'s self,
         accepted: &Summary,
         ticket: Ticket<'s>,
-    ) -> Result<Ticket<'s>, Box<Refusal<RefusedBy>>> {
-        let stored = self.outbox.store(ticket);
-        stored.map_err(|why| self.refused(not_promised(accepted, why).into()))
+    ) -> Result<Ticket<'s>, NotStored> {
+        self.outbox.store(ticket).map_err(|why| match why {
+            NotCommitted::Answered => {
+                self.decider.answered_elsewhere(accepted);
+                NotStored::Answered
+            }
+            why => NotStored::Refused(self.refused(not_promised(accepted, why).into())),
+        })
     }
 
     fn refused(&self, refusal: Refusal<RefusedBy>) -> Box<Refusal<RefusedBy>> {

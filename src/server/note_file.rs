@@ -35,6 +35,15 @@ impl NoteFile {
         }
     }
 
+    /// The file of a node that shares its ledger with others: of what leads there.
+    pub fn of_node(node: &str, url: &str) -> Self {
+        let mut hasher = SipHasher13::new();
+        hasher.write(node.as_bytes());
+        hasher.write_u8(0);
+        hasher.write(url.as_bytes());
+        Self::open(Path::new(FOLDER), [0, 0, hasher.finish()])
+    }
+
     fn open(folder: &Path, [device, inode, secret]: [u64; 3]) -> Self {
         let path = folder.join(format!("cimf-ledger-{device:x}-{inode:x}-{secret:x}"));
         match open(&path) {
@@ -68,6 +77,18 @@ impl NoteFile {
         let (places, _) = bytes.as_chunks();
         let ids = places.iter().map(|&place| u64::from_le_bytes(place));
         ids.filter(|&id| id != 0).collect()
+    }
+
+    /// Forgets these, which are withdrawn.
+    pub fn forget(&self, withdrawn: &[u64]) {
+        let Some(file) = &self.file else { return };
+        let mut bytes = [0; PLACE];
+        for place in 0..SLOTS {
+            let read = file.read_exact_at(&mut bytes, (place * PLACE) as u64);
+            if read.is_ok() && withdrawn.contains(&u64::from_le_bytes(bytes)) {
+                self.note(place, 0);
+            }
+        }
     }
 
     /// Forgets all of them.

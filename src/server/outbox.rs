@@ -6,24 +6,32 @@ use super::away_rules::{self, AwayPolicy};
 use super::note_file::NoteFile;
 use super::outcome_pipe::{OutcomeReader, outcome};
 use super::{StartError, old_journal, request_record};
-use crate::config::{Durability, Settings};
+use crate::config::{Away, DbUrl, Durability, SettingError, Settings};
 use crate::control::request_memory::MEMORY;
 use crate::control::{Accepted, Addressing, Identifiers, Recognised};
 use crate::fanout::{
-    Committed, Counters, Engine, KeptFigures, NoRoom, NotCommitted, Origin, Outcome,
-    PreviousRequests, RecentTable, Submission, Ticket, UnderWay, milliseconds,
+    Committed, Counters, Engine, KeptFigures, NoRoom, NoRoomReason, NotCommitted, NotRestored,
+    Origin, Outcome, PreviousRequests, RecentTable, Submission, Ticket, UnderWay, boot_time,
+    milliseconds,
 };
+use crate::ledger::cluster::{ClusterError, ClusterLedger, ClusterPlace};
 use crate::ledger::{
     CommitMode, Entry, Ledger, LedgerError, LedgerFile, Reader, RequestRecord, Unfinished,
 };
 use std::borrow::Cow;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
+/// Seconds after which a client may try again where a server is about to stop: another one takes the message before.
+const RETRY_ELSEWHERE: u32 = 10;
+
 /// The bits of a ledger's number that are the message's number in the queue.
 const LOW: u64 = u32::MAX as u64;
+
+/// The key of the hashes of what requests ask for, where nodes share a ledger: what writes that hashes once more, with the
+/// key of all nodes, which no worker knows.
+const KEY_OF_CLUSTER: [u8; 16] = [0; 16];
 
 /// The messages on their way, in memory that all workers share and, if the administrator wants
 /// that, on disk.
@@ -31,7 +39,7 @@ const LOW: u64 = u32::MAX as u64;
 pub struct Outbox {
     engine: Engine,
     /// Where the ledger is to be, if there is to be one.
-    place: Option<PathBuf>,
+    place: Option<LedgerPlace>,
     /// Whether what is accepted is in it before the 202.
     is_durable: bool,
     /// What is kept in it for members who are away, if anything is.
@@ -41,22 +49,47 @@ pub struct Outbox {
     ledger: OnceLock<Opened>,
 }
 
+/// Where the ledger is.
+#[derive(Debug)]
+enum LedgerPlace {
+    /// In a file of this node.
+    File(PathBuf),
+    /// In PostgreSQL, for all nodes.
+    Cluster(Box<ClusterPlace>),
+}
+
 /// The ledger of a proxy that has given up the rights of root, before it forks its workers.
 #[derive(Debug)]
 struct Opened {
-    file: LedgerFile,
+    /// The file, unless PostgreSQL has the ledger.
+    file: Option<LedgerFile>,
     notes: NoteFile,
+}
+
+impl Opened {
+    /// The key of the hashes of what requests ask for.
+    fn key(&self) -> [u8; 16] {
+        self.file.as_ref().map_or(KEY_OF_CLUSTER, LedgerFile::key)
+    }
 }
 
 impl Outbox {
     /// With nothing in it. To be made before the workers are forked.
-    pub fn new(settings: &Settings, key: [u8; 16], counters: Arc<Counters>) -> io::Result<Self> {
-        let is_durable = settings.durability == Durability::Journal;
+    pub fn new(
+        settings: &Settings,
+        key: [u8; 16],
+        counters: Arc<Counters>,
+    ) -> Result<Self, StartError> {
         let away = AwayPolicy::of(settings);
+        let place = place(settings)?;
+        let engine = Engine::new(settings.clone(), key, counters).map_err(StartError::System)?;
+        if let Some(LedgerPlace::Cluster(_)) = place {
+            engine.node().require();
+        }
         Ok(Self {
-            engine: Engine::new(settings.clone(), key, counters)?,
-            place: (is_durable || away.is_some()).then(|| settings.ledger()),
-            is_durable,
+            engine,
+            place,
+            is_durable: settings.durability != Durability::None,
             away,
             ledger_timeout: settings.ledger_timeout,
             ledger: OnceLock::new(),
@@ -90,12 +123,14 @@ impl Outbox {
 
     /// The hash of the member with this address; `None` for what is no address, and without a ledger.
     pub fn member(&self, address: &[u8], addressing: &Addressing) -> Option<u64> {
-        away_rules::member(address, addressing, self.ledger.get()?.file.key())
+        let file = self.ledger.get()?.file.as_ref()?;
+        away_rules::member(address, addressing, file.key())
     }
 
     /// The number that a message has in the ledger.
     pub fn ledger_number(&self, message: u64) -> u64 {
-        let run = self.ledger.get().map_or(0, |opened| opened.file.run());
+        let file = self.ledger.get().and_then(|opened| opened.file.as_ref());
+        let run = file.map_or_else(|| self.engine.node().run(), LedgerFile::run);
         run << 32 | message & LOW
     }
 
@@ -112,15 +147,41 @@ impl Outbox {
     /// Opens the ledger, if there is to be one, and takes up what the last run has left. To be done
     /// with the rights of the workers, before they are forked.
     pub fn open_ledger(&self, recent: &RecentTable, now: SystemTime) -> Result<(), StartError> {
-        let Some(path) = &self.place else {
-            return Ok(());
+        let opened = match &self.place {
+            None => return Ok(()),
+            Some(LedgerPlace::File(path)) => {
+                if let Some(journal) = old_journal::find(path) {
+                    return Err(StartError::OldJournal(journal));
+                }
+                self.open(path, recent, now).map_err(StartError::Ledger)?
+            }
+            Some(LedgerPlace::Cluster(place)) => self.join(place)?,
         };
-        if let Some(journal) = old_journal::find(path) {
-            return Err(StartError::OldJournal(journal));
-        }
-        let opened = self.open(path, recent, now).map_err(StartError::Ledger)?;
         let _ = self.ledger.set(opened);
         Ok(())
+    }
+
+    /// Joins the nodes that share a ledger, with a lease of its own.
+    fn join(&self, place: &ClusterPlace) -> Result<Opened, StartError> {
+        let (node, start) = (self.engine.node(), boot_time());
+        let begun = ClusterLedger::new(place, None, || {}).and_then(|mut ledger| ledger.begin());
+        match begun {
+            Ok(run) => {
+                node.set_run(run);
+                node.hold(start, place.lease / 2);
+            }
+            Err(ClusterError::Postgres(error)) => {
+                log::error!(
+                    "ledger: {error}; starting without it: messages are answered 503 until PostgreSQL answers"
+                );
+                self.engine.committer().set_down(true);
+            }
+            Err(error) => return Err(StartError::Cluster(error)),
+        }
+        Ok(Opened {
+            file: None,
+            notes: NoteFile::of_node(&place.node, &place.url.to_string()),
+        })
     }
 
     fn open(
@@ -146,7 +207,12 @@ impl Outbox {
         let (mut messages, mut recipients, mut ended) = (0, 0, Vec::new());
         for message in &left {
             let id = message.message.id;
-            match self.take_up(message) {
+            let origin = Origin {
+                number: Some(id & LOW),
+                ledger: id,
+                ..Origin::default()
+            };
+            match self.take_up(message, origin) {
                 Ok(Some((_, left))) => {
                     messages += 1;
                     recipients += left;
@@ -176,26 +242,26 @@ impl Outbox {
                  outcome is not known"
             );
         }
-        Ok(Opened { file, notes })
+        Ok(Opened {
+            file: Some(file),
+            notes,
+        })
     }
 
     /// Puts a message of the last run back into the queue; gives its number and how many recipients
     /// are left, or nothing if none are.
-    fn take_up(&self, message: &Unfinished) -> Result<Option<(u64, usize)>, String> {
+    fn take_up(
+        &self,
+        message: &Unfinished,
+        origin: Origin,
+    ) -> Result<Option<(u64, usize)>, NotRestored> {
         let ended = message.outcomes.iter().filter_map(|outcome| {
             let ending = Outcome::from_bytes(outcome.outcome, outcome.code)?;
             Some((outcome.recipient, ending))
         });
-        let id = message.message.id;
-        let origin = Origin {
-            number: Some(id & LOW),
-            ledger: id,
-            ..Origin::default()
-        };
         let submission = message.message.submission();
         let recipients = || message.recipients.iter();
-        let restored = self.engine.restore(&submission, recipients, origin, ended);
-        restored.map_err(|error| error.to_string())
+        self.engine.restore(&submission, recipients, origin, ended)
     }
 
     /// Takes room for a message, before its 202 (A.1, rows 9 and 13; S-5).
@@ -206,6 +272,12 @@ impl Outbox {
         identifiers: &mut impl Identifiers,
         now: SystemTime,
     ) -> Result<Ticket<'_>, NoRoom> {
+        if self.engine.node().drains() {
+            return Err(NoRoom {
+                reason: NoRoomReason::Draining,
+                retry_after: RETRY_ELSEWHERE,
+            });
+        }
         let request = self.request(accepted, message).unwrap_or_default();
         let submission = Submission::of(accepted, &request, now, identifiers.random());
         let recipients = || accepted.owns();
@@ -216,7 +288,7 @@ impl Outbox {
     /// The request that a message came in, where there is a ledger: it is read again from the message for that.
     fn request(&self, accepted: &Accepted<'_>, message: &Recognised<'_>) -> Option<Vec<u8>> {
         let opened = self.ledger.get().filter(|_| self.is_durable)?;
-        let key = opened.file.key();
+        let key = opened.key();
         let content = PreviousRequests::hash(&key, &message.content(&accepted.originator));
         Some(request_record::encode(&RequestRecord {
             key: message.key()?,
@@ -249,18 +321,57 @@ impl Outbox {
     /// The file of the ledger and the notes of messages that were given up, for the process that writes.
     pub fn ledger(&self) -> Option<(&LedgerFile, &NoteFile)> {
         let opened = self.ledger.get()?;
-        Some((&opened.file, &opened.notes))
+        Some((opened.file.as_ref()?, &opened.notes))
+    }
+
+    /// The ledger that nodes share, likewise.
+    pub fn cluster(&self) -> Option<(&ClusterPlace, &NoteFile)> {
+        match &self.place {
+            Some(LedgerPlace::Cluster(place)) => Some((place, &self.ledger.get()?.notes)),
+            _ => None,
+        }
+    }
+
+    /// Puts a message into the queue that another node has left; gives how many recipients are left, or nothing if none
+    /// are.
+    pub fn take_over(&self, message: &Unfinished) -> Result<Option<usize>, NotRestored> {
+        let origin = Origin {
+            ledger: message.message.id,
+            ..Origin::default()
+        };
+        Ok(self.take_up(message, origin)?.map(|(_, left)| left))
     }
 
     /// Writes to disk all outcomes, reported or not, the ends of messages without recipients left, and the copies for
     /// members who are away that have not been reported yet. To be called when all other processes have ended.
     /// `member` gives the hash of the member with an address.
-    pub fn keep_outcomes(&self, member: impl Fn(&[u8]) -> Option<u64>) -> Result<(), LedgerError> {
-        let Some(Opened { file, notes }) = self.ledger.get() else {
+    pub fn keep_outcomes(&self, member: impl Fn(&[u8]) -> Option<u64>) -> Result<(), String> {
+        if let Some((file, notes)) = self.ledger() {
+            let mut writer = file.writer().map_err(|error| error.to_string())?;
+            return self
+                .bring_outcomes(&mut writer, notes, member)
+                .map_err(|error| error.to_string());
+        }
+        let Some((place, notes)) = self.cluster() else {
             return Ok(());
         };
-        let mut writer = file.writer()?;
-        withdraw(&mut writer, notes)?;
+        let left = ClusterLedger::new(place, self.engine.node().known_run(), || {}).and_then(
+            |mut writer| {
+                self.bring_outcomes(&mut writer, notes, member)?;
+                // Others go on with what is left.
+                writer.leave()
+            },
+        );
+        left.map_err(|error| error.to_string())
+    }
+
+    fn bring_outcomes<L: Ledger>(
+        &self,
+        writer: &mut L,
+        notes: &NoteFile,
+        member: impl Fn(&[u8]) -> Option<u64>,
+    ) -> Result<(), L::Error> {
+        withdraw(writer, notes)?;
         let mut reader = OutcomeReader::new(&self.engine);
         reader.read();
         let mut keeping = KeepReader::new(&self.engine);
@@ -277,7 +388,6 @@ impl Outbox {
             log::error!("{blocked}; the ledger is not told of the last outcomes");
             Vec::new()
         });
-        let mut reader = file.reader()?;
         let mut entries = Vec::new();
         for message in under_way {
             if message.kept() != 0 {
@@ -285,7 +395,13 @@ impl Outbox {
             } else if self.is_durable {
                 entries.extend(self.last_outcomes(&message));
             } else if let Some(away) = &self.away {
-                self.keep_unreported(away, &message, &member, &mut reader, &mut keeping)?;
+                let kept = self.keep_unreported(away, &message, &member, &mut keeping);
+                if let Err(error) = kept {
+                    log::error!(
+                        "ledger: {error}; the copies of message {} are not kept",
+                        message.number()
+                    );
+                }
             }
         }
         entries.extend(keeping.entries());
@@ -321,9 +437,12 @@ impl Outbox {
         away: &AwayPolicy,
         message: &UnderWay<'_>,
         member: impl Fn(&[u8]) -> Option<u64>,
-        reader: &mut impl Reader,
         keeping: &mut KeepReader<'_>,
     ) -> Result<(), LedgerError> {
+        let Some((file, _)) = self.ledger() else {
+            return Ok(());
+        };
+        let mut reader = file.reader()?;
         let now = milliseconds(SystemTime::now());
         let expires_at = away.until(message.expires_at(), now);
         if expires_at <= now || self.engine.away().figures().bytes >= away.settings.away_bytes {
@@ -393,8 +512,29 @@ fn kept_copy_delivered(message: &UnderWay<'_>) -> Option<Entry<'static>> {
     })
 }
 
+/// Where the ledger is to be, if there is to be one.
+fn place(settings: &Settings) -> Result<Option<LedgerPlace>, StartError> {
+    if settings.durability != Durability::Cluster {
+        let has_file = settings.durability == Durability::Journal || settings.away == Away::Keep;
+        return Ok(has_file.then(|| LedgerPlace::File(settings.ledger())));
+    }
+    let DbUrl::Postgres(url) = &settings.db_url else {
+        let expected = "none or journal, as db_url is a file of this node alone: cluster needs db_url=postgres://…";
+        return Err(SettingError::new("durability", "cluster", expected).into());
+    };
+    if settings.away == Away::Keep {
+        let expected = "drop, as nothing is kept for members who are away with durability=cluster";
+        return Err(SettingError::new("away", "keep", expected).into());
+    }
+    Ok(Some(LedgerPlace::Cluster(Box::new(ClusterPlace {
+        url: (**url).clone(),
+        node: settings.node(),
+        lease: Duration::from_secs(settings.lease.into()),
+    }))))
+}
+
 /// Withdraws what a run has given up and not withdrawn.
-fn withdraw(writer: &mut impl Ledger, notes: &NoteFile) -> Result<(), LedgerError> {
+fn withdraw<L: Ledger>(writer: &mut L, notes: &NoteFile) -> Result<(), L::Error> {
     let given_up = notes.given_up();
     if given_up.is_empty() {
         return Ok(());

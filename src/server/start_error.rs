@@ -2,6 +2,7 @@
 
 use crate::config::SettingError;
 use crate::ledger::LedgerError;
+use crate::ledger::cluster::ClusterError;
 use crate::store::StoreError;
 use std::fmt;
 use std::path::PathBuf;
@@ -19,6 +20,8 @@ pub enum StartError {
     OldJournal(PathBuf),
     /// The ledger cannot be used.
     Ledger(LedgerError),
+    /// The ledger that nodes share cannot be used.
+    Cluster(ClusterError),
     /// There is no memory for the workers to share, or no randomness.
     System(std::io::Error),
 }
@@ -39,6 +42,7 @@ impl fmt::Display for StartError {
                 folder.display()
             ),
             Self::Ledger(error) => write!(f, "parameter ledger: {error}"),
+            Self::Cluster(error) => write!(f, "durability=cluster: {error}"),
             Self::System(error) => write!(f, "cannot prepare what all workers share: {error}"),
         }
     }

@@ -17,5 +17,6 @@ mod checks;
 mod commands;
 mod measure;
 mod nodes;
+mod promises;
 mod replica;
 mod roads;

@@ -151,6 +151,20 @@ impl Proxy for Kamailio {
         copies.filter(|_| is_well).ok_or(text)
     }
 
+    fn nodes(&self, folder: &Path) -> Result<Vec<Figures>, String> {
+        let (is_well, text) = Kamailio::kamcmd_output(folder, &["cimf.nodes"]);
+        if !is_well || text.starts_with("error") {
+            return Err(text);
+        }
+        let nodes = text.split('}').map(figures);
+        Ok(nodes.filter(|fields| !fields.is_empty()).collect())
+    }
+
+    fn drain(&self, folder: &Path, drains: bool) -> Figures {
+        let command = if drains { "cimf.drain" } else { "cimf.undrain" };
+        figures(&Kamailio::kamcmd(folder, &[command]))
+    }
+
     fn transactions(&self, folder: &Path) -> u64 {
         value(folder, "tm.stats", "current")
     }

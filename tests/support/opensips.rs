@@ -217,6 +217,17 @@ impl Proxy for OpenSips {
         values["copies"].as_u64().ok_or(values.to_string())
     }
 
+    fn nodes(&self, folder: &Path) -> Result<Vec<Figures>, String> {
+        let values = self.ask(folder, "cimf_nodes", json!([]))?;
+        Ok(list_of(&values))
+    }
+
+    fn drain(&self, folder: &Path, drains: bool) -> Figures {
+        let command = if drains { "cimf_drain" } else { "cimf_undrain" };
+        let values = self.ask_well(folder, command, json!([]));
+        figures_of(values.as_object().expect("an object of figures"))
+    }
+
     fn cancel(&self, folder: &Path, id: Option<&str>) -> Result<(), String> {
         let parameters = id.map_or(json!({}), |id| json!({ "id": id }));
         self.ask(folder, "cimf_cancel", parameters).map(drop)

@@ -57,6 +57,10 @@ pub trait Proxy: Sync {
     fn kept(&self, folder: &Path, member: Option<&str>) -> Vec<Figures>;
     /// Drops what is kept for a member; gives how many copies, or what is wrong.
     fn drop_kept(&self, folder: &Path, member: &str) -> Result<u64, String>;
+    /// The nodes that share the ledger, by the module's own command; or what is wrong.
+    fn nodes(&self, folder: &Path) -> Result<Vec<Figures>, String>;
+    /// Has new messages refused, or no longer; gives what is left.
+    fn drain(&self, folder: &Path, drains: bool) -> Figures;
     /// How many transactions tm holds.
     fn transactions(&self, folder: &Path) -> u64;
     /// How many of them are over and wait until tm forgets them.

@@ -109,6 +109,26 @@ impl Rig {
         proxy().fanouts(self.folder.path())
     }
 
+    /// The nodes that share the ledger, by the module's own command; or what is wrong.
+    pub fn nodes(&self) -> Result<Vec<Figures>, String> {
+        proxy().nodes(self.folder.path())
+    }
+
+    /// Has new messages refused, or no longer; gives what is left.
+    #[track_caller]
+    pub fn drain(&self, drains: bool) -> Figures {
+        proxy().drain(self.folder.path(), drains)
+    }
+
+    /// Ends all processes of the proxy at once, as the loss of its machine would.
+    #[track_caller]
+    pub fn kill(&mut self) {
+        let group = self.main_process();
+        // SAFETY: a plain system call on a group of processes whose leader was not waited for.
+        unsafe { libc::kill(-group, libc::SIGKILL) };
+        self.has_ended();
+    }
+
     /// Cancels a message by the module's own command; says what is wrong.
     pub fn cancel(&self, id: Option<&str>) -> Result<(), String> {
         proxy().cancel(self.folder.path(), id)

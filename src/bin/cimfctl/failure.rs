@@ -1,6 +1,7 @@
 //! Why a command failed.
 
 use cimf::ledger::LedgerError;
+use cimf::ledger::cluster::ClusterError;
 use cimf::store::StoreError;
 use cimf::store::edit::EditError;
 use std::fmt;
@@ -10,6 +11,7 @@ use std::io;
 pub enum Failure {
     Edit(EditError),
     Ledger(LedgerError),
+    Cluster(ClusterError),
     /// A document is unreadable or unusable; the text names it.
     Document(String),
     /// A message, a parameter or a folder is unusable; the text says why.
@@ -29,6 +31,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Edit(error) => error.fmt(f),
             Self::Ledger(error) => error.fmt(f),
+            Self::Cluster(error) => error.fmt(f),
             Self::Document(text) => write!(f, "{text}; nothing was changed"),
             Self::Unusable(text) => f.write_str(text),
             Self::Input(error) => write!(f, "standard input: {error}; nothing was changed"),
@@ -55,6 +58,12 @@ impl From<StoreError> for Failure {
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
         Self::Ledger(error)
+    }
+}
+
+impl From<ClusterError> for Failure {
+    fn from(error: ClusterError) -> Self {
+        Self::Cluster(error)
     }
 }
 

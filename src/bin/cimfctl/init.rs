@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::streams::{complain, say};
 use cimf::config::DbUrl;
+use cimf::ledger::cluster;
 use cimf::store::edit::EditError;
 use cimf::store::{self, Tables, postgres};
 
@@ -11,7 +12,11 @@ pub fn run(db: &DbUrl) -> Result<(), Failure> {
         DbUrl::Sqlite(path) => path,
         DbUrl::Postgres(url) => {
             let tables = postgres::init(url).map_err(EditError::from)?;
-            return Ok(say(&said(db, tables))?);
+            say(&said(db, tables))?;
+            if cluster::init(url)?.is_none() {
+                say(&format!("{db}: ledger for durability=cluster created"))?;
+            }
+            return Ok(());
         }
     };
     let done = store::init(path)?;

@@ -2,13 +2,16 @@
 
 use crate::failure::Failure;
 use crate::streams::{counted, say, standard};
-use cimf::config::{DbUrl, Settings};
+use cimf::config::{DbUrl, PostgresUrl, Settings};
 use cimf::fanout::Outcome;
+use cimf::ledger::cluster;
 use cimf::ledger::{
-    CommitMode, Entry, Kept, Ledger, LedgerError, LedgerFile, Problem, Reader, Shown, SqliteReader,
+    CommitMode, Entry, Kept, Ledger, LedgerError, LedgerFile, Listed, Problem, Reader, Shown,
+    SqliteReader,
 };
 use clap::{Args, Subcommand};
 use std::collections::HashMap;
+use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -19,7 +22,7 @@ use std::time::{Duration, UNIX_EPOCH};
 #[derive(Args)]
 pub struct Options {
     /// The ledger, as in the proxy's parameter ledger [default: ledger.db in the folder of the
-    /// database]
+    /// database, or the one that nodes share in PostgreSQL]
     #[arg(long, global = true, value_name = "FILE")]
     ledger: Option<PathBuf>,
     #[command(subcommand)]
@@ -32,7 +35,7 @@ enum Command {
     ///
     /// One line for each message, oldest first, with a tab between: its number, when it was accepted,
     /// originator, group or service, number of recipients, how many of them have no outcome yet, number
-    /// of kept copies, bytes of the body. An originator who asked for anonymity is shown as
+    /// of kept copies, bytes of the body; with --db postgres://… also the node that sends it. An originator who asked for anonymity is shown as
     /// "anonymous".
     #[command(
         after_help = "Example, those with kept copies:\n  cimfctl ledger list | awk -F '\t' '$7 > 0'"
@@ -50,7 +53,8 @@ enum Command {
     },
     /// Drop a message with its kept copies
     ///
-    /// It is sent to nobody any more, and no outcome is reported. Only while no proxy uses the ledger.
+    /// It is sent to nobody any more, and no outcome is reported. Only while no proxy uses the ledger, or in PostgreSQL while
+    /// the node of the message is away.
     #[command(after_help = "Example:\n  cimfctl ledger drop 8589934593")]
     Drop {
         /// The message's number
@@ -59,6 +63,9 @@ enum Command {
 }
 
 pub fn run(db: &DbUrl, options: Options) -> Result<(), Failure> {
+    if let (None, DbUrl::Postgres(url)) = (&options.ledger, db) {
+        return shared(url, options.command);
+    }
     let path = options.ledger.unwrap_or_else(|| beside(db));
     // SQLite would parse a name that starts with "file:" as a URI.
     let path = std::path::absolute(&path)
@@ -67,9 +74,37 @@ pub fn run(db: &DbUrl, options: Options) -> Result<(), Failure> {
         Command::List => list(&path),
         Command::Show { id } => {
             let shown = SqliteReader::open(&path)?.show(id)?;
-            Ok(show(&shown.ok_or_else(|| missing(&path, id))?)?)
+            Ok(show(&shown.ok_or_else(|| missing(path.display(), id))?)?)
         }
         Command::Drop { id } => drop(&path, id),
+    }
+}
+
+/// The ledger that nodes share.
+fn shared(url: &PostgresUrl, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::List => {
+            let mut out = standard();
+            for (message, node) in cluster::list(url)? {
+                writeln!(out, "{}\t{node}", line(&message))?;
+            }
+            Ok(out.flush()?)
+        }
+        Command::Show { id } => {
+            let shown = cluster::show(url, id)?;
+            Ok(show(&shown.ok_or_else(|| missing(url, id))?)?)
+        }
+        Command::Drop { id } => {
+            let shown = cluster::show(url, id)?;
+            let shown = shown.ok_or_else(|| missing(url, id))?;
+            if !cluster::drop_message(url, id)? {
+                return Err(Failure::Unusable(format!(
+                    "{url}: a node is sending message {id}; tell it to stop (cimf.fanouts and cimf.cancel ID, by RPC or MI of that node, which `cimfctl ledger list` names); nothing was changed"
+                )));
+            }
+            let recipients = counted(shown.recipients.len() as u64, "recipient");
+            Ok(say(&format!("dropped {id} with {recipients}"))?)
+        }
     }
 }
 
@@ -84,20 +119,23 @@ fn list(path: &Path) -> Result<(), Failure> {
     let messages = SqliteReader::open(path)?.list()?;
     let mut out = standard();
     for message in messages {
-        writeln!(
-            out,
-            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
-            message.id,
-            date(message.accepted_at),
-            message.originator.escape_ascii(),
-            message.group.escape_ascii(),
-            message.recipients,
-            message.open,
-            message.kept,
-            message.body_bytes
-        )?;
+        writeln!(out, "{}", line(&message))?;
     }
     Ok(out.flush()?)
+}
+
+fn line(message: &Listed) -> String {
+    format!(
+        "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
+        message.id,
+        date(message.accepted_at),
+        message.originator.escape_ascii(),
+        message.group.escape_ascii(),
+        message.recipients,
+        message.open,
+        message.kept,
+        message.body_bytes
+    )
 }
 
 fn show(shown: &Shown) -> io::Result<()> {
@@ -147,7 +185,7 @@ fn show(shown: &Shown) -> io::Result<()> {
 fn drop(path: &Path, id: u64) -> Result<(), Failure> {
     let file = LedgerFile::open_existing(path).map_err(|error| in_use(path, error))?;
     let shown = file.reader()?.show(id)?;
-    let shown = shown.ok_or_else(|| missing(path, id))?;
+    let shown = shown.ok_or_else(|| missing(path.display(), id))?;
     file.writer()?
         .commit(&[Entry::Withdrawn { id }], CommitMode::Synced)?;
     let recipients = counted(shown.recipients.len() as u64, "recipient");
@@ -168,10 +206,9 @@ fn in_use(path: &Path, error: LedgerError) -> Failure {
     ))
 }
 
-fn missing(path: &Path, id: u64) -> Failure {
+fn missing(ledger: impl fmt::Display, id: u64) -> Failure {
     Failure::Unusable(format!(
-        "{}: there is no message {id}; see `cimfctl ledger list`",
-        path.display()
+        "{ledger}: there is no message {id}; see `cimfctl ledger list`"
     ))
 }
 

@@ -13,6 +13,7 @@ mod import;
 mod init;
 mod ledger;
 mod member;
+mod nodes;
 mod parameters;
 mod script;
 mod service;
@@ -79,6 +80,13 @@ enum Command {
     Check(check::Options),
     Explain(explain::Options),
     Ledger(ledger::Options),
+    /// List the nodes that share the ledger in PostgreSQL
+    ///
+    /// One line for each start of a node that has sent a message or held a lease within the last hour, with a tab between: its
+    /// name, which start it is, the seconds for which its lease holds or "ran out", number of messages that it has promised
+    /// and not finished, and "drains" if it takes no new ones.
+    #[command(after_help = "Example:\n  cimfctl --db postgres://cimf@db1/groups nodes")]
+    Nodes,
 }
 
 fn default_database() -> &'static str {
@@ -136,6 +144,7 @@ fn main() -> ExitCode {
         Command::Check(options) => check::run(given_db, given_max_members, &options),
         Command::Explain(options) => explain::run(given_db, given_max_members, &options),
         Command::Ledger(options) => ledger::run(&db, options),
+        Command::Nodes => nodes::run(&db),
     };
     match done {
         // The reader of the output has closed it, as `head` does.

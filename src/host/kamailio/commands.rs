@@ -1,5 +1,5 @@
 //! Commands for `kamcmd` and Kamailio's other RPC transports: `cimf.stats`, `cimf.fanouts`, `cimf.cancel ID`,
-//! `cimf.kept [ADDRESS]` and `cimf.kept_drop ADDRESS`.
+//! `cimf.kept [ADDRESS]`, `cimf.kept_drop ADDRESS`, `cimf.nodes`, `cimf.drain` and `cimf.undrain`.
 
 use super::abi::{Rpc, RpcExport};
 use super::module::module;
@@ -7,12 +7,12 @@ use crate::fanout::Blocked;
 use crate::host::abi::{Str, Table};
 use crate::host::figures::{age, figures, states};
 use crate::host::guard::guarded;
-use crate::host::kept_commands;
+use crate::host::{kept_commands, node_commands};
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::ptr::null_mut;
 
 /// The commands; a row of zeros ends the table.
-pub static COMMANDS: Table<[RpcExport; 6]> = Table([
+pub static COMMANDS: Table<[RpcExport; 9]> = Table([
     RpcExport {
         name: c"cimf.stats".as_ptr(),
         function: Some(stats),
@@ -44,6 +44,24 @@ pub static COMMANDS: Table<[RpcExport; 6]> = Table([
         flags: 0,
     },
     RpcExport {
+        name: c"cimf.nodes".as_ptr(),
+        function: Some(nodes),
+        documentation: NODES.0.as_ptr(),
+        flags: RET_ARRAY,
+    },
+    RpcExport {
+        name: c"cimf.drain".as_ptr(),
+        function: Some(drain),
+        documentation: DRAIN.0.as_ptr(),
+        flags: 0,
+    },
+    RpcExport {
+        name: c"cimf.undrain".as_ptr(),
+        function: Some(undrain),
+        documentation: UNDRAIN.0.as_ptr(),
+        flags: 0,
+    },
+    RpcExport {
         name: std::ptr::null(),
         function: None,
         documentation: std::ptr::null(),
@@ -62,6 +80,11 @@ static KEPT: Documentation =
     document(c"What is kept for members who are away, or for one of them: cimf.kept [ADDRESS]");
 static KEPT_DROP: Documentation =
     document(c"Drops what is kept for a member: cimf.kept_drop ADDRESS");
+
+static NODES: Documentation = document(c"The nodes that share the ledger (durability=cluster).");
+static DRAIN: Documentation =
+    document(c"Refuses new messages before maintenance; says what is left.");
+static UNDRAIN: Documentation = document(c"Accepts new messages again.");
 
 const fn document(text: &'static CStr) -> Documentation {
     Table([text.as_ptr(), std::ptr::null()])
@@ -290,6 +313,66 @@ unsafe extern "C" fn kept_drop(rpc: *const Rpc, context: *mut c_void) {
             }
             // SAFETY: as above.
             Err(why) => unsafe { failed(rpc, context, &why) },
+        }
+    });
+}
+
+/// `cimf.nodes`.
+///
+/// # Safety
+/// Kamailio calls it with a command under way.
+unsafe extern "C" fn nodes(rpc: *const Rpc, context: *mut c_void) {
+    guarded((), || {
+        // SAFETY: Kamailio calls this with its functions for a command under way, or null.
+        let (Some(module), Some(rpc)) = (module(), unsafe { rpc.as_ref() }) else {
+            return;
+        };
+        let nodes = match node_commands::nodes(module.server) {
+            Ok(nodes) => nodes,
+            // SAFETY: `rpc` and `context` are those of this command, which is under way.
+            Err(why) => return unsafe { failed(rpc, context, &why) },
+        };
+        for node in nodes {
+            // SAFETY: as above.
+            let Some(answer) = (unsafe { Struct::add(rpc, context) }) else {
+                return;
+            };
+            answer.text(c"node", node.name.as_bytes());
+            answer.numbers(node_commands::numbers(&node));
+        }
+    });
+}
+
+/// `cimf.drain`.
+///
+/// # Safety
+/// Kamailio calls it with a command under way.
+unsafe extern "C" fn drain(rpc: *const Rpc, context: *mut c_void) {
+    // SAFETY: as is required here too.
+    unsafe { set_draining(rpc, context, true) };
+}
+
+/// `cimf.undrain`.
+///
+/// # Safety
+/// Kamailio calls it with a command under way.
+unsafe extern "C" fn undrain(rpc: *const Rpc, context: *mut c_void) {
+    // SAFETY: as is required here too.
+    unsafe { set_draining(rpc, context, false) };
+}
+
+/// # Safety
+/// `rpc` and `context` must be those of a command under way.
+unsafe fn set_draining(rpc: *const Rpc, context: *mut c_void, drains: bool) {
+    guarded((), || {
+        // SAFETY: Kamailio gives its functions for a command under way, or null.
+        let (Some(module), Some(rpc)) = (module(), unsafe { rpc.as_ref() }) else {
+            return;
+        };
+        let drained = node_commands::drain(module.server, drains);
+        // SAFETY: `rpc` and `context` are those of this command, which is under way.
+        if let Some(answer) = unsafe { Struct::add(rpc, context) } {
+            answer.numbers(drained.numbers());
         }
     });
 }

@@ -1,5 +1,5 @@
 //! Commands for OpenSIPS's management interface: `cimf_stats`, `cimf_fanouts`, `cimf_cancel`, `cimf_kept`,
-//! `cimf_kept_of` and `cimf_kept_drop`.
+//! `cimf_kept_of`, `cimf_kept_drop`, `cimf_nodes`, `cimf_drain` and `cimf_undrain`.
 
 use super::abi::{MI_ROOM, MiCommand, MiExport};
 use super::core::Core;
@@ -7,7 +7,7 @@ use super::mi::Mi;
 use super::module::module;
 use crate::host::figures::{age, figures, states};
 use crate::host::guard::guarded;
-use crate::host::kept_commands;
+use crate::host::{kept_commands, node_commands};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
 
@@ -48,6 +48,27 @@ pub fn register(core: &Core) -> Result<(), String> {
         c"drops what is kept for a member; parameter: address",
         kept_drop,
         c"address".as_ptr(),
+    )?;
+    export(
+        core,
+        c"cimf_nodes",
+        c"the nodes that share the ledger (durability=cluster)",
+        nodes,
+        null(),
+    )?;
+    export(
+        core,
+        c"cimf_drain",
+        c"refuses new messages before maintenance; says what is left",
+        drain,
+        null(),
+    )?;
+    export(
+        core,
+        c"cimf_undrain",
+        c"accepts new messages again",
+        undrain,
+        null(),
     )?;
     Ok(())
 }
@@ -261,6 +282,80 @@ unsafe extern "C" fn kept_drop(parameters: *const c_void, _: *mut c_void) -> *mu
             let answer = (mi.result_object)(&mut object);
             if !answer.is_null() {
                 mi.number(object, "copies", dropped);
+            }
+            answer
+        }
+    })
+}
+
+/// `cimf_nodes`.
+///
+/// # Safety
+/// OpenSIPS calls it with the parameters of a command.
+unsafe extern "C" fn nodes(_: *const c_void, _: *mut c_void) -> *mut c_void {
+    guarded(null_mut(), || {
+        let Some(module) = module() else {
+            return null_mut();
+        };
+        let mi = &module.mi;
+        let nodes = match node_commands::nodes(module.server) {
+            Ok(nodes) => nodes,
+            Err(why) => return mi.failed(&why),
+        };
+        let mut array = null_mut();
+        // SAFETY: OpenSIPS makes an answer with an array, to which objects are added.
+        unsafe {
+            let answer = (mi.result_array)(&mut array);
+            if answer.is_null() {
+                return answer;
+            }
+            for node in nodes {
+                let object = (mi.add_object)(array, null(), 0);
+                if object.is_null() {
+                    break;
+                }
+                mi.text(object, "node", node.name.as_bytes());
+                for (name, number) in node_commands::numbers(&node) {
+                    mi.number(object, name, number);
+                }
+            }
+            answer
+        }
+    })
+}
+
+/// `cimf_drain`.
+///
+/// # Safety
+/// OpenSIPS calls it with the parameters of a command.
+unsafe extern "C" fn drain(_: *const c_void, _: *mut c_void) -> *mut c_void {
+    set_draining(true)
+}
+
+/// `cimf_undrain`.
+///
+/// # Safety
+/// OpenSIPS calls it with the parameters of a command.
+unsafe extern "C" fn undrain(_: *const c_void, _: *mut c_void) -> *mut c_void {
+    set_draining(false)
+}
+
+fn set_draining(drains: bool) -> *mut c_void {
+    guarded(null_mut(), || {
+        let Some(module) = module() else {
+            return null_mut();
+        };
+        let mi = &module.mi;
+        let drained = node_commands::drain(module.server, drains);
+        let mut object = null_mut();
+        // SAFETY: OpenSIPS makes an answer with an object, to which numbers are added.
+        unsafe {
+            let answer = (mi.result_object)(&mut object);
+            if answer.is_null() {
+                return answer;
+            }
+            for (name, number) in drained.numbers() {
+                mi.number(object, name, number);
             }
             answer
         }

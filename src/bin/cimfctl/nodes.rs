@@ -1,0 +1,25 @@
+//! `cimfctl nodes`.
+
+use crate::failure::Failure;
+use crate::streams::standard;
+use cimf::config::DbUrl;
+use cimf::ledger::cluster;
+use std::io::Write;
+
+pub fn run(db: &DbUrl) -> Result<(), Failure> {
+    let DbUrl::Postgres(url) = db else {
+        return Err(Failure::Unusable(format!(
+            "{db}: expected --db postgres://…, as only nodes with PostgreSQL share a ledger, found a file"
+        )));
+    };
+    let mut out = standard();
+    for node in cluster::nodes(url)? {
+        let lease = node
+            .lease
+            .map_or_else(|| "ran out".to_owned(), |lease| lease.as_secs().to_string());
+        let drains = if node.drains { "\tdrains" } else { "" };
+        let (name, run, unfinished) = (node.name, node.run, node.unfinished);
+        writeln!(out, "{name}\t{run}\t{lease}\t{unfinished}{drains}")?;
+    }
+    Ok(out.flush()?)
+}

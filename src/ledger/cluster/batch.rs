@@ -1,0 +1,364 @@
+//! What one commit writes: entries sorted by what they do, each kind one statement.
+
+use super::recipient_lists::{RecipientLists, Written};
+use crate::control::request_memory::RequestKey;
+use crate::ledger::entry::{CommitMode, Entry, OutcomeRecord, Promise, RequestRecord};
+use crate::ledger::pseudonym::pseudonym;
+use crate::ledger::recipient_text;
+use crate::ledger::states::{self, CHUNK};
+use futures_util::future::{try_join, try_join3, try_join4};
+use siphasher::sip128::{Hasher128, SipHasher13};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::Hasher;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Error};
+
+/// The states of each message's recipients, by chunk.
+pub(super) type States = HashMap<u64, BTreeMap<u32, Vec<u8>>>;
+
+/// A commit.
+#[derive(Debug, Default)]
+pub(super) struct Batch<'a> {
+    withdrawn: Vec<i64>,
+    finished: Vec<i64>,
+    outcomes: Vec<(u64, &'a [OutcomeRecord])>,
+    promises: Promises<'a>,
+    /// The lists that are not known to be there, by hash: the order in which all nodes write them.
+    lists: BTreeMap<[u8; 16], Vec<u8>>,
+}
+
+/// Columns of the messages that are promised.
+#[derive(Debug, Default)]
+struct Promises<'a> {
+    id: Vec<i64>,
+    request: Vec<Option<[u8; 16]>>,
+    accepted_at: Vec<i64>,
+    expires_at: Vec<i64>,
+    anonymous: Vec<bool>,
+    originator: Vec<Vec<u8>>,
+    group: Vec<&'a [u8]>,
+    from: Vec<&'a [u8]>,
+    headers: Vec<&'a [u8]>,
+    charging: Vec<&'a [u8]>,
+    needs_stream: Vec<bool>,
+    window: Vec<i64>,
+    most_at_once: Vec<Option<i64>>,
+    entry_at: Vec<i64>,
+    seed: Vec<[u8; 16]>,
+    body: Vec<&'a [u8]>,
+    count: Vec<i64>,
+    recipients: Vec<Option<Vec<u8>>>,
+    list: Vec<Option<[u8; 16]>>,
+    omitted: Vec<Option<i64>>,
+}
+
+impl<'a> Batch<'a> {
+    /// Sorts `entries`; `withdrawn` are messages of commits before that may have been written.
+    pub(super) fn of(
+        entries: &'a [Entry<'_>],
+        withdrawn: &[u64],
+        key: &[u8; 16],
+        lists: &mut RecipientLists,
+    ) -> Self {
+        let mut batch = Self::default();
+        let withdrawn = withdrawn.iter().copied();
+        batch.withdrawn.extend(withdrawn.map(u64::cast_signed));
+        for entry in entries {
+            match entry {
+                Entry::Promise(promise) => batch.promise(promise, key, lists),
+                Entry::Outcomes { id, outcomes } => batch.outcomes.push((*id, outcomes)),
+                Entry::Finished { id } => batch.finished.push(id.cast_signed()),
+                Entry::Withdrawn { id } => batch.withdrawn.push(id.cast_signed()),
+                // Nothing is kept here (`away=drop`).
+                Entry::Kept(_) | Entry::KeptEnded { .. } => {}
+            }
+        }
+        batch
+    }
+
+    fn promise(&mut self, promise: &'a Promise<'_>, key: &[u8; 16], lists: &mut RecipientLists) {
+        let submission = &promise.submission;
+        let mut text = Vec::new();
+        recipient_text::write(&promise.recipients, &mut text);
+        let (written, list) = lists.refer(key, submission.group, &text);
+        let columns = &mut self.promises;
+        columns.id.push(promise.id.cast_signed());
+        let request = promise.request.as_ref();
+        columns
+            .request
+            .push(request.map(|request| request_key(key, request)));
+        columns
+            .accepted_at
+            .push(submission.accepted_at.cast_signed());
+        columns.expires_at.push(submission.expires_at.cast_signed());
+        columns.anonymous.push(promise.anonymous);
+        columns.originator.push(match promise.anonymous {
+            true => pseudonym(*key, submission.originator).into_bytes(),
+            false => submission.originator.to_vec(),
+        });
+        columns.group.push(submission.group);
+        columns.from.push(submission.from.text());
+        columns.headers.push(submission.headers);
+        columns.charging.push(submission.charging);
+        columns.needs_stream.push(submission.needs_stream);
+        columns.window.push(submission.window.into());
+        columns
+            .most_at_once
+            .push(submission.most_at_once.map(i64::from));
+        columns.entry_at.push(submission.entry_at.into());
+        columns.seed.push(submission.seed);
+        columns.body.push(submission.body);
+        columns.count.push(promise.recipients.len() as i64);
+        let (recipients, hash, omitted) = match written {
+            Written::Whole => (Some(text), None, None),
+            Written::Of { hash, omitted } => (None, Some(hash), omitted),
+        };
+        columns.recipients.push(recipients);
+        columns.list.push(hash);
+        columns.omitted.push(omitted);
+        if let (Some(hash), Some(list)) = (hash, list) {
+            self.lists.insert(hash, list);
+        }
+    }
+
+    /// The messages whose outcomes it has.
+    pub(super) fn with_outcomes(&self) -> impl Iterator<Item = u64> {
+        self.outcomes.iter().map(|(id, _)| *id)
+    }
+
+    /// The messages that it promises.
+    pub(super) fn promised(&self) -> impl Iterator<Item = u64> {
+        self.promises.id.iter().map(|id| id.cast_unsigned())
+    }
+
+    /// The messages that end with it.
+    pub(super) fn ended(&self) -> impl Iterator<Item = u64> {
+        let ended = self.finished.iter().chain(&self.withdrawn);
+        ended.map(|id| id.cast_unsigned())
+    }
+
+    /// The lists that it writes.
+    pub(super) fn list_hashes(&self) -> impl Iterator<Item = &[u8; 16]> {
+        self.lists.keys()
+    }
+
+    /// Writes all of it in one transaction, which is sent at once. Gives the messages that are promised; those missing have
+    /// been answered by another node. `states` gets the outcomes.
+    pub(super) async fn write(
+        &self,
+        client: &Client,
+        run: u64,
+        states: &mut States,
+        how: CommitMode,
+    ) -> Result<HashSet<u64>, Error> {
+        let begin = match how {
+            CommitMode::Synced => "BEGIN",
+            CommitMode::Soon => "BEGIN; SET LOCAL synchronous_commit TO off",
+        };
+        let run = run.cast_signed();
+        let outcomes = self.chunks(states);
+        // They are sent in the order in which they are named, and none waits for an answer.
+        let before = try_join4(
+            client.batch_execute(begin),
+            self.withdraw(client),
+            write_outcomes(client, run, &outcomes),
+            self.finish(client, run),
+        );
+        let after = try_join3(
+            self.write_lists(client),
+            self.write_promises(client, run),
+            client.batch_execute("COMMIT"),
+        );
+        let (_, ((), promised, ())) = try_join(before, after).await?;
+        Ok(promised)
+    }
+
+    /// Notes the outcomes in `states`, and gives the chunks that have changed.
+    fn chunks(&self, states: &mut States) -> Chunks {
+        let mut changed = BTreeMap::new();
+        for (id, outcomes) in &self.outcomes {
+            let chunks = states.entry(*id).or_default();
+            for &outcome in *outcomes {
+                let chunk = outcome.recipient / CHUNK;
+                states::set(chunks.entry(chunk).or_default(), outcome);
+                changed.insert((*id, chunk), ());
+            }
+        }
+        let mut columns = Chunks::default();
+        for (id, chunk) in changed.into_keys() {
+            let found = states.get(&id).and_then(|chunks| chunks.get(&chunk));
+            columns.message.push(id.cast_signed());
+            columns.chunk.push(chunk.into());
+            columns.states.push(found.cloned().unwrap_or_default());
+        }
+        columns
+    }
+
+    async fn withdraw(&self, client: &Client) -> Result<(), Error> {
+        if self.withdrawn.is_empty() {
+            return Ok(());
+        }
+        let sql =
+            "WITH gone AS (DELETE FROM cimf_ledger.message WHERE id = ANY ($1) RETURNING request)
+            DELETE FROM cimf_ledger.request WHERE key IN (SELECT request FROM gone)";
+        let done = client
+            .query_typed(sql, &[(&self.withdrawn, Type::INT8_ARRAY)])
+            .await;
+        done.map(drop)
+    }
+
+    async fn finish(&self, client: &Client, run: i64) -> Result<(), Error> {
+        if self.finished.is_empty() {
+            return Ok(());
+        }
+        let sql = "DELETE FROM cimf_ledger.message WHERE id = ANY ($1) AND run = $2";
+        let done = client
+            .query_typed(
+                sql,
+                &[(&self.finished, Type::INT8_ARRAY), (&run, Type::INT8)],
+            )
+            .await;
+        done.map(drop)
+    }
+
+    async fn write_lists(&self, client: &Client) -> Result<(), Error> {
+        if self.lists.is_empty() {
+            return Ok(());
+        }
+        let hashes: Vec<&[u8]> = self.lists.keys().map(|hash| &hash[..]).collect();
+        let texts: Vec<&[u8]> = self.lists.values().map(|text| &text[..]).collect();
+        let sql = "INSERT INTO cimf_ledger.list (hash, recipients)
+            SELECT * FROM unnest($1::bytea[], $2::bytea[]) ON CONFLICT (hash)
+            DO UPDATE SET used_at = clock_timestamp()";
+        let done = client
+            .query_typed(
+                sql,
+                &[(&hashes, Type::BYTEA_ARRAY), (&texts, Type::BYTEA_ARRAY)],
+            )
+            .await;
+        done.map(drop)
+    }
+
+    async fn write_promises(&self, client: &Client, run: i64) -> Result<HashSet<u64>, Error> {
+        let columns = &self.promises;
+        if columns.id.is_empty() {
+            return Ok(HashSet::new());
+        }
+        // Keys in one order: two nodes with the same ones wait for each other in turn.
+        let sql = "WITH promised AS (
+              SELECT * FROM unnest($2::bigint[], $3::bytea[], $4::bigint[], $5::bigint[], $6::boolean[],
+                $7::bytea[], $8::bytea[], $9::bytea[], $10::bytea[], $11::bytea[], $12::boolean[], $13::bigint[],
+                $14::bigint[], $15::bigint[], $16::bytea[], $17::bytea[], $18::bigint[], $19::bytea[],
+                $20::bytea[], $21::bigint[])
+              AS p (id, request, accepted_at, expires_at, anonymous, originator, group_uri, from_header, headers,
+                charging, needs_stream, send_window, most_at_once, entry_at, seed, body, recipient_count,
+                recipients, list, omitted)
+            ), answered AS (
+              INSERT INTO cimf_ledger.request (key, message)
+              SELECT request, id FROM promised WHERE request IS NOT NULL ORDER BY request
+              ON CONFLICT DO NOTHING RETURNING message
+            )
+            INSERT INTO cimf_ledger.message (run, id, request, accepted_at, expires_at, anonymous, originator,
+              group_uri, from_header, headers, charging, needs_stream, send_window, most_at_once, entry_at, seed,
+              body, recipient_count, recipients, list, omitted)
+            SELECT $1::bigint, * FROM promised
+            WHERE request IS NULL OR id IN (SELECT message FROM answered)
+            RETURNING id";
+        let requests: Vec<_> = columns
+            .request
+            .iter()
+            .map(|key| key.as_ref().map(|key| &key[..]))
+            .collect();
+        let seeds: Vec<&[u8]> = columns.seed.iter().map(|seed| &seed[..]).collect();
+        let hashes: Vec<_> = columns
+            .list
+            .iter()
+            .map(|hash| hash.as_ref().map(|hash| &hash[..]))
+            .collect();
+        let (bytes, numbers, flags) = (Type::BYTEA_ARRAY, Type::INT8_ARRAY, Type::BOOL_ARRAY);
+        let rows = client
+            .query_typed(
+                sql,
+                &[
+                    (&run, Type::INT8),
+                    (&columns.id, numbers.clone()),
+                    (&requests, bytes.clone()),
+                    (&columns.accepted_at, numbers.clone()),
+                    (&columns.expires_at, numbers.clone()),
+                    (&columns.anonymous, flags.clone()),
+                    (&columns.originator, bytes.clone()),
+                    (&columns.group, bytes.clone()),
+                    (&columns.from, bytes.clone()),
+                    (&columns.headers, bytes.clone()),
+                    (&columns.charging, bytes.clone()),
+                    (&columns.needs_stream, flags),
+                    (&columns.window, numbers.clone()),
+                    (&columns.most_at_once, numbers.clone()),
+                    (&columns.entry_at, numbers.clone()),
+                    (&seeds, bytes.clone()),
+                    (&columns.body, bytes.clone()),
+                    (&columns.count, numbers.clone()),
+                    (&columns.recipients, bytes.clone()),
+                    (&hashes, bytes),
+                    (&columns.omitted, numbers),
+                ],
+            )
+            .await;
+        let rows = rows?;
+        let ids = rows.iter().map(|row| row.get::<_, i64>(0).cast_unsigned());
+        Ok(ids.collect())
+    }
+}
+
+/// Columns of states that have changed.
+#[derive(Debug, Default)]
+struct Chunks {
+    message: Vec<i64>,
+    chunk: Vec<i64>,
+    states: Vec<Vec<u8>>,
+}
+
+/// Only those of messages that this run still has: others are known better by who has them.
+async fn write_outcomes(client: &Client, run: i64, chunks: &Chunks) -> Result<(), Error> {
+    if chunks.message.is_empty() {
+        return Ok(());
+    }
+    let sql = "INSERT INTO cimf_ledger.recipient_state (message, chunk, states)
+        SELECT o.message, o.chunk, o.states FROM unnest($2::bigint[], $3::bigint[], $4::bytea[])
+          AS o (message, chunk, states)
+        JOIN cimf_ledger.message ON message.id = o.message AND message.run = $1
+        ON CONFLICT (message, chunk) DO UPDATE SET states = EXCLUDED.states";
+    let done = client
+        .query_typed(
+            sql,
+            &[
+                (&run, Type::INT8),
+                (&chunks.message, Type::INT8_ARRAY),
+                (&chunks.chunk, Type::INT8_ARRAY),
+                (&chunks.states, Type::BYTEA_ARRAY),
+            ],
+        )
+        .await;
+    done.map(drop)
+}
+
+/// What makes a request the same on every node: it has the same key only if it asks for the same, for the same originator.
+fn request_key(key: &[u8; 16], request: &RequestRecord<'_>) -> [u8; 16] {
+    let RequestKey {
+        from_tag,
+        call_id,
+        cseq,
+        via: _,
+    } = request.key;
+    let mut hasher = SipHasher13::new_with_key(key);
+    for part in [
+        from_tag,
+        call_id,
+        &cseq.to_be_bytes()[..],
+        &request.content[..],
+    ] {
+        hasher.write_usize(part.len());
+        hasher.write(part);
+    }
+    hasher.finish128().as_bytes()
+}

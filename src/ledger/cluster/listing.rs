@@ -1,0 +1,143 @@
+//! What administrators ask the ledger of a cluster.
+
+use super::cluster_error::ClusterError;
+use super::leases::NodeState;
+use super::rows::{COLUMNS, lists, message, number};
+use super::tables::connect_to_ledger;
+use crate::config::PostgresUrl;
+use crate::ledger::entry::OutcomeRecord;
+use crate::ledger::states;
+use crate::ledger::stored::{Listed, Shown};
+use crate::postgres::{answered, single_threaded};
+use std::time::Duration;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Error};
+
+/// Does `work` with a connection of its own.
+fn ask<T>(
+    url: &PostgresUrl,
+    work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
+) -> Result<T, ClusterError> {
+    single_threaded(|| {})?.block_on(async {
+        let (connection, _) = connect_to_ledger(url).await?;
+        let done = answered(url, "cannot read the ledger", work(&connection.client));
+        Ok(done.await?)
+    })
+}
+
+/// The nodes that hold a lease, have messages left, or had a lease within the last hour.
+///
+/// # Errors
+///
+/// PostgreSQL cannot be reached, or has no ledger of this version.
+pub fn nodes(url: &PostgresUrl) -> Result<Vec<NodeState>, ClusterError> {
+    ask(url, async |client| all_nodes(client).await)
+}
+
+pub(super) async fn all_nodes(client: &Client) -> Result<Vec<NodeState>, Error> {
+    let sql = "SELECT run, name, drains, left_over.count,
+          (EXTRACT(epoch FROM lease_until - clock_timestamp()) * 1000)::bigint AS held
+        FROM cimf_ledger.node,
+          LATERAL (SELECT count(*) FROM cimf_ledger.message WHERE message.run = node.run) left_over
+        WHERE lease_until > clock_timestamp() - interval '1 hour' OR left_over.count > 0
+        ORDER BY name, run";
+    let rows = client.query_typed(sql, &[]).await?;
+    let nodes = rows.iter().map(|row| {
+        let held = u64::try_from(row.get::<_, i64>(4)).ok();
+        NodeState {
+            run: number(row, 0),
+            name: row.get(1),
+            drains: row.get(2),
+            unfinished: number(row, 3),
+            lease: held.filter(|&held| held > 0).map(Duration::from_millis),
+        }
+    });
+    Ok(nodes.collect())
+}
+
+/// Deletes a message of a node whose lease has run out; says whether there is one.
+///
+/// # Errors
+///
+/// As for [`nodes`].
+pub fn drop_message(url: &PostgresUrl, id: u64) -> Result<bool, ClusterError> {
+    ask(url, async |client| {
+        let sql = "DELETE FROM cimf_ledger.message USING cimf_ledger.node
+            WHERE node.run = message.run AND node.lease_until < clock_timestamp() AND id = $1
+            RETURNING id";
+        let id = id.cast_signed();
+        let rows = client.query_typed(sql, &[(&id, Type::INT8)]).await?;
+        Ok(!rows.is_empty())
+    })
+}
+
+/// One line for each message that is not finished, oldest first, and the name of its node.
+///
+/// # Errors
+///
+/// As for [`nodes`].
+pub fn list(url: &PostgresUrl) -> Result<Vec<(Listed, String)>, ClusterError> {
+    ask(url, async |client| {
+        let sql = "SELECT id, accepted_at, anonymous, originator, group_uri, recipient_count,
+              length(body)::bigint, coalesce(name, ''),
+              (SELECT array_agg(states) FROM cimf_ledger.recipient_state WHERE message = id)
+            FROM cimf_ledger.message LEFT JOIN cimf_ledger.node USING (run) ORDER BY accepted_at, id";
+        let rows = client.query_typed(sql, &[]).await?;
+        let listed = rows.iter().map(|row| {
+            let chunks = row.get::<_, Option<Vec<&[u8]>>>(8).unwrap_or_default();
+            let ended = chunks
+                .iter()
+                .map(|chunk| states::outcomes(0, chunk).count() as u64);
+            let listed = Listed {
+                id: number(row, 0),
+                accepted_at: number(row, 1),
+                originator: match row.get(2) {
+                    true => b"anonymous".to_vec(),
+                    false => row.get(3),
+                },
+                group: row.get(4),
+                recipients: number(row, 5),
+                open: number(row, 5).saturating_sub(ended.sum()),
+                kept: 0,
+                body_bytes: number(row, 6),
+            };
+            (listed, row.get(7))
+        });
+        Ok(listed.collect())
+    })
+}
+
+/// Everything known about a message.
+///
+/// # Errors
+///
+/// As for [`nodes`], or the message was altered.
+pub fn show(url: &PostgresUrl, id: u64) -> Result<Option<Shown>, ClusterError> {
+    let found = ask(url, async |client| {
+        let sql = format!("SELECT {COLUMNS} FROM cimf_ledger.message WHERE id = $1");
+        let id = id.cast_signed();
+        let rows = client.query_typed(&sql, &[(&id, Type::INT8)]).await?;
+        let lists = lists(client, &rows).await?;
+        let sql = "SELECT chunk, states FROM cimf_ledger.recipient_state WHERE message = $1 ORDER BY chunk";
+        let chunks = client.query_typed(sql, &[(&id, Type::INT8)]).await?;
+        let mut outcomes: Vec<OutcomeRecord> = Vec::new();
+        for row in &chunks {
+            let chunk = u32::try_from(row.get::<_, i64>(0)).unwrap_or_default();
+            outcomes.extend(states::outcomes(chunk, row.get(1)));
+        }
+        Ok((rows, lists, outcomes))
+    })?;
+    let (rows, lists, outcomes) = found;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    let unfinished = message(url, row, &lists)?;
+    let mut message = unfinished.message;
+    message.originator = message.originator_shown().to_vec();
+    Ok(Some(Shown {
+        message,
+        recipients: unfinished.recipients,
+        outcomes,
+        kept: Vec::new(),
+    }))
+}

@@ -1,0 +1,152 @@
+//! Rows of the tables: messages as they are read, and what is deleted once it is old.
+
+use super::batch::States;
+use super::cluster_error::ClusterError;
+use super::cluster_writer::{Failure, Worker};
+use super::recipient_lists::without;
+use crate::config::PostgresUrl;
+use crate::ledger::entry::OutcomeRecord;
+use crate::ledger::recipient_text::Recipients;
+use crate::ledger::states;
+use crate::ledger::stored::{StoredMessage, Unfinished};
+use std::collections::{BTreeMap, HashMap};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Error, Row};
+
+/// The columns of [`message`], of a table named `message`.
+pub(super) const COLUMNS: &str = "message.id, accepted_at, expires_at, anonymous, originator, group_uri, from_header,
+    headers, charging, needs_stream, send_window, most_at_once, entry_at, seed, body, message.recipients, message.list,
+    omitted";
+
+/// A message, without its outcomes. `lists` has the lists by their hashes.
+pub(super) fn message(
+    url: &PostgresUrl,
+    row: &Row,
+    lists: &HashMap<Vec<u8>, Vec<u8>>,
+) -> Result<Unfinished, ClusterError> {
+    let id = number(row, 0);
+    let altered = |what: &str| ClusterError::altered(url, format!("{what} of message {id}"));
+    let bytes = |column| row.get::<_, &[u8]>(column).to_vec();
+    let small = |column| u32::try_from(row.get::<_, i64>(column)).map_err(|_| altered("a number"));
+    let most_at_once = row.get::<_, Option<i64>>(11);
+    let most_at_once = most_at_once.map(u32::try_from).transpose();
+    let message = StoredMessage {
+        id,
+        promised: true,
+        accepted_at: number(row, 1),
+        expires_at: number(row, 2),
+        finished_at: None,
+        anonymous: row.get(3),
+        originator: bytes(4),
+        group: bytes(5),
+        from: bytes(6),
+        headers: bytes(7),
+        charging: bytes(8),
+        needs_stream: row.get(9),
+        window: small(10)?,
+        most_at_once: most_at_once.map_err(|_| altered("a number"))?,
+        entry_at: small(12)?,
+        seed: row
+            .get::<_, &[u8]>(13)
+            .try_into()
+            .map_err(|_| altered("the seed"))?,
+        body: bytes(14),
+    };
+    let of_list;
+    let text = match (
+        row.get::<_, Option<&[u8]>>(15),
+        row.get::<_, Option<&[u8]>>(16),
+    ) {
+        (Some(text), _) => text,
+        (None, Some(hash)) => {
+            let list = lists.get(hash).ok_or_else(|| altered("the list"))?;
+            of_list = without(list, row.get(17));
+            &of_list
+        }
+        (None, None) => b"",
+    };
+    Ok(Unfinished {
+        message,
+        recipients: Recipients::parse(text).ok_or_else(|| altered("the recipients"))?,
+        outcomes: Vec::new(),
+    })
+}
+
+/// The lists of messages in rows of [`COLUMNS`], by their hashes.
+pub(super) async fn lists(
+    client: &Client,
+    rows: &[Row],
+) -> Result<HashMap<Vec<u8>, Vec<u8>>, Error> {
+    let mut hashes: Vec<&[u8]> = rows.iter().filter_map(|row| row.get(16)).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    if hashes.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let sql = "SELECT hash, recipients FROM cimf_ledger.list WHERE hash = ANY ($1)";
+    let found = client
+        .query_typed(sql, &[(&hashes, Type::BYTEA_ARRAY)])
+        .await;
+    let found = found?;
+    Ok(found.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// Adds the outcomes of messages to `states`, of each of them.
+pub(super) async fn load_states(
+    worker: &Worker<'_>,
+    messages: &[i64],
+    states: &mut States,
+) -> Result<(), Failure> {
+    let sql =
+        "SELECT message, chunk, states FROM cimf_ledger.recipient_state WHERE message = ANY ($1)";
+    let rows = worker
+        .client
+        .query_typed(sql, &[(&messages, Type::INT8_ARRAY)])
+        .await;
+    for &message in messages {
+        states.entry(message.cast_unsigned()).or_default();
+    }
+    for row in rows? {
+        let chunk = u32::try_from(row.get::<_, i64>(1));
+        let chunk = chunk.map_err(|_| {
+            ClusterError::altered(
+                worker.url,
+                format!("a state of message {}", number(&row, 0)),
+            )
+        })?;
+        let chunks = states.entry(number(&row, 0)).or_default();
+        chunks.insert(chunk, row.get(2));
+    }
+    Ok(())
+}
+
+/// The outcomes in these chunks.
+pub(super) fn outcomes(chunks: &BTreeMap<u32, Vec<u8>>) -> Vec<OutcomeRecord> {
+    let each = chunks.iter();
+    each.flat_map(|(&chunk, states)| states::outcomes(chunk, states))
+        .collect()
+}
+
+/// Deletes what nobody needs any more: requests after minutes, lists after hours, nodes after a day.
+pub(super) async fn sweep(worker: &Worker<'_>) -> Result<(), Failure> {
+    // Commits of others do not wait for it, nor for the disk.
+    let sql = "BEGIN; SET LOCAL synchronous_commit TO off;
+        DELETE FROM cimf_ledger.request WHERE key IN (SELECT key FROM cimf_ledger.request
+          WHERE answered_at < clock_timestamp() - interval '5 minutes'
+          ORDER BY answered_at LIMIT 20000 FOR UPDATE SKIP LOCKED);
+        DELETE FROM cimf_ledger.list WHERE hash IN (SELECT hash FROM cimf_ledger.list
+          WHERE used_at < clock_timestamp() - interval '2 hours'
+          AND NOT EXISTS (SELECT FROM cimf_ledger.message WHERE message.list = list.hash)
+          LIMIT 100 FOR UPDATE SKIP LOCKED);
+        DELETE FROM cimf_ledger.node WHERE run IN (SELECT run FROM cimf_ledger.node
+          WHERE lease_until < clock_timestamp() - interval '1 day'
+          AND NOT EXISTS (SELECT FROM cimf_ledger.message WHERE message.run = node.run)
+          FOR UPDATE SKIP LOCKED);
+        COMMIT";
+    Ok(worker.client.batch_execute(sql).await?)
+}
+
+/// An unsigned number, which PostgreSQL stores as a signed one with the same bits.
+pub(super) fn number(row: &Row, column: usize) -> u64 {
+    row.get::<_, i64>(column).cast_unsigned()
+}
