@@ -15,8 +15,10 @@ mod support;
 mod checks;
 
 mod commands;
+mod long_form;
 mod measure;
 mod nodes;
 mod promises;
 mod replica;
 mod roads;
+mod wire;

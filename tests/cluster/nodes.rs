@@ -20,6 +20,11 @@ pub fn hikers(postgres: &Postgres) {
 
 /// A node whose groups are in this PostgreSQL.
 pub fn node(postgres: &Postgres, parameters: &str) -> Setup {
+    node_at(&postgres.url(), parameters)
+}
+
+/// A node whose groups are at this URL.
+pub fn node_at(url: &str, parameters: &str) -> Setup {
     let script =
         "\n    cimf_handle();\n    if ($rc < 0) { sl_send_reply(\"404\", \"Not Found\"); }\n}\n";
     let setup = Setup::new(Transport::Udp).text("IDENTITY_MODE", "pai");
@@ -32,7 +37,7 @@ pub fn node(postgres: &Postgres, parameters: &str) -> Setup {
         ),
     );
     setup
-        .text("DB_URL", &postgres.url())
+        .text("DB_URL", url)
         .configuration(&format!("{head}{}", proxy().translated(script)))
 }
 

@@ -15,11 +15,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// A group with many members.
-const CREW: &str = "sip:crew@im.home1.net";
+pub const CREW: &str = "sip:crew@im.home1.net";
 const MEMBERS: usize = 30;
 
 /// The parameters of a node with this name, whose lease is short.
-fn parameters(name: &str, more: &str) -> String {
+pub fn parameters(name: &str, more: &str) -> String {
     format!(
         "modparam(\"cimf\", \"durability\", \"cluster\")\nmodparam(\"cimf\", \"node\", \"{name}\")\n\
          modparam(\"cimf\", \"lease\", 2)\n{more}"
@@ -34,7 +34,7 @@ fn start(postgres: &Postgres, name: &str) -> Rig {
 
 /// Waits until a node may promise something.
 #[track_caller]
-fn has_a_lease(rig: &Rig) {
+pub fn has_a_lease(rig: &Rig) {
     let leased = until(|| (rig.counter("lease") > 0).then_some(()));
     leased.unwrap_or_else(|| panic!("no lease: {}", rig.log()));
 }
@@ -43,14 +43,19 @@ fn postgres() -> Postgres {
     let postgres = Postgres::start();
     postgres.init();
     hikers(&postgres);
+    crew(&postgres, MEMBERS);
+    postgres
+}
+
+/// The group with this many members, beside Ann.
+pub fn crew(postgres: &Postgres, members: usize) {
     let url = postgres.url();
-    let members: Vec<String> = (0..MEMBERS)
+    let members: Vec<String> = (0..members)
         .map(|number| format!("sip:m{number}@home1.net"))
         .collect();
     let mut words = vec!["group", "add", CREW, ANN];
     words.extend(members.iter().map(String::as_str));
     cimfctl(Path::new(&url), &words);
-    postgres
 }
 
 /// A message of Ann's to the many.
@@ -74,7 +79,7 @@ fn sends(client: &mut Client, message: impl FnOnce(&Client) -> Request) {
 }
 
 /// What identifies a copy: its recipient, and Call-ID, From tag and CSeq.
-fn identity(fork: &Fork) -> (String, [String; 3]) {
+pub fn identity(fork: &Fork) -> (String, [String; 3]) {
     let message = &fork.message;
     let values = ["Call-ID", "From", "CSeq"].map(|name| message.one(name).to_owned());
     (message.start.clone(), values)

@@ -168,6 +168,22 @@ impl Postgres {
         standby
     }
 
+    /// Waits for a standby with each commit from now on.
+    pub fn needs_standby(&self) {
+        self.psql("ALTER SYSTEM SET synchronous_standby_names = '*'");
+        self.psql("SELECT pg_reload_conf()");
+        let has_one = || {
+            let sql = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+            (self.psql(sql) == "1").then_some(())
+        };
+        until(has_one).expect("a synchronous standby");
+    }
+
+    /// Makes a standby the primary.
+    pub fn promote(&self) {
+        self.psql("SELECT pg_promote()");
+    }
+
     /// A file that the server has, such as the certificate of an authority.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
