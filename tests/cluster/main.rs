@@ -10,6 +10,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/sample.rs"]
+mod sample;
+
 #[path = "../conformance/checks.rs"]
 #[allow(dead_code)]
 mod checks;
@@ -21,4 +24,5 @@ mod nodes;
 mod promises;
 mod replica;
 mod roads;
+mod shared_ledger;
 mod wire;

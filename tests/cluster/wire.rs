@@ -18,6 +18,8 @@ pub struct Wire {
 struct Shared {
     to: AtomicU16,
     is_cut: AtomicBool,
+    /// Whether only what comes back is swallowed.
+    loses_answers: AtomicBool,
     is_gone: AtomicBool,
     /// Connections of before the last mending end.
     age: AtomicU64,
@@ -33,6 +35,7 @@ impl Wire {
         let shared = Arc::new(Shared {
             to: AtomicU16::new(port),
             is_cut: AtomicBool::new(false),
+            loses_answers: AtomicBool::new(false),
             is_gone: AtomicBool::new(false),
             age: AtomicU64::new(0),
             open: Mutex::default(),
@@ -53,10 +56,16 @@ impl Wire {
         self.shared.is_cut.store(true, SeqCst);
     }
 
+    /// From now on nothing comes back, though everything arrives.
+    pub fn lose_answers(&self) {
+        self.shared.loses_answers.store(true, SeqCst);
+    }
+
     /// All that was connected ends, and new connections come through.
     pub fn mend(&self) {
         self.shared.end_all();
         self.shared.is_cut.store(false, SeqCst);
+        self.shared.loses_answers.store(false, SeqCst);
     }
 }
 
@@ -100,9 +109,9 @@ impl Shared {
         let other = |stream: &TcpStream| stream.try_clone().expect("a second handle");
         let ways = [(other(&near), other(&far)), (other(&far), other(&near))];
         self.open.lock().expect("connections").extend([near, far]);
-        for (from, to) in ways {
+        for ((from, to), comes_back) in ways.into_iter().zip([false, true]) {
             let shared = self.clone();
-            std::thread::spawn(move || shared.pass(from, to, age));
+            std::thread::spawn(move || shared.pass(from, to, age, comes_back));
         }
     }
 
@@ -110,7 +119,12 @@ impl Shared {
         !self.is_gone.load(SeqCst) && self.age.load(SeqCst) == age
     }
 
-    fn pass(&self, mut from: TcpStream, mut to: TcpStream, age: u64) {
+    /// Whether nothing passes in this direction.
+    fn is_closed(&self, comes_back: bool) -> bool {
+        self.is_cut.load(SeqCst) || (comes_back && self.loses_answers.load(SeqCst))
+    }
+
+    fn pass(&self, mut from: TcpStream, mut to: TcpStream, age: u64, comes_back: bool) {
         from.set_read_timeout(Some(LOOK)).expect("a timeout");
         let _ = to.set_nodelay(true);
         let mut bytes = [0; 1 << 16];
@@ -126,7 +140,7 @@ impl Shared {
                 Err(_) => break,
             };
             // What is on its way when the wire is cut does not arrive before it is mended, and then never.
-            while self.is_cut.load(SeqCst) && self.is_of(age) {
+            while self.is_closed(comes_back) && self.is_of(age) {
                 std::thread::sleep(LOOK);
             }
             if !self.is_of(age) || to.write_all(&bytes[..read]).is_err() {
