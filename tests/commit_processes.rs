@@ -12,7 +12,7 @@ mod sample;
 use cimf::config::Settings;
 use cimf::control::Own;
 use cimf::fanout::shared_memory::SharedMemory;
-use cimf::fanout::{Counters, Engine, NotCommitted, Notes, SLOTS, Submission, Ticket};
+use cimf::fanout::{Counters, Engine, NotCommitted, Notes, SLOTS, Submission, Ticket, Told};
 use forked::{fork, wait_for};
 use sample::{NOW, submission};
 use std::sync::Arc;

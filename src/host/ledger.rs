@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::duties::{Duties, NoDuties};
 use super::guard::guarded;
 use super::node::NodeDuties;
 use super::signals;
@@ -41,28 +42,6 @@ pub fn write_while(server: &Server, goes_on: impl Fn() -> bool) {
         let open = || ClusterLedger::new(place, node.known_run(), signals::block);
         let duties = NodeDuties::new(server, place, notes);
         Life::new(server, notes, open, duties).go_on_while(goes_on);
-    }
-}
-
-/// What the process does beside writing, at intervals.
-pub trait Duties<L: Ledger> {
-    /// How long it may wait until they are due; nothing if there are none.
-    fn due_in(&self) -> Option<Duration>;
-
-    /// Does what is due. Nothing is written before.
-    fn perform(&mut self, ledger: &mut L) -> Result<(), L::Error>;
-}
-
-/// Where one node has its ledger alone.
-struct NoDuties;
-
-impl<L: Ledger> Duties<L> for NoDuties {
-    fn due_in(&self) -> Option<Duration> {
-        None
-    }
-
-    fn perform(&mut self, _: &mut L) -> Result<(), L::Error> {
-        Ok(())
     }
 }
 

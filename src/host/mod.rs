@@ -8,6 +8,7 @@ mod abi;
 pub mod away;
 pub mod background;
 mod core_socket;
+mod duties;
 pub mod event_values;
 mod exports;
 mod failures;

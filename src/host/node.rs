@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::ledger::Duties;
+use super::duties::Duties;
 use crate::fanout::{Blocked, Counter, Engine, NodeListed, NotRestored, boot_time, milliseconds};
 use crate::ledger::cluster::{ClusterError, ClusterLedger, ClusterPlace, Renewal};
 use crate::ledger::{CommitMode, Entry, Ledger, Unfinished};

@@ -8,6 +8,7 @@ use super::cluster_error::ClusterError;
 use super::recipient_lists::RecipientLists;
 use super::rows;
 use super::tables::connect_to_ledger;
+use super::worker::{Failure, Worker};
 use crate::config::PostgresUrl;
 use crate::ledger::entry::{CommitMode, Entry};
 use crate::ledger::{Figures, Ledger};
@@ -15,7 +16,6 @@ use crate::postgres::{Connection, PostgresError, single_threaded};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
-use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
@@ -193,32 +193,6 @@ impl ClusterLedger {
             Some(run) => Ok(run),
             None => self.begin(),
         }
-    }
-}
-
-/// What work on the ledger needs.
-pub(super) struct Worker<'a> {
-    pub client: &'a tokio_postgres::Client,
-    /// The key of hashes.
-    pub key: [u8; 16],
-    pub url: &'a PostgresUrl,
-}
-
-/// Why work on the ledger has failed.
-pub(super) enum Failure {
-    Postgres(Error),
-    Ledger(ClusterError),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Postgres(error)
-    }
-}
-
-impl From<ClusterError> for Failure {
-    fn from(error: ClusterError) -> Self {
-        Self::Ledger(error)
     }
 }
 

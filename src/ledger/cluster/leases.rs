@@ -11,6 +11,7 @@
 
 use super::cluster_error::ClusterError;
 use super::cluster_writer::ClusterLedger;
+use super::node_rows::{NodeState, all_nodes};
 use super::rows::{COLUMNS, lists, load_states, message, number, outcomes};
 use crate::ledger::stored::Unfinished;
 use std::collections::HashSet;
@@ -26,21 +27,6 @@ pub enum Renewal {
     RanOut,
     /// It holds, as that of a start that PostgreSQL did not know: all messages of before are others'.
     Anew,
-}
-
-/// What PostgreSQL knows of a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeState {
-    /// Its name.
-    pub name: String,
-    /// Which start of it.
-    pub run: u64,
-    /// For how long its lease holds; nothing once it has run out.
-    pub lease: Option<Duration>,
-    /// Whether it takes no new messages.
-    pub drains: bool,
-    /// Its messages that are not finished.
-    pub unfinished: u64,
 }
 
 impl ClusterLedger {
@@ -184,7 +170,7 @@ impl ClusterLedger {
     /// The nodes that hold a lease, have messages left, or had a lease within the last hour.
     pub fn nodes(&mut self) -> Result<Vec<NodeState>, ClusterError> {
         self.with("cannot read the nodes", async |worker| {
-            Ok(super::listing::all_nodes(worker.client).await?)
+            Ok(all_nodes(worker.client).await?)
         })
     }
 }

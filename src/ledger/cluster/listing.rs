@@ -1,7 +1,7 @@
 //! What administrators ask the ledger of a cluster.
 
 use super::cluster_error::ClusterError;
-use super::leases::NodeState;
+use super::node_rows::{NodeState, all_nodes};
 use super::rows::{COLUMNS, lists, message, number};
 use super::tables::connect_to_ledger;
 use crate::config::PostgresUrl;
@@ -9,7 +9,6 @@ use crate::ledger::entry::OutcomeRecord;
 use crate::ledger::states;
 use crate::ledger::stored::{Listed, Shown};
 use crate::postgres::{answered, single_threaded};
-use std::time::Duration;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error};
 
@@ -32,27 +31,6 @@ fn ask<T>(
 /// PostgreSQL cannot be reached, or has no ledger of this version.
 pub fn nodes(url: &PostgresUrl) -> Result<Vec<NodeState>, ClusterError> {
     ask(url, async |client| all_nodes(client).await)
-}
-
-pub(super) async fn all_nodes(client: &Client) -> Result<Vec<NodeState>, Error> {
-    let sql = "SELECT run, name, drains, left_over.count,
-          (EXTRACT(epoch FROM lease_until - clock_timestamp()) * 1000)::bigint AS held
-        FROM cimf_ledger.node,
-          LATERAL (SELECT count(*) FROM cimf_ledger.message WHERE message.run = node.run) left_over
-        WHERE lease_until > clock_timestamp() - interval '1 hour' OR left_over.count > 0
-        ORDER BY name, run";
-    let rows = client.query_typed(sql, &[]).await?;
-    let nodes = rows.iter().map(|row| {
-        let held = u64::try_from(row.get::<_, i64>(4)).ok();
-        NodeState {
-            run: number(row, 0),
-            name: row.get(1),
-            drains: row.get(2),
-            unfinished: number(row, 3),
-            lease: held.filter(|&held| held > 0).map(Duration::from_millis),
-        }
-    });
-    Ok(nodes.collect())
 }
 
 /// Deletes a message of a node whose lease has run out; says whether there is one.

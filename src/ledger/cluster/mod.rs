@@ -17,12 +17,15 @@ mod cluster_error;
 mod cluster_writer;
 mod leases;
 mod listing;
+mod node_rows;
 mod recipient_lists;
 mod rows;
 mod tables;
+mod worker;
 
 pub use cluster_error::ClusterError;
 pub use cluster_writer::{ClusterLedger, ClusterPlace};
-pub use leases::{NodeState, Renewal};
+pub use leases::Renewal;
 pub use listing::{drop_message, list, nodes, show};
+pub use node_rows::NodeState;
 pub use tables::init;

@@ -2,8 +2,8 @@
 
 use super::batch::States;
 use super::cluster_error::ClusterError;
-use super::cluster_writer::{Failure, Worker};
 use super::recipient_lists::without;
+use super::worker::{Failure, Worker};
 use crate::config::PostgresUrl;
 use crate::ledger::entry::OutcomeRecord;
 use crate::ledger::recipient_text::Recipients;
