@@ -4,10 +4,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio_postgres::Config;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 
 /// How long a node waits for one host of several, where the URL does not say.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same for whoever writes.
+const WRITER_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long TCP waits for an acknowledgement before a connection counts as lost, where the URL does not say.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection is silent before TCP asks whether it is still there, where the URL does not say.
@@ -85,6 +87,18 @@ impl fmt::Display for DbUrl {
 }
 
 impl PostgresUrl {
+    /// The same for whoever writes: hosts that only read are passed over, and those that do not answer soon.
+    pub fn for_writing(mut self) -> Self {
+        self.config
+            .target_session_attrs(TargetSessionAttrs::ReadWrite);
+        let timeout = self.config.get_connect_timeout().copied();
+        let timeout = timeout
+            .unwrap_or(CONNECT_TIMEOUT)
+            .min(WRITER_CONNECT_TIMEOUT);
+        self.config.connect_timeout(timeout);
+        self
+    }
+
     fn read(text: &str) -> Option<Self> {
         let (place, query) = text.split_once('?').unwrap_or((text, ""));
         let (mut mode, mut root_certificate, mut password_file) = ("prefer", None, None);

@@ -298,6 +298,12 @@ impl Engine {
         overview::cancel(&self.queue, message)
     }
 
+    /// Lets go a message that another node sends: no more forks of it are sent, and the ledger is told nothing more of it.
+    /// Says whether there is such a message.
+    pub fn let_go(&self, message: u64) -> Result<bool, Blocked> {
+        overview::let_go(&self.queue, message)
+    }
+
     /// Gives no message a number up to this one.
     pub fn skip_numbers(&self, last: u64) {
         restore::skip_numbers(&self.queue, last);

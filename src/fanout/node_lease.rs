@@ -4,19 +4,21 @@
 //! ```text
 //!  until:     a time of CLOCK_BOOTTIME in milliseconds, u64::MAX where no lease is needed     written by the ledger process
 //!  run:       which start of a node this is; 0 before the ledger has said so                  written by the ledger process
+//!  token:     what only this start knows, before `run`                                        written by the ledger process
 //!  drains:    whether new messages are refused                                                written by anybody
 //!  version:   odd while `nodes` are written, and another one afterwards                       written by the ledger process
 //! ```
 //!
-//! The clock goes on while the machine sleeps: whoever wakes up sends nothing before the lease is renewed.
+//! The clock goes on while the machine sleeps: whoever wakes up sends nothing before the lease is renewed. A virtual machine
+//! that was halted from outside may not notice.
 
 #![deny(unsafe_code)]
 
 use super::shared_memory::{Mapped, shared};
 use rustix::time::{ClockId, clock_gettime};
 use std::io;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU64, fence};
 use std::time::Duration;
 
 /// Bytes of a node's name.
@@ -35,7 +37,8 @@ shared! {
         drains: AtomicU64,
         version: AtomicU64,
         count: AtomicU64,
-        _rest_of_the_line: [AtomicU64; 3],
+        token: AtomicU64,
+        _rest_of_the_line: [AtomicU64; 2],
         nodes: [NodeWords; MOST_NODES],
     }
 
@@ -112,13 +115,15 @@ impl NodeLease {
         self.0.run.load(Acquire)
     }
 
-    /// Which start this is, if the ledger has said so.
-    pub fn known_run(&self) -> Option<u64> {
-        Some(self.run()).filter(|&run| run != 0)
+    /// Number and token of this start, if the ledger has given them.
+    pub fn start(&self) -> Option<(u64, u64)> {
+        let run = Some(self.run()).filter(|&run| run != 0)?;
+        Some((run, self.0.token.load(Relaxed)))
     }
 
     /// Notes which start this is.
-    pub fn set_run(&self, run: u64) {
+    pub fn set_start(&self, run: u64, token: u64) {
+        self.0.token.store(token, Relaxed);
         self.0.run.store(run, Release);
     }
 
@@ -135,8 +140,10 @@ impl NodeLease {
     /// Lists the nodes, for the process that writes the ledger.
     pub fn note_nodes(&self, nodes: &[NodeListed]) {
         let words = &*self.0;
-        let version = words.version.fetch_add(1, AcqRel);
-        debug_assert_eq!(version % 2, 0);
+        // Odd, whatever a writer has left that failed.
+        let version = words.version.load(Relaxed) | 1;
+        words.version.store(version, Relaxed);
+        fence(Release);
         for (words, node) in words.nodes.iter().zip(nodes) {
             let mut name = [0; NODE_NAME];
             let bytes = node.name.as_bytes();
@@ -156,7 +163,7 @@ impl NodeLease {
         }
         let count = nodes.len().min(MOST_NODES) as u64;
         words.count.store(count, Relaxed);
-        words.version.fetch_add(1, AcqRel);
+        words.version.store(version + 1, Release);
     }
 
     /// The nodes, as the ledger had them some seconds ago; nothing if they are never complete.
@@ -165,7 +172,7 @@ impl NodeLease {
             let version = self.0.version.load(Acquire);
             let nodes = (version % 2 == 0).then(|| self.read_nodes())?;
             // All that was read has been read before the version is looked at again.
-            std::sync::atomic::fence(Acquire);
+            fence(Acquire);
             (self.0.version.load(Relaxed) == version).then_some(nodes)
         })
     }

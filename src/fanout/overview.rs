@@ -121,6 +121,21 @@ impl Fanout {
     }
 }
 
+/// Lets go a message that another node sends: no more forks are sent here, and it is in no ledger any more. Says whether there
+/// is such a message.
+pub(super) fn let_go(queue: &LockedQueue, message: u64) -> Result<bool, Blocked> {
+    let mut found = false;
+    each_message(queue, |held, at| {
+        found = held.block(at).number() == message;
+        if found {
+            held.block(at).set_ledger(0);
+            queue.scheduler.close(held, at, flag::CANCELLED);
+        }
+        !found
+    })?;
+    Ok(found)
+}
+
 /// Sends no more forks of a message: who has got none is skipped. Says whether there is such a message.
 pub(super) fn cancel(queue: &LockedQueue, message: u64) -> Result<bool, Blocked> {
     let mut found = false;

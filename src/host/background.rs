@@ -201,6 +201,10 @@ impl<'s> OutcomeReporter<'s> {
     }
 
     fn report(&mut self, event: &Event<'_>, run: &mut impl FnMut(&Report<'_>)) {
+        if self.is_let_go(event) {
+            // The node that sends it now reports what becomes of it.
+            return;
+        }
         match event {
             Event::Ended(outcome) => {
                 // Kept copies and their outcomes are in the ledger already.
@@ -229,6 +233,15 @@ impl<'s> OutcomeReporter<'s> {
                 });
             }
         }
+    }
+
+    /// Whether an event is about a message that another node has taken over: it is in this node's ledger no more.
+    fn is_let_go(&self, event: &Event<'_>) -> bool {
+        let ledger = match event {
+            Event::Ended(outcome) => outcome.ledger(),
+            Event::Finished(finished) => finished.ledger(),
+        };
+        ledger == 0 && self.server.outbox().cluster().is_some()
     }
 
     /// Waits for an event or periodic work, and lets events gather.

@@ -38,8 +38,8 @@ pub fn write_while(server: &Server, goes_on: impl Fn() -> bool) {
     if let Some((file, notes)) = server.outbox().ledger() {
         Life::new(server, notes, || file.writer(), NoDuties).go_on_while(goes_on);
     } else if let Some((place, notes)) = server.outbox().cluster() {
-        let node = server.outbox().engine().node();
-        let open = || ClusterLedger::new(place, node.known_run(), signals::block);
+        let outbox = server.outbox();
+        let open = || ClusterLedger::new(place, outbox.start(), signals::block);
         let duties = NodeDuties::new(server, place, notes);
         Life::new(server, notes, open, duties).go_on_while(goes_on);
     }

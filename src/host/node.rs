@@ -1,26 +1,26 @@
 //! What a node does that shares its ledger with others, in the process that writes it: it renews its lease, takes over what
 //! lost nodes have left, and lets go what others have taken over.
+//!
+//! Each call does one thing beside renewing the lease, so that this is renewed in time however slow PostgreSQL is.
 
 #![forbid(unsafe_code)]
 
 use super::duties::Duties;
-use crate::fanout::{Blocked, Counter, Engine, NodeListed, NotRestored, boot_time, milliseconds};
+use crate::fanout::{Blocked, Counter, Engine, NodeListed, NotRestored, boot_time};
 use crate::ledger::cluster::{ClusterError, ClusterLedger, ClusterPlace, Renewal};
 use crate::ledger::{CommitMode, Entry, Ledger, Unfinished};
 use crate::server::{NoteFile, Server};
-use std::collections::{HashSet, VecDeque};
-use std::time::{Duration, Instant, SystemTime};
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
 
 /// The longest interval between two looks for what others have left.
 const LOOK: Duration = Duration::from_secs(1);
 /// How many messages are taken over at once, so that the others get their share.
-const SHARE: usize = 20;
-/// How often in one look.
-const SHARES: usize = 5;
+const SHARE: usize = 50;
 /// How often the nodes are listed.
 const LIST: Duration = Duration::from_secs(2);
-/// How long a transaction may be under way that PostgreSQL has not answered.
-const STRAY: Duration = Duration::from_secs(60);
+/// The interval of log lines about what fails and does no harm at once.
+const COMPLAIN: Duration = Duration::from_secs(60);
 
 /// The duties of a node.
 pub struct NodeDuties<'e> {
@@ -30,12 +30,20 @@ pub struct NodeDuties<'e> {
     lease: Duration,
     /// What the run before has given up and not withdrawn.
     given_up: Vec<u64>,
-    performed: Option<Instant>,
+    renewed: Option<Instant>,
+    /// Since when the lease has held without a gap.
+    holds_since: Option<Instant>,
+    looked: Option<Instant>,
     listed: Option<Instant>,
+    complained: Option<Instant>,
     /// Whether others may have taken over messages that are in the queue here.
     must_compare: bool,
     /// Messages that were taken over and have found no room yet.
     without_room: VecDeque<Unfinished>,
+    /// Messages that were taken over and have ended, and whose end is not written yet.
+    ended: Vec<u64>,
+    /// Whether something is left to be done at once.
+    has_more: bool,
 }
 
 impl<'e> NodeDuties<'e> {
@@ -46,11 +54,16 @@ impl<'e> NodeDuties<'e> {
             engine: server.outbox().engine(),
             notes,
             lease: place.lease,
-            given_up: notes.given_up(),
-            performed: None,
+            given_up: server.outbox().given_up().to_vec(),
+            renewed: None,
+            holds_since: None,
+            looked: None,
             listed: None,
+            complained: None,
             must_compare: false,
             without_room: VecDeque::new(),
+            ended: Vec::new(),
+            has_more: false,
         }
     }
 
@@ -63,24 +76,26 @@ impl<'e> NodeDuties<'e> {
             Renewal::RanOut | Renewal::Anew => {
                 node.end();
                 self.must_compare = true;
+                self.holds_since = None;
             }
         }
-        node.set_run(ledger.known_run().unwrap_or_default());
+        if let Some(run) = ledger.known_run() {
+            node.set_start(run.number, run.token);
+        }
+        self.renewed = Some(Instant::now());
         if self.must_compare && !self.let_go(ledger)? {
             return Ok(());
         }
         self.must_compare = false;
+        self.holds_since.get_or_insert_with(Instant::now);
         node.hold(start, self.lease / 2);
         Ok(())
     }
 
-    /// Cancels what others have taken over; says whether that went well.
+    /// Lets go what others have taken over; says whether that went well.
     fn let_go(&mut self, ledger: &mut ClusterLedger) -> Result<bool, ClusterError> {
-        let own = ledger.own(u64::MAX)?;
-        self.without_room
-            .retain(|message| own.contains(&message.message.id));
-        let gone = match self.cancel_others(&own) {
-            Ok(gone) => gone,
+        let here = match self.here() {
+            Ok(here) => here,
             Err(blocked) => {
                 log::error!(
                     "ledger: {blocked}; nothing is sent until it is known what others have taken over"
@@ -88,6 +103,24 @@ impl<'e> NodeDuties<'e> {
                 return Ok(false);
             }
         };
+        let waiting = self.without_room.iter().map(|message| message.message.id);
+        let ids: Vec<u64> = here.keys().copied().chain(waiting).collect();
+        let whose = ledger.whose(&ids)?;
+        self.without_room
+            .retain(|message| !whose.taken.contains(&message.message.id));
+        let mut gone = 0;
+        for message in whose.taken.iter().filter_map(|id| here.get(id)) {
+            match self.engine.let_go(*message) {
+                Ok(true) => gone += 1,
+                Ok(false) => {}
+                Err(blocked) => {
+                    log::error!(
+                        "ledger: {blocked}; nothing is sent until it is known what others have taken over"
+                    );
+                    return Ok(false);
+                }
+            }
+        }
         if gone > 0 {
             let counters = self.server.decider().counters();
             (0..gone).for_each(|_| counters.add(Counter::TakenAway));
@@ -96,53 +129,58 @@ impl<'e> NodeDuties<'e> {
                  not sent here any more"
             );
         }
+        if !whose.unknown.is_empty() {
+            log::error!(
+                "ledger: PostgreSQL does not know {} messages that this node has promised: has it lost its last \
+                 transactions, or was it restored? They are sent from memory, and lost if this node is",
+                whose.unknown.len()
+            );
+        }
         Ok(true)
     }
 
-    fn cancel_others(&self, own: &HashSet<u64>) -> Result<usize, Blocked> {
-        let mut gone = 0;
-        for message in self.engine.under_way()? {
-            let id = message.ledger();
-            if id != 0 && !own.contains(&id) && self.engine.cancel(message.number())? {
-                gone += 1;
-            }
-        }
-        Ok(gone)
+    /// The messages in the queue that are in the ledger: their numbers here by those there.
+    fn here(&self) -> Result<HashMap<u64, u64>, Blocked> {
+        let under_way = self.engine.under_way()?;
+        let numbers = under_way
+            .iter()
+            .map(|message| (message.ledger(), message.number()));
+        Ok(numbers.filter(|&(ledger, _)| ledger != 0).collect())
     }
 
-    /// Takes over what nodes have left whose lease has run out.
-    fn take_over(&mut self, ledger: &mut ClusterLedger) -> Result<(), ClusterError> {
-        let (mut messages, mut recipients) = (0, 0);
-        for _ in 0..SHARES {
-            if self.without_room.is_empty() {
-                self.without_room.extend(ledger.take_over(SHARE)?);
-            }
-            let is_last = self.without_room.len() < SHARE;
-            let (mut ended, mut is_full) = (Vec::new(), false);
-            while let Some(message) = self.without_room.pop_front() {
-                let id = message.message.id;
-                match self.server.outbox().take_over(&message) {
-                    Ok(Some(left)) => {
-                        messages += 1;
-                        recipients += left;
-                    }
-                    // Its node was lost between its last outcome and its end.
-                    Ok(None) => ended.push(Entry::Finished { id }),
-                    Err(NotRestored::Damaged) => log::error!(
-                        "ledger: message {id} stays in PostgreSQL and is not sent: it has no recipients, or more than there can be"
-                    ),
-                    Err(NotRestored::NoMemory | NotRestored::Blocked(_)) => {
-                        self.without_room.push_front(message);
-                        is_full = true;
-                        break;
-                    }
+    /// Takes over what nodes have left whose lease has run out; says whether there may be more. A node that was away itself
+    /// lets the others renew their leases first, which have all run out when PostgreSQL was away for long.
+    fn take_over(&mut self, ledger: &mut ClusterLedger) -> Result<bool, ClusterError> {
+        let is_calm = self
+            .holds_since
+            .is_some_and(|since| since.elapsed() >= self.lease);
+        if self.without_room.is_empty() {
+            self.without_room.extend(ledger.take_over(SHARE, !is_calm)?);
+        }
+        let may_be_more = self.without_room.len() >= SHARE;
+        Ok(self.put_into_queue() && may_be_more)
+    }
+
+    /// Puts messages that were taken over into the queue; says whether all have found room.
+    fn put_into_queue(&mut self) -> bool {
+        let (mut messages, mut recipients, mut has_room) = (0, 0, true);
+        while let Some(message) = self.without_room.pop_front() {
+            let id = message.message.id;
+            match self.server.outbox().take_over(&message) {
+                Ok(Some(left)) => {
+                    messages += 1;
+                    recipients += left;
                 }
-            }
-            if !ended.is_empty() {
-                ledger.commit(&ended, CommitMode::Soon)?;
-            }
-            if is_last || is_full {
-                break;
+                // Its node was lost between its last outcome and its end.
+                Ok(None) => self.ended.push(id),
+                Err(NotRestored::Damaged) => log::error!(
+                    "ledger: message {id} stays in PostgreSQL and is not sent: it has no recipients, or more than there can be"
+                ),
+                Err(NotRestored::NoMemory | NotRestored::Blocked(_)) => {
+                    self.without_room.push_front(message);
+                    has_room = false;
+                    break;
+                }
             }
         }
         if messages > 0 {
@@ -154,11 +192,11 @@ impl<'e> NodeDuties<'e> {
             );
             self.engine.call_again();
         }
-        Ok(())
+        has_room
     }
 
-    /// Withdraws what was given up: by the run before, or when PostgreSQL did not answer in time.
-    fn withdraw(&mut self, ledger: &mut ClusterLedger) -> Result<(), ClusterError> {
+    /// Does one thing that may wait; says whether there is more to do at once.
+    fn do_one(&mut self, ledger: &mut ClusterLedger) -> Result<bool, ClusterError> {
         if !self.given_up.is_empty() {
             ledger.withdraw(&self.given_up);
             ledger.commit(&[], CommitMode::Synced)?;
@@ -168,30 +206,36 @@ impl<'e> NodeDuties<'e> {
                 self.given_up.len()
             );
             self.given_up.clear();
+            return Ok(true);
         }
-        if ledger.may_have_strays(STRAY) {
-            let before = milliseconds(SystemTime::now()).saturating_sub(STRAY.as_millis() as u64);
-            let mut strays = ledger.own(before)?;
-            let Ok(under_way) = self.engine.under_way() else {
-                return Ok(());
-            };
-            for message in under_way {
-                strays.remove(&message.ledger());
-            }
-            for message in &self.without_room {
-                strays.remove(&message.message.id);
-            }
-            let strays: Vec<u64> = strays.into_iter().collect();
-            ledger.withdraw(&strays);
+        if ledger.must_recall() {
+            self.without_room.extend(ledger.recall()?);
+            self.put_into_queue();
+            return Ok(true);
         }
-        Ok(())
+        if !self.ended.is_empty() {
+            let ended = self.ended.iter().map(|&id| Entry::Finished { id });
+            ledger.commit(&ended.collect::<Vec<_>>(), CommitMode::Soon)?;
+            self.ended.clear();
+            return Ok(true);
+        }
+        let node = self.engine.node();
+        let has_looked = self.looked.is_some_and(|looked| looked.elapsed() < LOOK);
+        if !has_looked {
+            self.looked = Some(Instant::now());
+            if node.holds() && !node.drains() && self.take_over(ledger)? {
+                self.looked = None;
+                return Ok(true);
+            }
+        }
+        if self.listed.is_none_or(|listed| listed.elapsed() >= LIST) {
+            self.listed = Some(Instant::now());
+            self.list(ledger)?;
+        }
+        Ok(false)
     }
 
-    fn list(&mut self, ledger: &mut ClusterLedger) -> Result<(), ClusterError> {
-        if self.listed.is_some_and(|listed| listed.elapsed() < LIST) {
-            return Ok(());
-        }
-        self.listed = Some(Instant::now());
+    fn list(&self, ledger: &mut ClusterLedger) -> Result<(), ClusterError> {
         let nodes = ledger.nodes()?.into_iter().map(|node| NodeListed {
             name: node.name,
             run: node.run,
@@ -202,22 +246,42 @@ impl<'e> NodeDuties<'e> {
         self.engine.node().note_nodes(&nodes.collect::<Vec<_>>());
         Ok(())
     }
+
+    /// How long the renewal may wait; none does before there is a lease.
+    fn renewal_due_in(&self) -> Duration {
+        let elapsed = self.renewed.map(|renewed| renewed.elapsed());
+        elapsed.map_or(Duration::ZERO, |elapsed| {
+            (self.lease / 5).saturating_sub(elapsed)
+        })
+    }
 }
 
 impl Duties<ClusterLedger> for NodeDuties<'_> {
     fn due_in(&self) -> Option<Duration> {
-        let interval = (self.lease / 5).min(LOOK);
-        let elapsed = self.performed.map(|performed| performed.elapsed());
-        Some(elapsed.map_or(Duration::ZERO, |elapsed| interval.saturating_sub(elapsed)))
+        if self.has_more {
+            return Some(Duration::ZERO);
+        }
+        let looked = self.looked.map(|looked| looked.elapsed());
+        let look = looked.map_or(Duration::ZERO, |elapsed| LOOK.saturating_sub(elapsed));
+        Some(self.renewal_due_in().min(look))
     }
 
     fn perform(&mut self, ledger: &mut ClusterLedger) -> Result<(), ClusterError> {
-        self.performed = Some(Instant::now());
-        self.renew(ledger)?;
-        self.withdraw(ledger)?;
-        if self.engine.node().holds() && !self.engine.node().drains() {
-            self.take_over(ledger)?;
+        if self.renewal_due_in().is_zero()
+            && let Err(error) = self.renew(ledger)
+        {
+            self.holds_since = None;
+            return Err(error);
         }
-        self.list(ledger)
+        let done = self.do_one(ledger);
+        self.has_more = matches!(done, Ok(true));
+        if let Err(error) = done
+            && self.complained.is_none_or(|at| at.elapsed() >= COMPLAIN)
+        {
+            // New messages do not depend on it.
+            self.complained = Some(Instant::now());
+            log::warn!("ledger: {error}; trying again");
+        }
+        Ok(())
     }
 }

@@ -9,6 +9,7 @@ use crate::config::PostgresUrl;
 use futures_util::future::poll_fn;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::{AsyncMessage, Client};
 
@@ -25,6 +26,14 @@ pub struct Connection {
     pub client: Client,
     /// Changes whenever PostgreSQL notifies of something; closed when the connection is.
     pub notified: watch::Receiver<u64>,
+    /// What reads and writes; it ends with this, so that nothing is sent that was given up.
+    driver: JoinHandle<()>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
 }
 
 /// Connects. To be called within a runtime, which goes on with the connection.
@@ -46,7 +55,7 @@ pub async fn connect(url: &PostgresUrl) -> Result<Connection, PostgresError> {
         }
     };
     let (notify, notified) = watch::channel(0);
-    tokio::spawn(async move {
+    let driver = tokio::spawn(async move {
         // Ends when the client is dropped, or the connection is lost, which the client's next query says.
         while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
             if let AsyncMessage::Notification(_) = message {
@@ -54,7 +63,11 @@ pub async fn connect(url: &PostgresUrl) -> Result<Connection, PostgresError> {
             }
         }
     });
-    Ok(Connection { client, notified })
+    Ok(Connection {
+        client,
+        notified,
+        driver,
+    })
 }
 
 /// What PostgreSQL answers, unless it says nothing for long.

@@ -57,6 +57,18 @@ impl PostgresError {
         }
     }
 
+    /// Whether the same may go well later without anybody's doing.
+    pub fn may_pass(&self) -> bool {
+        match (self, self.state()) {
+            // Connections, resources, an operator's intervention, the system: classes of appendix A of PostgreSQL's manual.
+            (Self::Said { .. }, Some(state)) => ["08", "53", "57", "58"]
+                .iter()
+                .any(|class| state.code().starts_with(class)),
+            (Self::Said { .. } | Self::Silent { .. } | Self::System(_), _) => true,
+            (Self::PasswordFile { .. } | Self::RootCertificate { .. }, _) => false,
+        }
+    }
+
     /// What PostgreSQL says is wrong, if it says so.
     pub fn state(&self) -> Option<&SqlState> {
         match self {

@@ -6,7 +6,7 @@
 
 use crate::fanout::{Notes, SLOTS};
 use siphasher::sip::SipHasher13;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::hash::Hasher;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -36,12 +36,25 @@ impl NoteFile {
     }
 
     /// The file of a node that shares its ledger with others: of what leads there.
-    pub fn of_node(node: &str, url: &str) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// Another proxy of this machine uses it.
+    pub fn of_node(node: &str, url: &str) -> Result<Self, String> {
         let mut hasher = SipHasher13::new();
         hasher.write(node.as_bytes());
         hasher.write_u8(0);
         hasher.write(url.as_bytes());
-        Self::open(Path::new(FOLDER), [0, 0, hasher.finish()])
+        let notes = Self::open(Path::new(FOLDER), [0, 0, hasher.finish()]);
+        // It is free again when the last process of this proxy has ended.
+        let is_taken = notes
+            .file
+            .as_ref()
+            .is_some_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)));
+        match is_taken {
+            true => Err(notes.path.display().to_string()),
+            false => Ok(notes),
+        }
     }
 
     fn open(folder: &Path, [device, inode, secret]: [u64; 3]) -> Self {

@@ -14,7 +14,7 @@ use crate::fanout::{
     Origin, Outcome, PreviousRequests, RecentTable, Submission, Ticket, UnderWay, boot_time,
     milliseconds,
 };
-use crate::ledger::cluster::{ClusterError, ClusterLedger, ClusterPlace};
+use crate::ledger::cluster::{ClusterLedger, ClusterPlace, Run};
 use crate::ledger::{
     CommitMode, Entry, Ledger, LedgerError, LedgerFile, Reader, RequestRecord, Unfinished,
 };
@@ -64,6 +64,8 @@ struct Opened {
     /// The file, unless PostgreSQL has the ledger.
     file: Option<LedgerFile>,
     notes: NoteFile,
+    /// What the run before has given up and not withdrawn, where PostgreSQL has the ledger.
+    given_up: Vec<u64>,
 }
 
 impl Opened {
@@ -167,10 +169,10 @@ impl Outbox {
         let begun = ClusterLedger::new(place, None, || {}).and_then(|mut ledger| ledger.begin());
         match begun {
             Ok(run) => {
-                node.set_run(run);
+                node.set_start(run.number, run.token);
                 node.hold(start, place.lease / 2);
             }
-            Err(ClusterError::Postgres(error)) => {
+            Err(error) if error.may_pass() => {
                 log::error!(
                     "ledger: {error}; starting without it: messages are answered 503 until PostgreSQL answers"
                 );
@@ -178,9 +180,17 @@ impl Outbox {
             }
             Err(error) => return Err(StartError::Cluster(error)),
         }
+        let notes = NoteFile::of_node(&place.node, &place.url.to_string());
+        let notes = notes.map_err(|file| {
+            let expected = format!(
+                "another name for each proxy of this machine, as {file} is in use by one with the same"
+            );
+            SettingError::new("node", &place.node, expected)
+        })?;
         Ok(Opened {
             file: None,
-            notes: NoteFile::of_node(&place.node, &place.url.to_string()),
+            given_up: notes.given_up(),
+            notes,
         })
     }
 
@@ -245,6 +255,7 @@ impl Outbox {
         Ok(Opened {
             file: Some(file),
             notes,
+            given_up: Vec::new(),
         })
     }
 
@@ -301,6 +312,10 @@ impl Outbox {
         let Some(Opened { notes, .. }) = self.ledger.get().filter(|_| self.is_durable) else {
             return Ok(ticket);
         };
+        if self.cluster().is_some() && self.start().is_none() {
+            // Without the number of this start it would be another node's message.
+            return Err(NotCommitted::Down);
+        }
         let id = self.ledger_number(ticket.number());
         self.engine.commit(ticket, id, self.ledger_timeout, notes)
     }
@@ -332,6 +347,18 @@ impl Outbox {
         }
     }
 
+    /// Which start of a node this is, if it is known.
+    pub fn start(&self) -> Option<Run> {
+        let (number, token) = self.engine.node().start()?;
+        Some(Run { number, token })
+    }
+
+    /// What the run before has given up and not withdrawn from the ledger that nodes share.
+    pub fn given_up(&self) -> &[u64] {
+        let opened = self.ledger.get();
+        opened.map_or(&[], |opened| &opened.given_up)
+    }
+
     /// Puts a message into the queue that another node has left; gives how many recipients are left, or nothing if none
     /// are.
     pub fn take_over(&self, message: &Unfinished) -> Result<Option<usize>, NotRestored> {
@@ -355,13 +382,16 @@ impl Outbox {
         let Some((place, notes)) = self.cluster() else {
             return Ok(());
         };
-        let left = ClusterLedger::new(place, self.engine.node().known_run(), || {}).and_then(
-            |mut writer| {
-                self.bring_outcomes(&mut writer, notes, member)?;
-                // Others go on with what is left.
-                writer.leave()
-            },
-        );
+        if self.start().is_none() {
+            // It has never promised anything.
+            return Ok(());
+        }
+        let left = ClusterLedger::new(place, self.start(), || {}).and_then(|mut writer| {
+            writer.remember()?;
+            self.bring_outcomes(&mut writer, notes, member)?;
+            // Others go on with what is left.
+            writer.leave()
+        });
         left.map_err(|error| error.to_string())
     }
 

@@ -47,7 +47,7 @@ fn read(url: &str) -> PostgresUrl {
 
 /// The number that a message has in a run.
 fn id(ledger: &ClusterLedger, number: u64) -> u64 {
-    ledger.known_run().unwrap() << 32 | number
+    ledger.known_run().unwrap().number << 32 | number
 }
 
 fn request(call_id: &str) -> RequestRecord<'_> {
@@ -92,7 +92,7 @@ fn write(ledger: &mut ClusterLedger, entries: &[Entry<'_>]) -> Vec<u64> {
 #[track_caller]
 fn handed_over(from: &mut ClusterLedger, to: &mut ClusterLedger) -> Vec<Unfinished> {
     from.leave().unwrap();
-    to.take_over(1000).unwrap()
+    to.take_over(1000, true).unwrap()
 }
 
 #[test]
@@ -293,6 +293,63 @@ fn what_was_written_without_an_answer_is_withdrawn() {
 }
 
 #[test]
+fn what_another_node_has_answered_for_is_not_withdrawn() {
+    let postgres = postgres();
+    let (mut slow, mut other) = (ledger(&postgres), ledger(&postgres));
+    // Its client was answered 503, as the commit came late, and has turned to the other node.
+    let late = id(&slow, 1);
+    write(&mut slow, &[promise(late, &[BOB], Some(request("one")))]);
+    let again = id(&other, 1);
+    let known = write(&mut other, &[promise(again, &[BOB], Some(request("one")))]);
+    assert_eq!(known, [again]);
+    write(&mut slow, &[Entry::Withdrawn { id: late }]);
+    // Whoever comes first sends it.
+    let found = other.take_over(10, true).unwrap();
+    let ids: Vec<u64> = found.iter().map(|found| found.message.id).collect();
+    assert_eq!(ids, [late]);
+    assert_eq!(slow.figures().unfinished, 0);
+}
+
+#[test]
+fn what_comes_to_light_late_is_told_apart() {
+    let postgres = postgres();
+    let wire = Wire::to(postgres.port());
+    let url = format!("postgres://cimf:s3cret@127.0.0.1:{}/groups", wire.port);
+    let (mut ledger, mut lost) = (ledger_at(&url, 60_000), ledger(&postgres));
+    let left = id(&lost, 1);
+    write(&mut lost, &[promise(left, &[BOB], None)]);
+    lost.leave().unwrap();
+    let kept = id(&ledger, 1);
+    write(&mut ledger, &[promise(kept, &[BOB], None)]);
+    // Taken over without an answer.
+    wire.lose_answers();
+    ledger.take_over(10, true).unwrap_err();
+    wire.mend();
+    let run = ledger.known_run().unwrap().number;
+    postgres.psql(&format!(
+        "UPDATE cimf_ledger.message SET run = {run} WHERE id = {left}"
+    ));
+    // Withdrawn, and there all the same.
+    let stray = id(&ledger, 2);
+    write(&mut ledger, &[Entry::Withdrawn { id: stray }]);
+    postgres.psql(&format!(
+        "INSERT INTO cimf_ledger.message SELECT {stray}, run, accepted_at, expires_at, anonymous, originator, group_uri,
+           from_header, headers, charging, needs_stream, send_window, most_at_once, entry_at, seed, body,
+           recipient_count, recipients, list, omitted, request FROM cimf_ledger.message WHERE id = {kept}"
+    ));
+    assert!(!ledger.must_recall());
+    let found = ledger.recall().unwrap();
+    let ids: Vec<u64> = found.iter().map(|found| found.message.id).collect();
+    assert_eq!(ids, [left]);
+    assert_eq!(ledger.figures().unfinished, 2);
+    let ids =
+        postgres.psql("SELECT string_agg(id::text, ' ' ORDER BY id) FROM cimf_ledger.message");
+    let mut expected = [kept, left];
+    expected.sort_unstable();
+    assert_eq!(ids, format!("{} {}", expected[0], expected[1]));
+}
+
+#[test]
 fn lists_that_are_gone_are_written_again() {
     let postgres = postgres();
     let mut ledger = ledger(&postgres);
@@ -326,9 +383,12 @@ fn a_lease_that_has_run_out_lets_others_take_over_and_says_so() {
         &mut first,
         &[promise(kept, &[BOB], None), promise(taken, &[BOB], None)],
     );
-    assert!(second.take_over(10).unwrap().is_empty());
+    assert!(second.take_over(10, false).unwrap().is_empty());
     assert_eq!(first.renew(false).unwrap(), Renewal::Held);
-    let found = until(|| Some(second.take_over(1).unwrap()).filter(|found| !found.is_empty()));
+    let find = |second: &mut ClusterLedger| Some(second.take_over(1, false).unwrap());
+    let found = until(|| find(&mut second).filter(|found| !found.is_empty()));
+    // Whoever was away itself takes only from those that have left.
+    assert!(second.take_over(1, true).unwrap().is_empty());
     let found: Vec<u64> = found
         .unwrap()
         .iter()
@@ -337,15 +397,19 @@ fn a_lease_that_has_run_out_lets_others_take_over_and_says_so() {
     // The oldest first.
     assert_eq!(found, [kept]);
     assert_eq!(first.renew(false).unwrap(), Renewal::RanOut);
-    assert_eq!(first.own(u64::MAX).unwrap(), [taken].into());
+    let whose = first.whose(&[kept, taken, 77]).unwrap();
+    assert_eq!((whose.taken, whose.unknown), (vec![kept], vec![77]));
     assert_eq!(first.figures().unfinished, 1);
-    assert!(second.take_over(10).unwrap().is_empty());
+    assert!(second.take_over(10, false).unwrap().is_empty());
+    // Also when it has ended meanwhile.
+    write(&mut second, &[Entry::Finished { id: kept }]);
+    assert_eq!(first.whose(&[kept]).unwrap().taken, [kept]);
     // A node that was away for so long that nobody remembers it begins anew.
     write(&mut first, &[Entry::Finished { id: taken }]);
-    let run = first.known_run().unwrap();
+    let run = first.known_run().unwrap().number;
     postgres.psql(&format!("DELETE FROM cimf_ledger.node WHERE run = {run}"));
     assert_eq!(first.renew(false).unwrap(), Renewal::Anew);
-    assert!(first.known_run().unwrap() > run);
+    assert!(first.known_run().unwrap().number > run);
 }
 
 #[test]
@@ -371,7 +435,7 @@ fn nodes_share_what_a_lost_one_has_left() {
                     )
                     };
                     while left() != "0" {
-                        let found = ledger.take_over(20).unwrap();
+                        let found = ledger.take_over(20, true).unwrap();
                         assert!(found.len() <= 20);
                         taken.extend(found.iter().map(|found| found.message.id));
                     }

@@ -80,7 +80,11 @@ impl<'a> Batch<'a> {
         let submission = &promise.submission;
         let mut text = Vec::new();
         recipient_text::write(&promise.recipients, &mut text);
-        let (written, list) = lists.refer(key, submission.group, &text);
+        // The line that a list leaves out would be the originator.
+        let (written, list) = match promise.anonymous {
+            true => (Written::Whole, None),
+            false => lists.refer(key, submission.group, &text),
+        };
         let columns = &mut self.promises;
         columns.id.push(promise.id.cast_signed());
         let request = promise.request.as_ref();
@@ -121,14 +125,14 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// The messages whose outcomes it has.
-    pub(super) fn with_outcomes(&self) -> impl Iterator<Item = u64> {
-        self.outcomes.iter().map(|(id, _)| *id)
-    }
-
     /// The messages that it promises.
     pub(super) fn promised(&self) -> impl Iterator<Item = u64> {
         self.promises.id.iter().map(|id| id.cast_unsigned())
+    }
+
+    /// The messages that it withdraws.
+    pub(super) fn withdrawn(&self) -> impl Iterator<Item = u64> {
+        self.withdrawn.iter().map(|id| id.cast_unsigned())
     }
 
     /// The messages that end with it.
@@ -173,11 +177,14 @@ impl<'a> Batch<'a> {
         Ok(promised)
     }
 
-    /// Notes the outcomes in `states`, and gives the chunks that have changed.
+    /// Notes the outcomes in `states`, and gives the chunks that have changed. What is not this run's any more has no place
+    /// there.
     fn chunks(&self, states: &mut States) -> Chunks {
         let mut changed = BTreeMap::new();
         for (id, outcomes) in &self.outcomes {
-            let chunks = states.entry(*id).or_default();
+            let Some(chunks) = states.get_mut(id) else {
+                continue;
+            };
             for &outcome in *outcomes {
                 let chunk = outcome.recipient / CHUNK;
                 states::set(chunks.entry(chunk).or_default(), outcome);
@@ -198,8 +205,17 @@ impl<'a> Batch<'a> {
         if self.withdrawn.is_empty() {
             return Ok(());
         }
-        let sql =
-            "WITH gone AS (DELETE FROM cimf_ledger.message WHERE id = ANY ($1) RETURNING request)
+        // What another node has answered 202 for is sent after all, by whoever takes it over.
+        let sql = "WITH asked AS (
+              SELECT key, relied FROM cimf_ledger.request WHERE key IN (
+                SELECT request FROM cimf_ledger.message WHERE id = ANY ($1)) ORDER BY key FOR UPDATE
+            ), relied_on AS (
+              UPDATE cimf_ledger.message SET run = 0 WHERE id = ANY ($1)
+              AND request IN (SELECT key FROM asked WHERE relied)
+            ), gone AS (
+              DELETE FROM cimf_ledger.message WHERE id = ANY ($1)
+              AND NOT EXISTS (SELECT FROM asked WHERE relied AND key = message.request) RETURNING request
+            )
             DELETE FROM cimf_ledger.request WHERE key IN (SELECT request FROM gone)";
         let done = client
             .query_typed(sql, &[(&self.withdrawn, Type::INT8_ARRAY)])
@@ -255,8 +271,8 @@ impl<'a> Batch<'a> {
                 recipients, list, omitted)
             ), answered AS (
               INSERT INTO cimf_ledger.request (key, message)
-              SELECT request, id FROM promised WHERE request IS NOT NULL ORDER BY request
-              ON CONFLICT DO NOTHING RETURNING message
+              SELECT DISTINCT ON (request) request, id FROM promised WHERE request IS NOT NULL ORDER BY request, id
+              ON CONFLICT (key) DO UPDATE SET relied = true RETURNING message
             )
             INSERT INTO cimf_ledger.message (run, id, request, accepted_at, expires_at, anonymous, originator,
               group_uri, from_header, headers, charging, needs_stream, send_window, most_at_once, entry_at, seed,
@@ -327,6 +343,7 @@ async fn write_outcomes(client: &Client, run: i64, chunks: &Chunks) -> Result<()
         SELECT o.message, o.chunk, o.states FROM unnest($2::bigint[], $3::bigint[], $4::bytea[])
           AS o (message, chunk, states)
         JOIN cimf_ledger.message ON message.id = o.message AND message.run = $1
+        FOR KEY SHARE OF message
         ON CONFLICT (message, chunk) DO UPDATE SET states = EXCLUDED.states";
     let done = client
         .query_typed(

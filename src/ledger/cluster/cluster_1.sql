@@ -20,11 +20,17 @@ CREATE SEQUENCE cimf_ledger.run MINVALUE 1 MAXVALUE 2147483647 NO CYCLE;
 CREATE TABLE cimf_ledger.node (
   run bigint PRIMARY KEY,
   name text NOT NULL,
+  -- So that no other start is taken for it, whatever was restored.
+  token bigint NOT NULL,
   started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  -- -infinity: it has left, and others may go on at once.
   lease_until timestamptz NOT NULL,
   -- Takes no new messages (cimf.drain).
   drains boolean NOT NULL DEFAULT false
 );
+
+-- Nobody's: what is to be sent by whoever takes it over.
+INSERT INTO cimf_ledger.node (run, name, token, lease_until) VALUES (0, '', 0, '-infinity');
 
 -- Recipients, one address a line as in the ledger of a single node, once for all messages that have the same.
 CREATE TABLE cimf_ledger.list (
@@ -64,7 +70,7 @@ CREATE TABLE cimf_ledger.message (
   request bytea,
   CHECK ((recipients IS NULL) <> (list IS NULL))
 );
-CREATE INDEX message_run ON cimf_ledger.message (run, accepted_at);
+CREATE INDEX message_run ON cimf_ledger.message (run, accepted_at, id);
 CREATE INDEX message_list ON cimf_ledger.message (list);
 
 -- 256 recipients a row, three bytes each: the outcome (0: none), and the SIP status code, lower byte first.
@@ -80,9 +86,21 @@ CREATE TABLE cimf_ledger.recipient_state (
 CREATE TABLE cimf_ledger.request (
   key bytea PRIMARY KEY,
   message bigint NOT NULL,
-  answered_at timestamptz NOT NULL DEFAULT clock_timestamp()
+  answered_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  -- Another node has answered 202 because this row was here: its message is not withdrawn any more.
+  relied boolean NOT NULL DEFAULT false
 );
 CREATE INDEX request_answered_at ON cimf_ledger.request (answered_at);
+
+-- Who has taken over which message from whom, for a day: a node that comes back lets go what stands here.
+CREATE TABLE cimf_ledger.moved (
+  message bigint NOT NULL,
+  from_run bigint NOT NULL,
+  to_run bigint NOT NULL,
+  moved_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (message, from_run)
+);
+CREATE INDEX moved_at ON cimf_ledger.moved (moved_at);
 
 -- What is not finished, to be read by people.
 CREATE VIEW cimf_ledger.unfinished AS

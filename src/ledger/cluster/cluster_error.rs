@@ -23,6 +23,11 @@ pub enum ClusterError {
         /// The version that was expected.
         expected: i32,
     },
+    /// This node has no lease yet.
+    NoLease {
+        /// The URL without its password.
+        url: String,
+    },
     /// A row does not have what this version has written.
     Altered {
         /// The URL without its password.
@@ -33,6 +38,22 @@ pub enum ClusterError {
 }
 
 impl ClusterError {
+    /// Whether PostgreSQL has said no, or was not asked: then nothing was done.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Postgres(error) => error.state().is_some(),
+            _ => true,
+        }
+    }
+
+    /// Whether it may go well later without anybody's doing: PostgreSQL is away, is starting or has no room.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Postgres(error) => error.may_pass(),
+            _ => false,
+        }
+    }
+
     pub(super) fn altered(url: &PostgresUrl, what: impl Into<String>) -> Self {
         Self::Altered {
             url: url.to_string(),
@@ -65,6 +86,7 @@ impl fmt::Display for ClusterError {
                 f,
                 "{url}: expected a ledger of version {expected}, found version {found}: run `cimfctl --db postgres://… init`"
             ),
+            Self::NoLease { url } => write!(f, "{url}: this node has no lease yet"),
             Self::Altered { url, what } => {
                 write!(f, "{url}: {what} was altered in the schema cimf_ledger")
             }

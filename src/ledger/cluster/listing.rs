@@ -40,9 +40,9 @@ pub fn nodes(url: &PostgresUrl) -> Result<Vec<NodeState>, ClusterError> {
 /// As for [`nodes`].
 pub fn drop_message(url: &PostgresUrl, id: u64) -> Result<bool, ClusterError> {
     ask(url, async |client| {
-        let sql = "DELETE FROM cimf_ledger.message USING cimf_ledger.node
-            WHERE node.run = message.run AND node.lease_until < clock_timestamp() AND id = $1
-            RETURNING id";
+        let sql = "DELETE FROM cimf_ledger.message USING (
+              SELECT run FROM cimf_ledger.node WHERE lease_until < clock_timestamp() FOR SHARE) lost
+            WHERE lost.run = message.run AND id = $1 RETURNING id";
         let id = id.cast_signed();
         let rows = client.query_typed(sql, &[(&id, Type::INT8)]).await?;
         Ok(!rows.is_empty())

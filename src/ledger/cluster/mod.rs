@@ -16,6 +16,7 @@ mod batch;
 mod cluster_error;
 mod cluster_writer;
 mod leases;
+mod link;
 mod listing;
 mod node_rows;
 mod recipient_lists;
@@ -24,8 +25,8 @@ mod tables;
 mod worker;
 
 pub use cluster_error::ClusterError;
-pub use cluster_writer::{ClusterLedger, ClusterPlace};
-pub use leases::Renewal;
+pub use cluster_writer::{ClusterLedger, ClusterPlace, Run};
+pub use leases::{Renewal, Whose};
 pub use listing::{drop_message, list, nodes, show};
 pub use node_rows::NodeState;
 pub use tables::init;

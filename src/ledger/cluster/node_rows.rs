@@ -22,11 +22,13 @@ pub struct NodeState {
 /// The nodes that hold a lease, have messages left, or had a lease within the last hour.
 pub(super) async fn all_nodes(client: &Client) -> Result<Vec<NodeState>, Error> {
     let sql = "SELECT run, name, drains, left_over.count,
-          (EXTRACT(epoch FROM lease_until - clock_timestamp()) * 1000)::bigint AS held
+          CASE WHEN lease_until > clock_timestamp()
+            THEN (EXTRACT(epoch FROM lease_until - clock_timestamp()) * 1000)::bigint ELSE 0 END
         FROM cimf_ledger.node,
           LATERAL (SELECT count(*) FROM cimf_ledger.message WHERE message.run = node.run) left_over
-        WHERE lease_until > clock_timestamp() - interval '1 hour' OR left_over.count > 0
-        ORDER BY name, run";
+        WHERE run > 0 AND (lease_until > clock_timestamp() - interval '1 hour'
+          OR started_at > clock_timestamp() - interval '1 hour') OR left_over.count > 0
+        ORDER BY lease_until > clock_timestamp() DESC, name, run";
     let rows = client.query_typed(sql, &[]).await?;
     let nodes = rows.iter().map(|row| {
         let held = u64::try_from(row.get::<_, i64>(4)).ok();

@@ -91,22 +91,19 @@ pub(super) async fn lists(
     Ok(found.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Adds the outcomes of messages to `states`, of each of them.
-pub(super) async fn load_states(
-    worker: &Worker<'_>,
-    messages: &[i64],
-    states: &mut States,
-) -> Result<(), Failure> {
+/// The outcomes of messages, each of which has an entry.
+pub(super) async fn load_states(worker: &Worker<'_>, messages: &[i64]) -> Result<States, Failure> {
+    let mut states = States::new();
+    for &message in messages {
+        states.insert(message.cast_unsigned(), BTreeMap::new());
+    }
     let sql =
         "SELECT message, chunk, states FROM cimf_ledger.recipient_state WHERE message = ANY ($1)";
     let rows = worker
         .client
         .query_typed(sql, &[(&messages, Type::INT8_ARRAY)])
-        .await;
-    for &message in messages {
-        states.entry(message.cast_unsigned()).or_default();
-    }
-    for row in rows? {
+        .await?;
+    for row in rows {
         let chunk = u32::try_from(row.get::<_, i64>(1));
         let chunk = chunk.map_err(|_| {
             ClusterError::altered(
@@ -117,7 +114,7 @@ pub(super) async fn load_states(
         let chunks = states.entry(number(&row, 0)).or_default();
         chunks.insert(chunk, row.get(2));
     }
-    Ok(())
+    Ok(states)
 }
 
 /// The outcomes in these chunks.
@@ -138,8 +135,9 @@ pub(super) async fn sweep(worker: &Worker<'_>) -> Result<(), Failure> {
           WHERE used_at < clock_timestamp() - interval '2 hours'
           AND NOT EXISTS (SELECT FROM cimf_ledger.message WHERE message.list = list.hash)
           LIMIT 100 FOR UPDATE SKIP LOCKED);
+        DELETE FROM cimf_ledger.moved WHERE moved_at < clock_timestamp() - interval '1 day';
         DELETE FROM cimf_ledger.node WHERE run IN (SELECT run FROM cimf_ledger.node
-          WHERE lease_until < clock_timestamp() - interval '1 day'
+          WHERE run > 0 AND started_at < clock_timestamp() - interval '1 day' AND lease_until < clock_timestamp() - interval '1 day'
           AND NOT EXISTS (SELECT FROM cimf_ledger.message WHERE message.run = node.run)
           FOR UPDATE SKIP LOCKED);
         COMMIT";

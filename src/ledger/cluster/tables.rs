@@ -21,9 +21,8 @@ async fn meta(url: &PostgresUrl, client: &Client) -> Result<Option<(i32, [u8; 16
     }
     let sql = "SELECT version, key FROM cimf_ledger.meta";
     let rows = answered(url, action, client.query_typed(sql, &[])).await?;
-    let Some(row) = rows.first() else {
-        return Ok(None);
-    };
+    let row = rows.first();
+    let row = row.ok_or_else(|| ClusterError::altered(url, "the row of meta"))?;
     let key = row.get::<_, &[u8]>(1).try_into();
     let key = key.map_err(|_| ClusterError::altered(url, "the key in meta"))?;
     Ok(Some((row.get(0), key)))
