@@ -54,6 +54,7 @@ impl From<StartError> for Failure {
             StartError::OldJournal(_)
             | StartError::Ledger(_)
             | StartError::Cluster(_)
+            | StartError::Kept(_)
             | StartError::System(_) => Status::System,
         };
         Self::new(status, error.to_string())

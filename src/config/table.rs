@@ -403,7 +403,8 @@ parameters! {
         /// lost another one sends it. With `none` a crash loses what is on its way.
         durability: Durability = OneOf::words(), "none", needs_queue;
 
-        /// The file of accepted messages that are not finished, an SQLite database; it is made if it is missing. One
+        /// The file of accepted messages that are not finished, an SQLite database; it is made if it is missing. It is not
+        /// used with `durability=cluster`. One
         /// proxy at a time can use it. Empty: `ledger.db` beside the file of `db_url`. The proxy's user must be
         /// able to write in its folder.
         ledger: PathBuf = Text("the absolute path of a file", absolute_path), "", needs_queue;
@@ -415,7 +416,8 @@ parameters! {
 
     Away {
         /// What becomes of the copy of a member who is away, which is what `away_codes` tell: it ends there (`drop`),
-        /// or it is kept in the file of `ledger` (`keep`) until the script calls `cimf_deliver()` for the member.
+        /// or it is kept (`keep`), in the file of `ledger` or with `durability=cluster` in PostgreSQL, until the script calls
+        /// `cimf_deliver()` for the member.
         away: Away = OneOf::words(), "drop", needs_queue;
 
         /// The final responses that say that a member is away. 408 is also what a copy ends with that nobody answers in

@@ -165,6 +165,10 @@ impl<'s> OutcomeReporter<'s> {
             let Some(event) = engine.next_event() else {
                 break;
             };
+            if self.is_let_go(&event) {
+                // The node that sends it now reports what becomes of it.
+                continue;
+            }
             let reporting = match &mut self.away {
                 Some(away) => away.event(event),
                 None => Reporting::Now(event),
@@ -201,10 +205,6 @@ impl<'s> OutcomeReporter<'s> {
     }
 
     fn report(&mut self, event: &Event<'_>, run: &mut impl FnMut(&Report<'_>)) {
-        if self.is_let_go(event) {
-            // The node that sends it now reports what becomes of it.
-            return;
-        }
         match event {
             Event::Ended(outcome) => {
                 // Kept copies and their outcomes are in the ledger already.

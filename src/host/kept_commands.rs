@@ -23,7 +23,7 @@ fn read<T>(
     server: &Server,
     ask: impl FnOnce(&mut SqliteReader) -> Result<T, LedgerError>,
 ) -> Result<T, String> {
-    let Some((file, _)) = server.outbox().ledger() else {
+    let Some(file) = server.outbox().kept_file() else {
         return Err("nothing is kept: expected away=keep".to_owned());
     };
     let mut reader = READER.lock().unwrap_or_else(PoisonError::into_inner);

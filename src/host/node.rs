@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use super::duties::Duties;
-use crate::fanout::{Blocked, Counter, Engine, NodeListed, NotRestored, boot_time};
+use crate::fanout::{Blocked, Counter, Engine, KeptFigures, NodeListed, NotRestored, boot_time};
 use crate::ledger::cluster::{ClusterError, ClusterLedger, ClusterPlace, Renewal};
 use crate::ledger::{CommitMode, Entry, Ledger, Unfinished};
 use crate::server::{NoteFile, Server};
@@ -19,6 +19,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const SHARE: usize = 50;
 /// How often the nodes are listed.
 const LIST: Duration = Duration::from_secs(2);
+/// How often it is looked what others keep for members who are away.
+const FOLLOW: Duration = Duration::from_millis(200);
 /// The interval of log lines about what fails and does no harm at once.
 const COMPLAIN: Duration = Duration::from_secs(60);
 
@@ -28,6 +30,8 @@ pub struct NodeDuties<'e> {
     engine: &'e Engine,
     notes: &'e NoteFile,
     lease: Duration,
+    /// Whether copies are kept for members who are away.
+    follows: bool,
     /// What the run before has given up and not withdrawn.
     given_up: Vec<u64>,
     renewed: Option<Instant>,
@@ -35,6 +39,7 @@ pub struct NodeDuties<'e> {
     holds_since: Option<Instant>,
     looked: Option<Instant>,
     listed: Option<Instant>,
+    followed: Option<Instant>,
     complained: Option<Instant>,
     /// Whether others may have taken over messages that are in the queue here.
     must_compare: bool,
@@ -54,11 +59,13 @@ impl<'e> NodeDuties<'e> {
             engine: server.outbox().engine(),
             notes,
             lease: place.lease,
+            follows: place.kept.is_some(),
             given_up: server.outbox().given_up().to_vec(),
             renewed: None,
             holds_since: None,
             looked: None,
             listed: None,
+            followed: None,
             complained: None,
             must_compare: false,
             without_room: VecDeque::new(),
@@ -142,10 +149,13 @@ impl<'e> NodeDuties<'e> {
     /// The messages in the queue that are in the ledger: their numbers here by those there.
     fn here(&self) -> Result<HashMap<u64, u64>, Blocked> {
         let under_way = self.engine.under_way()?;
-        let numbers = under_way
+        // Of a kept copy all nodes know.
+        let promised = under_way
             .iter()
-            .map(|message| (message.ledger(), message.number()));
-        Ok(numbers.filter(|&(ledger, _)| ledger != 0).collect())
+            .filter(|message| message.ledger() != 0 && message.kept() == 0);
+        Ok(promised
+            .map(|message| (message.ledger(), message.number()))
+            .collect())
     }
 
     /// Takes over what nodes have left whose lease has run out; says whether there may be more. A node that was away itself
@@ -228,6 +238,20 @@ impl<'e> NodeDuties<'e> {
                 return Ok(true);
             }
         }
+        if self.follows
+            && self
+                .followed
+                .is_none_or(|followed| followed.elapsed() >= FOLLOW)
+        {
+            self.followed = Some(Instant::now());
+            ledger.follow_kept()?;
+            let figures = ledger.figures();
+            self.engine.away().note(KeptFigures {
+                copies: figures.kept,
+                bytes: figures.kept_bytes,
+            });
+            return Ok(true);
+        }
         if self.listed.is_none_or(|listed| listed.elapsed() >= LIST) {
             self.listed = Some(Instant::now());
             self.list(ledger)?;
@@ -263,7 +287,10 @@ impl Duties<ClusterLedger> for NodeDuties<'_> {
         }
         let looked = self.looked.map(|looked| looked.elapsed());
         let look = looked.map_or(Duration::ZERO, |elapsed| LOOK.saturating_sub(elapsed));
-        Some(self.renewal_due_in().min(look))
+        let due = self.renewal_due_in().min(look);
+        let followed = self.followed.map(|followed| followed.elapsed());
+        let follow = followed.map_or(Duration::ZERO, |elapsed| FOLLOW.saturating_sub(elapsed));
+        Some(if self.follows { due.min(follow) } else { due })
     }
 
     fn perform(&mut self, ledger: &mut ClusterLedger) -> Result<(), ClusterError> {

@@ -14,7 +14,7 @@ use crate::fanout::{
     Origin, Outcome, PreviousRequests, RecentTable, Submission, Ticket, UnderWay, boot_time,
     milliseconds,
 };
-use crate::ledger::cluster::{ClusterLedger, ClusterPlace, Run};
+use crate::ledger::cluster::{ClusterLedger, ClusterPlace, KeptMirror, Run};
 use crate::ledger::{
     CommitMode, Entry, Ledger, LedgerError, LedgerFile, Reader, RequestRecord, Unfinished,
 };
@@ -22,6 +22,9 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
+
+/// The file, beside the replica of the groups, in which a node follows what nodes keep for members who are away.
+const KEPT: &str = "kept.db";
 
 /// Seconds after which a client may try again where a server is about to stop: another one takes the message before.
 const RETRY_ELSEWHERE: u32 = 10;
@@ -61,8 +64,10 @@ enum LedgerPlace {
 /// The ledger of a proxy that has given up the rights of root, before it forks its workers.
 #[derive(Debug)]
 struct Opened {
-    /// The file, unless PostgreSQL has the ledger.
+    /// The file; where PostgreSQL has the ledger, that of what is kept, if anything is.
     file: Option<LedgerFile>,
+    /// Whether PostgreSQL has the ledger.
+    is_shared: bool,
     notes: NoteFile,
     /// What the run before has given up and not withdrawn, where PostgreSQL has the ledger.
     given_up: Vec<u64>,
@@ -71,7 +76,8 @@ struct Opened {
 impl Opened {
     /// The key of the hashes of what requests ask for.
     fn key(&self) -> [u8; 16] {
-        self.file.as_ref().map_or(KEY_OF_CLUSTER, LedgerFile::key)
+        let file = self.file.as_ref().filter(|_| !self.is_shared);
+        file.map_or(KEY_OF_CLUSTER, LedgerFile::key)
     }
 }
 
@@ -125,14 +131,16 @@ impl Outbox {
 
     /// The hash of the member with this address; `None` for what is no address, and without a ledger.
     pub fn member(&self, address: &[u8], addressing: &Addressing) -> Option<u64> {
-        let file = self.ledger.get()?.file.as_ref()?;
-        away_rules::member(address, addressing, file.key())
+        let opened = self.ledger.get()?;
+        away_rules::member(address, addressing, opened.key())
     }
 
     /// The number that a message has in the ledger.
     pub fn ledger_number(&self, message: u64) -> u64 {
-        let file = self.ledger.get().and_then(|opened| opened.file.as_ref());
-        let run = file.map_or_else(|| self.engine.node().run(), LedgerFile::run);
+        let run = match self.ledger() {
+            Some((file, _)) => file.run(),
+            None => self.engine.node().run(),
+        };
         run << 32 | message & LOW
     }
 
@@ -187,8 +195,15 @@ impl Outbox {
             );
             SettingError::new("node", &place.node, expected)
         })?;
+        let kept = place.kept.as_deref().map(|path| {
+            let file = LedgerFile::open(path)?;
+            // What was there in the run before may be gone.
+            KeptMirror::open(path)?;
+            Ok(file)
+        });
         Ok(Opened {
-            file: None,
+            file: kept.transpose().map_err(StartError::Kept)?,
+            is_shared: true,
             given_up: notes.given_up(),
             notes,
         })
@@ -254,6 +269,7 @@ impl Outbox {
         }
         Ok(Opened {
             file: Some(file),
+            is_shared: false,
             notes,
             given_up: Vec::new(),
         })
@@ -335,8 +351,30 @@ impl Outbox {
 
     /// The file of the ledger and the notes of messages that were given up, for the process that writes.
     pub fn ledger(&self) -> Option<(&LedgerFile, &NoteFile)> {
-        let opened = self.ledger.get()?;
+        let opened = self.ledger.get().filter(|opened| !opened.is_shared)?;
         Some((opened.file.as_ref()?, &opened.notes))
+    }
+
+    /// The file of what is kept for members who are away, for all who read it.
+    pub fn kept_file(&self) -> Option<&LedgerFile> {
+        self.ledger.get()?.file.as_ref()
+    }
+
+    /// Whether this node, among those that share the ledger, sees to what is done by the clock for a kept copy.
+    pub fn is_for_this_node(&self, kept: i64) -> bool {
+        let node = self.engine.node();
+        let nodes = node.nodes().unwrap_or_default();
+        let mut live: Vec<u64> = nodes
+            .iter()
+            .filter(|node| node.lease.is_some())
+            .map(|node| node.run)
+            .collect();
+        live.sort_unstable();
+        match live.iter().position(|&run| run == node.run()) {
+            Some(place) => kept.unsigned_abs() % live.len() as u64 == place as u64,
+            // Alone, or not listed yet.
+            None => live.is_empty(),
+        }
     }
 
     /// The ledger that nodes share, likewise.
@@ -552,14 +590,11 @@ fn place(settings: &Settings) -> Result<Option<LedgerPlace>, StartError> {
         let expected = "none or journal, as db_url is a file of this node alone: cluster needs db_url=postgres://…";
         return Err(SettingError::new("durability", "cluster", expected).into());
     };
-    if settings.away == Away::Keep {
-        let expected = "drop, as nothing is kept for members who are away with durability=cluster";
-        return Err(SettingError::new("away", "keep", expected).into());
-    }
     Ok(Some(LedgerPlace::Cluster(Box::new(ClusterPlace {
         url: (**url).clone(),
         node: settings.node(),
         lease: Duration::from_secs(settings.lease.into()),
+        kept: (settings.away == Away::Keep).then(|| settings.replica.with_file_name(KEPT)),
     }))))
 }
 

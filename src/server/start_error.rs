@@ -22,6 +22,8 @@ pub enum StartError {
     Ledger(LedgerError),
     /// The ledger that nodes share cannot be used.
     Cluster(ClusterError),
+    /// The file of what nodes keep for members who are away cannot be used.
+    Kept(LedgerError),
     /// There is no memory for the workers to share, or no randomness.
     System(std::io::Error),
 }
@@ -43,6 +45,10 @@ impl fmt::Display for StartError {
             ),
             Self::Ledger(error) => write!(f, "parameter ledger: {error}"),
             Self::Cluster(error) => write!(f, "durability=cluster: {error}"),
+            Self::Kept(error) => write!(
+                f,
+                "away=keep with durability=cluster, in the folder of the parameter replica: {error}"
+            ),
             Self::System(error) => write!(f, "cannot prepare what all workers share: {error}"),
         }
     }

@@ -18,6 +18,7 @@ mod sample;
 mod checks;
 
 mod commands;
+mod kept;
 mod long_form;
 mod measure;
 mod nodes;

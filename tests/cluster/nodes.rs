@@ -27,6 +27,11 @@ pub fn node(postgres: &Postgres, parameters: &str) -> Setup {
 pub fn node_at(url: &str, parameters: &str) -> Setup {
     let script =
         "\n    cimf_handle();\n    if ($rc < 0) { sl_send_reply(\"404\", \"Not Found\"); }\n}\n";
+    node_with(url, parameters, script)
+}
+
+/// A node with a script of its own.
+pub fn node_with(url: &str, parameters: &str, script: &str) -> Setup {
     let setup = Setup::new(Transport::Udp).text("IDENTITY_MODE", "pai");
     let replica = setup.folder().join("replica.db");
     let head = proxy().head().replace(

@@ -26,6 +26,7 @@ fn ledger_at(url: &str, lease: u64) -> ClusterLedger {
         url: read(url),
         node: "a".to_owned(),
         lease: Duration::from_millis(lease),
+        kept: None,
     };
     let mut ledger = ClusterLedger::new(&place, None, || {}).unwrap();
     ledger.begin().unwrap();
@@ -333,7 +334,7 @@ fn what_comes_to_light_late_is_told_apart() {
     let stray = id(&ledger, 2);
     write(&mut ledger, &[Entry::Withdrawn { id: stray }]);
     postgres.psql(&format!(
-        "INSERT INTO cimf_ledger.message SELECT {stray}, run, accepted_at, expires_at, anonymous, originator, group_uri,
+        "INSERT INTO cimf_ledger.message SELECT {stray}, finished, run, accepted_at, expires_at, anonymous, originator, group_uri,
            from_header, headers, charging, needs_stream, send_window, most_at_once, entry_at, seed, body,
            recipient_count, recipients, list, omitted, request FROM cimf_ledger.message WHERE id = {kept}"
     ));

@@ -13,8 +13,14 @@ pub fn run(db: &DbUrl) -> Result<(), Failure> {
         DbUrl::Postgres(url) => {
             let tables = postgres::init(url).map_err(EditError::from)?;
             say(&said(db, tables))?;
-            if cluster::init(url)?.is_none() {
-                say(&format!("{db}: ledger for durability=cluster created"))?;
+            match cluster::init(url)? {
+                Some(from) if from < cluster::VERSION => {
+                    say(&format!("{db}: ledger migrated from version {from}"))?;
+                }
+                None if tables != Tables::Created => {
+                    say(&format!("{db}: ledger for durability=cluster created"))?;
+                }
+                _ => {}
             }
             return Ok(());
         }

@@ -67,7 +67,7 @@ impl<'s> KeptCopies<'s> {
     /// `None` unless `away=keep`.
     pub(super) fn new(server: &'s Server) -> Option<Self> {
         let outbox = server.outbox();
-        let (file, _) = outbox.ledger()?;
+        let file = outbox.kept_file()?;
         Some(Self {
             server,
             policy: outbox.away()?,

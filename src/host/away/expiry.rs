@@ -37,6 +37,11 @@ fn end_expired(copies: &mut KeptCopies<'_>) {
         return;
     }
     let expired = copies.expired(milliseconds(SystemTime::now()), BATCH);
+    let outbox = copies.server.outbox();
+    let expired = expired.map(|mut expired| {
+        expired.retain(|kept| outbox.is_for_this_node(kept.id));
+        expired
+    });
     end_all(copies, expired, Reason::Expired);
 }
 

@@ -2,7 +2,7 @@
 
 use super::recipient_lists::{RecipientLists, Written};
 use crate::control::request_memory::RequestKey;
-use crate::ledger::entry::{CommitMode, Entry, OutcomeRecord, Promise, RequestRecord};
+use crate::ledger::entry::{CommitMode, Entry, KeptCopy, OutcomeRecord, Promise, RequestRecord};
 use crate::ledger::pseudonym::pseudonym;
 use crate::ledger::recipient_text;
 use crate::ledger::states::{self, CHUNK};
@@ -10,7 +10,7 @@ use futures_util::future::{try_join, try_join3, try_join4};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hasher;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
 /// The states of each message's recipients, by chunk.
@@ -23,6 +23,8 @@ pub(super) struct Batch<'a> {
     finished: Vec<i64>,
     outcomes: Vec<(u64, &'a [OutcomeRecord])>,
     promises: Promises<'a>,
+    kept: Kept<'a>,
+    kept_ended: Vec<i64>,
     /// The lists that are not known to be there, by hash: the order in which all nodes write them.
     lists: BTreeMap<[u8; 16], Vec<u8>>,
 }
@@ -52,6 +54,30 @@ struct Promises<'a> {
     omitted: Vec<Option<i64>>,
 }
 
+/// Columns of copies that are to be kept.
+#[derive(Debug, Default)]
+struct Kept<'a> {
+    message: Vec<i64>,
+    recipient: Vec<i64>,
+    address_hash: Vec<i64>,
+    address: Vec<&'a [u8]>,
+    code: Vec<i64>,
+    kept_at: Vec<i64>,
+    expires_at: Vec<i64>,
+}
+
+impl<'a> Kept<'a> {
+    fn push(&mut self, kept: &KeptCopy<'a>) {
+        self.message.push(kept.message.cast_signed());
+        self.recipient.push(kept.recipient.into());
+        self.address_hash.push(kept.address_hash.cast_signed());
+        self.address.push(kept.address);
+        self.code.push(kept.code.into());
+        self.kept_at.push(kept.kept_at.cast_signed());
+        self.expires_at.push(kept.expires_at.cast_signed());
+    }
+}
+
 impl<'a> Batch<'a> {
     /// Sorts `entries`; `withdrawn` are messages of commits before that may have been written.
     pub(super) fn of(
@@ -69,8 +95,8 @@ impl<'a> Batch<'a> {
                 Entry::Outcomes { id, outcomes } => batch.outcomes.push((*id, outcomes)),
                 Entry::Finished { id } => batch.finished.push(id.cast_signed()),
                 Entry::Withdrawn { id } => batch.withdrawn.push(id.cast_signed()),
-                // Nothing is kept here (`away=drop`).
-                Entry::Kept(_) | Entry::KeptEnded { .. } => {}
+                Entry::Kept(kept) => batch.kept.push(kept),
+                Entry::KeptEnded { kept } => batch.kept_ended.push(*kept),
             }
         }
         batch
@@ -165,15 +191,16 @@ impl<'a> Batch<'a> {
         let before = try_join4(
             client.batch_execute(begin),
             self.withdraw(client),
+            self.write_kept(client, run),
             write_outcomes(client, run, &outcomes),
-            self.finish(client, run),
         );
-        let after = try_join3(
+        let after = try_join4(
+            self.finish(client, run),
             self.write_lists(client),
             self.write_promises(client, run),
             client.batch_execute("COMMIT"),
         );
-        let (_, ((), promised, ())) = try_join(before, after).await?;
+        let (_, ((), (), promised, ())) = try_join(before, after).await?;
         Ok(promised)
     }
 
@@ -227,7 +254,12 @@ impl<'a> Batch<'a> {
         if self.finished.is_empty() {
             return Ok(());
         }
-        let sql = "DELETE FROM cimf_ledger.message WHERE id = ANY ($1) AND run = $2";
+        // What has kept copies stays for them, as nobody's. One whose last copy ends just now is swept later.
+        let sql = "WITH left_over AS (
+              UPDATE cimf_ledger.message SET finished = true, run = 0 WHERE id = ANY ($1) AND run = $2
+              AND EXISTS (SELECT FROM cimf_ledger.kept WHERE kept.message = message.id))
+            DELETE FROM cimf_ledger.message WHERE id = ANY ($1) AND run = $2
+            AND NOT EXISTS (SELECT FROM cimf_ledger.kept WHERE kept.message = message.id)";
         let done = client
             .query_typed(
                 sql,
@@ -235,6 +267,52 @@ impl<'a> Batch<'a> {
             )
             .await;
         done.map(drop)
+    }
+
+    /// Whether it changes what is kept.
+    pub(super) fn changes_kept(&self) -> bool {
+        !self.kept.message.is_empty() || !self.kept_ended.is_empty()
+    }
+
+    async fn write_kept(&self, client: &Client, run: i64) -> Result<(), Error> {
+        if !self.changes_kept() {
+            return Ok(());
+        }
+        // Each statement sees what was committed before it got the row of the first.
+        let begun = "UPDATE cimf_ledger.kept_latest SET latest = latest + 1";
+        let kept = &self.kept;
+        let keep = "INSERT INTO cimf_ledger.kept (message, recipient, address_hash, address, code, kept_at, expires_at,
+              revision)
+            SELECT k.message, k.recipient, k.address_hash, k.address, k.code, k.kept_at, k.expires_at, latest
+            FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[], $6::bigint[], $7::bigint[], $8::bigint[])
+              AS k (message, recipient, address_hash, address, code, kept_at, expires_at)
+            JOIN cimf_ledger.message ON message.id = k.message AND message.run = $1, cimf_ledger.kept_latest
+            ON CONFLICT (message, recipient) DO NOTHING";
+        let numbers = Type::INT8_ARRAY;
+        let keep_parameters: [(&(dyn ToSql + Sync), Type); 8] = [
+            (&run, Type::INT8),
+            (&kept.message, numbers.clone()),
+            (&kept.recipient, numbers.clone()),
+            (&kept.address_hash, numbers.clone()),
+            (&kept.address, Type::BYTEA_ARRAY),
+            (&kept.code, numbers.clone()),
+            (&kept.kept_at, numbers.clone()),
+            (&kept.expires_at, numbers.clone()),
+        ];
+        let end = "WITH gone AS (
+              DELETE FROM cimf_ledger.kept WHERE id = ANY ($1) RETURNING id, message
+            ), noted AS (
+              INSERT INTO cimf_ledger.kept_gone (id, revision) SELECT id, latest FROM gone, cimf_ledger.kept_latest)
+            DELETE FROM cimf_ledger.message WHERE finished AND id IN (SELECT message FROM gone)
+            AND NOT EXISTS (SELECT FROM cimf_ledger.kept WHERE kept.message = message.id AND kept.id <> ALL ($1))";
+        let end_parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&self.kept_ended, numbers)];
+        try_join3(
+            client.batch_execute(begun),
+            client.query_typed(keep, &keep_parameters),
+            client.query_typed(end, &end_parameters),
+        )
+        .await
+        .map(drop)
     }
 
     async fn write_lists(&self, client: &Client) -> Result<(), Error> {

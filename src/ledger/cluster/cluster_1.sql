@@ -41,6 +41,8 @@ CREATE TABLE cimf_ledger.list (
 
 CREATE TABLE cimf_ledger.message (
   id bigint PRIMARY KEY,
+  -- Everybody has an outcome: here for its kept copies alone.
+  finished boolean NOT NULL DEFAULT false,
   -- The start of a node that sends it.
   run bigint NOT NULL REFERENCES cimf_ledger.node,
   accepted_at bigint NOT NULL,
@@ -70,7 +72,8 @@ CREATE TABLE cimf_ledger.message (
   request bytea,
   CHECK ((recipients IS NULL) <> (list IS NULL))
 );
-CREATE INDEX message_run ON cimf_ledger.message (run, accepted_at, id);
+CREATE INDEX message_run ON cimf_ledger.message (run, accepted_at, id) WHERE NOT finished;
+CREATE INDEX message_finished ON cimf_ledger.message (id) WHERE finished;
 CREATE INDEX message_list ON cimf_ledger.message (list);
 
 -- 256 recipients a row, three bytes each: the outcome (0: none), and the SIP status code, lower byte first.
@@ -92,6 +95,40 @@ CREATE TABLE cimf_ledger.request (
 );
 CREATE INDEX request_answered_at ON cimf_ledger.request (answered_at);
 
+-- Copies for members who are away. Each node follows it into a file of its own, by revisions.
+CREATE TABLE cimf_ledger.kept (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  message bigint NOT NULL REFERENCES cimf_ledger.message,
+  recipient bigint NOT NULL,
+  -- The same for all spellings of an address.
+  address_hash bigint NOT NULL,
+  address bytea NOT NULL,
+  code bigint NOT NULL,
+  kept_at bigint NOT NULL,
+  expires_at bigint NOT NULL,
+  revision bigint NOT NULL,
+  UNIQUE (message, recipient)
+);
+CREATE INDEX kept_revision ON cimf_ledger.kept (revision);
+
+-- Those that are kept no longer, for a day.
+CREATE TABLE cimf_ledger.kept_gone (
+  id bigint PRIMARY KEY,
+  revision bigint NOT NULL,
+  gone_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX kept_gone_revision ON cimf_ledger.kept_gone (revision);
+
+-- Whoever changes what is kept has this row until the end of its transaction, so that revisions are seen in their order.
+CREATE TABLE cimf_ledger.kept_latest (
+  only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+  source uuid NOT NULL DEFAULT gen_random_uuid(),
+  latest bigint NOT NULL DEFAULT 0,
+  -- Up to here it is forgotten what is kept no longer.
+  forgotten bigint NOT NULL DEFAULT 0
+);
+INSERT INTO cimf_ledger.kept_latest DEFAULT VALUES;
+
 -- Who has taken over which message from whom, for a day: a node that comes back lets go what stands here.
 CREATE TABLE cimf_ledger.moved (
   message bigint NOT NULL,
@@ -107,4 +144,4 @@ CREATE VIEW cimf_ledger.unfinished AS
   SELECT message.id, node.name AS node, to_timestamp(accepted_at / 1000.0) AS accepted_at,
     CASE WHEN anonymous THEN 'anonymous' ELSE encode(originator, 'escape') END AS originator,
     encode(group_uri, 'escape') AS group_uri, recipient_count, length(body) AS body_bytes
-  FROM cimf_ledger.message LEFT JOIN cimf_ledger.node USING (run);
+  FROM cimf_ledger.message LEFT JOIN cimf_ledger.node USING (run) WHERE NOT finished;

@@ -1,6 +1,7 @@
 //! Why the ledger of a cluster cannot be used.
 
 use crate::config::PostgresUrl;
+use crate::ledger::error::LedgerError;
 use crate::postgres::PostgresError;
 use std::fmt;
 
@@ -28,6 +29,8 @@ pub enum ClusterError {
         /// The URL without its password.
         url: String,
     },
+    /// The file with what is kept cannot be written.
+    Mirror(LedgerError),
     /// A row does not have what this version has written.
     Altered {
         /// The URL without its password.
@@ -86,6 +89,7 @@ impl fmt::Display for ClusterError {
                 f,
                 "{url}: expected a ledger of version {expected}, found version {found}: run `cimfctl --db postgres://… init`"
             ),
+            Self::Mirror(error) => write!(f, "what nodes keep for members who are away: {error}"),
             Self::NoLease { url } => write!(f, "{url}: this node has no lease yet"),
             Self::Altered { url, what } => {
                 write!(f, "{url}: {what} was altered in the schema cimf_ledger")

@@ -6,6 +6,7 @@
 
 use super::batch::{Batch, States};
 use super::cluster_error::ClusterError;
+use super::kept_mirror::KeptMirror;
 use super::link::Link;
 use super::recipient_lists::RecipientLists;
 use super::rows;
@@ -13,6 +14,7 @@ use crate::config::PostgresUrl;
 use crate::ledger::entry::{CommitMode, Entry};
 use crate::ledger::{Figures, Ledger};
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
@@ -31,6 +33,8 @@ pub struct ClusterPlace {
     pub node: String,
     /// How long its lease is.
     pub lease: Duration,
+    /// The file in which it follows what nodes keep for members who are away, if they do.
+    pub kept: Option<PathBuf>,
 }
 
 /// Which start of a node this is.
@@ -59,6 +63,8 @@ pub struct ClusterLedger {
     /// When something failed last, of which it is unknown whether PostgreSQL has done it.
     failed: Option<Instant>,
     swept: Option<Instant>,
+    /// What is kept, for the other processes of this node.
+    kept: Option<KeptMirror>,
 }
 
 impl ClusterLedger {
@@ -83,7 +89,22 @@ impl ClusterLedger {
             given_up: HashSet::new(),
             failed: None,
             swept: None,
+            kept: None,
         })
+    }
+
+    /// Takes over what other nodes keep, or keep no longer, where this node needs to know.
+    pub fn follow_kept(&mut self) -> Result<(), ClusterError> {
+        let Some(path) = &self.place.kept else {
+            return Ok(());
+        };
+        let mirror = match &mut self.kept {
+            Some(mirror) => mirror,
+            none => none.insert(KeptMirror::open(path).map_err(ClusterError::Mirror)?),
+        };
+        let action = "cannot read what is kept";
+        self.link
+            .with(action, async |worker| mirror.follow(worker).await)
     }
 
     /// Has messages withdrawn with the next commit, of this start or one before.
@@ -124,12 +145,13 @@ impl ClusterLedger {
             given_up,
             ..
         } = self;
-        let mut listed = Vec::new();
+        let (mut listed, mut changes_kept) = (Vec::new(), false);
         let done = link.with("cannot write the ledger", async |worker| {
             let batch = Batch::of(entries, doubtful, &worker.key, lists);
             given_up.extend(batch.withdrawn());
             let written = batch.write(worker.client, run.number, states, how).await?;
             listed.extend(batch.list_hashes().copied());
+            changes_kept = batch.changes_kept();
             let (promised, answered): (Vec<u64>, Vec<u64>) =
                 batch.promised().partition(|id| written.contains(id));
             for id in promised {
@@ -144,6 +166,11 @@ impl ClusterLedger {
             Ok(_) => lists.are_written(listed.iter()),
             // A list that was thought to be there may be gone.
             Err(_) => lists.forget(),
+        }
+        if done.is_ok() && changes_kept {
+            // The others look for it once they are told. It is tried again soon where it fails.
+            self.follow_kept()
+                .unwrap_or_else(|error| log::debug!("ledger: {error}"));
         }
         done
     }
@@ -213,9 +240,10 @@ impl Ledger for ClusterLedger {
     }
 
     fn figures(&self) -> Figures {
+        let kept = self.kept.as_ref().map(KeptMirror::figures);
         Figures {
             unfinished: self.states.len() as u64,
-            ..Figures::default()
+            ..kept.unwrap_or_default()
         }
     }
 }

@@ -178,8 +178,9 @@ impl ClusterLedger {
             client.batch_execute("BEGIN").await?;
             let sql = "SELECT run FROM cimf_ledger.node
                 WHERE run <> $1 AND (lease_until = '-infinity' OR NOT $2 AND lease_until < clock_timestamp())
-                AND EXISTS (SELECT FROM cimf_ledger.message WHERE message.run = node.run)
-                ORDER BY (SELECT min(accepted_at) FROM cimf_ledger.message WHERE message.run = node.run)
+                AND EXISTS (SELECT FROM cimf_ledger.message WHERE message.run = node.run AND NOT finished)
+                ORDER BY (SELECT min(accepted_at) FROM cimf_ledger.message
+                  WHERE message.run = node.run AND NOT finished)
                 LIMIT 1 FOR SHARE SKIP LOCKED";
             let lost = client
                 .query_typed(sql, &[(&run, Type::INT8), (&only_left, Type::BOOL)])
@@ -190,7 +191,7 @@ impl ClusterLedger {
             };
             let sql = format!(
                 "WITH left_behind AS (
-                  SELECT id FROM cimf_ledger.message WHERE run = $3
+                  SELECT id FROM cimf_ledger.message WHERE run = $3 AND NOT finished
                   ORDER BY accepted_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
                 ), noted AS (
                   INSERT INTO cimf_ledger.moved (message, from_run, to_run) SELECT id, $3, $1 FROM left_behind

@@ -2,12 +2,12 @@
 
 use super::cluster_error::ClusterError;
 use super::node_rows::{NodeState, all_nodes};
-use super::rows::{COLUMNS, lists, message, number};
+use super::rows::{COLUMNS, kept_copy, lists, message, number};
 use super::tables::connect_to_ledger;
 use crate::config::PostgresUrl;
 use crate::ledger::entry::OutcomeRecord;
 use crate::ledger::states;
-use crate::ledger::stored::{Listed, Shown};
+use crate::ledger::stored::{Kept, Listed, Shown};
 use crate::postgres::{answered, single_threaded};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error};
@@ -40,6 +40,14 @@ pub fn nodes(url: &PostgresUrl) -> Result<Vec<NodeState>, ClusterError> {
 /// As for [`nodes`].
 pub fn drop_message(url: &PostgresUrl, id: u64) -> Result<bool, ClusterError> {
     ask(url, async |client| {
+        // What is kept of it ends with it.
+        let sql = "WITH revision AS (UPDATE cimf_ledger.kept_latest SET latest = latest + 1 RETURNING latest),
+              gone AS (DELETE FROM cimf_ledger.kept USING cimf_ledger.message, (
+                SELECT run FROM cimf_ledger.node WHERE lease_until < clock_timestamp() FOR SHARE) lost
+                WHERE kept.message = $1 AND message.id = $1 AND message.run = lost.run RETURNING kept.id)
+            INSERT INTO cimf_ledger.kept_gone (id, revision) SELECT id, latest FROM gone, revision";
+        let signed = id.cast_signed();
+        client.query_typed(sql, &[(&signed, Type::INT8)]).await?;
         let sql = "DELETE FROM cimf_ledger.message USING (
               SELECT run FROM cimf_ledger.node WHERE lease_until < clock_timestamp() FOR SHARE) lost
             WHERE lost.run = message.run AND id = $1 RETURNING id";
@@ -58,7 +66,8 @@ pub fn list(url: &PostgresUrl) -> Result<Vec<(Listed, String)>, ClusterError> {
     ask(url, async |client| {
         let sql = "SELECT id, accepted_at, anonymous, originator, group_uri, recipient_count,
               length(body)::bigint, coalesce(name, ''),
-              (SELECT array_agg(states) FROM cimf_ledger.recipient_state WHERE message = id)
+              (SELECT array_agg(states) FROM cimf_ledger.recipient_state WHERE message = id), finished,
+              (SELECT count(*) FROM cimf_ledger.kept WHERE kept.message = message.id)
             FROM cimf_ledger.message LEFT JOIN cimf_ledger.node USING (run) ORDER BY accepted_at, id";
         let rows = client.query_typed(sql, &[]).await?;
         let listed = rows.iter().map(|row| {
@@ -75,8 +84,11 @@ pub fn list(url: &PostgresUrl) -> Result<Vec<(Listed, String)>, ClusterError> {
                 },
                 group: row.get(4),
                 recipients: number(row, 5),
-                open: number(row, 5).saturating_sub(ended.sum()),
-                kept: 0,
+                open: match row.get(9) {
+                    true => 0,
+                    false => number(row, 5).saturating_sub(ended.sum()),
+                },
+                kept: number(row, 10),
                 body_bytes: number(row, 6),
             };
             (listed, row.get(7))
@@ -98,14 +110,18 @@ pub fn show(url: &PostgresUrl, id: u64) -> Result<Option<Shown>, ClusterError> {
         let lists = lists(client, &rows).await?;
         let sql = "SELECT chunk, states FROM cimf_ledger.recipient_state WHERE message = $1 ORDER BY chunk";
         let chunks = client.query_typed(sql, &[(&id, Type::INT8)]).await?;
+        let sql = "SELECT id, recipient, address_hash, address, code, kept_at, expires_at
+            FROM cimf_ledger.kept WHERE message = $1 ORDER BY recipient";
+        let kept = client.query_typed(sql, &[(&id, Type::INT8)]).await?;
+        let kept: Vec<Kept> = kept.iter().map(|row| kept_copy(row, id)).collect();
         let mut outcomes: Vec<OutcomeRecord> = Vec::new();
         for row in &chunks {
             let chunk = u32::try_from(row.get::<_, i64>(0)).unwrap_or_default();
             outcomes.extend(states::outcomes(chunk, row.get(1)));
         }
-        Ok((rows, lists, outcomes))
+        Ok((rows, lists, outcomes, kept))
     })?;
-    let (rows, lists, outcomes) = found;
+    let (rows, lists, outcomes, kept) = found;
     let Some(row) = rows.first() else {
         return Ok(None);
     };
@@ -116,6 +132,6 @@ pub fn show(url: &PostgresUrl, id: u64) -> Result<Option<Shown>, ClusterError> {
         message,
         recipients: unfinished.recipients,
         outcomes,
-        kept: Vec::new(),
+        kept,
     }))
 }

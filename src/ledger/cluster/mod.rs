@@ -15,6 +15,7 @@
 mod batch;
 mod cluster_error;
 mod cluster_writer;
+mod kept_mirror;
 mod leases;
 mod link;
 mod listing;
@@ -26,7 +27,8 @@ mod worker;
 
 pub use cluster_error::ClusterError;
 pub use cluster_writer::{ClusterLedger, ClusterPlace, Run};
+pub use kept_mirror::KeptMirror;
 pub use leases::{Renewal, Whose};
 pub use listing::{drop_message, list, nodes, show};
 pub use node_rows::NodeState;
-pub use tables::init;
+pub use tables::{VERSION, init};

@@ -25,7 +25,7 @@ pub(super) async fn all_nodes(client: &Client) -> Result<Vec<NodeState>, Error> 
           CASE WHEN lease_until > clock_timestamp()
             THEN (EXTRACT(epoch FROM lease_until - clock_timestamp()) * 1000)::bigint ELSE 0 END
         FROM cimf_ledger.node,
-          LATERAL (SELECT count(*) FROM cimf_ledger.message WHERE message.run = node.run) left_over
+          LATERAL (SELECT count(*) FROM cimf_ledger.message WHERE message.run = node.run AND NOT finished) left_over
         WHERE run > 0 AND (lease_until > clock_timestamp() - interval '1 hour'
           OR started_at > clock_timestamp() - interval '1 hour') OR left_over.count > 0
         ORDER BY lease_until > clock_timestamp() DESC, name, run";

@@ -8,7 +8,7 @@ use crate::config::PostgresUrl;
 use crate::ledger::entry::OutcomeRecord;
 use crate::ledger::recipient_text::Recipients;
 use crate::ledger::states;
-use crate::ledger::stored::{StoredMessage, Unfinished};
+use crate::ledger::stored::{Kept, StoredMessage, Unfinished};
 use std::collections::{BTreeMap, HashMap};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Row};
@@ -16,7 +16,7 @@ use tokio_postgres::{Client, Error, Row};
 /// The columns of [`message`], of a table named `message`.
 pub(super) const COLUMNS: &str = "message.id, accepted_at, expires_at, anonymous, originator, group_uri, from_header,
     headers, charging, needs_stream, send_window, most_at_once, entry_at, seed, body, message.recipients, message.list,
-    omitted";
+    omitted, finished";
 
 /// A message, without its outcomes. `lists` has the lists by their hashes.
 pub(super) fn message(
@@ -35,7 +35,8 @@ pub(super) fn message(
         promised: true,
         accepted_at: number(row, 1),
         expires_at: number(row, 2),
-        finished_at: None,
+        // When it was is not known any more.
+        finished_at: row.get::<_, bool>(18).then(|| number(row, 1)),
         anonymous: row.get(3),
         originator: bytes(4),
         group: bytes(5),
@@ -117,6 +118,21 @@ pub(super) async fn load_states(worker: &Worker<'_>, messages: &[i64]) -> Result
     Ok(states)
 }
 
+/// A kept copy of a message, in a row of its id, recipient, hash, address, code, and its times.
+pub(super) fn kept_copy(row: &Row, message: i64) -> Kept {
+    let small = |column| u32::try_from(row.get::<_, i64>(column)).unwrap_or_default();
+    Kept {
+        id: row.get(0),
+        message: message.cast_unsigned(),
+        recipient: small(1),
+        address_hash: number(row, 2),
+        address: row.get(3),
+        code: u16::try_from(small(4)).unwrap_or_default(),
+        kept_at: number(row, 5),
+        expires_at: number(row, 6),
+    }
+}
+
 /// The outcomes in these chunks.
 pub(super) fn outcomes(chunks: &BTreeMap<u32, Vec<u8>>) -> Vec<OutcomeRecord> {
     let each = chunks.iter();
@@ -135,6 +151,12 @@ pub(super) async fn sweep(worker: &Worker<'_>) -> Result<(), Failure> {
           WHERE used_at < clock_timestamp() - interval '2 hours'
           AND NOT EXISTS (SELECT FROM cimf_ledger.message WHERE message.list = list.hash)
           LIMIT 100 FOR UPDATE SKIP LOCKED);
+        DELETE FROM cimf_ledger.message WHERE finished
+          AND NOT EXISTS (SELECT FROM cimf_ledger.kept WHERE kept.message = message.id);
+        WITH old AS (DELETE FROM cimf_ledger.kept_gone
+          WHERE gone_at < clock_timestamp() - interval '1 day' RETURNING revision)
+        UPDATE cimf_ledger.kept_latest SET forgotten = greatest(forgotten, (SELECT max(revision) FROM old))
+          WHERE EXISTS (SELECT FROM old);
         DELETE FROM cimf_ledger.moved WHERE moved_at < clock_timestamp() - interval '1 day';
         DELETE FROM cimf_ledger.node WHERE run IN (SELECT run FROM cimf_ledger.node
           WHERE run > 0 AND started_at < clock_timestamp() - interval '1 day' AND lease_until < clock_timestamp() - interval '1 day'

@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 const STEPS: [&str; 1] = [include_str!("cluster_1.sql")];
 
 /// The version of current tables.
-const VERSION: i32 = STEPS.len() as i32;
+pub const VERSION: i32 = STEPS.len() as i32;
 
 /// The key of hashes, and the version of the tables; nothing where there are none.
 async fn meta(url: &PostgresUrl, client: &Client) -> Result<Option<(i32, [u8; 16])>, ClusterError> {
