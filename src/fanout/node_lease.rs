@@ -170,7 +170,7 @@ impl NodeLease {
     pub fn nodes(&self) -> Option<Vec<NodeListed>> {
         (0..TRIES).find_map(|_| {
             let version = self.0.version.load(Acquire);
-            let nodes = (version % 2 == 0).then(|| self.read_nodes())?;
+            let nodes = version.is_multiple_of(2).then(|| self.read_nodes())?;
             // All that was read has been read before the version is looked at again.
             fence(Acquire);
             (self.0.version.load(Relaxed) == version).then_some(nodes)

@@ -27,7 +27,7 @@ fn limit_files_to(bytes: u64) {
 fn commit(ledger: &mut SqliteLedger, id: u64, body: &[u8]) -> Result<(), String> {
     let entries = [promise(id, body)];
     let done = ledger.commit(&entries, CommitMode::Synced);
-    done.map_err(|error| error.to_string())
+    done.map(drop).map_err(|error| error.to_string())
 }
 
 #[test]

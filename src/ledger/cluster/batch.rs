@@ -457,3 +457,39 @@ fn request_key(key: &[u8; 16], request: &RequestRecord<'_>) -> [u8; 16] {
     }
     hasher.finish128().as_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_the_same_only_if_all_that_identifies_it_is() {
+        let request = RequestRecord {
+            key: RequestKey {
+                from_tag: b"9f2c",
+                call_id: b"a84b",
+                cseq: 41,
+                via: b"SIP/2.0/UDP h;branch=z9hG4bK1",
+            },
+            content: [3; 16],
+        };
+        let with = |change: fn(&mut RequestRecord<'_>)| {
+            let mut other = request;
+            change(&mut other);
+            request_key(&[7; 16], &other)
+        };
+        let key = with(|_| ());
+        // A retransmission through another server has another Via.
+        assert_eq!(with(|other| other.key.via = b"SIP/2.0/TCP other"), key);
+        for other in [
+            with(|other| other.key.from_tag = b"9f2"),
+            with(|other| other.key.call_id = b"a84"),
+            with(|other| other.key.cseq = 42),
+            with(|other| other.content[15] = 4),
+            with(|other| (other.key.from_tag, other.key.call_id) = (b"9f2ca", b"84b")),
+            request_key(&[8; 16], &request),
+        ] {
+            assert_ne!(other, key);
+        }
+    }
+}
