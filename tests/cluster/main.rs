@@ -14,6 +14,7 @@ mod support;
 #[allow(dead_code)]
 mod checks;
 
+mod balancer;
 mod commands;
 mod measure;
 mod nodes;

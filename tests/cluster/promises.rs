@@ -26,7 +26,7 @@ fn parameters(name: &str, more: &str) -> String {
     )
 }
 
-fn start(postgres: &Postgres, name: &str) -> Rig {
+pub fn start(postgres: &Postgres, name: &str) -> Rig {
     let rig = node(postgres, &parameters(name, "")).start_on_what_is_there();
     has_a_lease(&rig);
     rig
@@ -59,7 +59,7 @@ fn to_crew(client: &Client) -> Request {
 }
 
 #[track_caller]
-fn is_accepted(client: &mut Client, request: &Request) -> Message {
+pub fn is_accepted(client: &mut Client, request: &Request) -> Message {
     client.send(&request.bytes());
     let answer = client.receive();
     assert_eq!(answer.status(), 202, "{answer:?}");
@@ -108,7 +108,7 @@ fn unfinished(postgres: &Postgres) -> String {
 }
 
 #[track_caller]
-fn nothing_is_left(postgres: &Postgres) {
+pub fn nothing_is_left(postgres: &Postgres) {
     let done = until(|| (unfinished(postgres) == "0").then_some(()));
     done.unwrap_or_else(|| panic!("{} messages are left", unfinished(postgres)));
 }
