@@ -73,6 +73,8 @@ pub struct RecentTable {
     circulating: MappedTable<Bucket>,
     key: [u8; 16],
     former: OnceLock<PreviousRequests>,
+    /// Whether another node may have asked for the answer to a request that was accepted here.
+    is_shared: OnceLock<()>,
 }
 
 impl RecentTable {
@@ -85,6 +87,7 @@ impl RecentTable {
             circulating: MappedTable::new(buckets)?,
             key,
             former: OnceLock::new(),
+            is_shared: OnceLock::new(),
         })
     }
 
@@ -132,6 +135,12 @@ impl RecentTable {
         let _ = self.former.set(former);
     }
 
+    /// Lets an accepted request that comes again on another path count as new: the ledger that nodes share knows it by all
+    /// that it asks for. To be done once, before the workers are forked.
+    pub fn share(&self) {
+        let _ = self.is_shared.set(());
+    }
+
     /// The requests of the last run.
     fn former(&self) -> Option<&PreviousRequests> {
         self.former.get()
@@ -160,13 +169,23 @@ impl RecentTable {
 
     /// Says whether a request was here before.
     fn arrive_at(&self, receipt: Receipt, now: u32) -> Arrival {
-        self.with_bucket(receipt, |bucket| bucket.arrival(receipt, now))
+        self.with_bucket(receipt, |bucket| self.arrival(bucket, receipt, now))
+    }
+
+    /// What is known of a request that comes now.
+    fn arrival(&self, bucket: Entries<'_>, receipt: Receipt, now: u32) -> Arrival {
+        match bucket.arrival(receipt, now) {
+            (Arrival::Merged, Some(State::Accepted)) if self.is_shared.get().is_some() => {
+                Arrival::New(receipt)
+            }
+            (arrival, _) => arrival,
+        }
     }
 
     /// Notes a request in this state unless it was here, and says whether it was.
     fn admit_at(&self, receipt: Receipt, state: State, now: u32) -> Arrival {
         self.with_bucket(receipt, |bucket| {
-            let arrival = bucket.arrival(receipt, now);
+            let arrival = self.arrival(bucket, receipt, now);
             if !matches!(arrival, Arrival::New(_)) {
                 return arrival;
             }
@@ -314,16 +333,18 @@ impl Entries<'_> {
             .map(|(place, (_, entry))| (place, entry))
     }
 
-    fn arrival(&self, receipt: Receipt, now: u32) -> Arrival {
-        match self.find(receipt.fingerprint, now) {
-            Some((_, entry)) if entry.mark != receipt.transaction => Arrival::Merged,
-            Some((_, entry)) => match entry.state {
-                State::Refused => Arrival::Refused(receipt),
-                State::Accepted => Arrival::Retransmission,
-                State::InHand => Arrival::InHand(receipt),
-            },
-            None => Arrival::New(receipt),
-        }
+    /// How a request relates to that in its place, and how far that one is.
+    fn arrival(&self, receipt: Receipt, now: u32) -> (Arrival, Option<State>) {
+        let Some((_, entry)) = self.find(receipt.fingerprint, now) else {
+            return (Arrival::New(receipt), None);
+        };
+        let arrival = match entry.state {
+            _ if entry.mark != receipt.transaction => Arrival::Merged,
+            State::Refused => Arrival::Refused(receipt),
+            State::Accepted => Arrival::Retransmission,
+            State::InHand => Arrival::InHand(receipt),
+        };
+        (arrival, Some(entry.state))
     }
 
     /// Notes a request where it was noted before, or in a place that is free or over; says whether there was one.
@@ -450,6 +471,25 @@ mod tests {
 
     fn is_new(arrival: Arrival) -> bool {
         matches!(arrival, Arrival::New(_))
+    }
+
+    #[test]
+    fn what_nodes_share_is_known_by_its_content_on_another_path() {
+        let table = table(64);
+        let Arrival::New(receipt) = table.arrive(&key("a", "one")) else {
+            panic!("not new");
+        };
+        table.admit(receipt, &content("sip:ann@h", "hi"), false);
+        table.share();
+        // As long as it is not accepted nobody was answered for it.
+        assert_eq!(table.arrive(&key("a", "two")), Arrival::Merged);
+        table.accept(receipt);
+        assert_eq!(table.arrive(&key("a", "one")), Arrival::Retransmission);
+        let Arrival::New(again) = table.arrive(&key("a", "two")) else {
+            panic!("not new");
+        };
+        let admitted = table.admit(again, &content("sip:ann@h", "hi"), false);
+        assert_eq!(admitted, Arrival::New(again));
     }
 
     #[test]

@@ -165,7 +165,10 @@ impl Outbox {
                 }
                 self.open(path, recent, now).map_err(StartError::Ledger)?
             }
-            Some(LedgerPlace::Cluster(place)) => self.join(place)?,
+            Some(LedgerPlace::Cluster(place)) => {
+                recent.share();
+                self.join(place)?
+            }
         };
         let _ = self.ledger.set(opened);
         Ok(())

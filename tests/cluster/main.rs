@@ -17,6 +17,7 @@ mod sample;
 #[allow(dead_code)]
 mod checks;
 
+mod balancer;
 mod commands;
 mod kept;
 mod long_form;

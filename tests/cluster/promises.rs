@@ -26,7 +26,7 @@ pub fn parameters(name: &str, more: &str) -> String {
     )
 }
 
-fn start(postgres: &Postgres, name: &str) -> Rig {
+pub fn start(postgres: &Postgres, name: &str) -> Rig {
     let rig = node(postgres, &parameters(name, "")).start_on_what_is_there();
     has_a_lease(&rig);
     rig
@@ -64,7 +64,7 @@ fn to_crew(client: &Client) -> Request {
 }
 
 #[track_caller]
-fn is_accepted(client: &mut Client, request: &Request) -> Message {
+pub fn is_accepted(client: &mut Client, request: &Request) -> Message {
     client.send(&request.bytes());
     let answer = client.receive();
     assert_eq!(answer.status(), 202, "{answer:?}");
@@ -113,7 +113,7 @@ fn unfinished(postgres: &Postgres) -> String {
 }
 
 #[track_caller]
-fn nothing_is_left(postgres: &Postgres) {
+pub fn nothing_is_left(postgres: &Postgres) {
     let done = until(|| (unfinished(postgres) == "0").then_some(()));
     done.unwrap_or_else(|| panic!("{} messages are left", unfinished(postgres)));
 }
@@ -181,6 +181,9 @@ fn a_request_that_another_node_has_accepted_is_answered_and_not_sent_again() {
     let again = request.clone().via(&clients[1], &unique());
     is_accepted(&mut clients[1], &again);
     is_accepted(&mut clients[1], &again);
+    // Or the same one once more, on another path.
+    let back = request.clone().via(&clients[0], &unique());
+    is_accepted(&mut clients[0], &back);
     // The same in time: both at once.
     let third = Request::another(&clients[0]);
     let fourth = third.clone().via(&clients[1], &unique());

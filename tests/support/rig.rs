@@ -129,6 +129,11 @@ impl Rig {
         self.has_ended();
     }
 
+    /// Whether it was neither killed nor stopped.
+    pub fn runs(&self) -> bool {
+        self.child.is_some()
+    }
+
     /// Cancels a message by the module's own command; says what is wrong.
     pub fn cancel(&self, id: Option<&str>) -> Result<(), String> {
         proxy().cancel(self.folder.path(), id)
