@@ -125,6 +125,30 @@ unsafe extern "C" fn stats(_: *const c_void, _: *mut c_void) -> *mut c_void {
     })
 }
 
+/// Answers with an array of objects, one for each item, to which `fill` adds.
+fn array<T>(
+    mi: &Mi,
+    items: impl IntoIterator<Item = T>,
+    fill: impl Fn(*mut c_void, T),
+) -> *mut c_void {
+    let mut array = null_mut();
+    // SAFETY: OpenSIPS makes an answer with an array, to which objects are added.
+    unsafe {
+        let answer = (mi.result_array)(&mut array);
+        if answer.is_null() {
+            return answer;
+        }
+        for item in items {
+            let object = (mi.add_object)(array, null(), 0);
+            if object.is_null() {
+                break;
+            }
+            fill(object, item);
+        }
+        answer
+    }
+}
+
 /// `cimf_fanouts`.
 ///
 /// # Safety
@@ -139,18 +163,9 @@ unsafe extern "C" fn fanouts(_: *const c_void, _: *mut c_void) -> *mut c_void {
             Ok(fanouts) => fanouts,
             Err(blocked) => return mi.unavailable(blocked),
         };
-        let mut array = null_mut();
-        // SAFETY: OpenSIPS makes an answer with an array, to which objects are added.
-        unsafe {
-            let answer = (mi.result_array)(&mut array);
-            if answer.is_null() {
-                return answer;
-            }
-            for fanout in fanouts {
-                let object = (mi.add_object)(array, null(), 0);
-                if object.is_null() {
-                    break;
-                }
+        array(mi, fanouts, |object, fanout| {
+            // SAFETY: the object is one of the answer under way.
+            unsafe {
                 mi.number(object, "id", fanout.message);
                 mi.text(object, "group", &fanout.group);
                 mi.text(object, "originator", &fanout.originator);
@@ -159,8 +174,7 @@ unsafe extern "C" fn fanouts(_: *const c_void, _: *mut c_void) -> *mut c_void {
                     mi.number(object, name, number);
                 }
             }
-            answer
-        }
+        })
     })
 }
 
@@ -231,18 +245,9 @@ fn list(address: impl FnOnce(&Mi) -> Result<Option<Vec<u8>>, *mut c_void>) -> *m
             Ok(listed) => listed,
             Err(why) => return mi.failed(&why),
         };
-        let mut array = null_mut();
-        // SAFETY: OpenSIPS makes an answer with an array, to which objects are added.
-        unsafe {
-            let answer = (mi.result_array)(&mut array);
-            if answer.is_null() {
-                return answer;
-            }
-            for copy in listed {
-                let object = (mi.add_object)(array, null(), 0);
-                if object.is_null() {
-                    break;
-                }
+        array(mi, listed, |object, copy| {
+            // SAFETY: the object is one of the answer under way.
+            unsafe {
                 mi.number(object, "id", copy.message);
                 mi.text(object, "recipient", &copy.recipient);
                 mi.text(object, "group", &copy.group);
@@ -251,8 +256,7 @@ fn list(address: impl FnOnce(&Mi) -> Result<Option<Vec<u8>>, *mut c_void>) -> *m
                     mi.number(object, name, number);
                 }
             }
-            answer
-        }
+        })
     })
 }
 
@@ -302,25 +306,15 @@ unsafe extern "C" fn nodes(_: *const c_void, _: *mut c_void) -> *mut c_void {
             Ok(nodes) => nodes,
             Err(why) => return mi.failed(&why),
         };
-        let mut array = null_mut();
-        // SAFETY: OpenSIPS makes an answer with an array, to which objects are added.
-        unsafe {
-            let answer = (mi.result_array)(&mut array);
-            if answer.is_null() {
-                return answer;
-            }
-            for node in nodes {
-                let object = (mi.add_object)(array, null(), 0);
-                if object.is_null() {
-                    break;
-                }
+        array(mi, nodes, |object, node| {
+            // SAFETY: the object is one of the answer under way.
+            unsafe {
                 mi.text(object, "node", node.name.as_bytes());
                 for (name, number) in node_commands::numbers(&node) {
                     mi.number(object, name, number);
                 }
             }
-            answer
-        }
+        })
     })
 }
 
