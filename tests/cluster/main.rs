@@ -18,9 +18,14 @@ mod sample;
 mod checks;
 
 mod commands;
+mod far_core;
+mod figures;
 mod long_form;
+mod long_roads;
 mod measure;
+mod million_groups;
 mod nodes;
+mod promise_cost;
 mod promises;
 mod replica;
 mod roads;
