@@ -19,10 +19,15 @@ mod checks;
 
 mod balancer;
 mod commands;
+mod far_core;
+mod figures;
 mod kept;
 mod long_form;
+mod long_roads;
 mod measure;
+mod million_groups;
 mod nodes;
+mod promise_cost;
 mod promises;
 mod replica;
 mod roads;

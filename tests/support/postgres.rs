@@ -18,6 +18,8 @@ pub struct Postgres {
     port: Port,
     /// More options of the server.
     options: Vec<String>,
+    /// Whether a commit waits for the disk, as that of a server in use does. Tests do without.
+    syncs: bool,
     server: Option<Child>,
 }
 
@@ -27,11 +29,22 @@ const USER: &str = "postgres";
 impl Postgres {
     /// Starts one with an empty database `groups` of the user `cimf`, whose password is `s3cret`.
     pub fn start() -> Self {
+        Self::without_data().started()
+    }
+
+    /// One whose commits wait for the disk, and those of its standbys too, for measurements.
+    pub fn start_with_sync() -> Self {
         let mut postgres = Self::without_data();
+        postgres.syncs = true;
+        postgres.started()
+    }
+
+    fn started(mut self) -> Self {
+        let postgres = &mut self;
         postgres.make_data();
         postgres.restart();
         postgres.psql_in("postgres", "CREATE DATABASE groups");
-        postgres
+        self
     }
 
     fn without_data() -> Self {
@@ -47,6 +60,7 @@ impl Postgres {
             folder,
             port: Port::reserve(),
             options: Vec::new(),
+            syncs: false,
             server: None,
         }
     }
@@ -153,6 +167,7 @@ impl Postgres {
     /// A standby of this server, with the same data, which only reads.
     pub fn standby(&self) -> Self {
         let mut standby = Self::without_data();
+        standby.syncs = self.syncs;
         let output = standby
             .program("pg_basebackup")
             .env("PGPASSWORD", "s3cret")
@@ -182,6 +197,16 @@ impl Postgres {
     /// Makes a standby the primary.
     pub fn promote(&self) {
         self.psql("SELECT pg_promote()");
+    }
+
+    /// The server's main process.
+    pub fn process(&self) -> u32 {
+        self.server.as_ref().expect("a running server").id()
+    }
+
+    /// The folder of all its files.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// A file that the server has, such as the certificate of an authority.
@@ -227,8 +252,9 @@ impl Postgres {
             .arg(self.data())
             .arg("-k")
             .arg(self.folder.path())
-            .args(["-h", "127.0.0.1", "-c", "fsync=off", "-p"])
+            .args(["-h", "127.0.0.1", "-p"])
             .arg(self.port.number.to_string())
+            .args(["-c", if self.syncs { "fsync=on" } else { "fsync=off" }])
             .args(&self.options)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
