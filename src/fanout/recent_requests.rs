@@ -350,6 +350,13 @@ impl Entries<'_> {
     /// Notes a request where it was noted before, or in a place that is free or over; says whether there was one.
     fn note(&self, receipt: Receipt, state: State, until: u32, now: u32) -> bool {
         let known = self.find(receipt.fingerprint, now);
+        if let Some((_, entry)) = known
+            && entry.state == State::Accepted
+            && state != State::Accepted
+        {
+            // What becomes of it on another path does not change that it was accepted.
+            return true;
+        }
         let mut places = 0..ENTRIES;
         let place = match known {
             Some((place, _)) => Some(place),

@@ -244,7 +244,9 @@ impl<'e> NodeDuties<'e> {
                 .is_none_or(|followed| followed.elapsed() >= FOLLOW)
         {
             self.followed = Some(Instant::now());
-            ledger.follow_kept()?;
+            if ledger.follow_kept()? {
+                self.followed = None;
+            }
             let figures = ledger.figures();
             self.engine.away().note(KeptFigures {
                 copies: figures.kept,

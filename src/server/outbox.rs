@@ -16,7 +16,7 @@ use crate::fanout::{
 };
 use crate::ledger::cluster::{ClusterLedger, ClusterPlace, KeptMirror, Run};
 use crate::ledger::{
-    CommitMode, Entry, Ledger, LedgerError, LedgerFile, Reader, RequestRecord, Unfinished,
+    CommitMode, Entry, Ledger, LedgerError, LedgerFile, Problem, Reader, RequestRecord, Unfinished,
 };
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -198,12 +198,7 @@ impl Outbox {
             );
             SettingError::new("node", &place.node, expected)
         })?;
-        let kept = place.kept.as_deref().map(|path| {
-            let file = LedgerFile::open(path)?;
-            // What was there in the run before may be gone.
-            KeptMirror::open(path)?;
-            Ok(file)
-        });
+        let kept = place.kept.as_deref().map(kept_file);
         Ok(Opened {
             file: kept.transpose().map_err(StartError::Kept)?,
             is_shared: true,
@@ -427,7 +422,12 @@ impl Outbox {
             // It has never promised anything.
             return Ok(());
         }
-        let left = ClusterLedger::new(place, self.start(), || {}).and_then(|mut writer| {
+        // Nobody reads what is kept any more.
+        let place = ClusterPlace {
+            kept: None,
+            ..place.clone()
+        };
+        let left = ClusterLedger::new(&place, self.start(), || {}).and_then(|mut writer| {
             writer.remember()?;
             self.bring_outcomes(&mut writer, notes, member)?;
             // Others go on with what is left.
@@ -599,6 +599,27 @@ fn place(settings: &Settings) -> Result<Option<LedgerPlace>, StartError> {
         lease: Duration::from_secs(settings.lease.into()),
         kept: (settings.away == Away::Keep).then(|| settings.replica.with_file_name(KEPT)),
     }))))
+}
+
+/// The file in which a node follows what nodes keep. PostgreSQL has all of it, so that one that is damaged, or of another
+/// version, is made anew.
+fn kept_file(path: &Path) -> Result<LedgerFile, LedgerError> {
+    let file = LedgerFile::open(path).or_else(|error| match error.problem {
+        Problem::Corrupt(_) | Problem::Foreign | Problem::Newer(_) | Problem::LogAlone => {
+            log::warn!("{error}: it only repeats what PostgreSQL has, and is made anew");
+            for suffix in ["", "-wal", "-shm"] {
+                let mut name = path.as_os_str().to_owned();
+                name.push(suffix);
+                // What cannot be removed is found by the next look.
+                let _ = std::fs::remove_file(name);
+            }
+            LedgerFile::open(path)
+        }
+        _ => Err(error),
+    })?;
+    // What was there in the run before may be gone.
+    KeptMirror::open(path)?.clear()?;
+    Ok(file)
 }
 
 /// Withdraws what a run has given up and not withdrawn.

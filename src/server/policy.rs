@@ -62,6 +62,18 @@ pub fn warnings(settings: &Settings, policy: &Policy) -> Vec<&'static str> {
              expected trusted_next_hop=1",
         );
     }
+    if settings.max_breadth != 0 && settings.concurrency > settings.max_breadth {
+        warnings.push(
+            "concurrency is above max_breadth and has no effect beyond that: set max_breadth higher, or 0 where \
+             the core takes it",
+        );
+    }
+    if u64::from(settings.concurrency) * 100 > u64::from(settings.forks_in_flight) * 38 {
+        warnings.push(
+            "concurrency is above 38 in 100 of forks_in_flight, which is what one originator's copies may be: \
+             set forks_in_flight to 2.7 times concurrency",
+        );
+    }
     warnings
 }
 
@@ -271,6 +283,23 @@ mod tests {
             (
                 &[("core_route", "sip:h;orig"), ("trusted_peers", "::1")],
                 "`orig`",
+            ),
+            (
+                &[
+                    ("direct", "1"),
+                    ("trusted_peers", "::1"),
+                    ("concurrency", "61"),
+                ],
+                "above max_breadth",
+            ),
+            (
+                &[
+                    ("direct", "1"),
+                    ("trusted_peers", "::1"),
+                    ("concurrency", "761"),
+                    ("max_breadth", "0"),
+                ],
+                "of forks_in_flight",
             ),
         ] {
             let mut settings = Settings::new();

@@ -382,9 +382,8 @@ fn long_form_postgresql_that_swallows_everything() {
                         let answer = client.receive_within(Duration::from_secs(5));
                         let status = answer.map_or(0, |answer| answer.status());
                         *answers.entry(status).or_insert(0) += 1;
-                        std::thread::sleep(
-                            Duration::from_millis(40).saturating_sub(began.elapsed()),
-                        );
+                        let pause = Duration::from_millis(10 * SENDERS);
+                        std::thread::sleep(pause.saturating_sub(began.elapsed()));
                     }
                     answers
                 })

@@ -9,7 +9,9 @@ use cimf::control::Own;
 use cimf::control::request_memory::RequestKey;
 use cimf::fanout::Submission;
 use cimf::ledger::cluster::{ClusterLedger, ClusterPlace, Renewal, list, show};
-use cimf::ledger::{CommitMode, Entry, Ledger, OutcomeRecord, Promise, RequestRecord, Unfinished};
+use cimf::ledger::{
+    CommitMode, Entry, KeptCopy, Ledger, OutcomeRecord, Promise, RequestRecord, Unfinished,
+};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -449,4 +451,36 @@ fn nodes_share_what_a_lost_one_has_left() {
     let sum: usize = shares.iter().map(BTreeSet::len).sum();
     let all: BTreeSet<u64> = shares.into_iter().flatten().collect();
     assert_eq!((sum, all.len() as u64), (MESSAGES as usize, MESSAGES));
+}
+
+#[test]
+fn what_others_have_taken_over_is_not_withdrawn() {
+    let postgres = postgres();
+    let (mut first, mut second) = (ledger(&postgres), ledger(&postgres));
+    let taken = id(&first, 1);
+    write(&mut first, &[promise(taken, &[BOB], Some(request("one")))]);
+    assert_eq!(handed_over(&mut first, &mut second).len(), 1);
+    let kept = Entry::Kept(KeptCopy {
+        message: taken,
+        recipient: 0,
+        address_hash: 1,
+        address: BOB.address,
+        code: 480,
+        kept_at: 1_700_000_000_000,
+        expires_at: 1_800_000_000_000,
+    });
+    write(&mut second, &[kept, Entry::Finished { id: taken }]);
+    // As the next start does with what it finds noted.
+    let mut again = ledger(&postgres);
+    again.withdraw(&[taken]);
+    write(&mut again, &[]);
+    assert!(again.has_withdrawn());
+    assert_eq!(postgres.psql("SELECT count(*) FROM cimf_ledger.kept"), "1");
+    let kept = postgres.psql("SELECT id FROM cimf_ledger.kept");
+    let kept = kept.parse().unwrap();
+    write(&mut again, &[Entry::KeptEnded { kept }]);
+    assert_eq!(
+        postgres.psql("SELECT count(*) FROM cimf_ledger.message"),
+        "0"
+    );
 }

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant, SystemTime};
 /// How often expired copies are looked for, and how many of them at once.
 const INTERVAL: Duration = Duration::from_secs(1);
 const BATCH: usize = 512;
+/// How long an expired copy is left to the node that sees to it, in milliseconds.
+const LEFT_TO_OTHERS: u64 = 60_000;
 
 /// When expired copies were last looked for.
 #[derive(Debug, Default)]
@@ -36,10 +38,14 @@ fn end_expired(copies: &mut KeptCopies<'_>) {
     if copies.server.outbox().engine().away().figures().copies == 0 {
         return;
     }
-    let expired = copies.expired(milliseconds(SystemTime::now()), BATCH);
+    let now = milliseconds(SystemTime::now());
+    let expired = copies.expired(now, BATCH);
     let outbox = copies.server.outbox();
     let expired = expired.map(|mut expired| {
-        expired.retain(|kept| outbox.is_for_this_node(kept.id));
+        // What nobody has seen to for long is everybody's.
+        expired.retain(|kept| {
+            outbox.is_for_this_node(kept.id) || kept.expires_at + LEFT_TO_OTHERS <= now
+        });
         expired
     });
     end_all(copies, expired, Reason::Expired);

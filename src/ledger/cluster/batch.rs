@@ -188,19 +188,20 @@ impl<'a> Batch<'a> {
         let run = run.cast_signed();
         let outcomes = self.chunks(states);
         // They are sent in the order in which they are named, and none waits for an answer.
+        // The row of what is kept comes last of those for which nodes wait for each other.
         let before = try_join4(
             client.batch_execute(begin),
             self.withdraw(client),
-            self.write_kept(client, run),
             write_outcomes(client, run, &outcomes),
+            self.write_lists(client),
         );
         let after = try_join4(
-            self.finish(client, run),
-            self.write_lists(client),
             self.write_promises(client, run),
+            self.write_kept(client, run),
+            self.finish(client, run),
             client.batch_execute("COMMIT"),
         );
-        let (_, ((), (), promised, ())) = try_join(before, after).await?;
+        let (_, (promised, (), (), ())) = try_join(before, after).await?;
         Ok(promised)
     }
 
@@ -232,15 +233,16 @@ impl<'a> Batch<'a> {
         if self.withdrawn.is_empty() {
             return Ok(());
         }
-        // What another node has answered 202 for is sent after all, by whoever takes it over.
+        // What another node has answered 202 for is sent after all, by whoever takes it over; and what another one has taken
+        // over is its own.
         let sql = "WITH asked AS (
               SELECT key, relied FROM cimf_ledger.request WHERE key IN (
                 SELECT request FROM cimf_ledger.message WHERE id = ANY ($1)) ORDER BY key FOR UPDATE
             ), relied_on AS (
-              UPDATE cimf_ledger.message SET run = 0 WHERE id = ANY ($1)
+              UPDATE cimf_ledger.message SET run = 0 WHERE id = ANY ($1) AND run = id >> 32
               AND request IN (SELECT key FROM asked WHERE relied)
             ), gone AS (
-              DELETE FROM cimf_ledger.message WHERE id = ANY ($1)
+              DELETE FROM cimf_ledger.message WHERE id = ANY ($1) AND run = id >> 32
               AND NOT EXISTS (SELECT FROM asked WHERE relied AND key = message.request) RETURNING request
             )
             DELETE FROM cimf_ledger.request WHERE key IN (SELECT request FROM gone)";
@@ -269,8 +271,13 @@ impl<'a> Batch<'a> {
         done.map(drop)
     }
 
+    /// The copies that it keeps no longer.
+    pub(super) fn kept_ended(&self) -> &[i64] {
+        &self.kept_ended
+    }
+
     /// Whether it changes what is kept.
-    pub(super) fn changes_kept(&self) -> bool {
+    fn changes_kept(&self) -> bool {
         !self.kept.message.is_empty() || !self.kept_ended.is_empty()
     }
 
@@ -287,7 +294,7 @@ impl<'a> Batch<'a> {
             FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[], $6::bigint[], $7::bigint[], $8::bigint[])
               AS k (message, recipient, address_hash, address, code, kept_at, expires_at)
             JOIN cimf_ledger.message ON message.id = k.message AND message.run = $1, cimf_ledger.kept_latest
-            ON CONFLICT (message, recipient) DO NOTHING";
+            FOR KEY SHARE OF message ON CONFLICT (message, recipient) DO NOTHING";
         let numbers = Type::INT8_ARRAY;
         let keep_parameters: [(&(dyn ToSql + Sync), Type); 8] = [
             (&run, Type::INT8),

@@ -93,10 +93,10 @@ impl ClusterLedger {
         })
     }
 
-    /// Takes over what other nodes keep, or keep no longer, where this node needs to know.
-    pub fn follow_kept(&mut self) -> Result<(), ClusterError> {
+    /// Takes over some of what nodes keep, or keep no longer, where this node needs to know; says whether there is more.
+    pub fn follow_kept(&mut self) -> Result<bool, ClusterError> {
         let Some(path) = &self.place.kept else {
-            return Ok(());
+            return Ok(false);
         };
         let mirror = match &mut self.kept {
             Some(mirror) => mirror,
@@ -145,13 +145,13 @@ impl ClusterLedger {
             given_up,
             ..
         } = self;
-        let (mut listed, mut changes_kept) = (Vec::new(), false);
+        let (mut listed, mut kept_ended) = (Vec::new(), Vec::new());
         let done = link.with("cannot write the ledger", async |worker| {
             let batch = Batch::of(entries, doubtful, &worker.key, lists);
             given_up.extend(batch.withdrawn());
             let written = batch.write(worker.client, run.number, states, how).await?;
             listed.extend(batch.list_hashes().copied());
-            changes_kept = batch.changes_kept();
+            kept_ended = batch.kept_ended().to_vec();
             let (promised, answered): (Vec<u64>, Vec<u64>) =
                 batch.promised().partition(|id| written.contains(id));
             for id in promised {
@@ -167,10 +167,8 @@ impl ClusterLedger {
             // A list that was thought to be there may be gone.
             Err(_) => lists.forget(),
         }
-        if done.is_ok() && changes_kept {
-            // The others look for it once they are told. It is tried again soon where it fails.
-            self.follow_kept()
-                .unwrap_or_else(|error| log::debug!("ledger: {error}"));
+        if let (true, Some(mirror)) = (done.is_ok() && !kept_ended.is_empty(), &mut self.kept) {
+            mirror.end(&kept_ended);
         }
         done
     }

@@ -219,7 +219,7 @@ impl ClusterLedger {
         let run = self.run()?.number.cast_signed();
         let known: Vec<i64> = self.states.keys().map(|id| id.cast_signed()).collect();
         let given_up: Vec<i64> = self.given_up.iter().map(|id| id.cast_signed()).collect();
-        let sql = "SELECT id FROM cimf_ledger.message WHERE id = ANY ($1)";
+        let sql = "SELECT id FROM cimf_ledger.message WHERE id = ANY ($1) AND run = id >> 32";
         let strays = self.link.with("cannot look for strays", async |worker| {
             let rows = worker
                 .client

@@ -26,6 +26,8 @@ pub(super) struct Link {
     /// The key of hashes, once connected.
     key: [u8; 16],
     patience: Duration,
+    /// How many connections there were.
+    age: u64,
 }
 
 impl Link {
@@ -42,6 +44,7 @@ impl Link {
             connection: None,
             key: [0; 16],
             patience: (lease / 4).clamp(LEAST_PATIENCE, MOST_PATIENCE),
+            age: 0,
         })
     }
 
@@ -57,6 +60,7 @@ impl Link {
             connection,
             key,
             patience,
+            age,
         } = self;
         runtime.block_on(async {
             let open = match connection.take() {
@@ -69,6 +73,7 @@ impl Link {
                         .map_err(|_| silent(url, action, *patience))?
                         .map_err(PostgresError::doing(url, action))?;
                     *key = found;
+                    *age += 1;
                     open
                 }
             };
@@ -76,15 +81,27 @@ impl Link {
                 client: &open.client,
                 key: *key,
                 url,
+                age: *age,
             };
             let done = timeout(*patience, task(&worker)).await;
             let done = done.map_err(|_| silent(url, action, *patience))?;
-            let done = done.map_err(|failure| match failure {
-                Failure::Postgres(error) => PostgresError::doing(url, action)(error).into(),
-                Failure::Ledger(error) => error,
-            })?;
-            *connection = Some(open);
-            Ok(done)
+            match done {
+                Ok(done) => {
+                    *connection = Some(open);
+                    Ok(done)
+                }
+                Err(Failure::Postgres(error)) => {
+                    Err(PostgresError::doing(url, action)(error).into())
+                }
+                Err(Failure::Ledger(error)) => {
+                    // PostgreSQL has done what it was asked for; but what was begun may be open.
+                    let rolled_back = timeout(*patience, worker.client.batch_execute("ROLLBACK"));
+                    if matches!(rolled_back.await, Ok(Ok(()))) {
+                        *connection = Some(open);
+                    }
+                    Err(error)
+                }
+            }
         })
     }
 }

@@ -140,30 +140,36 @@ pub(super) fn outcomes(chunks: &BTreeMap<u32, Vec<u8>>) -> Vec<OutcomeRecord> {
         .collect()
 }
 
-/// Deletes what nobody needs any more: requests after minutes, lists after hours, nodes after a day.
+/// Deletes what nobody needs any more: requests after minutes, lists after hours, nodes after a day. Each kind is a
+/// transaction of its own, so that nobody waits for two of them.
 pub(super) async fn sweep(worker: &Worker<'_>) -> Result<(), Failure> {
-    // Commits of others do not wait for it, nor for the disk.
-    let sql = "BEGIN; SET LOCAL synchronous_commit TO off;
-        DELETE FROM cimf_ledger.request WHERE key IN (SELECT key FROM cimf_ledger.request
+    for sql in [
+        "DELETE FROM cimf_ledger.request WHERE key IN (SELECT key FROM cimf_ledger.request
           WHERE answered_at < clock_timestamp() - interval '5 minutes'
-          ORDER BY answered_at LIMIT 20000 FOR UPDATE SKIP LOCKED);
-        DELETE FROM cimf_ledger.list WHERE hash IN (SELECT hash FROM cimf_ledger.list
+          ORDER BY answered_at LIMIT 20000 FOR UPDATE SKIP LOCKED)",
+        "DELETE FROM cimf_ledger.list WHERE hash IN (SELECT hash FROM cimf_ledger.list
           WHERE used_at < clock_timestamp() - interval '2 hours'
           AND NOT EXISTS (SELECT FROM cimf_ledger.message WHERE message.list = list.hash)
-          LIMIT 100 FOR UPDATE SKIP LOCKED);
-        DELETE FROM cimf_ledger.message WHERE finished
-          AND NOT EXISTS (SELECT FROM cimf_ledger.kept WHERE kept.message = message.id);
-        WITH old AS (DELETE FROM cimf_ledger.kept_gone
+          LIMIT 100 FOR UPDATE SKIP LOCKED)",
+        "DELETE FROM cimf_ledger.message WHERE id IN (SELECT id FROM cimf_ledger.message
+          WHERE finished AND NOT EXISTS (SELECT FROM cimf_ledger.kept WHERE kept.message = message.id)
+          LIMIT 1000 FOR UPDATE SKIP LOCKED)",
+        "WITH old AS (DELETE FROM cimf_ledger.kept_gone
           WHERE gone_at < clock_timestamp() - interval '1 day' RETURNING revision)
         UPDATE cimf_ledger.kept_latest SET forgotten = greatest(forgotten, (SELECT max(revision) FROM old))
-          WHERE EXISTS (SELECT FROM old);
-        DELETE FROM cimf_ledger.moved WHERE moved_at < clock_timestamp() - interval '1 day';
-        DELETE FROM cimf_ledger.node WHERE run IN (SELECT run FROM cimf_ledger.node
-          WHERE run > 0 AND started_at < clock_timestamp() - interval '1 day' AND lease_until < clock_timestamp() - interval '1 day'
+          WHERE EXISTS (SELECT FROM old)",
+        "DELETE FROM cimf_ledger.moved WHERE moved_at < clock_timestamp() - interval '1 day'",
+        "DELETE FROM cimf_ledger.node WHERE run IN (SELECT run FROM cimf_ledger.node
+          WHERE run > 0 AND started_at < clock_timestamp() - interval '1 day'
+          AND lease_until < clock_timestamp() - interval '1 day'
           AND NOT EXISTS (SELECT FROM cimf_ledger.message WHERE message.run = node.run)
-          FOR UPDATE SKIP LOCKED);
-        COMMIT";
-    Ok(worker.client.batch_execute(sql).await?)
+          FOR UPDATE SKIP LOCKED)",
+    ] {
+        // Nobody waits for the disk.
+        let sql = format!("BEGIN; SET LOCAL synchronous_commit TO off; {sql}; COMMIT");
+        worker.client.batch_execute(&sql).await?;
+    }
+    Ok(())
 }
 
 /// An unsigned number, which PostgreSQL stores as a signed one with the same bits.

@@ -10,6 +10,8 @@ pub(super) struct Worker<'a> {
     /// The key of hashes.
     pub key: [u8; 16],
     pub url: &'a PostgresUrl,
+    /// Which connection it is: a new one may lead to another server, which lacks the last transactions.
+    pub age: u64,
 }
 
 /// Why work on the ledger has failed.
