@@ -87,8 +87,11 @@ impl fmt::Display for DbUrl {
 }
 
 impl PostgresUrl {
-    /// The same for whoever writes: hosts that only read are passed over, and those that do not answer soon.
-    pub fn for_writing(mut self) -> Self {
+    /// The same for a node that writes, under its name: hosts that only read are passed over, and those that do not answer
+    /// soon.
+    pub fn for_writing(mut self, node: &str) -> Self {
+        self.config
+            .application_name(format!("{APPLICATION} {node}"));
         self.config
             .target_session_attrs(TargetSessionAttrs::ReadWrite);
         let timeout = self.config.get_connect_timeout().copied();

@@ -289,6 +289,10 @@ where
     fn complain(&mut self, error: &L::Error) {
         let now = Instant::now();
         let (what, since) = match self.is_durable {
+            true if self.duties.due_in().is_some() => (
+                "new messages are answered 503, and nothing is sent once this node has no lease (half of the parameter lease)",
+                "new messages have been answered 503",
+            ),
             true => (
                 "new messages are answered 503, those accepted before are sent",
                 "new messages have been answered 503",

@@ -45,8 +45,15 @@ pub fn nodes(server: &Server) -> Result<Vec<NodeListed>, String> {
     if outbox.cluster().is_none() {
         return Err("there are no other nodes: expected durability=cluster".to_owned());
     }
-    let nodes = outbox.engine().node().nodes();
-    nodes.ok_or_else(|| "the list of nodes is being written; try again".to_owned())
+    let own = outbox.engine().node();
+    let mut nodes = own
+        .nodes()
+        .ok_or_else(|| "the list of nodes is being written; try again".to_owned())?;
+    // Of itself it knows at once.
+    for node in nodes.iter_mut().filter(|node| node.run == own.run()) {
+        node.drains = own.drains();
+    }
+    Ok(nodes)
 }
 
 /// The numbers of a node by their names.

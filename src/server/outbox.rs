@@ -16,7 +16,8 @@ use crate::fanout::{
 };
 use crate::ledger::cluster::{ClusterLedger, ClusterPlace, KeptMirror, Run};
 use crate::ledger::{
-    CommitMode, Entry, Ledger, LedgerError, LedgerFile, Problem, Reader, RequestRecord, Unfinished,
+    CommitMode, Entry, Figures, Ledger, LedgerError, LedgerFile, Problem, Reader, RequestRecord,
+    Unfinished,
 };
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -180,6 +181,13 @@ impl Outbox {
         let begun = ClusterLedger::new(place, None, || {}).and_then(|mut ledger| ledger.begin());
         match begun {
             Ok(run) => {
+                log::info!(
+                    "ledger: this is start {} of the node {}, with a lease of {} s in {}",
+                    run.number,
+                    place.node,
+                    place.lease.as_secs(),
+                    place.url
+                );
                 node.set_start(run.number, run.token);
                 node.hold(start, place.lease / 2);
             }
@@ -198,7 +206,14 @@ impl Outbox {
             );
             SettingError::new("node", &place.node, expected)
         })?;
-        let kept = place.kept.as_deref().map(kept_file);
+        let kept = place.kept.as_deref().map(|path| {
+            let (file, figures) = kept_file(path)?;
+            self.engine.away().note(KeptFigures {
+                copies: figures.kept,
+                bytes: figures.kept_bytes,
+            });
+            Ok(file)
+        });
         Ok(Opened {
             file: kept.transpose().map_err(StartError::Kept)?,
             is_shared: true,
@@ -603,7 +618,7 @@ fn place(settings: &Settings) -> Result<Option<LedgerPlace>, StartError> {
 
 /// The file in which a node follows what nodes keep. PostgreSQL has all of it, so that one that is damaged, or of another
 /// version, is made anew.
-fn kept_file(path: &Path) -> Result<LedgerFile, LedgerError> {
+fn kept_file(path: &Path) -> Result<(LedgerFile, Figures), LedgerError> {
     let file = LedgerFile::open(path).or_else(|error| match error.problem {
         Problem::Corrupt(_) | Problem::Foreign | Problem::Newer(_) | Problem::LogAlone => {
             log::warn!("{error}: it only repeats what PostgreSQL has, and is made anew");
@@ -617,9 +632,9 @@ fn kept_file(path: &Path) -> Result<LedgerFile, LedgerError> {
         }
         _ => Err(error),
     })?;
-    // What was there in the run before may be gone.
-    KeptMirror::open(path)?.clear()?;
-    Ok(file)
+    // What is kept no longer goes once PostgreSQL answers.
+    let figures = KeptMirror::open(path)?.figures();
+    Ok((file, figures))
 }
 
 /// Withdraws what a run has given up and not withdrawn.

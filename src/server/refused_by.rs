@@ -43,9 +43,9 @@ impl RefusedBy {
         match self {
             Self::Checks(Reason::Unavailable) | Self::Ledger(_) => log::Level::Error,
             Self::Checks(_)
-            | Self::Queue(NoRoomReason::OriginatorQuota | NoRoomReason::GroupQuota) => {
-                log::Level::Info
-            }
+            | Self::Queue(
+                NoRoomReason::OriginatorQuota | NoRoomReason::GroupQuota | NoRoomReason::Draining,
+            ) => log::Level::Info,
             Self::Queue(_) => log::Level::Warn,
         }
     }

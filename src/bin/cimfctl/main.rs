@@ -82,9 +82,9 @@ enum Command {
     Ledger(ledger::Options),
     /// List the nodes that share the ledger in PostgreSQL
     ///
-    /// One line for each start of a node that has sent a message or held a lease within the last hour, with a tab between: its
-    /// name, which start it is, the seconds for which its lease holds or "ran out", number of messages that it has promised
-    /// and not finished, and "drains" if it takes no new ones.
+    /// One line for each node that holds a lease, has messages left or was here within the last hour, with a tab between: its
+    /// name, which start it is, the seconds for which its lease holds, or "left" after an orderly stop or "ran out", number of
+    /// messages that it has promised and not finished, and "drains" if it takes no new ones.
     #[command(after_help = "Example:\n  cimfctl --db postgres://cimf@db1/groups nodes")]
     Nodes,
 }

@@ -81,7 +81,7 @@ impl ClusterLedger {
     ) -> Result<Self, ClusterError> {
         Ok(Self {
             place: place.clone(),
-            link: Link::new(&place.url, place.lease, in_thread)?,
+            link: Link::new(&place.url, &place.node, place.lease, in_thread)?,
             run,
             lists: RecipientLists::default(),
             states: States::new(),
@@ -95,16 +95,21 @@ impl ClusterLedger {
 
     /// Takes over some of what nodes keep, or keep no longer, where this node needs to know; says whether there is more.
     pub fn follow_kept(&mut self) -> Result<bool, ClusterError> {
-        let Some(path) = &self.place.kept else {
+        self.open_kept()?;
+        let Some(mirror) = &mut self.kept else {
             return Ok(false);
-        };
-        let mirror = match &mut self.kept {
-            Some(mirror) => mirror,
-            none => none.insert(KeptMirror::open(path).map_err(ClusterError::Mirror)?),
         };
         let action = "cannot read what is kept";
         self.link
             .with(action, async |worker| mirror.follow(worker).await)
+    }
+
+    /// Opens the file of what is kept, if there is one: it is known before PostgreSQL answers.
+    fn open_kept(&mut self) -> Result<(), ClusterError> {
+        if let (Some(path), None) = (&self.place.kept, &self.kept) {
+            self.kept = Some(KeptMirror::open(path).map_err(ClusterError::Mirror)?);
+        }
+        Ok(())
     }
 
     /// Has messages withdrawn with the next commit, of this start or one before.
@@ -224,6 +229,9 @@ impl Ledger for ClusterLedger {
 
     /// Old rows that cannot be deleted do no harm.
     fn tend(&mut self, _now: u64) -> Result<Figures, ClusterError> {
+        if let Err(error) = self.open_kept() {
+            log::warn!("ledger: {error}; trying again");
+        }
         if self.run.is_some() && self.swept.is_none_or(|swept| swept.elapsed() >= SWEEP) {
             self.swept = Some(Instant::now());
             let action = "cannot delete old rows of the ledger";

@@ -63,11 +63,12 @@ impl KeptMirror {
         connection
             .pragma_update(None, "synchronous", "OFF")
             .map_err(sqlite)?;
+        let figures = count(&connection).map_err(sqlite)?;
         Ok(Self {
             path: path.to_owned(),
             connection,
             cursor: None,
-            figures: Figures::default(),
+            figures,
             last_counted: None,
             must_count: true,
             ended: HashSet::new(),
@@ -75,18 +76,14 @@ impl KeptMirror {
     }
 
     /// Forgets all that is in the file.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be written.
-    pub fn clear(&self) -> Result<(), LedgerError> {
+    fn clear(&self) -> Result<(), LedgerError> {
         let sql = "BEGIN; DELETE FROM kept; DELETE FROM message; DELETE FROM recipient_state; DELETE FROM request; COMMIT";
         let cleared = self.connection.execute_batch(sql);
         cleared.map_err(|error| LedgerError::sqlite(&self.path, &error))
     }
 
     /// How much is kept.
-    pub(super) fn figures(&self) -> Figures {
+    pub fn figures(&self) -> Figures {
         self.figures
     }
 

@@ -34,12 +34,13 @@ impl Link {
     /// One that has not connected yet. What it asks takes at most a part of the lease, so that this is renewed in time.
     pub(super) fn new(
         url: &PostgresUrl,
+        node: &str,
         lease: Duration,
         in_thread: fn(),
     ) -> Result<Self, ClusterError> {
         Ok(Self {
             // A host that is dark is passed over before anybody gives up on all, and so is a standby.
-            url: url.clone().for_writing(),
+            url: url.clone().for_writing(node),
             runtime: single_threaded(in_thread)?,
             connection: None,
             key: [0; 16],

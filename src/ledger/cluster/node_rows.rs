@@ -13,6 +13,8 @@ pub struct NodeState {
     pub run: u64,
     /// For how long its lease holds; nothing once it has run out.
     pub lease: Option<Duration>,
+    /// Whether it was stopped in good order.
+    pub has_left: bool,
     /// Whether it takes no new messages.
     pub drains: bool,
     /// Its messages that are not finished.
@@ -23,11 +25,14 @@ pub struct NodeState {
 pub(super) async fn all_nodes(client: &Client) -> Result<Vec<NodeState>, Error> {
     let sql = "SELECT run, name, drains, left_over.count,
           CASE WHEN lease_until > clock_timestamp()
-            THEN (EXTRACT(epoch FROM lease_until - clock_timestamp()) * 1000)::bigint ELSE 0 END
+            THEN (EXTRACT(epoch FROM lease_until - clock_timestamp()) * 1000)::bigint ELSE 0 END,
+          lease_until = '-infinity'
         FROM cimf_ledger.node,
           LATERAL (SELECT count(*) FROM cimf_ledger.message WHERE message.run = node.run AND NOT finished) left_over
-        WHERE run > 0 AND (lease_until > clock_timestamp() - interval '1 hour'
-          OR started_at > clock_timestamp() - interval '1 hour') OR left_over.count > 0
+        WHERE left_over.count > 0 OR lease_until > clock_timestamp() OR run > 0
+          AND (lease_until > clock_timestamp() - interval '1 hour'
+            OR started_at > clock_timestamp() - interval '1 hour')
+          AND NOT EXISTS (SELECT FROM cimf_ledger.node later WHERE later.name = node.name AND later.run > node.run)
         ORDER BY lease_until > clock_timestamp() DESC, name, run";
     let rows = client.query_typed(sql, &[]).await?;
     let nodes = rows.iter().map(|row| {
@@ -37,6 +42,7 @@ pub(super) async fn all_nodes(client: &Client) -> Result<Vec<NodeState>, Error> 
             name: row.get(1),
             drains: row.get(2),
             unfinished: number(row, 3),
+            has_left: row.get(5),
             lease: held.filter(|&held| held > 0).map(Duration::from_millis),
         }
     });
