@@ -230,7 +230,7 @@ pub fn log_unfinished(server: &Server) {
             "ledger: {error}; recipients that have received a message may receive it again"
         );
     }
-    let future = future(server);
+    let [one, several] = future(server);
     let under_way = match server.outbox().engine().under_way() {
         Ok(under_way) => under_way,
         Err(blocked) => {
@@ -254,23 +254,26 @@ pub fn log_unfinished(server: &Server) {
         if messages > NAMED_MESSAGES {
             recipients += left.len();
         }
-        log_names(message, &left, named, future);
+        log_names(message, &left, named, one);
     }
     let more = messages.saturating_sub(NAMED_MESSAGES);
     if more > 0 {
         log::warn!(
-            "{more} more messages with {recipients} recipients are not finished, each of which {future}; a stop with the log at \
+            "{more} more messages with {recipients} recipients are not finished and {several}; a stop with the log at \
              debug level names them all"
         );
     }
 }
 
-/// What becomes of a message that a stop leaves.
-fn future(server: &Server) -> &'static str {
+/// What becomes of a message that a stop leaves, and of several.
+fn future(server: &Server) -> [&'static str; 2] {
     match server.decider().policy().settings.durability {
-        Durability::None => "is lost (durability=none)",
-        Durability::Journal => "is resumed at the next start",
-        Durability::Cluster => "goes on at another node",
+        Durability::None => ["is lost (durability=none)", "are lost (durability=none)"],
+        Durability::Journal => [
+            "is resumed at the next start",
+            "are resumed at the next start",
+        ],
+        Durability::Cluster => ["goes on at another node", "go on at other nodes"],
     }
 }
 

@@ -254,7 +254,7 @@ fn a_ledger_that_cannot_be_used_is_named() {
     let setup = setup.text("DURABILITY", "always");
     stops(
         &setup,
-        &["durability", "always", "expected none or journal"],
+        &["durability", "always", "expected none, journal or cluster"],
     );
     let setup = setup
         .text("DURABILITY", "journal")
