@@ -1,4 +1,4 @@
-//! The long form: nodes and servers that are lost over and over, with figures for docs/cluster.md. By one command:
+//! Nodes and servers that are lost: once, and in the long form over and over, with figures for docs/cluster.md. By one command:
 //! `cargo test --release --test cluster -- --ignored --nocapture --test-threads=1 long_form`. `ROUNDS=N` makes all of
 //! them shorter or longer.
 
@@ -146,13 +146,22 @@ fn print(what: &str, mut times: Vec<Duration>) {
 #[test]
 #[ignore = "the long form: twenty minutes"]
 fn long_form_nodes_that_are_lost_with_their_disk() {
+    nodes_that_are_lost(rounds(200));
+}
+
+#[test]
+fn short_form_nodes_that_are_lost_with_their_disk() {
+    nodes_that_are_lost(1);
+}
+
+fn nodes_that_are_lost(rounds: usize) {
     let postgres = Postgres::start();
     postgres.init();
     hikers(&postgres);
     crew(&postgres, MEMBERS);
     let mut rigs = ["a", "b", "c"].map(|name| start(&postgres.url(), name));
     let (mut got, mut times, mut count) = (Got::default(), Vec::new(), 0);
-    for round in 0..rounds(200) {
+    for round in 0..rounds {
         let lost = round % rigs.len();
         let mut promised = Vec::new();
         let mut clients: Vec<_> = rigs.iter().map(Rig::client).collect();
@@ -184,6 +193,15 @@ fn long_form_nodes_that_are_lost_with_their_disk() {
 #[test]
 #[ignore = "the long form: some minutes"]
 fn long_form_primaries_that_are_lost() {
+    primaries_that_are_lost(rounds(50));
+}
+
+#[test]
+fn short_form_primaries_that_are_lost() {
+    primaries_that_are_lost(1);
+}
+
+fn primaries_that_are_lost(rounds: usize) {
     let mut primary = Postgres::start();
     primary.init();
     hikers(&primary);
@@ -197,7 +215,7 @@ fn long_form_primaries_that_are_lost() {
     );
     let rigs = ["a", "b"].map(|name| start(&url, name));
     let (mut got, mut times, mut count, mut refused) = (Got::default(), Vec::new(), 0, 0);
-    for round in 0..rounds(50) {
+    for round in 0..rounds {
         let goes_on = AtomicBool::new(true);
         let since = std::thread::scope(|scope| {
             let senders: Vec<_> = rigs
@@ -263,6 +281,15 @@ fn long_form_primaries_that_are_lost() {
 #[test]
 #[ignore = "the long form: some minutes"]
 fn long_form_nodes_that_are_cut_off() {
+    nodes_that_are_cut_off(rounds(50));
+}
+
+#[test]
+fn short_form_nodes_that_are_cut_off() {
+    nodes_that_are_cut_off(1);
+}
+
+fn nodes_that_are_cut_off(rounds: usize) {
     let postgres = Postgres::start();
     postgres.init();
     hikers(&postgres);
@@ -271,7 +298,7 @@ fn long_form_nodes_that_are_cut_off() {
     let through_wire = format!("postgres://cimf:s3cret@127.0.0.1:{}/groups", wire.port);
     let rigs = [start(&through_wire, "a"), start(&postgres.url(), "b")];
     let (mut got, mut stops, mut times) = (Got::default(), Vec::new(), Vec::new());
-    for round in 0..rounds(50) {
+    for round in 0..rounds {
         // So slow that it cannot be over before the lease is.
         rigs[0]
             .core
