@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::block::Block;
 use super::blocked::Blocked;
 use super::layout::flag;
 use super::lock::OF_CALLBACKS;
@@ -124,24 +125,22 @@ impl Fanout {
 /// Lets go a message that another node sends: no more forks are sent here, and it is in no ledger any more. Says whether there
 /// is such a message.
 pub(super) fn let_go(queue: &LockedQueue, message: u64) -> Result<bool, Blocked> {
-    let mut found = false;
-    each_message(queue, |held, at| {
-        found = held.block(at).number() == message;
-        if found {
-            held.block(at).set_ledger(0);
-            queue.scheduler.close(held, at, flag::CANCELLED);
-        }
-        !found
-    })?;
-    Ok(found)
+    close(queue, message, |block| block.set_ledger(0))
 }
 
 /// Sends no more forks of a message: who has got none is skipped. Says whether there is such a message.
 pub(super) fn cancel(queue: &LockedQueue, message: u64) -> Result<bool, Blocked> {
+    close(queue, message, |_| ())
+}
+
+/// Closes a message as cancelled, after something was done with it.
+fn close(queue: &LockedQueue, message: u64, before: impl Fn(Block<'_>)) -> Result<bool, Blocked> {
     let mut found = false;
     each_message(queue, |held, at| {
-        found = held.block(at).number() == message;
+        let block = held.block(at);
+        found = block.number() == message;
         if found {
+            before(block);
             queue.scheduler.close(held, at, flag::CANCELLED);
         }
         !found

@@ -103,12 +103,7 @@ impl<'e> NodeDuties<'e> {
     fn let_go(&mut self, ledger: &mut ClusterLedger) -> Result<bool, ClusterError> {
         let here = match self.here() {
             Ok(here) => here,
-            Err(blocked) => {
-                log::error!(
-                    "ledger: {blocked}; nothing is sent until it is known what others have taken over"
-                );
-                return Ok(false);
-            }
+            Err(blocked) => return Ok(is_blocked(blocked)),
         };
         let waiting = self.without_room.iter().map(|message| message.message.id);
         let ids: Vec<u64> = here.keys().copied().chain(waiting).collect();
@@ -120,12 +115,7 @@ impl<'e> NodeDuties<'e> {
             match self.engine.let_go(*message) {
                 Ok(true) => gone += 1,
                 Ok(false) => {}
-                Err(blocked) => {
-                    log::error!(
-                        "ledger: {blocked}; nothing is sent until it is known what others have taken over"
-                    );
-                    return Ok(false);
-                }
+                Err(blocked) => return Ok(is_blocked(blocked)),
             }
         }
         if gone > 0 {
@@ -280,6 +270,12 @@ impl<'e> NodeDuties<'e> {
             (self.lease / 5).saturating_sub(elapsed)
         })
     }
+}
+
+/// Says that it is not known what others have taken over; so that has not gone well.
+fn is_blocked(blocked: Blocked) -> bool {
+    log::error!("ledger: {blocked}; nothing is sent until it is known what others have taken over");
+    false
 }
 
 impl Duties<ClusterLedger> for NodeDuties<'_> {

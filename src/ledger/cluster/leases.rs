@@ -39,7 +39,7 @@ pub enum Renewal {
     Held,
     /// It holds again, and others may have taken over messages in between.
     RanOut,
-    /// It holds, as that of a start that PostgreSQL did not know: all messages of before are others'.
+    /// It holds, as that of another start: PostgreSQL did not know this one, nor perhaps its messages.
     Anew,
 }
 
