@@ -6,11 +6,13 @@
 #![forbid(unsafe_code)]
 
 mod connect;
+mod migrate;
 mod password;
 mod postgres_error;
 mod runtime;
 mod tls;
 
 pub use connect::{Connection, answered, connect};
+pub use migrate::migrate;
 pub use postgres_error::PostgresError;
 pub use runtime::single_threaded;

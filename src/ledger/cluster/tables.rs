@@ -2,7 +2,7 @@
 
 use super::cluster_error::ClusterError;
 use crate::config::PostgresUrl;
-use crate::postgres::{Connection, PostgresError, answered, connect, single_threaded};
+use crate::postgres::{Connection, answered, connect, migrate, single_threaded};
 use tokio_postgres::Client;
 
 /// The step at index n migrates version n to version n + 1. A released step is never edited.
@@ -51,27 +51,15 @@ pub(super) async fn connect_to_ledger(
 ///
 /// PostgreSQL cannot be reached, does not allow it, or has tables of a later version.
 pub fn init(url: &PostgresUrl) -> Result<Option<i32>, ClusterError> {
-    single_threaded(|| {})?.block_on(async {
-        let failed = PostgresError::doing(url, "cannot make the tables of the ledger");
-        let mut connection = connect(url).await?;
-        let transaction = connection.client.transaction().await.map_err(&failed)?;
-        // Another `init` may be at it: one after the other.
-        let lock = "SELECT pg_advisory_xact_lock(hashtextextended('cimf init', 0))";
-        transaction.batch_execute(lock).await.map_err(&failed)?;
-        let found = meta(url, transaction.client()).await?;
-        let found = found.map(|(version, _)| version);
-        let from = found.unwrap_or_default();
-        if from > VERSION {
-            return Err(ClusterError::Version {
-                url: url.to_string(),
-                found: from,
-                expected: VERSION,
-            });
-        }
-        for step in STEPS.iter().skip(usize::try_from(from).unwrap_or_default()) {
-            transaction.batch_execute(step).await.map_err(&failed)?;
-        }
-        transaction.commit().await.map_err(&failed)?;
-        Ok(found)
-    })
+    let version = async |client: &Client| {
+        let found = meta(url, client).await?;
+        Ok(found.map(|(version, _)| version))
+    };
+    let later = |found| ClusterError::Version {
+        url: url.to_string(),
+        found,
+        expected: VERSION,
+    };
+    let action = "cannot make the tables of the ledger";
+    single_threaded(|| {})?.block_on(migrate(url, action, &STEPS, version, later))
 }

@@ -4,7 +4,7 @@
 
 use super::error::SourceError;
 use crate::config::PostgresUrl;
-use crate::postgres::{Connection, PostgresError, answered, connect};
+use crate::postgres::{Connection, answered, connect, migrate};
 use crate::store::Tables;
 use tokio_postgres::Client;
 use tokio_postgres::types::FromSql;
@@ -76,25 +76,13 @@ pub async fn connect_to_tables(url: &PostgresUrl) -> Result<Connection, SourceEr
 ///
 /// PostgreSQL cannot be reached, does not allow it, or has tables of a later version.
 pub async fn init(url: &PostgresUrl) -> Result<Tables, SourceError> {
-    let failed = PostgresError::doing(url, "cannot make the tables");
-    let mut connection = connect(url).await?;
-    let transaction = connection.client.transaction().await.map_err(&failed)?;
-    // Another `init` may be at it: one after the other.
-    let lock = "SELECT pg_advisory_xact_lock(hashtextextended('cimf init', 0))";
-    transaction.batch_execute(lock).await.map_err(&failed)?;
-    let found = version(url, transaction.client()).await?;
-    let from = found.unwrap_or_default();
-    if from > VERSION {
-        return Err(SourceError::Version {
-            url: url.to_string(),
-            found: from,
-            expected: VERSION,
-        });
-    }
-    for step in STEPS.iter().skip(usize::try_from(from).unwrap_or_default()) {
-        transaction.batch_execute(step).await.map_err(&failed)?;
-    }
-    transaction.commit().await.map_err(&failed)?;
+    let read = async |client: &Client| version(url, client).await;
+    let later = |found| SourceError::Version {
+        url: url.to_string(),
+        found,
+        expected: VERSION,
+    };
+    let found = migrate(url, "cannot make the tables", &STEPS, read, later).await?;
     Ok(match found {
         Some(VERSION) => Tables::Current,
         Some(from) => Tables::Migrated(from),
