@@ -30,6 +30,11 @@ impl<'e> InQueue<'e> {
         Some(Self(Pinned::new(queue, pin)))
     }
 
+    /// The ledger's number of the message; 0 if it is in none.
+    pub fn ledger(&self) -> u64 {
+        self.0.block().ledger()
+    }
+
     /// The message.
     pub fn submission(&self) -> Submission<'_> {
         self.0.block().submission()

@@ -10,6 +10,8 @@ use super::pin::Pin;
 use super::pinned::Pinned;
 use super::recipient::{Outcome, Recipient};
 use super::shared_memory::At;
+use super::submission::Submission;
+use crate::control::Own;
 
 /// Messages that are looked at before others get the lock.
 const STEPS: usize = 32;
@@ -40,6 +42,21 @@ impl<'e> UnderWay<'e> {
     /// The ledger's number of the message; 0 if it is in none.
     pub fn ledger(&self) -> u64 {
         self.pin.block().ledger()
+    }
+
+    /// Gives it another number there.
+    pub fn enter_ledger(&self, ledger: u64) {
+        self.pin.block().set_ledger(ledger);
+    }
+
+    /// The message.
+    pub fn submission(&self) -> Submission<'_> {
+        self.pin.block().submission()
+    }
+
+    /// What each recipient has of its own, in their order.
+    pub fn owns(&self) -> impl Iterator<Item = Own<'_>> {
+        self.pin.block().recipients()
     }
 
     /// The ledger's number of the kept copy that is sent; 0 if it is none.

@@ -10,6 +10,9 @@ pub trait Duties<L: Ledger> {
     /// How long it may wait until they are due; nothing if there are none.
     fn due_in(&self) -> Option<Duration>;
 
+    /// Whether they come before anything is written, due or not.
+    fn must_come_first(&self, ledger: &L) -> bool;
+
     /// Does what is due. Nothing is written before.
     fn perform(&mut self, ledger: &mut L) -> Result<(), L::Error>;
 }
@@ -20,6 +23,10 @@ pub struct NoDuties;
 impl<L: Ledger> Duties<L> for NoDuties {
     fn due_in(&self) -> Option<Duration> {
         None
+    }
+
+    fn must_come_first(&self, _: &L) -> bool {
+        false
     }
 
     fn perform(&mut self, _: &mut L) -> Result<(), L::Error> {

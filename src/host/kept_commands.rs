@@ -70,12 +70,15 @@ fn ask_for(server: &Server, address: &[u8]) -> Result<bool, String> {
         return Err("nothing is kept: expected away=keep".to_owned());
     }
     let engine = outbox.engine();
+    // What another node has kept just before is not known here yet.
+    let is_shared = outbox.cluster().is_some();
     // Usually nothing is kept for anybody.
-    if engine.away().figures().copies == 0 {
+    if engine.away().figures().copies == 0 && !is_shared {
         return Ok(false);
     }
     let member = member(server, address)?;
-    if !read(server, |reader| reader.is_kept(member))? {
+    let is_kept = read(server, |reader| reader.is_kept(member))?;
+    if !is_kept && !is_shared {
         return Ok(false);
     }
     if !engine.away().ask_for(member) {
@@ -83,8 +86,10 @@ fn ask_for(server: &Server, address: &[u8]) -> Result<bool, String> {
             "too many members have registered at once; the next registration asks again".to_owned(),
         );
     }
-    engine.call_again();
-    Ok(true)
+    if is_kept {
+        engine.call_again();
+    }
+    Ok(is_kept)
 }
 
 /// A kept copy in an administrator's list. Anonymous originators are not named.

@@ -138,7 +138,9 @@ where
 
     /// Does what is due beside writing.
     fn perform_duties(&mut self) {
-        let is_due = self.duties.due_in().is_some_and(|left| left.is_zero());
+        let comes_first = |ledger| self.duties.must_come_first(ledger);
+        let is_due = self.duties.due_in().is_some_and(|left| left.is_zero())
+            || self.ledger.as_ref().is_some_and(comes_first);
         if !is_due || !self.may_try() {
             return;
         }

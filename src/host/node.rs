@@ -6,11 +6,13 @@
 #![forbid(unsafe_code)]
 
 use super::duties::Duties;
-use crate::fanout::{Blocked, Counter, Engine, KeptFigures, NodeListed, NotRestored, boot_time};
+use crate::fanout::{
+    Blocked, Counter, Engine, KeptFigures, NodeListed, NotRestored, UnderWay, boot_time,
+};
 use crate::ledger::cluster::{ClusterError, ClusterLedger, ClusterPlace, Renewal};
 use crate::ledger::{CommitMode, Entry, Ledger, Unfinished};
-use crate::server::{NoteFile, Server};
-use std::collections::{HashMap, VecDeque};
+use crate::server::{NoteFile, Outbox, Server, outcomes_again, promise_again};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// The longest interval between two looks for what others have left.
@@ -43,12 +45,22 @@ pub struct NodeDuties<'e> {
     complained: Option<Instant>,
     /// Whether others may have taken over messages that are in the queue here.
     must_compare: bool,
+    /// Messages in the queue, by their numbers in the ledger, that PostgreSQL has lost.
+    lost: Vec<u64>,
+    /// Whose messages were taken over last: a node, by its name.
+    left_by: String,
     /// Messages that were taken over and have found no room yet.
     without_room: VecDeque<Unfinished>,
     /// Messages that were taken over and have ended, and whose end is not written yet.
     ended: Vec<u64>,
     /// Whether something is left to be done at once.
     has_more: bool,
+}
+
+/// A message in the queue.
+struct Here {
+    number: u64,
+    seed: [u8; 16],
 }
 
 impl<'e> NodeDuties<'e> {
@@ -68,6 +80,8 @@ impl<'e> NodeDuties<'e> {
             followed: None,
             complained: None,
             must_compare: false,
+            lost: Vec::new(),
+            left_by: String::new(),
             without_room: VecDeque::new(),
             ended: Vec::new(),
             has_more: false,
@@ -90,6 +104,7 @@ impl<'e> NodeDuties<'e> {
             node.set_start(run.number, run.token);
         }
         self.renewed = Some(Instant::now());
+        self.must_compare |= !ledger.is_compared();
         if self.must_compare && !self.let_go(ledger)? {
             return Ok(());
         }
@@ -99,20 +114,22 @@ impl<'e> NodeDuties<'e> {
         Ok(())
     }
 
-    /// Lets go what others have taken over; says whether that went well.
+    /// Lets go what others have taken over, and finds what PostgreSQL has lost; says whether that went well.
     fn let_go(&mut self, ledger: &mut ClusterLedger) -> Result<bool, ClusterError> {
         let here = match self.here() {
             Ok(here) => here,
             Err(blocked) => return Ok(is_blocked(blocked)),
         };
-        let waiting = self.without_room.iter().map(|message| message.message.id);
-        let ids: Vec<u64> = here.keys().copied().chain(waiting).collect();
-        let whose = ledger.whose(&ids)?;
+        let waiting = self.without_room.iter();
+        let waiting = waiting.map(|message| (message.message.id, message.message.seed));
+        let seeds = here.iter().map(|(&id, here)| (id, here.seed));
+        let asked: Vec<_> = seeds.chain(waiting).collect();
+        let whose = ledger.whose(&asked)?;
         self.without_room
             .retain(|message| !whose.taken.contains(&message.message.id));
         let mut gone = 0;
         for message in whose.taken.iter().filter_map(|id| here.get(id)) {
-            match self.engine.let_go(*message) {
+            match self.engine.let_go(message.number) {
                 Ok(true) => gone += 1,
                 Ok(false) => {}
                 Err(blocked) => return Ok(is_blocked(blocked)),
@@ -126,25 +143,79 @@ impl<'e> NodeDuties<'e> {
                  not sent here any more"
             );
         }
-        if !whose.unknown.is_empty() {
-            log::error!(
-                "ledger: PostgreSQL does not know {} messages that this node has promised: has it lost its last \
-                 transactions, or was it restored? They are sent from memory, and lost if this node is",
-                whose.unknown.len()
-            );
-        }
+        self.lost = whose.unknown;
         Ok(true)
     }
 
-    /// The messages in the queue that are in the ledger: their numbers here by those there.
-    fn here(&self) -> Result<HashMap<u64, u64>, Blocked> {
+    /// Writes messages again that PostgreSQL has lost, some at a time; says whether that went well.
+    fn write_again(&mut self, ledger: &mut ClusterLedger) -> Result<bool, ClusterError> {
+        let under_way = match self.engine.under_way() {
+            Ok(under_way) => under_way,
+            Err(blocked) => return Ok(is_blocked(blocked)),
+        };
+        let some = self.lost.len().min(SHARE);
+        let some: HashSet<u64> = self.lost.drain(..some).collect();
+        let is_lost = |message: &&UnderWay<'_>| {
+            let has_ended = message.outcomes().len() == message.recipients();
+            some.contains(&message.ledger()) && message.kept() == 0 && !has_ended
+        };
+        let lost: Vec<_> = under_way.iter().filter(is_lost).collect();
+        for message in &lost {
+            // Its old number may be another start's where all was restored.
+            message.enter_ledger(self.server.outbox().ledger_number(message.number()));
+        }
+        let promises: Vec<_> = lost.iter().map(|message| promise_again(message)).collect();
+        let written = ledger.write_again(&promises).and_then(|answered| {
+            let rest = lost
+                .iter()
+                .filter(|message| !answered.contains(&message.ledger()));
+            let rest: Vec<_> = rest
+                .flat_map(|message| outcomes_again(self.server, message))
+                .collect();
+            ledger.commit(&rest, CommitMode::Synced)?;
+            Ok(answered)
+        });
+        match written {
+            Ok(answered) => {
+                log::error!(
+                    "ledger: PostgreSQL did not know {} messages that this node has promised: it has lost its last \
+                     transactions, or was restored. They were written again",
+                    lost.len()
+                );
+                for message in lost
+                    .iter()
+                    .filter(|message| answered.contains(&message.ledger()))
+                {
+                    if let Err(blocked) = self.engine.let_go(message.number()) {
+                        return Ok(is_blocked(blocked));
+                    }
+                }
+                Ok(true)
+            }
+            // The next connection shows what of it was written.
+            Err(error) if !error.is_refusal() => Err(error),
+            Err(error) => {
+                log::error!(
+                    "ledger: {error}; {} messages that it has lost are sent from memory, and lost if this node is",
+                    lost.len()
+                );
+                Ok(true)
+            }
+        }
+    }
+
+    /// The messages in the queue that are in the ledger, by their numbers there.
+    fn here(&self) -> Result<HashMap<u64, Here>, Blocked> {
         let under_way = self.engine.under_way()?;
         // Of a kept copy all nodes know.
         let promised = under_way
             .iter()
             .filter(|message| message.ledger() != 0 && message.kept() == 0);
         Ok(promised
-            .map(|message| (message.ledger(), message.number()))
+            .map(|message| {
+                let (number, seed) = (message.number(), message.submission().seed);
+                (message.ledger(), Here { number, seed })
+            })
             .collect())
     }
 
@@ -155,7 +226,9 @@ impl<'e> NodeDuties<'e> {
             .holds_since
             .is_some_and(|since| since.elapsed() >= self.lease);
         if self.without_room.is_empty() {
-            self.without_room.extend(ledger.take_over(SHARE, !is_calm)?);
+            let taken = ledger.take_over(SHARE, !is_calm)?;
+            self.left_by = taken.node;
+            self.without_room.extend(taken.messages);
         }
         let may_be_more = self.without_room.len() >= SHARE;
         Ok(self.put_into_queue() && may_be_more)
@@ -167,7 +240,12 @@ impl<'e> NodeDuties<'e> {
         while let Some(message) = self.without_room.pop_front() {
             let id = message.message.id;
             match self.server.outbox().take_over(&message) {
-                Ok(Some(left)) => {
+                Ok(Some((number, left))) => {
+                    log::info!(
+                        "ledger: message {} of start {} goes on here as message {number}",
+                        Outbox::message_number(id),
+                        id >> 32
+                    );
                     messages += 1;
                     recipients += left;
                 }
@@ -186,9 +264,12 @@ impl<'e> NodeDuties<'e> {
         if messages > 0 {
             let counters = self.server.decider().counters();
             (0..messages).for_each(|_| counters.add(Counter::TakenOver));
+            let whose = match self.left_by.as_str() {
+                "" => "nodes that are not there any more".to_owned(),
+                node => format!("the node {node}, which was lost or has left,"),
+            };
             log::warn!(
-                "ledger: {messages} messages of nodes that were lost or have left go on here, with {recipients} recipients \
-                 whose outcome is not known"
+                "ledger: {messages} messages of {whose} go on here, with {recipients} recipients whose outcome is not known"
             );
             self.engine.call_again();
         }
@@ -209,6 +290,7 @@ impl<'e> NodeDuties<'e> {
             return Ok(true);
         }
         if ledger.must_recall() {
+            self.left_by.clear();
             self.without_room.extend(ledger.recall()?);
             self.put_into_queue();
             return Ok(true);
@@ -263,6 +345,14 @@ impl<'e> NodeDuties<'e> {
         Ok(())
     }
 
+    fn renew_if_due(&mut self, ledger: &mut ClusterLedger) -> Result<(), ClusterError> {
+        if self.renewal_due_in().is_zero() || !ledger.is_compared() {
+            self.renew(ledger)
+                .inspect_err(|_| self.holds_since = None)?;
+        }
+        Ok(())
+    }
+
     /// How long the renewal may wait; none does before there is a lease.
     fn renewal_due_in(&self) -> Duration {
         let elapsed = self.renewed.map(|renewed| renewed.elapsed());
@@ -291,12 +381,14 @@ impl Duties<ClusterLedger> for NodeDuties<'_> {
         Some(if self.follows { due.min(follow) } else { due })
     }
 
+    fn must_come_first(&self, ledger: &ClusterLedger) -> bool {
+        !ledger.is_compared() || !self.lost.is_empty()
+    }
+
     fn perform(&mut self, ledger: &mut ClusterLedger) -> Result<(), ClusterError> {
-        if self.renewal_due_in().is_zero()
-            && let Err(error) = self.renew(ledger)
-        {
-            self.holds_since = None;
-            return Err(error);
+        self.renew_if_due(ledger)?;
+        while !self.lost.is_empty() && self.write_again(ledger)? {
+            self.renew_if_due(ledger)?;
         }
         let done = self.do_one(ledger);
         self.has_more = matches!(done, Ok(true));

@@ -214,10 +214,19 @@ impl<'e> KeepReader<'e> {
         let Some(own) = message.recipient(keep.recipient) else {
             return;
         };
+        // PostgreSQL may have lost the message meanwhile, which was then written again under another number.
+        let ledger = match keep.is_new {
+            true => keep.ledger,
+            false => message.ledger(),
+        };
+        if ledger == 0 {
+            // Another node has taken it over, and keeps the copy.
+            return;
+        }
         if keep.is_new {
             let submission = message.submission();
             entries.push(Entry::Promise(Box::new(Promise {
-                id: keep.ledger,
+                id: ledger,
                 promised: false,
                 anonymous: submission.anonymous,
                 recipients: message.recipients().collect(),
@@ -226,7 +235,7 @@ impl<'e> KeepReader<'e> {
             })));
         }
         entries.push(Entry::Kept(KeptCopy {
-            message: keep.ledger,
+            message: ledger,
             recipient: keep.recipient,
             address_hash: keep.member,
             address: own.address,
@@ -237,7 +246,7 @@ impl<'e> KeepReader<'e> {
         // Together with it: a message that goes on after a crash is not sent to them once more.
         let outcome = outcome(keep.recipient, Outcome::Kept(keep.code));
         entries.push(Entry::Outcomes {
-            id: keep.ledger,
+            id: ledger,
             outcomes: Cow::Owned(vec![outcome]),
         });
     }

@@ -19,6 +19,7 @@ mod refused_by;
 mod request_record;
 mod resolver;
 mod start_error;
+mod written_again;
 
 pub use away_pipe::{Keep, KeepReader, KeepWriter, Mark};
 pub use away_rules::AwayPolicy;
@@ -32,6 +33,7 @@ pub use random_pool::RandomPool;
 pub use refused_by::RefusedBy;
 pub use resolver::{Families, Led, Resolver};
 pub use start_error::StartError;
+pub use written_again::{outcomes_again, promise_again};
 
 use crate::config::Settings;
 use crate::control::{Accepted, Identifiers, Recognised, Refusal, Summary};

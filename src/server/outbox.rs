@@ -410,14 +410,14 @@ impl Outbox {
         opened.map_or(&[], |opened| &opened.given_up)
     }
 
-    /// Puts a message into the queue that another node has left; gives how many recipients are left, or nothing if none
-    /// are.
-    pub fn take_over(&self, message: &Unfinished) -> Result<Option<usize>, NotRestored> {
+    /// Puts a message into the queue that another node has left; gives its number there and how many recipients are left, or
+    /// nothing if none are.
+    pub fn take_over(&self, message: &Unfinished) -> Result<Option<(u64, usize)>, NotRestored> {
         let origin = Origin {
             ledger: message.message.id,
             ..Origin::default()
         };
-        Ok(self.take_up(message, origin)?.map(|(_, left)| left))
+        self.take_up(message, origin)
     }
 
     /// Writes to disk all outcomes, reported or not, the ends of messages without recipients left, and the copies for
@@ -570,7 +570,7 @@ impl Outbox {
     }
 
     /// Whether a copy that ends like this is kept, if it can be.
-    fn would_be_kept(&self, ending: Outcome) -> bool {
+    pub(super) fn would_be_kept(&self, ending: Outcome) -> bool {
         let (Outcome::Refused(code) | Outcome::Unreachable(code)) = ending else {
             return false;
         };

@@ -10,7 +10,7 @@ use crate::support::proxy::proxy;
 use crate::support::rig::{BOB, Rig, until};
 
 /// The node with this name, which tells what becomes of kept copies.
-fn start(postgres: &Postgres, name: &str, more: &str) -> Rig {
+pub fn start(postgres: &Postgres, name: &str, more: &str) -> Rig {
     let value = |name| proxy().event_value(name);
     let mut script = r#"
     if ($rm == "REGISTER") {
@@ -106,6 +106,23 @@ fn whichever_node_sees_the_registration_delivers() {
     assert_eq!(register(&mut client, BOB), -1);
     let left = || postgres.psql("SELECT count(*) FROM cimf_ledger.message");
     until(|| (left() == "0").then_some(())).expect("nothing");
+}
+
+#[test]
+fn a_member_who_registers_before_the_node_knows_gets_what_another_one_has_just_kept() {
+    let postgres = postgres();
+    let (keeps, sees) = (start(&postgres, "a", ""), start(&postgres, "b", ""));
+    let mut client = sees.client();
+    // Some find what is kept at once.
+    let mut late = 0;
+    for round in 1..=5 {
+        missed(&keeps, &[], 1);
+        let kept = || postgres.psql("SELECT count(*) FROM cimf_ledger.kept");
+        until(|| (kept() == "1").then_some(())).expect("a copy");
+        late += u64::from(register(&mut client, BOB) == -1);
+        sees.wait_for_counter("kept_delivered", round);
+    }
+    assert!(late > 0, "each copy was known at the other node at once");
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod figures;
 mod kept;
 mod long_form;
 mod long_roads;
+mod lost_promises;
 mod measure;
 mod million_groups;
 mod nodes;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// A group with many members.
 pub const CREW: &str = "sip:crew@im.home1.net";
-const MEMBERS: usize = 30;
+pub const MEMBERS: usize = 30;
 
 /// The parameters of a node with this name, whose lease is short.
 pub fn parameters(name: &str, more: &str) -> String {
@@ -59,7 +59,7 @@ pub fn crew(postgres: &Postgres, members: usize) {
 }
 
 /// A message of Ann's to the many.
-fn to_crew(client: &Client) -> Request {
+pub fn to_crew(client: &Client) -> Request {
     Request::another(client).group(CREW)
 }
 
@@ -73,7 +73,7 @@ pub fn is_accepted(client: &mut Client, request: &Request) -> Message {
 
 /// Sends a message that is accepted.
 #[track_caller]
-fn sends(client: &mut Client, message: impl FnOnce(&Client) -> Request) {
+pub fn sends(client: &mut Client, message: impl FnOnce(&Client) -> Request) {
     let request = message(client);
     is_accepted(client, &request);
 }
@@ -86,7 +86,7 @@ pub fn identity(fork: &Fork) -> (String, [String; 3]) {
 }
 
 /// Each recipient of these copies with all identities under which they were sent.
-fn identities(forks: &[Fork]) -> BTreeMap<String, BTreeSet<[String; 3]>> {
+pub fn identities(forks: &[Fork]) -> BTreeMap<String, BTreeSet<[String; 3]>> {
     let mut found: BTreeMap<String, BTreeSet<_>> = BTreeMap::new();
     for fork in forks {
         let (recipient, values) = identity(fork);
@@ -97,7 +97,7 @@ fn identities(forks: &[Fork]) -> BTreeMap<String, BTreeSet<[String; 3]>> {
 
 /// Waits until this many members have a copy on one of the nodes, and nobody under two Call-IDs.
 #[track_caller]
-fn all_have_one(rigs: &[&Rig], count: usize) {
+pub fn all_have_one(rigs: &[&Rig], count: usize) {
     let forks = || -> Vec<Fork> { rigs.iter().flat_map(|rig| rig.core.forks()).collect() };
     let complete = until(|| (identities(&forks()).len() == count).then_some(()));
     let found = identities(&forks());
@@ -139,7 +139,7 @@ fn another_node_goes_on_with_what_a_lost_one_has_promised() {
     let first = identities(&other.core.forks());
     assert!(first.keys().all(|recipient| !recipient.contains("m3@")));
     nothing_is_left(&postgres);
-    let log = other.wait_for_log("nodes that were lost or have left go on here");
+    let log = other.wait_for_log("messages of the node a, which was lost or has left, go on here");
     assert!(
         log.contains("1 messages") && log.contains("with 20 recipients"),
         "{log}"

@@ -32,6 +32,7 @@ fn ledger_at(url: &str, lease: u64) -> ClusterLedger {
     };
     let mut ledger = ClusterLedger::new(&place, None, || {}).unwrap();
     ledger.begin().unwrap();
+    ledger.whose(&[]).unwrap();
     ledger
 }
 
@@ -86,6 +87,11 @@ const BOB: Own<'static> = Own {
     has_entry: false,
 };
 
+/// A message with the seed that all have here.
+fn seeded(id: u64) -> (u64, [u8; 16]) {
+    (id, submission().seed)
+}
+
 #[track_caller]
 fn write(ledger: &mut ClusterLedger, entries: &[Entry<'_>]) -> Vec<u64> {
     ledger.commit(entries, CommitMode::Synced).unwrap()
@@ -95,7 +101,7 @@ fn write(ledger: &mut ClusterLedger, entries: &[Entry<'_>]) -> Vec<u64> {
 #[track_caller]
 fn handed_over(from: &mut ClusterLedger, to: &mut ClusterLedger) -> Vec<Unfinished> {
     from.leave().unwrap();
-    to.take_over(1000, true).unwrap()
+    to.take_over(1000, true).unwrap().messages
 }
 
 #[test]
@@ -307,7 +313,7 @@ fn what_another_node_has_answered_for_is_not_withdrawn() {
     assert_eq!(known, [again]);
     write(&mut slow, &[Entry::Withdrawn { id: late }]);
     // Whoever comes first sends it.
-    let found = other.take_over(10, true).unwrap();
+    let found = other.take_over(10, true).unwrap().messages;
     let ids: Vec<u64> = found.iter().map(|found| found.message.id).collect();
     assert_eq!(ids, [late]);
     assert_eq!(slow.figures().unfinished, 0);
@@ -386,12 +392,12 @@ fn a_lease_that_has_run_out_lets_others_take_over_and_says_so() {
         &mut first,
         &[promise(kept, &[BOB], None), promise(taken, &[BOB], None)],
     );
-    assert!(second.take_over(10, false).unwrap().is_empty());
+    assert!(second.take_over(10, false).unwrap().messages.is_empty());
     assert_eq!(first.renew(false).unwrap(), Renewal::Held);
-    let find = |second: &mut ClusterLedger| Some(second.take_over(1, false).unwrap());
+    let find = |second: &mut ClusterLedger| Some(second.take_over(1, false).unwrap().messages);
     let found = until(|| find(&mut second).filter(|found| !found.is_empty()));
     // Whoever was away itself takes only from those that have left.
-    assert!(second.take_over(1, true).unwrap().is_empty());
+    assert!(second.take_over(1, true).unwrap().messages.is_empty());
     let found: Vec<u64> = found
         .unwrap()
         .iter()
@@ -400,13 +406,13 @@ fn a_lease_that_has_run_out_lets_others_take_over_and_says_so() {
     // The oldest first.
     assert_eq!(found, [kept]);
     assert_eq!(first.renew(false).unwrap(), Renewal::RanOut);
-    let whose = first.whose(&[kept, taken, 77]).unwrap();
+    let whose = first.whose(&[kept, taken, 77].map(seeded)).unwrap();
     assert_eq!((whose.taken, whose.unknown), (vec![kept], vec![77]));
     assert_eq!(first.figures().unfinished, 1);
-    assert!(second.take_over(10, false).unwrap().is_empty());
+    assert!(second.take_over(10, false).unwrap().messages.is_empty());
     // Also when it has ended meanwhile.
     write(&mut second, &[Entry::Finished { id: kept }]);
-    assert_eq!(first.whose(&[kept]).unwrap().taken, [kept]);
+    assert_eq!(first.whose(&[seeded(kept)]).unwrap().taken, [kept]);
     // A node that was away for so long that nobody remembers it begins anew.
     write(&mut first, &[Entry::Finished { id: taken }]);
     let run = first.known_run().unwrap().number;
@@ -438,7 +444,7 @@ fn nodes_share_what_a_lost_one_has_left() {
                     )
                     };
                     while left() != "0" {
-                        let found = ledger.take_over(20, true).unwrap();
+                        let found = ledger.take_over(20, true).unwrap().messages;
                         assert!(found.len() <= 20);
                         taken.extend(found.iter().map(|found| found.message.id));
                     }

@@ -16,6 +16,9 @@ use std::time::{Duration, Instant, SystemTime};
 const WINDOW: usize = 32;
 /// How long copies are submitted before other work gets its turn.
 const TIME_SLICE: Duration = Duration::from_millis(100);
+/// After which time a member who has registered is looked for once more where nodes share what they keep: what another node has
+/// kept just before is known here a little later.
+const ONCE_MORE: Duration = Duration::from_secs(1);
 /// Marks the message numbers under which kept copies are sent: no accepted message has such a number.
 const KEPT_COPY_NUMBER: u64 = 1 << 62;
 
@@ -40,6 +43,8 @@ pub(super) struct Delivery {
     members: HashMap<u64, Member>,
     /// Members whose copies are submitted next.
     next: VecDeque<u64>,
+    /// Members who are looked for once more, and since when they have registered.
+    once_more: VecDeque<(Instant, u64)>,
 }
 
 impl Delivery {
@@ -48,18 +53,25 @@ impl Delivery {
             groups: server.decider().worker(),
             members: HashMap::new(),
             next: VecDeque::new(),
+            once_more: VecDeque::new(),
         }
     }
 
     /// Submits copies of members who have registered, for [`TIME_SLICE`] at most.
     pub(super) fn round(&mut self, copies: &mut KeptCopies<'_>) {
-        for id in copies.server.outbox().engine().away().asked_for() {
-            let member = self.members.entry(id).or_default();
-            member.is_done = false;
-            match member.submitted.is_empty() {
-                true => self.enqueue(id),
-                false => member.asked_again = true,
+        let outbox = copies.server.outbox();
+        let now = Instant::now();
+        while let Some(&(since, id)) = self.once_more.front()
+            && now - since >= ONCE_MORE
+        {
+            self.once_more.pop_front();
+            self.asked_for(id);
+        }
+        for id in outbox.engine().away().asked_for() {
+            if outbox.cluster().is_some() {
+                self.once_more.push_back((now, id));
             }
+            self.asked_for(id);
         }
         let started = Instant::now();
         while started.elapsed() < TIME_SLICE
@@ -69,6 +81,15 @@ impl Delivery {
                 self.next.push_front(id);
                 return;
             }
+        }
+    }
+
+    fn asked_for(&mut self, id: u64) {
+        let member = self.members.entry(id).or_default();
+        member.is_done = false;
+        match member.submitted.is_empty() {
+            true => self.enqueue(id),
+            false => member.asked_again = true,
         }
     }
 

@@ -276,9 +276,14 @@ impl<'a> Batch<'a> {
         &self.kept_ended
     }
 
+    /// Whether it keeps copies.
+    pub(super) fn keeps(&self) -> bool {
+        !self.kept.message.is_empty()
+    }
+
     /// Whether it changes what is kept.
     fn changes_kept(&self) -> bool {
-        !self.kept.message.is_empty() || !self.kept_ended.is_empty()
+        self.keeps() || !self.kept_ended.is_empty()
     }
 
     async fn write_kept(&self, client: &Client, run: i64) -> Result<(), Error> {

@@ -29,6 +29,11 @@ pub enum ClusterError {
         /// The URL without its password.
         url: String,
     },
+    /// It is not known yet what a PostgreSQL that was just reached has lost.
+    NotCompared {
+        /// The URL without its password.
+        url: String,
+    },
     /// The file with what is kept cannot be written.
     Mirror(LedgerError),
     /// A row does not have what this version has written.
@@ -42,7 +47,7 @@ pub enum ClusterError {
 
 impl ClusterError {
     /// Whether PostgreSQL has said no, or was not asked: then nothing was done.
-    pub(super) fn is_refusal(&self) -> bool {
+    pub fn is_refusal(&self) -> bool {
         match self {
             Self::Postgres(error) => error.state().is_some(),
             _ => true,
@@ -91,6 +96,10 @@ impl fmt::Display for ClusterError {
             ),
             Self::Mirror(error) => write!(f, "what nodes keep for members who are away: {error}"),
             Self::NoLease { url } => write!(f, "{url}: this node has no lease yet"),
+            Self::NotCompared { url } => write!(
+                f,
+                "{url}: it was just reached again, and is asked first whether it has lost anything"
+            ),
             Self::Altered { url, what } => {
                 write!(f, "{url}: {what} was altered in the schema cimf_ledger")
             }

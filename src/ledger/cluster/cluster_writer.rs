@@ -56,6 +56,9 @@ pub struct ClusterLedger {
     lists: RecipientLists,
     /// The outcomes of the messages of this run that are not finished, each of which has a place here.
     pub(super) states: States,
+    /// The connection by which it was seen that PostgreSQL has the messages of this run: a new one may lead to another
+    /// server, which lacks the last transactions.
+    pub(super) compared: Option<u64>,
     /// What is to be withdrawn with the next commit.
     doubtful: Vec<u64>,
     /// What was withdrawn and may come to light all the same.
@@ -85,6 +88,7 @@ impl ClusterLedger {
             run,
             lists: RecipientLists::default(),
             states: States::new(),
+            compared: None,
             doubtful: Vec::new(),
             given_up: HashSet::new(),
             failed: None,
@@ -110,6 +114,23 @@ impl ClusterLedger {
             self.kept = Some(KeptMirror::open(path).map_err(ClusterError::Mirror)?);
         }
         Ok(())
+    }
+
+    /// Whether PostgreSQL has what this node has promised, as far as is known: [`ClusterLedger::whose`] was asked by the
+    /// connection that there is.
+    pub fn is_compared(&self) -> bool {
+        self.link.age().is_some() && self.link.age() == self.compared
+    }
+
+    /// Writes messages again that PostgreSQL has lost, all in one transaction. Gives those that another node has answered
+    /// meanwhile: they are not written.
+    pub fn write_again(&mut self, entries: &[Entry<'_>]) -> Result<Vec<u64>, ClusterError> {
+        // If the answer is missing the new connection shows whether it has them: they are not withdrawn.
+        let written = self.write(entries, CommitMode::Synced);
+        if let Err(error) = &written {
+            self.may_have_done(error);
+        }
+        written
     }
 
     /// Has messages withdrawn with the next commit, of this start or one before.
@@ -148,11 +169,20 @@ impl ClusterLedger {
             states,
             doubtful,
             given_up,
+            compared,
             ..
         } = self;
+        let compared = *compared;
         let (mut listed, mut kept_ended) = (Vec::new(), Vec::new());
         let done = link.with("cannot write the ledger", async |worker| {
             let batch = Batch::of(entries, doubtful, &worker.key, lists);
+            if batch.keeps() && compared != Some(worker.age) {
+                // A message that it has lost could have no copies kept, and nobody would see that.
+                return Err(ClusterError::NotCompared {
+                    url: worker.url.to_string(),
+                }
+                .into());
+            }
             given_up.extend(batch.withdrawn());
             let written = batch.write(worker.client, run.number, states, how).await?;
             listed.extend(batch.list_hashes().copied());

@@ -32,6 +32,15 @@ pub struct Whose {
     pub unknown: Vec<u64>,
 }
 
+/// What was taken over from a run.
+#[derive(Debug, Default)]
+pub struct TakenOver {
+    /// The name of its node; empty for what was nobody's.
+    pub node: String,
+    /// The messages, oldest first.
+    pub messages: Vec<Unfinished>,
+}
+
 /// What has become of a lease that was to be renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Renewal {
@@ -132,30 +141,42 @@ impl ClusterLedger {
         })
     }
 
-    /// What has become of messages that this node has in its queue.
-    pub fn whose(&mut self, messages: &[u64]) -> Result<Whose, ClusterError> {
+    /// What has become of messages that this node has in its queue, each with its number and its seed: a number may have been
+    /// given again where all was restored.
+    pub fn whose(&mut self, messages: &[(u64, [u8; 16])]) -> Result<Whose, ClusterError> {
         let run = self.run()?.number.cast_signed();
-        let ids: Vec<i64> = messages.iter().map(|id| id.cast_signed()).collect();
-        let whose = self
-            .link
-            .with("cannot read what is this node's", async |worker| {
-                let sql = "SELECT asked.id, message.run = $2,
+        let ids: Vec<i64> = messages.iter().map(|(id, _)| id.cast_signed()).collect();
+        let seeds: Vec<&[u8]> = messages.iter().map(|(_, seed)| &seed[..]).collect();
+        let Self { link, states, .. } = self;
+        let mut age = None;
+        let whose = link.with("cannot read what is this node's", async |worker| {
+            age = Some(worker.age);
+            let sql = "SELECT asked.id, message.run = $3,
                   EXISTS (SELECT FROM cimf_ledger.moved WHERE moved.message = asked.id)
-                FROM unnest($1::bigint[]) AS asked (id) LEFT JOIN cimf_ledger.message USING (id)";
-                let rows = worker
-                    .client
-                    .query_typed(sql, &[(&ids, Type::INT8_ARRAY), (&run, Type::INT8)])
-                    .await?;
-                let mut whose = Whose::default();
-                for row in rows {
-                    match (row.get::<_, Option<bool>>(1), row.get(2)) {
-                        (Some(true), _) => {}
-                        (Some(false), _) | (None, true) => whose.taken.push(number(&row, 0)),
-                        (None, false) => whose.unknown.push(number(&row, 0)),
-                    }
+                FROM unnest($1::bigint[], $2::bytea[]) AS asked (id, seed) LEFT JOIN cimf_ledger.message USING (id, seed)";
+            let parameters: [(&(dyn ToSql + Sync), Type); 3] = [
+                (&ids, Type::INT8_ARRAY),
+                (&seeds, Type::BYTEA_ARRAY),
+                (&run, Type::INT8),
+            ];
+            let rows = worker.client.query_typed(sql, &parameters).await?;
+            let (mut whose, mut found) = (Whose::default(), Vec::new());
+            for row in rows {
+                let id = number(&row, 0);
+                match (row.get::<_, Option<bool>>(1), row.get(2)) {
+                    // Written by a transaction whose answer was missing.
+                    (Some(true), _) if !states.contains_key(&id) => found.push(id.cast_signed()),
+                    (Some(true), _) => {}
+                    (Some(false), _) | (None, true) => whose.taken.push(id),
+                    (None, false) => whose.unknown.push(id),
                 }
-                Ok(whose)
-            })?;
+            }
+            if !found.is_empty() {
+                states.extend(load_states(worker, &found).await?);
+            }
+            Ok(whose)
+        })?;
+        self.compared = age;
         for id in whose.taken.iter().chain(&whose.unknown) {
             self.states.remove(id);
         }
@@ -164,11 +185,7 @@ impl ClusterLedger {
 
     /// Takes over messages of a run whose lease has run out, oldest first, `most` at a time; with `only_left` only of one
     /// that has left.
-    pub fn take_over(
-        &mut self,
-        most: usize,
-        only_left: bool,
-    ) -> Result<Vec<Unfinished>, ClusterError> {
+    pub fn take_over(&mut self, most: usize, only_left: bool) -> Result<TakenOver, ClusterError> {
         let run = self.run()?.number.cast_signed();
         let most = most as i64;
         let Self { link, states, .. } = self;
@@ -176,7 +193,7 @@ impl ClusterLedger {
             let client = worker.client;
             // Who renews waits for this transaction, and a row that is being renewed is passed over.
             client.batch_execute("BEGIN").await?;
-            let sql = "SELECT run FROM cimf_ledger.node
+            let sql = "SELECT run, name FROM cimf_ledger.node
                 WHERE run <> $1 AND (lease_until = '-infinity' OR NOT $2 AND lease_until < clock_timestamp())
                 AND EXISTS (SELECT FROM cimf_ledger.message WHERE message.run = node.run AND NOT finished)
                 ORDER BY (SELECT min(accepted_at) FROM cimf_ledger.message
@@ -185,10 +202,11 @@ impl ClusterLedger {
             let lost = client
                 .query_typed(sql, &[(&run, Type::INT8), (&only_left, Type::BOOL)])
                 .await?;
-            let Some(lost) = lost.first().map(|row| row.get::<_, i64>(0)) else {
+            let Some(row) = lost.first() else {
                 client.batch_execute("COMMIT").await?;
-                return Ok(Vec::new());
+                return Ok(TakenOver::default());
             };
+            let (lost, node): (i64, String) = (row.get(0), row.get(1));
             let sql = format!(
                 "WITH left_behind AS (
                   SELECT id FROM cimf_ledger.message WHERE run = $3 AND NOT finished
@@ -202,10 +220,10 @@ impl ClusterLedger {
             let parameters = [(&run, Type::INT8), (&most, Type::INT8), (&lost, Type::INT8)];
             let parameters = parameters.map(|(value, kind)| (value as &(dyn ToSql + Sync), kind));
             let rows = client.query_typed(&sql, &parameters).await?;
-            let (found, outcomes) = read(worker, &rows).await?;
+            let (messages, outcomes) = read(worker, &rows).await?;
             client.batch_execute("COMMIT").await?;
             states.extend(outcomes);
-            Ok(found)
+            Ok(TakenOver { node, messages })
         });
         if let Err(error) = &taken {
             self.may_have_done(error);
@@ -252,7 +270,12 @@ impl ClusterLedger {
     /// Reads the outcomes of all messages of this run, for a writer that goes on where another one has ended.
     pub fn remember(&mut self) -> Result<(), ClusterError> {
         let run = self.run()?.number.cast_signed();
-        let Self { link, states, .. } = self;
+        let Self {
+            link,
+            states,
+            compared,
+            ..
+        } = self;
         link.with("cannot read what is this node's", async |worker| {
             let sql = "SELECT id FROM cimf_ledger.message WHERE run = $1";
             let rows = worker
@@ -261,6 +284,7 @@ impl ClusterLedger {
                 .await?;
             let ids: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
             *states = load_states(worker, &ids).await?;
+            *compared = Some(worker.age);
             Ok(())
         })
     }

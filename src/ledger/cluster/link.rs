@@ -49,6 +49,13 @@ impl Link {
         })
     }
 
+    /// Which connection there is, if there is one.
+    pub(super) fn age(&self) -> Option<u64> {
+        let open = self.connection.as_ref();
+        open.filter(|open| !open.client.is_closed())
+            .map(|_| self.age)
+    }
+
     /// Does `task` with a connection, for a bounded time. After a failure the next call connects anew.
     pub(super) fn with<T>(
         &mut self,

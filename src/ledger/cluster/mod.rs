@@ -28,7 +28,7 @@ mod worker;
 pub use cluster_error::ClusterError;
 pub use cluster_writer::{ClusterLedger, ClusterPlace, Run};
 pub use kept_mirror::KeptMirror;
-pub use leases::{Renewal, Whose};
+pub use leases::{Renewal, TakenOver, Whose};
 pub use listing::{drop_message, list, nodes, show};
 pub use node_rows::NodeState;
 pub use tables::{VERSION, init};
