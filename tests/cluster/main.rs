@@ -28,6 +28,7 @@ mod lost_promises;
 mod measure;
 mod million_groups;
 mod nodes;
+mod pooler;
 mod promise_cost;
 mod promises;
 mod replica;

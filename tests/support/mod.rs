@@ -13,7 +13,7 @@ mod kamailio;
 pub mod name_server;
 mod opensips;
 mod opensips_settings;
-mod port;
+pub mod port;
 pub mod postgres;
 pub mod proxy;
 pub mod rig;
