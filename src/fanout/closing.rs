@@ -14,6 +14,19 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Recipients for which the lock is held, so that others get it in between.
 const STEPS: usize = 32;
 
+/// What counts failures of this kind alone.
+fn kind_of_failure(outcome: Outcome) -> Option<Counter> {
+    match outcome {
+        Outcome::Refused(300..400) => Some(Counter::Forks3xx),
+        Outcome::Refused(400..500) => Some(Counter::Forks4xx),
+        Outcome::Refused(500..600) => Some(Counter::Forks5xx),
+        Outcome::Refused(_) => Some(Counter::Forks6xx),
+        Outcome::Unreachable(408) => Some(Counter::ForksTimedOut),
+        Outcome::Unreachable(_) => Some(Counter::ForksUnsent),
+        Outcome::Delivered(_) | Outcome::Expired | Outcome::Skipped(_) | Outcome::Kept(_) => None,
+    }
+}
+
 impl Scheduler {
     /// Takes back what [`Scheduler::tally_up`] has counted.
     pub(super) fn tally_down(&self, held: &Held<'_>, at: At<Message>, outcome: Outcome) {
@@ -26,6 +39,9 @@ impl Scheduler {
         let at = block_of(held.memory, entry);
         let counter = self.tally_up(held, at, outcome);
         self.counters.add(counter);
+        if let Some(kind) = kind_of_failure(outcome) {
+            self.counters.add(kind);
+        }
         held.root.hot.waiting.subtract(held, 1);
         let (left, unreported) = (held[at].left.get(), held[at].unreported.get());
         if left == 1 && self.limits.target_order {

@@ -72,7 +72,7 @@ pub use blocked::Blocked;
 pub use clock::milliseconds;
 pub use commit::{Committed, Committer, GivenUp, NotCommitted, Notes, Taken, Told};
 pub use commit_slots::SLOTS;
-pub use counters::{Counter, Counters, MOST_REASONS};
+pub use counters::{Counter, Counters, MOST_REASONS, OwnProcess};
 pub use engine::Engine;
 pub use groups_age::GroupsAge;
 pub use held_up::{Bound, HeldUp};

@@ -155,6 +155,12 @@ impl<'e> EndedCopy<'e> {
 type IsOfKind = fn(&Outcome) -> bool;
 
 impl Finished<'_> {
+    /// The millisecond of its 202, by the engine's clock.
+    pub fn accepted_at(&self) -> u64 {
+        let block = self.pin.block();
+        self.pin.queue().memory[block.at()].by_clock(block.accepted_at())
+    }
+
     /// The number of the message.
     pub fn message(&self) -> u64 {
         self.pin.block().number()

@@ -25,12 +25,18 @@ const MEASURE: u64 = 1_000;
 pub(super) fn tick(queue: &LockedQueue, now: u64) -> Result<(), Blocked> {
     let scheduler = &queue.scheduler;
     queue.with_within(OF_MESSAGES, |held| measure(held, scheduler, now))?;
+    let mut oldest = None;
     each_message(queue, |held, at| {
+        let block = held.block(at);
+        if oldest.is_none() && block.kept() == 0 {
+            oldest = Some(held[at].by_clock(block.accepted_at()));
+        }
         if held[at].has_expired(|| now) {
             scheduler.close(held, at, 0);
         }
         true
     })?;
+    scheduler.counters.note_oldest(oldest);
     scheduler.copy_memory.log_if_short(&queue.memory, now);
     for transaction in scheduler.transactions.sending(&queue.memory) {
         queue.with_within(OF_MESSAGES, |held| {

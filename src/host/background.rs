@@ -11,7 +11,7 @@ use super::failures::Failures;
 use super::proxy::Sender;
 use super::sending::pump;
 use crate::control::Fork;
-use crate::fanout::{EndedCopy, Event, Finished, Outcome, Tally};
+use crate::fanout::{EndedCopy, Event, Finished, Outcome, OwnProcess, Tally};
 use crate::server::{Outbox, OutcomeWriter, Server};
 use crate::sip::text::Printable;
 use std::collections::HashMap;
@@ -225,6 +225,9 @@ impl<'s> OutcomeReporter<'s> {
                 {
                     ledger.finished(finished.ledger());
                 }
+                let engine = self.server.outbox().engine();
+                let taken = engine.now().saturating_sub(finished.accepted_at());
+                self.server.decider().counters().add_finished(taken);
                 log_end(finished);
                 run(&Report {
                     kind: Kind::Finished,
@@ -262,6 +265,8 @@ impl<'s> OutcomeReporter<'s> {
     }
 
     fn tick(&self) {
+        let counters = self.server.decider().counters();
+        counters.note_processor_time(OwnProcess::Outcomes);
         let engine = self.server.outbox().engine();
         engine.tick(engine.now());
     }

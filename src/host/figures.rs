@@ -2,10 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-use crate::config::Durability;
+use crate::config::{Durability, Settings};
 use crate::control::{RefusalReason, Row};
 use crate::fanout::Committed;
-use crate::fanout::{Counter, Fanout, KeptFigures, Load, UnderWay};
+use crate::fanout::{Counter, Fanout, KeptFigures, Load, OwnProcess, UnderWay};
 use crate::server::{RefusedBy, Server};
 use crate::sip::text::Printable;
 use std::fmt::Write;
@@ -49,6 +49,12 @@ pub enum Figure {
     Kept(KeptReading),
     /// A figure of the ledger; 0 if there is none.
     Ledger(LedgerReading),
+    /// The seconds since the 202 of the oldest message on its way; 0 if there is none.
+    Oldest,
+    /// The milliseconds of the processors' time that a process of the module has taken.
+    ProcessorTime(OwnProcess),
+    /// A parameter that limits another figure.
+    Limit(Limit),
     /// The age of the replica in seconds; 0 if there is none.
     GroupsAge,
     /// The seconds for which this node may send; 0 if it needs no lease.
@@ -60,6 +66,57 @@ type Reading = fn(&Load) -> u64;
 
 /// Reads a figure of kept copies.
 type KeptReading = fn(KeptFigures) -> u64;
+
+/// Reads a limit.
+type Limit = fn(&Settings) -> u64;
+
+/// Limits: name, description, reader.
+const LIMITS: [(&str, &str, Limit); 4] = [
+    (
+        "limit_queue_messages",
+        "the limit of messages (queue_messages)",
+        |settings| settings.queue_messages.into(),
+    ),
+    (
+        "limit_queue_memory",
+        "the limit of memory_used in bytes (queue_memory)",
+        |settings| u64::from(settings.queue_memory) << 20,
+    ),
+    (
+        "limit_forks_in_flight",
+        "the limit of in_flight (forks_in_flight)",
+        |settings| settings.forks_in_flight.into(),
+    ),
+    (
+        "limit_away_bytes",
+        "the limit of kept_bytes (away_bytes)",
+        |settings| settings.away_bytes,
+    ),
+];
+
+/// Processes of the module: name of the figure, description.
+const PROCESSES: [(OwnProcess, &str, &str); 4] = [
+    (
+        OwnProcess::Outcomes,
+        "cpu_ms_outcomes",
+        "milliseconds of the processors' time that the process cimf has taken",
+    ),
+    (
+        OwnProcess::Ledger,
+        "cpu_ms_ledger",
+        "the same of the process cimf ledger; 0 without a ledger",
+    ),
+    (
+        OwnProcess::Names,
+        "cpu_ms_names",
+        "the same of the process cimf names",
+    ),
+    (
+        OwnProcess::Replica,
+        "cpu_ms_replica",
+        "the same of the process cimf replica; 0 without PostgreSQL",
+    ),
+];
 
 /// Figures of kept copies: name, description, reader.
 const KEPT: [(&str, &str, KeptReading); 2] = [
@@ -162,19 +219,31 @@ pub fn figures() -> impl Iterator<Item = (Figure, String, String)> {
     let kept = KEPT.into_iter();
     let kept =
         kept.map(|(name, text, read)| (Figure::Kept(read), name.to_owned(), text.to_owned()));
-    let age = (
-        Figure::GroupsAge,
-        "groups_age".to_owned(),
-        "seconds since the replica of the groups was what PostgreSQL has; 0 without one".to_owned(),
-    );
+    let one = |figure, name: &str, text: &str| (figure, name.to_owned(), text.to_owned());
+    let limits = LIMITS.into_iter();
+    let limits = limits.map(move |(name, text, read)| one(Figure::Limit(read), name, text));
+    let processes = PROCESSES.into_iter();
+    let processes =
+        processes.map(move |(process, name, text)| one(Figure::ProcessorTime(process), name, text));
+    let others = [
+        one(
+            Figure::Oldest,
+            "oldest",
+            "seconds since the 202 of the oldest message on its way",
+        ),
+        one(
+            Figure::GroupsAge,
+            "groups_age",
+            "seconds since the replica of the groups was what PostgreSQL has; 0 without one",
+        ),
+        one(
+            Figure::Lease,
+            "lease",
+            "seconds for which this node may send if it cannot renew its lease; 0 without durability=cluster",
+        ),
+    ];
     let all = counts.chain(refused).chain(now).chain(kept).chain(ledger);
-    let lease = (
-        Figure::Lease,
-        "lease".to_owned(),
-        "seconds for which this node may send if it cannot renew its lease; 0 without durability=cluster"
-            .to_owned(),
-    );
-    all.chain([age, lease])
+    all.chain(others).chain(limits).chain(processes)
 }
 
 /// `refused_unknown_group` for `UnknownGroup`.
@@ -198,6 +267,13 @@ impl Figure {
             Self::Now(read) => read(&server.outbox().engine().load()),
             Self::Kept(read) => read(server.outbox().engine().away().figures()),
             Self::Ledger(read) => server.outbox().committed().map_or(0, |done| read(&done)),
+            Self::Oldest => {
+                let oldest = server.decider().counters().oldest();
+                let now = server.outbox().engine().now();
+                oldest.map_or(0, |oldest| now.saturating_sub(oldest) / 1000)
+            }
+            Self::ProcessorTime(process) => server.decider().counters().processor_time(process),
+            Self::Limit(read) => read(&server.decider().policy().settings),
             Self::GroupsAge => groups_age(server),
             Self::Lease => {
                 let left = server.outbox().engine().node().left();

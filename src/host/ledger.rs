@@ -9,7 +9,9 @@ use super::duties::{Duties, NoDuties};
 use super::guard::guarded;
 use super::node::NodeDuties;
 use super::signals;
-use crate::fanout::{Committer, Engine, GivenUp, KeptFigures, Taken, Told, milliseconds};
+use crate::fanout::{
+    Committer, Counters, Engine, GivenUp, KeptFigures, OwnProcess, Taken, Told, milliseconds,
+};
 use crate::ledger::cluster::ClusterLedger;
 use crate::ledger::{CommitMode, Entry, Figures, Ledger, Promise};
 use crate::server::{KeepReader, NoteFile, OutcomeReader, Server, request_of};
@@ -54,6 +56,7 @@ struct Life<'e, L, O, D> {
     duties: D,
     notes: &'e NoteFile,
     engine: &'e Engine,
+    counters: &'e Counters,
     /// Whether messages wait for the ledger before their 202.
     is_durable: bool,
     outcomes: OutcomeReader<'e>,
@@ -87,6 +90,7 @@ where
             duties,
             notes,
             engine,
+            counters: server.decider().counters(),
             is_durable: server.outbox().is_durable(),
             outcomes: OutcomeReader::new(engine),
             keeping: KeepReader::new(engine),
@@ -273,6 +277,7 @@ where
             return;
         }
         self.tended = Some(Instant::now());
+        self.counters.note_processor_time(OwnProcess::Ledger);
         self.committer.take_from_the_dead(self.notes);
         let now = milliseconds(SystemTime::now());
         let tended = match &mut self.ledger {

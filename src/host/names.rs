@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::fanout::{Engine, NotResolved, Question};
+use crate::fanout::{Engine, NotResolved, OwnProcess, Question};
 use crate::server::{Families, HopName, Led, Resolver, Server};
 use crate::sip::text::Printable;
 use std::convert::Infallible;
@@ -86,6 +86,8 @@ async fn ask_all(server: &'static Server, families: Families) -> std::io::Result
         lines: Mutex::new((Instant::now(), 0)),
     });
     loop {
+        let counters = server.decider().counters();
+        counters.note_processor_time(OwnProcess::Names);
         // One pass over the questions handles all wake-ups so far.
         while questions.try_recv(&mut [0; 1]).is_ok() {}
         while let Some(question) = engine.next_question() {

@@ -5,6 +5,7 @@
 
 use super::signals;
 use crate::config::{DbUrl, PostgresUrl, Settings};
+use crate::fanout::OwnProcess;
 use crate::postgres::single_threaded;
 use crate::server::Server;
 use crate::store::postgres::{Follower, Round, age, replicate, replicate_within};
@@ -85,6 +86,8 @@ async fn follow(server: &Server, url: &PostgresUrl, path: &Path) -> Infallible {
     let mut follower = new();
     let mut trouble: Option<(Instant, Instant)> = None;
     loop {
+        let counters = server.decider().counters();
+        counters.note_processor_time(OwnProcess::Replica);
         let began = Instant::now();
         let round = AssertUnwindSafe(follower.round()).catch_unwind().await;
         match round {

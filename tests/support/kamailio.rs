@@ -212,6 +212,11 @@ impl Proxy for Kamailio {
         format!("event_route[tm:local-request] {{ {body} }}\n")
     }
 
+    fn has_module(&self, _: &str) -> bool {
+        // Debian's has all of them.
+        true
+    }
+
     fn passes_over(&self) -> &'static [&'static str] {
         &["\r\n", "\r\n\r\n", "\n", "\r", " ", "\t", "\0"]
     }

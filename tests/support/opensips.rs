@@ -288,6 +288,10 @@ impl Proxy for OpenSips {
         format!("local_route {{ {body} }}\n")
     }
 
+    fn has_module(&self, name: &str) -> bool {
+        self.modules.join(format!("{name}.so")).exists()
+    }
+
     fn passes_over(&self) -> &'static [&'static str] {
         &["\r\n", "\r\n\r\n", "\n", "\r"]
     }

@@ -80,6 +80,8 @@ pub trait Proxy: Sync {
     fn event_value(&self, name: &str) -> String;
     /// A route through which the copies go.
     fn local_route(&self, body: &str) -> String;
+    /// Whether it has this module of its own.
+    fn has_module(&self, name: &str) -> bool;
     /// What may come before a request's first line, in a datagram too.
     fn passes_over(&self) -> &'static [&'static str];
     /// Whether the module's functions may stand in other routes, where they do nothing; if not, the proxy does not
