@@ -59,6 +59,11 @@ impl<'e> UnderWay<'e> {
         self.pin.block().recipients()
     }
 
+    /// Whether its end has been reported.
+    pub fn is_done(&self) -> bool {
+        self.pin.queue().memory[self.pin.at()].is_done()
+    }
+
     /// The ledger's number of the kept copy that is sent; 0 if it is none.
     pub fn kept(&self) -> u64 {
         self.pin.block().kept()

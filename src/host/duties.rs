@@ -10,8 +10,8 @@ pub trait Duties<L: Ledger> {
     /// How long it may wait until they are due; nothing if there are none.
     fn due_in(&self) -> Option<Duration>;
 
-    /// Whether they come before anything is written, due or not.
-    fn must_come_first(&self, ledger: &L) -> bool;
+    /// Whether copies may be kept: not before it is known that the ledger has their messages.
+    fn may_keep(&self, ledger: &L) -> bool;
 
     /// Does what is due. Nothing is written before.
     fn perform(&mut self, ledger: &mut L) -> Result<(), L::Error>;
@@ -25,8 +25,8 @@ impl<L: Ledger> Duties<L> for NoDuties {
         None
     }
 
-    fn must_come_first(&self, _: &L) -> bool {
-        false
+    fn may_keep(&self, _: &L) -> bool {
+        true
     }
 
     fn perform(&mut self, _: &mut L) -> Result<(), L::Error> {

@@ -77,11 +77,12 @@ fn ask_for(server: &Server, address: &[u8]) -> Result<bool, String> {
         return Ok(false);
     }
     let member = member(server, address)?;
-    let is_kept = read(server, |reader| reader.is_kept(member))?;
+    let is_kept =
+        engine.away().figures().copies > 0 && read(server, |reader| reader.is_kept(member))?;
     if !is_kept && !is_shared {
         return Ok(false);
     }
-    if !engine.away().ask_for(member) {
+    if !engine.away().ask_for(member) && is_kept {
         return Err(
             "too many members have registered at once; the next registration asks again".to_owned(),
         );

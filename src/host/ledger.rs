@@ -120,7 +120,8 @@ where
         // After the outcomes: a message is finished only after its copies.
         self.keeping.read();
         self.perform_duties();
-        if !self.outcomes.is_empty() || !self.keeping.is_empty() {
+        let keeps = !self.keeping.is_empty() && self.may_keep();
+        if !self.outcomes.is_empty() || keeps {
             self.waits_since.get_or_insert_with(Instant::now);
         }
         let taken = self.committer.take();
@@ -130,7 +131,7 @@ where
             .waits_since
             .is_some_and(|since| since.elapsed() >= GATHER);
         let may_try = self.may_try();
-        let is_urgent = !given_up.is_empty() || self.keeping.is_urgent();
+        let is_urgent = !given_up.is_empty() || keeps && self.keeping.is_urgent();
         if !taken.is_empty() || (may_try && (is_urgent || has_waited || is_down)) {
             self.commit(taken, given_up);
             // Also under continuous load.
@@ -142,10 +143,8 @@ where
 
     /// Does what is due beside writing.
     fn perform_duties(&mut self) {
-        let comes_first = |ledger| self.duties.must_come_first(ledger);
-        let is_due = self.duties.due_in().is_some_and(|left| left.is_zero())
-            || self.ledger.as_ref().is_some_and(comes_first);
-        if !is_due || !self.may_try() {
+        let is_due = self.duties.due_in().is_some_and(|left| left.is_zero());
+        if !is_due && self.may_keep() || !self.may_try() {
             return;
         }
         let done = match &mut self.ledger {
@@ -156,6 +155,12 @@ where
             self.committer.set_down(true);
             self.complain(&error);
         }
+    }
+
+    /// Whether copies may be kept by the next commit.
+    fn may_keep(&self) -> bool {
+        let ledger = self.ledger.as_ref();
+        ledger.is_none_or(|ledger| self.duties.may_keep(ledger))
     }
 
     /// Whether the ledger is tried now: while it cannot be written it is tried now and then.
@@ -180,11 +185,12 @@ where
     }
 
     fn commit(&mut self, taken: Vec<Taken<'_>>, given_up: Vec<GivenUp<'_>>) {
-        let keeps = self.keeping.is_urgent();
+        let may_keep = self.may_keep();
+        let keeps = may_keep && self.keeping.is_urgent();
         let is_urgent =
             !taken.is_empty() || !given_up.is_empty() || keeps || self.committer.is_down();
         let begin = Instant::now();
-        let committed = self.write(&taken, &given_up, is_urgent);
+        let committed = self.write(&taken, &given_up, is_urgent, may_keep);
         match committed {
             Ok(Written {
                 promises,
@@ -208,7 +214,9 @@ where
                     .into_iter()
                     .for_each(|given_up| given_up.end(self.notes));
                 self.outcomes.is_committed();
-                self.keeping.is_committed();
+                if may_keep {
+                    self.keeping.is_committed();
+                }
                 if keeps {
                     // The outcome reporter waits for that.
                     self.engine.call_again();
@@ -241,6 +249,7 @@ where
         taken: &[Taken<'_>],
         given_up: &[GivenUp<'_>],
         is_urgent: bool,
+        may_keep: bool,
     ) -> Result<Written, L::Error> {
         let ledger = match &mut self.ledger {
             Some(ledger) => ledger,
@@ -250,7 +259,9 @@ where
             .iter()
             .map(|given_up| Entry::Withdrawn { id: given_up.id() });
         let mut entries: Vec<Entry<'_>> = withdrawn.collect();
-        entries.extend(self.keeping.entries());
+        if may_keep {
+            entries.extend(self.keeping.entries());
+        }
         entries.extend(self.outcomes.entries());
         // Checked as late as possible: a message whose worker has stopped waiting is not written.
         let waiting = taken.iter().filter(|taken| !taken.is_given_up());

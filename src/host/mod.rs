@@ -23,6 +23,7 @@ mod listeners;
 mod load;
 mod local_addresses;
 mod log;
+mod lost_messages;
 mod message;
 mod names;
 mod node;

@@ -6,13 +6,12 @@
 #![forbid(unsafe_code)]
 
 use super::duties::Duties;
-use crate::fanout::{
-    Blocked, Counter, Engine, KeptFigures, NodeListed, NotRestored, UnderWay, boot_time,
-};
+use super::lost_messages::LostMessages;
+use crate::fanout::{Blocked, Counter, Engine, KeptFigures, NodeListed, NotRestored, boot_time};
 use crate::ledger::cluster::{ClusterError, ClusterLedger, ClusterPlace, Renewal};
 use crate::ledger::{CommitMode, Entry, Ledger, Unfinished};
-use crate::server::{NoteFile, Outbox, Server, outcomes_again, promise_again};
-use std::collections::{HashMap, HashSet, VecDeque};
+use crate::server::{NoteFile, Outbox, Server};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// The longest interval between two looks for what others have left.
@@ -45,8 +44,7 @@ pub struct NodeDuties<'e> {
     complained: Option<Instant>,
     /// Whether others may have taken over messages that are in the queue here.
     must_compare: bool,
-    /// Messages in the queue, by their numbers in the ledger, that PostgreSQL has lost.
-    lost: Vec<u64>,
+    lost: LostMessages,
     /// Whose messages were taken over last: a node, by its name.
     left_by: String,
     /// Messages that were taken over and have found no room yet.
@@ -59,6 +57,8 @@ pub struct NodeDuties<'e> {
 
 /// A message in the queue.
 struct Here {
+    /// Its number in the ledger, and that in the queue.
+    ledger: u64,
     number: u64,
     seed: [u8; 16],
 }
@@ -80,7 +80,7 @@ impl<'e> NodeDuties<'e> {
             followed: None,
             complained: None,
             must_compare: false,
-            lost: Vec::new(),
+            lost: LostMessages::new(),
             left_by: String::new(),
             without_room: VecDeque::new(),
             ended: Vec::new(),
@@ -122,17 +122,25 @@ impl<'e> NodeDuties<'e> {
         };
         let waiting = self.without_room.iter();
         let waiting = waiting.map(|message| (message.message.id, message.message.seed));
-        let seeds = here.iter().map(|(&id, here)| (id, here.seed));
-        let asked: Vec<_> = seeds.chain(waiting).collect();
+        let asked = here.iter().map(|here| (here.ledger, here.seed));
+        let asked: Vec<_> = asked.chain(waiting).collect();
         let whose = ledger.whose(&asked)?;
-        self.without_room
-            .retain(|message| !whose.taken.contains(&message.message.id));
+        let unknown = whose.unknown.iter().filter_map(|&place| here.get(place));
+        self.lost.set(unknown.map(|here| here.number));
         let mut gone = 0;
-        for message in whose.taken.iter().filter_map(|id| here.get(id)) {
-            match self.engine.let_go(message.number) {
+        for &place in &whose.taken {
+            let Some(here) = here.get(place) else {
+                let (id, _) = asked[place];
+                self.without_room.retain(|message| message.message.id != id);
+                continue;
+            };
+            match self.engine.let_go(here.number) {
                 Ok(true) => gone += 1,
                 Ok(false) => {}
-                Err(blocked) => return Ok(is_blocked(blocked)),
+                Err(blocked) => {
+                    // Asked again with the next renewal.
+                    return Ok(is_blocked(blocked));
+                }
             }
         }
         if gone > 0 {
@@ -143,80 +151,22 @@ impl<'e> NodeDuties<'e> {
                  not sent here any more"
             );
         }
-        self.lost = whose.unknown;
         Ok(true)
     }
 
-    /// Writes messages again that PostgreSQL has lost, some at a time; says whether that went well.
-    fn write_again(&mut self, ledger: &mut ClusterLedger) -> Result<bool, ClusterError> {
-        let under_way = match self.engine.under_way() {
-            Ok(under_way) => under_way,
-            Err(blocked) => return Ok(is_blocked(blocked)),
-        };
-        let some = self.lost.len().min(SHARE);
-        let some: HashSet<u64> = self.lost.drain(..some).collect();
-        let is_lost = |message: &&UnderWay<'_>| {
-            let has_ended = message.outcomes().len() == message.recipients();
-            some.contains(&message.ledger()) && message.kept() == 0 && !has_ended
-        };
-        let lost: Vec<_> = under_way.iter().filter(is_lost).collect();
-        for message in &lost {
-            // Its old number may be another start's where all was restored.
-            message.enter_ledger(self.server.outbox().ledger_number(message.number()));
-        }
-        let promises: Vec<_> = lost.iter().map(|message| promise_again(message)).collect();
-        let written = ledger.write_again(&promises).and_then(|answered| {
-            let rest = lost
-                .iter()
-                .filter(|message| !answered.contains(&message.ledger()));
-            let rest: Vec<_> = rest
-                .flat_map(|message| outcomes_again(self.server, message))
-                .collect();
-            ledger.commit(&rest, CommitMode::Synced)?;
-            Ok(answered)
-        });
-        match written {
-            Ok(answered) => {
-                log::error!(
-                    "ledger: PostgreSQL did not know {} messages that this node has promised: it has lost its last \
-                     transactions, or was restored. They were written again",
-                    lost.len()
-                );
-                for message in lost
-                    .iter()
-                    .filter(|message| answered.contains(&message.ledger()))
-                {
-                    if let Err(blocked) = self.engine.let_go(message.number()) {
-                        return Ok(is_blocked(blocked));
-                    }
-                }
-                Ok(true)
-            }
-            // The next connection shows what of it was written.
-            Err(error) if !error.is_refusal() => Err(error),
-            Err(error) => {
-                log::error!(
-                    "ledger: {error}; {} messages that it has lost are sent from memory, and lost if this node is",
-                    lost.len()
-                );
-                Ok(true)
-            }
-        }
-    }
-
-    /// The messages in the queue that are in the ledger, by their numbers there.
-    fn here(&self) -> Result<HashMap<u64, Here>, Blocked> {
+    /// The messages in the queue that are in the ledger.
+    fn here(&self) -> Result<Vec<Here>, Blocked> {
         let under_way = self.engine.under_way()?;
         // Of a kept copy all nodes know.
         let promised = under_way
             .iter()
             .filter(|message| message.ledger() != 0 && message.kept() == 0);
-        Ok(promised
-            .map(|message| {
-                let (number, seed) = (message.number(), message.submission().seed);
-                (message.ledger(), Here { number, seed })
-            })
-            .collect())
+        let here = promised.map(|message| Here {
+            ledger: message.ledger(),
+            number: message.number(),
+            seed: message.submission().seed,
+        });
+        Ok(here.collect())
     }
 
     /// Takes over what nodes have left whose lease has run out; says whether there may be more. A node that was away itself
@@ -278,6 +228,15 @@ impl<'e> NodeDuties<'e> {
 
     /// Does one thing that may wait; says whether there is more to do at once.
     fn do_one(&mut self, ledger: &mut ClusterLedger) -> Result<bool, ClusterError> {
+        if self.lost.due_in().is_some_and(|wait| wait.is_zero()) {
+            match self.lost.write_some(self.server, ledger) {
+                Ok(ended) => self.ended.extend(ended),
+                Err(blocked) => log::error!(
+                    "ledger: {blocked}; messages that PostgreSQL has lost are written again later"
+                ),
+            }
+            return Ok(true);
+        }
         if !self.given_up.is_empty() {
             ledger.withdraw(&self.given_up);
             ledger.commit(&[], CommitMode::Synced)?;
@@ -378,18 +337,16 @@ impl Duties<ClusterLedger> for NodeDuties<'_> {
         let due = self.renewal_due_in().min(look);
         let followed = self.followed.map(|followed| followed.elapsed());
         let follow = followed.map_or(Duration::ZERO, |elapsed| FOLLOW.saturating_sub(elapsed));
-        Some(if self.follows { due.min(follow) } else { due })
+        let due = if self.follows { due.min(follow) } else { due };
+        Some(self.lost.due_in().map_or(due, |lost| due.min(lost)))
     }
 
-    fn must_come_first(&self, ledger: &ClusterLedger) -> bool {
-        !ledger.is_compared() || !self.lost.is_empty()
+    fn may_keep(&self, ledger: &ClusterLedger) -> bool {
+        ledger.is_compared() && self.lost.is_empty()
     }
 
     fn perform(&mut self, ledger: &mut ClusterLedger) -> Result<(), ClusterError> {
         self.renew_if_due(ledger)?;
-        while !self.lost.is_empty() && self.write_again(ledger)? {
-            self.renew_if_due(ledger)?;
-        }
         let done = self.do_one(ledger);
         self.has_more = matches!(done, Ok(true));
         if let Err(error) = done

@@ -564,6 +564,9 @@ impl Outbox {
                 kept_at: now,
                 expires_at,
             });
+            if is_new {
+                message.enter_ledger(ledger);
+            }
             is_new = false;
         }
         Ok(())
@@ -661,8 +664,12 @@ mod tests {
     use crate::sample::{NOW, submission};
 
     fn outbox(folder: &Path) -> Outbox {
+        outbox_with(folder, "journal")
+    }
+
+    fn outbox_with(folder: &Path, durability: &str) -> Outbox {
         let mut settings = Settings::new();
-        settings.set("durability", "journal").unwrap();
+        settings.set("durability", durability).unwrap();
         settings.set("away", "keep").unwrap();
         let ledger = folder.join("ledger.db");
         settings.set("ledger", ledger.to_str().unwrap()).unwrap();
@@ -727,6 +734,25 @@ mod tests {
             .map(|message| message.outcomes.clone())
             .collect();
         assert_eq!(outcomes, [[outcome(1, Outcome::Refused(403))]]);
+    }
+
+    #[test]
+    fn of_a_message_that_is_in_memory_alone_all_members_who_are_away_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = outbox_with(folder.path(), "none");
+        let engine = outbox.engine();
+        let restored = engine.restore(&submission(), || own().into_iter(), Origin::default(), []);
+        assert!(matches!(restored, Ok(Some(_))));
+        while let Some(attempt) = engine.next(|| NOW) {
+            let cookie = attempt.cookie();
+            drop(attempt);
+            engine.completed(cookie, 480);
+            engine.released(cookie);
+        }
+        let member = |address: &[u8]| Some(address.iter().map(|&byte| u64::from(byte)).sum());
+        outbox.keep_outcomes(member).unwrap();
+        let reader = outbox.ledger().unwrap().0.reader().unwrap();
+        assert_eq!(reader.figures().unwrap().kept, 2);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::kept::start;
 use crate::nodes::hikers;
-use crate::promises::{MEMBERS, all_have_one, crew, identities, is_accepted, sends, to_crew};
+use crate::promises::{CREW, MEMBERS, all_have_one, crew, identities, is_accepted, sends, to_crew};
 use crate::support::core::Answer;
 use crate::support::flow::{Request, unique};
 use crate::support::postgres::Postgres;
@@ -141,7 +141,9 @@ fn what_another_node_has_answered_meanwhile_is_let_go() {
         "SELECT lease_until < clock_timestamp() FROM cimf_ledger.node WHERE name = 'a'";
     says(&postgres, has_run_out, "t");
     assert_eq!(send(libc::SIGCONT), 0);
-    first.wait_for_log("PostgreSQL did not know 1 messages that this node has promised");
+    first
+        .wait_for_log("1 messages that PostgreSQL had lost were accepted by other nodes meanwhile");
+    assert_eq!(first.counter("taken_away"), 1);
     first.core.release("home1.net");
     until(|| (first.counter("messages") == 0).then_some(())).expect("an end");
     says(&postgres, "SELECT count(*) FROM cimf_ledger.message", "1");
@@ -151,4 +153,57 @@ fn what_another_node_has_answered_meanwhile_is_let_go() {
         forks.iter().any(|fork| fork.message.request_uri() == BOB)
     };
     assert!(has_bob(&second));
+}
+
+#[test]
+fn an_end_that_is_lost_is_told_again() {
+    let postgres = Postgres::start();
+    let (first, second) = nodes(&postgres);
+    let mut client = first.client();
+    first.core.answer("home1.net", Answer::Held);
+    sends(&mut client, to_crew);
+    first.core.wait_for(MEMBERS);
+    postgres.psql("CREATE TABLE before AS SELECT * FROM cimf_ledger.message");
+    first.core.release("home1.net");
+    says(&postgres, "SELECT count(*) FROM cimf_ledger.message", "0");
+    // The new primary has the message, and not that it has ended.
+    lose(
+        &postgres,
+        "INSERT INTO cimf_ledger.message SELECT * FROM before",
+    );
+    says(&postgres, "SELECT count(*) FROM cimf_ledger.message", "0");
+    assert_eq!([first.core.count(), second.core.count()], [MEMBERS, 0]);
+}
+
+#[test]
+fn what_cannot_be_written_again_holds_up_nothing_else() {
+    let postgres = Postgres::start();
+    let (first, _second) = nodes(&postgres);
+    let mut client = first.client();
+    for number in 0..MEMBERS {
+        first.core.answer(&format!("m{number}@"), Answer::Held);
+    }
+    sends(&mut client, to_crew);
+    first.core.wait_for(MEMBERS);
+    postgres.psql(&format!(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           IF encode(NEW.group_uri, 'escape') = '{CREW}' THEN RAISE EXCEPTION 'no'; END IF; RETURN NEW; END $$;
+         CREATE TRIGGER refuse BEFORE INSERT ON cimf_ledger.message FOR EACH ROW EXECUTE FUNCTION refuse()"
+    ));
+    lose(&postgres, LAST);
+    first.wait_for_log("1 messages that PostgreSQL has lost are sent from memory");
+    // Other messages are promised meanwhile.
+    let accepted = || {
+        let request = Request::another(&client);
+        client.send(&request.bytes());
+        (client.receive().status() == 202).then_some(())
+    };
+    until(accepted).expect("a 202");
+    let log = first.log();
+    let tries = log.matches("are sent from memory").count();
+    assert!(tries < 5, "{log}");
+    postgres.psql("DROP TRIGGER refuse ON cimf_ledger.message");
+    first.wait_for_log("PostgreSQL did not know 1 messages that this node has promised");
+    first.core.release("home1.net");
+    says(&postgres, "SELECT count(*) FROM cimf_ledger.message", "0");
 }

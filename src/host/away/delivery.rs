@@ -65,7 +65,11 @@ impl Delivery {
             && now - since >= ONCE_MORE
         {
             self.once_more.pop_front();
-            self.asked_for(id);
+            match self.members.get_mut(&id) {
+                // More is submitted once what is under way has ended.
+                Some(member) => member.is_done = false,
+                None => self.enqueue(id),
+            }
         }
         for id in outbox.engine().away().asked_for() {
             if outbox.cluster().is_some() {

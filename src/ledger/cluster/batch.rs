@@ -187,21 +187,21 @@ impl<'a> Batch<'a> {
         };
         let run = run.cast_signed();
         let outcomes = self.chunks(states);
-        // They are sent in the order in which they are named, and none waits for an answer.
-        // The row of what is kept comes last of those for which nodes wait for each other.
+        // They are sent in the order in which they are named, and none waits for an answer. Outcomes may be those of messages
+        // that are promised with them. The row of what is kept comes last of those for which nodes wait for each other.
         let before = try_join4(
             client.batch_execute(begin),
             self.withdraw(client),
-            write_outcomes(client, run, &outcomes),
             self.write_lists(client),
+            self.write_promises(client, run),
         );
         let after = try_join4(
-            self.write_promises(client, run),
+            write_outcomes(client, run, &outcomes),
             self.write_kept(client, run),
             self.finish(client, run),
             client.batch_execute("COMMIT"),
         );
-        let (_, (promised, (), (), ())) = try_join(before, after).await?;
+        let ((_, (), (), promised), _) = try_join(before, after).await?;
         Ok(promised)
     }
 

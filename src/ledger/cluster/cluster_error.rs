@@ -47,7 +47,7 @@ pub enum ClusterError {
 
 impl ClusterError {
     /// Whether PostgreSQL has said no, or was not asked: then nothing was done.
-    pub fn is_refusal(&self) -> bool {
+    pub(super) fn is_refusal(&self) -> bool {
         match self {
             Self::Postgres(error) => error.state().is_some(),
             _ => true,

@@ -64,7 +64,7 @@ pub struct ClusterLedger {
     /// What was withdrawn and may come to light all the same.
     pub(super) given_up: HashSet<u64>,
     /// When something failed last, of which it is unknown whether PostgreSQL has done it.
-    failed: Option<Instant>,
+    pub(super) failed: Option<Instant>,
     swept: Option<Instant>,
     /// What is kept, for the other processes of this node.
     kept: Option<KeptMirror>,
@@ -122,11 +122,11 @@ impl ClusterLedger {
         self.link.age().is_some() && self.link.age() == self.compared
     }
 
-    /// Writes messages again that PostgreSQL has lost, all in one transaction. Gives those that another node has answered
-    /// meanwhile: they are not written.
+    /// Writes messages again that PostgreSQL has lost, with all that has become of them since, in one transaction. Gives those
+    /// that another node has answered meanwhile: they are not written.
     pub fn write_again(&mut self, entries: &[Entry<'_>]) -> Result<Vec<u64>, ClusterError> {
-        // If the answer is missing the new connection shows whether it has them: they are not withdrawn.
-        let written = self.write(entries, CommitMode::Synced);
+        // If the answer is missing the next connection shows whether it has them: they are not withdrawn.
+        let written = self.write_with_lists(entries, CommitMode::Synced);
         if let Err(error) = &written {
             self.may_have_done(error);
         }
@@ -161,6 +161,23 @@ impl ClusterLedger {
         self.given_up.clear();
     }
 
+    /// Writes all in one transaction, once more if lists are gone that were thought to be there.
+    fn write_with_lists(
+        &mut self,
+        entries: &[Entry<'_>],
+        how: CommitMode,
+    ) -> Result<Vec<u64>, ClusterError> {
+        let done = self.write(entries, how);
+        match &done {
+            Err(ClusterError::Postgres(error))
+                if error.state() == Some(&SqlState::FOREIGN_KEY_VIOLATION) =>
+            {
+                self.write(entries, how)
+            }
+            _ => done,
+        }
+    }
+
     fn write(&mut self, entries: &[Entry<'_>], how: CommitMode) -> Result<Vec<u64>, ClusterError> {
         let run = self.run()?;
         let Self {
@@ -184,14 +201,20 @@ impl ClusterLedger {
                 .into());
             }
             given_up.extend(batch.withdrawn());
-            let written = batch.write(worker.client, run.number, states, how).await?;
-            listed.extend(batch.list_hashes().copied());
-            kept_ended = batch.kept_ended().to_vec();
-            let (promised, answered): (Vec<u64>, Vec<u64>) =
-                batch.promised().partition(|id| written.contains(id));
-            for id in promised {
+            // Their outcomes may be written with them.
+            let promised: Vec<u64> = batch.promised().collect();
+            for &id in &promised {
                 states.entry(id).or_default();
             }
+            let written = batch.write(worker.client, run.number, states, how).await;
+            let is_promised = |id: &u64| written.as_ref().is_ok_and(|written| written.contains(id));
+            let answered: Vec<u64> = promised.into_iter().filter(|id| !is_promised(id)).collect();
+            for id in &answered {
+                states.remove(id);
+            }
+            written?;
+            listed.extend(batch.list_hashes().copied());
+            kept_ended = batch.kept_ended().to_vec();
             for id in batch.ended() {
                 states.remove(&id);
             }
@@ -224,13 +247,7 @@ impl Ledger for ClusterLedger {
     type Error = ClusterError;
 
     fn commit(&mut self, entries: &[Entry<'_>], how: CommitMode) -> Result<Vec<u64>, ClusterError> {
-        let mut done = self.write(entries, how);
-        if let Err(ClusterError::Postgres(error)) = &done
-            && error.state() == Some(&SqlState::FOREIGN_KEY_VIOLATION)
-        {
-            // Lists are written again.
-            done = self.write(entries, how);
-        }
+        let done = self.write_with_lists(entries, how);
         match &done {
             Ok(_) => self.doubtful.clear(),
             Err(error) if error.is_refusal() => {}

@@ -121,7 +121,8 @@ impl KeptMirror {
             cursor.source == source && is_remembered && cursor.since <= latest
         };
         if !self.cursor.as_ref().is_some_and(fits) {
-            let is_other = |cursor: &Cursor| cursor.source.0 != source.0;
+            // Another PostgreSQL, or one that was restored: its numbers may stand for other messages.
+            let is_other = |cursor: &Cursor| cursor.source.0 != source.0 || cursor.since > latest;
             if self.cursor.as_ref().is_some_and(is_other) {
                 self.clear().map_err(ClusterError::Mirror)?;
             }

@@ -16,20 +16,20 @@ use super::node_rows::{NodeState, all_nodes};
 use super::rows::{COLUMNS, lists, load_states, message, number, outcomes};
 use super::worker::{Failure, Worker};
 use crate::ledger::Ledger;
-use crate::ledger::entry::CommitMode;
+use crate::ledger::entry::{CommitMode, Entry};
 use crate::ledger::stored::Unfinished;
 use crate::postgres::PostgresError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
-/// Messages of a queue that are not this node's any more.
+/// Which of the messages that were asked about are not this node's any more, by their places in the question.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Whose {
     /// Others have taken these over.
-    pub taken: Vec<u64>,
+    pub taken: Vec<usize>,
     /// PostgreSQL does not know these: it has lost its last transactions, or was made anew.
-    pub unknown: Vec<u64>,
+    pub unknown: Vec<usize>,
 }
 
 /// What was taken over from a run.
@@ -80,6 +80,7 @@ impl ClusterLedger {
         let run = Run { number, token };
         self.run = Some(run);
         self.states.clear();
+        self.compared = None;
         Ok(run)
     }
 
@@ -151,9 +152,11 @@ impl ClusterLedger {
         let mut age = None;
         let whose = link.with("cannot read what is this node's", async |worker| {
             age = Some(worker.age);
-            let sql = "SELECT asked.id, message.run = $3,
+            // What is finished is there for its kept copies alone, and nobody's.
+            let sql = "SELECT asked.place, message.run = $3 OR finished,
                   EXISTS (SELECT FROM cimf_ledger.moved WHERE moved.message = asked.id)
-                FROM unnest($1::bigint[], $2::bytea[]) AS asked (id, seed) LEFT JOIN cimf_ledger.message USING (id, seed)";
+                FROM unnest($1::bigint[], $2::bytea[]) WITH ORDINALITY AS asked (id, seed, place)
+                LEFT JOIN cimf_ledger.message USING (id, seed)";
             let parameters: [(&(dyn ToSql + Sync), Type); 3] = [
                 (&ids, Type::INT8_ARRAY),
                 (&seeds, Type::BYTEA_ARRAY),
@@ -162,13 +165,14 @@ impl ClusterLedger {
             let rows = worker.client.query_typed(sql, &parameters).await?;
             let (mut whose, mut found) = (Whose::default(), Vec::new());
             for row in rows {
-                let id = number(&row, 0);
+                let place = row.get::<_, i64>(0) as usize - 1;
+                let (id, _) = messages[place];
                 match (row.get::<_, Option<bool>>(1), row.get(2)) {
                     // Written by a transaction whose answer was missing.
                     (Some(true), _) if !states.contains_key(&id) => found.push(id.cast_signed()),
                     (Some(true), _) => {}
-                    (Some(false), _) | (None, true) => whose.taken.push(id),
-                    (None, false) => whose.unknown.push(id),
+                    (Some(false), _) | (None, true) => whose.taken.push(place),
+                    (None, false) => whose.unknown.push(place),
                 }
             }
             if !found.is_empty() {
@@ -176,9 +180,16 @@ impl ClusterLedger {
             }
             Ok(whose)
         })?;
-        self.compared = age;
-        for id in whose.taken.iter().chain(&whose.unknown) {
-            self.states.remove(id);
+        for &place in whose.taken.iter().chain(&whose.unknown) {
+            let (id, _) = messages[place];
+            self.states.remove(&id);
+        }
+        if self.compared != age {
+            if self.compared.is_some() {
+                // It may also have lost that messages had ended.
+                self.failed.get_or_insert_with(Instant::now);
+            }
+            self.compared = age;
         }
         Ok(whose)
     }
@@ -231,8 +242,8 @@ impl ClusterLedger {
         taken
     }
 
-    /// Some time after a failure: withdraws what has come to light that nobody was promised, and gives what this run has
-    /// taken over without getting an answer.
+    /// Some time after a failure: withdraws what has come to light that nobody was promised, ends what has ended, and gives
+    /// what this run has taken over without getting an answer.
     pub fn recall(&mut self) -> Result<Vec<Unfinished>, ClusterError> {
         let run = self.run()?.number.cast_signed();
         let known: Vec<i64> = self.states.keys().map(|id| id.cast_signed()).collect();
@@ -264,7 +275,16 @@ impl ClusterLedger {
             Ok(found)
         })?;
         self.has_recalled();
-        Ok(found)
+        // What this start has promised itself it knows until it has ended: PostgreSQL has lost that end.
+        let (own, taken): (Vec<_>, Vec<_>) = found
+            .into_iter()
+            .partition(|found| found.message.id >> 32 == run.cast_unsigned());
+        let ended = own.iter().map(|own| Entry::Finished { id: own.message.id });
+        let ended: Vec<_> = ended.collect();
+        if !ended.is_empty() {
+            self.commit(&ended, CommitMode::Soon)?;
+        }
+        Ok(taken)
     }
 
     /// Reads the outcomes of all messages of this run, for a writer that goes on where another one has ended.

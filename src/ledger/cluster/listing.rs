@@ -48,9 +48,13 @@ pub fn drop_message(url: &PostgresUrl, id: u64) -> Result<bool, ClusterError> {
             INSERT INTO cimf_ledger.kept_gone (id, revision) SELECT id, latest FROM gone, revision";
         let signed = id.cast_signed();
         client.query_typed(sql, &[(&signed, Type::INT8)]).await?;
-        let sql = "DELETE FROM cimf_ledger.message USING (
-              SELECT run FROM cimf_ledger.node WHERE lease_until < clock_timestamp() FOR SHARE) lost
-            WHERE lost.run = message.run AND id = $1 RETURNING id";
+        // Its node, if it comes back, lets it go.
+        let sql = "WITH gone AS (
+              DELETE FROM cimf_ledger.message USING (
+                SELECT run FROM cimf_ledger.node WHERE lease_until < clock_timestamp() FOR SHARE) lost
+              WHERE lost.run = message.run AND id = $1 RETURNING id, message.run)
+            INSERT INTO cimf_ledger.moved (message, from_run, to_run) SELECT id, run, 0 FROM gone
+            ON CONFLICT (message, from_run) DO UPDATE SET to_run = 0, moved_at = clock_timestamp() RETURNING message";
         let id = id.cast_signed();
         let rows = client.query_typed(sql, &[(&id, Type::INT8)]).await?;
         Ok(!rows.is_empty())
