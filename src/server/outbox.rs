@@ -751,7 +751,7 @@ mod tests {
         }
         let member = |address: &[u8]| Some(address.iter().map(|&byte| u64::from(byte)).sum());
         outbox.keep_outcomes(member).unwrap();
-        let reader = outbox.ledger().unwrap().0.reader().unwrap();
+        let mut reader = outbox.ledger().unwrap().0.reader().unwrap();
         assert_eq!(reader.figures().unwrap().kept, 2);
     }
 
