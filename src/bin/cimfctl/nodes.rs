@@ -1,19 +1,28 @@
 //! `cimfctl nodes`.
 
 use crate::failure::Failure;
+use crate::json_shapes::{self, Form, JsonList};
 use crate::streams::standard;
 use cimf::config::DbUrl;
 use cimf::ledger::cluster;
 use std::io::Write;
 
-pub fn run(db: &DbUrl) -> Result<(), Failure> {
+pub fn run(db: &DbUrl, form: Form) -> Result<(), Failure> {
     let DbUrl::Postgres(url) = db else {
         return Err(Failure::Unusable(format!(
             "{db}: expected --db postgres://…, as only nodes with PostgreSQL share a ledger, found a file"
         )));
     };
+    let nodes = cluster::nodes(url)?;
     let mut out = standard();
-    for node in cluster::nodes(url)? {
+    if form.json {
+        let mut list = JsonList::start(out)?;
+        for node in &nodes {
+            list.add(&json_shapes::node(node))?;
+        }
+        return Ok(list.end()?);
+    }
+    for node in nodes {
         let lease = node
             .lease
             .map_or_else(|| "ran out".to_owned(), |lease| lease.as_secs().to_string());
