@@ -3,6 +3,7 @@
 
 #![allow(dead_code)]
 
+pub mod both;
 pub mod built;
 pub mod child;
 pub mod client;

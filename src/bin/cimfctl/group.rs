@@ -175,10 +175,13 @@ fn set(editor: &mut Editor, uri: &str, settings: &Settings) -> Result<(), Failur
         },
     )?;
     let what = if is_changed { "set" } else { "not changed:" };
-    let name = group.display_name.as_deref().unwrap_or_default();
-    let (uri, pager, name) = (group.uri, u8::from(group.pager_mode), name.escape_debug());
+    let name = match &group.display_name {
+        Some(name) => format!("display-name {}", name.escape_debug()),
+        None => "no display-name".to_owned(),
+    };
+    let (uri, pager) = (group.uri, u8::from(group.pager_mode));
     Ok(confirm(&format!(
-        "{what} {uri}: pager-mode {pager}, display-name {name}"
+        "{what} {uri}: pager-mode {pager}, {name}"
     ))?)
 }
 

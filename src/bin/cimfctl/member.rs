@@ -199,7 +199,7 @@ fn find(editor: &mut Editor, address: &str, form: Form) -> Result<(), Failure> {
 }
 
 /// A line for each member who was added, deleted or named.
-pub fn tell(change: &MembersChange) -> io::Result<()> {
+fn tell(change: &MembersChange) -> io::Result<()> {
     let added = change.added.iter();
     let added = added.map(|member| format!("added {}", member.escape_debug()));
     let deleted = change.deleted.iter().map(|member| deleted_line(member));
@@ -214,7 +214,7 @@ fn summary(change: &MembersChange, dry_run: bool) -> String {
     let mut text = match (change.is_none(), dry_run) {
         (true, _) => format!("not changed: {group}, {members}"),
         (false, false) => format!("set {group}, {members}"),
-        (false, true) => format!("not changed because of --dry-run: {group}, else {members}"),
+        (false, true) => format!("would set {group}, {members}"),
     };
     let counts = [
         (change.added.len(), "added"),

@@ -50,7 +50,7 @@ pub fn confirm_each(lines: impl IntoIterator<Item = String>) -> io::Result<()> {
 /// One line for standard error about something that was not asked for and is no error.
 pub fn note(text: &str) {
     if !is_quiet() {
-        note(&format!("{text}"));
+        complain(&format!("note: {text}"));
     }
 }
 

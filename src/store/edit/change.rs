@@ -111,7 +111,7 @@ impl Change<'_> {
                 (Some(_), Existing::Skipped) if is_stored.is_some() => change.existing += 1,
                 (Some(_), Existing::Skipped) => change.repeated += 1,
                 (None, _) => {
-                    given.file(uri.clone(), member.address);
+                    given.file(uri, member.address);
                     added.push((uri, member));
                 }
             }

@@ -29,7 +29,7 @@ impl<'a> Wanted<'a> {
     pub fn take(&mut self, uri: Uri<'a>, member: NewMember<'a>) -> Option<&'a str> {
         let known = self.index.equals(&uri).next();
         if known.is_none() {
-            self.index.file(uri.clone(), member.address);
+            self.index.file(uri, member.address);
             self.members.push((uri, member));
         }
         known
