@@ -3,15 +3,19 @@
 // Helpers of tests count as tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+#[path = "support/both.rs"]
+#[allow(dead_code)]
+mod both;
+
 #[path = "support/mod.rs"]
 #[allow(unused_imports)]
 mod support;
 
+use both::Both;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Instant;
 use support::PATIENCE;
-use support::both::Both;
 
 const HIKERS: &str = "sip:hikers@im.home1.net";
 const SET: &str = "member set sip:hikers@im.home1.net -";

@@ -1,14 +1,18 @@
 //! `cimfctl import --imc`: rooms of the proxies' own module, out of whatever keeps them, into a file and into PostgreSQL.
 
 // Helpers of tests count as tests.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+#[path = "support/both.rs"]
+#[allow(dead_code)]
+mod both;
 
 #[path = "support/mod.rs"]
 #[allow(unused_imports)]
 mod support;
 
+use both::Both;
 use std::process::Command;
-use support::both::Both;
 
 /// The tables as both proxies make them, for SQLite and PostgreSQL.
 const TABLES: &str = "CREATE TABLE imc_rooms (id INTEGER PRIMARY KEY NOT NULL, name VARCHAR(64) NOT NULL,

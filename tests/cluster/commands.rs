@@ -1,6 +1,6 @@
 //! `cimfctl` does with PostgreSQL what it does with a file, in the same words.
 
-use crate::support::both::Both;
+use crate::both::Both;
 use crate::support::built::{cimfctl_output, program};
 use crate::support::postgres::Postgres;
 use std::path::Path;

@@ -10,6 +10,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/both.rs"]
+#[allow(dead_code)]
+mod both;
+
 #[path = "../support/sample.rs"]
 mod sample;
 

@@ -1,7 +1,7 @@
 //! A file and a PostgreSQL that get the same commands of cimfctl, and say and do the same.
 
-use super::built::program;
-use super::postgres::Postgres;
+use crate::support::built::program;
+use crate::support::postgres::Postgres;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

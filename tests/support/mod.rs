@@ -3,7 +3,6 @@
 
 #![allow(dead_code)]
 
-pub mod both;
 pub mod built;
 pub mod child;
 pub mod client;

@@ -58,16 +58,16 @@ impl AddressList {
     fn read_text(&mut self, text: &str) {
         // As Excel writes it.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let lines = text
-            .lines()
-            .zip(1..)
-            .map(|(line, number)| (line.trim(), number));
-        let mut lines = lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#'));
-        let mut columns = None;
-        let mut take = |line: &str, number: usize, columns: &Option<Columns>| {
-            let read = match columns {
+        let lines = text.lines().zip(1..).filter(|(line, _)| {
+            let line = line.trim();
+            !line.is_empty() && !line.starts_with('#')
+        });
+        let mut lines = lines.peekable();
+        let columns = lines.peek().and_then(|(line, _)| Columns::of_header(line));
+        for (line, number) in lines.skip(usize::from(columns.is_some())) {
+            let read = match &columns {
                 Some(columns) => columns.entry(line),
-                None => entry(line).map(Some),
+                None => entry(line.trim()).map(Some),
             };
             match read {
                 Ok(Some((address, name))) => self.given.push(Given {
@@ -78,19 +78,10 @@ impl AddressList {
                 Ok(None) => {}
                 Err(reason) => self.unread.push((number, reason)),
             }
-        };
-        if let Some((line, number)) = lines.next() {
-            columns = Columns::of_header(line);
-            if columns.is_none() {
-                take(line, number, &columns);
-            }
-        }
-        for (line, number) in lines {
-            take(line, number, &columns);
         }
     }
 
-    /// Names the members that have none; where there is more than one, that is refused.
+    /// Names the only member; where there is another number of them, that is refused.
     pub fn name(&mut self, name: String) -> Result<(), Failure> {
         match self.given.as_mut_slice() {
             [one] => {
@@ -318,7 +309,7 @@ mod tests {
             ("name;x;address\n", ';'),
             ("display_name\tx\tmember\n", '\t'),
         ] {
-            let rows = "\"Li, Cho \"\"C\"\"\"|x|sip:cho@h\n||\n# none\n |x|\"Dee\" <sip:dee@h>\nE|x| sip:eve@h \n";
+            let rows = "\"Li, Cho \"\"C\"\"\"|x|sip:cho@h\n||\n# none\n |x|Dee <sip:dee@h>\nE|x| sip:eve@h \n";
             let rows = rows.replace('|', &separator.to_string());
             let list = read(&(text.to_owned() + &rows));
             assert_eq!(list.unread, []);

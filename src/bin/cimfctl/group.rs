@@ -125,10 +125,11 @@ pub fn run(db: &DbUrl, max_members: u32, command: Command) -> Result<(), Failure
         }
         Command::Show { uri, form } => {
             let (group, members) = editor.group(&uri)?;
-            Ok(match form.json {
-                true => json_shapes::print(&json_shapes::group_with(&group, &members))?,
-                false => show(&group, &members)?,
-            })
+            let shown = match form.json {
+                true => json_shapes::print(&json_shapes::group_with(&group, &members)),
+                false => show(&group, &members),
+            };
+            Ok(shown?)
         }
         Command::List { form } => {
             let mut out = standard();

@@ -328,11 +328,14 @@ impl<'a> Reader<'a> {
         };
         self.advance(sign.len());
         let word = self.word();
+        // A character set, as mysqldump writes it: _binary 'text'.
+        if word.starts_with('_') {
+            self.skip_blank();
+        }
         let is_string = self.peek() == Some(b'\'');
         match word.to_ascii_uppercase().as_str() {
             "NULL" if sign.is_empty() => Ok(None),
             "E" if is_string => utf8(self.escaped(line)?, line).map(Some),
-            // A character set, as mysqldump writes it.
             name if is_string && name.starts_with('_') => {
                 utf8(self.quoted(b'\'', line)?, line).map(Some)
             }
