@@ -7,11 +7,15 @@
 #[allow(dead_code)]
 mod both;
 
+#[path = "support/json_fields.rs"]
+mod json_fields;
+
 #[path = "support/mod.rs"]
 #[allow(unused_imports)]
 mod support;
 
 use both::Both;
+use json_fields::check_fields;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -359,61 +363,31 @@ fn quiet_leaves_confirmations_and_notes_out_and_nothing_else() {
     );
 }
 
-/// The names of a JSON's fields, at all depths.
-fn fields(value: &Value, found: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(object) => {
-            for (name, value) in object {
-                found.insert(name.clone());
-                fields(value, found);
-            }
-        }
-        Value::Array(values) => values.iter().for_each(|value| fields(value, found)),
-        _ => {}
-    }
-}
-
 #[test]
 fn json_has_the_fields_of_the_manual() {
     let both = with_hikers();
     both.run("service add sip:listsvc@im.home1.net");
     both.run("consent add sip:listsvc@im.home1.net sip:a@h");
-    let page = include_str!("../docs/cimfctl.md");
-    let check = |command: &str, value: &Value| {
-        let start = format!("| `{command}` | ");
-        let row = page.lines().find_map(|line| line.strip_prefix(&start));
-        let row = row.unwrap_or_else(|| panic!("docs/cimfctl.md has no row {start}"));
-        let told: BTreeSet<String> = row
-            .split('`')
-            .skip(1)
-            .step_by(2)
-            .map(str::to_owned)
-            .collect();
-        let mut found = BTreeSet::new();
-        fields(value, &mut found);
-        assert_eq!(found, told, "{command}");
-        assert_eq!(value.is_array(), row.starts_with("array of"), "{command}");
-    };
     let json = |words: &str, input: &str| -> Value {
         let text = both.json(&format!("{words} --json"), input);
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     };
     let list = json("group list", "");
-    check("group list", &list);
+    check_fields("group list", &list);
     assert_eq!(list[0]["member_count"], 3);
     let group = json("group show sip:hikers@im.home1.net", "");
-    check("group show", &group);
+    check_fields("group show", &group);
     assert_eq!(group["display_name"], Value::Null);
     assert_eq!(group["members"][0]["name"], "Ann Lee");
     assert!(group["changed"].as_str().unwrap().ends_with('Z'));
     let found = json("member find sip:ann@home1.net", "");
-    check("member find", &found);
+    check_fields("member find", &found);
     assert_eq!(
         json("member find sip:eve@home1.net", ""),
         Value::Array(vec![])
     );
     let set = json(SET, "A <sip:ann@home1.net>\nsip:new@h\nsip:new@h\n");
-    check("member set", &set);
+    check_fields("member set", &set);
     assert_eq!(
         (&set["added"][0], &set["named"][0]["name"]),
         (&"sip:new@h".into(), &"A".into())
@@ -423,13 +397,13 @@ fn json_has_the_fields_of_the_manual() {
         (&"tel:+15551230003".into(), &1.into())
     );
     assert_eq!(json("service list", "")[0]["consent_count"], 1);
-    check("service list", &json("service list", ""));
-    check(
+    check_fields("service list", &json("service list", ""));
+    check_fields(
         "consent list",
         &json("consent list sip:listsvc@im.home1.net", ""),
     );
     let found = json("check", "");
-    check("check", &found);
+    check_fields("check", &found);
     assert_eq!(found["findings"], Value::Array(vec![]));
     both.run("member add sip:hikers@im.home1.net sip:listsvc@im.home1.net");
     let (status, text, _) = both.outcome(&["check", "--json"], "");

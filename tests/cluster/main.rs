@@ -14,6 +14,9 @@ mod support;
 #[allow(dead_code)]
 mod both;
 
+#[path = "../support/json_fields.rs"]
+mod json_fields;
+
 #[path = "../support/sample.rs"]
 mod sample;
 

@@ -23,9 +23,11 @@ pub fn run(db: &DbUrl, form: Form) -> Result<(), Failure> {
         return Ok(list.end()?);
     }
     for node in nodes {
-        let lease = node
-            .lease
-            .map_or_else(|| "ran out".to_owned(), |lease| lease.as_secs().to_string());
+        let lease = match node.lease {
+            Some(lease) => lease.as_secs().to_string(),
+            None if node.has_left => "left".to_owned(),
+            None => "ran out".to_owned(),
+        };
         let drains = if node.drains { "\tdrains" } else { "" };
         let (name, run, unfinished) = (node.name, node.run, node.unfinished);
         writeln!(out, "{name}\t{run}\t{lease}\t{unfinished}{drains}")?;
