@@ -94,6 +94,25 @@ fn a_list_without_news_changes_nothing_and_news_only_their_rows() {
 }
 
 #[test]
+fn an_import_may_be_rehearsed_and_writes_members_that_differ_only() {
+    let both = with_hikers();
+    let document = both.write("hikers.xml", both.done("export --lists", ""));
+    let other = document.replace("hikers.xml", "other.xml");
+    let text = std::fs::read_to_string(&document).unwrap();
+    std::fs::write(&other, text.replace("ann@home1.net", "eve@home1.net")).unwrap();
+    let before = both.revisions();
+    let replaced = "replaced sip:hikers@im.home1.net with 3 members\n";
+    assert_eq!(
+        both.done(&format!("import --dry-run {other}"), ""),
+        format!("{replaced}nothing changed because of --dry-run\n")
+    );
+    assert_eq!(both.done(&format!("import {document}"), ""), replaced);
+    assert_eq!(both.revisions(), before);
+    both.done(&format!("import {other}"), "");
+    assert_eq!(members(&both, HIKERS)[1], "sip:eve@home1.net\tAnn Lee");
+}
+
+#[test]
 fn two_spellings_that_one_member_equals_are_two_members() {
     // C-2: equality is not transitive.
     let both = Both::new();

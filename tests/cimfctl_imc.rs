@@ -269,6 +269,13 @@ fn what_cannot_be_taken_over_is_refused_with_what_to_do() {
         let complaint = both.refused(&format!("import --imc {source}"), "");
         assert!(complaint.contains(reason), "{complaint}");
     }
+    let public = format!("SET search_path = public; {TABLES}");
+    both.postgres.psql(&public);
+    let complaint = both.refused(&format!("import --imc {}", both.postgres.url()), "");
+    assert!(
+        complaint.starts_with("cimfctl: DB: ") && complaint.contains("found none of imc_rooms"),
+        "{complaint}"
+    );
     assert_eq!(both.done("group list", ""), "");
     let (status, ..) = both.outcome(&["import", "--imc", &rooms, &half], "");
     assert_eq!(status, Some(2));

@@ -41,8 +41,7 @@ impl Both {
     /// Runs a command on both; gives what it says on standard output and then on standard error.
     #[track_caller]
     pub fn run(&self, words: &str) -> String {
-        let words: Vec<_> = words.split(' ').collect();
-        self.run_words(&words)
+        self.run_words(&split(words))
     }
 
     #[track_caller]
@@ -77,16 +76,15 @@ impl Both {
     /// Standard output of a command that succeeds and complains of nothing.
     #[track_caller]
     pub fn done(&self, words: &str, input: &str) -> String {
-        let words: Vec<_> = words.split(' ').collect();
-        let (status, said, complained) = self.outcome(&words, input);
-        assert_eq!((status, complained.as_str()), (Some(0), ""), "{words:?}");
+        let (status, said, complained) = self.outcome(&split(words), input);
+        assert_eq!((status, complained.as_str()), (Some(0), ""), "{words}");
         said
     }
 
     /// The same for JSON, which has times in it: those of the file.
     #[track_caller]
     pub fn json(&self, words: &str, input: &str) -> String {
-        let words: Vec<_> = words.split(' ').collect();
+        let words = split(words);
         let url = self.postgres.url();
         let [here, there] = [&self.file(), Path::new(&url)].map(|db| {
             let output = fed(db, &words, input);
@@ -100,9 +98,8 @@ impl Both {
     /// What a command complains of that is refused.
     #[track_caller]
     pub fn refused(&self, words: &str, input: &str) -> String {
-        let words: Vec<_> = words.split(' ').collect();
-        let (status, said, complained) = self.outcome(&words, input);
-        assert_eq!((status, said.as_str()), (Some(1), ""), "{words:?}");
+        let (status, said, complained) = self.outcome(&split(words), input);
+        assert_eq!((status, said.as_str()), (Some(1), ""), "{words}");
         complained
     }
 
@@ -113,6 +110,10 @@ impl Both {
         let here = file.query_row(sql, [], |row| row.get(0)).expect("a row");
         (here, self.postgres.psql("SELECT latest FROM cimf.revision"))
     }
+}
+
+fn split(words: &str) -> Vec<&str> {
+    words.split(' ').collect()
 }
 
 /// The time of a change is another one in each.

@@ -28,6 +28,11 @@ pub enum Failure {
     Findings(u64),
 }
 
+/// A file or folder cannot be read.
+pub fn unreadable(place: impl fmt::Display, error: &io::Error) -> Failure {
+    Failure::Document(format!("{place}: {error}"))
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

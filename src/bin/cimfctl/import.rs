@@ -1,6 +1,6 @@
 //! `cimfctl import`.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, unreadable};
 use crate::group::note_nested;
 use crate::import_imc;
 use crate::streams::{self, confirm, counted};
@@ -68,14 +68,15 @@ pub fn run(db: &DbUrl, max_members: u32, options: Options) -> Result<(), Failure
     }
     let mut root = None;
     if let Some(folder) = &options.xcap_root {
-        let opened = XcapRoot::open(folder).map_err(|error| unreadable(folder, &error))?;
+        let opened =
+            XcapRoot::open(folder).map_err(|error| unreadable(folder.display(), &error))?;
         root = Some(opened);
     }
     let files = match (&root, options.files.is_empty()) {
         (Some(root), true) => {
             let folder = options.xcap_root.clone().unwrap_or_default();
             let found = root.group_documents();
-            let found = found.map_err(|error| unreadable(&folder, &error))?;
+            let found = found.map_err(|error| unreadable(folder.display(), &error))?;
             if found.is_empty() {
                 return Err(Failure::Document(format!(
                     "{}: no group documents; expected them in org.openmobilealliance.groups/global/byGroupID",
@@ -122,11 +123,7 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
         read.map_err(Failure::Input)?;
         return Ok(document);
     }
-    read_file(file, MAX_BYTES).map_err(|error| unreadable(file, &error))
-}
-
-fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
-    Failure::Document(format!("{}: {error}", file.display()))
+    read_file(file, MAX_BYTES).map_err(|error| unreadable(file.display(), &error))
 }
 
 impl Groups {

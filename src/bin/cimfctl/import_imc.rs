@@ -1,17 +1,18 @@
 //! `cimfctl import --imc`: the rooms of the proxies' own module as groups.
 
 use crate::database_argument::database;
-use crate::failure::Failure;
+use crate::failure::{Failure, unreadable};
 use crate::streams::{confirm, confirm_each, counted, note};
 use cimf::config::DbUrl;
 use cimf::store::document::read_file;
 use cimf::store::edit::{Editor, MembersChange, Put};
 use cimf::store::imc::{ImcError, ImcTables, MAX_DUMP_BYTES, Takeover};
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 /// What a SQLite file starts with.
-const SQLITE: &[u8] = b"SQLite format 3\0";
+const SQLITE: &[u8; 16] = b"SQLite format 3\0";
 
 /// Takes the rooms of `source` over.
 pub fn run(editor: &mut Editor, source: &str, dry_run: bool) -> Result<(), Failure> {
@@ -61,59 +62,60 @@ pub fn run(editor: &mut Editor, source: &str, dry_run: bool) -> Result<(), Failu
 
 /// The tables, and what stands for their place in messages.
 fn read(source: &str) -> Result<(ImcTables, String), Failure> {
-    let postgres = source.starts_with("postgres://") || source.starts_with("postgresql://");
-    let path = source
-        .strip_prefix("sqlite:")
-        .map(|path| path.strip_prefix("//").unwrap_or(path));
-    let failed = |shown: &str, error: ImcError| match error {
-        // They name their place themselves.
-        ImcError::Sqlite(_) | ImcError::Postgres(_) => Failure::Document(error.to_string()),
-        ImcError::Dump { .. } | ImcError::NoRows(_) => {
-            Failure::Document(format!("{shown}: {error}"))
-        }
-    };
-    let from_sqlite = |path: &str| {
-        let tables = ImcTables::from_sqlite(Path::new(path));
-        let tables = tables.map_err(|error| failed(path, error))?;
-        Ok((tables, path.to_owned()))
-    };
-    if postgres {
-        let url = database(source).map_err(|error| Failure::Unusable(format!("--imc: {error}")))?;
-        let shown = url.to_string();
-        if let DbUrl::Postgres(url) = url {
-            let tables = ImcTables::from_postgres(&url).map_err(|error| failed(&shown, error))?;
+    if source.starts_with("postgres://") || source.starts_with("postgresql://") {
+        let db = database(source).map_err(|error| Failure::Unusable(format!("--imc: {error}")))?;
+        if let DbUrl::Postgres(url) = &db {
+            let shown = db.to_string();
+            let tables = ImcTables::from_postgres(url).map_err(|error| named(error, &shown))?;
             return Ok((tables, shown));
         }
     }
-    if let Some(path) = path {
-        return from_sqlite(path);
+    let sqlite = source.strip_prefix("sqlite:");
+    let sqlite = sqlite.map(|path| path.strip_prefix("//").unwrap_or(path));
+    if let Some(path) = sqlite.or_else(|| is_sqlite(source).then_some(source)) {
+        let tables = ImcTables::from_sqlite(Path::new(path));
+        return Ok((tables.map_err(|error| named(error, path))?, path.to_owned()));
     }
     if let Some((scheme, _)) = source.split_once("://") {
         return Err(Failure::Document(format!(
             "--imc: expected postgres://, sqlite: or a file, found {scheme}://; make a dump of other databases, such as `mysqldump DATABASE imc_rooms imc_members > imc.sql`, and give that file"
         )));
     }
-    let dump = match source {
+    let (dump, shown) = match source {
         "-" => {
             let mut dump = Vec::new();
             let input = std::io::stdin().lock();
-            let read = input.take(MAX_DUMP_BYTES as u64).read_to_end(&mut dump);
+            let read = input.take(MAX_DUMP_BYTES as u64 + 1).read_to_end(&mut dump);
             read.map_err(Failure::Input)?;
-            dump
+            (dump, "standard input")
         }
-        file => read_file(Path::new(file), MAX_DUMP_BYTES)
-            .map_err(|error| Failure::Document(format!("{file}: {error}")))?,
+        file => {
+            let dump = read_file(Path::new(file), MAX_DUMP_BYTES);
+            (dump.map_err(|error| unreadable(file, &error))?, file)
+        }
     };
-    if dump.starts_with(SQLITE) {
-        return from_sqlite(source);
+    if dump.len() > MAX_DUMP_BYTES {
+        return Err(Failure::Document(format!(
+            "{shown}: expected at most {MAX_DUMP_BYTES} bytes; make a dump of the tables imc_rooms and imc_members alone"
+        )));
     }
-    let shown = if source == "-" {
-        "standard input"
-    } else {
-        source
-    };
-    let tables = ImcTables::from_dump(&dump).map_err(|error| failed(shown, error))?;
+    let tables = ImcTables::from_dump(&dump).map_err(|error| named(error, shown))?;
     Ok((tables, shown.to_owned()))
+}
+
+/// Whether a file is a SQLite database.
+fn is_sqlite(path: &str) -> bool {
+    let mut start = [0; SQLITE.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == *SQLITE
+}
+
+/// An error with the place that it is about; those of databases name it themselves.
+fn named(error: ImcError, shown: &str) -> Failure {
+    Failure::Document(match error {
+        ImcError::Sqlite(_) | ImcError::Postgres(_) => error.to_string(),
+        ImcError::Dump { .. } | ImcError::NoRows(_) => format!("{shown}: {error}"),
+    })
 }
 
 fn is_changed(put: &Put) -> bool {

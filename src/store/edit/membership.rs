@@ -1,6 +1,8 @@
 //! Members of a group: added, set, named and deleted, each in one transaction.
 
 use super::address::{checked_name, group_uri};
+use super::change::Change;
+use super::group_record::GroupRecord;
 use super::members_change::{Emptying, Existing, MembersChange, NewMember};
 use super::{EditError, Editor, Scope};
 
@@ -17,15 +19,9 @@ impl Editor {
         members: impl IntoIterator<Item = impl Into<NewMember<'a>>>,
         existing: Existing,
     ) -> Result<MembersChange, EditError> {
-        let uri = group_uri(uri)?;
-        let members: Vec<NewMember<'_>> = members.into_iter().map(Into::into).collect();
-        self.change(
-            || Scope::of_members(&uri, &members),
-            |change| {
-                let group = change.existing_group(&uri)?;
-                change.add_members(&group, &members, existing)
-            },
-        )
+        self.change_members(uri, members, |change, group, members| {
+            change.add_members(group, members, existing)
+        })
     }
 
     /// Makes the members of a group exactly these, all or none. Who is a member already, in any spelling, stays as
@@ -41,20 +37,33 @@ impl Editor {
         members: impl IntoIterator<Item = impl Into<NewMember<'a>>>,
         emptying: Emptying,
     ) -> Result<MembersChange, EditError> {
+        self.change_members(uri, members, |change, group, members| {
+            if members.is_empty() && emptying == Emptying::Refused {
+                return Err(EditError::NoMembersGiven {
+                    group: group.uri.clone(),
+                    members: group.members,
+                });
+            }
+            change.set_members(group, members)
+        })
+    }
+
+    /// Runs `work` on a group with members that are given.
+    fn change_members<'a>(
+        &mut self,
+        uri: &str,
+        members: impl IntoIterator<Item = impl Into<NewMember<'a>>>,
+        work: impl FnOnce(
+            &Change<'_>,
+            &GroupRecord,
+            &[NewMember<'_>],
+        ) -> Result<MembersChange, EditError>,
+    ) -> Result<MembersChange, EditError> {
         let uri = group_uri(uri)?;
         let members: Vec<NewMember<'_>> = members.into_iter().map(Into::into).collect();
         self.change(
             || Scope::of_members(&uri, &members),
-            |change| {
-                let group = change.existing_group(&uri)?;
-                if members.is_empty() && emptying == Emptying::Refused {
-                    return Err(EditError::NoMembersGiven {
-                        group: group.uri,
-                        members: group.members,
-                    });
-                }
-                change.set_members(&group, &members)
-            },
+            |change| work(change, &change.existing_group(&uri)?, &members),
         )
     }
 
