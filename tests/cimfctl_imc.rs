@@ -221,6 +221,12 @@ fn an_existing_group_gets_the_members_of_the_room_and_keeps_names() {
         shown,
         "group sip:hikers@im.home1.net\ndisplay-name Hikers\npager-mode 1\nmembers 2\nmember SIP:bob@home1.net\tBob\nmember sip:ann@home1.net\n"
     );
+    let domain = ["import", "--imc", "-", "--room-domain", "IM2.home1.net"];
+    let (_, said, _) = both.outcome(&domain, dump);
+    assert!(
+        said.starts_with("added sip:hikers@im2.home1.net with 2 members\n"),
+        "{said}"
+    );
     let quiet = both.outcome(&["-q", "import", "--imc", "-"], &dump.replace("bob", "b b"));
     assert_eq!(quiet, (Some(0), String::new(), String::new()));
 }

@@ -13,7 +13,7 @@ use clap::Args;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Store the groups of documents
+/// Store the groups of documents, or the rooms of the proxies' module imc
 ///
 /// Reads OMA group documents (list-service) and resource lists of RFC 4826. An existing group gets the
 /// members of the document and keeps no others. What a document says that cannot be stored is named on
@@ -46,6 +46,9 @@ pub struct Options {
     /// a dump (mysqldump, pg_dump, sqlite3 .dump); - reads a dump from standard input
     #[arg(long, value_name = "URL|FILE", conflicts_with_all = ["files", "xcap_root", "group"])]
     imc: Option<String>,
+    /// Put the rooms into this domain: sip:hikers@home1.net becomes sip:hikers@DOMAIN
+    #[arg(long, value_name = "DOMAIN", requires = "imc")]
+    room_domain: Option<String>,
     /// Only tell what would change
     #[arg(long)]
     dry_run: bool,
@@ -61,7 +64,8 @@ struct Groups {
 pub fn run(db: &DbUrl, max_members: u32, options: Options) -> Result<(), Failure> {
     let mut editor = Editor::open(db, max_members)?;
     if let Some(source) = &options.imc {
-        return import_imc::run(&mut editor, source, options.dry_run);
+        let domain = options.room_domain.as_deref();
+        return import_imc::run(&mut editor, source, domain, options.dry_run);
     }
     if options.dry_run {
         editor.rehearse();

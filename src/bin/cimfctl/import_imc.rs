@@ -14,10 +14,15 @@ use std::path::Path;
 /// What a SQLite file starts with.
 const SQLITE: &[u8; 16] = b"SQLite format 3\0";
 
-/// Takes the rooms of `source` over.
-pub fn run(editor: &mut Editor, source: &str, dry_run: bool) -> Result<(), Failure> {
+/// Takes the rooms of `source` over, with their addresses or into another domain.
+pub fn run(
+    editor: &mut Editor,
+    source: &str,
+    domain: Option<&str>,
+    dry_run: bool,
+) -> Result<(), Failure> {
     let (tables, shown) = read(source)?;
-    let takeover = Takeover::of(tables);
+    let takeover = Takeover::of(tables, domain);
     if dry_run {
         editor.rehearse();
     }

@@ -41,6 +41,7 @@ impl fmt::Display for Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Room {
     pub place: Place,
+    pub name: String,
     /// Its address as the members' rows have it.
     pub uri: String,
     pub flag: i64,
@@ -159,7 +160,13 @@ impl ImcTables {
 
     fn add_room(&mut self, place: Place, name: &str, domain: &str, flag: i64) {
         let uri = format!("sip:{name}@{domain}");
-        self.rooms.push(Room { place, uri, flag });
+        let name = name.to_owned();
+        self.rooms.push(Room {
+            place,
+            name,
+            uri,
+            flag,
+        });
     }
 
     fn add_member(&mut self, place: Place, user: &str, domain: &str, room: String, flag: i64) {
@@ -253,6 +260,7 @@ INSERT INTO imc_members (flag, username, domain, room) VALUES (4,'ann','h','sip:
         let tables = ImcTables::from_dump(BOTH.as_bytes()).unwrap();
         let room = Room {
             place: Place::Line(1),
+            name: "r".to_owned(),
             uri: "sip:r@im.h".to_owned(),
             flag: 1,
         };
