@@ -211,6 +211,11 @@ fn everything_that_is_wrong_with_a_list_is_told_at_once() {
         .len(),
         3
     );
+    let told = both.refused(SET, "\"Eve\n");
+    assert_eq!(
+        told,
+        "cimfctl: standard input: line 1: expected a closing quote (\")\n"
+    );
     // Those of the command line have no line.
     let told = both.refused("group add im.home1.net@x", "");
     assert!(

@@ -122,6 +122,8 @@ impl AddressList {
             Ok(done) if self.unread.is_empty() => return Ok(done),
             Ok(_) => Vec::new(),
             Err(EditError::Addresses(refused)) => refused,
+            // It is not empty.
+            Err(EditError::NoMembersGiven { .. }) if !self.unread.is_empty() => Vec::new(),
             Err(error) => return Err(error.into()),
         };
         let lines = refused.iter().map(|(at, error)| {

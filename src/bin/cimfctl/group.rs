@@ -187,13 +187,15 @@ fn set(editor: &mut Editor, uri: &str, settings: &Settings) -> Result<(), Failur
 }
 
 fn rename(editor: &mut Editor, from: &str, to: &str) -> Result<(), Failure> {
+    // Before the change: nothing fails behind it.
+    let nested = editor.find_member(from)?;
     let (group, is_changed) = editor.rename_group(from, to)?;
     let members = counted(group.members, "member");
     if !is_changed {
         return Ok(confirm(&format!("not changed: {}, {members}", group.uri))?);
     }
     confirm(&format!("renamed to {}, {members}", group.uri))?;
-    for found in editor.find_member(from)? {
+    for found in nested {
         let (group, member) = (found.group, found.member);
         note(&format!(
             "group {group} has the old address as a member still: delete it with `cimfctl member del {group} {member}`, and add the new one"

@@ -31,7 +31,7 @@ pub fn run(
     for left_out in &takeover.left_out {
         note(&format!("{shown}: {}: {}", left_out.place, left_out.what));
     }
-    let mut left_out = takeover.left_out.len();
+    let mut left_out = takeover.left_out.len() + takeover.gone_with_rooms;
     for ((put, group), places) in put.iter().zip(&groups).zip(&places) {
         tell(put)?;
         for (at, reason) in &put.left_out {

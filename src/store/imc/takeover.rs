@@ -29,6 +29,8 @@ pub struct Takeover {
     pub groups: Vec<(PutGroup, Vec<Place>)>,
     /// The rows that are left out.
     pub left_out: Vec<LeftOut>,
+    /// How many members are left out with their rooms.
+    pub gone_with_rooms: usize,
     /// How many members were owners or administrators, which groups do not have.
     pub roles: usize,
 }
@@ -80,6 +82,7 @@ impl Takeover {
             let reason = match fates.get_mut(&canonical(&member.room)) {
                 Some(Fate::LeftOut(_, members)) => {
                     *members += 1;
+                    takeover.gone_with_rooms += 1;
                     continue;
                 }
                 _ if member.flag & MEMBER_DELETED != 0 => "deleted (flag 8)",
