@@ -5,6 +5,8 @@
 
 #[path = "support/built.rs"]
 mod built;
+#[path = "support/json_fields.rs"]
+mod json_fields;
 #[path = "support/sample.rs"]
 mod sample;
 
@@ -13,7 +15,9 @@ use cimf::fanout::{Outcome, Submission};
 use cimf::ledger::{
     CommitMode, Entry, KeptCopy, Ledger, LedgerFile, OutcomeRecord, Promise, Reader,
 };
+use json_fields::check_fields;
 use sample::submission;
+use serde_json::Value;
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -237,4 +241,36 @@ fn a_ledger_that_is_not_there_is_not_made() {
         assert_eq!(rig.refused(arguments), missing);
     }
     assert!(!rig.path.exists());
+}
+
+#[test]
+fn json_has_the_fields_of_the_manual() {
+    let rig = Rig::new();
+    let json = |words: &[&str]| -> Value {
+        serde_json::from_str(&rig.done(&[words, &["--json"]].concat())).unwrap()
+    };
+    let list = json(&["list"]);
+    check_fields("ledger list", &list);
+    assert_eq!(list[0]["accepted"], "2023-11-14T22:13:20.000Z");
+    assert_eq!(
+        (&list[1]["originator"], &list[2]["kept_count"]),
+        (&"anonymous".into(), &1.into())
+    );
+    let shown = json(&["show", "3"]);
+    check_fields("ledger show", &shown);
+    let kept = &shown["recipients"][1];
+    assert_eq!(
+        (&kept["state"], &kept["code"]),
+        (&"kept".into(), &480.into())
+    );
+    assert_eq!(kept["kept_until"], "2023-11-15T22:13:20.000Z");
+    let shown = json(&["show", "1"]);
+    let states: Vec<_> = shown["recipients"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["state"])
+        .collect();
+    assert_eq!(states, ["delivered", "open", "refused"]);
+    assert_eq!(shown["open_count"], 1);
 }

@@ -161,6 +161,18 @@ impl Outcome {
         Self::unpack(*state, code)
     }
 
+    /// The kind of it in one word, for log lines and machines.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Delivered(_) => "delivered",
+            Self::Refused(_) => "refused",
+            Self::Unreachable(_) => "unreachable",
+            Self::Kept(_) => "kept",
+            Self::Expired => "expired",
+            Self::Skipped(_) => "skipped",
+        }
+    }
+
     /// The status code, if the fork was sent.
     pub fn code(self) -> Option<u16> {
         match self {

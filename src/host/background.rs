@@ -360,14 +360,7 @@ fn names(finished: &Finished<'_>) -> String {
     let mut text = String::new();
     let mut last = "";
     for (ending, address) in finished.undelivered(NAMED) {
-        let kind = match ending {
-            Outcome::Delivered(_) => "delivered",
-            Outcome::Refused(_) => "refused",
-            Outcome::Unreachable(_) => "unreachable",
-            Outcome::Expired => "expired",
-            Outcome::Skipped(_) => "skipped",
-            Outcome::Kept(_) => "kept",
-        };
+        let kind = ending.kind();
         if kind != last {
             text += &format!("; {kind}:");
             last = kind;

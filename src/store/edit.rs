@@ -6,18 +6,29 @@ mod address;
 mod change;
 mod error;
 mod exchange;
+mod find_member;
+mod group_change;
 mod group_record;
+mod members_change;
+mod membership;
+mod refused;
+mod set_members;
+mod suggestion;
 mod uri_list_service;
 
 pub use error::EditError;
 pub use exchange::{Exported, NewList, Put, PutGroup, PutRules};
-pub use group_record::{Added, GroupRecord, NamedMember};
+pub use find_member::Membership;
+pub use group_change::GroupSettings;
+pub use group_record::{GroupRecord, NamedMember};
+pub use members_change::{Emptying, Existing, MembersChange, NewMember};
 pub use uri_list_service::ServiceRecord;
 
 use super::database::{ADMINISTRATOR_PATIENCE, connect, require_current};
 use super::error::StoreError;
 use super::postgres::{Purpose, WorkingCopy, is_replica};
 use crate::config::DbUrl;
+use address::checked_name;
 pub(super) use address::group_uri;
 use change::Change;
 use group_record::{SELECT_GROUP, group_record};
@@ -39,6 +50,8 @@ pub struct NewGroup<'a> {
 pub struct Editor {
     database: Opened,
     max_members: u32,
+    /// What becomes of changes.
+    changing: Purpose,
 }
 
 /// Where the groups are.
@@ -70,7 +83,13 @@ impl Editor {
         Ok(Self {
             database,
             max_members,
+            changing: Purpose::Change,
         })
+    }
+
+    /// From now on every change is made, checked, and then given up.
+    pub fn rehearse(&mut self) {
+        self.changing = Purpose::Rehearse;
     }
 
     /// Adds a group with its members.
@@ -81,24 +100,19 @@ impl Editor {
     pub fn add_group<'a>(
         &mut self,
         new: NewGroup<'_>,
-        members: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Added, EditError> {
+        members: impl IntoIterator<Item = impl Into<NewMember<'a>>>,
+    ) -> Result<MembersChange, EditError> {
         let uri = group_uri(new.uri)?;
         new.display_name.map(checked_name).transpose()?;
-        let members: Vec<_> = members.into_iter().collect();
-        let scope = || Scope::of(members.iter().copied().chain([uri.as_str()]));
+        let members: Vec<NewMember<'_>> = members.into_iter().map(Into::into).collect();
+        let scope = || Scope::of_members(&uri, &members);
         self.change(scope, |change| {
-            if change.group(&uri)?.is_some() {
-                return Err(EditError::GroupExists(uri.clone()));
-            }
-            if change.service(&uri)?.is_some() {
-                return Err(EditError::IsService(uri.clone()));
-            }
+            change.check_address_is_free(&uri)?;
             let sql = "INSERT INTO im_group (uri, display_name, pager_mode) VALUES (?1, ?2, ?3)";
             let values = (&uri, new.display_name, new.pager_mode);
             change.sqlite(|transaction| transaction.execute(sql, values))?;
             let group = change.existing_group(&uri)?;
-            change.add_members(&group, members.iter().copied())
+            change.add_members(&group, &members, Existing::Refused)
         })
     }
 
@@ -168,102 +182,13 @@ impl Editor {
         )
     }
 
-    /// Adds members, all or none.
-    ///
-    /// # Errors
-    ///
-    /// There is no such group, an address is invalid for a member or a duplicate, or there are too many
-    /// members.
-    pub fn add_members<'a>(
-        &mut self,
-        uri: &str,
-        members: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Added, EditError> {
-        let uri = group_uri(uri)?;
-        let members: Vec<_> = members.into_iter().collect();
-        let scope = || Scope::of(members.iter().copied().chain([uri.as_str()]));
-        self.change(scope, |change| {
-            let group = change.existing_group(&uri)?;
-            change.add_members(&group, members.iter().copied())
-        })
-    }
-
-    /// Adds one member with a display name, which may appear in copies.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Editor::add_members`], or an unprintable name.
-    pub fn add_named_member(
-        &mut self,
-        uri: &str,
-        member: &str,
-        name: &str,
-    ) -> Result<Added, EditError> {
-        let uri = group_uri(uri)?;
-        let name = checked_name(name)?;
-        self.change(
-            || Scope::of([uri.as_str(), member]),
-            |change| {
-                let group = change.existing_group(&uri)?;
-                let added = change.add_members(&group, [member])?;
-                change.name_member(&group, member, Some(name))?;
-                Ok(added)
-            },
-        )
-    }
-
-    /// Sets or removes the display name of a member; returns the member's address as stored.
-    ///
-    /// # Errors
-    ///
-    /// There is no such group or member, or the name is unprintable.
-    pub fn name_member(
-        &mut self,
-        uri: &str,
-        member: &str,
-        name: Option<&str>,
-    ) -> Result<String, EditError> {
-        let uri = group_uri(uri)?;
-        let name = name.map(checked_name).transpose()?;
-        self.change(
-            || Scope::of([uri.as_str()]),
-            |change| {
-                let group = change.existing_group(&uri)?;
-                let stored = change.stored_member(&group, member)?;
-                change.name_member(&group, &stored, name)?;
-                Ok(stored)
-            },
-        )
-    }
-
-    /// Deletes members, all or none, each matched by its stored text or by URI equality (C-1, C-3), and
-    /// returns them as they were stored.
-    ///
-    /// # Errors
-    ///
-    /// There is no such group or member, or several members equal the given address.
-    pub fn delete_members<'a>(
-        &mut self,
-        uri: &str,
-        members: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Vec<String>, EditError> {
-        let uri = group_uri(uri)?;
-        self.change(
-            || Scope::of([uri.as_str()]),
-            |change| {
-                let group = change.existing_group(&uri)?;
-                change.delete_members(&group, members)
-            },
-        )
-    }
-
-    /// Runs `work` in one write transaction, which is committed only if it succeeds.
+    /// Runs `work` in one write transaction, which is committed only if it succeeds and is no rehearsal.
     fn change<T>(
         &mut self,
         scope: impl FnOnce() -> Scope,
         work: impl FnOnce(&Change<'_>) -> Result<T, EditError>,
     ) -> Result<T, EditError> {
-        self.transact(Purpose::Change, scope, work)
+        self.transact(self.changing, scope, work)
     }
 
     fn read<T>(
@@ -285,7 +210,7 @@ impl Editor {
             Opened::Sqlite(connection, path) => {
                 let failed = |error| EditError::Store(StoreError::sqlite(path, &error));
                 let behavior = match purpose {
-                    Purpose::Change => TransactionBehavior::Immediate,
+                    Purpose::Change | Purpose::Rehearse => TransactionBehavior::Immediate,
                     Purpose::Read => TransactionBehavior::Deferred,
                 };
                 let transaction = connection.transaction_with_behavior(behavior);
@@ -295,7 +220,11 @@ impl Editor {
                     path,
                     max_members,
                 })?;
-                transaction.commit().map_err(failed)?;
+                let ended = match purpose {
+                    Purpose::Rehearse => transaction.rollback(),
+                    Purpose::Change | Purpose::Read => transaction.commit(),
+                };
+                ended.map_err(failed)?;
                 Ok(done)
             }
             Opened::Postgres(copy) => {
@@ -325,18 +254,16 @@ impl Scope {
         Self::Of(addresses.into_iter().filter_map(canonical).collect())
     }
 
+    /// A group, and those of its new members that are groups or services.
+    fn of_members(uri: &str, members: &[NewMember<'_>]) -> Self {
+        let addresses = members.iter().map(|member| member.address);
+        Self::of(addresses.chain([uri]))
+    }
+
     fn addresses(&self) -> Option<&[String]> {
         match self {
             Self::All => None,
             Self::Of(addresses) => Some(addresses),
         }
-    }
-}
-
-/// Checks that a display name is printable and on one line.
-fn checked_name(name: &str) -> Result<&str, EditError> {
-    match name.chars().any(char::is_control) || name.trim().is_empty() {
-        true => Err(EditError::DisplayName(name.to_owned())),
-        false => Ok(name),
     }
 }

@@ -1,7 +1,7 @@
 //! Groups and services at rest: a SQLite file that `cimfctl`, `sqlite3` and the proxy's workers share.
 //!
 //! [`Store`] is for a worker's lookups, [`edit`] for `cimfctl`; [`document`] reads and writes group
-//! documents; the tables are in `schema_*.sql`. Nothing here depends on messages or a proxy.
+//! documents; [`imc`] reads the tables of the proxies' own rooms; cimf's tables are in `schema_*.sql`. Nothing here depends on messages or a proxy.
 
 mod audit;
 mod cache;
@@ -12,6 +12,7 @@ pub mod document;
 pub mod edit;
 mod error;
 mod file;
+pub mod imc;
 mod load;
 pub mod postgres;
 mod schema;

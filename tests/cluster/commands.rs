@@ -1,62 +1,10 @@
 //! `cimfctl` does with PostgreSQL what it does with a file, in the same words.
 
+use crate::both::Both;
 use crate::support::built::{cimfctl_output, program};
 use crate::support::postgres::Postgres;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use tempfile::TempDir;
-
-/// A file and a PostgreSQL that get the same commands.
-struct Both {
-    postgres: Postgres,
-    folder: TempDir,
-}
-
-impl Both {
-    fn new() -> Self {
-        let both = Self {
-            postgres: Postgres::start(),
-            folder: tempfile::tempdir().unwrap(),
-        };
-        both.run("init");
-        both
-    }
-
-    fn file(&self) -> PathBuf {
-        self.folder.path().join("cimf.db")
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.folder.path().join(name).display().to_string()
-    }
-
-    /// Runs a command on both, which say and do the same; gives its output.
-    #[track_caller]
-    fn run(&self, words: &str) -> String {
-        let words: Vec<_> = words.split(' ').collect();
-        self.run_words(&words)
-    }
-
-    #[track_caller]
-    fn run_words(&self, words: &[&str]) -> String {
-        let url = self.postgres.url();
-        let [here, there] = [self.file(), PathBuf::from(&url)].map(|db| {
-            let output = cimfctl_output(&db, words);
-            // What stands for the file in texts.
-            let shown = url.replace(":s3cret", ":***");
-            let text = |bytes: &[u8]| {
-                let text = String::from_utf8_lossy(bytes).into_owned();
-                assert!(!text.contains("s3cret"), "{words:?}: {text}");
-                text.replace(&shown, "DB")
-                    .replace(&self.file().display().to_string(), "DB")
-            };
-            let (said, complained) = (text(&output.stdout), text(&output.stderr));
-            (output.status.code(), said, complained)
-        });
-        assert_eq!(here, there, "{words:?}");
-        here.1 + &here.2
-    }
-}
 
 #[test]
 fn every_command_does_the_same() {

@@ -10,6 +10,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/both.rs"]
+#[allow(dead_code)]
+mod both;
+
+#[path = "../support/json_fields.rs"]
+mod json_fields;
+
 #[path = "../support/sample.rs"]
 mod sample;
 

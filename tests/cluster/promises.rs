@@ -2,6 +2,7 @@
 //! nobody gets a message under two Call-IDs.
 
 use crate::checks::refused;
+use crate::json_fields::check_fields;
 use crate::nodes::{hikers, node};
 use crate::support::built::cimfctl;
 use crate::support::client::Client;
@@ -340,6 +341,13 @@ fn a_node_refuses_new_messages_before_maintenance() {
         .map(|line| line.split('\t').collect())
         .collect();
     assert_eq!(lines.len(), 2, "{listed}");
+    let json = cimfctl(Path::new(&url), &["nodes", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    check_fields("nodes", &json);
+    assert_eq!(
+        (&json[0]["node"], &json[0]["drains"]),
+        (&"a".into(), &true.into())
+    );
     assert_eq!(
         (lines[0][0], lines[0][3], lines[0][4]),
         ("a", "1", "drains")

@@ -294,7 +294,12 @@ impl Postgres {
 
     /// What pg_dump writes of the database.
     pub fn dump(&self) -> String {
-        let output = self.client("pg_dump").arg("groups").output();
+        self.dump_with(&[])
+    }
+
+    /// The same, with more options.
+    pub fn dump_with(&self, options: &[&str]) -> String {
+        let output = self.client("pg_dump").args(options).arg("groups").output();
         let output = output.expect("pg_dump");
         assert!(output.status.success(), "pg_dump: {output:?}");
         String::from_utf8(output.stdout).expect("UTF-8")

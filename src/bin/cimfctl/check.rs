@@ -1,8 +1,9 @@
 //! `cimfctl check`.
 
 use crate::failure::Failure;
+use crate::json_shapes::{self, Form};
 use crate::parameters::Parameters;
-use crate::streams::{counted, say};
+use crate::streams::{confirm, counted, say};
 use cimf::config::{DbUrl, Nested};
 use cimf::control::NextHopCapabilities;
 use cimf::control::addressing::Addressing;
@@ -31,6 +32,8 @@ pub struct Options {
     route: Route,
     #[command(flatten)]
     parameters: Parameters,
+    #[command(flatten)]
+    form: Form,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -55,8 +58,11 @@ pub fn run(db: Option<&DbUrl>, max_members: Option<u32>, options: &Options) -> R
     };
     let db = &settings.db_url;
     let max_members = settings.max_members;
+    if options.form.json {
+        return print_findings(db, &addressing, nested, max_members);
+    }
     if addressing.domains.is_empty() {
-        say(
+        confirm(
             "not checked whether the groups and services are in the proxy's domains; name those with --config FILE, --set domains=DOMAIN,... or --domain DOMAIN,...",
         )?;
     }
@@ -79,7 +85,25 @@ pub fn run(db: Option<&DbUrl>, max_members: Option<u32>, options: &Options) -> R
     if found.services > 0 {
         text += &format!(", {}", counted(found.services, "service"));
     }
-    Ok(say(&text)?)
+    Ok(confirm(&text)?)
+}
+
+fn print_findings(
+    db: &DbUrl,
+    addressing: &Addressing,
+    nested: Nested,
+    max_members: u32,
+) -> Result<(), Failure> {
+    let mut findings = Vec::new();
+    let found = store::audit(db, addressing, nested, max_members, &mut |finding| {
+        findings.push(finding);
+    })?;
+    let checks_domains = !addressing.domains.is_empty();
+    json_shapes::print(&json_shapes::audit(&found, &findings, checks_domains))?;
+    match found.findings {
+        0 => Ok(()),
+        count => Err(Failure::Findings(count)),
+    }
 }
 
 impl Options {

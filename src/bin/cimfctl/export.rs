@@ -1,7 +1,7 @@
 //! `cimfctl export`.
 
 use crate::failure::Failure;
-use crate::streams::{complain, standard};
+use crate::streams::{self, standard};
 use cimf::config::DbUrl;
 use cimf::store::document::{Format, XcapTree};
 use cimf::store::edit::{Editor, Exported};
@@ -64,8 +64,8 @@ fn write_tree(editor: &mut Editor, groups: &[String], folder: &Path) -> Result<(
         })?
         .map_err(failed)?;
     for (group, anchor) in tree.finish().map_err(failed)? {
-        complain(&format!(
-            "note: group {group}: its rules name the list {anchor}, and no document there can hold it: where the group is imported, that list is empty or a different one"
+        streams::note(&format!(
+            "group {group}: its rules name the list {anchor}, and no document there can hold it: where the group is imported, that list is empty or a different one"
         ));
     }
     Ok(())
@@ -79,7 +79,7 @@ fn note(group: &Exported, format: Format, has_lists: bool) {
         lists,
         ruleset,
     } = group;
-    let note = |text: &str| complain(&format!("note: group {}: {text}", written.uri));
+    let note = |text: &str| streams::note(&format!("group {}: {text}", written.uri));
     if !pager_mode {
         note("pager-mode 0 is left out: where the group is imported, it accepts messages");
     }

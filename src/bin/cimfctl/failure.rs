@@ -14,6 +14,8 @@ pub enum Failure {
     Cluster(ClusterError),
     /// A document is unreadable or unusable; the text names it.
     Document(String),
+    /// Given addresses are refused: why, each with its line.
+    Addresses(Vec<String>),
     /// A message, a parameter or a folder is unusable; the text says why.
     Unusable(String),
     /// Standard input cannot be read.
@@ -26,6 +28,11 @@ pub enum Failure {
     Findings(u64),
 }
 
+/// A file or folder cannot be read.
+pub fn unreadable(place: impl fmt::Display, error: &io::Error) -> Failure {
+    Failure::Document(format!("{place}: {error}"))
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -33,6 +40,13 @@ impl fmt::Display for Failure {
             Self::Ledger(error) => error.fmt(f),
             Self::Cluster(error) => error.fmt(f),
             Self::Document(text) => write!(f, "{text}; nothing was changed"),
+            Self::Addresses(all) => {
+                f.write_str(&all.join("\n"))?;
+                match all.len() {
+                    1 => Ok(()),
+                    count => write!(f, "\n{count} addresses are refused; nothing was changed"),
+                }
+            }
             Self::Unusable(text) => f.write_str(text),
             Self::Input(error) => write!(f, "standard input: {error}; nothing was changed"),
             Self::OutputClosed => f.write_str("standard output was closed"),

@@ -1,8 +1,9 @@
 //! `cimfctl import`.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, unreadable};
 use crate::group::note_nested;
-use crate::streams::{complain, counted, say};
+use crate::import_imc;
+use crate::streams::{self, confirm, counted};
 use cimf::config::DbUrl;
 use cimf::store::document::{
     Document, Entry, GroupDocument, MAX_BYTES, XcapRoot, flatten, read_file,
@@ -12,7 +13,7 @@ use clap::Args;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Store the groups of documents
+/// Store the groups of documents, or the rooms of the proxies' module imc
 ///
 /// Reads OMA group documents (list-service) and resource lists of RFC 4826. An existing group gets the
 /// members of the document and keeps no others. What a document says that cannot be stored is named on
@@ -21,13 +22,18 @@ use std::path::{Path, PathBuf};
 /// References to other documents (external, entry-ref and the lists of rules) are followed only below
 /// the folder --xcap-root, at most four deep; nothing is ever fetched. Their addresses become members;
 /// import again when those documents have changed.
+///
+/// With --imc, takes over the rooms and members of the proxies' own module imc: each room becomes the
+/// group with its address, and an existing group gets the members of the room and keeps no others. What
+/// is left out is named on standard error with its line or id: deleted rooms and members, and who was
+/// invited and has not accepted. A second run changes nothing.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  cimfctl import hikers.xml\n  cimfctl import --group sip:hikers@im.home1.net friends.xml\n  cimfctl import --xcap-root /srv/xcap\n  cimfctl export | ssh other cimfctl import -"
+    after_help = "Examples:\n  cimfctl import hikers.xml\n  cimfctl import --group sip:hikers@im.home1.net friends.xml\n  cimfctl import --xcap-root /srv/xcap\n  cimfctl export | ssh other cimfctl import -\n  mysqldump kamailio imc_rooms imc_members > imc.sql && cimfctl import --imc imc.sql --dry-run\n  cimfctl import --imc postgres://kamailio@db1/kamailio"
 )]
 pub struct Options {
     /// The documents; - reads one from standard input
-    #[arg(value_name = "FILE", required_unless_present = "xcap_root")]
+    #[arg(value_name = "FILE", required_unless_present_any = ["xcap_root", "imc"])]
     files: Vec<PathBuf>,
     /// The folder in which references are followed; without FILE, all group documents below it are
     /// imported
@@ -36,6 +42,16 @@ pub struct Options {
     /// The group of a resource list that does not name one
     #[arg(long, value_name = "URI")]
     group: Option<String>,
+    /// Take over the tables imc_rooms and imc_members: of postgres://USER@HOST/DATABASE, sqlite:FILE or
+    /// a dump (mysqldump, pg_dump, sqlite3 .dump); - reads a dump from standard input
+    #[arg(long, value_name = "URL|FILE", conflicts_with_all = ["files", "xcap_root", "group"])]
+    imc: Option<String>,
+    /// Put the rooms into this domain: sip:hikers@home1.net becomes sip:hikers@DOMAIN
+    #[arg(long, value_name = "DOMAIN", requires = "imc")]
+    room_domain: Option<String>,
+    /// Only tell what would change
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Groups to be stored, and the file and line of each of their members.
@@ -47,16 +63,24 @@ struct Groups {
 
 pub fn run(db: &DbUrl, max_members: u32, options: Options) -> Result<(), Failure> {
     let mut editor = Editor::open(db, max_members)?;
+    if let Some(source) = &options.imc {
+        let domain = options.room_domain.as_deref();
+        return import_imc::run(&mut editor, source, domain, options.dry_run);
+    }
+    if options.dry_run {
+        editor.rehearse();
+    }
     let mut root = None;
     if let Some(folder) = &options.xcap_root {
-        let opened = XcapRoot::open(folder).map_err(|error| unreadable(folder, &error))?;
+        let opened =
+            XcapRoot::open(folder).map_err(|error| unreadable(folder.display(), &error))?;
         root = Some(opened);
     }
     let files = match (&root, options.files.is_empty()) {
         (Some(root), true) => {
             let folder = options.xcap_root.clone().unwrap_or_default();
             let found = root.group_documents();
-            let found = found.map_err(|error| unreadable(&folder, &error))?;
+            let found = found.map_err(|error| unreadable(folder.display(), &error))?;
             if found.is_empty() {
                 return Err(Failure::Document(format!(
                     "{}: no group documents; expected them in org.openmobilealliance.groups/global/byGroupID",
@@ -78,7 +102,7 @@ pub fn run(db: &DbUrl, max_members: u32, options: Options) -> Result<(), Failure
         let document = Document::read(&document)
             .map_err(|error| Failure::Document(format!("{name}: {error}")))?;
         for note in document.notes.iter() {
-            complain(&format!("note: {name}: {note}"));
+            streams::note(&format!("{name}: {note}"));
         }
         for group in document.groups {
             all.add(&name, group, &mut root, &options, max_members)?;
@@ -88,6 +112,9 @@ pub fn run(db: &DbUrl, max_members: u32, options: Options) -> Result<(), Failure
     let put = editor.put_groups(&all.groups)?;
     for (put, places) in put.iter().zip(&all.places) {
         tell(put, &all.files, places)?;
+    }
+    if options.dry_run {
+        confirm("nothing changed because of --dry-run")?;
     }
     Ok(())
 }
@@ -100,11 +127,7 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
         read.map_err(Failure::Input)?;
         return Ok(document);
     }
-    read_file(file, MAX_BYTES).map_err(|error| unreadable(file, &error))
-}
-
-fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
-    Failure::Document(format!("{}: {error}", file.display()))
+    read_file(file, MAX_BYTES).map_err(|error| unreadable(file.display(), &error))
 }
 
 impl Groups {
@@ -129,7 +152,7 @@ impl Groups {
         };
         let flat = flatten(&group.list, root.as_mut(), limit);
         for (line, note) in &flat.notes {
-            complain(&format!("note: {file}: line {line}: {note}"));
+            streams::note(&format!("{file}: line {line}: {note}"));
         }
         if flat.entries.len() > limit {
             return Err(Failure::Document(format!(
@@ -166,6 +189,7 @@ impl Groups {
             uri,
             display_name: group.display_name,
             members: members.collect(),
+            keeps_names: false,
             rules,
         });
         self.places.push(places);
@@ -184,19 +208,19 @@ fn list(
     let flat = match root {
         Some(root) => root.list_at(&anchor, limit),
         None => {
-            complain(&format!(
-                "note: {file}: the rules of {group} name the list {anchor}, which is not looked up without --xcap-root: its stored entries are kept, if any"
+            streams::note(&format!(
+                "{file}: the rules of {group} name the list {anchor}, which is not looked up without --xcap-root: its stored entries are kept, if any"
             ));
             let entries = None;
             return NewList { anchor, entries };
         }
     };
     for (_, note) in &flat.notes {
-        complain(&format!("note: {file}: the rules of {group}: {note}"));
+        streams::note(&format!("{file}: the rules of {group}: {note}"));
     }
     if flat.entries.len() > limit {
-        complain(&format!(
-            "note: {file}: the rules of {group} name the list {anchor}, of which only the first {limit} entries are used (--max-members)"
+        streams::note(&format!(
+            "{file}: the rules of {group} name the list {anchor}, of which only the first {limit} entries are used (--max-members)"
         ));
     }
     let found = flat.notes.is_empty() || !flat.entries.is_empty();
@@ -208,15 +232,13 @@ fn list(
 
 fn tell(put: &Put, files: &[String], places: &[(usize, usize)]) -> Result<(), Failure> {
     let what = if put.is_new { "added" } else { "replaced" };
-    let members = counted(put.members as u64, "member");
-    say(&format!("{what} {} with {members}", put.group))?;
+    let members = counted(put.members.members as u64, "member");
+    confirm(&format!("{what} {} with {members}", put.members.group))?;
     for (at, reason) in &put.left_out {
         let (file, line) = places.get(*at).copied().unwrap_or_default();
         let file = files.get(file).map(String::as_str).unwrap_or_default();
-        complain(&format!(
-            "note: {file}: line {line}: entry is left out: {reason}"
-        ));
+        streams::note(&format!("{file}: line {line}: entry is left out: {reason}"));
     }
-    note_nested(&put.nested);
+    note_nested(&put.members.nested);
     Ok(())
 }

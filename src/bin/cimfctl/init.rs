@@ -1,7 +1,7 @@
 //! `cimfctl init`.
 
 use crate::failure::Failure;
-use crate::streams::{complain, say};
+use crate::streams::{confirm, note};
 use cimf::config::DbUrl;
 use cimf::ledger::cluster;
 use cimf::store::edit::EditError;
@@ -12,13 +12,13 @@ pub fn run(db: &DbUrl) -> Result<(), Failure> {
         DbUrl::Sqlite(path) => path,
         DbUrl::Postgres(url) => {
             let tables = postgres::init(url).map_err(EditError::from)?;
-            say(&said(db, tables))?;
+            confirm(&said(db, tables))?;
             match cluster::init(url)? {
                 Some(from) if from < cluster::VERSION => {
-                    say(&format!("{db}: ledger migrated from version {from}"))?;
+                    confirm(&format!("{db}: ledger migrated from version {from}"))?;
                 }
                 None if tables != Tables::Created => {
-                    say(&format!("{db}: ledger for durability=cluster created"))?;
+                    confirm(&format!("{db}: ledger for durability=cluster created"))?;
                 }
                 _ => {}
             }
@@ -27,16 +27,16 @@ pub fn run(db: &DbUrl) -> Result<(), Failure> {
     };
     let done = store::init(path)?;
     if let Some(folder) = &done.folder {
-        say(&format!("{}: folder created", folder.display()))?;
-        complain(&format!(
-            "note: {} is new and belongs to the user who ran this; make the proxy's user the owner of it and its content, as in `chown -R kamailio: {}`",
+        confirm(&format!("{}: folder created", folder.display()))?;
+        note(&format!(
+            "{} is new and belongs to the user who ran this; make the proxy's user the owner of it and its content, as in `chown -R kamailio: {}`",
             folder.display(),
             folder.display()
         ));
     }
-    say(&said(db, done.tables))?;
+    confirm(&said(db, done.tables))?;
     if let Some(owner) = done.owner {
-        complain(&format!("note: {db}: {owner}"));
+        note(&format!("{db}: {owner}"));
     }
     Ok(())
 }

@@ -1,16 +1,16 @@
 //! `cimfctl ledger …`.
 
 use crate::failure::Failure;
-use crate::streams::{counted, say, standard};
+use crate::json_shapes::{self, Form, JsonList};
+use crate::shown_message::{Fate, fates, open_count};
+use crate::streams::{confirm, counted, standard};
 use cimf::config::{DbUrl, PostgresUrl, Settings};
-use cimf::fanout::Outcome;
 use cimf::ledger::cluster;
 use cimf::ledger::{
-    CommitMode, Entry, Kept, Ledger, LedgerError, LedgerFile, Listed, Problem, Reader, Shown,
+    CommitMode, Entry, Ledger, LedgerError, LedgerFile, Listed, Problem, Reader, Shown,
     SqliteReader,
 };
 use clap::{Args, Subcommand};
-use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -40,7 +40,10 @@ enum Command {
     #[command(
         after_help = "Example, those with kept copies:\n  cimfctl ledger list | awk -F '\t' '$7 > 0'"
     )]
-    List,
+    List {
+        #[command(flatten)]
+        form: Form,
+    },
     /// Show a message and the outcome of each recipient
     ///
     /// One line for each property, its name first: message, accepted, expires, originator, group, body,
@@ -50,6 +53,8 @@ enum Command {
     Show {
         /// The message's number
         id: u64,
+        #[command(flatten)]
+        form: Form,
     },
     /// Drop a message with its kept copies
     ///
@@ -71,10 +76,14 @@ pub fn run(db: &DbUrl, options: Options) -> Result<(), Failure> {
     let path = std::path::absolute(&path)
         .map_err(|error| Failure::Unusable(format!("{}: {error}", path.display())))?;
     match options.command {
-        Command::List => list(&path),
-        Command::Show { id } => {
+        Command::List { form } => {
+            let messages = SqliteReader::open(&path)?.list()?;
+            list(messages.iter().map(|message| (message, None)), form)
+        }
+        Command::Show { id, form } => {
             let shown = SqliteReader::open(&path)?.show(id)?;
-            Ok(show(&shown.ok_or_else(|| missing(path.display(), id))?)?)
+            let shown = shown.ok_or_else(|| missing(path.display(), id))?;
+            Ok(show(&shown, form)?)
         }
         Command::Drop { id } => drop(&path, id),
     }
@@ -83,16 +92,17 @@ pub fn run(db: &DbUrl, options: Options) -> Result<(), Failure> {
 /// The ledger that nodes share.
 fn shared(url: &PostgresUrl, command: Command) -> Result<(), Failure> {
     match command {
-        Command::List => {
-            let mut out = standard();
-            for (message, node) in cluster::list(url)? {
-                writeln!(out, "{}\t{node}", line(&message))?;
-            }
-            Ok(out.flush()?)
+        Command::List { form } => {
+            let messages = cluster::list(url)?;
+            let messages = messages.iter();
+            list(
+                messages.map(|(message, node)| (message, Some(node.as_str()))),
+                form,
+            )
         }
-        Command::Show { id } => {
+        Command::Show { id, form } => {
             let shown = cluster::show(url, id)?;
-            Ok(show(&shown.ok_or_else(|| missing(url, id))?)?)
+            Ok(show(&shown.ok_or_else(|| missing(url, id))?, form)?)
         }
         Command::Drop { id } => {
             let shown = cluster::show(url, id)?;
@@ -103,7 +113,7 @@ fn shared(url: &PostgresUrl, command: Command) -> Result<(), Failure> {
                 )));
             }
             let recipients = counted(shown.recipients.len() as u64, "recipient");
-            Ok(say(&format!("dropped {id} with {recipients}"))?)
+            Ok(confirm(&format!("dropped {id} with {recipients}"))?)
         }
     }
 }
@@ -115,11 +125,22 @@ fn beside(db: &DbUrl) -> PathBuf {
     settings.ledger()
 }
 
-fn list(path: &Path) -> Result<(), Failure> {
-    let messages = SqliteReader::open(path)?.list()?;
+/// Lists messages, each with the node that sends it if nodes share the ledger.
+fn list<'a>(
+    messages: impl IntoIterator<Item = (&'a Listed, Option<&'a str>)>,
+    form: Form,
+) -> Result<(), Failure> {
     let mut out = standard();
-    for message in messages {
-        writeln!(out, "{}", line(&message))?;
+    if form.json {
+        let mut list = JsonList::start(out)?;
+        for (message, node) in messages {
+            list.add(&json_shapes::listed(message, node))?;
+        }
+        return Ok(list.end()?);
+    }
+    for (message, node) in messages {
+        let node = node.map(|node| format!("\t{node}")).unwrap_or_default();
+        writeln!(out, "{}{node}", line(message))?;
     }
     Ok(out.flush()?)
 }
@@ -138,24 +159,15 @@ fn line(message: &Listed) -> String {
     )
 }
 
-fn show(shown: &Shown) -> io::Result<()> {
-    let Shown {
-        message,
-        recipients,
-        outcomes,
-        kept,
-    } = shown;
+fn show(shown: &Shown, form: Form) -> io::Result<()> {
+    if form.json {
+        return json_shapes::print(&json_shapes::shown(shown));
+    }
+    let message = &shown.message;
     let expires = match message.expires_at {
         0 => "never".to_owned(),
         time => date(time),
     };
-    let kept: HashMap<u32, &Kept> = kept.iter().map(|kept| (kept.recipient, kept)).collect();
-    let outcomes: HashMap<u32, _> = outcomes
-        .iter()
-        .map(|outcome| (outcome.recipient, outcome))
-        .collect();
-    let is_open = message.promised && message.finished_at.is_none();
-    let open = recipients.len().saturating_sub(outcomes.len());
     let mut out = standard();
     writeln!(out, "message {}", message.id)?;
     writeln!(out, "accepted {}", date(message.accepted_at))?;
@@ -163,22 +175,18 @@ fn show(shown: &Shown) -> io::Result<()> {
     writeln!(out, "originator {}", message.originator.escape_ascii())?;
     writeln!(out, "group {}", message.group.escape_ascii())?;
     writeln!(out, "body {} bytes", message.body.len())?;
-    writeln!(out, "recipients {}", recipients.len())?;
-    writeln!(out, "open {}", if is_open { open } else { 0 })?;
-    writeln!(out, "kept {}", kept.len())?;
-    for (number, recipient) in (0..).zip(recipients.iter()) {
-        let ending = outcomes
-            .get(&number)
-            .and_then(|outcome| Outcome::from_bytes(outcome.outcome, outcome.code));
-        let became = match (kept.get(&number), ending) {
-            (Some(kept), _) => format!("kept until {} ({})", date(kept.expires_at), kept.code),
-            (None, Some(ending)) => ending.to_string(),
-            (None, None) if is_open => "no outcome yet".to_owned(),
-            (None, None) => "ended".to_owned(),
+    writeln!(out, "recipients {}", shown.recipients.len())?;
+    writeln!(out, "open {}", open_count(shown))?;
+    writeln!(out, "kept {}", shown.kept.len())?;
+    fates(shown, |address, fate| {
+        let became = match fate {
+            Fate::Kept(kept) => format!("kept until {} ({})", date(kept.expires_at), kept.code),
+            Fate::Outcome(outcome) => outcome.to_string(),
+            Fate::Open => "no outcome yet".to_owned(),
+            Fate::Ended => "ended".to_owned(),
         };
-        let address = recipient.address.escape_ascii();
-        writeln!(out, "recipient {address}\t{became}")?;
-    }
+        writeln!(out, "recipient {}\t{became}", address.escape_ascii())
+    })?;
     out.flush()
 }
 
@@ -193,7 +201,9 @@ fn drop(path: &Path, id: u64) -> Result<(), Failure> {
         1 => "1 kept copy".to_owned(),
         count => format!("{count} kept copies"),
     };
-    Ok(say(&format!("dropped {id} with {recipients} and {kept}"))?)
+    Ok(confirm(&format!(
+        "dropped {id} with {recipients} and {kept}"
+    ))?)
 }
 
 fn in_use(path: &Path, error: LedgerError) -> Failure {

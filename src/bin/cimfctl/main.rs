@@ -4,26 +4,33 @@
 // A command line tool writes to both.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod address_list;
 mod check;
+mod database_argument;
 mod explain;
 mod export;
 mod failure;
 mod group;
 mod import;
+mod import_imc;
 mod init;
+mod json_shapes;
 mod ledger;
 mod member;
 mod nodes;
 mod parameters;
 mod script;
 mod service;
+mod shown_message;
 mod streams;
 
-use cimf::config::{DbUrl, PARAMETERS, Settings};
+use cimf::config::{PARAMETERS, Settings};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use database_argument::database;
 use failure::Failure;
+use json_shapes::Form;
 use std::process::ExitCode;
 
 /// Manages the groups and services of the Controlling IM Function.
@@ -51,6 +58,9 @@ struct Cli {
     /// The most members a group may have, as in the proxy's parameter max_members
     #[arg(long, global = true, value_name = "N", default_value_t = Settings::new().max_members, value_parser = max_members)]
     max_members: u32,
+    /// Print only what is asked for and errors, and no confirmations and notes: for scripts and cron
+    #[arg(short, long, global = true)]
+    quiet: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -63,10 +73,10 @@ enum Command {
     /// so that the proxy's user can write it, and mode 0640. A current database is not changed.
     #[command(after_help = "Example:\n  cimfctl --db /var/lib/cimf/cimf.db init")]
     Init,
-    /// Add, delete, show and list groups
+    /// Add, change, delete, show and list groups
     #[command(subcommand)]
     Group(group::Command),
-    /// Add members to a group and delete them
+    /// Add members to a group, set and delete them, and find the groups of somebody
     #[command(subcommand)]
     Member(member::Command),
     /// Add, delete and list services, whose messages carry their recipients
@@ -86,7 +96,10 @@ enum Command {
     /// name, which start it is, the seconds for which its lease holds, or "left" after an orderly stop or "ran out", number of
     /// messages that it has promised and not finished, and "drains" if it takes no new ones.
     #[command(after_help = "Example:\n  cimfctl --db postgres://cimf@db1/groups nodes")]
-    Nodes,
+    Nodes {
+        #[command(flatten)]
+        form: Form,
+    },
 }
 
 fn default_database() -> &'static str {
@@ -94,25 +107,6 @@ fn default_database() -> &'static str {
     let found = parameters.find(|parameter| parameter.name == "db_url");
     let path = found.and_then(|parameter| parameter.default.strip_prefix("sqlite://"));
     path.unwrap_or_default()
-}
-
-/// Accepts the name of a file, or the value of `db_url` in the proxy's configuration.
-fn database(value: &str) -> Result<DbUrl, String> {
-    if let Some((scheme, _)) = value.split_once("://")
-        && scheme != "sqlite"
-    {
-        let mut settings = Settings::new();
-        let set = settings.set("db_url", value);
-        return set
-            .map(|()| settings.db_url)
-            .map_err(|error| error.to_string());
-    }
-    match value.strip_prefix("sqlite://").unwrap_or(value) {
-        "" => {
-            Err("expected a file, such as /var/lib/cimf/cimf.db, or the value of db_url".to_owned())
-        }
-        path => Ok(DbUrl::Sqlite(path.into())),
-    }
 }
 
 fn max_members(value: &str) -> Result<u32, String> {
@@ -126,6 +120,9 @@ fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let given = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
+    if cli.quiet {
+        streams::be_quiet();
+    }
     // Not by clap, whose errors would show a password.
     let db = database(&cli.db).unwrap_or_else(|error| {
         let wrong = Cli::command().error(ErrorKind::ValueValidation, format!("--db: {error}"));
@@ -144,13 +141,13 @@ fn main() -> ExitCode {
         Command::Check(options) => check::run(given_db, given_max_members, &options),
         Command::Explain(options) => explain::run(given_db, given_max_members, &options),
         Command::Ledger(options) => ledger::run(&db, options),
-        Command::Nodes => nodes::run(&db),
+        Command::Nodes { form } => nodes::run(&db, form),
     };
     match done {
         // The reader of the output has closed it, as `head` does.
         Ok(()) | Err(Failure::OutputClosed) => ExitCode::SUCCESS,
         Err(failure) => {
-            streams::complain(&failure.to_string());
+            failure.to_string().lines().for_each(streams::complain);
             ExitCode::FAILURE
         }
     }

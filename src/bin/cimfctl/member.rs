@@ -1,23 +1,45 @@
 //! `cimfctl member …`.
 
+use crate::address_list::AddressList;
 use crate::failure::Failure;
 use crate::group::note_nested;
-use crate::streams::{self, counted, say, standard};
+use crate::json_shapes::{self, Form, JsonList};
+use crate::streams::{confirm, confirm_each, counted, note, standard};
 use cimf::config::DbUrl;
-use cimf::store::edit::Editor;
+use cimf::store::edit::{Editor, Emptying, Existing, MembersChange, Membership};
 use clap::{Args, Subcommand};
-use std::io::Write;
+use std::io::{self, Write};
 
 #[derive(Subcommand)]
 pub enum Command {
     /// Add members to a group
     ///
     /// All or none: an address that the group has already, in any spelling, is refused and named, and
-    /// so is one to which nothing can be sent.
+    /// so is one to which nothing can be sent. --skip-existing lets those be who are members already.
     #[command(
         after_help = "Example:\n  cimfctl member add sip:hikers@im.home1.net sip:cho@home2.net\n  cimfctl member add sip:hikers@im.home1.net - < members.txt"
     )]
     Add(Add),
+    /// Make the members of a group exactly these
+    ///
+    /// Who is not among them is deleted, who is new is added, and who stays keeps their address as it is
+    /// stored, and their name unless another one is given. Prints a line for each member who was added,
+    /// deleted or named. The same list again changes nothing.
+    #[command(
+        after_help = "Examples:\n  cimfctl member set sip:hikers@im.home1.net - < members.txt\n  cimfctl member set sip:hikers@im.home1.net - --dry-run < members.csv"
+    )]
+    Set(Set),
+    /// Find the groups that somebody is in
+    ///
+    /// One line for each, sorted, with a tab between: the group, the address as it is stored there, the
+    /// name. In no group: no line, and exit status 0.
+    #[command(after_help = "Example:\n  cimfctl member find tel:+15551230003")]
+    Find {
+        /// The address, in any spelling
+        address: String,
+        #[command(flatten)]
+        form: Form,
+    },
     /// Set or change the name of a member
     ///
     /// With fork_from=group copies name their sender by it. Without NAME the name is removed, and the
@@ -49,13 +71,33 @@ pub struct Add {
     /// The name of the member, if only one is added; see `cimfctl member name --help`
     #[arg(long)]
     name: Option<String>,
+    /// Leave those as they are who are members already, in whatever spelling
+    #[arg(long)]
+    skip_existing: bool,
+}
+
+#[derive(Args)]
+pub struct Set {
+    /// The group's address, in any spelling
+    group: String,
+    /// All its members: sip, sips and tel addresses; - reads them from standard input, see docs/cimfctl.md
+    #[arg(required_unless_present = "allow_empty", value_name = "MEMBER")]
+    members: Vec<String>,
+    /// Delete all members if the list is empty; without it an empty list is refused
+    #[arg(long)]
+    allow_empty: bool,
+    /// Only tell what would change
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    form: Form,
 }
 
 #[derive(Args)]
 pub struct Members {
     /// The group's address, in any spelling
     group: String,
-    /// sip, sips and tel addresses; - reads them from standard input, one per line
+    /// sip, sips and tel addresses; - reads them from standard input, see docs/cimfctl.md
     #[arg(required = true, value_name = "MEMBER")]
     members: Vec<String>,
 }
@@ -63,47 +105,146 @@ pub struct Members {
 pub fn run(db: &DbUrl, max_members: u32, command: Command) -> Result<(), Failure> {
     let mut editor = Editor::open(db, max_members)?;
     match command {
-        Command::Add(Add { members, name }) => {
-            let Members { group, members } = members;
-            let members = streams::members(members)?;
-            let added = match (name, members.as_slice()) {
-                (None, members) => {
-                    editor.add_members(&group, members.iter().map(String::as_str))?
-                }
-                (Some(name), [member]) => editor.add_named_member(&group, member, &name)?,
-                (Some(_), members) => {
-                    let found = members.len();
-                    return Err(Failure::Unusable(format!(
-                        "--name: expected one member, found {found}; nothing was changed; name the members of a group with `cimfctl member name`"
-                    )));
-                }
-            };
-            let count = counted(added.count as u64, "member");
-            say(&format!("added {count} to {}", added.group))?;
-            note_nested(&added.nested);
-            Ok(())
-        }
+        Command::Add(options) => add(&mut editor, options),
+        Command::Set(options) => set(&mut editor, options),
+        Command::Find { address, form } => find(&mut editor, &address, form),
         Command::Name {
             group,
             member,
             name,
         } => {
             let member = editor.name_member(&group, &member, name.as_deref())?;
-            let member = member.escape_debug();
-            say(&match name {
-                Some(name) => format!("{member} is named {}", name.escape_debug()),
-                None => format!("{member} has no name"),
-            })?;
-            Ok(())
+            Ok(confirm(&named_line(&member, name.as_deref()))?)
         }
         Command::Del(Members { group, members }) => {
-            let members = streams::members(members)?;
-            let deleted = editor.delete_members(&group, members.iter().map(String::as_str))?;
-            let mut out = standard();
-            for member in deleted {
-                writeln!(out, "deleted {}", member.escape_debug())?;
-            }
-            Ok(out.flush()?)
+            let list = AddressList::read(members)?;
+            let deleted = list.with(&mut editor, |editor, list| {
+                editor.delete_members(&group, list.addresses())
+            })?;
+            let lines = deleted.iter().map(|member| deleted_line(member));
+            Ok(confirm_each(lines)?)
         }
+    }
+}
+
+fn add(editor: &mut Editor, options: Add) -> Result<(), Failure> {
+    let Members { group, members } = options.members;
+    let mut list = AddressList::read(members)?;
+    if let Some(name) = options.name {
+        list.name(name)?;
+    }
+    let existing = match options.skip_existing {
+        true => Existing::Skipped,
+        false => Existing::Refused,
+    };
+    let change = list.with(editor, |editor, list| {
+        editor.add_members(&group, list.members(), existing)
+    })?;
+    let count = counted(change.added.len() as u64, "member");
+    let mut text = format!("added {count} to {}", change.group);
+    if options.skip_existing {
+        text += &format!(", {}", skipped(&change));
+    }
+    confirm(&text)?;
+    note_nested(&change.nested);
+    Ok(())
+}
+
+fn set(editor: &mut Editor, options: Set) -> Result<(), Failure> {
+    let list = AddressList::read(options.members)?;
+    let emptying = match options.allow_empty {
+        true => Emptying::Allowed,
+        false => Emptying::Refused,
+    };
+    if options.dry_run {
+        editor.rehearse();
+    }
+    let change = list.with(editor, |editor, list| {
+        editor.set_members(&options.group, list.members(), emptying)
+    })?;
+    if options.form.json {
+        json_shapes::print(&json_shapes::members_change(&change, options.dry_run))?;
+    } else {
+        tell(&change)?;
+        confirm(&summary(&change, options.dry_run))?;
+    }
+    note_nested(&change.nested);
+    Ok(())
+}
+
+fn find(editor: &mut Editor, address: &str, form: Form) -> Result<(), Failure> {
+    let found = editor.find_member(address)?;
+    if form.json {
+        let mut list = JsonList::start(standard())?;
+        for membership in &found {
+            list.add(&json_shapes::membership(membership))?;
+        }
+        return Ok(list.end()?);
+    }
+    let mut out = standard();
+    for Membership {
+        group,
+        member,
+        name,
+    } in &found
+    {
+        let name = name.as_deref().unwrap_or_default().escape_debug();
+        writeln!(out, "{group}\t{}\t{name}", member.escape_debug())?;
+    }
+    out.flush()?;
+    if found.is_empty() {
+        note(&format!("{} is in no group", address.escape_debug()));
+    }
+    Ok(())
+}
+
+/// A line for each member who was added, deleted or named.
+fn tell(change: &MembersChange) -> io::Result<()> {
+    let added = change.added.iter();
+    let added = added.map(|member| format!("added {}", member.escape_debug()));
+    let deleted = change.deleted.iter().map(|member| deleted_line(member));
+    let named = change.named.iter();
+    let named = named.map(|(member, name)| named_line(member, name.as_deref()));
+    confirm_each(added.chain(deleted).chain(named))
+}
+
+fn summary(change: &MembersChange, dry_run: bool) -> String {
+    let group = &change.group;
+    let members = counted(change.members as u64, "member");
+    let mut text = match (change.is_none(), dry_run) {
+        (true, _) => format!("not changed: {group}, {members}"),
+        (false, false) => format!("set {group}, {members}"),
+        (false, true) => format!("would set {group}, {members}"),
+    };
+    let counts = [
+        (change.added.len(), "added"),
+        (change.deleted.len(), "deleted"),
+        (change.named.len(), "named"),
+        (change.repeated, "given more than once"),
+    ];
+    for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0) {
+        text += &format!(", {count} {what}");
+    }
+    text
+}
+
+/// How many were left as they are.
+fn skipped(change: &MembersChange) -> String {
+    let existing = change.existing;
+    match change.repeated {
+        0 => format!("{existing} had been there"),
+        repeated => format!("{existing} had been there, {repeated} given more than once"),
+    }
+}
+
+fn deleted_line(member: &str) -> String {
+    format!("deleted {}", member.escape_debug())
+}
+
+fn named_line(member: &str, name: Option<&str>) -> String {
+    let member = member.escape_debug();
+    match name {
+        Some(name) => format!("{member} is named {}", name.escape_debug()),
+        None => format!("{member} has no name"),
     }
 }

@@ -1,7 +1,9 @@
 //! `cimfctl service …` and `cimfctl consent …`.
 
+use crate::address_list::AddressList;
 use crate::failure::Failure;
-use crate::streams::{self, counted, say, standard};
+use crate::json_shapes::{self, Form, JsonList};
+use crate::streams::{confirm, confirm_each, counted, standard};
 use cimf::config::DbUrl;
 use cimf::store::edit::Editor;
 use clap::Subcommand;
@@ -32,7 +34,10 @@ pub enum Command {
     /// One line for each service, sorted, with a tab between: address, number of consents, pager
     /// mode (1 or 0).
     #[command(after_help = "Example:\n  cimfctl service list")]
-    List,
+    List {
+        #[command(flatten)]
+        form: Form,
+    },
 }
 
 #[derive(Subcommand)]
@@ -47,7 +52,7 @@ pub enum Consent {
     Add {
         /// The service's address, in any spelling
         service: String,
-        /// sip, sips and tel addresses; - reads them from standard input, one per line
+        /// sip, sips and tel addresses; - reads them from standard input, see docs/cimfctl.md
         #[arg(required = true, value_name = "URI")]
         uris: Vec<String>,
     },
@@ -60,7 +65,7 @@ pub enum Consent {
     Del {
         /// The service's address, in any spelling
         service: String,
-        /// sip, sips and tel addresses; - reads them from standard input, one per line
+        /// sip, sips and tel addresses; - reads them from standard input, see docs/cimfctl.md
         #[arg(required = true, value_name = "URI")]
         uris: Vec<String>,
     },
@@ -69,6 +74,8 @@ pub enum Consent {
     List {
         /// The service's address, in any spelling
         service: String,
+        #[command(flatten)]
+        form: Form,
     },
 }
 
@@ -77,17 +84,24 @@ pub fn run(db: &DbUrl, max_members: u32, command: Command) -> Result<(), Failure
     match command {
         Command::Add { uri, no_pager_mode } => {
             let service = editor.add_service(&uri, !no_pager_mode)?;
-            Ok(say(&format!("added service {}", service.uri))?)
+            Ok(confirm(&format!("added service {}", service.uri))?)
         }
         Command::Del { uri } => {
             let service = editor.delete_service(&uri)?;
             let consents = counted(service.consents, "consent");
-            Ok(say(&format!(
+            Ok(confirm(&format!(
                 "deleted service {} with {consents}",
                 service.uri
             ))?)
         }
-        Command::List => {
+        Command::List { form } if form.json => {
+            let mut list = JsonList::start(standard())?;
+            for service in editor.services()? {
+                list.add(&json_shapes::service(&service))?;
+            }
+            Ok(list.end()?)
+        }
+        Command::List { .. } => {
             let mut out = standard();
             for service in editor.services()? {
                 let (uri, pager) = (&service.uri, u8::from(service.pager_mode));
@@ -102,24 +116,34 @@ pub fn consent(db: &DbUrl, max_members: u32, command: Consent) -> Result<(), Fai
     let mut editor = Editor::open(db, max_members)?;
     match command {
         Consent::Add { service, uris } => {
-            let uris = streams::members(uris)?;
-            let (service, added) =
-                editor.add_consents(&service, uris.iter().map(String::as_str))?;
+            let list = AddressList::read(uris)?;
+            let (service, added) = list.with(&mut editor, |editor, list| {
+                editor.add_consents(&service, list.addresses())
+            })?;
             let count = counted(added as u64, "consent");
-            Ok(say(&format!("added {count} to {}", service.uri))?)
+            Ok(confirm(&format!("added {count} to {}", service.uri))?)
         }
         Consent::Del { service, uris } => {
-            let uris = streams::members(uris)?;
-            let deleted = editor.delete_consents(&service, uris.iter().map(String::as_str))?;
-            let mut out = standard();
-            for uri in deleted {
-                writeln!(out, "deleted {}", uri.escape_debug())?;
-            }
-            Ok(out.flush()?)
+            let list = AddressList::read(uris)?;
+            let deleted = list.with(&mut editor, |editor, list| {
+                editor.delete_consents(&service, list.addresses())
+            })?;
+            let lines = deleted
+                .iter()
+                .map(|uri| format!("deleted {}", uri.escape_debug()));
+            Ok(confirm_each(lines)?)
         }
-        Consent::List { service } => {
+        Consent::List { service, form } => {
+            let consents = editor.consents(&service)?;
             let mut out = standard();
-            for uri in editor.consents(&service)? {
+            if form.json {
+                let mut list = JsonList::start(out)?;
+                for address in consents {
+                    list.add(&json_shapes::consent(&address))?;
+                }
+                return Ok(list.end()?);
+            }
+            for uri in consents {
                 writeln!(out, "{}", uri.escape_debug())?;
             }
             Ok(out.flush()?)

@@ -1,18 +1,57 @@
-//! Standard input, output and error. A closed reader must not cause a panic.
+//! Standard output and error. A closed reader must not cause a panic.
 
-use crate::failure::Failure;
-use std::io::{self, BufWriter, Read, StdoutLock, Write};
+use std::io::{self, BufWriter, StdoutLock, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether only what was asked for is printed, and errors.
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From now on confirmations and notes are left out.
+pub fn be_quiet() {
+    IS_QUIET.store(true, Ordering::Relaxed);
+}
+
+fn is_quiet() -> bool {
+    IS_QUIET.load(Ordering::Relaxed)
+}
 
 /// Standard output, written in large pieces: a list may have 100,000 lines.
 pub fn standard() -> BufWriter<StdoutLock<'static>> {
     BufWriter::new(io::stdout().lock())
 }
 
-/// One line for standard output.
+/// One line for standard output that was asked for.
 pub fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}")?;
     out.flush()
+}
+
+/// One line for standard output that says what was done.
+pub fn confirm(text: &str) -> io::Result<()> {
+    match is_quiet() {
+        true => Ok(()),
+        false => say(text),
+    }
+}
+
+/// Such lines for everything of which there may be many.
+pub fn confirm_each(lines: impl IntoIterator<Item = String>) -> io::Result<()> {
+    if is_quiet() {
+        return Ok(());
+    }
+    let mut out = standard();
+    for line in lines {
+        writeln!(out, "{line}")?;
+    }
+    out.flush()
+}
+
+/// One line for standard error about something that was not asked for and is no error.
+pub fn note(text: &str) {
+    if !is_quiet() {
+        complain(&format!("note: {text}"));
+    }
 }
 
 /// One line for standard error.
@@ -27,24 +66,4 @@ pub fn counted(count: u64, one: &str) -> String {
         1 => format!("1 {one}"),
         _ => format!("{count} {one}s"),
     }
-}
-
-/// The members that the arguments name, with those of standard input where `-` stands for them; empty lines are left
-/// out.
-pub fn members(arguments: Vec<String>) -> Result<Vec<String>, Failure> {
-    let mut members = Vec::with_capacity(arguments.len());
-    for argument in arguments {
-        if argument == "-" {
-            let mut text = String::new();
-            io::stdin()
-                .lock()
-                .read_to_string(&mut text)
-                .map_err(Failure::Input)?;
-            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-            members.extend(lines.map(str::to_owned));
-        } else {
-            members.push(argument);
-        }
-    }
-    Ok(members)
 }

@@ -1,4 +1,4 @@
-//! Addresses as an administrator gives them: of groups and services, and of members.
+//! Addresses and names as an administrator gives them: of groups and services, and of members.
 
 use super::error::EditError;
 use crate::sip::uri::{Form, Uri};
@@ -21,4 +21,12 @@ pub(super) fn member_uri(given: &str) -> Result<Uri<'_>, EditError> {
 
 pub(super) fn parse(given: &str) -> Result<Uri<'_>, EditError> {
     Uri::parse(given.as_bytes()).map_err(|error| EditError::Malformed(given.to_owned(), error))
+}
+
+/// Checks that a display name is printable and on one line.
+pub(super) fn checked_name(name: &str) -> Result<&str, EditError> {
+    match name.chars().any(char::is_control) || name.trim().is_empty() {
+        true => Err(EditError::DisplayName(name.to_owned())),
+        false => Ok(name),
+    }
 }

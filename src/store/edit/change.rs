@@ -1,8 +1,10 @@
 //! A transaction of an [`Editor`](super::Editor): finding groups and members, adding and deleting.
 
 use super::EditError;
-use super::address::{member_uri, parse};
-use super::group_record::{Added, GroupRecord, SELECT_GROUP, group_record};
+use super::address::parse;
+use super::group_record::{GroupRecord, SELECT_GROUP, group_record};
+use super::members_change::{Existing, MembersChange, NewMember};
+use super::refused::Refused;
 use crate::sip::uri::Uri;
 use crate::store::StoreError;
 use crate::store::database::{Probe, text};
@@ -10,6 +12,9 @@ use rusqlite::{OptionalExtension, Transaction};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
+
+const PUT_NAME: &str =
+    "INSERT OR REPLACE INTO member_name (group_id, uri, display_name) VALUES (?1, ?2, ?3)";
 
 /// Members by bucket, for finding equal ones.
 #[derive(Default)]
@@ -75,53 +80,86 @@ impl Change<'_> {
         })
     }
 
-    pub fn add_members<'a>(
+    /// Adds members with their names, all or none.
+    pub fn add_members(
         &self,
         group: &GroupRecord,
-        new: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Added, EditError> {
-        let existing = self.members(group)?;
-        let mut index = Index::of(existing.iter().map(String::as_str));
+        new: &[NewMember<'_>],
+        existing: Existing,
+    ) -> Result<MembersChange, EditError> {
+        let stored = self.members(group)?;
+        let stored_index = Index::of(stored.iter().map(String::as_str));
+        let mut given = Index::default();
+        let mut change = MembersChange::of(group);
         let mut added = Vec::new();
-        for member in new {
-            let uri = member_uri(member)?;
-            if let Some(existing) = index.equals(&uri).next() {
-                return Err(EditError::MemberExists {
-                    group: group.uri.clone(),
-                    member: member.to_owned(),
-                    existing: existing.to_owned(),
-                });
+        let mut refused = Refused::default();
+        for (at, &member) in new.iter().enumerate() {
+            let Some(uri) = refused.checked(at, member) else {
+                continue;
+            };
+            let is_stored = stored_index.equals(&uri).next();
+            let known = is_stored.or_else(|| given.equals(&uri).next());
+            match (known, existing) {
+                (Some(known), Existing::Refused) => refused.push(
+                    at,
+                    EditError::MemberExists {
+                        group: group.uri.clone(),
+                        member: member.address.to_owned(),
+                        existing: known.to_owned(),
+                    },
+                ),
+                (Some(_), Existing::Skipped) if is_stored.is_some() => change.existing += 1,
+                (Some(_), Existing::Skipped) => change.repeated += 1,
+                (None, _) => {
+                    given.file(uri, member.address);
+                    added.push((uri, member));
+                }
             }
-            index.file(uri, member);
-            added.push((uri, member));
         }
-        let count = existing.len() + added.len();
-        if count > self.max_members as usize {
-            return Err(EditError::TooManyMembers {
+        refused.finish()?;
+        change.members = stored.len() + added.len();
+        self.check_count(group, change.members)?;
+        self.insert_members(group, &added, &mut change)?;
+        Ok(change)
+    }
+
+    /// Checks that a group may have so many members.
+    pub fn check_count(&self, group: &GroupRecord, count: usize) -> Result<(), EditError> {
+        match count > self.max_members as usize {
+            true => Err(EditError::TooManyMembers {
                 group: group.uri.clone(),
                 count,
                 limit: self.max_members,
-            });
+            }),
+            false => Ok(()),
         }
-        let nested = self.sqlite(|transaction| {
+    }
+
+    /// Writes new members with their names, and notes them and which of them are groups or services.
+    pub fn insert_members(
+        &self,
+        group: &GroupRecord,
+        new: &[(Uri<'_>, NewMember<'_>)],
+        change: &mut MembersChange,
+    ) -> Result<(), EditError> {
+        self.sqlite(|transaction| {
             let mut insert =
                 transaction.prepare("INSERT INTO member (group_id, uri) VALUES (?1, ?2)")?;
+            let mut insert_name = transaction.prepare(PUT_NAME)?;
             let mut probe = Probe::new(transaction)?;
-            let mut nested = Vec::new();
-            for (uri, member) in &added {
-                insert.execute((group.id, member))?;
+            for (uri, member) in new {
+                insert.execute((group.id, member.address))?;
+                if let Some(name) = member.name {
+                    insert_name.execute((group.id, member.address, name))?;
+                }
                 if let Uri::Sip(sip) = uri
                     && probe.is_ours(sip)?
                 {
-                    nested.push((*member).to_owned());
+                    change.nested.push(member.address.to_owned());
                 }
+                change.added.push(member.address.to_owned());
             }
-            Ok(nested)
-        })?;
-        Ok(Added {
-            group: group.uri.clone(),
-            count: added.len(),
-            nested,
+            Ok(())
         })
     }
 
@@ -146,11 +184,7 @@ impl Change<'_> {
     ) -> Result<(), EditError> {
         self.sqlite(|transaction| {
             let done = match name {
-                Some(name) => transaction.execute(
-                    "INSERT OR REPLACE INTO member_name (group_id, uri, display_name)
-                     VALUES (?1, ?2, ?3)",
-                    (group.id, member, name),
-                ),
+                Some(name) => transaction.execute(PUT_NAME, (group.id, member, name)),
                 None => transaction.execute(
                     "DELETE FROM member_name WHERE group_id = ?1 AND uri = ?2",
                     (group.id, member),
@@ -179,18 +213,29 @@ impl Change<'_> {
         let existing = self.members(group)?;
         let index = Index::of(existing.iter().map(String::as_str));
         let mut deleted: Vec<String> = Vec::new();
-        for member in gone {
-            deleted.push(stored(&existing, &index, group, member)?);
+        let mut refused = Refused::default();
+        for (at, member) in gone.into_iter().enumerate() {
+            deleted.extend(refused.unless(at, stored(&existing, &index, group, member)));
         }
+        refused.finish()?;
+        self.remove_members(group, &deleted)?;
+        Ok(deleted)
+    }
+
+    /// Deletes members with their names. They must be spelt as stored.
+    pub fn remove_members(
+        &self,
+        group: &GroupRecord,
+        gone: &[impl AsRef<str>],
+    ) -> Result<(), EditError> {
         self.sqlite(|transaction| {
             let sql = "DELETE FROM member WHERE group_id = ?1 AND uri = ?2";
             let mut delete = transaction.prepare(sql)?;
-            for member in &deleted {
-                delete.execute((group.id, member))?;
+            for member in gone {
+                delete.execute((group.id, member.as_ref()))?;
             }
             Ok(())
-        })?;
-        Ok(deleted)
+        })
     }
 }
 

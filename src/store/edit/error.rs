@@ -1,5 +1,6 @@
 //! Reasons for refusing a change: each text names the address, what was expected and the remedy.
 
+use super::suggestion::with_scheme;
 use crate::sip::Malformed;
 use crate::sip::text::Printable;
 use crate::store::StoreError;
@@ -68,6 +69,15 @@ pub enum EditError {
         /// The candidates.
         existing: Vec<String>,
     },
+    /// Some of the given addresses are refused: the number of each among those given, from 0 on, and why.
+    Addresses(Vec<(usize, EditError)>),
+    /// The list that the members of a group shall be is empty.
+    NoMembersGiven {
+        /// The group.
+        group: String,
+        /// How many members it has.
+        members: u64,
+    },
     /// The group would have more members than the limit.
     TooManyMembers {
         /// The group.
@@ -91,7 +101,11 @@ impl fmt::Display for EditError {
             ),
             Self::Postgres(text) => f.write_str(text),
             Self::Malformed(uri, error) => {
-                write!(f, "\"{}\" is not an address: {error}", show(uri))
+                write!(f, "\"{}\" is not an address: {error}", show(uri))?;
+                match with_scheme(uri) {
+                    Some(meant) => write!(f, "; if it is {meant}, write that"),
+                    None => Ok(()),
+                }
             }
             Self::NoGroupUri(uri) => write!(
                 f,
@@ -158,6 +172,17 @@ impl fmt::Display for EditError {
                 f,
                 "{group}: {member} may be any of {}; nothing was deleted, give one exactly as spelt here",
                 existing.join(" ")
+            ),
+            Self::Addresses(all) => {
+                for (at, (_, error)) in all.iter().enumerate() {
+                    let start = if at == 0 { "" } else { "\n" };
+                    write!(f, "{start}{error}")?;
+                }
+                Ok(())
+            }
+            Self::NoMembersGiven { group, members } => write!(
+                f,
+                "group {group}: expected at least one member, found an empty list, which would delete all {members}; nothing was changed, give --allow-empty if it shall have none"
             ),
             Self::TooManyMembers {
                 group,

@@ -1,8 +1,10 @@
 //! Import and export of whole groups.
 
 use super::address::{group_uri, member_uri};
-use super::change::{Change, Index};
+use super::change::Change;
 use super::group_record::{GroupRecord, SELECT_GROUP, group_record};
+use super::members_change::{MembersChange, NewMember};
+use super::set_members::{Unnamed, Wanted};
 use super::{EditError, Editor, Scope};
 use crate::control::ruleset::{Condition, Ruleset};
 use crate::sip::Uri;
@@ -29,6 +31,8 @@ pub struct PutGroup {
     pub display_name: Option<String>,
     /// The members, with their display name if they have one.
     pub members: Vec<(String, Option<String>)>,
+    /// Whether members who are given without a name keep theirs, as where names are unknown.
+    pub keeps_names: bool,
     /// What only a document with rules contains; `None` keeps what is stored.
     pub rules: Option<PutRules>,
 }
@@ -49,16 +53,12 @@ pub struct PutRules {
 /// What [`Editor::put_groups`] did with one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Put {
-    /// The group's address.
-    pub group: String,
-    /// Whether it did not exist before.
+    /// Whether the group did not exist before.
     pub is_new: bool,
-    /// The number of members it has now.
-    pub members: usize,
+    /// What became of its members; all of them that are groups or services are named, not only new ones.
+    pub members: MembersChange,
     /// Members that were left out: their index among those given, and why.
     pub left_out: Vec<(usize, String)>,
-    /// Members that are groups or services themselves (H-4).
-    pub nested: Vec<String>,
 }
 
 /// A group with everything that an export writes.
@@ -95,7 +95,7 @@ impl Editor {
                 }
                 // Only now: a member may be a group that follows later.
                 for (done, group) in put.iter_mut().zip(groups) {
-                    done.nested = change.nested(group)?;
+                    done.members.nested = change.nested(group)?;
                 }
                 Ok(put)
             },
@@ -158,71 +158,19 @@ impl Change<'_> {
             let sql = "UPDATE im_group SET display_name = ?2 WHERE id = ?1";
             self.sqlite(|transaction| transaction.execute(sql, (group.id, &new.display_name)))?;
         }
-        let left_out = self.put_members(&group, &new.members)?;
+        let (wanted, left_out) = distinct(&new.members);
+        let unnamed = match new.keeps_names {
+            true => Unnamed::KeepTheirs,
+            false => Unnamed::LoseIt,
+        };
+        let members = self.put_members(&group, wanted, unnamed)?;
         if let Some(rules) = &new.rules {
             self.put_rules(&group, rules)?;
         }
         Ok(Put {
-            group: uri,
             is_new,
-            members: new.members.len() - left_out.len(),
+            members,
             left_out,
-            nested: Vec::new(),
-        })
-    }
-
-    fn put_members(
-        &self,
-        group: &GroupRecord,
-        members: &[(String, Option<String>)],
-    ) -> Result<Vec<(usize, String)>, EditError> {
-        let mut index = Index::of([]);
-        let (mut kept, mut left_out) = (Vec::new(), Vec::new());
-        for (at, (member, name)) in members.iter().enumerate() {
-            let uri = match member_uri(member) {
-                Ok(uri) => uri,
-                Err(error) => {
-                    left_out.push((at, error.to_string()));
-                    continue;
-                }
-            };
-            if let Some(first) = index.equals(&uri).next() {
-                left_out.push((at, format!("{member} is the address {first} again")));
-                continue;
-            }
-            index.file(uri, member);
-            kept.push((member.as_str(), name));
-        }
-        if kept.len() > self.max_members as usize {
-            return Err(EditError::TooManyMembers {
-                group: group.uri.clone(),
-                count: kept.len(),
-                limit: self.max_members,
-            });
-        }
-        let existing: HashSet<String> = self.members(group)?.into_iter().collect();
-        let wanted: HashSet<&str> = kept.iter().map(|(member, _)| *member).collect();
-        self.sqlite(|transaction| {
-            let id = group.id;
-            let sql = "DELETE FROM member WHERE group_id = ?1 AND uri = ?2";
-            let mut delete = transaction.prepare(sql)?;
-            for gone in existing.iter().filter(|it| !wanted.contains(it.as_str())) {
-                delete.execute((id, gone))?;
-            }
-            transaction.execute("DELETE FROM member_name WHERE group_id = ?1", [id])?;
-            let sql = "INSERT INTO member (group_id, uri) VALUES (?1, ?2)";
-            let mut insert = transaction.prepare(sql)?;
-            let sql = "INSERT INTO member_name (group_id, uri, display_name) VALUES (?1, ?2, ?3)";
-            let mut insert_name = transaction.prepare(sql)?;
-            for (member, name) in kept {
-                if !existing.contains(member) {
-                    insert.execute((id, member))?;
-                }
-                if let Some(name) = name {
-                    insert_name.execute((id, member, name))?;
-                }
-            }
-            Ok(left_out)
         })
     }
 
@@ -319,6 +267,23 @@ impl Change<'_> {
             ruleset: notes,
         })
     }
+}
+
+/// The members that something can be sent to, each once, and the number of every other one with the reason.
+fn distinct(members: &[(String, Option<String>)]) -> (Wanted<'_>, Vec<(usize, String)>) {
+    let (mut wanted, mut left_out) = (Wanted::default(), Vec::new());
+    for (at, (address, name)) in members.iter().enumerate() {
+        let name = name.as_deref();
+        match member_uri(address) {
+            Ok(uri) => {
+                if let Some(first) = wanted.take(uri, NewMember { address, name }) {
+                    left_out.push((at, format!("{address} is the address {first} again")));
+                }
+            }
+            Err(error) => left_out.push((at, error.to_string())),
+        }
+    }
+    (wanted, left_out)
 }
 
 impl PutRules {

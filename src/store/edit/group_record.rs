@@ -21,17 +21,6 @@ pub struct GroupRecord {
 /// A member's address, and its display name.
 pub type NamedMember = (String, Option<String>);
 
-/// What [`Editor::add_members`] did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Added {
-    /// The group's address.
-    pub group: String,
-    /// The number of new members.
-    pub count: usize,
-    /// The new members that are groups or services themselves (H-4).
-    pub nested: Vec<String>,
-}
-
 pub(super) const SELECT_GROUP: &str = "SELECT id, uri, display_name, pager_mode, revision,
     (SELECT count(*) FROM member WHERE group_id = id) FROM im_group";
 

@@ -1,7 +1,8 @@
 //! URI-list services, and the addresses that have consented to receive messages from them (U-12).
 
-use super::address::{group_uri, member_uri};
+use super::address::group_uri;
 use super::change::{Change, Index, equal_address};
+use super::refused::Refused;
 use super::{EditError, Editor, Scope};
 use crate::store::database::text;
 use rusqlite::OptionalExtension;
@@ -110,13 +111,17 @@ impl Editor {
                 let existing = change.consents(&service)?;
                 let mut index = Index::of(existing.iter().map(String::as_str));
                 let mut added = Vec::new();
-                for address in new {
-                    let uri = member_uri(address)?;
+                let mut refused = Refused::default();
+                for (at, address) in new.into_iter().enumerate() {
+                    let Some(uri) = refused.checked(at, address.into()) else {
+                        continue;
+                    };
                     if index.equals(&uri).next().is_none() {
                         index.file(uri, address);
                         added.push(address);
                     }
                 }
+                refused.finish()?;
                 change.sqlite(|transaction| {
                     let sql = "INSERT INTO consent (service_id, uri) VALUES (?1, ?2)";
                     let mut insert = transaction.prepare(sql)?;
@@ -149,24 +154,23 @@ impl Editor {
                 let existing = change.consents(&service)?;
                 let index = Index::of(existing.iter().map(String::as_str));
                 let mut deleted: Vec<String> = Vec::new();
-                for address in gone {
+                let mut refused = Refused::default();
+                for (at, address) in gone.into_iter().enumerate() {
                     let stored = existing.binary_search_by(|it| it.as_str().cmp(address));
                     let found = match stored {
-                        Ok(at) => existing[at].as_str(),
-                        Err(_) => {
-                            equal_address(&index, &service.uri, address).map_err(|error| {
-                                match error {
-                                    EditError::NoMember { group, member } => EditError::NoConsent {
-                                        service: group,
-                                        address: member,
-                                    },
-                                    other => other,
-                                }
-                            })?
-                        }
+                        Ok(at) => Ok(existing[at].as_str()),
+                        Err(_) => equal_address(&index, &service.uri, address),
                     };
-                    deleted.push(found.to_owned());
+                    let found = found.map_err(|error| match error {
+                        EditError::NoMember { group, member } => EditError::NoConsent {
+                            service: group,
+                            address: member,
+                        },
+                        other => other,
+                    });
+                    deleted.extend(refused.unless(at, found).map(str::to_owned));
                 }
+                refused.finish()?;
                 change.sqlite(|transaction| {
                     let sql = "DELETE FROM consent WHERE service_id = ?1 AND uri = ?2";
                     let mut delete = transaction.prepare(sql)?;
@@ -205,6 +209,17 @@ impl Change<'_> {
                 .query_row(&sql, [uri], service_record)
                 .optional()
         })
+    }
+
+    /// Checks that an address is neither a group's nor a service's, so that a group may have it.
+    pub fn check_address_is_free(&self, uri: &str) -> Result<(), EditError> {
+        if self.group(uri)?.is_some() {
+            return Err(EditError::GroupExists(uri.to_owned()));
+        }
+        match self.service(uri)? {
+            Some(_) => Err(EditError::IsService(uri.to_owned())),
+            None => Ok(()),
+        }
     }
 
     fn existing_service(&self, uri: &str) -> Result<ServiceRecord, EditError> {

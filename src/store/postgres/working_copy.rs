@@ -56,6 +56,8 @@ pub enum Purpose {
     Read,
     /// It changes what it has read.
     Change,
+    /// It does the same, and all is given up in the end.
+    Rehearse,
 }
 
 impl WorkingCopy {
@@ -98,13 +100,13 @@ impl WorkingCopy {
         self.runtime.block_on(async {
             let transaction = client.build_transaction();
             let transaction = match purpose {
-                Purpose::Change => transaction.read_only(false),
+                Purpose::Change | Purpose::Rehearse => transaction.read_only(false),
                 Purpose::Read => transaction
                     .isolation_level(IsolationLevel::RepeatableRead)
                     .read_only(true),
             };
             let remote = transaction.start().await.map_err(failed.remote(ACTION))?;
-            if purpose == Purpose::Change {
+            if purpose != Purpose::Read {
                 let locked = remote.batch_execute(BEGIN_CHANGE);
                 failed.answer(ACTION, locked).await?;
             }
@@ -112,7 +114,7 @@ impl WorkingCopy {
             load(&remote, &change, addresses, &failed).await?;
             failed.local(watch(&change, &triggers))?;
             let done = work(&change, &self.shown)?;
-            if purpose == Purpose::Change {
+            if purpose != Purpose::Read {
                 let writing = Writing {
                     remote: &remote,
                     change: &change,
@@ -120,7 +122,10 @@ impl WorkingCopy {
                 };
                 writing.all().await?;
             }
-            let ended = remote.commit().await;
+            let ended = match purpose {
+                Purpose::Rehearse => remote.rollback().await,
+                Purpose::Change | Purpose::Read => remote.commit().await,
+            };
             ended.map_err(failed.remote(ACTION))?;
             Ok(done)
         })

@@ -164,7 +164,7 @@ fn editing_one_group_reloads_only_that_group() {
         find(&mut store, uri).unwrap();
     }
     rig.editor()
-        .add_members(other, ["sip:cho@home2.net"])
+        .add_members(other, ["sip:cho@home2.net"], Existing::Refused)
         .unwrap();
     let asked = Statistics {
         version_checks: 1,
@@ -199,7 +199,9 @@ fn a_member_that_is_a_group_gets_no_message_as_long_as_it_is_one() {
     let rig = Rig::with_hikers();
     let nested = "sip:%63limbers@IM.home1.net;x=1";
     let mut editor = rig.editor();
-    editor.add_members(HIKERS, [nested]).unwrap();
+    editor
+        .add_members(HIKERS, [nested], Existing::Refused)
+        .unwrap();
     let mut store = rig.store();
     let count = |store: &mut Store| recipients(store, HIKERS).unwrap().len();
     assert_eq!(count(&mut store), 4);

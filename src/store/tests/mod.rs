@@ -7,7 +7,7 @@ mod replaced;
 mod services;
 mod sql;
 
-use super::edit::{Editor, NewGroup};
+use super::edit::{Editor, Existing, NewGroup};
 use super::{Statistics, Store, init};
 use crate::config::DbUrl;
 use crate::control::NextHopCapabilities;

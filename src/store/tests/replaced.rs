@@ -45,7 +45,7 @@ fn a_file_moved_in_under_the_old_log_is_refused_until_the_log_is_gone() {
     let mut store = rig.store();
     find(&mut store, HIKERS).unwrap();
     rig.editor()
-        .add_members(HIKERS, ["sip:cho@home2.net"])
+        .add_members(HIKERS, ["sip:cho@home2.net"], Existing::Refused)
         .unwrap();
     rename(rig.other(NEW), &rig.path).unwrap();
     within_a_second(|| match find(&mut store, NEW) {

@@ -80,7 +80,7 @@ fn an_address_is_a_groups_or_a_services() {
         display_name: None,
         pager_mode: true,
     };
-    let error = editor.add_group(new, []).unwrap_err();
+    let error = editor.add_group(new, [""; 0]).unwrap_err();
     assert_eq!(error, EditError::IsService(LIST.to_owned()));
     // The same with manual SQL.
     let hand = rig.by_hand();
@@ -132,7 +132,9 @@ fn a_member_that_is_a_service_gets_no_message() {
     // H-4; T 86.
     let rig = Rig::with_hikers();
     let mut editor = rig.editor();
-    editor.add_members(HIKERS, [LIST]).unwrap();
+    editor
+        .add_members(HIKERS, [LIST], Existing::Refused)
+        .unwrap();
     let mut store = rig.store();
     assert_eq!(recipients(&mut store, HIKERS).unwrap().len(), 4);
     editor.add_service(LIST, true).unwrap();
@@ -253,7 +255,9 @@ fn nested_groups_are_reported_only_if_they_get_nothing() {
     let rig = Rig::with_hikers();
     let walkers = "sip:walkers@im.home1.net";
     rig.add(walkers, &["sip:ann@home1.net"]);
-    rig.editor().add_members(HIKERS, [walkers]).unwrap();
+    rig.editor()
+        .add_members(HIKERS, [walkers], Existing::Refused)
+        .unwrap();
     let skipped = |store: &mut Store| find(store, HIKERS).unwrap().unwrap().skipped().len();
     assert_eq!(skipped(&mut rig.store()), 1);
     let mut expanding = rig.store().with_nested(Nested::Expand);
@@ -278,7 +282,7 @@ fn a_union_is_composed_once_as_long_as_its_parts_are_unchanged() {
     assert_eq!((first.uri(), first.members()), (HIKERS, 4));
     assert!(Arc::ptr_eq(&first, &union(&mut store)));
     rig.editor()
-        .add_members(walkers, ["sip:dee@home1.net"])
+        .add_members(walkers, ["sip:dee@home1.net"], Existing::Refused)
         .unwrap();
     let second = union(&mut store);
     assert_eq!(second.members(), 5);
