@@ -485,6 +485,8 @@ udp {
     answers::{ t112_a_content_length_beyond_the_datagram_is_refused }
     steps::{ an_answer_of_the_script_is_repeated_for_retransmissions }
     retransmission::{ t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks }
+    registrar::{ nobody_ends_a_message_early }
+    ims_as::{ nobody_ends_early_what_goes_back_to_the_core }
     workers::{ identifiers_of_four_workers_never_repeat }
     stopped_worker::{ a_worker_that_is_stopped_with_the_lock_stops_nobody }
     memory_reserve::{
