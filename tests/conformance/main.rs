@@ -282,7 +282,10 @@ both {
         a_full_memory_makes_no_retransmission_new,
     }
     kemi::{
-        a_lua_script_calls_cimf_and_reads_what_it_says,
+        a_script_in_another_language_runs_as_it_is_shipped,
+        a_script_in_another_language_relays_for_nobody,
+        every_function_is_called_from_another_language,
+        another_language_is_told_of_events,
     }
     steps::{
         the_three_steps_do_what_cimf_handle_does,
