@@ -119,8 +119,8 @@ fn set(settings: &mut Settings, name: &str, value: &str) -> Result<(), Failure> 
     if known.is_some_and(|parameter| parameter.needs != Needs::Nothing) {
         let text = format!(
             "parameter {name}: expected only in a proxy, found \"{}\"; it concerns how accepted \
-             messages are kept and sent, and the C interface does neither: the program itself sends the forks, and limits, \
-             delays or keeps what it sends",
+             messages are kept, sent and reported, and the C interface does none of it: the program itself sends the \
+             forks, and limits, delays or keeps what it sends",
             value.escape_debug()
         );
         return Err(Failure::new(Status::Configuration, text));

@@ -27,8 +27,8 @@ use std::time::Duration;
 pub type Parameter = parameter::Parameter<Settings>;
 
 /// A row is a parameter's help, its name and type, the values that it takes and the default, spelt as a value.
-/// `needs_queue` marks those that a C program cannot set, `needs_kamailio` those that OpenSIPS cannot either. The row makes both the field of [`Settings`] and the item of
-/// [`PARAMETERS`].
+/// `needs_queue` marks those that a C program cannot set, `needs_kamailio` those that OpenSIPS cannot either. The row
+/// makes both the field of [`Settings`] and the item of [`PARAMETERS`].
 macro_rules! parameters {
     ($($group:ident { $(
         $(#[doc = $help:literal])+
