@@ -10,11 +10,12 @@ use std::fs::read_to_string;
 use std::path::{Component, Path, PathBuf};
 
 /// What names a file of the project rather than anybody else's.
-const ENDINGS: [&str; 8] = [".rs", ".cfg", ".sh", ".md", ".toml", ".h", ".py", ".sql"];
+const ENDINGS: [&str; 9] = [
+    ".rs", ".cfg", ".sh", ".md", ".toml", ".h", ".py", ".lua", ".sql",
+];
 
 /// Names of others that the manual speaks of and nothing in the tree uses.
-const OF_OTHERS: [&str; 6] = [
-    "cfgengine",
+const OF_OTHERS: [&str; 5] = [
     "event_subscribe",
     "get_or_try_init",
     "once_cell",

@@ -3,7 +3,7 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use cimf::config::{Group, Kind, PARAMETERS, Parameter};
+use cimf::config::{Group, Kind, Needs, PARAMETERS, Parameter};
 use cimf::control::reason_table::phrase;
 use cimf::control::{RefusalReason, Row};
 use cimf::host::figures::{Figure, figures};
@@ -36,9 +36,11 @@ fn parameter_row(parameter: &Parameter) -> String {
     format!("| `{name}` | {kind} | {default} | {help} |\n")
 }
 
-/// The parameters that need a queue, as words of a sentence.
+/// The parameters that a C program does not have, as words of a sentence.
 fn queue_parameters() -> String {
-    let names = PARAMETERS.iter().filter(|parameter| parameter.needs_queue);
+    let names = PARAMETERS
+        .iter()
+        .filter(|parameter| parameter.needs != Needs::Nothing);
     let names: Vec<_> = names
         .map(|parameter| format!("`{}`", parameter.name))
         .collect();

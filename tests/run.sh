@@ -68,7 +68,8 @@ command -v cargo >/dev/null || { echo "cargo is missing: install Rust from https
 modules=/usr/lib/x86_64-linux-gnu/kamailio/modules
 install_missing kamailio:kamailio "$modules/db_sqlite.so:kamailio-sqlite-modules" \
     "$modules/tls.so:kamailio-tls-modules" "$modules/websocket.so:kamailio-websocket-modules" \
-    "$modules/app_lua.so:kamailio-lua-modules" /usr/lib/postgresql:postgresql pgbouncer:pgbouncer prometheus:prometheus \
+    "$modules/app_lua.so:kamailio-lua-modules" "$modules/app_python3.so:kamailio-python3-modules" \
+    /usr/lib/postgresql:postgresql pgbouncer:pgbouncer prometheus:prometheus \
     openssl:openssl baresip:baresip linphonec:linphone-cli python3:python3 \
     /usr/share/doc/python3-venv:python3-venv sqlite3:sqlite3 valgrind:valgrind gcc:gcc g++:g++ ar:binutils ps:procps header:libc6-dev
 

@@ -3,7 +3,7 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use cimf::config::{Group, PARAMETERS, Parameter};
+use cimf::config::{Group, Needs, PARAMETERS, Parameter};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -31,12 +31,15 @@ fn spelt(parameter: &Parameter, value: &str) -> String {
 }
 
 /// The parameters of each group below its heading, each below its help.
-fn grouped(mut line: impl FnMut(&Parameter) -> String) -> String {
+fn grouped(
+    parameters: impl Iterator<Item = &'static Parameter> + Clone,
+    mut line: impl FnMut(&Parameter) -> String,
+) -> String {
     let mut text = String::new();
     for group in Group::ALL {
         let title = format!("# ---- {} ", group.title());
         writeln!(text, "\n{title:-<WIDTH$}").unwrap();
-        let parameters = PARAMETERS.iter().filter(|one| one.group == group);
+        let parameters = parameters.clone().filter(|one| one.group == group);
         let mut count = 0;
         for parameter in parameters {
             let help = comment(parameter.help);
@@ -67,7 +70,7 @@ fn upper(parameter: &Parameter) -> String {
 
 /// Kamailio's: definitions that another file or a command line can override.
 fn kamailio_definitions() -> String {
-    grouped(|parameter| {
+    grouped(PARAMETERS.iter(), |parameter| {
         let name = upper(parameter);
         let set = value(parameter);
         let value = spelt(parameter, set.unwrap_or(parameter.default));
@@ -90,7 +93,8 @@ fn kamailio_parameters() -> String {
 }
 
 fn opensips_parameters() -> String {
-    grouped(|parameter| {
+    let parameters = PARAMETERS.iter().filter(|one| one.needs != Needs::Kamailio);
+    grouped(parameters, |parameter| {
         let set = value(parameter);
         let value = spelt(parameter, set.unwrap_or(parameter.default));
         let line = format!("modparam(\"cimf\", \"{}\", {value})\n", parameter.name);

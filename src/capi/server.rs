@@ -4,7 +4,7 @@ use super::decision::Decision;
 use super::error::{Failure, Status, boundary};
 use super::guarded;
 use super::text::{Str, bytes, c_text, handle, put};
-use crate::config::{self, Settings};
+use crate::config::{self, Needs, Settings};
 use crate::control::{Source, Transport};
 use crate::server::{Decider, Worker};
 use crate::sip::lines::unfolded;
@@ -113,14 +113,14 @@ pub unsafe extern "C" fn cimf_server_new(
     })
 }
 
-/// Sets a parameter. One that concerns only the queue would have no effect, so it is an error.
+/// Sets a parameter. One that concerns only the queue or a proxy's script would have no effect, so it is an error.
 fn set(settings: &mut Settings, name: &str, value: &str) -> Result<(), Failure> {
     let known = config::Parameter::find(name);
-    if known.is_some_and(|parameter| parameter.needs_queue) {
+    if known.is_some_and(|parameter| parameter.needs != Needs::Nothing) {
         let text = format!(
             "parameter {name}: expected only in a proxy, found \"{}\"; it concerns how accepted \
-             messages are kept and sent, and the C interface does neither: the program itself sends the forks, and limits, \
-             delays or keeps what it sends",
+             messages are kept, sent and reported, and the C interface does none of it: the program itself sends the \
+             forks, and limits, delays or keeps what it sends",
             value.escape_debug()
         );
         return Err(Failure::new(Status::Configuration, text));
@@ -233,12 +233,13 @@ mod tests {
         let mut of_queue = 0;
         for parameter in PARAMETERS {
             let status = boundary(|| set(&mut Settings::new(), parameter.name, parameter.default));
-            let expected = match parameter.needs_queue {
-                true => Status::Configuration,
-                false => Status::Ok,
+            let is_taken = parameter.needs == Needs::Nothing;
+            let expected = match is_taken {
+                true => Status::Ok,
+                false => Status::Configuration,
             };
             assert_eq!(status, expected, "{}", parameter.name);
-            of_queue += usize::from(parameter.needs_queue);
+            of_queue += usize::from(!is_taken);
         }
         assert!(of_queue >= 12, "only {of_queue}");
     }

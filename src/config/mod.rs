@@ -30,7 +30,7 @@ pub use core_socket::CoreSocket;
 pub use db_url::{DbUrl, PostgresUrl, Tls, Verify};
 pub use error::SettingError;
 pub use feature::Feature;
-pub use parameter::Group;
+pub use parameter::{Group, Needs};
 pub use quota::Quota;
 pub use sender_label::SenderLabel;
 pub use table::{PARAMETERS, Parameter, Settings};

@@ -72,15 +72,33 @@ impl Group {
     }
 }
 
+/// Where a parameter means something; elsewhere it is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// In either proxy and in a C program.
+    Nothing,
+    /// Not in a C program: it concerns the queue of accepted messages and how they are sent, which such a program does
+    /// itself.
+    Queue,
+    /// In Kamailio alone.
+    Kamailio,
+}
+
+impl Needs {
+    /// Whether it is in Kamailio alone.
+    pub const fn kamailio(self) -> bool {
+        matches!(self, Self::Kamailio)
+    }
+}
+
 /// A parameter of the settings `S`.
 pub struct Parameter<S> {
     /// The name.
     pub name: &'static str,
     /// What it is about.
     pub group: Group,
-    /// Whether it concerns only the queue of accepted messages and how they are sent, which the proxy module
-    /// does and a program with the C interface does itself.
-    pub needs_queue: bool,
+    /// Where it can be set.
+    pub needs: Needs,
     /// The default, spelt as a value.
     pub default: &'static str,
     /// What it does.

@@ -49,6 +49,13 @@ pub(super) fn action(text: &str) -> Option<String> {
     (!text.is_empty() && text.bytes().all(is_good)).then(|| text.to_owned())
 }
 
+/// The name of a function of a script, or nothing.
+pub(super) fn function_name(text: &str) -> Option<String> {
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let starts_well = !text.starts_with(|first: char| first.is_ascii_digit());
+    (starts_well && text.bytes().all(is_good)).then(|| text.to_owned())
+}
+
 /// The port of name servers (RFC 1035 §4.2).
 const DOMAIN_PORT: u16 = 53;
 

@@ -9,11 +9,11 @@ use super::core_socket::CoreSocket;
 use super::db_url::DbUrl;
 use super::error::SettingError;
 use super::feature::Feature;
-use super::parameter::{self, Group};
+use super::parameter::{self, Group, Needs};
 use super::quota::Quota;
 use super::readers::{
-    absolute_path, action, any, byte_count, domain, host_name, name_servers, node_name, optional,
-    seconds, status_codes, whole_path,
+    absolute_path, action, any, byte_count, domain, function_name, host_name, name_servers,
+    node_name, optional, seconds, status_codes, whole_path,
 };
 use super::sender_label::SenderLabel;
 use super::trusted_peer::TrustedPeer;
@@ -27,12 +27,12 @@ use std::time::Duration;
 pub type Parameter = parameter::Parameter<Settings>;
 
 /// A row is a parameter's help, its name and type, the values that it takes and the default, spelt as a value.
-/// `needs_queue` marks those that a C program cannot set. The row makes both the field of [`Settings`] and the item of
-/// [`PARAMETERS`].
+/// `needs_queue` marks those that a C program cannot set, `needs_kamailio` those that OpenSIPS cannot either. The row
+/// makes both the field of [`Settings`] and the item of [`PARAMETERS`].
 macro_rules! parameters {
     ($($group:ident { $(
         $(#[doc = $help:literal])+
-        $name:ident: $type:ty = $values:expr, $default:literal $(, $needs_queue:ident)?;
+        $name:ident: $type:ty = $values:expr, $default:literal $(, $needs:ident)?;
     )+ })+) => {
         /// The values of all parameters, each under the parameter's own name.
         #[derive(Clone, Debug, Default)]
@@ -46,7 +46,7 @@ macro_rules! parameters {
             Parameter {
                 name: stringify!($name),
                 group: Group::$group,
-                needs_queue: is_given!($($needs_queue)?),
+                needs: needs!($($needs)?),
                 default: $default,
                 help: concat!($($help),+).trim_ascii_start(),
                 kind: || kind_of::<$type>(&$values),
@@ -64,12 +64,15 @@ fn kind_of<T>(values: &impl Values<Value = T>) -> Kind {
     values.kind()
 }
 
-macro_rules! is_given {
+macro_rules! needs {
     () => {
-        false
+        Needs::Nothing
     };
     (needs_queue) => {
-        true
+        Needs::Queue
+    };
+    (needs_kamailio) => {
+        Needs::Kamailio
     };
 }
 
@@ -365,6 +368,11 @@ parameters! {
         /// small-site.cfg, needs a second transaction, which `tm_memory` does not count. Copies that find no room wait.
         /// 0: the proxy is not asked.
         memory_reserve: u32 = Number(0, 90), "25", needs_queue;
+
+        /// The function of a script in Lua, Python or another language that is called in place of the event routes, with
+        /// the name of one as its argument, such as `cimf:kept`. Empty: the event routes themselves are run. In Kamailio
+        /// alone.
+        event_callback: String = Text("the name of a function, of letters, digits and _, or nothing", function_name), "", needs_kamailio;
     }
 
     Quotas {

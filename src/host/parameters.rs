@@ -14,10 +14,11 @@ pub static SETTINGS: LazyLock<Mutex<Settings>> = LazyLock::new(|| Mutex::new(Set
 
 const COUNT: usize = config::PARAMETERS.len();
 
-/// Each parameter may be given as text or as a number; a last row of zeros ends the table.
-pub static PARAMETERS: Table<[ParamExport; 2 * COUNT + 1]> = Table(rows());
+/// Each parameter may be given as text or as a number; a row of zeros ends the table.
+pub type Rows = Table<[ParamExport; 2 * COUNT + 1]>;
 
-const fn rows() -> [ParamExport; 2 * COUNT + 1] {
+/// The table without the parameters that this proxy does not have.
+pub const fn rows(has_kamailio: bool) -> Rows {
     let mut rows = [const {
         ParamExport {
             name: std::ptr::null(),
@@ -25,22 +26,23 @@ const fn rows() -> [ParamExport; 2 * COUNT + 1] {
             set: None,
         }
     }; 2 * COUNT + 1];
-    let mut index = 0;
+    let (mut index, mut row) = (0, 0);
     while index < COUNT {
-        let name = NAMES[index].as_ptr().cast();
+        let is_here = has_kamailio || !config::PARAMETERS[index].needs.kamailio();
         let kinds = [PARAM_STRING, PARAM_INT];
         let mut kind = 0;
-        while kind < 2 {
-            rows[2 * index + kind] = ParamExport {
-                name,
+        while is_here && kind < 2 {
+            rows[row] = ParamExport {
+                name: NAMES[index].as_ptr().cast(),
                 kind: kinds[kind] | PARAM_USE_FUNC,
                 set: Some(SETTERS[index]),
             };
             kind += 1;
+            row += 1;
         }
         index += 1;
     }
-    rows
+    Table(rows)
 }
 
 const NAME_ROOM: usize = 32;

@@ -3,11 +3,11 @@
 use super::abi::SipMsg;
 use std::marker::PhantomData;
 
-/// The request, the module `M` of its proxy, and the pointer `I` to the parameter of the script function.
+/// The request, the module `M` of its proxy, and the parameter `I` of the script function.
 pub struct Request<'c, M, I> {
     pub module: &'c M,
     pub message: *mut SipMsg,
-    /// The identity that the script gives, as the proxy prepares it, or null.
+    /// The identity that the script gives, as the proxy passes it.
     pub identity: I,
     call: PhantomData<&'c Call>,
 }
@@ -20,7 +20,7 @@ impl<'c, M, I> Request<'c, M, I> {
     ///
     /// # Safety
     /// `message` must be the request that the proxy is handling, and `identity` the parameter of the
-    /// function or null; the proxy must keep both until `call` is over.
+    /// function, if any; the proxy must keep both until `call` is over.
     pub unsafe fn during(_: &'c Call, module: &'c M, message: *mut SipMsg, identity: I) -> Self {
         Self {
             module,

@@ -17,6 +17,7 @@
 #include "core/pvar.h"
 #include "core/route.h"
 #include "core/rpc.h"
+#include "core/kemi.h"
 #include "core/dprint.h"
 #include "core/ip_addr.h"
 #include "core/socket_info.h"
@@ -37,6 +38,7 @@ typedef int (*any_function)(void);
 typedef struct { char *name; any_function function; int param_no; any_function fixup, free_fixup; unsigned int flags; } cmd_export_t;
 typedef struct { char *name; unsigned int type; void *param_pointer; } param_export_t;
 typedef struct { const char *name; any_function function; const char **doc_str; unsigned int flags; } rpc_export_t;
+typedef struct sr_kemi { str mname, fname; int rtype; void *func; int ptypes[6]; } sr_kemi_t;
 typedef struct {
     any_function fault, send, add, scan, rpl_printf, struct_add, array_add, struct_scan, struct_printf, capabilities;
     any_function delayed_ctx_new, delayed_ctx_close;
@@ -187,6 +189,11 @@ int main(void)
     SIZE(param_export_t);
     PLACE(param_export_t, type);
     PLACE(param_export_t, param_pointer);
+    SIZE(sr_kemi_t);
+    PLACE(sr_kemi_t, fname);
+    PLACE(sr_kemi_t, rtype);
+    PLACE(sr_kemi_t, func);
+    PLACE(sr_kemi_t, ptypes);
     SIZE(rpc_export_t);
     PLACE(rpc_export_t, function);
     PLACE(rpc_export_t, doc_str);

@@ -371,6 +371,18 @@ fn nobody_has_two_names_behind_opensips() {
 }
 
 #[test]
+fn nobody_ends_a_message_early_behind_kamailio() {
+    attacks::nobody_ends_a_message_early(Proxy::Kamailio);
+}
+
+#[test]
+fn nobody_ends_a_message_early_behind_opensips() {
+    if has_opensips() {
+        attacks::nobody_ends_a_message_early(Proxy::OpenSips);
+    }
+}
+
+#[test]
 fn nobody_leads_kamailio_to_another_machine() {
     attacks::nobody_leads_the_server_to_another_machine(Proxy::Kamailio);
 }

@@ -238,6 +238,7 @@ fn nobody_but_the_core_says_who_the_sender_is() {
         format!("Subject: a\r\n Content-Length: 5\r\nContent-Length: {whole}"),
         format!("Subject: a\r\n\tl: 5\r\nContent-Length: {whole}"),
         "Subject: a\r\n Content-Length: 5".to_owned(),
+        format!("Subject: a\0\r\n Content-Length: 5\r\nContent-Length: {whole}"),
         "Subject: nothing".to_owned(),
     ] {
         let request = nobodys(&client)

@@ -282,7 +282,10 @@ both {
         a_full_memory_makes_no_retransmission_new,
     }
     kemi::{
-        a_lua_script_calls_cimf_and_reads_what_it_says,
+        a_script_in_another_language_runs_as_it_is_shipped,
+        a_script_in_another_language_relays_for_nobody,
+        every_function_is_called_from_another_language,
+        another_language_is_told_of_events,
     }
     steps::{
         the_three_steps_do_what_cimf_handle_does,
@@ -485,6 +488,8 @@ udp {
     answers::{ t112_a_content_length_beyond_the_datagram_is_refused }
     steps::{ an_answer_of_the_script_is_repeated_for_retransmissions }
     retransmission::{ t91_five_retransmissions_give_five_equal_answers_and_one_set_of_forks }
+    registrar::{ nobody_ends_a_message_early }
+    ims_as::{ nobody_ends_early_what_goes_back_to_the_core }
     workers::{ identifiers_of_four_workers_never_repeat }
     stopped_worker::{ a_worker_that_is_stopped_with_the_lock_stops_nobody }
     memory_reserve::{

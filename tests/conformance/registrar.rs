@@ -1,13 +1,14 @@
 //! `store-and-forward.cfg` as it stands, a registrar and proxy, attacked by strangers and by eve, who is a member of
 //! nothing but has a password. A-7, I-1.
 
-use crate::digest::credentials;
+use crate::digest::{credentials, plain};
 use crate::fanout_kept::{ITSELF, ask_as, contact, password, register, send, start, takes};
 use crate::support::PATIENCE;
 use crate::support::client::{Client, Transport, UNTRUSTED};
 use crate::support::flow::{Request, unique};
 use crate::support::rig::{BOB, HIKERS, Rig};
 use crate::support::sip::Message;
+use std::time::Duration;
 
 const EVE: &str = "sip:eve@home1.net";
 
@@ -225,4 +226,86 @@ pub fn the_listener_for_ourselves_takes_no_group_message(transport: Transport) {
     local.send(&request.bytes());
     assert_eq!(local.receive().status(), 404);
     assert_eq!(rig.counter("accepted"), 0);
+}
+
+/// A second message within the body of a first: what eve's datagram says about its length does not end it early on
+/// the connection of bob's device, whose reader here takes nothing but one plain Content-Length.
+pub fn nobody_ends_a_message_early(_: Transport) {
+    let Some(rig) = start(Transport::Udp) else {
+        return;
+    };
+    let mut bob = Client::new(Transport::Tcp, UNTRUSTED, rig.address).expect("a connection");
+    let request = register(&bob, "bob", &contact(&bob, "bob"));
+    let response = ask_as(&mut bob, &request, "bob");
+    assert_eq!(response.status(), 200, "{response}");
+    let forged = plain(&bob).group(BOB).bytes();
+    let body = [b"hello".as_slice(), &forged].concat();
+    let whole = body.len();
+    let send = |body: &[u8], length: &str| {
+        let mut eve = rig.client_at(UNTRUSTED);
+        let request = plain(&eve)
+            .group(BOB)
+            .set("From", "<sip:eve@home1.net>;tag=1")
+            .with_body(body)
+            .replace("Content-Length", length);
+        eve.send(&request.bytes());
+        // Kamailio drops some without an answer.
+        let challenge = eve.receive_within(Duration::from_secs(1))?;
+        let line = credentials(
+            challenge.all("WWW-Authenticate").first()?,
+            "MESSAGE",
+            "eve",
+            password("eve"),
+            BOB,
+        );
+        let request = request
+            .via(&eve, &unique())
+            .set("CSeq", "8 MESSAGE")
+            .with(&format!("Authorization: {line}"));
+        eve.send(&request.bytes());
+        eve.receive_within(PATIENCE)
+    };
+    std::thread::scope(|scope| {
+        let device = scope.spawn(|| {
+            let mut messages = Vec::new();
+            while messages
+                .last()
+                .is_none_or(|last: &Message| last.body != b"the end")
+            {
+                messages.push(takes(&mut bob));
+            }
+            messages
+        });
+        for length in [
+            "Content-Length: 5".to_owned(),
+            "l: 5".to_owned(),
+            format!("Content-Length: {whole}\r\nContent-Length: 5"),
+            format!("Content-Length: 5\r\nContent-Length: {whole}"),
+            format!("Content-Length: {whole}\r\nl: 5"),
+            format!("Content-Length:\r\n {whole}"),
+            format!("Content-Length: {whole}\r\n 5"),
+            format!("Content-Length: {whole}\r\nSubject: a\r\n Content-Length: 5"),
+            format!("Subject: a\r\n\tl: 5\r\nContent-Length: {whole}"),
+            format!("Subject: a\0\r\n Content-Length: 5\r\nContent-Length: {whole}"),
+            "Subject: a\r\n Content-Length: 5".to_owned(),
+        ] {
+            send(&body, &length);
+        }
+        // What is right, a text about such lines too, comes as it was sent.
+        let right = b"hello\r\n Content-Length: 2\r\n l: 1".as_slice();
+        for (body, length) in [
+            (right, "Content-Length: 32"),
+            (right, "l: 32"),
+            (right, "Subject: no length"),
+            (b"the end", "Content-Length: 7"),
+        ] {
+            let response = send(body, length).expect("an answer");
+            assert_eq!(response.status(), 200, "{length}: {response}");
+        }
+        let messages = device.join().expect("what bob's device takes");
+        let whose = |message: &Message| message.one("From").contains(EVE);
+        assert!(messages.iter().all(whose), "{messages:?}");
+        let came = messages.iter().filter(|message| message.body == right);
+        assert_eq!(came.count(), 3, "{messages:?}");
+    });
 }

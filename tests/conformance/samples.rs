@@ -191,7 +191,11 @@ fn relaying(transport: Transport, sample: &str) -> Rig {
 
 /// Whoever is not trusted has nothing relayed that says who they are.
 pub fn what_only_the_core_may_say_is_not_relayed_for_strangers(transport: Transport) {
-    let rig = relaying(transport, proxy().small_sample());
+    relays_no_claims(&relaying(transport, proxy().small_sample()));
+}
+
+/// What a stranger claims goes no further.
+pub fn relays_no_claims(rig: &Rig) {
     let mut stranger = rig.client_at(UNTRUSTED);
     let mut request = plain(&stranger).group("sip:bob@elsewhere.net");
     for claim in CLAIMS {
@@ -226,36 +230,40 @@ pub fn no_sample_relays_for_strangers(transport: Transport) {
                 .start(),
             _ => Setup::new(transport).without("TRUSTED_PEERS").start(),
         };
-        // Also whoever is on the same machine.
-        for from in [UNTRUSTED, crate::support::client::TRUSTED] {
-            let mut stranger = rig.client_at(from);
-            let core = rig.core.port;
-            let before = Before::of(&rig);
-            for uri in [
-                format!("sip:bob@127.0.0.1:{core}"),
-                format!("sip:bob@elsewhere.net;maddr=127.0.0.1:{core}"),
-                format!("sip:hikers@im.home1.net;maddr=127.0.0.1:{core}"),
-                "sip:hikers@im.home1.net".to_owned(),
-            ] {
-                for method in ["MESSAGE", "INVITE", "REGISTER", "SUBSCRIBE", "ACK"] {
-                    let route = format!("<sip:{};lr>, <sip:127.0.0.1:{core};lr>", rig.address);
-                    let mut request = Request::another(&stranger)
-                        .group(&uri)
-                        .with(&format!("Route: {route}"))
-                        .set("CSeq", &format!("1 {method}"));
-                    request.start = request.start.replace("MESSAGE", method);
-                    stranger.send(&request.bytes());
-                    if method != "ACK" {
-                        let status = stranger.receive().status();
-                        assert!(
-                            (400..500).contains(&status),
-                            "{sample}: {method} {uri}: {status}"
-                        );
-                    }
+        relays_for_nobody(&rig, sample);
+    }
+}
+
+/// Neither for a stranger nor for whoever is on the same machine.
+pub fn relays_for_nobody(rig: &Rig, sample: &str) {
+    for from in [UNTRUSTED, crate::support::client::TRUSTED] {
+        let mut stranger = rig.client_at(from);
+        let core = rig.core.port;
+        let before = Before::of(rig);
+        for uri in [
+            format!("sip:bob@127.0.0.1:{core}"),
+            format!("sip:bob@elsewhere.net;maddr=127.0.0.1:{core}"),
+            format!("sip:hikers@im.home1.net;maddr=127.0.0.1:{core}"),
+            "sip:hikers@im.home1.net".to_owned(),
+        ] {
+            for method in ["MESSAGE", "INVITE", "REGISTER", "SUBSCRIBE", "ACK"] {
+                let route = format!("<sip:{};lr>, <sip:127.0.0.1:{core};lr>", rig.address);
+                let mut request = Request::another(&stranger)
+                    .group(&uri)
+                    .with(&format!("Route: {route}"))
+                    .set("CSeq", &format!("1 {method}"));
+                request.start = request.start.replace("MESSAGE", method);
+                stranger.send(&request.bytes());
+                if method != "ACK" {
+                    let status = stranger.receive().status();
+                    assert!(
+                        (400..500).contains(&status),
+                        "{sample}: {method} {uri}: {status}"
+                    );
                 }
             }
-            nothing_was_sent(&rig, &mut stranger, &before);
-            assert_eq!(rig.counter("accepted"), 0, "{sample}");
         }
+        nothing_was_sent(rig, &mut stranger, &before);
+        assert_eq!(rig.counter("accepted"), 0, "{sample}");
     }
 }

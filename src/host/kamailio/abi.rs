@@ -106,6 +106,20 @@ pub type ScriptCallback = unsafe extern "C" fn(*mut SipMsg, c_uint, *mut c_void)
 /// `POST_SCRIPT_CB | REQUEST_CB`: called when `request_route` has ended.
 pub const AFTER_REQUEST_ROUTE: c_uint = 1 << 31 | 1;
 
+/// `sr_kemi_t`.
+#[repr(C)]
+pub struct KemiExport {
+    pub module: Str,
+    pub name: Str,
+    pub result: c_int,
+    pub function: *const c_void,
+    pub parameters: [c_int; 6],
+}
+
+/// `SR_KEMIP_INT` and `SR_KEMIP_STR`.
+pub const KEMI_INT: c_int = 1;
+pub const KEMI_STR: c_int = 1 << 1;
+
 /// `rpc_export_t`.
 #[repr(C)]
 pub struct RpcExport {
@@ -274,6 +288,7 @@ const _: () = {
     assert!(size_of::<CmdExport>() == 48);
     assert!(size_of::<PvExport>() == 72);
     assert!(size_of::<RpcExport>() == 32);
+    assert!(size_of::<KemiExport>() == 72);
     assert!(std::mem::offset_of!(PvSpec, param) == 24);
     assert!(std::mem::offset_of!(PvParam, inner) == 24);
     assert!(std::mem::offset_of!(PvParam, index_kind) == 40);

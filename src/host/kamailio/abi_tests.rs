@@ -3,8 +3,9 @@
 
 use super::abi::Rpc;
 use super::abi::{
-    CmdExport, Dlg, DlgSeq, HdrField, LogData, ModuleExports, PvExport, PvParam, PvSpec, RpcExport,
-    SIP_MSG_BUF, SIP_MSG_LEN, SIP_MSG_METHOD, SocketInfo, SrModule, TmcbParams, UacReq,
+    CmdExport, Dlg, DlgSeq, HdrField, KemiExport, LogData, ModuleExports, PvExport, PvParam,
+    PvSpec, RpcExport, SIP_MSG_BUF, SIP_MSG_LEN, SIP_MSG_METHOD, SocketInfo, SrModule, TmcbParams,
+    UacReq,
 };
 use super::memory;
 use super::tm::{SL_API, T_NEWTRAN, TM_BINDS};
@@ -76,6 +77,11 @@ fn ours() -> Vec<(&'static str, usize)> {
         ("param_export_t", size_of::<ParamExport>()),
         ("param_export_t.type", offset_of!(ParamExport, kind)),
         ("param_export_t.param_pointer", offset_of!(ParamExport, set)),
+        ("sr_kemi_t", size_of::<KemiExport>()),
+        ("sr_kemi_t.fname", offset_of!(KemiExport, name)),
+        ("sr_kemi_t.rtype", offset_of!(KemiExport, result)),
+        ("sr_kemi_t.func", offset_of!(KemiExport, function)),
+        ("sr_kemi_t.ptypes", offset_of!(KemiExport, parameters)),
         ("rpc_export_t", size_of::<RpcExport>()),
         ("rpc_export_t.function", offset_of!(RpcExport, function)),
         ("rpc_export_t.doc_str", offset_of!(RpcExport, documentation)),

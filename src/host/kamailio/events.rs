@@ -1,75 +1,91 @@
-//! `event_route[cimf:delivered]`, `[cimf:undelivered]`, `[cimf:kept]`, `[cimf:expired]` and `[cimf:finished]`: they
-//! run in the module's own process, on the fork as it was sent, or would have been.
+//! `event_route[cimf:delivered]`, `[cimf:undelivered]`, `[cimf:kept]`, `[cimf:expired]` and `[cimf:finished]`, or the
+//! function that `event_callback` names: they run in the module's own process, on the fork as it was sent, or would have
+//! been.
 
 use super::abi::EVENT_ROUTE;
-use super::core::Core;
+use super::core::{Core, missing};
 use super::environment::Environment;
+use super::event_callback::EventCallback;
 use super::message::Made;
+use crate::config::Settings;
 use crate::fanout::Outcome;
 use crate::host::abi::SipMsg;
 use crate::host::background::{Kind, Report, request};
 use crate::host::event_values::Notification;
 use crate::host::message::MessageId;
-use crate::host::symbol::Missing;
 use crate::host::verdict::{Fact, Value};
-use std::ffi::CStr;
+use std::ffi::{CStr, c_void};
 use std::ptr::null_mut;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The routes that the script has.
-#[derive(Clone, Copy)]
+/// The event routes that the script has, and what is called in their place.
 pub struct Events {
     delivered: Option<usize>,
     undelivered: Option<usize>,
     kept: Option<usize>,
     expired: Option<usize>,
     finished: Option<usize>,
+    callback: Option<EventCallback>,
     environment: Environment,
+}
+
+/// What is told of an event.
+enum Receiver<'e> {
+    /// An event route, by its actions.
+    Route(*mut c_void),
+    Function(&'e EventCallback),
 }
 
 impl Events {
     /// Looks the routes up once, so that a missing one costs nothing.
-    pub fn find(core: &Core) -> Result<Self, Missing> {
-        let route = |name: &CStr| {
+    pub fn find(core: &Core, settings: &Settings) -> Result<Self, String> {
+        let route = |kind| {
             // SAFETY: the list is a variable of the core, and the name ends with NUL.
-            let index = unsafe { (core.route_lookup)(core.event_routes, name.as_ptr()) };
+            let index = unsafe { (core.route_lookup)(core.event_routes, name(kind).as_ptr()) };
             usize::try_from(index).ok()
         };
+        let callback = match settings.event_callback.as_str() {
+            "" => None,
+            name => Some(EventCallback::find(name)?),
+        };
         Ok(Self {
-            delivered: route(c"cimf:delivered"),
-            undelivered: route(c"cimf:undelivered"),
-            kept: route(c"cimf:kept"),
-            expired: route(c"cimf:expired"),
-            finished: route(c"cimf:finished"),
-            environment: Environment::find()?,
+            delivered: route(Kind::Delivered),
+            undelivered: route(Kind::Undelivered),
+            kept: route(Kind::Kept),
+            expired: route(Kind::Expired),
+            finished: route(Kind::Finished),
+            callback,
+            environment: Environment::find().map_err(missing)?,
         })
     }
 
-    /// Whether the script has a route for deliveries.
+    /// Whether the script is told of deliveries.
     pub fn has_delivered(&self) -> bool {
-        self.delivered.is_some()
+        self.callback.is_some() || self.delivered.is_some()
     }
 
-    fn route(&self, kind: Kind) -> Option<usize> {
-        match kind {
+    /// What the script has for an event, if anything.
+    fn receiver(&self, core: &Core, kind: Kind) -> Option<Receiver<'_>> {
+        if let Some(callback) = &self.callback {
+            return Some(Receiver::Function(callback));
+        }
+        let route = match kind {
             Kind::Delivered => self.delivered,
             Kind::Undelivered => self.undelivered,
             Kind::Kept => self.kept,
             Kind::Expired => self.expired,
             Kind::Finished => self.finished,
-        }
-    }
-
-    /// Runs the route for a report, if the script has one.
-    pub fn run(&self, core: &Core, server_name: &str, report: &Report<'_>) {
-        let Some(route) = self.route(report.kind) else {
-            return;
-        };
+        }?;
         // SAFETY: the index is in the list, which does not change once the script has been read.
         let actions = unsafe { *(*core.event_routes).routes.add(route) };
-        if actions.is_null() {
+        (!actions.is_null()).then_some(Receiver::Route(actions))
+    }
+
+    /// Tells the script of a report, if it wants to be told.
+    pub fn run(&self, core: &Core, server_name: &str, report: &Report<'_>) {
+        let Some(receiver) = self.receiver(core, report.kind) else {
             return;
-        }
+        };
         let bytes = match &report.fork() {
             Some(fork) => request(fork, server_name),
             None => placeholder(server_name),
@@ -78,8 +94,32 @@ impl Events {
             log::error!("Kamailio cannot read the message for an event route, which does not run");
             return;
         };
-        // SAFETY: the route is one of the script, and the message lives until it has run.
-        unsafe { run_on(core, &self.environment, actions, made.message(), report) };
+        let message = made.message();
+        // SAFETY: `message` is a message of Kamailio's.
+        let id = unsafe { MessageId::of(message) };
+        *current() = Some((id, of_report(report)));
+        // SAFETY: the actions are those of a route of the script, and the message lives until it has run; Kamailio runs
+        // its own routes in the same way.
+        unsafe {
+            self.environment.apart(EVENT_ROUTE, || match receiver {
+                Receiver::Route(actions) => {
+                    (core.run_top_route)(actions, message, null_mut());
+                }
+                Receiver::Function(callback) => callback.call(message, name(report.kind)),
+            });
+        }
+        *current() = None;
+    }
+}
+
+/// The name of an event.
+fn name(kind: Kind) -> &'static CStr {
+    match kind {
+        Kind::Delivered => c"cimf:delivered",
+        Kind::Undelivered => c"cimf:undelivered",
+        Kind::Kept => c"cimf:kept",
+        Kind::Expired => c"cimf:expired",
+        Kind::Finished => c"cimf:finished",
     }
 }
 
@@ -92,28 +132,6 @@ fn placeholder(server_name: &str) -> Vec<u8> {
          Call-ID: cimf@{server_name}\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
     )
     .into_bytes()
-}
-
-/// # Safety
-/// `actions` must be a route of the script, and `message` a message.
-unsafe fn run_on(
-    core: &Core,
-    environment: &Environment,
-    actions: *mut std::ffi::c_void,
-    message: *mut SipMsg,
-    report: &Report<'_>,
-) {
-    // SAFETY: `message` is a message of Kamailio's, as is required above.
-    let id = unsafe { MessageId::of(message) };
-    *current() = Some((id, of_report(report)));
-    // SAFETY: `actions` is a route of the script and `message` a message, as is required above; Kamailio runs its
-    // own routes in the same way.
-    unsafe {
-        environment.apart(EVENT_ROUTE, || {
-            (core.run_top_route)(actions, message, null_mut());
-        });
-    }
-    *current() = None;
 }
 
 /// The values of `$cimf(…)` in an event route.

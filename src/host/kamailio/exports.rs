@@ -7,7 +7,7 @@ use super::{commands, lifecycle, script, version};
 use crate::host::abi::{REQUEST_ROUTE, Table};
 use crate::host::exports::Exports;
 use crate::host::log::install;
-use crate::host::parameters::PARAMETERS;
+use crate::host::parameters::{Rows, rows};
 use crate::host::symbol::find;
 use std::ffi::{CStr, c_char, c_int, c_uint};
 use std::ptr::null;
@@ -25,6 +25,8 @@ static module_flags: AtomicPtr<c_char> = AtomicPtr::new(UNKNOWN.as_ptr().cast_mu
 /// `MODULE_INTERFACE_VER`.
 #[unsafe(no_mangle)]
 static module_interface_ver: c_uint = 4;
+
+static PARAMETERS: Rows = rows(true);
 
 const UNKNOWN: &CStr = c"unknown host";
 

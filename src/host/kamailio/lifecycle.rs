@@ -82,7 +82,7 @@ fn prepare() -> Result<Module, String> {
     registered.map_err(|name| format!("Kamailio refused the counter {name}"))?;
     script::watch_end(&core)?;
     process::announce(&core, server)?;
-    let events = Events::find(&core).map_err(missing)?;
+    let events = Events::find(&core, &server.decider().policy().settings)?;
     server.outbox().report_delivered(events.has_delivered());
     Ok(Module {
         core_socket: core_socket(server.decider().core_socket())?,

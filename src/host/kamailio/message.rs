@@ -196,13 +196,22 @@ impl SourceReader {
     }
 }
 
-/// The text of a script function's parameter for this request, as Kamailio's own function makes it;
-/// `None` if that fails.
+/// The parameter of a script function.
+#[derive(Clone, Copy)]
+pub enum Parameter {
+    None,
+    /// What the fixup for text with pseudo-variables has made.
+    Prepared(*mut c_void),
+    /// The text itself.
+    Text(*const Str),
+}
+
+/// The text of a prepared parameter for this request, as Kamailio's own function makes it; `None` if that fails.
 ///
 /// # Safety
 /// `message` must be the request that the host is handling, and `parameter` what the fixup for text
 /// with pseudo-variables has made.
-pub unsafe fn parameter_text(
+pub unsafe fn prepared_text(
     core: &Core,
     message: *mut SipMsg,
     parameter: *mut c_void,

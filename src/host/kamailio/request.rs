@@ -3,16 +3,17 @@
 use super::abi::HdrField;
 use super::copies::Uac;
 use super::core::Core;
+use super::message::Parameter;
 use super::module::Module;
 use crate::control::{Answer, Fork};
 use crate::fanout::NotSent;
 use crate::host::abi::{HDR_EOH, HDR_OTHER, HDR_RECORD_ROUTE, LUMP_RPL_HDR, SipMsg, Str};
 use crate::host::proxy::{Proxy, Sender, Transaction};
 use crate::host::request;
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{CString, c_char, c_int};
 
 /// Kamailio while it handles one request.
-pub type Request<'c> = request::Request<'c, Module, *mut c_void>;
+pub type Request<'c> = request::Request<'c, Module, Parameter>;
 
 impl Proxy for Request<'_> {
     fn transaction(&mut self) -> Transaction {

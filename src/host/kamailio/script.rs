@@ -2,7 +2,7 @@
 
 use super::abi::AFTER_REQUEST_ROUTE;
 use super::core::Core;
-use super::message::{bytes, parameter_text};
+use super::message::{Parameter, bytes, prepared_text};
 use super::module::module;
 use super::request::Request;
 use crate::control::Source;
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn cimf_retransmission(
 ) -> c_int {
     // SAFETY: Kamailio calls this with the request it is handling, as `# Safety` says.
     unsafe {
-        with(message, null_mut(), |server, request| {
+        with(message, Parameter::None, |server, request| {
             script::retransmission(server, request)
         })
     }
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn cimf_is_copy(
 ) -> c_int {
     // SAFETY: Kamailio calls this with the request it is handling, as `# Safety` says.
     unsafe {
-        with(message, null_mut(), |server, request| {
+        with(message, Parameter::None, |server, request| {
             script::is_copy(server, request)
         })
     }
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn cimf_deliver(
 ) -> c_int {
     // SAFETY: Kamailio calls this with the message it is handling and the parameter, as `# Safety` says.
     unsafe {
-        with(message, address, |server, request| {
+        with(message, Parameter::Prepared(address), |server, request| {
             kept_commands::deliver(server, request.identity())
         })
     }
@@ -123,13 +123,21 @@ pub unsafe extern "C" fn cimf_is_utf8(
     _: *mut c_void,
 ) -> c_int {
     // SAFETY: Kamailio calls this with the request it is handling, as `# Safety` says.
-    unsafe { with(message, null_mut(), |_, request| script::is_utf8(request)) }
+    unsafe {
+        with(message, Parameter::None, |_, request| {
+            script::is_utf8(request)
+        })
+    }
 }
 
 /// # Safety
 /// As for [`cimf_handle`].
 unsafe fn run(step: Step, message: *mut SipMsg, identity: *mut c_void) -> c_int {
     let run = |server, request: &mut Request<'_>| script::run(server, step, request);
+    let identity = match identity.is_null() {
+        true => Parameter::None,
+        false => Parameter::Prepared(identity),
+    };
     // SAFETY: as is required above.
     unsafe { with(message, identity, run) }
 }
@@ -138,9 +146,9 @@ unsafe fn run(step: Step, message: *mut SipMsg, identity: *mut c_void) -> c_int 
 ///
 /// # Safety
 /// Kamailio calls the function with the message that it is handling, and with that parameter.
-unsafe fn with(
+pub(super) unsafe fn with(
     message: *mut SipMsg,
-    parameter: *mut c_void,
+    parameter: Parameter,
     act: impl FnOnce(&'static Server, &mut Request<'_>) -> ScriptResult,
 ) -> c_int {
     let Some(module) = module() else {
@@ -176,12 +184,16 @@ impl<'c> ScriptRequest<'c> for Request<'c> {
     }
 
     fn identity(&self) -> Result<Option<Vec<u8>>, ()> {
-        if self.identity.is_null() {
-            return Ok(None);
+        match self.identity {
+            Parameter::None => Ok(None),
+            Parameter::Prepared(parameter) => {
+                // SAFETY: as above, and the parameter has been prepared by `fix_identity`.
+                let text = unsafe { prepared_text(&self.module.core, self.message, parameter) };
+                text.map(Some).ok_or(())
+            }
+            // SAFETY: Kamailio gives the text, and keeps it during 'c.
+            Parameter::Text(text) => Ok(unsafe { text.as_ref().map(|text| text.bytes().to_vec()) }),
         }
-        // SAFETY: as above, and the parameter has been prepared by `fix_identity`.
-        let text = unsafe { parameter_text(&self.module.core, self.message, self.identity) };
-        text.map(Some).ok_or(())
     }
 }
 

@@ -11,7 +11,7 @@ use super::{lifecycle, process, script};
 use crate::host::abi::{REQUEST_ROUTE, Table};
 use crate::host::exports::Exports;
 use crate::host::log::install;
-use crate::host::parameters::PARAMETERS;
+use crate::host::parameters::{Rows, rows};
 use crate::host::symbol::find;
 use std::ffi::{CStr, c_int};
 use std::ptr::null;
@@ -62,6 +62,8 @@ const fn table<V>(version: V) -> ModuleExports<V> {
         reload_ack_f: null(),
     }
 }
+
+static PARAMETERS: Rows = rows(false);
 
 static COMMANDS: Table<[CmdExport; 9]> = Table([
     command(
