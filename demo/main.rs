@@ -3,6 +3,12 @@
 //!
 //!     flow_one ports                       prints two free ports: for the proxy, for the core
 //!     flow_one PROXY-PORT CORE-PORT PID    runs flow 1 through the proxy with that process id
+//!
+//! and for `packaging/try.sh`, which stops the proxy in between:
+//!
+//!     flow_one promise PROXY-PORT CORE-PORT          sends a message, and leaves its copies unanswered
+//!     flow_one receive CORE-PORT COUNT               takes and answers so many copies
+//!     flow_one deliver PROXY-PORT CORE-PORT COUNT    sends a message, takes and answers so many copies
 
 #![allow(
     clippy::unwrap_used,
@@ -44,8 +50,11 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words[..] {
         ["ports"] => print_ports(),
+        ["promise", proxy, core] => promise(proxy, core),
+        ["receive", core, count] => start_core(core).and_then(|core| take(&core, count)),
+        ["deliver", proxy, core, count] => deliver(proxy, core, count),
         [proxy, core, pid] => run(proxy, core, pid),
-        _ => Err("usage: flow_one ports | flow_one PROXY-PORT CORE-PORT PROXY-PID".to_owned()),
+        _ => Err("expected other arguments; the head of demo/main.rs has them".to_owned()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -77,16 +86,8 @@ fn print_ports() -> Result<(), String> {
 }
 
 fn run(proxy: &str, core: &str, pid: &str) -> Result<(), String> {
-    let number = |text: &str| {
-        text.parse::<u16>()
-            .map_err(|_| format!("expected a port, found `{text}`"))
-    };
-    let (proxy, core) = (
-        SocketAddr::from((Ipv4Addr::LOCALHOST, number(proxy)?)),
-        number(core)?,
-    );
-    let members =
-        Core::start_at(core).map_err(|error| format!("the core's port {core}: {error}"))?;
+    let members = start_core(core)?;
+    let (proxy, core) = (on_loopback(port(proxy)?), port(core)?);
     wait_until_ready(proxy, pid)?;
 
     let mut sender = Client::new(Transport::Tcp, TRUSTED_PEER, proxy)
@@ -138,6 +139,60 @@ fn run(proxy: &str, core: &str, pid: &str) -> Result<(), String> {
         );
     }
     println!("checked: nobody else received anything, and Ann had one answer");
+    Ok(())
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    let number = text.parse();
+    number.map_err(|_| format!("expected a port, found `{text}`"))
+}
+
+fn on_loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// The core takes the connection of the copies, and says nothing.
+fn promise(proxy: &str, core: &str) -> Result<(), String> {
+    let silent = TcpListener::bind(on_loopback(port(core)?));
+    let silent = silent.map_err(|error| format!("the core's port {core}: {error}"))?;
+    send_another(proxy)?;
+    // Until then a copy might not have been sent at all.
+    silent.accept().map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+fn deliver(proxy: &str, core: &str, count: &str) -> Result<(), String> {
+    let members = start_core(core)?;
+    send_another(proxy)?;
+    take(&members, count)
+}
+
+fn send_another(proxy: &str) -> Result<(), String> {
+    let mut sender = Client::new(Transport::Tcp, TRUSTED_PEER, on_loopback(port(proxy)?))
+        .map_err(|error| format!("connecting to the proxy: {error}"))?;
+    sender.send(&Request::another(&sender).bytes());
+    let response = sender.receive_within(PATIENCE);
+    match response.ok_or("no answer to Ann's message")? {
+        response if response.status() == 202 => Ok(()),
+        response => Err(format!("expected a 202, found `{}`", response.start)),
+    }
+}
+
+fn start_core(core: &str) -> Result<Core, String> {
+    let started = Core::start_at(port(core)?);
+    started.map_err(|error| format!("the core's port {core}: {error}"))
+}
+
+fn take(members: &Core, count: &str) -> Result<(), String> {
+    let count: usize = count
+        .parse()
+        .map_err(|_| format!("expected a number, found `{count}`"))?;
+    for taken in 0..count {
+        let fork = members
+            .next_after(taken, PATIENCE)
+            .ok_or(format!("only {taken} of {count} forks came"))?;
+        println!("{} receives", fork.message.request_uri());
+    }
     Ok(())
 }
 
