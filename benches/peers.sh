@@ -68,7 +68,7 @@ for word in "$@"; do
 done
 
 {
-    command -v cargo >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs"; exit 1; }
+    need_rust || exit 1
     case $proxies in
         *kamailio*) kamailio="kamailio:kamailio kamcmd:kamailio" ;;
     esac

@@ -57,10 +57,10 @@ demo_prepare() {
     trap 'exit 143' TERM HUP
 
     say "Looking for what the demo needs"
-    command -v cargo >/dev/null || fail "cargo is missing: install Rust from https://rustup.rs"
+    need_rust || fail "Rust is needed; what to do is above"
     install_missing "$@" gcc:gcc ar:binutils ps:procps header:libc6-dev || fail "not everything that is needed could be installed"
 
-    say "Building cimf.so, cimfctl and the program that plays Ann, bob and the SIP core"
+    say "Building cimf.so, cimfctl and the program that plays Ann, bob and the SIP core (five minutes the first time, with 2 cores)"
     cargo build --release --package cimf --package cimf-demo --lib --bins || fail "the build failed; the reason is above"
     built=${CARGO_TARGET_DIR:-target}/release
     case $built in /*) ;; *) built=$PWD/$built ;; esac

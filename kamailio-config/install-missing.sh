@@ -1,6 +1,7 @@
-# For demo.sh and tests/run.sh: installs Debian packages for programs that are missing.
+# For whatever builds cimf. The folder of the project is the current one.
 #
-#     install_missing PROGRAM:PACKAGE...
+#     need_rust                             whether Rust is there and new enough; says what to do if not
+#     install_missing PROGRAM:PACKAGE...    installs Debian packages for programs that are missing
 #
 # `header` stands for the C library's header files; a path stands for itself. Says what it installs; returns non-zero, with the reason said,
 # when it cannot.
@@ -8,6 +9,20 @@
 # Debian keeps servers in /usr/sbin, which is not in everybody's PATH.
 find_program() {
     command -v "$1" || { [ -x "/usr/sbin/$1" ] && echo "/usr/sbin/$1"; }
+}
+
+need_rust() {
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+    found=$(cargo --version 2>/dev/null | cut -d ' ' -f 2)
+    # The lower of both, where 1.100 is more than 1.89.
+    [ "$(printf '%s\n' "$wanted" "$found" | sort -V | head -n 1)" != "$wanted" ] || return 0
+    if [ -z "$found" ]; then
+        echo "cargo is missing: install Rust $wanted or later from https://rustup.rs" >&2
+    else
+        echo "expected Rust $wanted or later, found $found in $(command -v cargo). Debian's own is older: install Rust from" \
+            "https://rustup.rs, or run \`rustup update\` if you have; then ~/.cargo/bin has to come first in PATH" >&2
+    fi
+    return 1
 }
 
 install_missing() {

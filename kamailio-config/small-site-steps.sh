@@ -81,11 +81,11 @@ site_options() {
 
 site_prepare() {
     say "Looking for what is needed"
-    command -v cargo >/dev/null || fail "cargo is missing: install Rust from https://rustup.rs"
+    need_rust || fail "Rust is needed; what to do is above"
     install_missing "$@" sqlite3:sqlite3 openssl:openssl gcc:gcc ar:binutils header:libc6-dev ||
         fail "not everything that is needed could be installed"
 
-    say "Building cimf.so and cimfctl"
+    say "Building cimf.so and cimfctl (five minutes the first time, with 2 cores)"
     cargo build --release --lib --bins || fail "the build failed; the reason is above"
     built=${CARGO_TARGET_DIR:-target}/release
     case $built in /*) ;; *) built=$PWD/$built ;; esac

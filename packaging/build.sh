@@ -24,7 +24,7 @@ fail() {
 }
 
 command -v dpkg-deb >/dev/null || fail "dpkg-deb is missing: packages are made on Debian, or what descends from it"
-command -v cargo >/dev/null || fail "cargo is missing: install Rust from https://rustup.rs"
+need_rust || fail "Rust is needed; what to do is above"
 install_missing gcc:gcc objcopy:binutils header:libc6-dev dpkg-shlibdeps:dpkg-dev ||
     fail "not everything that is needed could be installed"
 
@@ -36,7 +36,7 @@ maintainer=${CIMF_MAINTAINER:-Built from source <root@localhost>}
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 export SOURCE_DATE_EPOCH
 
-say "Building cimf.so and cimfctl, which takes some minutes the first time"
+say "Building cimf.so and cimfctl, five minutes the first time, with 2 cores"
 cargo build --release --locked --package cimf --lib --bins
 cargo build --release --locked --package cimf-packaging
 built=${CARGO_TARGET_DIR:-target}/release

@@ -125,7 +125,9 @@ impl Tree {
             let is_there = is_there.iter().any(|start| text.contains(start));
             return (!is_there).then(|| format!("{path} has no fn {function}"));
         }
-        let is_path = span.chars().all(|c| is_word(c) || ".-/".contains(c));
+        // A whole path is a file of the system's.
+        let is_path =
+            !span.starts_with('/') && span.chars().all(|c| is_word(c) || ".-/".contains(c));
         let first = span.split('/').next().unwrap_or_default();
         let is_ours = span.contains('/')
             && !first.is_empty()

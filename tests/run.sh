@@ -64,7 +64,7 @@ optional() {
 }
 
 begin "looking for what the tests need"
-command -v cargo >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }
+need_rust || exit 1
 modules=/usr/lib/x86_64-linux-gnu/kamailio/modules
 install_missing kamailio:kamailio "$modules/db_sqlite.so:kamailio-sqlite-modules" \
     "$modules/tls.so:kamailio-tls-modules" "$modules/websocket.so:kamailio-websocket-modules" \
