@@ -222,9 +222,14 @@ impl Proxy for Kamailio {
         let side = |name: &str, asks: bool| {
             let asks = if asks { "yes" } else { "no" };
             format!(
-                "[{name}:default]\nmethod = TLSv1.2+\nverify_certificate = {asks}\n\
-                 require_certificate = {asks}\nca_list = {shown}/ca.pem\n\
-                 certificate = {shown}/proxy.pem\nprivate_key = {shown}/proxy.key\n"
+                "[{name}:default]
+                method = TLSv1.2+
+                verify_certificate = {asks}
+                require_certificate = {asks}
+                ca_list = {shown}/ca.pem
+                certificate = {shown}/proxy.pem
+                private_key = {shown}/proxy.key
+"
             )
         };
         let text = side("server", asks_clients) + &side("client", true);

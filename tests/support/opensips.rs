@@ -306,8 +306,11 @@ impl Proxy for OpenSips {
         let mut set = |name: &str, value: String| {
             lines += &format!("modparam(\"tls_mgm\", \"{name}\", \"{value}\")\n");
         };
-        for (side, asks) in [("server", asks_clients), ("client", true)] {
-            set(&format!("{side}_domain"), side.to_owned());
+        for (domain, side, asks) in [
+            ("server_domain", "server", asks_clients),
+            ("client_domain", "client", true),
+        ] {
+            set(domain, side.to_owned());
             set("match_ip_address", format!("[{side}]*"));
             for name in ["verify_cert", "require_cert"] {
                 set(name, format!("[{side}]{}", u8::from(asks)));
