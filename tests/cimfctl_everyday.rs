@@ -440,3 +440,24 @@ fn json_has_the_fields_of_the_manual() {
             .contains("gets no message")
     );
 }
+
+#[test]
+fn what_is_shown_can_be_read_in_again() {
+    let both = Both::new();
+    let odd = "sip:o'neil\"x@home1.net\n";
+    both.run("group add sip:hikers@im.home1.net");
+    both.done(
+        "member add sip:hikers@im.home1.net -",
+        "sip:o'neil@home1.net\n",
+    );
+    let found = both.run("group show sip:hikers@im.home1.net");
+    let member = found.lines().find_map(|line| line.strip_prefix("member "));
+    let member = member.expect("a member").trim_end();
+    assert_eq!(member, "sip:o'neil@home1.net");
+    let said = both.done(
+        "member set sip:hikers@im.home1.net -",
+        &format!("{member}\n"),
+    );
+    assert!(said.contains("not changed"), "{said}");
+    both.refused("member set sip:hikers@im.home1.net -", odd);
+}

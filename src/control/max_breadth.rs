@@ -36,19 +36,21 @@ fn share(settings: &Settings, received: Option<u32>, recipients: usize) -> (u32,
     (window, share)
 }
 
-/// Puts Max-Breadth in front of the header fields that all copies share, once it is known how many copies there are.
+/// Puts Max-Breadth behind the first of the header fields that all copies share, once it is known how many copies there
+/// are. That first one is Max-Forwards, which proxies look for in each copy.
 pub(super) fn spread(settings: &Settings, received: Option<u32>, accepted: &mut Accepted<'_>) {
     let (window, share) = share(settings, received, accepted.count());
     accepted.window = window;
     accepted.most_at_once = share.map(|share| share.most_at_once);
     if let Some(share) = share {
-        const NAME: &[u8] = b"Max-Breadth: ";
-        let mut headers = Vec::with_capacity(NAME.len() + 12 + accepted.headers.len());
-        headers.extend_from_slice(NAME);
-        write_decimal(share.of_each as usize, &mut headers);
+        let headers = &mut accepted.headers;
+        let first = memchr::memchr(b'\n', headers).map_or(0, |end| end + 1);
+        let end = headers.len();
+        headers.extend_from_slice(b"Max-Breadth: ");
+        write_decimal(share.of_each as usize, headers);
         headers.extend_from_slice(b"\r\n");
-        headers.extend_from_slice(&accepted.headers);
-        accepted.headers = headers;
+        let length = headers.len() - end;
+        headers[first..].rotate_right(length);
     }
 }
 

@@ -33,6 +33,10 @@ fn is_one(
     content: &[u8],
     depth: usize,
 ) -> bool {
+    // Most messages are text, and need no closer look.
+    if value.is_some_and(|value| value.starts_with(b"text/")) {
+        return false;
+    }
     let Some(Ok(media)) = value.map(MediaType::parse) else {
         return false;
     };

@@ -10,6 +10,9 @@ use crate::server::Server;
 use std::borrow::Cow;
 use std::cell::Cell;
 
+/// Copies that are taken from the queue by one look at the clock, which counts milliseconds.
+const BY_ONE_LOOK: usize = 16;
+
 thread_local! {
     /// Whether this process is sending: if a copy ends meanwhile, the sending loop continues with the
     /// next.
@@ -39,16 +42,19 @@ impl Pumping {
     /// Sends `first`, and then all copies that may be sent.
     fn send_all(self, server: &Server, sender: &mut impl Sender, first: Option<Attempt<'_>>) {
         let engine = server.outbox().engine();
-        let now = || engine.now();
-        let mut next = first;
+        let (mut next, mut now, mut count) = (first, 0, 0);
         while let Some(attempt) = next {
+            if count % BY_ONE_LOOK == 0 {
+                now = engine.now();
+            }
+            count += 1;
             if let Some(sent) = send(server, sender, attempt) {
                 server.decider().counters().add(match sent {
                     Ok(()) => Counter::ForksSent,
                     Err(_) => Counter::ForksRefused,
                 });
             }
-            next = engine.next(now);
+            next = engine.next(|| now);
         }
     }
 }

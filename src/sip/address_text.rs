@@ -27,8 +27,8 @@ pub fn address_of_record(text: &[u8]) -> Cow<'_, [u8]> {
 /// mean that it is not.
 fn is_plain(text: &[u8]) -> bool {
     if let Some(rest) = text.strip_prefix(b"sip:") {
-        let at = find(b'@', rest).unwrap_or_default();
-        return at > 0 && USER.has_all(&rest[..at]) && HOST.has_all(&rest[at + 1..]);
+        let at = USER.end(rest).unwrap_or_default();
+        return at > 0 && rest[at] == b'@' && HOST.has_all(&rest[at + 1..]);
     }
     let digits = text.strip_prefix(b"tel:+");
     digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_digit))

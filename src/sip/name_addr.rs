@@ -14,6 +14,9 @@ use super::uri::{Form, Uri, ipv6_address};
 /// are harmless without.
 const VALUE: ByteSet = ByteSet::ALPHANUMERIC.and(b"-.!%*_+`'~[]:@/?=&$#{}|^");
 
+/// What stands before a tag.
+const TAG: &[u8] = b"tag=";
+
 /// An address with its optional display name and header parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct NameAddr<'a> {
@@ -57,6 +60,13 @@ impl<'a> NameAddr<'a> {
 
     /// Appends the header parameters except `tag`, each with its semicolon.
     pub fn write_parameters(&self, out: &mut Vec<u8>) -> Result<(), Malformed> {
+        // Mostly the tag is all that there is.
+        if self
+            .tag
+            .is_some_and(|tag| self.parameters.len() == TAG.len() + tag.len())
+        {
+            return Ok(());
+        }
         for parameter in self.parameters() {
             let Parameter { name, value } = parameter?;
             if name.eq_ignore_ascii_case(b"tag") {

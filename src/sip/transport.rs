@@ -16,12 +16,14 @@ pub enum Transport {
 impl Transport {
     /// Recognises a transport by its name in a Via, in any case.
     pub fn of(name: &[u8]) -> Self {
-        match name.to_ascii_lowercase().as_slice() {
-            b"udp" => Self::Udp,
-            b"tcp" => Self::Tcp,
-            b"tls" => Self::Tls,
-            _ => Self::Other,
-        }
+        let mut known = [
+            (&b"udp"[..], Self::Udp),
+            (b"tcp", Self::Tcp),
+            (b"tls", Self::Tls),
+        ]
+        .into_iter();
+        let found = known.find(|(known, _)| name.eq_ignore_ascii_case(known));
+        found.map_or(Self::Other, |(_, transport)| transport)
     }
 
     /// The prefix of an address that applies to this transport only.

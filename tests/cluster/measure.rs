@@ -3,9 +3,12 @@
 
 use super::figures::print;
 use super::nodes::{hikers, node};
+use super::promises::CREW;
+use crate::support::built::{cimfctl, cimfctl_fed};
+use crate::support::client::{Client, Transport};
 use crate::support::flow::Request;
 use crate::support::postgres::Postgres;
-use crate::support::rig::Rig;
+use crate::support::rig::{Rig, Setup};
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -80,4 +83,62 @@ impl Drop for AtTheEnd<'_> {
 
 fn replica(node: &Rig) -> std::path::PathBuf {
     node.folder().join("replica.db")
+}
+
+/// Members of a group that are set, and how often.
+const SET: usize = 10_000;
+const SETS: usize = 30;
+
+/// How long others wait for their 202 while a provisioning system sets ten thousand members, with a file and with PostgreSQL.
+/// It fails where one of them gets anything else.
+#[test]
+#[ignore = "a measurement"]
+fn how_long_others_wait_while_ten_thousand_members_are_set() {
+    let postgres = Postgres::start();
+    postgres.init();
+    hikers(&postgres);
+    let of_file = Setup::new(Transport::Udp).start();
+    let of_postgres = node(&postgres, "").start_on_what_is_there();
+    let file = of_file.database();
+    for (rig, at) in [(&of_file, file), (&of_postgres, postgres.url().into())] {
+        cimfctl(&at, &["group", "add", CREW, "sip:first@home1.net"]);
+        let mut client = rig.client();
+        print("202s alone", answers(&mut client, |sent| sent < 1000));
+        let goes_on = AtomicBool::new(true);
+        let (times, took) = std::thread::scope(|scope| {
+            let sets = scope.spawn(|| {
+                let _end = AtTheEnd(&goes_on);
+                // Half of them change each time, twice a second.
+                let sets = (0..SETS).map(|round| {
+                    std::thread::sleep(Duration::from_millis(500));
+                    let from = round % 2 * SET / 2;
+                    let members =
+                        (from..from + SET).map(|number| format!("sip:m{number}@home1.net\n"));
+                    let began = Instant::now();
+                    let set = ["member", "set", CREW, "-"];
+                    let done = cimfctl_fed(&at, &set, &members.collect::<String>());
+                    assert!(done.status.success(), "{done:?}");
+                    began.elapsed()
+                });
+                sets.collect::<Vec<_>>()
+            });
+            let times = answers(&mut client, |_| goes_on.load(Relaxed));
+            (times, sets.join().expect("all sets"))
+        });
+        print("202s while ten thousand members are set", times);
+        print("a set of ten thousand", took);
+    }
+}
+
+/// Sends a hundred messages a second as long as `goes_on` says so, and gives how long each waited for its 202.
+fn answers(client: &mut Client, goes_on: impl Fn(usize) -> bool) -> Vec<Duration> {
+    let mut times = Vec::new();
+    while goes_on(times.len()) {
+        let began = Instant::now();
+        client.send(&Request::another(client).bytes());
+        assert_eq!(client.receive().status(), 202);
+        times.push(began.elapsed());
+        std::thread::sleep(Duration::from_millis(10).saturating_sub(began.elapsed()));
+    }
+    times
 }

@@ -319,6 +319,7 @@ fn a_node_refuses_new_messages_before_maintenance() {
     nodes[0].core.answer("bob", Answer::Held);
     sends(&mut client, Request::another);
     nodes[0].core.wait_for(2);
+    nodes[0].wait_for_counter("forks_delivered", 1);
     let left = nodes[0].drain(true);
     assert_eq!([&left["messages"], &left["waiting"]], ["1", "1"]);
     let request = Request::another(&client);

@@ -142,6 +142,7 @@ pub fn the_statistics_are_one_command(transport: Transport) {
     let request = Request::b0(&client);
     accepted(&rig, &mut client, &request, &[BOB, TEL]);
     rig.wait_for_counter("forks_delivered", 2);
+    rig.wait_for_counter("finished", 1);
     let answer = rig.stats();
     for (_, name, _) in cimf::fanout::Counter::ALL {
         // tm frees transactions at its own time.

@@ -10,6 +10,8 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/tls_relay.rs"]
+mod tls_relay;
 
 mod checks;
 
@@ -38,6 +40,7 @@ mod hostile;
 mod identity;
 mod identity_modes;
 mod ims_as;
+mod ipv6;
 mod kemi;
 mod list_choices;
 mod list_parts;
@@ -63,6 +66,7 @@ mod size;
 mod start;
 mod steps;
 mod stopped_worker;
+mod tls_roads;
 mod values;
 mod workers;
 
@@ -210,6 +214,13 @@ both {
         a_name_without_port_leads_to_its_services,
         a_core_whose_name_server_goes_silent_is_sent_to,
         a_core_that_is_silent_at_one_address_is_sent_to_at_another,
+    }
+    ipv6::{
+        a_message_over_ipv6_is_sent_on_over_ipv6,
+        a_peer_is_trusted_by_its_ipv6_address,
+        a_member_at_an_ipv6_address_is_sent_to_there,
+        a_message_over_ipv4_is_sent_on_over_ipv6,
+        a_silent_core_at_an_ipv6_address_is_unreachable,
     }
     next_hop::{
         a_trusted_next_hop_gets_what_the_domain_says,
@@ -507,6 +518,14 @@ tcp {
     fanout_connection::{
         no_copy_is_lost_while_the_connection_is_made,
         every_sample_has_room_for_what_waits_for_a_connection,
+    }
+    tls_roads::{
+        a_message_over_tls_is_sent_on_over_tls,
+        a_sips_member_is_sent_to_over_tls,
+        a_peer_is_trusted_over_tls_alone,
+        who_shows_no_certificate_does_not_reach_the_group,
+        a_core_of_an_unknown_authority_gets_no_copy,
+        a_core_is_known_by_the_authority_of_its_certificate,
     }
 }
 }

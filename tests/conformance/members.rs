@@ -2,8 +2,9 @@
 
 use crate::checks::{ACCEPT_CONTACT, accepted, are_those_of_flow_1, forked, is_202, refused};
 use crate::support::client::Transport;
+use crate::support::core::Fork;
 use crate::support::flow::{Request, file};
-use crate::support::rig::{ANN, BOB, EMPTY, SOLO, Setup, TEL};
+use crate::support::rig::{ANN, BOB, EMPTY, Rig, SOLO, Setup, TEL};
 use crate::support::sip::Message;
 
 ///
@@ -134,14 +135,15 @@ pub fn a_body_of_any_bytes_is_copied_unchanged(transport: Transport) {
 
 /// A-12 (4): with `direct=1`, and only then, a fork goes where the member's URI says.
 pub fn direct_sends_to_the_members_own_address(transport: Transport) {
-    let setup = Setup::new(transport)
-        .without("CORE_ROUTE")
-        .number("DIRECT", 1);
-    let address = format!(
-        "127.0.0.1:{};transport={}",
-        setup.core_port(),
-        transport.in_uri()
-    );
+    sends_directly(Setup::new(transport), "127.0.0.1");
+}
+
+/// Sends to two members at the core's own address, which has this IP address; gives their copies.
+#[track_caller]
+pub fn sends_directly(setup: Setup, ip: &str) -> (Rig, Vec<Fork>) {
+    let setup = setup.without("CORE_ROUTE").number("DIRECT", 1);
+    let port = setup.core_port();
+    let address = format!("{ip}:{port};transport={}", setup.transport.in_uri());
     let (dan, eve) = (format!("sip:dan@{address}"), format!("sip:eve@{address}"));
     let rig = setup
         .group("sip:near@im.home1.net", &[ANN, &dan, &eve])
@@ -163,6 +165,7 @@ pub fn direct_sends_to_the_members_own_address(transport: Transport) {
         assert_eq!(fork.message.one("Accept-Contact"), ACCEPT_CONTACT);
         assert!(fork.message.body == request.body);
     }
+    (rig, forks)
 }
 
 /// A-9, C-2: equality is not transitive, so several members may be the originator.

@@ -1,10 +1,8 @@
 //! A file and a PostgreSQL that get the same commands of cimfctl, and say and do the same.
 
-use crate::support::built::program;
+use crate::support::built::cimfctl_fed;
 use crate::support::postgres::Postgres;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 pub struct Both {
@@ -58,7 +56,7 @@ impl Both {
         let shown = url.replace(":s3cret", ":***");
         let file = self.file();
         let [here, there] = [&file, Path::new(&url)].map(|db| {
-            let output = fed(db, words, input);
+            let output = cimfctl_fed(db, words, input);
             let text = |bytes: &[u8]| {
                 let text = String::from_utf8_lossy(bytes).into_owned();
                 assert!(!text.contains("s3cret"), "{words:?}: {text}");
@@ -87,7 +85,7 @@ impl Both {
         let words = split(words);
         let url = self.postgres.url();
         let [here, there] = [&self.file(), Path::new(&url)].map(|db| {
-            let output = fed(db, &words, input);
+            let output = cimfctl_fed(db, &words, input);
             assert!(output.status.success(), "{words:?}: {output:?}");
             String::from_utf8(output.stdout).expect("UTF-8")
         });
@@ -121,24 +119,4 @@ fn without_times(text: &str) -> String {
     let is_time = |line: &str| line.starts_with("changed ") || line.contains("\"changed\":");
     let lines = text.split_inclusive('\n').filter(|line| !is_time(line));
     lines.collect()
-}
-
-/// Runs cimfctl with `input` on its standard input.
-fn fed(db: &Path, words: &[&str], input: &str) -> Output {
-    let mut child = Command::new(program())
-        .arg("--db")
-        .arg(db)
-        .args(words)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("cimfctl");
-    // A command that reads nothing may have ended already.
-    let _ = child
-        .stdin
-        .take()
-        .expect("a pipe")
-        .write_all(input.as_bytes());
-    child.wait_with_output().expect("its end")
 }

@@ -2,8 +2,9 @@
 
 #![allow(dead_code, clippy::expect_used)]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// Runs cimfctl, which has to succeed.
 #[track_caller]
@@ -26,6 +27,26 @@ pub fn cimfctl_output(database: &Path, words: &[&str]) -> Output {
         .args(words)
         .output()
         .expect("cimfctl")
+}
+
+/// Runs cimfctl with `input` on its standard input.
+pub fn cimfctl_fed(database: &Path, words: &[&str], input: &str) -> Output {
+    let mut child = Command::new(program())
+        .arg("--db")
+        .arg(database)
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("cimfctl");
+    // A command that reads nothing may have ended already.
+    let _ = child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(input.as_bytes());
+    child.wait_with_output().expect("its end")
 }
 
 /// cimfctl: that of the profile that the tests were built with, or CIMF_CIMFCTL.

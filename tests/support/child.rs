@@ -1,7 +1,7 @@
 //! The processes of a proxy: started, waited for and stopped; and a port of its own.
 
 use super::PATIENCE;
-use super::client::{Client, TRUSTED, Transport};
+use super::client::{Client, Transport, trusted_beside};
 use super::flow;
 use std::ffi::OsString;
 use std::fs::File;
@@ -58,8 +58,8 @@ pub fn ready(proxy: &mut Child, address: SocketAddr) -> Result<(), String> {
         if let Ok(Some(status)) = proxy.try_wait() {
             return Err(format!("it ended with {status}"));
         }
-        let mut client =
-            Client::new(Transport::Udp, TRUSTED, address).map_err(|error| error.to_string())?;
+        let mut client = Client::new(Transport::Udp, trusted_beside(address), address)
+            .map_err(|error| error.to_string())?;
         let probe = flow::options(&client, &flow::unique());
         if client.try_send(probe.as_bytes()).is_ok()
             && client

@@ -3,7 +3,7 @@
 use super::PATIENCE;
 use super::sip::Message;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, TcpStream, UdpSocket};
 use std::os::fd::FromRawFd;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,14 @@ pub const TRUSTED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 /// The peer that it does not (U).
 pub const UNTRUSTED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
+/// That peer where the proxy's address is of this family.
+pub fn trusted_beside(proxy: SocketAddr) -> IpAddr {
+    match proxy {
+        SocketAddr::V4(_) => TRUSTED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    }
+}
+
 enum Wire {
     Udp(UdpSocket),
     Tcp { stream: TcpStream, unread: Vec<u8> },
@@ -52,7 +60,12 @@ pub struct Client {
 
 impl Client {
     /// A sender at `from` that talks to `to`.
-    pub fn new(transport: Transport, from: Ipv4Addr, to: SocketAddr) -> io::Result<Client> {
+    pub fn new(
+        transport: Transport,
+        from: impl Into<IpAddr>,
+        to: SocketAddr,
+    ) -> io::Result<Client> {
+        let from = from.into();
         let (wire, address) = match transport {
             Transport::Udp => {
                 let socket = UdpSocket::bind((from, 0))?;
@@ -250,9 +263,12 @@ fn waiting(error: &io::Error) -> bool {
 }
 
 /// A TCP connection whose own end has the address `from`; std cannot bind before it connects.
-fn connect_from(from: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStream> {
-    let SocketAddr::V4(to) = to else {
-        return Err(ErrorKind::Unsupported.into());
+fn connect_from(from: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
+    let (from, to) = match (from, to) {
+        (IpAddr::V4(from), SocketAddr::V4(to)) => (from, to),
+        // Loopback has no other address of this family.
+        (IpAddr::V6(Ipv6Addr::LOCALHOST), SocketAddr::V6(_)) => return TcpStream::connect(to),
+        _ => return Err(ErrorKind::Unsupported.into()),
     };
     let length = size_of::<libc::sockaddr_in>() as libc::socklen_t;
     // SAFETY: plain system calls on addresses that live until they return; the descriptor is closed by

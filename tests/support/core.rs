@@ -6,7 +6,7 @@ use super::client::Transport;
 use super::sip::Message;
 use std::collections::{HashMap, HashSet};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -112,8 +112,14 @@ const LOOK: Duration = Duration::from_millis(50);
 impl Core {
     /// A core at a free port of loopback, the same for UDP and TCP.
     pub fn start() -> Core {
+        Core::start_on(Ipv4Addr::LOCALHOST)
+    }
+
+    /// The same of another address of this machine.
+    pub fn start_on(ip: impl Into<IpAddr>) -> Core {
+        let ip = ip.into();
         let (udp, tcp) = (0..100)
-            .find_map(|_| pair())
+            .find_map(|_| pair(ip))
             .expect("a port that is free for UDP and TCP");
         Core::with(udp, tcp)
     }
@@ -262,9 +268,9 @@ impl Drop for Core {
     }
 }
 
-fn pair() -> Option<(UdpSocket, TcpListener)> {
-    let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
-    let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, tcp.local_addr().ok()?.port())).ok()?;
+fn pair(ip: IpAddr) -> Option<(UdpSocket, TcpListener)> {
+    let tcp = TcpListener::bind((ip, 0)).ok()?;
+    let udp = UdpSocket::bind((ip, tcp.local_addr().ok()?.port())).ok()?;
     Some((udp, tcp))
 }
 

@@ -3,6 +3,7 @@
 use super::flow::in_project;
 use super::proxy::{Figures, Proxy, Start, figures, filled_in, first_line, program};
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -212,9 +213,49 @@ impl Proxy for Kamailio {
         format!("event_route[tm:local-request] {{ {body} }}\n")
     }
 
-    fn has_module(&self, _: &str) -> bool {
-        // Debian's has all of them.
-        true
+    fn tls(&self, folder: &Path, address: SocketAddr, asks_clients: bool) -> Option<String> {
+        if !self.has_module("tls") {
+            return None;
+        }
+        let path = folder.join("tls.cfg");
+        let shown = folder.display();
+        let side = |name: &str, asks: bool| {
+            let asks = if asks { "yes" } else { "no" };
+            format!(
+                "[{name}:default]
+                method = TLSv1.2+
+                verify_certificate = {asks}
+                require_certificate = {asks}
+                ca_list = {shown}/ca.pem
+                certificate = {shown}/proxy.pem
+                private_key = {shown}/proxy.key
+"
+            )
+        };
+        let text = side("server", asks_clients) + &side("client", true);
+        std::fs::write(&path, text).expect("writing tls.cfg");
+        Some(format!(
+            "enable_tls=yes\nlisten=tls:{address}\nloadmodule \"tls.so\"\n\
+             modparam(\"tls\", \"config\", \"{}\")\n",
+            path.display()
+        ))
+    }
+
+    fn waits(&self, seconds: u32) -> String {
+        format!("modparam(\"tm\", \"fr_timer\", {seconds}000)\n")
+    }
+
+    fn has_module(&self, name: &str) -> bool {
+        let output = Command::new(self.program()).arg("-I").output();
+        let output = output.expect("kamailio -I");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let folders = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("Default paths to modules: "))
+            .unwrap_or_else(|| panic!("kamailio -I names no folder of modules:\n{text}"));
+        folders
+            .split(':')
+            .any(|folder| Path::new(folder).join(format!("{name}.so")).is_file())
     }
 
     fn passes_over(&self) -> &'static [&'static str] {

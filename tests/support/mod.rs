@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod built;
+pub mod certificates;
 pub mod child;
 pub mod client;
 pub mod core;

@@ -7,6 +7,7 @@ use super::proxy::{Figures, Proxy, Start, filled_in, first_line};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -286,6 +287,43 @@ impl Proxy for OpenSips {
 
     fn local_route(&self, body: &str) -> String {
         format!("local_route {{ {body} }}\n")
+    }
+
+    fn tls(&self, folder: &Path, address: SocketAddr, asks_clients: bool) -> Option<String> {
+        let modules = ["proto_tls", "tls_openssl", "tls_mgm"];
+        if !modules.iter().all(|name| self.has_module(name)) {
+            return None;
+        }
+        let shown = folder.display();
+        let mut lines = format!("socket=tls:{address}\n");
+        for module in modules {
+            lines += &format!("loadmodule \"{module}.so\"\n");
+        }
+        // 100 ms unless told, which a busy machine needs for a handshake alone.
+        for name in ["tls_handshake_timeout", "tls_send_timeout"] {
+            lines += &format!("modparam(\"proto_tls\", \"{name}\", 5000)\n");
+        }
+        let mut set = |name: &str, value: String| {
+            lines += &format!("modparam(\"tls_mgm\", \"{name}\", \"{value}\")\n");
+        };
+        for (domain, side, asks) in [
+            ("server_domain", "server", asks_clients),
+            ("client_domain", "client", true),
+        ] {
+            set(domain, side.to_owned());
+            set("match_ip_address", format!("[{side}]*"));
+            for name in ["verify_cert", "require_cert"] {
+                set(name, format!("[{side}]{}", u8::from(asks)));
+            }
+            set("ca_list", format!("[{side}]{shown}/ca.pem"));
+            set("certificate", format!("[{side}]{shown}/proxy.pem"));
+            set("private_key", format!("[{side}]{shown}/proxy.key"));
+        }
+        Some(lines)
+    }
+
+    fn waits(&self, seconds: u32) -> String {
+        format!("modparam(\"tm\", \"fr_timeout\", {seconds})\n")
     }
 
     fn has_module(&self, name: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use super::PATIENCE;
 use super::built::cimfctl;
+use super::certificates::{authority, certificate};
 use super::child::{until, wait};
 use super::port::Port;
 use cimf::config::{DbUrl, PostgresUrl, Settings};
@@ -86,65 +87,12 @@ impl Postgres {
     pub fn start_with_tls() -> Self {
         let mut postgres = Self::start();
         postgres.kill();
-        let run = |words: &[&str]| {
-            let output = Command::new("openssl")
-                .args(words)
-                .current_dir(postgres.folder.path())
-                .output();
-            let output = output.expect("openssl");
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "openssl {words:?}: {said}");
-        };
-        for authority in ["ca", "other"] {
-            let [key, certificate] = ["key", "pem"].map(|suffix| format!("{authority}.{suffix}"));
-            run(&[
-                "req",
-                "-x509",
-                "-newkey",
-                "rsa:2048",
-                "-nodes",
-                "-days",
-                "2",
-                "-subj",
-                "/CN=authority",
-                "-keyout",
-                &key,
-                "-out",
-                &certificate,
-            ]);
+        let folder = postgres.folder.path();
+        for name in ["ca", "other"] {
+            authority(folder, name);
         }
-        run(&[
-            "req",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-subj",
-            "/CN=localhost",
-            "-addext",
-            "subjectAltName=DNS:localhost",
-            "-keyout",
-            "server.key",
-            "-out",
-            "server.csr",
-        ]);
-        run(&[
-            "x509",
-            "-req",
-            "-in",
-            "server.csr",
-            "-CA",
-            "ca.pem",
-            "-CAkey",
-            "ca.key",
-            "-CAcreateserial",
-            "-days",
-            "2",
-            "-copy_extensions",
-            "copyall",
-            "-out",
-            "server.pem",
-        ]);
-        let key = postgres.folder.path().join("server.key");
+        certificate(folder, "ca", "server", "DNS:localhost");
+        let key = folder.join("server.key");
         std::fs::set_permissions(&key, Permissions::from_mode(0o600)).expect("a mode");
         if let Some((user, group)) = other_user() {
             chown(&key, Some(user), Some(group)).expect("another owner");

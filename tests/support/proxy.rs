@@ -80,6 +80,11 @@ pub trait Proxy: Sync {
     fn event_value(&self, name: &str) -> String;
     /// A route through which the copies go.
     fn local_route(&self, body: &str) -> String;
+    /// What stands before cimf's own lines for a listener of TLS at `address`; none without the modules for it. The
+    /// certificates are those of the folder; clients have to show one or need not, and cores always do.
+    fn tls(&self, folder: &Path, address: SocketAddr, asks_clients: bool) -> Option<String>;
+    /// The line that has tm wait this long for answers.
+    fn waits(&self, seconds: u32) -> String;
     /// Whether it has this module of its own.
     fn has_module(&self, name: &str) -> bool;
     /// What may come before a request's first line, in a datagram too.

@@ -4,13 +4,13 @@
 use super::PATIENCE;
 use super::built::cimfctl;
 use super::child::{launch, read_log, ready, stop, wait};
-use super::client::{Client, TRUSTED, Transport};
+use super::client::{Client, Transport, trusted_beside};
 use super::core::Core;
 use super::kamailio::Kamailio;
 use super::port::Port;
 use super::proxy::{Figures, proxy};
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use tempfile::TempDir;
@@ -44,6 +44,8 @@ pub struct Rig {
     pub core: Core,
     /// The Route header that every fork has to carry.
     pub route: String,
+    /// The transport and the address in every fork's Via, if not those by which it came and of the proxy.
+    pub sent_by: Option<(&'static str, SocketAddr)>,
     pub trusted_next_hop: bool,
     pub(super) child: Option<Child>,
     pub(super) folder: TempDir,
@@ -54,11 +56,11 @@ impl Rig {
     /// A sender at the trusted peer.
     #[track_caller]
     pub fn client(&self) -> Client {
-        self.client_at(TRUSTED)
+        self.client_at(trusted_beside(self.address))
     }
 
     #[track_caller]
-    pub fn client_at(&self, from: Ipv4Addr) -> Client {
+    pub fn client_at(&self, from: impl Into<IpAddr>) -> Client {
         Client::new(self.transport, from, self.address).expect("a connection to the proxy")
     }
 

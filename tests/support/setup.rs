@@ -12,7 +12,7 @@ use super::rig::{ANN, BOB, EMPTY, HIKERS, Place, Rig, SERVER_NAME, SOLO, TEL};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use tempfile::TempDir;
@@ -36,6 +36,8 @@ pub struct Setup {
     /// Which of the proxy's samples otherwise.
     sample: String,
     folder: TempDir,
+    /// Of the proxy and of the core.
+    ip: IpAddr,
     core: Core,
 }
 
@@ -64,6 +66,7 @@ impl Setup {
             configuration: None,
             sample: SMALL.to_owned(),
             folder,
+            ip: Ipv4Addr::LOCALHOST.into(),
             core,
         };
         let database = setup.database();
@@ -105,6 +108,15 @@ impl Setup {
     pub fn without(mut self, name: &str) -> Setup {
         self.defines.remove(name);
         self
+    }
+
+    /// Proxy, core and trusted peer are at `::1`.
+    pub fn on_ipv6(mut self) -> Setup {
+        self.ip = Ipv6Addr::LOCALHOST.into();
+        self.core = Core::start_on(self.ip);
+        let next_hop = self.next_hop();
+        self.text("TRUSTED_PEERS", "::1")
+            .text("CORE_ROUTE", &next_hop)
     }
 
     /// Another number of workers than one, for a configuration of the test's own.
@@ -173,11 +185,8 @@ impl Setup {
 
     /// The core as a SIP URI.
     pub fn next_hop(&self) -> String {
-        format!(
-            "sip:127.0.0.1:{};transport={}",
-            self.core.port,
-            self.transport.in_uri()
-        )
+        let address = SocketAddr::new(self.ip, self.core.port);
+        format!("sip:{address};transport={}", self.transport.in_uri())
     }
 
     /// Makes the database.
@@ -215,6 +224,7 @@ impl Setup {
                         address,
                         core: self.core,
                         route,
+                        sent_by: None,
                         trusted_next_hop,
                         child: Some(child),
                         folder: self.folder,
@@ -255,7 +265,7 @@ impl Setup {
 
     fn spawn(&self) -> (Child, SocketAddr, Place) {
         let port = Port::reserve();
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.number));
+        let address = SocketAddr::new(self.ip, port.number);
         let mut defines = self.defines.clone();
         for value in defines.values_mut() {
             *value = value.replace("@ADDRESS@", &address.to_string());

@@ -3,7 +3,7 @@
 use crate::address_list::AddressList;
 use crate::failure::Failure;
 use crate::json_shapes::{self, Form, JsonList};
-use crate::streams::{confirm, confirm_each, counted, standard};
+use crate::streams::{confirm, confirm_each, counted, shown, standard};
 use cimf::config::DbUrl;
 use cimf::store::edit::Editor;
 use clap::Subcommand;
@@ -128,9 +128,7 @@ pub fn consent(db: &DbUrl, max_members: u32, command: Consent) -> Result<(), Fai
             let deleted = list.with(&mut editor, |editor, list| {
                 editor.delete_consents(&service, list.addresses())
             })?;
-            let lines = deleted
-                .iter()
-                .map(|uri| format!("deleted {}", uri.escape_debug()));
+            let lines = deleted.iter().map(|uri| format!("deleted {}", shown(uri)));
             Ok(confirm_each(lines)?)
         }
         Consent::List { service, form } => {
@@ -144,7 +142,7 @@ pub fn consent(db: &DbUrl, max_members: u32, command: Consent) -> Result<(), Fai
                 return Ok(list.end()?);
             }
             for uri in consents {
-                writeln!(out, "{}", uri.escape_debug())?;
+                writeln!(out, "{}", shown(&uri))?;
             }
             Ok(out.flush()?)
         }

@@ -1,5 +1,6 @@
 //! Standard output and error. A closed reader must not cause a panic.
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -47,10 +48,22 @@ pub fn confirm_each(lines: impl IntoIterator<Item = String>) -> io::Result<()> {
     out.flush()
 }
 
+/// A text for a terminal: only what would act on it, or end the line, is escaped, so that addresses can be read in again.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let show = |character: char| match character.is_control() {
+        true => character.escape_debug().to_string(),
+        false => character.to_string(),
+    };
+    Cow::Owned(text.chars().map(show).collect())
+}
+
 /// One line for standard error about something that was not asked for and is no error.
 pub fn note(text: &str) {
     if !is_quiet() {
-        complain(&format!("note: {text}"));
+        complain(&format!("note: {}", shown(text)));
     }
 }
 

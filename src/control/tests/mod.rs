@@ -429,10 +429,11 @@ fn max_breadth_is_read_and_shared_among_the_copies() {
     for (value, window, share) in [("1", 1, 1), ("8", 8, 4), ("4294967295", 60, 30)] {
         let case = Case::new().with(&format!("Max-Breadth: {value}"));
         assert_eq!(case.accepted().window, window);
-        assert_eq!(case.shared()[0], format!("Max-Breadth: {share}"));
+        assert_eq!(case.shared()[1], format!("Max-Breadth: {share}"));
     }
     assert_eq!(Case::new().accepted().window, 60);
-    assert_eq!(Case::new().shared()[0], "Max-Breadth: 30");
+    assert!(Case::new().shared()[0].starts_with("Max-Forwards: "));
+    assert_eq!(Case::new().shared()[1], "Max-Breadth: 30");
     let mut wide = Case::new();
     wide.policy.settings.max_breadth = 0;
     assert!(!wide.shared().iter().any(|line| line.contains("Breadth")));

@@ -1,6 +1,7 @@
 //! Accepted messages on their way: room for them, what is promised about them in the ledger, and what a restart takes
 //! up again.
 
+mod ledger_place;
 mod start;
 mod stop;
 
@@ -15,7 +16,7 @@ use crate::fanout::{
 };
 use crate::ledger::cluster::{ClusterPlace, Run};
 use crate::ledger::{LedgerFile, RequestRecord, Unfinished};
-use std::path::PathBuf;
+use ledger_place::LedgerPlace;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -43,15 +44,6 @@ pub struct Outbox {
     /// How long a message waits for it.
     ledger_timeout: Duration,
     ledger: OnceLock<Opened>,
-}
-
-/// Where the ledger is.
-#[derive(Debug)]
-enum LedgerPlace {
-    /// In a file of this node.
-    File(PathBuf),
-    /// In PostgreSQL, for all nodes.
-    Cluster(Box<ClusterPlace>),
 }
 
 /// The ledger of a proxy that has given up the rights of root, before it forks its workers.
@@ -82,7 +74,7 @@ impl Outbox {
         counters: Arc<Counters>,
     ) -> Result<Self, StartError> {
         let away = AwayPolicy::of(settings);
-        let place = start::place(settings)?;
+        let place = LedgerPlace::of(settings)?;
         let engine = Engine::new(settings.clone(), key, counters).map_err(StartError::System)?;
         if let Some(LedgerPlace::Cluster(_)) = place {
             engine.node().require();

@@ -2,9 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+use super::ledger_place::LedgerPlace;
 use super::stop::withdraw;
-use super::{LOW, LedgerPlace, Opened, Outbox};
-use crate::config::{Away, DbUrl, Durability, SettingError, Settings};
+use super::{LOW, Opened, Outbox};
+use crate::config::SettingError;
 use crate::control::request_memory::MEMORY;
 use crate::fanout::{KeptFigures, Origin, RecentTable, boot_time, milliseconds};
 use crate::ledger::cluster::{ClusterLedger, ClusterPlace, KeptMirror};
@@ -13,9 +14,6 @@ use crate::server::note_file::NoteFile;
 use crate::server::{StartError, old_journal};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
-
-/// The file, beside the replica of the groups, in which a node follows what nodes keep for members who are away.
-const KEPT: &str = "kept.db";
 
 impl Outbox {
     /// Opens the ledger, if there is to be one, and takes up what the last run has left. To be done
@@ -150,24 +148,6 @@ impl Outbox {
             given_up: Vec::new(),
         })
     }
-}
-
-/// Where the ledger is to be, if there is to be one.
-pub(super) fn place(settings: &Settings) -> Result<Option<LedgerPlace>, StartError> {
-    if settings.durability != Durability::Cluster {
-        let has_file = settings.durability == Durability::Journal || settings.away == Away::Keep;
-        return Ok(has_file.then(|| LedgerPlace::File(settings.ledger())));
-    }
-    let DbUrl::Postgres(url) = &settings.db_url else {
-        let expected = "none or journal, as db_url is a file of this node alone: cluster needs db_url=postgres://…";
-        return Err(SettingError::new("durability", "cluster", expected).into());
-    };
-    Ok(Some(LedgerPlace::Cluster(Box::new(ClusterPlace {
-        url: (**url).clone(),
-        node: settings.node(),
-        lease: Duration::from_secs(settings.lease.into()),
-        kept: (settings.away == Away::Keep).then(|| settings.replica.with_file_name(KEPT)),
-    }))))
 }
 
 /// The file in which a node follows what nodes keep. PostgreSQL has all of it, so that one that is damaged, or of another
