@@ -3,7 +3,7 @@
 use crate::address_list::AddressList;
 use crate::failure::Failure;
 use crate::json_shapes::{self, Form, JsonList};
-use crate::streams::{confirm, counted, note, shown, standard};
+use crate::streams::{confirm, counted, harmless, note, standard};
 use cimf::config::DbUrl;
 use cimf::store::edit::{Editor, GroupRecord, GroupSettings, NamedMember, NewGroup};
 use clap::{Args, Subcommand};
@@ -177,7 +177,7 @@ fn set(editor: &mut Editor, uri: &str, settings: &Settings) -> Result<(), Failur
     )?;
     let what = if is_changed { "set" } else { "not changed:" };
     let name = match &group.display_name {
-        Some(name) => format!("display-name {}", shown(name)),
+        Some(name) => format!("display-name {}", harmless(name)),
         None => "no display-name".to_owned(),
     };
     let (uri, pager) = (group.uri, u8::from(group.pager_mode));
@@ -217,7 +217,7 @@ fn show(group: &GroupRecord, members: &[NamedMember]) -> io::Result<()> {
     let mut out = standard();
     writeln!(out, "group {}", group.uri)?;
     if let Some(name) = &group.display_name {
-        writeln!(out, "display-name {}", shown(name))?;
+        writeln!(out, "display-name {}", harmless(name))?;
     }
     writeln!(out, "pager-mode {}", u8::from(group.pager_mode))?;
     let changed = Duration::from_micros(group.revision.unsigned_abs());
@@ -226,9 +226,9 @@ fn show(group: &GroupRecord, members: &[NamedMember]) -> io::Result<()> {
     }
     writeln!(out, "members {}", members.len())?;
     for (member, name) in members {
-        let member = shown(member);
+        let member = harmless(member);
         match name {
-            Some(name) => writeln!(out, "member {member}\t{}", shown(name))?,
+            Some(name) => writeln!(out, "member {member}\t{}", harmless(name))?,
             None => writeln!(out, "member {member}")?,
         }
     }
@@ -238,5 +238,5 @@ fn show(group: &GroupRecord, members: &[NamedMember]) -> io::Result<()> {
 fn list_line(out: &mut impl Write, group: &GroupRecord) -> io::Result<()> {
     let name = group.display_name.as_deref().unwrap_or_default();
     let (uri, members, pager) = (&group.uri, group.members, u8::from(group.pager_mode));
-    writeln!(out, "{uri}\t{members}\t{pager}\t{}", shown(name))
+    writeln!(out, "{uri}\t{members}\t{pager}\t{}", harmless(name))
 }

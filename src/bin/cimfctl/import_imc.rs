@@ -2,7 +2,7 @@
 
 use crate::database_argument::database;
 use crate::failure::{Failure, unreadable};
-use crate::streams::{confirm, confirm_each, counted, note, shown};
+use crate::streams::{confirm, confirm_each, counted, harmless, note};
 use cimf::config::DbUrl;
 use cimf::store::document::read_file;
 use cimf::store::edit::{Editor, MembersChange, Put};
@@ -148,6 +148,6 @@ fn tell(put: &Put) -> Result<(), Failure> {
         .iter()
         .map(|member| format!("added {member} to {group}"));
     let deleted = deleted.iter();
-    let deleted = deleted.map(|member| format!("deleted {} from {group}", shown(member)));
+    let deleted = deleted.map(|member| format!("deleted {} from {group}", harmless(member)));
     Ok(confirm_each(added.chain(deleted))?)
 }

@@ -4,7 +4,7 @@ use crate::address_list::AddressList;
 use crate::failure::Failure;
 use crate::group::note_nested;
 use crate::json_shapes::{self, Form, JsonList};
-use crate::streams::{confirm, confirm_each, counted, note, shown, standard};
+use crate::streams::{confirm, confirm_each, counted, harmless, note, standard};
 use cimf::config::DbUrl;
 use cimf::store::edit::{Editor, Emptying, Existing, MembersChange, Membership};
 use clap::{Args, Subcommand};
@@ -188,12 +188,12 @@ fn find(editor: &mut Editor, address: &str, form: Form) -> Result<(), Failure> {
         name,
     } in &found
     {
-        let name = shown(name.as_deref().unwrap_or_default());
-        writeln!(out, "{group}\t{}\t{name}", shown(member))?;
+        let name = harmless(name.as_deref().unwrap_or_default());
+        writeln!(out, "{group}\t{}\t{name}", harmless(member))?;
     }
     out.flush()?;
     if found.is_empty() {
-        note(&format!("{} is in no group", shown(address)));
+        note(&format!("{} is in no group", harmless(address)));
     }
     Ok(())
 }
@@ -201,7 +201,7 @@ fn find(editor: &mut Editor, address: &str, form: Form) -> Result<(), Failure> {
 /// A line for each member who was added, deleted or named.
 fn tell(change: &MembersChange) -> io::Result<()> {
     let added = change.added.iter();
-    let added = added.map(|member| format!("added {}", shown(member)));
+    let added = added.map(|member| format!("added {}", harmless(member)));
     let deleted = change.deleted.iter().map(|member| deleted_line(member));
     let named = change.named.iter();
     let named = named.map(|(member, name)| named_line(member, name.as_deref()));
@@ -238,13 +238,13 @@ fn skipped(change: &MembersChange) -> String {
 }
 
 fn deleted_line(member: &str) -> String {
-    format!("deleted {}", shown(member))
+    format!("deleted {}", harmless(member))
 }
 
 fn named_line(member: &str, name: Option<&str>) -> String {
-    let member = shown(member);
+    let member = harmless(member);
     match name {
-        Some(name) => format!("{member} is named {}", shown(name)),
+        Some(name) => format!("{member} is named {}", harmless(name)),
         None => format!("{member} has no name"),
     }
 }

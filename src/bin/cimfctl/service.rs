@@ -3,7 +3,7 @@
 use crate::address_list::AddressList;
 use crate::failure::Failure;
 use crate::json_shapes::{self, Form, JsonList};
-use crate::streams::{confirm, confirm_each, counted, shown, standard};
+use crate::streams::{confirm, confirm_each, counted, harmless, standard};
 use cimf::config::DbUrl;
 use cimf::store::edit::Editor;
 use clap::Subcommand;
@@ -128,7 +128,9 @@ pub fn consent(db: &DbUrl, max_members: u32, command: Consent) -> Result<(), Fai
             let deleted = list.with(&mut editor, |editor, list| {
                 editor.delete_consents(&service, list.addresses())
             })?;
-            let lines = deleted.iter().map(|uri| format!("deleted {}", shown(uri)));
+            let lines = deleted
+                .iter()
+                .map(|uri| format!("deleted {}", harmless(uri)));
             Ok(confirm_each(lines)?)
         }
         Consent::List { service, form } => {
@@ -142,7 +144,7 @@ pub fn consent(db: &DbUrl, max_members: u32, command: Consent) -> Result<(), Fai
                 return Ok(list.end()?);
             }
             for uri in consents {
-                writeln!(out, "{}", shown(&uri))?;
+                writeln!(out, "{}", harmless(&uri))?;
             }
             Ok(out.flush()?)
         }

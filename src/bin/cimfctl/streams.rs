@@ -1,6 +1,5 @@
 //! Standard output and error. A closed reader must not cause a panic.
 
-use std::borrow::Cow;
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -48,22 +47,22 @@ pub fn confirm_each(lines: impl IntoIterator<Item = String>) -> io::Result<()> {
     out.flush()
 }
 
-/// A text for a terminal: only what would act on it, or end the line, is escaped, so that addresses can be read in again.
-pub fn shown(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
-        return Cow::Borrowed(text);
+/// Untrusted text, with escape sequences for terminals neutralised. Quotes and backslashes stay, so that addresses can be
+/// read in again.
+pub fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for part in text.split_inclusive(['"', '\'', '\\']) {
+        let plain = part.trim_end_matches(['"', '\'', '\\']);
+        shown.extend(plain.escape_debug());
+        shown.push_str(&part[plain.len()..]);
     }
-    let show = |character: char| match character.is_control() {
-        true => character.escape_debug().to_string(),
-        false => character.to_string(),
-    };
-    Cow::Owned(text.chars().map(show).collect())
+    shown
 }
 
 /// One line for standard error about something that was not asked for and is no error.
 pub fn note(text: &str) {
     if !is_quiet() {
-        complain(&format!("note: {}", shown(text)));
+        complain(&format!("note: {}", harmless(text)));
     }
 }
 

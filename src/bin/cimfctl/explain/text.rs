@@ -3,7 +3,7 @@
 use super::advice;
 use super::outcome::{Explanation, Outcome, Verdict};
 use crate::script::Script;
-use crate::streams::counted;
+use crate::streams::{counted, harmless};
 use cimf::config::Settings;
 use cimf::control::{Accepted, Answer, Check, Note, RefusalReason, Use};
 use cimf::server::Decider;
@@ -32,7 +32,7 @@ pub fn write(
             writeln!(
                 out,
                 "LEFT TO THE SCRIPT, nothing is answered: {}",
-                shown(&reason.to_string())
+                harmless(&reason.to_string())
             )?;
             write_paragraph("What to do", advice::of_not_ours(reason), out)
         }
@@ -46,7 +46,7 @@ pub fn write(
             )?;
             write_paragraph("Meaning", reason.row().meaning, out)?;
             if !refusal.detail.is_empty() {
-                write_paragraph("Found", &shown(&refusal.detail), out)?;
+                write_paragraph("Found", &harmless(&refusal.detail), out)?;
             }
             write_paragraph("What to do", advice::of_refusal(reason), out)?;
             write!(out, "\nOn the wire ")?;
@@ -80,7 +80,7 @@ fn write_input(
 ) -> io::Result<()> {
     let capture = explanation.capture;
     let bytes = capture.bytes.len();
-    writeln!(out, "message   {}, {bytes} bytes", shown(&capture.file))?;
+    writeln!(out, "message   {}, {bytes} bytes", harmless(&capture.file))?;
     if capture.had_bare_lf {
         writeln!(
             out,
@@ -97,7 +97,7 @@ fn write_input(
     };
     writeln!(out, "from      {}, {trust}{assumed}", explanation.source)?;
     if let Some(identity) = explanation.source.identity {
-        let identity = shown(&String::from_utf8_lossy(identity));
+        let identity = harmless(&String::from_utf8_lossy(identity));
         writeln!(
             out,
             "          with the identity {identity} from the script"
@@ -113,7 +113,7 @@ fn write_input(
         writeln!(out, "warning   {warning}")?;
     }
     for unread in &script.unread {
-        writeln!(out, "not read  {}", shown(unread))?;
+        writeln!(out, "not read  {}", harmless(unread))?;
     }
     Ok(())
 }
@@ -157,7 +157,7 @@ fn write_check(
 fn lines(notes: &[Note]) -> Vec<(Use, String, String)> {
     let mut lines: Vec<(Use, String, String)> = Vec::new();
     for note in notes {
-        let (subject, text) = (shown(&note.subject), shown(&note.text));
+        let (subject, text) = (harmless(&note.subject), harmless(&note.text));
         let is_header = !subject.contains([':', ' ']);
         let of_same_fate = lines.iter_mut().find(|(used, subjects, earlier)| {
             is_header && *used == note.used && *earlier == text && !subjects.contains(':')
@@ -180,7 +180,7 @@ fn write_forks(accepted: &Accepted<'_>, forks: &[Vec<u8>], out: &mut impl Write)
         writeln!(
             out,
             "  {}",
-            shown(&String::from_utf8_lossy(recipient.address))
+            harmless(&String::from_utf8_lossy(recipient.address))
         )?;
     }
     if let Some(more) = accepted.count().checked_sub(MOST).filter(|more| *more > 0) {
@@ -197,7 +197,11 @@ fn write_forks(accepted: &Accepted<'_>, forks: &[Vec<u8>], out: &mut impl Write)
         writeln!(out, "\nMessage {} in full{note}:", index + 1)?;
         for line in String::from_utf8_lossy(fork).split_inclusive('\n') {
             let line = line.strip_suffix('\n').unwrap_or(line);
-            writeln!(out, "  {}", shown(line.strip_suffix('\r').unwrap_or(line)))?;
+            writeln!(
+                out,
+                "  {}",
+                harmless(line.strip_suffix('\r').unwrap_or(line))
+            )?;
         }
     }
     Ok(())
@@ -210,7 +214,7 @@ fn write_answer(answer: &Answer, out: &mut impl Write) -> io::Result<()> {
         answer.code, answer.phrase
     )?;
     for line in String::from_utf8_lossy(&answer.headers).split_terminator("\r\n") {
-        writeln!(out, "  {}", shown(line))?;
+        writeln!(out, "  {}", harmless(line))?;
     }
     Ok(())
 }
@@ -227,16 +231,4 @@ fn write_paragraph(title: &str, text: &str, out: &mut impl Write) -> io::Result<
         line.push_str(word);
     }
     writeln!(out, "{line}")
-}
-
-/// Untrusted text, with escape sequences for terminals neutralised.
-fn shown(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '"' | '\'' | '\\' => shown.push(character),
-            _ => shown.extend(character.escape_debug()),
-        }
-    }
-    shown
 }
