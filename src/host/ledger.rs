@@ -13,8 +13,8 @@ use crate::fanout::{
     Committer, Counters, Engine, GivenUp, KeptFigures, OwnProcess, Taken, Told, milliseconds,
 };
 use crate::ledger::cluster::ClusterLedger;
-use crate::ledger::{CommitMode, Entry, Figures, Ledger, Promise};
-use crate::server::{KeepReader, NoteFile, OutcomeReader, Server, request_of};
+use crate::ledger::{CommitMode, Entry, Figures, Ledger};
+use crate::server::{KeepReader, NoteFile, OutcomeReader, Server, promise};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long outcomes wait for a message to be committed with.
@@ -266,7 +266,10 @@ where
         // Checked as late as possible: a message whose worker has stopped waiting is not written.
         let waiting = taken.iter().filter(|taken| !taken.is_given_up());
         let before = entries.len();
-        entries.extend(waiting.filter_map(promise));
+        entries.extend(waiting.filter_map(|taken| {
+            let submission = taken.submission()?;
+            Some(promise(taken.id(), submission, taken.recipients()))
+        }));
         let promises = entries.len() - before;
         let answered = match (entries.is_empty(), is_urgent) {
             (true, _) => {
@@ -364,16 +367,4 @@ struct Written {
     /// Those that another node has answered.
     answered: Vec<u64>,
     figures: Figures,
-}
-
-fn promise<'t>(taken: &'t Taken<'_>) -> Option<Entry<'t>> {
-    let submission = taken.submission()?;
-    Some(Entry::Promise(Box::new(Promise {
-        id: taken.id(),
-        promised: true,
-        anonymous: submission.anonymous,
-        recipients: taken.recipients().collect(),
-        request: request_of(&submission),
-        submission,
-    })))
 }

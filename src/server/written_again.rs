@@ -4,24 +4,16 @@
 #![forbid(unsafe_code)]
 
 use super::Server;
-use super::outbox::request_of;
 use super::outcome_pipe::outcome;
+use super::promise::promise;
 use crate::fanout::{Outcome, UnderWay, milliseconds};
-use crate::ledger::{Entry, KeptCopy, Promise};
+use crate::ledger::{Entry, KeptCopy};
 use std::borrow::Cow;
 use std::time::SystemTime;
 
 /// The message as it was promised.
 pub fn promise_again<'m>(message: &'m UnderWay<'_>) -> Entry<'m> {
-    let submission = message.submission();
-    Entry::Promise(Box::new(Promise {
-        id: message.ledger(),
-        promised: true,
-        anonymous: submission.anonymous,
-        recipients: message.owns().collect(),
-        request: request_of(&submission),
-        submission,
-    }))
+    promise(message.ledger(), message.submission(), message.owns())
 }
 
 /// What has become of its recipients: outcomes, and the copies that are kept. An outcome for which a copy may be on its way to
@@ -29,8 +21,7 @@ pub fn promise_again<'m>(message: &'m UnderWay<'_>) -> Entry<'m> {
 pub fn outcomes_again<'m>(server: &Server, message: &'m UnderWay<'_>) -> Vec<Entry<'m>> {
     let outbox = server.outbox();
     let id = message.ledger();
-    let mut endings = message.outcomes();
-    endings.retain(|(_, ending)| !outbox.would_be_kept(*ending));
+    let endings = outbox.settled(message);
     let now = milliseconds(SystemTime::now());
     let kept = |&(recipient, ending): &(u32, Outcome)| {
         let Outcome::Kept(code) = ending else {

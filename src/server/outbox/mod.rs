@@ -12,7 +12,7 @@ use crate::config::{Durability, Settings};
 use crate::control::{Accepted, Addressing, Identifiers, Recognised};
 use crate::fanout::{
     Committed, Counters, Engine, NoRoom, NoRoomReason, NotCommitted, NotRestored, Origin, Outcome,
-    PreviousRequests, Submission, Ticket,
+    PreviousRequests, Submission, Ticket, UnderWay,
 };
 use crate::ledger::cluster::{ClusterPlace, Run};
 use crate::ledger::{LedgerFile, RequestRecord, Unfinished};
@@ -271,8 +271,15 @@ impl Outbox {
         self.take_up(message, origin)
     }
 
+    /// How those recipients of a message ended for whom that is settled: no copy may be on its way to being kept.
+    pub(super) fn settled(&self, message: &UnderWay<'_>) -> Vec<(u32, Outcome)> {
+        let mut endings = message.outcomes();
+        endings.retain(|(_, ending)| !self.would_be_kept(*ending));
+        endings
+    }
+
     /// Whether a copy that ends like this is kept, if it can be.
-    pub(super) fn would_be_kept(&self, ending: Outcome) -> bool {
+    fn would_be_kept(&self, ending: Outcome) -> bool {
         let (Outcome::Refused(code) | Outcome::Unreachable(code)) = ending else {
             return false;
         };
@@ -283,9 +290,4 @@ impl Outbox {
     pub fn committed(&self) -> Option<Committed> {
         self.has_ledger().then(|| self.engine.committed())
     }
-}
-
-/// The request that a message came in.
-pub fn request_of<'a>(submission: &Submission<'a>) -> Option<RequestRecord<'a>> {
-    request_record::decode(submission.request)
 }

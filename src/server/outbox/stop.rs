@@ -96,8 +96,7 @@ impl Outbox {
     /// sends to them again, with the same identifiers, and keeps what is not delivered then.
     fn last_outcomes(&self, message: &UnderWay<'_>) -> Option<Entry<'static>> {
         let id = message.ledger();
-        let mut endings = message.outcomes();
-        endings.retain(|(_, ending)| !self.would_be_kept(*ending));
+        let endings = self.settled(message);
         if endings.len() == message.recipients() {
             return Some(Entry::Finished { id });
         }
