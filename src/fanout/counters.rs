@@ -8,9 +8,10 @@
 
 #![deny(unsafe_code)]
 
+use super::clock::system_clock;
 use super::process::Process;
 use super::shared_memory::{Mapped, shared};
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
 use std::io;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -273,19 +274,21 @@ impl Counters {
     /// Counts one.
     #[inline]
     pub fn add(&self, counter: Counter) {
-        self.add_to(|share| &share.counters[counter as usize]);
+        self.add_to(1, |share| &share.counters[counter as usize]);
     }
 
     /// Counts a message refused for the reason with this number in the table of answers, below [`MOST_REASONS`].
     pub fn add_refused(&self, reason: usize) {
         self.add(Counter::Refused);
-        self.add_to(|share| &share.refused[reason]);
+        self.add_to(1, |share| &share.refused[reason]);
     }
 
     /// Counts a message that is finished, so many milliseconds after its 202.
     pub fn add_finished(&self, milliseconds: u64) {
         self.add(Counter::Finished);
-        self.add_many(Counter::FinishedMs, milliseconds);
+        self.add_to(milliseconds, |share| {
+            &share.counters[Counter::FinishedMs as usize]
+        });
         for (most, counter) in Counter::FINISHED_WITHIN {
             if milliseconds <= most {
                 self.add(counter);
@@ -307,8 +310,7 @@ impl Counters {
 
     /// Notes how much of the processors' time this process has taken, which is one of the module's.
     pub fn note_processor_time(&self, process: OwnProcess) {
-        let taken = clock_gettime(ClockId::ProcessCPUTime);
-        let taken = taken.tv_sec.unsigned_abs() * 1000 + taken.tv_nsec.unsigned_abs() / 1_000_000;
+        let taken = system_clock(ClockId::ProcessCPUTime);
         self.0.gauges.processor_time[process as usize].store(taken, Relaxed);
     }
 
@@ -327,15 +329,10 @@ impl Counters {
         self.sum(|share| &share.counters[counter as usize])
     }
 
-    fn add_many(&self, counter: Counter, more: u64) {
-        let share = &self.0.shares[Process::this().id() as usize % SHARES];
-        share.counters[counter as usize].fetch_add(more, Relaxed);
-    }
-
     #[inline]
-    fn add_to(&self, count: impl Fn(&Share) -> &AtomicU64) {
+    fn add_to(&self, more: u64, count: impl Fn(&Share) -> &AtomicU64) {
         let share = &self.0.shares[Process::this().id() as usize % SHARES];
-        count(share).fetch_add(1, Relaxed);
+        count(share).fetch_add(more, Relaxed);
     }
 
     fn sum(&self, count: impl Fn(&Share) -> &AtomicU64) -> u64 {

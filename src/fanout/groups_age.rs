@@ -6,8 +6,9 @@
 
 #![deny(unsafe_code)]
 
+use super::clock::system_clock;
 use super::shared_memory::{Mapped, shared};
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
 use std::io;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -49,8 +50,7 @@ impl GroupsAge {
 
 /// The same clock in all processes, which nobody sets.
 fn now() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    now.tv_sec.unsigned_abs() * 1000 + now.tv_nsec.unsigned_abs() / 1_000_000
+    system_clock(ClockId::Monotonic)
 }
 
 #[cfg(test)]

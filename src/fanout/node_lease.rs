@@ -14,8 +14,9 @@
 
 #![deny(unsafe_code)]
 
+use super::clock::system_clock;
 use super::shared_memory::{Mapped, shared};
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
 use std::io;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU64, fence};
@@ -206,8 +207,7 @@ pub fn boot_time() -> Duration {
 }
 
 fn now() -> u64 {
-    let now = clock_gettime(ClockId::Boottime);
-    now.tv_sec.unsigned_abs() * 1000 + now.tv_nsec.unsigned_abs() / 1_000_000
+    system_clock(ClockId::Boottime)
 }
 
 #[cfg(test)]

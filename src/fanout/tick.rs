@@ -27,9 +27,9 @@ pub(super) fn tick(queue: &LockedQueue, now: u64) -> Result<(), Blocked> {
     queue.with_within(OF_MESSAGES, |held| measure(held, scheduler, now))?;
     let mut oldest = None;
     each_message(queue, |held, at| {
-        let block = held.block(at);
-        if oldest.is_none() && block.kept() == 0 {
-            oldest = Some(held[at].by_clock(block.accepted_at()));
+        if oldest.is_none() {
+            let block = held.block(at);
+            oldest = (block.kept() == 0).then(|| held[at].by_clock(block.accepted_at()));
         }
         if held[at].has_expired(|| now) {
             scheduler.close(held, at, 0);

@@ -203,23 +203,20 @@ const NOW: [(&str, &str, Reading); 10] = [
 
 /// All figures with their names and descriptions.
 pub fn figures() -> impl Iterator<Item = (Figure, String, String)> {
+    let one = |figure, name: &str, text: &str| (figure, name.to_owned(), text.to_owned());
     let counts = Counter::ALL.into_iter();
-    let counts = counts
-        .map(|(counter, name, text)| (Figure::Count(counter), name.to_owned(), text.to_owned()));
+    let counts = counts.map(move |(counter, name, text)| one(Figure::Count(counter), name, text));
     let refused = RefusedBy::all().map(|reason| {
         let Row { code, warning, .. } = reason.row();
         let text = format!("messages refused with {code}: {warning}");
         (Figure::Refused(reason), refused_name(reason), text)
     });
     let now = NOW.into_iter();
-    let now = now.map(|(name, text, read)| (Figure::Now(read), name.to_owned(), text.to_owned()));
-    let ledger = LEDGER.into_iter();
-    let ledger =
-        ledger.map(|(name, text, read)| (Figure::Ledger(read), name.to_owned(), text.to_owned()));
+    let now = now.map(move |(name, text, read)| one(Figure::Now(read), name, text));
     let kept = KEPT.into_iter();
-    let kept =
-        kept.map(|(name, text, read)| (Figure::Kept(read), name.to_owned(), text.to_owned()));
-    let one = |figure, name: &str, text: &str| (figure, name.to_owned(), text.to_owned());
+    let kept = kept.map(move |(name, text, read)| one(Figure::Kept(read), name, text));
+    let ledger = LEDGER.into_iter();
+    let ledger = ledger.map(move |(name, text, read)| one(Figure::Ledger(read), name, text));
     let limits = LIMITS.into_iter();
     let limits = limits.map(move |(name, text, read)| one(Figure::Limit(read), name, text));
     let processes = PROCESSES.into_iter();

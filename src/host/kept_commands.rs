@@ -73,12 +73,12 @@ fn ask_for(server: &Server, address: &[u8]) -> Result<bool, String> {
     // What another node has kept just before is not known here yet.
     let is_shared = outbox.cluster().is_some();
     // Usually nothing is kept for anybody.
-    if engine.away().figures().copies == 0 && !is_shared {
+    let is_any_kept = engine.away().figures().copies > 0;
+    if !is_any_kept && !is_shared {
         return Ok(false);
     }
     let member = member(server, address)?;
-    let is_kept =
-        engine.away().figures().copies > 0 && read(server, |reader| reader.is_kept(member))?;
+    let is_kept = is_any_kept && read(server, |reader| reader.is_kept(member))?;
     if !is_kept && !is_shared {
         return Ok(false);
     }

@@ -75,7 +75,12 @@ impl Delivery {
             if outbox.cluster().is_some() {
                 self.once_more.push_back((now, id));
             }
-            self.asked_for(id);
+            let member = self.members.entry(id).or_default();
+            member.is_done = false;
+            match member.submitted.is_empty() {
+                true => self.enqueue(id),
+                false => member.asked_again = true,
+            }
         }
         let started = Instant::now();
         while started.elapsed() < TIME_SLICE
@@ -85,15 +90,6 @@ impl Delivery {
                 self.next.push_front(id);
                 return;
             }
-        }
-    }
-
-    fn asked_for(&mut self, id: u64) {
-        let member = self.members.entry(id).or_default();
-        member.is_done = false;
-        match member.submitted.is_empty() {
-            true => self.enqueue(id),
-            false => member.asked_again = true,
         }
     }
 
