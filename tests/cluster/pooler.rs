@@ -4,15 +4,13 @@ use crate::nodes::{hikers, node_at};
 use crate::promises::{
     CREW, MEMBERS, all_have_one, crew, has_a_lease, nothing_is_left, parameters, sends, to_crew,
 };
-use crate::support::PATIENCE;
 use crate::support::built::cimfctl;
-use crate::support::child::wait;
+use crate::support::child::{end, ends_with_the_tests};
 use crate::support::core::Answer;
 use crate::support::port::Port;
 use crate::support::postgres::Postgres;
 use crate::support::rig::{Rig, until};
 use std::net::{Ipv4Addr, TcpStream};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -39,13 +37,7 @@ impl Pooler {
         std::fs::write(&settings, text).expect("a file of settings");
         let mut command = Command::new("/usr/sbin/pgbouncer");
         command.arg("--quiet").arg(settings).stdin(Stdio::null());
-        // SAFETY: prctl is a plain system call, allowed between fork and exec. Should the tests be killed, it ends as well.
-        unsafe {
-            command.pre_exec(|| {
-                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
-                Ok(())
-            });
-        }
+        ends_with_the_tests(&mut command, libc::SIGTERM);
         let process = command.spawn().expect("Debian's pgbouncer");
         Self { port, process }
     }
@@ -60,9 +52,7 @@ impl Pooler {
 
 impl Drop for Pooler {
     fn drop(&mut self) {
-        // SAFETY: a plain system call on a child that was not waited for.
-        unsafe { libc::kill(self.process.id() as libc::pid_t, libc::SIGTERM) };
-        wait(&mut self.process, PATIENCE);
+        end(&mut self.process);
     }
 }
 

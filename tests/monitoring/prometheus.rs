@@ -1,13 +1,11 @@
 //! Debian's Prometheus, with the project's configuration, in a folder of its own.
 
-use crate::support::PATIENCE;
-use crate::support::child::wait;
+use crate::support::child::{end, ends_with_the_tests};
 use crate::support::port::Port;
 use crate::support::rig::until;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -44,13 +42,7 @@ impl Prometheus {
             .arg(format!("--web.listen-address=127.0.0.1:{}", port.number))
             .arg("--log.level=error")
             .stdin(Stdio::null());
-        // SAFETY: prctl is a plain system call, allowed between fork and exec. Should the tests be killed, it ends as well.
-        unsafe {
-            command.pre_exec(|| {
-                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
-                Ok(())
-            });
-        }
+        ends_with_the_tests(&mut command, libc::SIGTERM);
         let process = command.spawn().expect("Debian's package prometheus");
         Self {
             port,
@@ -111,9 +103,7 @@ impl Prometheus {
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
-        // SAFETY: a plain system call on a child that was not waited for.
-        unsafe { libc::kill(self.process.id() as libc::pid_t, libc::SIGTERM) };
-        wait(&mut self.process, PATIENCE);
+        end(&mut self.process);
     }
 }
 

@@ -27,14 +27,7 @@ pub fn launch(line: &[OsString], folder: &Path) -> Child {
         .stderr(log);
     // A group of its own: a proxy signals its whole group when it ends, and so do we.
     command.process_group(0);
-    // SAFETY: prctl is a plain system call, allowed between fork and exec. Should the tests be killed,
-    // the proxy ends as well.
-    unsafe {
-        command.pre_exec(|| {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
-            Ok(())
-        });
-    }
+    ends_with_the_tests(&mut command, libc::SIGTERM);
     match command.spawn() {
         Ok(child) => child,
         Err(error) => panic!(
@@ -42,6 +35,24 @@ pub fn launch(line: &[OsString], folder: &Path) -> Child {
             line[0].display()
         ),
     }
+}
+
+/// Has a program ended by this signal should the tests be killed.
+pub fn ends_with_the_tests(command: &mut Command, signal: libc::c_int) {
+    // SAFETY: prctl is a plain system call, allowed between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            libc::prctl(libc::PR_SET_PDEATHSIG, signal);
+            Ok(())
+        });
+    }
+}
+
+/// Asks a program that was not waited for to end, and waits until it has.
+pub fn end(program: &mut Child) {
+    // SAFETY: a plain system call on a child that was not waited for.
+    unsafe { libc::kill(program.id() as libc::pid_t, libc::SIGTERM) };
+    wait(program, PATIENCE);
 }
 
 /// Where a proxy writes its log, in its folder.

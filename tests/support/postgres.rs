@@ -3,7 +3,7 @@
 use super::PATIENCE;
 use super::built::cimfctl;
 use super::certificates::{authority, certificate};
-use super::child::{until, wait};
+use super::child::{ends_with_the_tests, until, wait};
 use super::port::Port;
 use cimf::config::{DbUrl, PostgresUrl, Settings};
 use std::fs::{File, Permissions};
@@ -308,14 +308,7 @@ impl Postgres {
             command.uid(user).gid(group);
         }
         command.current_dir(self.folder.path());
-        // SAFETY: prctl is a plain system call, allowed between fork and exec. Should the tests be killed, the server
-        // ends as well.
-        unsafe {
-            command.pre_exec(|| {
-                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGQUIT);
-                Ok(())
-            });
-        }
+        ends_with_the_tests(&mut command, libc::SIGQUIT);
         command
     }
 }
