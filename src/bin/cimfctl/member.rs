@@ -6,7 +6,7 @@ use crate::group::note_nested;
 use crate::json_shapes::{self, Form, JsonList};
 use crate::streams::{confirm, confirm_each, counted, harmless, note, standard};
 use cimf::config::DbUrl;
-use cimf::store::edit::{Editor, Emptying, Existing, MembersChange, Membership};
+use cimf::store::edit::{Editor, Emptying, Existing, MembersChange, Membership, Missing};
 use clap::{Args, Subcommand};
 use std::io::{self, Write};
 
@@ -113,15 +113,15 @@ pub fn run(db: &DbUrl, max_members: u32, command: Command) -> Result<(), Failure
             member,
             name,
         } => {
-            let member = editor.name_member(&group, &member, name.as_deref())?;
+            let (member, _) = editor.name_member(&group, &member, name.as_deref())?;
             Ok(confirm(&named_line(&member, name.as_deref()))?)
         }
         Command::Del(Members { group, members }) => {
             let list = AddressList::read(members)?;
-            let deleted = list.with(&mut editor, |editor, list| {
-                editor.delete_members(&group, list.addresses())
+            let change = list.with(&mut editor, |editor, list| {
+                editor.delete_members(&group, list.addresses(), Missing::Refused)
             })?;
-            let lines = deleted.iter().map(|member| deleted_line(member));
+            let lines = change.deleted.iter().map(|member| deleted_line(member));
             Ok(confirm_each(lines)?)
         }
     }
