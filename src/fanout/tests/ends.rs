@@ -2,7 +2,7 @@
 
 use super::{NOW, engine, outcomes, send, start, start_as, submission};
 use crate::control::Own;
-use crate::fanout::{Outcome, SkipReason, Submission};
+use crate::fanout::{Cancelled, Outcome, SkipReason, Submission};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 #[test]

@@ -57,7 +57,10 @@ impl Fault {
         const CUT: &str = "...";
         match self.text.len() > most {
             true => {
-                let end = self.text.floor_char_boundary(most - CUT.len());
+                let mut end = most - CUT.len();
+                while !self.text.is_char_boundary(end) {
+                    end -= 1;
+                }
                 format!("{}{CUT}", &self.text[..end])
             }
             false => self.text.clone(),

@@ -19,12 +19,17 @@ use std::time::Duration;
 /// After how long without a command it lets go what it holds open.
 const IDLE: Duration = Duration::from_secs(10);
 
+/// How much less the processors are its than those of the processes that handle SIP: no message waits for a large set.
+const NICENESS: i32 = 10;
+
 /// Runs the process; returns only with an error. `later` answers a client for whom nobody waits: what its errand has for
 /// it, the command, and the answer.
 pub fn work(server: &Server, errands: &Errands, later: impl Fn(usize, &Answer)) -> String {
     if let Err(error) = errands.set_patience(IDLE) {
         return error.to_string();
     }
+    // It only takes longer where the system refuses.
+    let _ = rustix::process::nice(NICENESS);
     let mut keeper = Keeper::new(server);
     loop {
         if let Err(error) = next(server, errands, &mut keeper, &later) {

@@ -114,7 +114,8 @@ pub fn drop_set(keeper: &mut Keeper<'_>, given: &Arguments) -> Answer {
 fn set_to(keeper: &mut Keeper<'_>, group: &str, members: &[String]) -> Result<Changed, Fault> {
     if members.is_empty() {
         return Err(Fault::given(format!(
-            "{group}: expected at least one member, found an empty list, which would delete all; nothing was changed, member_clear does that"
+            "{}: expected at least one member, found an empty list, which would delete all; nothing was changed, member_clear does that",
+            Printable(group.as_bytes())
         )));
     }
     let members = Members::of(members)?;
