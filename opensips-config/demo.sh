@@ -30,9 +30,9 @@ set_lines() {
         -e "s|^\(modparam(\"cimf\", \"db_url\"\), .*|\1, \"sqlite://$folder/cimf.db\")|" \
         -e "s|^\(modparam(\"cimf\", \"core_route\"\), .*|\1, \"sip:127.0.0.1:$core_port;transport=tcp\")|" \
         -e "s|^\(modparam(\"cimf\", \"trusted_peers\"\), .*|\1, \"127.0.0.2\")|" \
-        -e "s|^\(modparam(\"cimf\", \"trusted_next_hop\"\), .*|\1, 1)|" \
-        -e "s|^#\(modparam(\"cimf\", \"server_name\", \"imas.home1.net\")\)|\1|" \
-        -e "s|^#\(modparam(\"cimf\", \"ioi\", \"home1.net\")\)|\1|" \
+        -e "s|^#*\(modparam(\"cimf\", \"trusted_next_hop\"\), .*|\1, 1)|" \
+        -e "s|^#*\(modparam(\"cimf\", \"server_name\"\), .*|\1, \"imas.home1.net\")|" \
+        -e "s|^#*\(modparam(\"cimf\", \"ioi\"\), .*|\1, \"home1.net\")|" \
         "opensips-config/$1" >"$folder/$1"
 }
 set_lines opensips.cfg

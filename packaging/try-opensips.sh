@@ -18,7 +18,7 @@ log_option=
 
 # The package opensips, in $work.
 make_opensips() {
-    say "Making a package of $("$opensips" -V | head -n 1)"
+    say "Making a package of $("$opensips" -V | sed -n "s/^version: //p")"
     source=${CIMF_OPENSIPS_SOURCE:-}
     debian=$source/packaging/debian
     [ -e "$debian/opensips.service" ] || fail "CIMF_OPENSIPS_SOURCE: expected the folder of OpenSIPS's source, found '$source'"
@@ -42,14 +42,14 @@ Maintainer: Built from source <root@localhost>
 Depends: adduser, procps
 Description: OpenSIPS for a trial of its module cimf
 END
-    dpkg-deb --root-owner-group --build "$tree" "$work/opensips.deb" >/dev/null
+    dpkg-deb --root-owner-group -Znone --build "$tree" "$work/opensips.deb" >/dev/null
 }
 
 answers_commands() { listens 5060 && in_root test -p /run/opensips/opensips_fifo; }
 
 counts() {
     in_root rm -f /tmp/answer
-    in_root mkfifo /tmp/answer
+    in_root mkfifo -m 666 /tmp/answer
     # shellcheck disable=SC2016
     in_root timeout 10 sh -c 'cat /tmp/answer & echo ":answer:{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"cimf_stats\"}" >/run/opensips/opensips_fifo; wait' |
         grep -q '"accepted":1'
@@ -95,7 +95,7 @@ try_release() {
     stop_proxy
 
     say "$release: removal"
-    in_root apt-get remove -qq -y opensips-cimf-module 2>"$work/removal"
+    in_root apt-get remove -qq -y opensips-cimf-module >"$work/removal" 2>&1 || fail "apt-get remove"
     expect "it is said that the lines are still there" grep -q "calls cimf still" "$work/removal"
     sed -i -e '/cimf\/cimf.cfg/d' -e '/route(CIMF)/d' "$config"
     expect "the groups are still there" count_groups 1

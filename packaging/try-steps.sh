@@ -115,6 +115,7 @@ begin_alone() {
         commands)
             mount -t tmpfs tmpfs "$root/dev/shm"
             mount -t devpts devpts "$root/dev/pts"
+            mount -t proc proc "$root/proc"
             ;;
     esac
 }
@@ -233,7 +234,12 @@ stop_proxy() {
 }
 
 # started_with WORDS: whether the command line of the running proxy has these.
-started_with() { in_root sh -c "tr '\\0' ' ' <'/proc/$process/cmdline'" | grep -q -e "$1"; }
+started_with() {
+    case $services in
+        systemd) in_root cat "/proc/$process/cmdline" ;;
+        *) cat "/proc/$process/cmdline" ;;
+    esac | tr '\0' ' ' | grep -q -e "$1"
+}
 
 # Whose end it notices while it waits for the proxy is seen from here: that process, or the first one of the Debian.
 play_first() { play 5060 "$core_port" "${leader:-$process}"; }
