@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# For try.sh and the other scripts of that name: what they share. The folder of the project is the current one, and $proxy is kamailio or
-# opensips; $log_option has it write its log to the standard error output.
+# For try.sh and its siblings: what they share. The folder of the project is the current one, $proxy is kamailio or
+# opensips, and $log_option has it write its log to the standard error output.
 #
 #     try_options "$@"             reads the options: $services is `commands`, or `systemd` with --systemd
 #     prepare_packages             makes the packages in $work/1, as a later version in $work/2, and what plays sender
@@ -183,6 +183,7 @@ install_packages() {
         ./$proxy-cimf-module_*-$1_*.deb ./cimfctl_*-$1_*.deb" || fail "apt-get install of revision $1"
     if [ "$services" = systemd ]; then
         expect "systemd has read the files of the package" is_true "$(in_root systemctl show -P NeedDaemonReload "$proxy")" no
+        expect "systemd finds nothing wrong with them" in_root systemd-analyze --man=no verify "$proxy.service"
     fi
 }
 
