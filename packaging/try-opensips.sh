@@ -105,7 +105,9 @@ try_release() {
 
     say "$release: purge"
     in_root apt-get purge -qq -y opensips-cimf-module cimfctl
-    refuse "nothing is left" find "$root/var/lib/cimf" "$root/etc/opensips/cimf" "$root/etc/default/opensips-cimf-module" -maxdepth 0
+    for path in /var/lib/cimf /etc/opensips/cimf /etc/default/opensips-cimf-module; do
+        refuse "$path is gone" test -e "$root$path"
+    done
     start_proxy
     stop_proxy
     say "$release: everything went well"

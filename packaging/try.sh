@@ -73,7 +73,7 @@ try_release() {
 
     say "$release: purge, with the line left in kamailio.cfg"
     in_root apt-get purge -qq -y kamailio-cimf-module cimfctl
-    refuse "nothing is left" find "$root/var/lib/cimf" "$root/etc/kamailio/cimf" -maxdepth 0
+    for path in /var/lib/cimf /etc/kamailio/cimf; do refuse "$path is gone" test -e "$root$path"; done
     start_proxy
     stop_proxy
     say "$release: everything went well"
