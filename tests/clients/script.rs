@@ -72,6 +72,8 @@ impl Script {
             .arg(script)
             .args(options)
             .env("TMPDIR", temporary)
+            // Cargo sets it for tests. The script's own cargo would build everything again that depends on it.
+            .env_remove("CARGO_MANIFEST_DIR")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .process_group(0)
