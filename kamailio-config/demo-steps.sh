@@ -1,13 +1,14 @@
 # For demo.sh of each proxy: what both do, before and after the proxy is started. The folder of the project is the
 # current one.
 #
-#     demo_prepare NAME [PACKAGE...]   what is needed, the build, a temporary $folder with cimf.so and a group,
+#     demo_options NAME "$@"           reads the options, and looks for Rust before anything else
+#     demo_prepare [PACKAGE...]        what is needed, the build, a temporary $folder with cimf.so and a group,
 #                                      and two free ports: $proxy_port, $core_port
 #     demo_play PID                    sends flow 1 through the proxy with that process id, and checks it
-#     demo_end                         whether the proxy is still there
+#     demo_end SCRIPT "$@"             whether the proxy is still there; with --stay one for phones, by SCRIPT
 #
-# Between the first two the demo starts the proxy, with its log in $folder/proxy.log, and leaves its process id
-# in $proxy_process: it is stopped at the end, whatever happens.
+# Between demo_prepare and demo_play the demo starts the proxy, with its log in $folder/proxy.log, and leaves its
+# process id in $proxy_process: it is stopped at the end, whatever happens.
 
 . ./kamailio-config/install-missing.sh
 
@@ -27,9 +28,7 @@ fail() {
 
 alive() { kill -0 "$1" 2>/dev/null; }
 
-clean_up() {
-    status=$?
-    trap - EXIT INT TERM HUP
+stop_proxy() {
     if [ -n "$proxy_process" ] && alive "$proxy_process"; then
         say "Stopping $proxy_name (process $proxy_process)"
         kill "$proxy_process" 2>/dev/null || true
@@ -45,19 +44,51 @@ clean_up() {
         fi
         wait "$proxy_process" 2>/dev/null || true
     fi
-    [ -z "$folder" ] || rm -rf "$folder"
+    proxy_process=
+}
+
+clean_up() {
+    status=$?
+    trap - EXIT INT TERM HUP
+    stop_proxy
+    if [ -n "$folder" ]; then
+        rm -rf "$folder"
+        say "Removed $folder"
+    fi
     exit "$status"
 }
 
-demo_prepare() {
+usage() {
+    cat <<END
+$0 [--stay [OPTION VALUE]...]
+
+Sends one group message through $proxy_name, and shows and checks what arrives.
+
+  --stay   afterwards $proxy_name stays up for phones, and what to type into them is printed.
+           The options behind it are those of small-site.sh but --folder, such as --domain or --port.
+END
+}
+
+demo_options() {
     proxy_name=$1
     shift
+    case ${1:-} in
+        "" | --stay) ;;
+        --help | -h) usage; exit 0 ;;
+        *) usage >&2; fail "$1: expected --stay or nothing" ;;
+    esac
+    for word; do
+        [ "$word" != --folder ] || fail "--folder: the demo keeps nothing, and removes its folder; small-site.sh keeps one"
+    done
+    need_rust || fail "Rust is needed; what to do is above"
+}
+
+demo_prepare() {
     trap clean_up EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
 
     say "Looking for what the demo needs"
-    need_rust || fail "Rust is needed; what to do is above"
     install_missing "$@" gcc:gcc ar:binutils ps:procps header:libc6-dev || fail "not everything that is needed could be installed"
 
     say "Building cimf.so, cimfctl and the program that plays Ann, bob and the SIP core (five minutes the first time, with 2 cores)"
@@ -90,4 +121,25 @@ demo_play() {
 demo_end() {
     alive "$proxy_process" || fail "$proxy_name ended by itself"
     say "The demo went well: one message in, 202 back, one new message for each other member"
+    script=$1
+    shift
+    if [ "${1:-}" = --stay ]; then
+        shift
+        demo_stay "$@"
+    fi
+}
+
+# Phones need a registrar and passwords, which the configuration of before, made for a SIP core, has not.
+demo_stay() {
+    stop_proxy
+    # What fails from here on does not stand in it.
+    rm "$folder/proxy.log"
+    # To be stopped is how it ends.
+    trap 'exit 0' INT TERM HUP
+    say "$proxy_name again, now with small-site.cfg, which registers phones"
+    # Behind this shell, so that a signal is not kept waiting.
+    "$script" "$@" --folder "$folder/site" &
+    proxy_process=$!
+    wait "$proxy_process" || fail "$script: the reason is above"
+    proxy_process=
 }

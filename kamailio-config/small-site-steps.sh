@@ -4,7 +4,7 @@
 #                             $copies_port, $users, $group, $folder
 #     site_prepare PACKAGE... what is needed, the build, and in $folder: cimf.so, groups, passwords, certificate
 #     site_instructions       what to type into a phone
-#     site_run PROGRAM...     runs the proxy until Ctrl-C
+#     site_run PROGRAM...     runs the proxy until Ctrl-C; $figures is the command that shows what it has counted
 #
 # Everything is kept in the folder: at the next start users, passwords, certificate and group are those of before.
 
@@ -152,7 +152,7 @@ site_instructions() {
     done <"$passwords"
     cat <<END
 
-    domain         $domain
+    domain         $domain      (also called "registrar" or "realm")
     outbound proxy sip:$address:$port;transport=tcp      (also called "SIP proxy" or "server"; or transport=udp)
     encrypted      sip:$address:$tls_port;transport=tls      (the phone has to trust the certificate: see below)
     browsers       ws://$address:$web_port, or wss://$address:$secure_web_port where the page itself came by https
@@ -170,6 +170,8 @@ site_instructions() {
 
     Add somebody:  add a user with --users, then
                    $built/cimfctl --db $folder/cimf.db member add sip:$group@$domain sip:NAME@$domain --name 'Full Name'
+    Watch it:      tail -f $log
+                   $figures
 
 END
 }
@@ -194,5 +196,5 @@ site_run() {
     say "It runs until Ctrl-C; what happens stands in $log"
     wait "$proxy" || true
     wait "$proxy" 2>/dev/null || true
-    say "Stopped. The next start takes the same users, passwords and group."
+    say "Stopped. The next start with $folder takes the same users, passwords and group."
 }

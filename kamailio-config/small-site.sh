@@ -37,6 +37,7 @@ END
 kamailio=${CIMF_KAMAILIO:-$(find_program kamailio)}
 kamcmd=${CIMF_KAMCMD:-$(find_program kamcmd)}
 site_answers() { "$kamcmd" -s "unix:$folder/ctl" cimf.stats >/dev/null 2>&1; }
+figures="$kamcmd -s unix:$folder/ctl cimf.stats"
 
 say "Starting $("$kamailio" -v | head -n 1)"
 site_run "$kamailio" -DD -E -x tlsf -m 128 -f "$PWD/kamailio-config/small-site.cfg" -w "$folder" -Y "$folder" \

@@ -2,20 +2,22 @@
 # One group message through a stock OpenSIPS, to watch.
 #
 #     CIMF_OPENSIPS=/usr/sbin/opensips ./opensips-config/demo.sh
+#     CIMF_OPENSIPS=/usr/sbin/opensips ./opensips-config/demo.sh --stay     # and a group for your phones afterwards
 #
 # Needs an OpenSIPS 3.2 to 4.0 (in CIMF_OPENSIPS, if it is not in PATH; its modules are looked for beside it, or in
 # CIMF_OPENSIPS_MODULES) and Rust's cargo; installs the rest by apt-get where it is missing. Makes a group of three
 # in a temporary folder, starts OpenSIPS on free ports of loopback with opensips.cfg, sends flow 1, shows and checks
-# what arrives, and stops what it started. Touches nothing else.
+# what arrives, and stops what it started. With --stay small-site.sh does the rest until Ctrl-C, in the same temporary
+# folder: it takes port 5060 and others of this machine. Touches nothing else.
 
 set -eu
 cd "$(dirname "$0")/.."
 . ./kamailio-config/demo-steps.sh
-
 . ./opensips-config/find-modules.sh
-find_modules
 
-demo_prepare OpenSIPS
+demo_options OpenSIPS "$@"
+find_modules
+demo_prepare
 "$opensips" -V | head -n 1
 
 # An OpenSIPS script takes no settings from outside: here are the lines that differ in a copy of the sample.
@@ -28,9 +30,9 @@ set_lines() {
         -e "s|^\(modparam(\"cimf\", \"db_url\"\), .*|\1, \"sqlite://$folder/cimf.db\")|" \
         -e "s|^\(modparam(\"cimf\", \"core_route\"\), .*|\1, \"sip:127.0.0.1:$core_port;transport=tcp\")|" \
         -e "s|^\(modparam(\"cimf\", \"trusted_peers\"\), .*|\1, \"127.0.0.2\")|" \
-        -e "s|^\(modparam(\"cimf\", \"trusted_next_hop\"\), .*|\1, 1)|" \
-        -e "s|^#\(modparam(\"cimf\", \"server_name\", \"imas.home1.net\")\)|\1|" \
-        -e "s|^#\(modparam(\"cimf\", \"ioi\", \"home1.net\")\)|\1|" \
+        -e "s|^#*\(modparam(\"cimf\", \"trusted_next_hop\"\), .*|\1, 1)|" \
+        -e "s|^#*\(modparam(\"cimf\", \"server_name\"\), .*|\1, \"imas.home1.net\")|" \
+        -e "s|^#*\(modparam(\"cimf\", \"ioi\"\), .*|\1, \"home1.net\")|" \
         "opensips-config/$1" >"$folder/$1"
 }
 set_lines opensips.cfg
@@ -46,4 +48,4 @@ reader=$!
 printf ':reply:{"jsonrpc":"2.0","id":1,"method":"cimf_stats"}\n' >"$folder/fifo"
 wait "$reader" || fail "mi_fifo"
 sed 's/.*"result":{//; s/}.*//' "$folder/counted" | tr ',' '\n' | grep -v ':0$' || fail "mi_fifo"
-demo_end
+demo_end ./opensips-config/small-site.sh "$@"

@@ -54,6 +54,7 @@ set_lines cimf-route.cfg
 
 rm -f "$folder/fifo"
 # The FIFO is there once all processes have started.
+figures="opensips-cli -o fifo_file=$folder/fifo -o fifo_reply_dir=$folder -x mi cimf_stats"
 site_answers() { [ -p "$folder/fifo" ] && [ -n "$(ps -o pid= --ppid "$proxy")" ]; }
 
 say "Starting $("$opensips" -V | head -n 1)"

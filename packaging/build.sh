@@ -122,6 +122,10 @@ make_module() {
 
     install_file "packaging/$proxy/cimf.cfg" "etc/$proxy/cimf/cimf.cfg"
     echo "/etc/$proxy/cimf/cimf.cfg" >"$tree/DEBIAN/conffiles"
+    if [ -e "packaging/$proxy/default" ]; then
+        install_file "packaging/$proxy/default" "etc/default/$package"
+        echo "/etc/default/$package" >>"$tree/DEBIAN/conffiles"
+    fi
     install_file "$folder/cimf-route.cfg" "usr/share/$package/cimf-route.cfg"
     install_file "packaging/$proxy/service.conf" "usr/lib/systemd/system/$proxy.service.d/cimf.conf"
     install_file packaging/module/sysctl.conf "usr/lib/sysctl.d/60-$package.conf"

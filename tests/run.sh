@@ -110,6 +110,7 @@ if [ -n "${CIMF_OPENSIPS:-}" ]; then
     begin "conformance with $("$CIMF_OPENSIPS" -V | head -n 1)"
     cargo test --workspace --profile tests --test conformance
     cargo test --workspace --profile tests --test clients opensips
+    cargo test --workspace --profile tests --test monitoring
 else
     printf '\n*** NOT TESTED: OpenSIPS (set CIMF_OPENSIPS to an opensips binary) ***\n'
     skipped="$skipped OpenSIPS"

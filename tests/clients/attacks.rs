@@ -1,6 +1,7 @@
 //! A small site as it is shipped, attacked by somebody who has an account and by somebody who has none.
 
-use crate::site::{DOMAIN, GROUP, Proxy, Site};
+use crate::script::Proxy;
+use crate::site::{DOMAIN, GROUP, Site};
 use md5::{Digest, Md5};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};

@@ -17,11 +17,14 @@ mod built;
 mod port;
 
 mod attacks;
+mod demo;
 mod phone;
+mod script;
 mod site;
 
 use phone::{Phone, folder};
-use site::{DOMAIN, GROUP, Proxy, Site};
+use script::{Proxy, Stop};
+use site::{DOMAIN, GROUP, Site};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -344,6 +347,24 @@ fn the_picture_of_the_manual_is_made() {
     assert!(status.success(), "docs/picture.py: {status}");
     let made = std::fs::read(&picture).expect("the picture");
     assert!(made.starts_with(b"\x89PNG") && made.len() > 5000);
+}
+
+#[test]
+fn the_demo_of_kamailio_stays_for_phones_until_it_is_stopped() {
+    if is_there(Kind::Pjsip) {
+        for stop in [Stop::Kill, Stop::CtrlC] {
+            demo::the_demo_stays_for_phones(Proxy::Kamailio, stop);
+        }
+    }
+}
+
+#[test]
+fn the_demo_of_opensips_stays_for_phones_until_it_is_stopped() {
+    if has_opensips() && is_there(Kind::Pjsip) {
+        for stop in [Stop::Kill, Stop::CtrlC] {
+            demo::the_demo_stays_for_phones(Proxy::OpenSips, stop);
+        }
+    }
 }
 
 #[test]

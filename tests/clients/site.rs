@@ -2,24 +2,12 @@
 
 use crate::built;
 use crate::port::Port;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use crate::script::{Proxy, Script, Stop, options_of_ports};
+use std::path::PathBuf;
 use tempfile::TempDir;
-
-/// How long the script may take: it builds where nothing was built.
-const PATIENCE: Duration = Duration::from_secs(600);
 
 pub const DOMAIN: &str = "example.net";
 pub const GROUP: &str = "sip:hikers@example.net";
-
-/// Which proxy the site runs.
-#[derive(Clone, Copy, Debug)]
-pub enum Proxy {
-    Kamailio,
-    OpenSips,
-}
 
 /// A running site. Dropping it ends it.
 pub struct Site {
@@ -31,8 +19,8 @@ pub struct Site {
     copies: String,
     folder: TempDir,
     script: PathBuf,
-    arguments: Vec<String>,
-    child: Option<Child>,
+    options: Vec<String>,
+    running: Option<Script>,
     _ports: [Port; 5],
 }
 
@@ -44,23 +32,15 @@ impl Site {
         let ports = [(); 5].map(|()| Port::reserve());
         let [sip, tls, web, secure_web, copies] =
             ports.each_ref().map(|port| port.number.to_string());
-        let samples = match proxy {
-            Proxy::Kamailio => "kamailio-config",
-            Proxy::OpenSips => "opensips-config",
-        };
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(samples);
-        let arguments = [
+        let mut options = options_of_ports(&ports);
+        let folder_name = folder.path().display().to_string();
+        for [name, value] in [
             ["--domain", DOMAIN],
-            ["--address", "127.0.0.1"],
-            ["--port", &sip],
-            ["--tls-port", &tls],
-            ["--web-port", &web],
-            ["--secure-web-port", &secure_web],
-            ["--copies-port", &copies],
             ["--users", users],
-            ["--folder", &folder.path().display().to_string()],
-        ];
-        let arguments = arguments.concat().into_iter().map(str::to_owned).collect();
+            ["--folder", &folder_name],
+        ] {
+            options.extend([name.to_owned(), value.to_owned()]);
+        }
         let mut site = Site {
             server: format!("127.0.0.1:{sip}"),
             secure_server: format!("127.0.0.1:{tls}"),
@@ -68,9 +48,9 @@ impl Site {
             secure_socket: format!("wss://127.0.0.1:{secure_web}"),
             copies: format!("127.0.0.1:{copies}"),
             folder,
-            script: script.join("small-site.sh"),
-            arguments,
-            child: None,
+            script: proxy.script("small-site.sh"),
+            options,
+            running: None,
             _ports: ports,
         };
         site.run();
@@ -78,33 +58,12 @@ impl Site {
     }
 
     fn run(&mut self) {
-        let mut child = Command::new(&self.script)
-            .args(&self.arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("small-site.sh");
-        let output = child.stdout.take().expect("its output");
-        let (ready, is_ready) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            let mut all = String::new();
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                all += &line;
-                all.push('\n');
-                if line.contains("It runs until Ctrl-C") {
-                    let _ = ready.send(());
-                }
-            }
-            all
-        });
-        self.child = Some(child);
-        if is_ready.recv_timeout(PATIENCE).is_err() {
-            panic!("small-site.sh did not start; its log:\n{}", self.log());
-        }
+        let temporary = std::env::temp_dir();
+        let (script, _) = Script::run(&self.script, &self.options, &temporary);
+        self.running = Some(script);
     }
 
-    /// Stops the site as Ctrl-C does, and starts it again.
+    /// Stops the site, and starts it again.
     pub fn restart(&mut self) {
         self.stop();
         self.run();
@@ -145,22 +104,9 @@ impl Site {
     }
 
     fn stop(&mut self) {
-        let Some(mut child) = self.child.take() else {
-            return;
-        };
-        let id = i32::try_from(child.id()).expect("a process id");
-        // SAFETY: a signal to the child that was just started and not waited for.
-        unsafe { libc::kill(id, libc::SIGTERM) };
-        let end = Instant::now() + Duration::from_secs(30);
-        while Instant::now() < end {
-            if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
+        if let Some(mut script) = self.running.take() {
+            script.stop(Stop::Kill);
         }
-        let _ = child.kill();
-        let _ = child.wait();
-        panic!("small-site.sh did not stop in 30 seconds");
     }
 }
 

@@ -20,7 +20,7 @@ use support::client::Transport;
 use support::core::Answer;
 use support::flow::Request;
 use support::port::Port;
-use support::proxy::{is_left_out_with_opensips, leave_out, proxy};
+use support::proxy::{leave_out, proxy};
 use support::rig::{Rig, Setup, until};
 
 /// The script behind the lines of the manual.
@@ -29,6 +29,11 @@ const SCRIPT: &str =
 
 /// A proxy with lines of the manual in its configuration, before its route and behind it.
 fn start(lines: &str, routes: &str) -> Rig {
+    start_with(lines, "", routes)
+}
+
+/// The same, with more lines of the manual at the beginning of its route.
+fn start_with(lines: &str, first: &str, routes: &str) -> Rig {
     let before = match proxy().name() {
         "OpenSIPS" => "\nroute {",
         _ => "\nrequest_route {",
@@ -39,7 +44,7 @@ fn start(lines: &str, routes: &str) -> Rig {
     let script = proxy().translated(SCRIPT);
     Setup::new(Transport::Udp)
         .text("IDENTITY_MODE", "pai")
-        .configuration(&format!("{head}{script}{routes}"))
+        .configuration(&format!("{head}\n{first}{script}{routes}"))
         .start()
 }
 
@@ -182,7 +187,7 @@ fn figures_come_by_json_rpc() {
 
 #[test]
 fn a_capture_server_sees_message_answer_and_copies() {
-    if is_left_out_with_opensips("the manual has lines for Kamailio alone") {
+    if lacks(&["proto_hep", "tracer"]) {
         return;
     }
     let server = UdpSocket::bind("127.0.0.1:0").expect("a port");
@@ -190,8 +195,17 @@ fn a_capture_server_sees_message_answer_and_copies() {
         .set_read_timeout(Some(Duration::from_millis(200)))
         .expect("a timeout");
     let port = server.local_addr().expect("an address").port();
-    let lines = block("kamailio hep").replace("9060", &port.to_string());
-    let rig = start(&lines, "");
+    let port = port.to_string();
+    let own = Port::reserve();
+    let rig = match proxy().name() {
+        "OpenSIPS" => {
+            let lines = block("opensips hep").replace("9060", &port);
+            let lines = lines.replace("9061", &own.number.to_string());
+            let [first, copies] = ["opensips hep route", "opensips hep copies"].map(block);
+            start_with(&lines, &first, &copies)
+        }
+        _ => start(&block("kamailio hep").replace("9060", &port), ""),
+    };
     traffic(&rig);
     let mut wanted = vec![
         "MESSAGE sip:hikers@",
