@@ -23,6 +23,7 @@ mod module;
 mod process;
 mod request;
 mod script;
+mod script_functions;
 mod statistics;
 mod tm;
 mod variables;
