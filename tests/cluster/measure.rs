@@ -116,7 +116,7 @@ fn how_long_others_wait_while_ten_thousand_members_are_set() {
                         (from..from + SET).map(|number| format!("sip:m{number}@home1.net\n"));
                     let began = Instant::now();
                     let set = ["member", "set", CREW, "-"];
-                    let done = cimfctl_fed(&at, &set, &members.collect::<String>());
+                    let done = cimfctl_fed(&at, &set, members.collect::<String>());
                     assert!(done.status.success(), "{done:?}");
                     began.elapsed()
                 });
