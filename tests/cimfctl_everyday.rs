@@ -340,13 +340,15 @@ fn members_of_one_group_are_given_to_another_as_they_are_shown() {
 }
 
 #[test]
-fn a_list_without_a_header_or_in_another_encoding_is_told_once() {
+fn what_is_no_list_is_told_once_and_harmlessly() {
     let both = with_hikers();
     let told = both.refused(SET, "sip:ann@home1.net,Ann\nsip:bob@home1.net,Bob\n");
     assert_eq!(
         told,
         "cimfctl: standard input: line 1: expected a header before lines with columns, found `sip:ann@home1.net,Ann`; put one in front, such as `uri,name`: uri is the column with addresses, name the one with names, others are not read\n"
     );
+    let told = both.refused(SET, "sip:ann@home1.net \x1b[31mAnn\n");
+    assert!(told.contains("found `\\u{1b}[31mAnn` behind it"), "{told}");
     let told = both.refused(SET, "uri,name\nsip:ann@home1.net,Lee, Ann\n");
     assert!(
         told.starts_with(

@@ -289,7 +289,7 @@ mod tests {
         };
         assert_eq!(
             reason,
-            "expected 2 columns, as the header says, found 3, with `Ann` in the last; put a name with `,` into quotes, as in \"Lee, Ann\""
+            "expected 2 columns, as the header says, found 3 (`Ann`); put a name with `,` into quotes, as in \"Lee, Ann\""
         );
         let expected = [
             ("sip:b@h", "Bob", 3),

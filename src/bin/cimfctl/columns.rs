@@ -3,7 +3,7 @@
 //! Strict where a lenient reader would change or lose members: text behind a closing quote, a quote that is not closed,
 //! and more fields than the header has are errors of their line.
 
-use crate::streams::harmless;
+use crate::streams::counted;
 use cimf::sip::Uri;
 
 /// What a column with addresses is called, and one with names, in whatever case.
@@ -46,11 +46,10 @@ impl Columns {
         }
         let more = fields.get(self.count..).unwrap_or_default();
         if let Some(last) = more.iter().rfind(|field| !field.is_empty()) {
-            let (expected, found) = (counted(self.count), fields.len());
+            let (expected, found) = (counted(self.count as u64, "column"), fields.len());
             let separator = shown(self.separator);
             return Err(format!(
-                "expected {expected}, as the header says, found {found}, with `{}` in the last; put a name with {separator} into quotes, as in \"Lee{} Ann\"",
-                harmless(last),
+                "expected {expected}, as the header says, found {found} (`{last}`); put a name with {separator} into quotes, as in \"Lee{} Ann\"",
                 self.separator
             ));
         }
@@ -61,10 +60,6 @@ impl Columns {
         })?;
         Ok(Some((address.clone(), self.name.and_then(field).cloned())))
     }
-}
-
-fn counted(columns: usize) -> String {
-    crate::streams::counted(columns as u64, "column")
 }
 
 fn shown(separator: char) -> String {
@@ -96,7 +91,7 @@ pub fn without_header(line: &str) -> Option<String> {
         is_row.then(|| {
             format!(
                 "expected a header before lines with columns, found `{}`; put one in front, such as `{}`: uri is the column with addresses, name the one with names, others are not read",
-                harmless(line),
+                line,
                 titles.join(&separator.to_string())
             )
         })

@@ -170,9 +170,7 @@ pub fn check_address(given: &str) -> Result<(), Failure> {
     let number = given.strip_prefix("tel:").unwrap_or(given);
     match number.starts_with('+') && !number.contains('@') {
         true => Err(Failure::Unusable(format!(
-            "\"{}\" cannot be the address of a group or service: expected sip:USER@HOST, HOST one of the proxy's domains; nothing was changed, if it has this number, write sip:{}@HOST",
-            harmless(given),
-            harmless(number)
+            "\"{given}\" cannot be the address of a group or service: expected sip:USER@HOST, HOST one of the proxy's domains; nothing was changed, if it has this number, write sip:{number}@HOST"
         ))),
         false => Ok(()),
     }
