@@ -405,7 +405,7 @@ fn a_slow_event_route_keeps_neither_the_clock_nor_the_sending_waiting() {
         told += 1;
         if told == 1 {
             cancelled = start(engine, &["sip:never@h"], None);
-            assert_eq!(engine.cancel(cancelled), Ok(true));
+            assert!(engine.cancel(cancelled).unwrap().is_some());
             start(engine, &["sip:bob@home1.net"], None);
         }
         std::thread::sleep(Duration::from_millis(400));

@@ -4,6 +4,7 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use cimf::host::commands::COMMANDS;
 use cimf::host::figures::figures;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::read_to_string;
@@ -15,10 +16,11 @@ const ENDINGS: [&str; 9] = [
 ];
 
 /// Names of others that the manual speaks of and nothing in the tree uses.
-const OF_OTHERS: [&str; 5] = [
+const OF_OTHERS: [&str; 6] = [
     "event_subscribe",
     "get_or_try_init",
     "once_cell",
+    "post_buf_size",
     "sngrep",
     "t_suspend",
 ];
@@ -29,7 +31,7 @@ struct Tree {
     pages: BTreeMap<PathBuf, String>,
     /// Every file that is no page, with its text if it is one.
     files: BTreeMap<PathBuf, String>,
-    /// Every word of those files, and the names of the statistics.
+    /// Every word of those files, and the names of the statistics and commands.
     words: BTreeSet<String>,
     /// The ids of docs/requirements.md.
     ids: BTreeSet<String>,
@@ -54,6 +56,11 @@ impl Tree {
             .map(str::to_owned)
             .collect();
         words.extend(figures().map(|(_, name, _)| name));
+        words.extend(
+            COMMANDS
+                .iter()
+                .map(|command| format!("cimf_{}", command.name)),
+        );
         for name in OF_OTHERS {
             assert!(words.insert(name.to_owned()), "{name} is in the tree");
         }

@@ -6,6 +6,7 @@
 use cimf::config::{Group, Kind, Needs, PARAMETERS, Parameter};
 use cimf::control::reason_table::phrase;
 use cimf::control::{RefusalReason, Row};
+use cimf::host::commands::{COMMANDS, Kind as Occurs};
 use cimf::host::figures::{Figure, figures};
 use cimf::server::RefusedBy;
 use std::path::Path;
@@ -81,6 +82,37 @@ fn counters(before: &str) -> String {
     table
 }
 
+/// The commands as Kamailio has them.
+fn commands_of_kamailio() -> String {
+    let rows = COMMANDS
+        .iter()
+        .map(|command| format!("| `kamcmd cimf.{command}` | {} |\n", command.help));
+    format!(
+        "| command | what it does |\n|---|---|\n{}",
+        rows.collect::<String>()
+    )
+}
+
+/// The commands as OpenSIPS has them, with the names of their parameters.
+fn commands_of_opensips() -> String {
+    let rows = COMMANDS.iter().map(|command| {
+        let parameters = command
+            .parameters
+            .iter()
+            .map(|parameter| match parameter.kind {
+                Occurs::Optional => format!(" [{}=...]", parameter.name),
+                Occurs::Needed | Occurs::Several => format!(" {}=...", parameter.name),
+            });
+        let parameters: String = parameters.collect();
+        let (name, help) = (command.name, command.help);
+        format!("| `opensips-cli -x mi cimf_{name}{parameters}` | {help} |\n")
+    });
+    format!(
+        "| command | what it does |\n|---|---|\n{}",
+        rows.collect::<String>()
+    )
+}
+
 /// `text` with `table` between the marks of `name`.
 fn with_table(text: &str, name: &str, table: &str) -> String {
     let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
@@ -95,6 +127,8 @@ fn the_tables_are_those_of_the_code() {
     for (page, name, table) in [
         ("docs/parameters.md", "parameters", parameters()),
         ("docs/refusals.md", "refusals", refusals()),
+        ("docs/kamailio.md", "commands", commands_of_kamailio()),
+        ("docs/opensips.md", "commands", commands_of_opensips()),
         ("docs/kamailio.md", "counters", counters("cimf.")),
         ("docs/opensips.md", "counters", counters("cimf:")),
         (

@@ -1,6 +1,7 @@
 //! `cimf(7)`: the module for whoever has it from a package, with every parameter.
 
 use cimf::config::{Group, PARAMETERS, Parameter};
+use cimf::host::commands::COMMANDS;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 use std::fs::{create_dir_all, write as write_file};
 use std::io::Result;
@@ -14,6 +15,9 @@ const DESCRIPTION: [&str; 3] = [
     "A parameter is set by `modparam(\"cimf\", \"NAME\", VALUE)`. In Kamailio the configuration of the package sets \
      each by a definition of the same name in capitals: `#!define NAME VALUE`.",
 ];
+
+const OF_COMMANDS: &str = "In Kamailio each is given as `kamcmd cimf.NAME`, or by JSON-RPC; in OpenSIPS as \
+                           `opensips-cli -x mi cimf_NAME`, with its parameters by name.";
 
 const FILES: [(&str, &str); 7] = [
     (
@@ -63,6 +67,13 @@ fn page(version: &str) -> Roff {
         page.control("SS", [group.title()]);
         let of_group = PARAMETERS.iter().filter(|it| it.group == group);
         of_group.for_each(|parameter| add(&mut page, parameter));
+    }
+    page.control("SH", ["COMMANDS"]);
+    page.text(words(OF_COMMANDS));
+    for command in &COMMANDS {
+        page.control("TP", []);
+        page.text([bold(command.to_string())]);
+        page.text(words(command.help));
     }
     page.control("SH", ["FILES"]);
     for (file, what) in FILES {

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use cimf::config::PARAMETERS;
+use cimf::host::commands::COMMANDS;
 use std::collections::BTreeMap;
 use std::fs::{read_dir, read_to_string};
 use std::path::Path;
@@ -45,6 +46,17 @@ fn cimf_7_has_every_parameter_with_its_default() {
         };
         let entry = entry.split("\n.TP").next().unwrap();
         assert!(entry.contains(&default), "{}: {entry}", parameter.name);
+    }
+}
+
+#[test]
+fn cimf_7_has_every_command_of_the_proxy() {
+    let folder = written();
+    let page = pages(&folder.path().join("man/man7"))
+        .remove("cimf.7")
+        .unwrap();
+    for command in &COMMANDS {
+        assert!(page.contains(&format!("\\fB{command}\\fR\n")), "{command}");
     }
 }
 

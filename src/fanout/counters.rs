@@ -252,11 +252,19 @@ pub enum OwnProcess {
     Names,
     /// Follows PostgreSQL.
     Replica,
+    /// Carries out commands about groups.
+    Groups,
 }
 
 impl OwnProcess {
     /// All of them, in their order.
-    pub const ALL: [Self; 4] = [Self::Outcomes, Self::Ledger, Self::Names, Self::Replica];
+    pub const ALL: [Self; 5] = [
+        Self::Outcomes,
+        Self::Ledger,
+        Self::Names,
+        Self::Replica,
+        Self::Groups,
+    ];
 }
 
 /// The counts of all workers together.

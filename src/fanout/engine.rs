@@ -39,7 +39,7 @@ use super::names::{Names, Question};
 use super::node_lease::NodeLease;
 use super::originators::Originators;
 use super::outcomes::Event;
-use super::overview::{self, Fanout, Load};
+use super::overview::{self, Cancelled, Fanout, Load};
 use super::pipe::Pipe;
 use super::proxy_memory::{CopyMemory, ProxyMemory};
 use super::queue_reasons::NoRoom;
@@ -292,9 +292,9 @@ impl Engine {
         UnderWay::all(&self.queue)
     }
 
-    /// Sends no more forks of a message: who has got none is skipped. Says whether there is such a
+    /// Sends no more forks of a message: who has got none is skipped. Gives nothing if there is no such
     /// message.
-    pub fn cancel(&self, message: u64) -> Result<bool, Blocked> {
+    pub fn cancel(&self, message: u64) -> Result<Option<Cancelled>, Blocked> {
         overview::cancel(&self.queue, message)
     }
 

@@ -80,7 +80,7 @@ pub use kept::InQueue;
 pub use names::{LONGEST_NAME, Question};
 pub use node_lease::{NODE_NAME, NodeLease, NodeListed, boot_time};
 pub use outcomes::{EndedCopy, Event, Finished, Tally};
-pub use overview::{Fanout, Load};
+pub use overview::{Cancelled, Fanout, Load};
 pub use pipe::Pipe;
 pub use previous_run::{PreviousRequest, PreviousRequests};
 pub use proxy_memory::{FreeMemory, ProxyMemory};

@@ -122,28 +122,50 @@ impl Fanout {
     }
 }
 
+/// What became of a message that was cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cancelled {
+    /// Recipients to whom nothing was sent and nothing will be.
+    pub skipped: u32,
+    /// Forks without a final response, which still get theirs.
+    pub in_flight: u32,
+    /// Recipients that had ended before.
+    pub ended: u32,
+}
+
 /// Lets go a message that another node sends: no more forks are sent here, and it is in no ledger any more. Says whether there
 /// is such a message.
 pub(super) fn let_go(queue: &LockedQueue, message: u64) -> Result<bool, Blocked> {
-    close(queue, message, |block| block.set_ledger(0))
+    let found = close(queue, message, |block| block.set_ledger(0))?;
+    Ok(found.is_some())
 }
 
-/// Sends no more forks of a message: who has got none is skipped. Says whether there is such a message.
-pub(super) fn cancel(queue: &LockedQueue, message: u64) -> Result<bool, Blocked> {
+/// Sends no more forks of a message: who has got none is skipped. Gives nothing if there is no such message.
+pub(super) fn cancel(queue: &LockedQueue, message: u64) -> Result<Option<Cancelled>, Blocked> {
     close(queue, message, |_| ())
 }
 
 /// Closes a message as cancelled, after something was done with it.
-fn close(queue: &LockedQueue, message: u64, before: impl Fn(Block<'_>)) -> Result<bool, Blocked> {
-    let mut found = false;
+fn close(
+    queue: &LockedQueue,
+    message: u64,
+    before: impl Fn(Block<'_>),
+) -> Result<Option<Cancelled>, Blocked> {
+    let mut found = None;
     each_message(queue, |held, at| {
         let block = held.block(at);
-        found = block.number() == message;
-        if found {
-            before(block);
-            queue.scheduler.close(held, at, flag::CANCELLED);
+        if block.number() != message {
+            return true;
         }
-        !found
+        before(block);
+        let (in_flight, ended) = (held[at].in_flight.get(), held[at].tallied().ended());
+        found = Some(Cancelled {
+            skipped: block.count() as u32 - ended - in_flight,
+            in_flight,
+            ended,
+        });
+        queue.scheduler.close(held, at, flag::CANCELLED);
+        false
     })?;
     Ok(found)
 }

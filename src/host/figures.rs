@@ -95,7 +95,7 @@ const LIMITS: [(&str, &str, Limit); 4] = [
 ];
 
 /// Processes of the module: name of the figure, description.
-const PROCESSES: [(OwnProcess, &str, &str); 4] = [
+const PROCESSES: [(OwnProcess, &str, &str); 5] = [
     (
         OwnProcess::Outcomes,
         "cpu_ms_outcomes",
@@ -115,6 +115,11 @@ const PROCESSES: [(OwnProcess, &str, &str); 4] = [
         OwnProcess::Replica,
         "cpu_ms_replica",
         "the same of the process cimf replica; 0 without PostgreSQL",
+    ),
+    (
+        OwnProcess::Groups,
+        "cpu_ms_groups",
+        "the same of the process cimf groups",
     ),
 ];
 

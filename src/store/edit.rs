@@ -7,10 +7,12 @@ mod change;
 mod error;
 mod exchange;
 mod find_member;
+mod given_member;
 mod group_change;
 mod group_record;
 mod members_change;
 mod membership;
+mod pages;
 mod refused;
 mod set_members;
 mod suggestion;
@@ -19,9 +21,12 @@ mod uri_list_service;
 pub use error::EditError;
 pub use exchange::{Exported, NewList, Put, PutGroup, PutRules};
 pub use find_member::Membership;
+pub use given_member::GivenMember;
 pub use group_change::GroupSettings;
 pub use group_record::{GroupRecord, NamedMember};
-pub use members_change::{Emptying, Existing, MembersChange, NewMember};
+pub use members_change::{Emptying, Existing, MembersChange, Missing, NewMember};
+pub use pages::Page;
+pub use refused::check_members;
 pub use uri_list_service::ServiceRecord;
 
 use super::database::{ADMINISTRATOR_PATIENCE, connect, require_current};
@@ -33,7 +38,7 @@ pub(super) use address::group_uri;
 use change::Change;
 use group_record::{SELECT_GROUP, group_record};
 use rusqlite::{Connection, TransactionBehavior};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The data of a new group.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +89,23 @@ impl Editor {
             database,
             max_members,
             changing: Purpose::Change,
+        })
+    }
+
+    /// Opens the file that the proxy reads, even a replica of PostgreSQL, for reading alone.
+    ///
+    /// # Errors
+    ///
+    /// A missing, damaged or foreign file, or one of another version.
+    pub fn open_to_read(path: &Path) -> Result<Self, EditError> {
+        let connection = connect(path, ADMINISTRATOR_PATIENCE)?;
+        require_current(path, &connection)?;
+        let only_read = connection.pragma_update(None, "query_only", true);
+        only_read.map_err(|error| StoreError::sqlite(path, &error))?;
+        Ok(Self {
+            database: Opened::Sqlite(connection, path.to_owned()),
+            max_members: u32::MAX,
+            changing: Purpose::Read,
         })
     }
 
@@ -153,6 +175,17 @@ impl Editor {
                 Ok((group, members.collect()))
             },
         )
+    }
+
+    /// A group without its members.
+    ///
+    /// # Errors
+    ///
+    /// There is no such group.
+    pub fn group_record(&mut self, uri: &str) -> Result<GroupRecord, EditError> {
+        let uri = group_uri(uri)?;
+        let scope = || Scope::of([uri.as_str()]);
+        self.read(scope, |change| change.existing_group(&uri))
     }
 
     /// Passes all groups, sorted by address, to `each`, until it returns an error.

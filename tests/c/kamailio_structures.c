@@ -44,6 +44,10 @@ typedef struct {
     any_function delayed_ctx_new, delayed_ctx_close;
 } rpc_t;
 typedef struct {
+    rpc_t rpc;
+    void *reply_ctx;
+} rpc_delayed_ctx_t;
+typedef struct {
     char *name;
     unsigned int dlflags;
     cmd_export_t *cmds;
@@ -200,6 +204,10 @@ int main(void)
     PLACE(rpc_export_t, flags);
     PLACE(rpc_t, add);
     PLACE(rpc_t, scan);
+    PLACE(rpc_t, capabilities);
+    PLACE(rpc_t, delayed_ctx_new);
+    PLACE(rpc_t, delayed_ctx_close);
+    PLACE(rpc_delayed_ctx_t, reply_ctx);
     PLACE(rpc_t, struct_add);
     PLACE(sr_module_t, path);
     PLACE(sr_module_t, handle);

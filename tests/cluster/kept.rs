@@ -183,9 +183,9 @@ fn limits_and_commands_are_about_what_all_nodes_keep() {
     nodes[1].wait_for_counter("kept_pushed_out", 1);
     for rig in &nodes {
         rig.wait_for_gauge("kept", 3);
-        assert_eq!(proxy().kept(rig.folder(), Some(BOB)).len(), 3);
+        assert_eq!(rig.kept(Some(BOB)).len(), 3);
     }
-    assert_eq!(proxy().drop_kept(nodes[0].folder(), BOB), Ok(3));
+    assert_eq!(nodes[0].drop_kept(BOB), Ok(3));
     for rig in &nodes {
         rig.wait_for_gauge("kept", 0);
     }

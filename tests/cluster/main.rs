@@ -32,6 +32,7 @@ mod kept;
 mod long_form;
 mod long_roads;
 mod lost_promises;
+mod management;
 mod measure;
 mod million_groups;
 mod nodes;

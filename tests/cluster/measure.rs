@@ -10,6 +10,7 @@ use crate::support::flow::Request;
 use crate::support::postgres::Postgres;
 use crate::support::rig::{Rig, Setup};
 use rusqlite::Connection;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -81,13 +82,15 @@ impl Drop for AtTheEnd<'_> {
     }
 }
 
-fn replica(node: &Rig) -> std::path::PathBuf {
+fn replica(node: &Rig) -> PathBuf {
     node.folder().join("replica.db")
 }
 
 /// Members of a group that are set, and how often.
 const SET: usize = 10_000;
 const SETS: usize = 30;
+/// How many of them are given in one command: as many as OpenSIPS's FIFO takes.
+const PART: usize = 100;
 
 /// How long others wait for their 202 while a provisioning system sets ten thousand members, with a file and with PostgreSQL.
 /// It fails where one of them gets anything else.
@@ -100,8 +103,37 @@ fn how_long_others_wait_while_ten_thousand_members_are_set() {
     let of_file = Setup::new(Transport::Udp).start();
     let of_postgres = node(&postgres, "").start_on_what_is_there();
     let file = of_file.database();
-    for (rig, at) in [(&of_file, file), (&of_postgres, postgres.url().into())] {
-        cimfctl(&at, &["group", "add", CREW, "sip:first@home1.net"]);
+    let postgres: PathBuf = postgres.url().into();
+    for at in [&file, &postgres] {
+        cimfctl(at, &["group", "add", CREW, "sip:first@home1.net"]);
+    }
+    let by_cimfctl = |_: &Rig, at: &Path, members: &[String]| {
+        let done = cimfctl_fed(at, &["member", "set", CREW, "-"], members.join("\n"));
+        assert!(done.status.success(), "{done:?}");
+    };
+    let by_commands = |rig: &Rig, _: &Path, members: &[String]| {
+        let set = &rig.only("member_set_begin", &[("group", &[CREW])])["set"];
+        let set = ("set", &[set.as_str()][..]);
+        for part in members.chunks(PART) {
+            let part: Vec<&str> = part.iter().map(String::as_str).collect();
+            rig.only("member_set_add", &[set, ("members", &part)]);
+        }
+        rig.only("member_set_commit", &[set]);
+    };
+    type Way<'w> = &'w (dyn Fn(&Rig, &Path, &[String]) + Sync);
+    let ways: [(&str, &Rig, &Path, Way<'_>); 4] = [
+        ("a file, cimfctl", &of_file, &file, &by_cimfctl),
+        ("a file, commands", &of_file, &file, &by_commands),
+        ("PostgreSQL, cimfctl", &of_postgres, &postgres, &by_cimfctl),
+        (
+            "PostgreSQL, commands",
+            &of_postgres,
+            &postgres,
+            &by_commands,
+        ),
+    ];
+    for (name, rig, at, set) in ways {
+        println!("{name}:");
         let mut client = rig.client();
         print("202s alone", answers(&mut client, |sent| sent < 1000));
         let goes_on = AtomicBool::new(true);
@@ -113,11 +145,10 @@ fn how_long_others_wait_while_ten_thousand_members_are_set() {
                     std::thread::sleep(Duration::from_millis(500));
                     let from = round % 2 * SET / 2;
                     let members =
-                        (from..from + SET).map(|number| format!("sip:m{number}@home1.net\n"));
+                        (from..from + SET).map(|number| format!("sip:m{number}@home1.net"));
+                    let members: Vec<String> = members.collect();
                     let began = Instant::now();
-                    let set = ["member", "set", CREW, "-"];
-                    let done = cimfctl_fed(&at, &set, members.collect::<String>());
-                    assert!(done.status.success(), "{done:?}");
+                    set(rig, at, &members);
                     began.elapsed()
                 });
                 sets.collect::<Vec<_>>()

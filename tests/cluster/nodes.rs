@@ -55,7 +55,7 @@ fn postgres() -> Postgres {
 
 /// Sends to the group until the members are these.
 #[track_caller]
-fn sees(rig: &Rig, client: &mut Client, members: &[&str]) {
+pub fn sees(rig: &Rig, client: &mut Client, members: &[&str]) {
     let found = until(|| {
         let before = rig.core.count();
         let sent = rig.counter("forks_sent");

@@ -122,7 +122,7 @@ pub fn t110_without_memory_a_message_is_refused_before_its_202(transport: Transp
     client.send(&request.bytes());
     is_202(&client.receive(), &request);
     // The rest of the large one would take its time.
-    rig.cancel(Some("1")).expect("message 1");
+    rig.cancel("1").expect("message 1");
     rig.wait_for_counter("forks_skipped", 15_000 - 60);
     rig.core.release("");
     rig.wait_for_gauge("memory_used", 0);

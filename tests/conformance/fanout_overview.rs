@@ -41,13 +41,21 @@ pub fn fanouts_are_listed_and_may_be_cancelled(transport: Transport) {
     }
 
     // What waits for bob ends when bob's turn would come; what is under way has its answer still.
-    rig.cancel(Some("2")).expect("message 2");
-    let text = rig.cancel(Some("7")).expect_err("no message 7");
+    let cancelled = rig.cancel("2").expect("message 2");
+    for (name, value) in [
+        ("id", "2"),
+        ("skipped", "1"),
+        ("in_flight", "0"),
+        ("ended", "1"),
+    ] {
+        assert_eq!(cancelled[name], value, "{name} in {cancelled:?}");
+    }
+    let text = rig.cancel("7").expect_err("no message 7");
     assert!(
         text.contains("404") && text.contains("no such message is under way"),
         "{text}"
     );
-    rig.cancel(None).expect_err("no message at all");
+    rig.command("cancel", &[]).expect_err("no message at all");
     assert_eq!(rig.core.release("bob"), 1);
     for (message, ending) in [
         (1, "delivered=2 refused=0 unreachable=0 expired=0 skipped=0"),

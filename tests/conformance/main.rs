@@ -46,6 +46,7 @@ mod list_choices;
 mod list_parts;
 mod lists;
 mod loops;
+mod management;
 mod members;
 mod memory_reserve;
 mod names;
@@ -421,6 +422,15 @@ both {
         a_stop_names_the_first_of_many,
         a_stop_names_all_to_whoever_debugs,
         a_stop_without_messages_under_way_says_nothing,
+    }
+    management::{
+        groups_and_members_are_managed_by_commands,
+        a_command_given_again_changes_nothing,
+        services_and_consents_are_managed_by_commands,
+        lists_come_in_pages,
+        what_is_wrong_with_a_command_is_told_and_nothing_changes,
+        a_large_set_of_members_is_given_in_parts,
+        a_command_that_takes_long_delays_no_message,
     }
     notifications::{
         t104_a_message_that_asks_for_a_notification_is_unchanged,

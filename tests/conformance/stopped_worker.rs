@@ -20,14 +20,14 @@ const ID_BITS: u32 = 22;
 /// Stopping workers over and over finds one with the lock within a second or two.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-fn signal(process: u32, signal: libc::c_int) {
-    // SAFETY: it is a worker of a proxy which the rig has started and not waited for.
+pub fn signal(process: u32, signal: libc::c_int) {
+    // SAFETY: it is a process of a proxy which the rig has started and not waited for.
     let result = unsafe { libc::kill(process.cast_signed(), signal) };
     assert_eq!(result, 0);
 }
 
 /// Goes on even if the case fails: a proxy whose worker is stopped would not end.
-struct GoesOn(u32);
+pub struct GoesOn(pub u32);
 
 impl Drop for GoesOn {
     fn drop(&mut self) {
@@ -145,7 +145,7 @@ pub fn a_worker_that_is_stopped_with_the_lock_stops_nobody(transport: Transport)
             assert!(passed < Duration::from_secs(2), "{passed:?}");
             rig.wait_for_log(&format!("process {process} has held the lock of the queue"));
             let begin = Instant::now();
-            let text = rig.cancel(Some("999999")).expect_err("who keeps the lock");
+            let text = rig.cancel("999999").expect_err("who keeps the lock");
             let passed = begin.elapsed();
             let said = format!("process {process} has held the lock of the queue");
             assert!(text.contains("503") && text.contains(&said), "{text}");

@@ -1,11 +1,13 @@
 //! What docs/monitoring.md says, tried as it stands there: Debian's Prometheus asks a running proxy with the scrape
 //! configuration and the alerts of docs/prometheus, and each query of the alerts and of Grafana's dashboard gives a value.
+//! And what docs/management.md says.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod management;
 mod manual;
 mod prometheus;
 
@@ -49,6 +51,9 @@ fn exporter(port: &Port) -> [String; 2] {
 
 /// Whether the OpenSIPS under test was built without these modules.
 fn lacks(modules: &[&str]) -> bool {
+    if proxy().name() != "OpenSIPS" {
+        return false;
+    }
     let lacking = modules.iter().find(|module| !proxy().has_module(module));
     if let Some(module) = lacking {
         leave_out(&format!("this OpenSIPS was built without {module}"));

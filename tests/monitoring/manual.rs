@@ -1,12 +1,18 @@
-//! Blocks of docs/monitoring.md.
+//! Blocks of the manual.
 
-/// The block behind the comment with this name, without its indentation.
+/// The block of docs/monitoring.md behind the comment with this name, without its indentation.
 #[track_caller]
 pub fn block(name: &str) -> String {
-    let manual = std::fs::read_to_string("docs/monitoring.md").expect("the manual");
+    block_of("docs/monitoring.md", name)
+}
+
+/// The same of another page.
+#[track_caller]
+pub fn block_of(page: &str, name: &str) -> String {
+    let manual = std::fs::read_to_string(page).expect("the manual");
     let (_, rest) = manual
         .split_once(&format!("<!-- {name} -->\n\n"))
-        .unwrap_or_else(|| panic!("docs/monitoring.md has no block {name}"));
+        .unwrap_or_else(|| panic!("{page} has no block {name}"));
     let lines = rest.lines();
     let lines = lines.take_while(|line| line.is_empty() || line.starts_with("    "));
     // A command to be typed is no line of a configuration.

@@ -109,8 +109,21 @@ impl Drop for Prometheus {
 
 /// The body of the answer to GET, or to POST where there is a body; nothing if there is none yet.
 pub fn http(port: u16, path: &str, body: Option<&str>) -> Option<String> {
+    let (head, body) = asked(port, path, body)?;
+    head.contains(" 200 ").then_some(body)
+}
+
+/// The same whatever the status.
+pub fn http_answer(port: u16, path: &str, body: Option<&str>) -> Option<String> {
+    asked(port, path, body).map(|(_, body)| body)
+}
+
+/// Head and body of what is answered.
+fn asked(port: u16, path: &str, body: Option<&str>) -> Option<(String, String)> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .ok()?;
     let method = if body.is_some() { "POST" } else { "GET" };
     let body = body.unwrap_or_default();
     let request = format!(
@@ -131,7 +144,7 @@ pub fn http(port: u16, path: &str, body: Option<&str>) -> Option<String> {
                 is_it.then(|| value.trim().parse::<usize>().ok()).flatten()
             });
             if length.is_some_and(|length| body.len() >= length) {
-                return head.contains(" 200 ").then(|| body.to_owned());
+                return Some((head.to_owned(), body.to_owned()));
             }
         }
         match stream.read(&mut piece).ok()? {
@@ -141,5 +154,5 @@ pub fn http(port: u16, path: &str, body: Option<&str>) -> Option<String> {
     }
     let text = String::from_utf8_lossy(&answer).into_owned();
     let (head, body) = text.split_once("\r\n\r\n")?;
-    head.contains(" 200 ").then(|| body.to_owned())
+    Some((head.to_owned(), body.to_owned()))
 }

@@ -1,7 +1,7 @@
 //! Kamailio, asked by kamcmd.
 
 use super::flow::in_project;
-use super::proxy::{Figures, Proxy, Start, figures, filled_in, first_line, program};
+use super::proxy::{Figures, Given, Proxy, Start, figures, filled_in, first_line, program};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -118,52 +118,26 @@ impl Proxy for Kamailio {
             .unwrap_or_else(|_| panic!("counter {name} is {text:?}"))
     }
 
-    fn stats(&self, folder: &Path) -> Figures {
-        figures(&Kamailio::kamcmd(folder, &["cimf.stats"]))
-    }
-
-    fn fanouts(&self, folder: &Path) -> Vec<Figures> {
-        let text = Kamailio::kamcmd(folder, &["cimf.fanouts"]);
-        let messages = text.split('}').map(figures);
-        messages.filter(|fields| !fields.is_empty()).collect()
-    }
-
-    fn cancel(&self, folder: &Path, id: Option<&str>) -> Result<(), String> {
-        let words: Vec<_> = ["cimf.cancel"].into_iter().chain(id).collect();
+    fn command(
+        &self,
+        folder: &Path,
+        name: &str,
+        given: &[Given<'_>],
+    ) -> Result<Vec<Figures>, String> {
+        let name = format!("cimf.{name}");
+        let given = given.iter().flat_map(|(_, texts)| texts.iter().copied());
+        let words: Vec<_> = [name.as_str()].into_iter().chain(given).collect();
         let (is_well, text) = Kamailio::kamcmd_output(folder, &words);
-        match is_well && !text.starts_with("error") {
-            true => Ok(()),
+        if let Some((_, fault)) = text.split_once("error: ") {
+            return Err(fault.replacen(" - ", " ", 1).trim_end().to_owned());
+        }
+        match is_well {
+            true => {
+                let all = text.split("\n}").map(figures);
+                Ok(all.filter(|fields| !fields.is_empty()).collect())
+            }
             false => Err(text),
         }
-    }
-
-    fn kept(&self, folder: &Path, member: Option<&str>) -> Vec<Figures> {
-        let words: Vec<_> = ["cimf.kept"].into_iter().chain(member).collect();
-        let text = Kamailio::kamcmd(folder, &words);
-        let copies = text.split('}').map(figures);
-        copies.filter(|fields| !fields.is_empty()).collect()
-    }
-
-    fn drop_kept(&self, folder: &Path, member: &str) -> Result<u64, String> {
-        let (is_well, text) = Kamailio::kamcmd_output(folder, &["cimf.kept_drop", member]);
-        let copies = figures(&text)
-            .get("copies")
-            .and_then(|copies| copies.parse().ok());
-        copies.filter(|_| is_well).ok_or(text)
-    }
-
-    fn nodes(&self, folder: &Path) -> Result<Vec<Figures>, String> {
-        let (is_well, text) = Kamailio::kamcmd_output(folder, &["cimf.nodes"]);
-        if !is_well || text.starts_with("error") {
-            return Err(text);
-        }
-        let nodes = text.split('}').map(figures);
-        Ok(nodes.filter(|fields| !fields.is_empty()).collect())
-    }
-
-    fn drain(&self, folder: &Path, drains: bool) -> Figures {
-        let command = if drains { "cimf.drain" } else { "cimf.undrain" };
-        figures(&Kamailio::kamcmd(folder, &[command]))
     }
 
     fn transactions(&self, folder: &Path) -> u64 {

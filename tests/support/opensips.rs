@@ -3,7 +3,7 @@
 use super::fifo;
 use super::flow::in_project;
 use super::opensips_settings::{Settings, written};
-use super::proxy::{Figures, Proxy, Start, filled_in, first_line};
+use super::proxy::{Figures, Given, Proxy, Start, filled_in, first_line};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -122,18 +122,6 @@ fn figures_of(fields: &Map<String, Value>) -> Figures {
     texts.collect()
 }
 
-/// The objects of a list, or of an object with nothing but one.
-fn list_of(values: &Value) -> Vec<Figures> {
-    let only = values
-        .as_object()
-        .and_then(|fields| fields.values().next())
-        .unwrap_or(values);
-    let objects = only.as_array().expect("an array of objects").iter();
-    objects
-        .map(|object| figures_of(object.as_object().expect("its fields")))
-        .collect()
-}
-
 impl Proxy for OpenSips {
     fn name(&self) -> &'static str {
         "OpenSIPS"
@@ -197,41 +185,29 @@ impl Proxy for OpenSips {
         self.statistic(folder, "cimf", name)
     }
 
-    fn stats(&self, folder: &Path) -> Figures {
-        let values = self.ask_well(folder, "cimf_stats", json!([]));
-        figures_of(values.as_object().expect("an object of figures"))
-    }
-
-    fn fanouts(&self, folder: &Path) -> Vec<Figures> {
-        list_of(&self.ask_well(folder, "cimf_fanouts", json!([])))
-    }
-
-    fn kept(&self, folder: &Path, member: Option<&str>) -> Vec<Figures> {
-        list_of(&match member {
-            None => self.ask_well(folder, "cimf_kept", json!([])),
-            Some(member) => self.ask_well(folder, "cimf_kept_of", json!({ "address": member })),
-        })
-    }
-
-    fn drop_kept(&self, folder: &Path, member: &str) -> Result<u64, String> {
-        let values = self.ask(folder, "cimf_kept_drop", json!({ "address": member }))?;
-        values["copies"].as_u64().ok_or(values.to_string())
-    }
-
-    fn nodes(&self, folder: &Path) -> Result<Vec<Figures>, String> {
-        let values = self.ask(folder, "cimf_nodes", json!([]))?;
-        Ok(list_of(&values))
-    }
-
-    fn drain(&self, folder: &Path, drains: bool) -> Figures {
-        let command = if drains { "cimf_drain" } else { "cimf_undrain" };
-        let values = self.ask_well(folder, command, json!([]));
-        figures_of(values.as_object().expect("an object of figures"))
-    }
-
-    fn cancel(&self, folder: &Path, id: Option<&str>) -> Result<(), String> {
-        let parameters = id.map_or(json!({}), |id| json!({ "id": id }));
-        self.ask(folder, "cimf_cancel", parameters).map(drop)
+    fn command(
+        &self,
+        folder: &Path,
+        name: &str,
+        given: &[Given<'_>],
+    ) -> Result<Vec<Figures>, String> {
+        let parameters = given.iter().map(|(name, texts)| {
+            let value = match texts {
+                [one] => json!(one),
+                several => json!(several),
+            };
+            ((*name).to_owned(), value)
+        });
+        let parameters = Value::Object(parameters.collect());
+        let answer = self.ask(folder, &format!("cimf_{name}"), parameters)?;
+        let objects = match answer {
+            Value::Array(all) => all,
+            one => vec![one],
+        };
+        let all = objects
+            .iter()
+            .map(|one| figures_of(one.as_object().expect("an object")));
+        Ok(all.collect())
     }
 
     fn transactions(&self, folder: &Path) -> u64 {

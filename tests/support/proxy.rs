@@ -14,6 +14,9 @@ use std::sync::OnceLock;
 /// Names and values as a proxy lists them.
 pub type Figures = BTreeMap<String, String>;
 
+/// A parameter of a command: its name, and what is given for it.
+pub type Given<'a> = (&'a str, &'a [&'a str]);
+
 /// What a proxy is started with.
 pub struct Start<'a> {
     /// Where it keeps all it writes.
@@ -47,20 +50,14 @@ pub trait Proxy: Sync {
     fn statistics(&self, folder: &Path) -> Figures;
     /// One of them.
     fn counter(&self, folder: &Path, name: &str) -> u64;
-    /// The same figures by the module's own command.
-    fn stats(&self, folder: &Path) -> Figures;
-    /// The messages under way, by the module's own command.
-    fn fanouts(&self, folder: &Path) -> Vec<Figures>;
-    /// Cancels a message; says what is wrong, with its code.
-    fn cancel(&self, folder: &Path, id: Option<&str>) -> Result<(), String>;
-    /// What is kept for members who are away, or for one of them, by the module's own command.
-    fn kept(&self, folder: &Path, member: Option<&str>) -> Vec<Figures>;
-    /// Drops what is kept for a member; gives how many copies, or what is wrong.
-    fn drop_kept(&self, folder: &Path, member: &str) -> Result<u64, String>;
-    /// The nodes that share the ledger, by the module's own command; or what is wrong.
-    fn nodes(&self, folder: &Path) -> Result<Vec<Figures>, String>;
-    /// Has new messages refused, or no longer; gives what is left.
-    fn drain(&self, folder: &Path, drains: bool) -> Figures;
+    /// Gives one of the module's commands with its parameters, each by its name and in their order. Returns the structures of
+    /// its answer, or its fault: code and text.
+    fn command(
+        &self,
+        folder: &Path,
+        name: &str,
+        given: &[Given<'_>],
+    ) -> Result<Vec<Figures>, String>;
     /// How many transactions tm holds.
     fn transactions(&self, folder: &Path) -> u64;
     /// How many of them are over and wait until tm forgets them.
@@ -137,7 +134,9 @@ pub fn first_line(program: &Path, argument: &str) -> String {
 
 /// The lines of `name: value` in a text.
 pub fn figures(text: &str) -> Figures {
-    let lines = text.lines().filter_map(|line| line.trim().split_once(": "));
+    let lines = text
+        .lines()
+        .filter_map(|line| line.trim_start().split_once(": "));
     lines
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
         .collect()

@@ -8,7 +8,7 @@ use super::client::{Client, Transport, trusted_beside};
 use super::core::Core;
 use super::kamailio::Kamailio;
 use super::port::Port;
-use super::proxy::{Figures, proxy};
+use super::proxy::{Figures, Given, proxy};
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -102,24 +102,24 @@ impl Rig {
     /// All of the module's counters, by its own command.
     #[track_caller]
     pub fn stats(&self) -> Figures {
-        proxy().stats(self.folder.path())
+        self.only("stats", &[])
     }
 
     /// The messages under way, by the module's own command.
     #[track_caller]
     pub fn fanouts(&self) -> Vec<Figures> {
-        proxy().fanouts(self.folder.path())
+        self.well("fanouts", &[])
     }
 
     /// The nodes that share the ledger, by the module's own command; or what is wrong.
     pub fn nodes(&self) -> Result<Vec<Figures>, String> {
-        proxy().nodes(self.folder.path())
+        self.command("nodes", &[])
     }
 
     /// Has new messages refused, or no longer; gives what is left.
     #[track_caller]
     pub fn drain(&self, drains: bool) -> Figures {
-        proxy().drain(self.folder.path(), drains)
+        self.only(if drains { "drain" } else { "undrain" }, &[])
     }
 
     /// Ends all processes of the proxy at once, as the loss of its machine would.
@@ -136,9 +136,45 @@ impl Rig {
         self.child.is_some()
     }
 
-    /// Cancels a message by the module's own command; says what is wrong.
-    pub fn cancel(&self, id: Option<&str>) -> Result<(), String> {
-        proxy().cancel(self.folder.path(), id)
+    /// Cancels a message by the module's own command; gives what that says, or what is wrong.
+    pub fn cancel(&self, id: &str) -> Result<Figures, String> {
+        let mut answer = self.command("cancel", &[("id", &[id])])?;
+        Ok(answer.pop().expect("what was done"))
+    }
+
+    /// What is kept for members who are away, or for one of them, by the module's own command.
+    #[track_caller]
+    pub fn kept(&self, member: Option<&str>) -> Vec<Figures> {
+        match member {
+            None => self.well("kept", &[]),
+            Some(member) => self.well("kept", &[("address", &[member])]),
+        }
+    }
+
+    /// Drops what is kept for a member; gives how many copies, or what is wrong.
+    pub fn drop_kept(&self, member: &str) -> Result<u64, String> {
+        let answer = self.command("kept_drop", &[("address", &[member])])?;
+        Ok(answer[0]["copies"].parse().expect("a number"))
+    }
+
+    /// Gives a command of the module; returns its answer, or code and text of its fault.
+    pub fn command(&self, name: &str, given: &[Given<'_>]) -> Result<Vec<Figures>, String> {
+        proxy().command(self.folder.path(), name, given)
+    }
+
+    /// The same of a command that is carried out.
+    #[track_caller]
+    pub fn well(&self, name: &str, given: &[Given<'_>]) -> Vec<Figures> {
+        let answer = self.command(name, given);
+        answer.unwrap_or_else(|fault| panic!("{name} {given:?}: {fault}"))
+    }
+
+    /// The same of one that answers with one structure.
+    #[track_caller]
+    pub fn only(&self, name: &str, given: &[Given<'_>]) -> Figures {
+        let mut answer = self.well(name, given);
+        assert_eq!(answer.len(), 1, "{name}: {answer:?}");
+        answer.remove(0)
     }
 
     /// Waits until a counter has a value, and stays wrong if it has gone beyond.

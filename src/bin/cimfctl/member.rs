@@ -7,7 +7,7 @@ use crate::json_shapes::{self, Form, JsonList};
 use crate::streams::{confirm, confirm_each, counted, harmless, note, standard};
 use crate::tense::Tense;
 use cimf::config::DbUrl;
-use cimf::store::edit::{Editor, Emptying, Existing, MembersChange, Membership};
+use cimf::store::edit::{Editor, Emptying, Existing, MembersChange, Membership, Missing};
 use clap::{Args, Subcommand};
 use std::io::{self, Write};
 
@@ -119,15 +119,15 @@ pub fn run(db: &DbUrl, max_members: u32, command: Command) -> Result<(), Failure
                     "the name: expected text, found none; nothing was changed, `cimfctl member name {group} {member}` without NAME removes it"
                 )));
             }
-            let member = editor.name_member(&group, &member, name.as_deref())?;
+            let (member, _) = editor.name_member(&group, &member, name.as_deref())?;
             Ok(confirm(&named_line(&member, name.as_deref(), Tense::Done))?)
         }
         Command::Del(Members { group, members }) => {
             let list = AddressList::read(members)?;
-            let deleted = list.with(&mut editor, |editor, list| {
-                editor.delete_members(&group, list.addresses())
+            let change = list.with(&mut editor, |editor, list| {
+                editor.delete_members(&group, list.addresses(), Missing::Refused)
             })?;
-            let lines = deleted.iter();
+            let lines = change.deleted.iter();
             let lines = lines.map(|member| format!("deleted {}", harmless(member)));
             Ok(confirm_each(lines)?)
         }

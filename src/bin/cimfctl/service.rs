@@ -6,7 +6,7 @@ use crate::group::check_address;
 use crate::json_shapes::{self, Form, JsonList};
 use crate::streams::{confirm, confirm_each, counted, harmless, standard};
 use cimf::config::DbUrl;
-use cimf::store::edit::Editor;
+use cimf::store::edit::{Editor, Missing};
 use clap::Subcommand;
 use std::io::Write;
 
@@ -127,8 +127,8 @@ pub fn consent(db: &DbUrl, max_members: u32, command: Consent) -> Result<(), Fai
         }
         Consent::Del { service, uris } => {
             let list = AddressList::read(uris)?;
-            let deleted = list.with(&mut editor, |editor, list| {
-                editor.delete_consents(&service, list.addresses())
+            let (_, deleted) = list.with(&mut editor, |editor, list| {
+                editor.delete_consents(&service, list.addresses(), Missing::Refused)
             })?;
             let lines = deleted
                 .iter()

@@ -2,7 +2,7 @@
 
 use super::{NOW, engine, outcomes, send, start, start_as, submission};
 use crate::control::Own;
-use crate::fanout::{Outcome, SkipReason, Submission};
+use crate::fanout::{Cancelled, Outcome, SkipReason, Submission};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 #[test]
@@ -80,8 +80,13 @@ fn an_administrator_sees_what_is_under_way_and_may_stop_it() {
         (fanout.group.as_slice(), fanout.accepted_at),
         (submission().group, NOW)
     );
-    assert_eq!(engine.cancel(number + 1), Ok(false));
-    assert_eq!(engine.cancel(number), Ok(true));
+    assert_eq!(engine.cancel(number + 1), Ok(None));
+    let cancelled = Cancelled {
+        skipped: 2,
+        in_flight: 1,
+        ended: 0,
+    };
+    assert_eq!(engine.cancel(number), Ok(Some(cancelled)));
     assert!(engine.next(|| NOW).is_none());
     engine.tick(NOW);
     assert_eq!(

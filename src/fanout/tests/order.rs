@@ -206,7 +206,11 @@ fn who_follows_a_message_that_is_cancelled_is_sent_to() {
     assert_eq!(send(&engine).unwrap().0, "sip:a@h");
     assert_eq!(send(&engine), None);
     // One that waits behind others' turns ends at once, and lets them go on.
-    assert_eq!([third, first].map(|it| engine.cancel(it)), [Ok(true); 2]);
+    assert!(
+        [third, first]
+            .iter()
+            .all(|it| engine.cancel(*it).unwrap().is_some())
+    );
     engine.tick(NOW);
     let cancelled = Outcome::Skipped(SkipReason::Cancelled);
     assert_eq!(outcomes(&engine), [cancelled; 3]);

@@ -301,7 +301,8 @@ const _: () = {
 };
 
 /// `rpc_t`, as far as it is used: how a command reads its parameters and answers. The functions for
-/// structures take what `add` has made, the others the context of the call.
+/// structures take what `add` has made, the others the context of the call. The last three are null where a transport
+/// cannot answer later.
 #[repr(C)]
 pub struct Rpc {
     pub fault: unsafe extern "C" fn(*mut c_void, c_int, *const c_char, ...),
@@ -310,4 +311,17 @@ pub struct Rpc {
     pub scan: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
     pub printf: *const c_void,
     pub struct_add: unsafe extern "C" fn(*mut c_void, *const c_char, ...) -> c_int,
+    pub array_add: *const c_void,
+    pub struct_scan: *const c_void,
+    pub struct_printf: *const c_void,
+    pub capabilities: Option<unsafe extern "C" fn(*mut c_void) -> c_uint>,
+    pub delayed_ctx_new: Option<unsafe extern "C" fn(*mut c_void) -> *mut RpcDelayed>,
+    pub delayed_ctx_close: Option<unsafe extern "C" fn(*mut RpcDelayed)>,
+}
+
+/// The start of `rpc_delayed_ctx_t`.
+#[repr(C)]
+pub struct RpcDelayed {
+    pub rpc: Rpc,
+    pub context: *mut c_void,
 }

@@ -1,12 +1,12 @@
 //! Every structure shared with Kamailio, against a C compiler's word, for each known version; and against
 //! Kamailio's own declarations where CIMF_KAMAILIO_SOURCE names its source.
 
-use super::abi::Rpc;
 use super::abi::{
     CmdExport, Dlg, DlgSeq, HdrField, KemiExport, LogData, ModuleExports, PvExport, PvParam,
     PvSpec, RpcExport, SIP_MSG_BUF, SIP_MSG_LEN, SIP_MSG_METHOD, SocketInfo, SrModule, TmcbParams,
     UacReq,
 };
+use super::abi::{Rpc, RpcDelayed};
 use super::memory;
 use super::tm::{SL_API, T_NEWTRAN, TM_BINDS};
 use super::version::KNOWN;
@@ -88,6 +88,16 @@ fn ours() -> Vec<(&'static str, usize)> {
         ("rpc_export_t.flags", offset_of!(RpcExport, flags)),
         ("rpc_t.add", offset_of!(Rpc, add)),
         ("rpc_t.scan", offset_of!(Rpc, scan)),
+        ("rpc_t.capabilities", offset_of!(Rpc, capabilities)),
+        ("rpc_t.delayed_ctx_new", offset_of!(Rpc, delayed_ctx_new)),
+        (
+            "rpc_t.delayed_ctx_close",
+            offset_of!(Rpc, delayed_ctx_close),
+        ),
+        (
+            "rpc_delayed_ctx_t.reply_ctx",
+            offset_of!(RpcDelayed, context),
+        ),
         ("rpc_t.struct_add", offset_of!(Rpc, struct_add)),
         ("sr_module_t.path", offset_of!(SrModule, path)),
         ("sr_module_t.handle", offset_of!(SrModule, handle)),

@@ -1,378 +1,113 @@
-//! Commands for `kamcmd` and Kamailio's other RPC transports: `cimf.stats`, `cimf.fanouts`, `cimf.cancel ID`,
-//! `cimf.kept [ADDRESS]`, `cimf.kept_drop ADDRESS`, `cimf.nodes`, `cimf.drain` and `cimf.undrain`.
+//! The module's commands for `kamcmd` and Kamailio's other RPC transports.
 
 use super::abi::{Rpc, RpcExport};
-use super::module::module;
-use crate::fanout::Blocked;
-use crate::host::abi::{Str, Table};
-use crate::host::figures::{age, figures, states};
+use super::module::{Module, module};
+use super::rpc::{Call, DELAYED_REPLIES};
+use crate::host::commands::{Answer, COMMANDS, Command, Errand, Fault, Run};
 use crate::host::guard::guarded;
-use crate::host::{kept_commands, node_commands};
-use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
-use std::ptr::null_mut;
+use std::ffi::{CString, c_char, c_uint, c_void};
+use std::ptr::null;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// The commands; a row of zeros ends the table.
-pub static COMMANDS: Table<[RpcExport; 9]> = Table([
-    RpcExport {
-        name: c"cimf.stats".as_ptr(),
-        function: Some(stats),
-        documentation: STATS.0.as_ptr(),
-        flags: 0,
-    },
-    RpcExport {
-        name: c"cimf.fanouts".as_ptr(),
-        function: Some(fanouts),
-        documentation: FANOUTS.0.as_ptr(),
-        flags: RET_ARRAY,
-    },
-    RpcExport {
-        name: c"cimf.cancel".as_ptr(),
-        function: Some(cancel),
-        documentation: CANCEL.0.as_ptr(),
-        flags: 0,
-    },
-    RpcExport {
-        name: c"cimf.kept".as_ptr(),
-        function: Some(kept),
-        documentation: KEPT.0.as_ptr(),
-        flags: RET_ARRAY,
-    },
-    RpcExport {
-        name: c"cimf.kept_drop".as_ptr(),
-        function: Some(kept_drop),
-        documentation: KEPT_DROP.0.as_ptr(),
-        flags: 0,
-    },
-    RpcExport {
-        name: c"cimf.nodes".as_ptr(),
-        function: Some(nodes),
-        documentation: NODES.0.as_ptr(),
-        flags: RET_ARRAY,
-    },
-    RpcExport {
-        name: c"cimf.drain".as_ptr(),
-        function: Some(drain),
-        documentation: DRAIN.0.as_ptr(),
-        flags: 0,
-    },
-    RpcExport {
-        name: c"cimf.undrain".as_ptr(),
-        function: Some(undrain),
-        documentation: UNDRAIN.0.as_ptr(),
-        flags: 0,
-    },
-    RpcExport {
-        name: std::ptr::null(),
-        function: None,
-        documentation: std::ptr::null(),
-        flags: 0,
-    },
-]);
+type Function = unsafe extern "C" fn(*const Rpc, *mut c_void);
 
-type Documentation = Table<[*const c_char; 2]>;
-
-static STATS: Documentation = document(c"All counts of cimf.");
-static FANOUTS: Documentation = document(c"The group messages that are under way.");
-static CANCEL: Documentation =
-    document(c"Sends no more copies of the message with this number: cimf.cancel ID");
-
-static KEPT: Documentation =
-    document(c"What is kept for members who are away, or for one of them: cimf.kept [ADDRESS]");
-static KEPT_DROP: Documentation =
-    document(c"Drops what is kept for a member: cimf.kept_drop ADDRESS");
-
-static NODES: Documentation = document(c"The nodes that share the ledger (durability=cluster).");
-static DRAIN: Documentation =
-    document(c"Refuses new messages before maintenance; says what is left.");
-static UNDRAIN: Documentation = document(c"Accepts new messages again.");
-
-const fn document(text: &'static CStr) -> Documentation {
-    Table([text.as_ptr(), std::ptr::null()])
+/// The functions of the commands, in the order of the table: Kamailio does not tell a function which command it is.
+macro_rules! functions {
+    ($($number:literal)*) => { [$(run::<$number>),*] };
 }
+
+static FUNCTIONS: [Function; COMMANDS.len()] = functions!(
+    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
+);
 
 /// `RPC_RET_ARRAY`: the command may answer with several values.
 const RET_ARRAY: c_uint = 1;
 
-/// A structure of an answer.
-struct Struct<'r> {
-    rpc: &'r Rpc,
-    handle: *mut c_void,
+/// Whether this is a process that receives SIP.
+static IS_SIP_WORKER: AtomicBool = AtomicBool::new(false);
+
+/// Notes that this process receives SIP: it must not wait for a command.
+pub fn will_not_wait() {
+    IS_SIP_WORKER.store(true, Relaxed);
 }
 
-impl<'r> Struct<'r> {
-    /// # Safety
-    /// `rpc` and `context` must be those of a command under way.
-    unsafe fn add(rpc: &'r Rpc, context: *mut c_void) -> Option<Self> {
-        let mut handle = null_mut::<c_void>();
-        // SAFETY: the format asks for one structure, whose handle goes where the pointer says.
-        let result = unsafe { (rpc.add)(context, c"{".as_ptr(), &raw mut handle) };
-        (result >= 0 && !handle.is_null()).then_some(Self { rpc, handle })
+/// The table of commands, ended by a row of zeros. Kamailio keeps pointing to it.
+pub fn exports() -> *const RpcExport {
+    let rows = COMMANDS.iter().zip(FUNCTIONS).map(|(command, function)| {
+        let documentation = [kept(format!("{}: cimf.{command}", command.help)), null()];
+        RpcExport {
+            name: kept(format!("cimf.{}", command.name)),
+            function: Some(function),
+            documentation: Box::leak(Box::new(documentation)).as_ptr(),
+            flags: if command.is_list { RET_ARRAY } else { 0 },
+        }
+    });
+    let end = RpcExport {
+        name: null(),
+        function: None,
+        documentation: null(),
+        flags: 0,
+    };
+    let table: Vec<_> = rows.chain([end]).collect();
+    Vec::leak(table).as_ptr()
+}
+
+/// A text that ends with NUL and is there as long as Kamailio.
+fn kept(text: String) -> *const c_char {
+    CString::new(text).unwrap_or_default().into_raw()
+}
+
+/// The command with this number in the table.
+///
+/// # Safety
+/// Kamailio calls it with a command under way.
+unsafe extern "C" fn run<const NUMBER: usize>(rpc: *const Rpc, context: *mut c_void) {
+    guarded((), || {
+        // SAFETY: Kamailio calls this with its functions for a command under way, or null.
+        let (Some(module), Some(rpc)) = (module(), unsafe { rpc.as_ref() }) else {
+            return;
+        };
+        // SAFETY: both are those of this command, which is under way.
+        let call = unsafe { Call::new(rpc, context) };
+        match asked(module, &call, NUMBER) {
+            Asked::Done(answer) => call.answer(&answer),
+            Asked::Later => {}
+        }
+    });
+}
+
+/// What a command that was called comes to.
+enum Asked {
+    /// It is answered.
+    Done(Answer),
+    /// The process `cimf groups` answers.
+    Later,
+}
+
+fn asked(module: &'static Module, call: &Call<'_>, number: usize) -> Asked {
+    let command: &Command = &COMMANDS[number];
+    let given = call.texts().and_then(|texts| command.in_order(texts));
+    let arguments = match given {
+        Ok(arguments) => arguments,
+        Err(fault) => return Asked::Done(Err(fault)),
+    };
+    let mut errand = match command.run {
+        Run::Here(run) => return Asked::Done(run(module.server, &arguments)),
+        Run::Reads(_) | Run::Changes(_) => Errand {
+            command: number,
+            arguments,
+            later: None,
+        },
+    };
+    if !IS_SIP_WORKER.load(Relaxed) {
+        return Asked::Done(module.errands.wait(&errand));
     }
-
-    /// Adds a number. Kamailio's numbers have 32 bits in all versions; a larger one stays there.
-    fn number(&self, name: &CStr, number: u64) {
-        let number = c_uint::try_from(number).unwrap_or(c_uint::MAX);
-        // SAFETY: the format takes a name and one unsigned int. An answer that is too long fails,
-        // and Kamailio tells the client.
-        unsafe { (self.rpc.struct_add)(self.handle, c"u".as_ptr(), name.as_ptr(), number) };
+    let Some(delayed) = call.delay() else {
+        return Asked::Done(Err(Fault::failed(DELAYED_REPLIES)));
+    };
+    errand.later = Some(delayed.place());
+    if let Err(fault) = module.errands.send(&errand, None) {
+        delayed.answer(&Err(fault));
     }
-
-    /// Adds text.
-    fn text(&self, name: &CStr, text: &[u8]) {
-        let mut text = Str::of(text);
-        // SAFETY: the format takes a name and one text, which Kamailio copies.
-        unsafe { (self.rpc.struct_add)(self.handle, c"S".as_ptr(), name.as_ptr(), &raw mut text) };
-    }
-
-    fn numbers<'n>(&self, numbers: impl IntoIterator<Item = (&'n str, u64)>) {
-        for (name, number) in numbers {
-            if let Ok(name) = CString::new(name) {
-                self.number(&name, number);
-            }
-        }
-    }
-}
-
-/// Answers a command with an error.
-///
-/// # Safety
-/// `rpc` and `context` must be those of a command under way.
-unsafe fn fault(rpc: &Rpc, context: *mut c_void, code: c_int, text: &CStr) {
-    // SAFETY: the format takes one text that ends with NUL.
-    unsafe { (rpc.fault)(context, code, c"%s".as_ptr(), text.as_ptr()) };
-}
-
-/// Answers a command that needs the lock of the queue while a process keeps it from the others.
-///
-/// # Safety
-/// As for [`fault`].
-unsafe fn unavailable(rpc: &Rpc, context: *mut c_void, blocked: Blocked) {
-    let text = CString::new(blocked.to_string()).unwrap_or_default();
-    // SAFETY: `rpc` and `context` are those of a command under way, as is required here too.
-    unsafe { fault(rpc, context, 503, &text) };
-}
-
-/// `cimf.stats`.
-///
-/// # Safety
-/// Kamailio calls it with a command under way.
-unsafe extern "C" fn stats(rpc: *const Rpc, context: *mut c_void) {
-    guarded((), || {
-        // SAFETY: Kamailio calls this with its functions for a command under way, or null.
-        let (Some(module), Some(rpc)) = (module(), unsafe { rpc.as_ref() }) else {
-            return;
-        };
-        // SAFETY: `rpc` and `context` are those of this command, which is under way.
-        if let Some(answer) = unsafe { Struct::add(rpc, context) } {
-            for (figure, name, _) in figures() {
-                answer.numbers([(name.as_str(), figure.read(module.server))]);
-            }
-        }
-    });
-}
-
-/// `cimf.fanouts`.
-///
-/// # Safety
-/// Kamailio calls it with a command under way.
-unsafe extern "C" fn fanouts(rpc: *const Rpc, context: *mut c_void) {
-    guarded((), || {
-        // SAFETY: Kamailio calls this with its functions for a command under way, or null.
-        let (Some(module), Some(rpc)) = (module(), unsafe { rpc.as_ref() }) else {
-            return;
-        };
-        let fanouts = match module.server.outbox().engine().fanouts() {
-            Ok(fanouts) => fanouts,
-            Err(blocked) => {
-                // SAFETY: `rpc` and `context` are those of this command, which is under way.
-                return unsafe { unavailable(rpc, context, blocked) };
-            }
-        };
-        for fanout in fanouts {
-            // SAFETY: `rpc` and `context` are those of this command, which is under way.
-            let Some(answer) = (unsafe { Struct::add(rpc, context) }) else {
-                return;
-            };
-            answer.number(c"id", fanout.message);
-            answer.text(c"group", &fanout.group);
-            answer.text(c"originator", &fanout.originator);
-            answer.number(c"seconds", age(module.server, &fanout));
-            answer.numbers(states(&fanout));
-        }
-    });
-}
-
-/// `cimf.cancel ID`.
-///
-/// # Safety
-/// Kamailio calls it with a command under way.
-unsafe extern "C" fn cancel(rpc: *const Rpc, context: *mut c_void) {
-    guarded((), || {
-        // SAFETY: Kamailio calls this with its functions for a command under way, or null.
-        let (Some(module), Some(rpc)) = (module(), unsafe { rpc.as_ref() }) else {
-            return;
-        };
-        let mut id: c_uint = 0;
-        // SAFETY: the format asks for one unsigned int, which goes where the pointer says. Where
-        // there is none, Kamailio's own error is the answer.
-        if unsafe { (rpc.scan)(context, c"u".as_ptr(), &raw mut id) } < 1 {
-            return;
-        }
-        let cancelled = module.server.outbox().engine().cancel(u64::from(id));
-        let text = c"no such message is under way: cimf.fanouts lists those that are";
-        // SAFETY: `rpc` and `context` are those of this command, which is under way.
-        unsafe {
-            match cancelled {
-                Ok(true) => {}
-                Ok(false) => fault(rpc, context, 404, text),
-                Err(blocked) => unavailable(rpc, context, blocked),
-            }
-        }
-    });
-}
-
-/// Reads the text that a command has as its parameter, which `format` may let be missing.
-///
-/// # Safety
-/// `rpc` and `context` must be those of a command under way.
-unsafe fn text_parameter(rpc: &Rpc, context: *mut c_void, format: &CStr) -> Option<Vec<u8>> {
-    let mut text = Str::of(b"");
-    // SAFETY: the format asks for one text, which goes where the pointer says.
-    if unsafe { (rpc.scan)(context, format.as_ptr(), &raw mut text) } < 1 {
-        return None;
-    }
-    let length = usize::try_from(text.len)
-        .ok()
-        .filter(|_| !text.s.is_null())?;
-    // SAFETY: Kamailio keeps the text while the command is under way, and it has this length.
-    Some(unsafe { std::slice::from_raw_parts(text.s.cast::<u8>(), length) }.to_vec())
-}
-
-/// Answers a command that cannot be carried out.
-///
-/// # Safety
-/// As for [`fault`].
-unsafe fn failed(rpc: &Rpc, context: *mut c_void, why: &str) {
-    let text = CString::new(why).unwrap_or_default();
-    // SAFETY: `rpc` and `context` are those of a command under way, as is required here too.
-    unsafe { fault(rpc, context, 500, &text) };
-}
-
-/// `cimf.kept`.
-///
-/// # Safety
-/// Kamailio calls it with a command under way.
-unsafe extern "C" fn kept(rpc: *const Rpc, context: *mut c_void) {
-    guarded((), || {
-        // SAFETY: Kamailio calls this with its functions for a command under way, or null.
-        let (Some(module), Some(rpc)) = (module(), unsafe { rpc.as_ref() }) else {
-            return;
-        };
-        // SAFETY: `rpc` and `context` are those of this command, which is under way.
-        let address = unsafe { text_parameter(rpc, context, c"*S") };
-        let listed = match kept_commands::list(module.server, address.as_deref()) {
-            Ok(listed) => listed,
-            // SAFETY: as above.
-            Err(why) => return unsafe { failed(rpc, context, &why) },
-        };
-        for copy in listed {
-            // SAFETY: as above.
-            let Some(answer) = (unsafe { Struct::add(rpc, context) }) else {
-                return;
-            };
-            answer.number(c"id", copy.message);
-            answer.text(c"recipient", &copy.recipient);
-            answer.text(c"group", &copy.group);
-            answer.text(c"originator", &copy.originator);
-            answer.numbers(copy.numbers());
-        }
-    });
-}
-
-/// `cimf.kept_drop`.
-///
-/// # Safety
-/// Kamailio calls it with a command under way.
-unsafe extern "C" fn kept_drop(rpc: *const Rpc, context: *mut c_void) {
-    guarded((), || {
-        // SAFETY: Kamailio calls this with its functions for a command under way, or null.
-        let (Some(module), Some(rpc)) = (module(), unsafe { rpc.as_ref() }) else {
-            return;
-        };
-        // Where there is no address, Kamailio's own error is the answer.
-        // SAFETY: `rpc` and `context` are those of this command, which is under way.
-        let Some(address) = (unsafe { text_parameter(rpc, context, c"S") }) else {
-            return;
-        };
-        match kept_commands::drop_all(module.server, &address) {
-            Ok(copies) => {
-                // SAFETY: as above.
-                if let Some(answer) = unsafe { Struct::add(rpc, context) } {
-                    answer.number(c"copies", copies);
-                }
-            }
-            // SAFETY: as above.
-            Err(why) => unsafe { failed(rpc, context, &why) },
-        }
-    });
-}
-
-/// `cimf.nodes`.
-///
-/// # Safety
-/// Kamailio calls it with a command under way.
-unsafe extern "C" fn nodes(rpc: *const Rpc, context: *mut c_void) {
-    guarded((), || {
-        // SAFETY: Kamailio calls this with its functions for a command under way, or null.
-        let (Some(module), Some(rpc)) = (module(), unsafe { rpc.as_ref() }) else {
-            return;
-        };
-        let nodes = match node_commands::nodes(module.server) {
-            Ok(nodes) => nodes,
-            // SAFETY: `rpc` and `context` are those of this command, which is under way.
-            Err(why) => return unsafe { failed(rpc, context, &why) },
-        };
-        for node in nodes {
-            // SAFETY: as above.
-            let Some(answer) = (unsafe { Struct::add(rpc, context) }) else {
-                return;
-            };
-            answer.text(c"node", node.name.as_bytes());
-            answer.numbers(node_commands::numbers(&node));
-        }
-    });
-}
-
-/// `cimf.drain`.
-///
-/// # Safety
-/// Kamailio calls it with a command under way.
-unsafe extern "C" fn drain(rpc: *const Rpc, context: *mut c_void) {
-    // SAFETY: as is required here too.
-    unsafe { set_draining(rpc, context, true) };
-}
-
-/// `cimf.undrain`.
-///
-/// # Safety
-/// Kamailio calls it with a command under way.
-unsafe extern "C" fn undrain(rpc: *const Rpc, context: *mut c_void) {
-    // SAFETY: as is required here too.
-    unsafe { set_draining(rpc, context, false) };
-}
-
-/// # Safety
-/// `rpc` and `context` must be those of a command under way.
-unsafe fn set_draining(rpc: *const Rpc, context: *mut c_void, drains: bool) {
-    guarded((), || {
-        // SAFETY: Kamailio gives its functions for a command under way, or null.
-        let (Some(module), Some(rpc)) = (module(), unsafe { rpc.as_ref() }) else {
-            return;
-        };
-        let drained = node_commands::drain(module.server, drains);
-        // SAFETY: `rpc` and `context` are those of this command, which is under way.
-        if let Some(answer) = unsafe { Struct::add(rpc, context) } {
-            answer.numbers(drained.numbers());
-        }
-    });
+    Asked::Later
 }

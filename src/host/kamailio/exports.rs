@@ -93,7 +93,7 @@ pub unsafe fn become_module(exports: &Exports) {
             dlflags: 0,
             cmds: COMMANDS.0.as_ptr(),
             params: PARAMETERS.0.as_ptr(),
-            rpc_methods: commands::COMMANDS.0.as_ptr(),
+            rpc_methods: commands::exports(),
             pv_items: VARIABLES.0.as_ptr(),
             response_f: None,
             init_mod_f: Some(lifecycle::start),

@@ -8,7 +8,8 @@ use super::log::KamailioLog;
 use super::message::{SourceReader, check_layout};
 use super::module::{Module, keep, module};
 use super::tm::Transactions;
-use super::{memory, process, script, statistics, version};
+use super::{commands, memory, process, script, statistics, version};
+use crate::host::commands::Errands;
 use crate::host::event_values;
 use crate::host::guard::guarded;
 use crate::host::lifecycle::{self, TransactionMemory};
@@ -43,6 +44,9 @@ pub unsafe extern "C" fn start_process(rank: c_int) -> c_int {
         };
         if rank == PROC_INIT && has_other_languages(&module.core) {
             event_values::will_be_asked();
+        }
+        if rank > 0 {
+            commands::will_not_wait();
         }
         match rank {
             PROC_INIT if !lifecycle::check_as_worker(module.server, listeners().as_deref()) => -1,
@@ -84,6 +88,7 @@ fn prepare() -> Result<Module, String> {
     process::announce(&core, server)?;
     let events = Events::find(&core, &server.decider().policy().settings)?;
     server.outbox().report_delivered(events.has_delivered());
+    let errands = Errands::new().map_err(|error| format!("socketpair: {error}"))?;
     Ok(Module {
         core_socket: core_socket(server.decider().core_socket())?,
         events,
@@ -91,6 +96,7 @@ fn prepare() -> Result<Module, String> {
         transactions,
         source,
         server,
+        errands,
     })
 }
 

@@ -22,6 +22,7 @@ mod message;
 mod module;
 mod process;
 mod request;
+mod rpc;
 mod script;
 mod script_functions;
 mod statistics;

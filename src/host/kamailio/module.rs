@@ -4,6 +4,7 @@ use super::core::Core;
 use super::events::Events;
 use super::message::SourceReader;
 use super::tm::Transactions;
+use crate::host::commands::Errands;
 use crate::host::core_socket::CoreSocket;
 use crate::server::Server;
 use std::sync::OnceLock;
@@ -15,6 +16,8 @@ pub struct Module {
     pub source: SourceReader,
     pub events: Events,
     pub server: &'static Server,
+    /// The way to the process that carries out commands about groups.
+    pub errands: Errands,
     /// The listener from which copies leave, where the administrator names one.
     pub core_socket: Option<CoreSocket>,
 }

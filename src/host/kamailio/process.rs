@@ -1,13 +1,14 @@
 //! The processes of the module. `cimf` in `kamcmd core.psx` reports outcomes, runs event routes and does periodic
 //! work. `cimf names` asks name servers, where copies may go to names. `cimf ledger` writes the ledger, if there is
-//! one. `cimf replica` follows PostgreSQL, where the groups are there.
+//! one. `cimf replica` follows PostgreSQL, where the groups are there. `cimf groups` carries out commands about groups.
 
 use super::copies::Uac;
 use super::core::Core;
 use super::module::Module;
+use super::rpc;
 use crate::host::background::OutcomeReporter;
 use crate::host::guard::{confined, guarded};
-use crate::host::{ledger, names, replica};
+use crate::host::{commands, ledger, names, replica};
 use crate::server::Server;
 use std::ffi::{CStr, c_int};
 use std::time::Duration;
@@ -21,7 +22,7 @@ pub fn announce(core: &Core, server: &Server) -> Result<(), String> {
     let has_names = server.next_hops().have_names();
     let has_replica = server.decider().policy().settings.has_replica();
     let more = [has_names, has_ledger, has_replica];
-    let count = 1 + more.map(c_int::from).iter().sum::<c_int>();
+    let count = 2 + more.map(c_int::from).iter().sum::<c_int>();
     // SAFETY: the function takes a number.
     if unsafe { (core.register_procs)(count) } < 0 {
         return Err(format!(
@@ -41,6 +42,7 @@ pub fn start(module: &'static Module) -> bool {
         && (!has_names || fork(module, c"cimf names", ask))
         && (!has_ledger || fork(module, c"cimf ledger", store))
         && (!has_replica || fork(module, c"cimf replica", follow))
+        && fork(module, c"cimf groups", keep)
 }
 
 /// Forks a process from Kamailio's main process, which then runs the given function.
@@ -72,6 +74,14 @@ fn store(module: &'static Module) -> String {
 /// Runs in the process that follows PostgreSQL until that ends.
 fn follow(module: &'static Module) -> String {
     replica::work(module.server)
+}
+
+/// Runs in the process that carries out commands about groups until that ends.
+fn keep(module: &'static Module) -> String {
+    commands::work(module.server, &module.errands, |place, answer| {
+        // SAFETY: an errand that nobody waits for has the place of a command that nobody else answers.
+        unsafe { rpc::later(place, answer) };
+    })
 }
 
 /// Runs in the process that reports outcomes until that ends.

@@ -135,7 +135,7 @@ pub struct ModuleExports<V> {
     pub init_f: Option<unsafe extern "C" fn() -> c_int>,
     pub response_f: *const c_void,
     pub destroy_f: Option<unsafe extern "C" fn()>,
-    pub init_child_f: *const c_void,
+    pub init_child_f: Option<unsafe extern "C" fn(c_int) -> c_int>,
     pub reload_ack_f: *const c_void,
 }
 
@@ -292,16 +292,37 @@ pub struct EviParams {
     pub last: *mut EviParam,
 }
 
-/// `mi_export_t`, whose recipes have room for their own number of parameters in each version, with one
-/// recipe. What follows are zeros: the end of the recipes, and of the table of commands.
+/// `mi_export_t`, whose recipes have room for their own number of parameters in each version. What follows the last
+/// recipe are zeros: the end of the recipes, and of the table of commands.
 #[repr(C)]
 pub struct MiExport {
     pub name: *const c_char,
     pub help: *const c_char,
     pub flags: c_uint,
     pub init_f: *const c_void,
-    pub command: Option<MiCommand>,
-    pub parameters: [*const c_char; MI_ROOM],
+    pub recipes: [*const c_char; MI_ROOM],
+}
+
+/// `mi_recipe_t`: a command with as many of its parameters as are given.
+pub struct MiRecipe<'p> {
+    pub command: MiCommand,
+    pub parameters: &'p [*const c_char],
+}
+
+impl MiRecipe<'_> {
+    /// The words of a recipe: ten parameters, and 20 since 4.0.
+    pub fn words(version: (u32, u32)) -> usize {
+        match version >= (4, 0) {
+            true => 21,
+            false => 11,
+        }
+    }
+
+    /// Writes it where zeros were.
+    pub fn write(&self, words: &mut [*const c_char]) {
+        words[0] = self.command as *const c_char;
+        words[1..=self.parameters.len()].copy_from_slice(self.parameters);
+    }
 }
 
 /// Words enough for two rows of the largest table known: 8,128 bytes each, in 4.0.
@@ -330,6 +351,6 @@ const _: () = {
     assert!(std::mem::offset_of!(TmcbParams, param) == 24);
     assert!(size_of::<EviParam>() == 48);
     assert!(size_of::<EviParams>() == 24);
-    assert!(std::mem::offset_of!(MiExport, command) == 32);
+    assert!(std::mem::offset_of!(MiExport, recipes) == 32);
     assert!(size_of::<MiExport>() >= 2 * 8128);
 };

@@ -2,7 +2,7 @@
 //! one of them changed.
 
 use super::abi::{
-    CmdExport, CmdParam, Dependencies, Dlg, EviParam, EviParams, HdrField, MiExport,
+    CmdExport, CmdParam, Dependencies, Dlg, EviParam, EviParams, HdrField, MiExport, MiRecipe,
     ModuleDependency, ModuleExports, ProcExport, PvExport, PvName, PvParam, PvSpec,
     SIP_MSG_LAYOUTS, SIP_MSG_METHOD, ScmVersion, StatExport, TmcbParams, Version,
 };
@@ -156,7 +156,7 @@ fn others() -> Vec<(&'static str, usize)> {
         ("event_param.next", offset_of!(EviParam, next)),
         ("event_params", size_of::<EviParams>()),
         ("event_params.last", offset_of!(EviParams, last)),
-        ("mi_export.recipes", offset_of!(MiExport, command)),
+        ("mi_export.recipes", offset_of!(MiExport, recipes)),
     ]
 }
 
@@ -188,7 +188,10 @@ fn every_structure_is_as_large_as_c_says_and_its_members_stand_where_c_says() {
         // command, and the whole of a dialog.
         let (row, recipe) = (take("mi_export"), take("recipe"));
         assert!(size_of::<MiExport>() >= row + size_of::<usize>());
-        assert!(offset_of!(MiExport, parameters) + size_of::<usize>() <= 32 + recipe);
+        assert_eq!(
+            MiRecipe::words((version.0, version.1)) * size_of::<usize>(),
+            recipe
+        );
         assert!(size_of::<Dlg<[usize; 1]>>() >= take("dialog"));
         assert_eq!(said.len(), 0, "unchecked: {said:?}");
     }

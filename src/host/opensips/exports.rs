@@ -7,7 +7,7 @@ use super::abi::{
 use super::log::OpenSipsLog;
 use super::variables::VARIABLES;
 use super::version::{Claim, claim};
-use super::{lifecycle, process, script};
+use super::{commands, lifecycle, process, script};
 use crate::host::abi::{REQUEST_ROUTE, Table};
 use crate::host::exports::Exports;
 use crate::host::log::install;
@@ -58,7 +58,7 @@ const fn table<V>(version: V) -> ModuleExports<V> {
         init_f: Some(lifecycle::start),
         response_f: null(),
         destroy_f: Some(lifecycle::stop),
-        init_child_f: null(),
+        init_child_f: Some(commands::start_process),
         reload_ack_f: null(),
     }
 }
@@ -140,7 +140,7 @@ const fn needs(name: &'static CStr) -> ModuleDependency {
     }
 }
 
-static PROCESSES: Table<[ProcExport; 5]> = Table([
+static PROCESSES: Table<[ProcExport; 6]> = Table([
     ProcExport {
         name: c"cimf".as_ptr(),
         pre_fork: Some(lifecycle::check_as_worker),
@@ -170,6 +170,14 @@ static PROCESSES: Table<[ProcExport; 5]> = Table([
         pre_fork: None,
         post_fork: None,
         function: Some(process::follow),
+        number: 1,
+        flags: 0,
+    },
+    ProcExport {
+        name: c"cimf groups".as_ptr(),
+        pre_fork: None,
+        post_fork: None,
+        function: Some(process::keep),
         number: 1,
         flags: 0,
     },

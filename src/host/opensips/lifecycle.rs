@@ -9,6 +9,7 @@ use super::mi::Mi;
 use super::module::{Module, keep, module};
 use super::tm::Transactions;
 use super::{commands, memory, script, statistics, version};
+use crate::host::commands::Errands;
 use crate::host::guard::guarded;
 use crate::host::lifecycle::{self, TransactionMemory};
 use std::ffi::c_int;
@@ -80,9 +81,10 @@ fn prepare() -> Result<Module, String> {
     let registered = statistics::register(&core, server);
     registered.map_err(|name| format!("OpenSIPS refused the statistic {name}"))?;
     let events = Events::publish(&core)?;
-    commands::register(&core)?;
+    commands::register(&core, version)?;
     let mi = Mi::find().map_err(missing)?;
     script::watch_end(&core)?;
+    let errands = Errands::new().map_err(|error| format!("socketpair: {error}"))?;
     Ok(Module {
         core_socket: core_socket(server.decider().core_socket())?,
         core,
@@ -91,6 +93,7 @@ fn prepare() -> Result<Module, String> {
         source,
         events,
         mi,
+        errands,
         server,
     })
 }

@@ -5,6 +5,7 @@ use super::events::Events;
 use super::message::{Layout, SourceReader};
 use super::mi::Mi;
 use super::tm::Transactions;
+use crate::host::commands::Errands;
 use crate::host::core_socket::CoreSocket;
 use crate::server::Server;
 use std::sync::OnceLock;
@@ -18,6 +19,8 @@ pub struct Module {
     pub events: Events,
     pub mi: Mi,
     pub server: &'static Server,
+    /// The way to the process that carries out commands about groups.
+    pub errands: Errands,
     /// The listener from which copies leave, where the administrator names one.
     pub core_socket: Option<CoreSocket>,
 }

@@ -2,13 +2,13 @@
 //! work. It waits in OpenSIPS's own loop, so that OpenSIPS can reach it like all its processes. `cimf names` asks name
 //! servers; it calls nothing of OpenSIPS but its log, and is idle where copies go to an address. `cimf ledger` writes
 //! the ledger, if there is one, and calls nothing but the log either. `cimf replica` follows PostgreSQL, where the groups
-//! are there.
+//! are there. `cimf groups` carries out commands about groups.
 
 use super::copies::Uac;
 use super::module::{Module, module};
 use crate::host::background::{LOOK, OutcomeReporter};
 use crate::host::guard::{confined, guarded};
-use crate::host::{ledger, names, replica};
+use crate::host::{commands, ledger, names, replica};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
@@ -66,6 +66,18 @@ pub unsafe extern "C" fn store(_: c_int) {
 pub unsafe extern "C" fn follow(_: c_int) {
     confined(|| match module() {
         Some(module) => replica::work(module.server),
+        None => "the module has not started".to_owned(),
+    });
+}
+
+/// Runs in the process `cimf groups`, and never returns either.
+///
+/// # Safety
+/// OpenSIPS calls it in the process that it has forked for the module.
+pub unsafe extern "C" fn keep(_: c_int) {
+    confined(|| match module() {
+        // Nobody asks and goes on: all interfaces wait in processes of their own.
+        Some(module) => commands::work(module.server, &module.errands, |_, _| ()),
         None => "the module has not started".to_owned(),
     });
 }

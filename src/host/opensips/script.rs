@@ -6,7 +6,7 @@ use super::module::module;
 use super::request::Request;
 use crate::control::Source;
 use crate::host::abi::{REQUEST_ROUTE, SipMsg, Str};
-use crate::host::kept_commands;
+use crate::host::commands::kept_commands;
 use crate::host::message::MessageId;
 use crate::host::request::Call;
 use crate::host::script::{self, ScriptRequest, Step};

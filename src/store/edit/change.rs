@@ -3,14 +3,14 @@
 use super::EditError;
 use super::address::parse;
 use super::group_record::{GroupRecord, SELECT_GROUP, group_record};
-use super::members_change::{Existing, MembersChange, NewMember};
+use super::members_change::{Existing, MembersChange, Missing, NewMember};
 use super::refused::Refused;
 use crate::sip::uri::Uri;
 use crate::store::StoreError;
 use crate::store::database::{Probe, text};
 use rusqlite::{OptionalExtension, Transaction};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 const PUT_NAME: &str =
@@ -197,29 +197,41 @@ impl Change<'_> {
     /// The stored spelling of the member that `given` matches by text or by URI equality.
     pub fn stored_member(&self, group: &GroupRecord, given: &str) -> Result<String, EditError> {
         let existing = self.members(group)?;
-        stored(
-            &existing,
-            &Index::of(existing.iter().map(String::as_str)),
-            group,
-            given,
-        )
+        let index = Index::of(existing.iter().map(String::as_str));
+        stored(&existing, &index, group, given).map(str::to_owned)
     }
 
+    /// Deletes members, all or none.
     pub fn delete_members<'a>(
         &self,
         group: &GroupRecord,
         gone: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Vec<String>, EditError> {
+        missing: Missing,
+    ) -> Result<MembersChange, EditError> {
         let existing = self.members(group)?;
         let index = Index::of(existing.iter().map(String::as_str));
-        let mut deleted: Vec<String> = Vec::new();
+        let mut change = MembersChange::of(group);
+        let mut known = HashSet::new();
         let mut refused = Refused::default();
         for (at, member) in gone.into_iter().enumerate() {
-            deleted.extend(refused.unless(at, stored(&existing, &index, group, member)));
+            match stored(&existing, &index, group, member) {
+                Err(EditError::NoMember { .. }) if missing == Missing::Skipped => {
+                    change.missing += 1;
+                }
+                found => {
+                    if let Some(member) = refused.unless(at, found) {
+                        match known.insert(member) {
+                            true => change.deleted.push(member.to_owned()),
+                            false => change.repeated += 1,
+                        }
+                    }
+                }
+            }
         }
         refused.finish()?;
-        self.remove_members(group, &deleted)?;
-        Ok(deleted)
+        self.remove_members(group, &change.deleted)?;
+        change.members = existing.len() - change.deleted.len();
+        Ok(change)
     }
 
     /// Deletes members with their names. They must be spelt as stored.
@@ -240,15 +252,15 @@ impl Change<'_> {
 }
 
 /// The member among `existing` (sorted) that `given` refers to.
-fn stored(
-    existing: &[String],
-    index: &Index<'_>,
+fn stored<'a>(
+    existing: &'a [String],
+    index: &Index<'a>,
     group: &GroupRecord,
     given: &str,
-) -> Result<String, EditError> {
+) -> Result<&'a str, EditError> {
     match existing.binary_search_by(|it| it.as_str().cmp(given)) {
-        Ok(at) => Ok(existing[at].clone()),
-        Err(_) => equal_address(index, &group.uri, given).map(str::to_owned),
+        Ok(at) => Ok(&existing[at]),
+        Err(_) => equal_address(index, &group.uri, given),
     }
 }
 

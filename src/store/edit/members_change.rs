@@ -27,6 +27,15 @@ pub enum Existing {
     Skipped,
 }
 
+/// What becomes of somebody who is to be deleted and is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// It is refused, and nobody is deleted.
+    Refused,
+    /// It is so already.
+    Skipped,
+}
+
 /// Whether a list without members may take the members of a group away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Emptying {
@@ -49,6 +58,8 @@ pub struct MembersChange {
     pub named: Vec<(String, Option<String>)>,
     /// How many of those given were members already.
     pub existing: usize,
+    /// How many of those that were to be deleted are no members.
+    pub missing: usize,
     /// How many of those given are the address of another one given before.
     pub repeated: usize,
     /// The number of members now.

@@ -3,7 +3,7 @@
 use super::address::{checked_name, group_uri};
 use super::change::Change;
 use super::group_record::GroupRecord;
-use super::members_change::{Emptying, Existing, MembersChange, NewMember};
+use super::members_change::{Emptying, Existing, MembersChange, Missing, NewMember};
 use super::{EditError, Editor, Scope};
 
 impl Editor {
@@ -67,7 +67,8 @@ impl Editor {
         )
     }
 
-    /// Sets or removes the display name of a member; returns the member's address as stored.
+    /// Sets or removes the display name of a member; gives the member's address as stored, and whether it had another
+    /// name before.
     ///
     /// # Errors
     ///
@@ -77,7 +78,7 @@ impl Editor {
         uri: &str,
         member: &str,
         name: Option<&str>,
-    ) -> Result<String, EditError> {
+    ) -> Result<(String, bool), EditError> {
         let uri = group_uri(uri)?;
         let name = name.map(checked_name).transpose()?;
         self.change(
@@ -85,14 +86,17 @@ impl Editor {
             |change| {
                 let group = change.existing_group(&uri)?;
                 let stored = change.stored_member(&group, member)?;
-                change.name_member(&group, &stored, name)?;
-                Ok(stored)
+                let names = change.names(&group)?;
+                let is_new = names.get(&stored).map(String::as_str) != name;
+                if is_new {
+                    change.name_member(&group, &stored, name)?;
+                }
+                Ok((stored, is_new))
             },
         )
     }
 
-    /// Deletes members, all or none, each matched by its stored text or by URI equality (C-1, C-3), and
-    /// returns them as they were stored.
+    /// Deletes members, all or none, each matched by its stored text or by URI equality (C-1, C-3).
     ///
     /// # Errors
     ///
@@ -101,13 +105,14 @@ impl Editor {
         &mut self,
         uri: &str,
         members: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Vec<String>, EditError> {
+        missing: Missing,
+    ) -> Result<MembersChange, EditError> {
         let uri = group_uri(uri)?;
         self.change(
             || Scope::of([uri.as_str()]),
             |change| {
                 let group = change.existing_group(&uri)?;
-                change.delete_members(&group, members)
+                change.delete_members(&group, members, missing)
             },
         )
     }

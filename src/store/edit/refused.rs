@@ -5,6 +5,21 @@ use super::error::EditError;
 use super::members_change::NewMember;
 use crate::sip::uri::Uri;
 
+/// Checks addresses and names of members as they are checked when they are added.
+///
+/// # Errors
+///
+/// Nothing can be sent to an address, or a name is unprintable: all of them are told.
+pub fn check_members<'a>(
+    members: impl IntoIterator<Item = NewMember<'a>>,
+) -> Result<(), EditError> {
+    let mut refused = Refused::default();
+    for (at, member) in members.into_iter().enumerate() {
+        refused.checked(at, member);
+    }
+    refused.finish()
+}
+
 /// Which of the given addresses are refused, and why.
 #[derive(Default)]
 pub(super) struct Refused(Vec<(usize, EditError)>);

@@ -2,6 +2,7 @@
 
 use super::address::group_uri;
 use super::change::{Change, Index, equal_address};
+use super::members_change::Missing;
 use super::refused::Refused;
 use super::{EditError, Editor, Scope};
 use crate::store::database::text;
@@ -11,7 +12,7 @@ use std::borrow::Cow;
 /// A stored service, without its consents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceRecord {
-    id: i64,
+    pub(super) id: i64,
     /// The address.
     pub uri: String,
     /// Whether the service accepts pager-mode messages.
@@ -20,10 +21,10 @@ pub struct ServiceRecord {
     pub consents: u64,
 }
 
-const SELECT_SERVICE: &str = "SELECT id, uri, pager_mode,
+pub(super) const SELECT_SERVICE: &str = "SELECT id, uri, pager_mode,
     (SELECT count(*) FROM consent WHERE service_id = id) FROM service";
 
-fn service_record(row: &rusqlite::Row<'_>) -> rusqlite::Result<ServiceRecord> {
+pub(super) fn service_record(row: &rusqlite::Row<'_>) -> rusqlite::Result<ServiceRecord> {
     Ok(ServiceRecord {
         id: row.get(0)?,
         uri: text(row, 1)?.into_owned(),
@@ -74,6 +75,17 @@ impl Editor {
         )
     }
 
+    /// A service without its consents.
+    ///
+    /// # Errors
+    ///
+    /// There is no such service.
+    pub fn service_record(&mut self, uri: &str) -> Result<ServiceRecord, EditError> {
+        let uri = group_uri(uri)?;
+        let scope = || Scope::of([uri.as_str()]);
+        self.read(scope, |change| change.existing_service(&uri))
+    }
+
     /// All services, sorted by address.
     ///
     /// # Errors
@@ -93,7 +105,7 @@ impl Editor {
     }
 
     /// Adds consents, all or none. An address that has consented already, in any spelling, is kept as
-    /// it is; returns the number of new ones.
+    /// it is; returns the service as it is now, and the number of new ones.
     ///
     /// # Errors
     ///
@@ -130,13 +142,13 @@ impl Editor {
                     }
                     Ok(())
                 })?;
-                Ok((service, added.len()))
+                Ok((change.existing_service(&uri)?, added.len()))
             },
         )
     }
 
     /// Deletes consents, all or none, each matched by its stored text or by URI equality (C-1, C-3),
-    /// and returns them as they were stored.
+    /// and returns the service as it is now, and them as they were stored.
     ///
     /// # Errors
     ///
@@ -145,7 +157,8 @@ impl Editor {
         &mut self,
         service: &str,
         gone: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Vec<String>, EditError> {
+        missing: Missing,
+    ) -> Result<(ServiceRecord, Vec<String>), EditError> {
         let uri = group_uri(service)?;
         self.change(
             || Scope::of([uri.as_str()]),
@@ -161,13 +174,14 @@ impl Editor {
                         Ok(at) => Ok(existing[at].as_str()),
                         Err(_) => equal_address(&index, &service.uri, address),
                     };
-                    let found = found.map_err(|error| match error {
-                        EditError::NoMember { group, member } => EditError::NoConsent {
+                    let found = match found {
+                        Err(EditError::NoMember { .. }) if missing == Missing::Skipped => continue,
+                        Err(EditError::NoMember { group, member }) => Err(EditError::NoConsent {
                             service: group,
                             address: member,
-                        },
-                        other => other,
-                    });
+                        }),
+                        found => found,
+                    };
                     deleted.extend(refused.unless(at, found).map(str::to_owned));
                 }
                 refused.finish()?;
@@ -179,7 +193,7 @@ impl Editor {
                     }
                     Ok(())
                 })?;
-                Ok(deleted)
+                Ok((change.existing_service(&uri)?, deleted))
             },
         )
     }
@@ -222,7 +236,7 @@ impl Change<'_> {
         }
     }
 
-    fn existing_service(&self, uri: &str) -> Result<ServiceRecord, EditError> {
+    pub fn existing_service(&self, uri: &str) -> Result<ServiceRecord, EditError> {
         let missing = || EditError::NoService(self.path.to_owned(), uri.to_owned());
         self.service(uri)?.ok_or_else(missing)
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::store::directory::skipped_lines;
+use crate::store::edit::Missing;
 
 const READ_ONCE: Statistics = Statistics {
     opened: 1,
@@ -329,7 +330,7 @@ fn a_group_over_the_limit_is_unavailable_and_not_read_repeatedly() {
     let look = |store: &mut Store| assert_eq!(find(store, HIKERS).unwrap_err().0, error);
     assert_eq!(cost(&mut store, look), UNTOUCHED);
     rig.editor()
-        .delete_members(HIKERS, ["sip:bob@home1.net"])
+        .delete_members(HIKERS, ["sip:bob@home1.net"], Missing::Refused)
         .unwrap();
     assert_eq!(recipients(&mut store, HIKERS).unwrap().len(), 2);
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::audit;
-use crate::store::edit::EditError;
+use crate::store::edit::{EditError, Missing};
 
 fn new(uri: &str) -> NewGroup<'_> {
     NewGroup {
@@ -117,13 +117,20 @@ fn members_are_deleted_by_equality() {
     let rig = Rig::with_hikers();
     let mut editor = rig.editor();
     let gone = ["tel:+1-555-1230003", "SIP:b%6fb@home1.NET;x=1"];
-    let deleted = editor.delete_members(HIKERS, gone).unwrap();
+    let deleted = editor
+        .delete_members(HIKERS, gone, Missing::Refused)
+        .unwrap()
+        .deleted;
     assert_eq!(deleted, ["tel:+15551230003", "sip:bob@home1.net"]);
     assert_eq!(
         editor.group(HIKERS).unwrap().1,
         [("sip:ann@home1.net".to_owned(), None)]
     );
-    let error = editor.delete_members(HIKERS, ["sip:ann@home1.net", "sip:bob@home1.net"]);
+    let error = editor.delete_members(
+        HIKERS,
+        ["sip:ann@home1.net", "sip:bob@home1.net"],
+        Missing::Refused,
+    );
     let only = |error: EditError| match error {
         EditError::Addresses(mut all) if all.len() == 1 => all.remove(0),
         other => panic!("{other}"),
@@ -140,7 +147,9 @@ fn an_address_that_equals_two_members_deletes_neither() {
     let mut editor = rig.editor();
     let two = ["sip:c@h;security=on", "sip:c@h;security=off"];
     editor.add_members(HIKERS, two, Existing::Refused).unwrap();
-    let error = editor.delete_members(HIKERS, ["sip:c@h"]).unwrap_err();
+    let error = editor
+        .delete_members(HIKERS, ["sip:c@h"], Missing::Skipped)
+        .unwrap_err();
     let EditError::Addresses(all) = &error else {
         panic!("{error}");
     };
@@ -148,11 +157,9 @@ fn an_address_that_equals_two_members_deletes_neither() {
         matches!(all.as_slice(), [(0, EditError::Ambiguous { .. })]),
         "{error}"
     );
-    assert_eq!(editor.delete_members(HIKERS, [two[1]]).unwrap(), [two[1]]);
-    assert_eq!(
-        editor.delete_members(HIKERS, ["sip:c@h"]).unwrap(),
-        [two[0]]
-    );
+    let mut delete = |member| editor.delete_members(HIKERS, [member], Missing::Refused);
+    assert_eq!(delete(two[1]).unwrap().deleted, [two[1]]);
+    assert_eq!(delete("sip:c@h").unwrap().deleted, [two[0]]);
 }
 
 #[test]
@@ -161,10 +168,10 @@ fn a_malformed_member_can_be_deleted_by_its_stored_text() {
     rig.by_hand()
         .execute("INSERT INTO member SELECT id, 'x:%' FROM im_group", [])
         .unwrap();
-    assert_eq!(
-        rig.editor().delete_members(HIKERS, ["x:%"]).unwrap(),
-        ["x:%"]
-    );
+    let deleted = rig
+        .editor()
+        .delete_members(HIKERS, ["x:%"], Missing::Refused);
+    assert_eq!(deleted.unwrap().deleted, ["x:%"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::*;
 use crate::config::Nested;
 use crate::control::{Asker, Permissions, UriListService};
 use crate::sip::identity::AssertedIdentity;
-use crate::store::edit::EditError;
+use crate::store::edit::{EditError, Missing};
 use crate::store::{Tables, schema};
 use std::time::SystemTime;
 
@@ -49,7 +49,9 @@ fn a_service_is_found_and_each_change_takes_effect_at_once() {
     assert!(has_consented(&mut store, "sip:+1555@home1.net;user=phone"));
     let look = |store: &mut Store| assert!(service(store).is_some());
     assert_eq!(cost(&mut store, look), Statistics::default());
-    editor.delete_consents(LIST, ["sip:cho@home2.net"]).unwrap();
+    editor
+        .delete_consents(LIST, ["sip:cho@home2.net"], Missing::Refused)
+        .unwrap();
     assert!(!has_consented(&mut store, "sip:cho@home2.net"));
     let hand = rig.by_hand();
     hand.execute("UPDATE consent SET uri = 'sip:dee@home1.net'", [])

@@ -119,7 +119,7 @@ fn numbered(client: &Client, number: usize) -> Request {
 /// What is kept, by the module's own command.
 #[track_caller]
 fn listed(rig: &Rig, member: Option<&str>) -> Vec<Figures> {
-    proxy().kept(rig.folder(), member)
+    rig.kept(member)
 }
 
 /// The events and the counters of a member who is away and comes back.
@@ -313,12 +313,9 @@ pub fn the_administrator_sees_what_is_kept_and_may_drop_it(transport: Transport)
         assert_eq!(of("id"), ["1", "2"]);
     }
     assert!(listed(&rig, Some(TEL)).is_empty());
-    assert_eq!(
-        proxy().drop_kept(rig.folder(), "bob").map_err(|_| ()),
-        Err(())
-    );
-    assert_eq!(proxy().drop_kept(rig.folder(), TEL), Ok(0));
-    assert_eq!(proxy().drop_kept(rig.folder(), BOB), Ok(2));
+    assert_eq!(rig.drop_kept("bob").map_err(|_| ()), Err(()));
+    assert_eq!(rig.drop_kept(TEL), Ok(0));
+    assert_eq!(rig.drop_kept(BOB), Ok(2));
     rig.wait_for_gauge("kept", 0);
     rig.wait_for_counter("kept_expired", 2);
     assert_eq!(register(&mut client, BOB), -1);

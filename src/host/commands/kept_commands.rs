@@ -3,12 +3,16 @@
 
 #![forbid(unsafe_code)]
 
-use super::guard::guarded;
-use super::verdict::ScriptResult;
+use super::answer::{Answer, Fault};
+use super::arguments::Arguments;
+use super::queue_commands::shown;
 use crate::fanout::milliseconds;
-use crate::ledger::{Kept, LedgerError, Reader, SqliteReader};
+use crate::host::guard::guarded;
+use crate::host::verdict::ScriptResult;
+use crate::ledger::{LedgerError, Reader, SqliteReader};
 use crate::server::{Outbox, Server};
 use crate::sip::text::Printable;
+use serde_json::{Value, json};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -93,70 +97,47 @@ fn ask_for(server: &Server, address: &[u8]) -> Result<bool, String> {
     Ok(is_kept)
 }
 
-/// A kept copy in an administrator's list. Anonymous originators are not named.
-pub struct Listed {
-    /// The number of the message.
-    pub message: u64,
-    /// The member's address.
-    pub recipient: Vec<u8>,
-    /// The URI of the group or service.
-    pub group: Vec<u8>,
-    /// The originator's address, or `anonymous`.
-    pub originator: Vec<u8>,
-    /// The status code because of which it is kept.
-    pub code: u16,
-    /// Seconds since it was kept.
-    pub seconds: u64,
-    /// Seconds until it expires.
-    pub expires_in: u64,
+/// The copies kept for a member, or for all, oldest message first; at most `MOST_LISTED`. Anonymous originators are not
+/// named.
+pub fn kept(server: &Server, given: &Arguments) -> Answer {
+    list(server, given.optional(0)).map_err(Fault::failed)
 }
 
-impl Listed {
-    /// Its numbers by their names.
-    pub fn numbers(&self) -> [(&'static str, u64); 3] {
-        [
-            ("code", self.code.into()),
-            ("seconds", self.seconds),
-            ("expires_in", self.expires_in),
-        ]
-    }
-}
-
-/// The copies kept for a member, or for all, oldest message first; at most `MOST_LISTED`.
-pub fn list(server: &Server, address: Option<&[u8]>) -> Result<Vec<Listed>, String> {
-    let member = address.map(|address| member(server, address)).transpose()?;
+fn list(server: &Server, address: Option<&str>) -> Result<Value, String> {
+    let member = address.map(|address| member(server, address.as_bytes()));
+    let member = member.transpose()?;
     read(server, |reader| {
         let kept = match member {
             Some(member) => reader.kept_of(member, MOST_LISTED)?,
             None => reader.oldest_kept(MOST_LISTED)?,
         };
+        let now = milliseconds(SystemTime::now());
         let mut listed = Vec::with_capacity(kept.len());
         for kept in kept {
             if let Some(message) = reader.kept_message(kept.id)? {
-                let originator = message.message.originator_shown().to_vec();
-                listed.push(of(kept, message.message.group, originator));
+                listed.push(json!({
+                    "id": Outbox::message_number(kept.message),
+                    "recipient": shown(&kept.address),
+                    "group": shown(&message.message.group),
+                    "originator": shown(message.message.originator_shown()),
+                    "code": kept.code,
+                    "seconds": now.saturating_sub(kept.kept_at) / 1000,
+                    "expires_in": kept.expires_at.saturating_sub(now) / 1000,
+                }));
             }
         }
-        Ok(listed)
+        Ok(listed.into())
     })
 }
 
-fn of(kept: Kept, group: Vec<u8>, originator: Vec<u8>) -> Listed {
-    let now = milliseconds(SystemTime::now());
-    Listed {
-        message: Outbox::message_number(kept.message),
-        recipient: kept.address,
-        group,
-        originator,
-        code: kept.code,
-        seconds: now.saturating_sub(kept.kept_at) / 1000,
-        expires_in: kept.expires_at.saturating_sub(now) / 1000,
-    }
+/// Drops the copies kept for a member, except those being sent; gives their number.
+pub fn kept_drop(server: &Server, given: &Arguments) -> Answer {
+    let copies = drop_all(server, given.text(0)).map_err(Fault::failed)?;
+    Ok(json!({ "copies": copies }))
 }
 
-/// Drops the copies kept for a member, except those being sent; returns their number.
-pub fn drop_all(server: &Server, address: &[u8]) -> Result<u64, String> {
-    let member = member(server, address)?;
+fn drop_all(server: &Server, address: &str) -> Result<u64, String> {
+    let member = member(server, address.as_bytes())?;
     let count = read(server, |reader| reader.count_kept_of(member))?;
     let engine = server.outbox().engine();
     if count > 0 && !engine.away().ask_to_drop(member) {
