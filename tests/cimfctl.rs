@@ -830,6 +830,18 @@ impl Rig {
 }
 
 #[test]
+fn an_export_that_is_refused_writes_nothing() {
+    let rig = Rig::with_hikers();
+    for format in [&["export"][..], &["export", "--lists"]] {
+        let output = rig.run(&[format, &["sip:nope@im.home1.net"]].concat());
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(text(&output.stdout), "");
+        let nothing = Rig::new().done(format);
+        assert!(nothing.starts_with("<?xml "), "{nothing}");
+    }
+}
+
+#[test]
 fn a_tree_of_documents_is_exported_and_imported_again() {
     // G-2.
     let rig = Rig::with_hikers();
@@ -1035,6 +1047,13 @@ fn an_import_is_all_or_nothing_and_says_what_is_wrong_where() {
         "bad.xml",
         &DOCUMENT.replace("max-participant-count>5", "max-participant-count>x"),
     );
+    let latin = rig.file("latin.xml", "");
+    let (head, tail) = DOCUMENT.split_once("count>5").unwrap();
+    fs::write(
+        &latin,
+        [head.as_bytes(), b"count>\xfc", tail.as_bytes()].concat(),
+    )
+    .unwrap();
     let before = rig.done(&["group", "list"]);
     let output = rig.run(&["import", &good, &bad]);
     assert_eq!(output.status.code(), Some(1));
@@ -1055,9 +1074,16 @@ fn an_import_is_all_or_nothing_and_says_what_is_wrong_where() {
         ),
         (
             rig.folder.path().join("nosuch").display().to_string(),
-            "No such file",
+            "there is no such file; check the path",
         ),
-        (rig.folder.path().display().to_string(), "not a file"),
+        (
+            rig.folder.path().display().to_string(),
+            "expected a file, found a folder",
+        ),
+        (
+            latin,
+            "line 15: expected text in UTF-8, found the byte 0xfc; if it is in Latin-1, as of Windows, convert it first: `iconv",
+        ),
     ] {
         let complaint = rig.refused(&["import", &file]);
         assert!(

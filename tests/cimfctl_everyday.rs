@@ -20,6 +20,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Instant;
 use support::PATIENCE;
+use support::built::cimfctl_fed;
 
 const HIKERS: &str = "sip:hikers@im.home1.net";
 const SET: &str = "member set sip:hikers@im.home1.net -";
@@ -81,7 +82,10 @@ fn a_list_without_news_changes_nothing_and_news_only_their_rows() {
     );
     assert_eq!(both.revisions(), before);
     let news = list.replace("bob", "eve");
-    both.done(&format!("{SET} --dry-run"), &news);
+    assert_eq!(
+        both.done(&format!("{SET} --dry-run"), &news.replace("Ann Lee", "Ann")),
+        "would add sip:eve@HOME1.net\nwould delete sip:bob@home1.net\nsip:ann@home1.net would be named Ann\nwould set sip:hikers@im.home1.net, 3 members, 1 added, 1 deleted, 1 named\n"
+    );
     assert_eq!(both.revisions(), before);
     assert_eq!(members(&both, HIKERS)[1], "sip:bob@home1.net");
     both.done(SET, &news);
@@ -104,7 +108,10 @@ fn an_import_may_be_rehearsed_and_writes_members_that_differ_only() {
     let replaced = "replaced sip:hikers@im.home1.net with 3 members\n";
     assert_eq!(
         both.done(&format!("import --dry-run {other}"), ""),
-        format!("{replaced}nothing changed because of --dry-run\n")
+        format!(
+            "would replace{}nothing changed because of --dry-run\n",
+            &replaced["replaced".len()..]
+        )
     );
     assert_eq!(both.done(&format!("import {document}"), ""), replaced);
     assert_eq!(both.revisions(), before);
@@ -288,6 +295,81 @@ fn a_groups_name_and_pager_mode_are_set() {
 }
 
 #[test]
+fn an_empty_name_is_refused_with_what_removes_one() {
+    let both = with_hikers();
+    let set = ["group", "set", HIKERS, "--display-name", ""];
+    let add = [
+        "group",
+        "add",
+        "sip:new@im.home1.net",
+        "--display-name",
+        " ",
+    ];
+    let name = ["member", "name", HIKERS, "sip:ann@home1.net", ""];
+    let new = ["member", "add", HIKERS, "sip:zoe@home1.net", "--name", ""];
+    for (words, reason) in [
+        (&set[..], "--no-display-name removes the name"),
+        (&add, "leave it out for a group without a name"),
+        (
+            &name,
+            "`cimfctl member name sip:hikers@im.home1.net sip:ann@home1.net` without NAME removes it",
+        ),
+        (&new, "leave --name out for a member without a name"),
+    ] {
+        let (status, said, told) = both.outcome(words, "");
+        assert_eq!((status, said.as_str()), (Some(1), ""), "{words:?}");
+        assert!(
+            told.contains("expected text, found none; nothing was ") && told.contains(reason),
+            "{told}"
+        );
+    }
+    both.run("member name sip:hikers@im.home1.net sip:ann@home1.net");
+    assert_eq!(members(&both, HIKERS)[0], "sip:ann@home1.net");
+}
+
+#[test]
+fn members_of_one_group_are_given_to_another_as_they_are_shown() {
+    let both = with_hikers();
+    both.run("group add sip:all@im.home1.net");
+    let shown = members(&both, HIKERS).join("\n");
+    both.done("member add --skip-existing sip:all@im.home1.net -", &shown);
+    assert_eq!(
+        members(&both, "sip:all@im.home1.net"),
+        members(&both, HIKERS)
+    );
+}
+
+#[test]
+fn what_is_no_list_is_told_once_and_harmlessly() {
+    let both = with_hikers();
+    let told = both.refused(SET, "sip:ann@home1.net,Ann\nsip:bob@home1.net,Bob\n");
+    assert_eq!(
+        told,
+        "cimfctl: standard input: line 1: expected a header before lines with columns, found `sip:ann@home1.net,Ann`; put one in front, such as `uri,name`: uri is the column with addresses, name the one with names, others are not read\n"
+    );
+    let told = both.refused(SET, "sip:ann@home1.net \x1b[31mAnn\n");
+    assert!(told.contains("found `\\u{1b}[31mAnn` behind it"), "{told}");
+    let told = both.refused(SET, "uri,name\nsip:ann@home1.net,Lee, Ann\n");
+    assert!(
+        told.starts_with(
+            "cimfctl: standard input: line 2: expected 2 columns, as the header says, found 3"
+        ),
+        "{told}"
+    );
+    let output = cimfctl_fed(
+        &both.file(),
+        &["member", "set", HIKERS, "-"],
+        b"sip:ann@home1.net\nM\xfcller <sip:b@h>\n",
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "cimfctl: standard input: line 2: expected text in UTF-8, found the byte 0xfc; if it is in Latin-1, as of Windows, convert it first: `iconv -f WINDOWS-1252 -t UTF-8 FILE`; nothing was changed\n"
+    );
+    assert_eq!(members(&both, HIKERS).len(), 3);
+}
+
+#[test]
 fn a_group_gets_another_address_and_keeps_all_else() {
     let both = with_hikers();
     both.run("group add sip:all@im.home1.net sip:hikers@IM.home1.net");
@@ -299,13 +381,14 @@ fn a_group_gets_another_address_and_keeps_all_else() {
     for (to, reason) in [
         (
             "sip:all@im.home1.net",
-            "the group sip:all@im.home1.net exists already",
+            "there is a group sip:all@im.home1.net already; nothing was changed: choose another address, or move the members there with `cimfctl group show sip:hikers@im.home1.net | sed -n 's/^member //p' | cimfctl member add --skip-existing sip:all@im.home1.net -` and delete sip:hikers@im.home1.net",
         ),
         (
             "sip:listsvc@im.home1.net",
             "is a service, and a group needs an address of its own",
         ),
         ("tel:+1555", "cannot be the address of a group or service"),
+        ("+1555", "if it has this number, write sip:+1555@HOST"),
     ] {
         let complaint = both.refused(&format!("group rename {HIKERS} {to}"), "");
         assert!(complaint.contains(reason), "{complaint}");
@@ -410,8 +493,13 @@ fn json_has_the_fields_of_the_manual() {
         json("member find sip:eve@home1.net", ""),
         Value::Array(vec![])
     );
-    let set = json(SET, "A <sip:ann@home1.net>\nsip:new@h\nsip:new@h\n");
+    let set = json(SET, "A <sip:ann@home1.net>\nNew <sip:new@h>\nsip:new@h\n");
     check_fields("member set", &set);
+    let new = &set["added_members"][0];
+    assert_eq!(
+        (&new["member"], &new["name"]),
+        (&"sip:new@h".into(), &"New".into())
+    );
     assert_eq!(
         (&set["added"][0], &set["named"][0]["name"]),
         (&"sip:new@h".into(), &"A".into())

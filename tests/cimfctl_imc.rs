@@ -12,7 +12,15 @@ mod both;
 mod support;
 
 use both::Both;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
+use support::built::{cimfctl, program};
+
+/// Nobody's user and group.
+const NOBODY: u32 = 65534;
 
 /// The tables as both proxies make them, for SQLite and PostgreSQL.
 const TABLES: &str = "CREATE TABLE imc_rooms (id INTEGER PRIMARY KEY NOT NULL, name VARCHAR(64) NOT NULL,
@@ -67,9 +75,10 @@ fn take_over(both: &Both, source: &str) -> Vec<String> {
     let words = ["import", "--imc", source];
     let before = both.revisions();
     let rehearsed = both.outcome(&["import", "--imc", source, "--dry-run"], "");
+    let would = TAKEN.replace("added", "would add");
     assert_eq!(
         rehearsed.1,
-        TAKEN.replace("done", "nothing changed because of --dry-run")
+        would.replace("done", "nothing changed because of --dry-run")
     );
     assert_eq!(both.revisions(), before);
     let (status, said, told) = both.outcome(&words, "");
@@ -257,8 +266,34 @@ fn what_cannot_be_taken_over_is_refused_with_what_to_do() {
             &rooms,
             "rooms.sql: expected rows of imc_rooms and imc_members, found none of imc_members; a dump of both is made by `mysqldump",
         ),
-        (&other, "no such table: imc_rooms"),
-        (&nowhere, "No such file"),
+        (
+            &other,
+            "other.sqlite: expected the tables imc_rooms and imc_members, found t; check that it is the database that db_url of the module imc names; nothing was changed",
+        ),
+        (
+            &nowhere,
+            "nosuch.sql: there is no such file; check the path; nothing was changed",
+        ),
+        (
+            &format!("sqlite:{nowhere}"),
+            "nosuch.sql: there is no such file; check the path; nothing was changed",
+        ),
+        (
+            &both.write("custom.sql", b"PGDMP\x01\x0e\0"),
+            "custom.sql: expected a dump as text, found pg_dump's custom format (-Fc); make the plain one with `pg_dump -Fp",
+        ),
+        (
+            &both.write("utf16.sql", b"\xff\xfeI\0N\0"),
+            "iconv -f UTF-16 -t UTF-8 FILE",
+        ),
+        (
+            &both.write(
+                "latin1.sql",
+                b"INSERT INTO imc_rooms VALUES\n(1,'M\xfcller','h',0);",
+            ),
+            "latin1.sql: line 2: expected text in UTF-8, found `M\\xfcller`",
+        ),
+        (&both.path(""), "expected a file, found a folder"),
         (
             &both.postgres.url(),
             "relation \"imc_rooms\" does not exist",
@@ -285,4 +320,184 @@ fn what_cannot_be_taken_over_is_refused_with_what_to_do() {
     assert_eq!(both.done("group list", ""), "");
     let (status, ..) = both.outcome(&["import", "--imc", &rooms, &half], "");
     assert_eq!(status, Some(2));
+}
+
+#[test]
+fn a_wrong_domain_for_rooms_is_refused() {
+    let both = Both::new();
+    let dump = both.write("imc.sql", ROWS);
+    for domain in [
+        "im home1",
+        "sip:im.home1.net",
+        "im.home1.net/x",
+        "im.home1.net:5060",
+        "a@im.home1.net",
+        "",
+    ] {
+        let words = ["import", "--imc", &dump, "--room-domain", domain];
+        let (status, said, told) = both.outcome(&words, "");
+        assert_eq!((status, said.as_str()), (Some(2), ""), "{domain}");
+        let reason = format!(
+            "expected a domain as it stands in addresses, such as im.home1.net, found \"{domain}\""
+        );
+        assert!(told.contains(&reason), "{told}");
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_done_to_an_existing_group() {
+    let both = Both::new();
+    both.run("group add sip:r@im.home1.net sip:eve@home1.net");
+    let dump = "INSERT INTO imc_rooms VALUES (1,'r','im.home1.net',0);\nINSERT INTO imc_members VALUES (1,'ann','home1.net','sip:r@im.home1.net',0);\n";
+    let words = ["import", "--imc", "-", "--dry-run"];
+    let (status, said, _) = both.outcome(&words, dump);
+    assert_eq!(status, Some(0));
+    assert_eq!(
+        said,
+        "would set sip:r@im.home1.net, 1 member\nwould add sip:ann@home1.net to sip:r@im.home1.net\nwould delete sip:eve@home1.net from sip:r@im.home1.net\nnothing changed because of --dry-run: 1 group with 1 member, 0 rows of imc left out\n"
+    );
+}
+
+/// A SQLite file with a write-ahead log in a folder of its own, in which nobody may write.
+struct Sealed {
+    folder: tempfile::TempDir,
+}
+
+impl Sealed {
+    /// With the rows in the file, or still in its log.
+    fn new(is_in_log: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("im?c%.sqlite");
+        let file = rusqlite::Connection::open(&path).unwrap();
+        file.execute_batch(&format!(
+            "PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 0; {TABLES}{ROWS}"
+        ))
+        .unwrap();
+        if is_in_log {
+            // A copy of both, as a backup takes it.
+            for name in ["im?c%.sqlite", "im?c%.sqlite-wal"] {
+                let from = folder.path().join(name);
+                let kept = folder.path().join(format!("kept {name}"));
+                std::fs::copy(from, kept).unwrap();
+            }
+        }
+        drop(file);
+        let sealed = Self { folder };
+        if is_in_log {
+            for name in ["im?c%.sqlite", "im?c%.sqlite-wal"] {
+                let kept = sealed.folder.path().join(format!("kept {name}"));
+                std::fs::rename(kept, sealed.folder.path().join(name)).unwrap();
+            }
+        }
+        sealed.permit(0o444, 0o555);
+        sealed
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("im?c%.sqlite")
+    }
+
+    fn permit(&self, files: u32, folder: u32) {
+        let each = std::fs::read_dir(self.folder.path()).unwrap();
+        for file in each {
+            let permissions = Permissions::from_mode(files);
+            std::fs::set_permissions(file.unwrap().path(), permissions).unwrap();
+        }
+        let permissions = Permissions::from_mode(folder);
+        std::fs::set_permissions(self.folder.path(), permissions).unwrap();
+    }
+
+    /// What `cimfctl import --imc --dry-run` says of it to a user who is not root, and its exit status.
+    fn read(&self) -> (Option<i32>, String) {
+        let own = tempfile::tempdir().unwrap();
+        let db = own.path().join("cimf.db");
+        cimfctl(&db, &["init"]);
+        // Root may write everywhere.
+        let mut command = Command::new(program());
+        if rustix::process::geteuid().is_root() {
+            for name in ["", "cimf.db"] {
+                chown(own.path().join(name), Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command.arg("--db").arg(&db);
+        command
+            .args(["import", "--dry-run", "--imc"])
+            .arg(self.path());
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    }
+}
+
+impl Drop for Sealed {
+    fn drop(&mut self) {
+        self.permit(0o644, 0o755);
+    }
+}
+
+#[test]
+fn a_file_with_a_log_is_read_where_nothing_may_be_written() {
+    let sealed = Sealed::new(false);
+    let (status, said) = sealed.read();
+    assert_eq!(status, Some(0), "{said}");
+    assert!(
+        said.contains("would add sip:hikers@im.home1.net with 2 members\n"),
+        "{said}"
+    );
+    let names = std::fs::read_dir(sealed.folder.path()).unwrap();
+    assert_eq!(names.count(), 1, "nothing is left there");
+}
+
+#[test]
+fn a_log_with_changes_that_cannot_be_read_is_named_with_what_to_do() {
+    let sealed = Sealed::new(true);
+    let (status, said) = sealed.read();
+    assert_eq!(status, Some(1), "{said}");
+    assert!(
+        said.contains("expected a file whose changes are all in it, found ")
+            && said.contains("-wal, which can be read only where files can be made; copy both into a folder of yours"),
+        "{said}"
+    );
+    // There they are read.
+    sealed.permit(0o644, 0o755);
+    if rustix::process::geteuid().is_root() {
+        for file in std::fs::read_dir(sealed.folder.path()).unwrap() {
+            chown(file.unwrap().path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        chown(sealed.folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let (status, said) = sealed.read();
+    assert_eq!(status, Some(0), "{said}");
+}
+
+#[test]
+fn a_pipe_is_read_like_a_file() {
+    let own = tempfile::tempdir().unwrap();
+    let db = own.path().join("cimf.db");
+    cimfctl(&db, &["init"]);
+    let dump = own.path().join("imc.sql");
+    std::fs::write(&dump, ROWS).unwrap();
+    let line = "\"$0\" --db \"$1\" import --imc <(cat \"$2\")";
+    let mut command = Command::new("bash");
+    command.args(["-c", line]).arg(program()).args([&db, &dump]);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        said.contains("added sip:hikers@im.home1.net with 2 members"),
+        "{said}"
+    );
+    let line = "\"$0\" --db \"$1\" member add sip:hikers@im.home1.net <(cat \"$2\")";
+    let mut command = Command::new("bash");
+    command.args(["-c", line]).arg(program()).args([&db, &dump]);
+    let output = command.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        told.contains(
+            "expected an address, found a file; lists come from standard input: give - and"
+        ),
+        "{told}"
+    );
 }

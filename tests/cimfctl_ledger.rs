@@ -159,6 +159,7 @@ fn a_message_is_shown_with_what_became_of_each_recipient() {
     assert_eq!(
         rig.done(&["show", "1"]),
         "message 1
+log-number 1
 accepted Tue, 14 Nov 2023 22:13:20 GMT
 expires Tue, 14 Nov 2023 23:13:20 GMT
 originator sip:ann@home1.net
@@ -203,6 +204,48 @@ fn an_anonymous_sender_stays_anonymous() {
     assert!(!shown.contains(&hash), "{shown}");
 }
 
+/// Start x 4,294,967,296 and the number in the log.
+const SECOND_START: u64 = 8_589_934_592;
+
+#[test]
+fn a_message_is_found_by_its_number_in_the_log() {
+    let rig = Rig::new();
+    let file = LedgerFile::open(&rig.path).unwrap();
+    let mut ledger = file.writer().unwrap();
+    let mut accept = |id| {
+        let entry = Entry::Promise(Box::new(message(id)));
+        ledger.commit(&[entry], CommitMode::Synced).unwrap();
+    };
+    accept(SECOND_START + 4);
+    let shown = rig.done(&["show", "4"]);
+    assert!(
+        shown.starts_with("message 8589934596\nlog-number 4\naccepted "),
+        "{shown}"
+    );
+    assert_eq!(rig.done(&["show", "8589934596"]), shown);
+    let json: Value = serde_json::from_str(&rig.done(&["show", "4", "--json"])).unwrap();
+    assert_eq!(
+        (&json["message"], &json["log_number"]),
+        (&8_589_934_596_u64.into(), &4.into())
+    );
+    let json: Value = serde_json::from_str(&rig.done(&["list", "--json"])).unwrap();
+    assert_eq!(json[3]["log_number"], 4);
+    // As of two nodes.
+    accept(2 * SECOND_START + 4);
+    let several = rig.line(
+        "message 4 of the log may be any of 8589934596 17179869188; give one of these, see `cimfctl ledger list`",
+    );
+    assert_eq!(rig.refused(&["show", "4"]), several);
+    drop((ledger, file));
+    assert_eq!(rig.refused(&["drop", "4"]), several);
+    rig.done(&["drop", "17179869188"]);
+    assert_eq!(
+        rig.done(&["drop", "4"]),
+        "dropped 8589934596 with 3 recipients and 0 kept copies\n"
+    );
+    assert_eq!(rig.done(&["list"]), LIST);
+}
+
 #[test]
 fn a_message_is_dropped_but_not_while_a_proxy_runs() {
     let rig = Rig::new();
@@ -236,11 +279,16 @@ fn a_ledger_that_is_not_there_is_not_made() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     let rig = Rig { folder, path };
-    let missing = rig.line("there is no such file; check the path, or restore it");
+    let missing = rig.line(
+        "there is no such file; the proxy makes it with durability=journal or away=keep, and if its parameter ledger names another one, give that with --ledger FILE",
+    );
     for arguments in [&["list"][..], &["show", "1"], &["drop", "1"]] {
         assert_eq!(rig.refused(arguments), missing);
     }
     assert!(!rig.path.exists());
+    let output = rig.run(&["show", "x"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("expected a number, such as 8589934593 or 1"));
 }
 
 #[test]

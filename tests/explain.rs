@@ -555,7 +555,7 @@ fn what_cannot_be_explained_is_one_line() {
     std::fs::write(rig.folder.path().join("empty.sip"), "\n").unwrap();
     std::fs::write(rig.folder.path().join("message.sip"), GROUP_FLOW).unwrap();
     for (words, text) in [
-        (&["none.sip"][..], "none.sip: No such file"),
+        (&["none.sip"][..], "none.sip: there is no such file"),
         (
             &["empty.sip"],
             "expected one SIP message as it came, found an empty file",
@@ -571,7 +571,7 @@ fn what_cannot_be_explained_is_one_line() {
         ),
         (
             &["message.sip", "--config", "none.cfg"],
-            "none.cfg: No such file",
+            "none.cfg: there is no such file",
         ),
     ] {
         let output = rig.run(&[&["explain"], words].concat());

@@ -14,6 +14,7 @@
 mod cimfctl {
     pub mod address_list;
     pub mod check;
+    pub mod columns;
     pub mod command_line;
     pub mod database_argument;
     pub mod explain;
@@ -22,6 +23,7 @@ mod cimfctl {
     pub mod group;
     pub mod import;
     pub mod import_imc;
+    pub mod input;
     pub mod json_shapes;
     pub mod ledger;
     pub mod member;
@@ -31,6 +33,7 @@ mod cimfctl {
     pub mod service;
     pub mod shown_message;
     pub mod streams;
+    pub mod tense;
 }
 // Where they look for each other.
 use cimfctl::*;

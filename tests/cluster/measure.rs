@@ -108,7 +108,7 @@ fn how_long_others_wait_while_ten_thousand_members_are_set() {
         cimfctl(at, &["group", "add", CREW, "sip:first@home1.net"]);
     }
     let by_cimfctl = |_: &Rig, at: &Path, members: &[String]| {
-        let done = cimfctl_fed(at, &["member", "set", CREW, "-"], &members.join("\n"));
+        let done = cimfctl_fed(at, &["member", "set", CREW, "-"], members.join("\n"));
         assert!(done.status.success(), "{done:?}");
     };
     let by_commands = |rig: &Rig, _: &Path, members: &[String]| {

@@ -315,6 +315,34 @@ pub fn another_language_is_told_of_events(transport: Transport) {
         rig.wait_for_log(&format!("cimf:kept: 2|480|{BOB}|MESSAGE."));
         rig.kamcmd(&["cimf.kept_drop", BOB]);
         rig.wait_for_log(&format!("cimf:expired: 2|480|{BOB}|MESSAGE."));
-        assert!(!rig.log().contains("in the native route"), "{}", rig.log());
+        let log = rig.log();
+        assert!(!log.contains("in the native route"), "{log}");
+        assert!(!log.contains("which the script does not have"), "{log}");
+    }
+}
+
+/// A function that the script does not have is called in vain, and Kamailio is silent: cimf says it at the start, and not
+/// again with each event.
+pub fn a_function_for_events_that_is_missing_is_named(transport: Transport) {
+    for language in languages() {
+        let lines = "modparam(\"cimf\", \"event_callback\", \"ksr_tld\")";
+        let rig = language.calling(transport, lines);
+        let missing = "event_callback is \"ksr_tld\", which the script does not have: expected ";
+        rig.wait_for_log(missing);
+        let mut client = rig.client();
+        calling(&mut client, "handle_as(sip:ann@home1.net)");
+        assert_eq!(client.receive().status(), 202);
+        rig.wait_for_counter("forks_delivered", 2);
+        rig.wait_for_log("message 1 to <sip:hikers@im.home1.net> is finished");
+        let log = rig.log();
+        let place = match language.engine {
+            "lua" => "a global function of the Lua script",
+            _ => "a method of the object that mod_init() of the Python script returns",
+        };
+        assert!(
+            log.contains(&format!("{missing}{place}; no event is told")),
+            "{log}"
+        );
+        assert_eq!(log.matches(missing).count(), 1, "{log}");
     }
 }

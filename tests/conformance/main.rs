@@ -298,6 +298,7 @@ both {
         a_script_in_another_language_relays_for_nobody,
         every_function_is_called_from_another_language,
         another_language_is_told_of_events,
+        a_function_for_events_that_is_missing_is_named,
     }
     steps::{
         the_three_steps_do_what_cimf_handle_does,

@@ -30,7 +30,7 @@ pub fn cimfctl_output(database: &Path, words: &[&str]) -> Output {
 }
 
 /// Runs cimfctl with `input` on its standard input.
-pub fn cimfctl_fed(database: &Path, words: &[&str], input: &str) -> Output {
+pub fn cimfctl_fed(database: &Path, words: &[&str], input: impl AsRef<[u8]>) -> Output {
     let mut child = Command::new(program())
         .arg("--db")
         .arg(database)
@@ -45,7 +45,7 @@ pub fn cimfctl_fed(database: &Path, words: &[&str], input: &str) -> Output {
         .stdin
         .take()
         .expect("a pipe")
-        .write_all(input.as_bytes());
+        .write_all(input.as_ref());
     child.wait_with_output().expect("its end")
 }
 

@@ -1,16 +1,15 @@
 //! Lists of addresses: arguments, and standard input where `-` stands for it.
 //!
 //! In standard input each line has one address, alone or as `"Name" <address>`, and perhaps a comment behind it; or it
-//! is CSV (RFC 4180, each record on one line), whose header says which column has addresses and which one names. All
-//! that is wrong is told at once, with its line.
+//! is CSV, whose header says which column has addresses and which one names. All that is wrong is told at once, with its
+//! line.
 
+use crate::columns::{Columns, until_quote, without_header};
 use crate::failure::Failure;
-use cimf::store::edit::{EditError, Editor, NewMember};
-use std::io::Read;
-
-/// What a column with addresses is called, and one with names, in whatever case.
-const ADDRESS_COLUMNS: [&str; 3] = ["uri", "address", "member"];
-const NAME_COLUMNS: [&str; 2] = ["name", "display_name"];
+use crate::input;
+use cimf::store::edit::{EditError, Editor, NamedMember, NewMember};
+use std::collections::HashMap;
+use std::path::Path;
 
 /// An address as it was given.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,10 +34,11 @@ impl AddressList {
         let mut list = Self::default();
         for argument in arguments {
             if argument == "-" {
-                let mut text = String::new();
-                let read = std::io::stdin().lock().read_to_string(&mut text);
-                read.map_err(Failure::Input)?;
-                list.read_text(&text);
+                list.read_text(&input::standard_text()?);
+            } else if is_file(&argument) {
+                return Err(Failure::Unusable(format!(
+                    "{argument}: expected an address, found a file; lists come from standard input: give - and `< {argument}`, or `PROGRAM | cimfctl … -`; nothing was changed"
+                )));
             } else {
                 let (address, name) = match argument.contains('<') {
                     true => entry(&argument).map_err(Failure::Unusable)?,
@@ -64,9 +64,20 @@ impl AddressList {
         });
         let mut lines = lines.peekable();
         let columns = lines.peek().and_then(|(line, _)| Columns::of_header(line));
+        // One line says it for all of them. The first may be a header without the words.
+        if columns.is_none()
+            && let Some(&(_, number)) = lines.peek()
+            && let Some(reason) = lines
+                .clone()
+                .take(2)
+                .find_map(|(line, _)| without_header(line))
+        {
+            self.unread.push((number, reason));
+            return;
+        }
         for (line, number) in lines.skip(usize::from(columns.is_some())) {
             let read = match &columns {
-                Some(columns) => columns.entry(line),
+                Some(columns) => in_columns(columns, line),
                 None => entry(line.trim()).map(Some),
             };
             match read {
@@ -108,6 +119,19 @@ impl AddressList {
         self.given.iter().map(|given| given.address.as_str())
     }
 
+    /// These addresses, each of which was given, with the names that they were given with.
+    pub fn named(&self, addresses: &[String]) -> Vec<NamedMember> {
+        let mut names = HashMap::new();
+        for given in &self.given {
+            names.entry(given.address.as_str()).or_insert(&given.name);
+        }
+        let named = |address: &String| {
+            let name = names.get(address.as_str()).copied();
+            (address.clone(), name.cloned().flatten())
+        };
+        addresses.iter().map(named).collect()
+    }
+
     /// Does `work` with these addresses. All that is wrong with them is told at once.
     pub fn with<T>(
         &self,
@@ -142,100 +166,22 @@ impl AddressList {
     }
 }
 
-/// Where a CSV has addresses and names.
-struct Columns {
-    separator: char,
-    address: usize,
-    name: Option<usize>,
+/// Whether an argument is the path of a file, or of a pipe such as a shell makes of `<(…)`.
+fn is_file(argument: &str) -> bool {
+    !argument.contains(':') && Path::new(argument).metadata().is_ok_and(|it| !it.is_dir())
 }
 
-impl Columns {
-    fn of_header(line: &str) -> Option<Self> {
-        [',', ';', '\t'].into_iter().find_map(|separator| {
-            let titles = fields(line, separator).ok()?;
-            let find = |names: &[&str]| {
-                let mut titles = titles.iter();
-                titles.position(|title| names.iter().any(|name| title.eq_ignore_ascii_case(name)))
-            };
-            Some(Self {
-                separator,
-                address: find(&ADDRESS_COLUMNS)?,
-                name: find(&NAME_COLUMNS),
-            })
-        })
-    }
-
-    /// The address and name of a record; nothing if all its fields are empty.
-    fn entry(&self, line: &str) -> Result<Option<(String, Option<String>)>, String> {
-        let fields = fields(line, self.separator)?;
-        if fields.iter().all(String::is_empty) {
-            return Ok(None);
-        }
-        let field = |at: usize| fields.get(at).filter(|field| !field.is_empty());
-        let address = field(self.address).ok_or_else(|| {
-            let column = self.address + 1;
-            format!("expected an address in column {column}, as the header says, found none")
-        })?;
-        let (address, name) = entry(address)?;
-        let own = self.name.and_then(field).cloned();
-        Ok(Some((address, own.or(name))))
-    }
+/// The address and name of a record; nothing if all its fields are empty.
+fn in_columns(columns: &Columns, line: &str) -> Result<Option<(String, Option<String>)>, String> {
+    let Some((address, own)) = columns.record(line)? else {
+        return Ok(None);
+    };
+    let (address, name) = entry(&address)?;
+    Ok(Some((address, own.or(name))))
 }
 
-/// The fields of a record, without white space around them.
-fn fields(line: &str, separator: char) -> Result<Vec<String>, String> {
-    let mut fields = Vec::new();
-    let mut rest = line;
-    loop {
-        let start = rest.trim_start_matches([' ', '\u{a0}']);
-        let (field, behind) = match start.strip_prefix('"') {
-            Some(quoted) => {
-                let (field, behind) = until_quote(quoted, '"')?;
-                let behind = behind.trim_start_matches(' ');
-                if !behind.is_empty() && !behind.starts_with(separator) {
-                    return Err(format!(
-                        "expected `{separator}` behind a field in quotes, found `{behind}`"
-                    ));
-                }
-                (field, behind)
-            }
-            None => {
-                let end = rest.find(separator).unwrap_or(rest.len());
-                let (field, behind) = rest.split_at(end);
-                (field.trim().to_owned(), behind)
-            }
-        };
-        fields.push(field);
-        match behind.strip_prefix(separator) {
-            Some(next) => rest = next,
-            None => return Ok(fields),
-        }
-    }
-}
-
-/// What stands before the closing quote, and behind it; after `escape` a quote is only a quote.
-fn until_quote(text: &str, escape: char) -> Result<(String, &str), String> {
-    let mut found = String::new();
-    let mut characters = text.char_indices().peekable();
-    while let Some((at, character)) = characters.next() {
-        let next = characters.peek().map(|(_, next)| *next);
-        let is_escape = match escape {
-            '"' => character == '"' && next == Some('"'),
-            _ => character == escape,
-        };
-        match (is_escape, next) {
-            (true, Some(next)) => {
-                found.push(next);
-                characters.next();
-            }
-            _ if character == '"' => return Ok((found, &text[at + 1..])),
-            _ => found.push(character),
-        }
-    }
-    Err("expected a closing quote (\")".to_owned())
-}
-
-/// One address: alone, or as `"Name" <address>`, `Name <address>` or `<address>`; a comment may follow.
+/// One address: alone, or as `"Name" <address>`, `Name <address>` or `<address>`; a comment may follow. Or, as `group
+/// show` has it, an address, a tab and the name.
 fn entry(text: &str) -> Result<(String, Option<String>), String> {
     let (name, rest) = match text.strip_prefix('"') {
         Some(quoted) => until_quote(quoted, '\\')?,
@@ -246,6 +192,17 @@ fn entry(text: &str) -> Result<(String, Option<String>), String> {
         },
     };
     let rest = rest.trim();
+    let shown = match rest.split_once('\t') {
+        Some((address, shown)) if name.is_empty() && !address.contains(['<', '#', ' ']) => {
+            Some((address, shown.trim()))
+        }
+        _ => None,
+    };
+    if let Some((address, name)) =
+        shown.filter(|(_, name)| !name.is_empty() && !name.starts_with('#'))
+    {
+        return Ok((address.to_owned(), Some(name.to_owned())));
+    }
     let (address, behind) = match rest.strip_prefix('<') {
         Some(rest) => rest
             .split_once('>')
@@ -322,13 +279,79 @@ mod tests {
             ];
             assert_eq!(given(&list), expected);
         }
-        assert_eq!(given(&read("uri\nsip:a@h,b\n")), [("sip:a@h", "", 2)]);
+    }
+
+    #[test]
+    fn a_record_with_more_fields_than_the_header_is_refused() {
+        let list = read("uri,name\nsip:a@h,Li, Ann\nsip:b@h,Bob,\nsip:c@h\nsip:d@h,\"Li, Dee\"\n");
+        let [(2, reason)] = list.unread.as_slice() else {
+            panic!("{:?}", list.unread);
+        };
+        assert_eq!(
+            reason,
+            "expected 2 columns, as the header says, found 3 (`Ann`); put a name with `,` into quotes, as in \"Lee, Ann\""
+        );
+        let expected = [
+            ("sip:b@h", "Bob", 3),
+            ("sip:c@h", "", 4),
+            ("sip:d@h", "Li, Dee", 5),
+        ];
+        assert_eq!(given(&list), expected);
+    }
+
+    #[test]
+    fn columns_without_a_header_are_told_once_with_one_that_would_do() {
+        for (text, header) in [
+            ("sip:ann@home1.net,Ann\nsip:bob@home1.net,Bob\n", "uri,name"),
+            ("# x\nAnn Lee;sales;tel:+1555\n", "name;other;uri"),
+            ("sip:ann@home1.net;Ann Lee\n", "uri;name"),
+            ("sip:ann@home1.net;Ann\nsip:bob@home1.net;Bob\n", "uri;name"),
+            ("Ann\tsip:ann@home1.net\n", "name\turi"),
+            ("Wer,Wo\nAnn,sip:ann@home1.net\n", "name,uri"),
+            ("sip:ann@home1.net,\"Lee, Ann\"\n", "uri,name"),
+        ] {
+            let list = read(text);
+            let [(line, reason)] = list.unread.as_slice() else {
+                panic!("{text}: {:?}", list.unread);
+            };
+            assert_eq!(*line, 1 + usize::from(text.starts_with('#')), "{text}");
+            assert!(
+                reason.contains("expected a header before lines with columns")
+                    && reason.contains(&format!(" such as `{header}`")),
+                "{reason}"
+            );
+            assert!(list.given.is_empty());
+        }
+        for one in [
+            "sip:a,b@home1.net",
+            "\"Lee, Ann\" <sip:ann@home1.net>",
+            "Lee, Ann <sip:ann@home1.net>",
+            "sip:ann@home1.net # Rome, tel:+1",
+            "sip:ann@home1.net;user=phone;lr",
+            "tel:+1555;ext=7",
+            "<sip:ann@home1.net;odd>",
+        ] {
+            let list = read(one);
+            assert_eq!((list.unread, list.given.len()), (vec![], 1), "{one}");
+        }
+    }
+
+    #[test]
+    fn what_group_show_prints_is_read() {
+        let list = read("sip:ann@h\tAnn Lee\nsip:bob@h\t# none\nsip:cho@h \t\n");
+        assert_eq!(list.unread, []);
+        let expected = [
+            ("sip:ann@h", "Ann Lee", 1),
+            ("sip:bob@h", "", 2),
+            ("sip:cho@h", "", 3),
+        ];
+        assert_eq!(given(&list), expected);
     }
 
     #[test]
     fn what_cannot_be_read_is_told_with_its_line() {
         let list = read(
-            "sip:ann@h,Ann Lee\n\"Bob <sip:bob@h>\n<sip:cho@h\n\"Dee\" sip:dee@h\nsip:eve@h\n",
+            "sip:ann@h Ann Lee\n\"Bob <sip:bob@h>\n<sip:cho@h\n\"Dee\" sip:dee@h\nsip:eve@h\n",
         );
         let lines: Vec<_> = list.unread.iter().map(|(line, _)| *line).collect();
         assert_eq!(lines, [1, 2, 3, 4]);

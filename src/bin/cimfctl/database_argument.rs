@@ -9,9 +9,13 @@ pub fn database(value: &str) -> Result<DbUrl, String> {
     {
         let mut settings = Settings::new();
         let set = settings.set("db_url", value);
-        return set
-            .map(|()| settings.db_url)
-            .map_err(|error| error.to_string());
+        return set.map(|()| settings.db_url).map_err(|error| {
+            format!(
+                "expected the name of a file, or what the proxy's parameter db_url takes: {}; found \"{}\"",
+                error.expected,
+                error.value.escape_debug()
+            )
+        });
     }
     match value.strip_prefix("sqlite://").unwrap_or(value) {
         "" => {

@@ -41,11 +41,14 @@ pub fn run(db: &DbUrl, max_members: u32, options: Options) -> Result<(), Failure
         false => Format::Groups,
     };
     let mut out = standard();
-    out.write_all(format.head().as_bytes())?;
+    // Not before the groups are known to exist.
+    let mut head = Some(format.head());
     editor.export(&options.groups, |group| -> io::Result<()> {
         note(group, format, false);
+        out.write_all(head.take().unwrap_or_default().as_bytes())?;
         out.write_all(format.group(&group.written).as_bytes())
     })??;
+    out.write_all(head.unwrap_or_default().as_bytes())?;
     out.write_all(format.tail().as_bytes())?;
     Ok(out.flush()?)
 }

@@ -30,7 +30,15 @@ pub enum Failure {
 
 /// A file or folder cannot be read.
 pub fn unreadable(place: impl fmt::Display, error: &io::Error) -> Failure {
-    Failure::Document(format!("{place}: {error}"))
+    Failure::Document(unreadable_text(place, error))
+}
+
+/// Why a file or folder cannot be read.
+pub fn unreadable_text(place: impl fmt::Display, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("{place}: there is no such file; check the path"),
+        _ => format!("{place}: {error}"),
+    }
 }
 
 impl fmt::Display for Failure {

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::json_shapes::{self, Form, JsonList};
 use crate::streams::{confirm, counted, harmless, note, standard};
 use cimf::config::DbUrl;
-use cimf::store::edit::{Editor, GroupRecord, GroupSettings, NamedMember, NewGroup};
+use cimf::store::edit::{EditError, Editor, GroupRecord, GroupSettings, NamedMember, NewGroup};
 use clap::{Args, Subcommand};
 use std::io::{self, Write};
 use std::time::{Duration, UNIX_EPOCH};
@@ -145,6 +145,13 @@ pub fn run(db: &DbUrl, max_members: u32, command: Command) -> Result<(), Failure
 }
 
 fn add_group(editor: &mut Editor, add: Add) -> Result<(), Failure> {
+    check_address(&add.uri)?;
+    if add.display_name.as_deref().is_some_and(is_blank) {
+        return Err(Failure::Unusable(
+            "--display-name: expected text, found none; nothing was added, leave it out for a group without a name"
+                .to_owned(),
+        ));
+    }
     let list = AddressList::read(add.members)?;
     let new = NewGroup {
         uri: &add.uri,
@@ -158,7 +165,29 @@ fn add_group(editor: &mut Editor, add: Add) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Refuses a telephone number as the address of a group or service, with the address that may be meant.
+pub fn check_address(given: &str) -> Result<(), Failure> {
+    let number = given.strip_prefix("tel:").unwrap_or(given);
+    match number.starts_with('+') && !number.contains('@') {
+        true => Err(Failure::Unusable(format!(
+            "\"{given}\" cannot be the address of a group or service: expected sip:USER@HOST, HOST one of the proxy's domains; nothing was changed, if it has this number, write sip:{number}@HOST"
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// Whether a name shows nothing.
+pub fn is_blank(name: &str) -> bool {
+    name.trim().is_empty()
+}
+
 fn set(editor: &mut Editor, uri: &str, settings: &Settings) -> Result<(), Failure> {
+    if settings.display_name.as_deref().is_some_and(is_blank) {
+        return Err(Failure::Unusable(
+            "--display-name: expected text, found none; nothing was changed, --no-display-name removes the name"
+                .to_owned(),
+        ));
+    }
     let display_name = match (&settings.display_name, settings.no_display_name) {
         (Some(name), _) => Some(Some(name.as_str())),
         (None, true) => Some(None),
@@ -187,9 +216,16 @@ fn set(editor: &mut Editor, uri: &str, settings: &Settings) -> Result<(), Failur
 }
 
 fn rename(editor: &mut Editor, from: &str, to: &str) -> Result<(), Failure> {
+    check_address(to)?;
     // Before the change: nothing fails behind it.
     let nested = editor.find_member(from)?;
-    let (group, is_changed) = editor.rename_group(from, to)?;
+    let renamed = editor.rename_group(from, to);
+    let (group, is_changed) = renamed.map_err(|error| match error {
+        EditError::GroupExists(taken) => Failure::Unusable(format!(
+            "there is a group {taken} already; nothing was changed: choose another address, or move the members there with `cimfctl group show {from} | sed -n 's/^member //p' | cimfctl member add --skip-existing {taken} -` and delete {from}"
+        )),
+        error => error.into(),
+    })?;
     let members = counted(group.members, "member");
     if !is_changed {
         return Ok(confirm(&format!("not changed: {}, {members}", group.uri))?);

@@ -2,16 +2,15 @@
 
 use crate::failure::{Failure, unreadable};
 use crate::group::note_nested;
-use crate::import_imc;
 use crate::streams::{self, confirm, counted};
+use crate::tense::Tense;
+use crate::{import_imc, input};
 use cimf::config::DbUrl;
-use cimf::store::document::{
-    Document, Entry, GroupDocument, MAX_BYTES, XcapRoot, flatten, read_file,
-};
+use cimf::sip::Uri;
+use cimf::store::document::{Document, Entry, GroupDocument, MAX_BYTES, XcapRoot, flatten};
 use cimf::store::edit::{Editor, NewList, Put, PutGroup, PutRules};
 use clap::Args;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Store the groups of documents, or the rooms of the proxies' module imc
 ///
@@ -47,11 +46,22 @@ pub struct Options {
     #[arg(long, value_name = "URL|FILE", conflicts_with_all = ["files", "xcap_root", "group"])]
     imc: Option<String>,
     /// Put the rooms into this domain: sip:hikers@home1.net becomes sip:hikers@DOMAIN
-    #[arg(long, value_name = "DOMAIN", requires = "imc")]
+    #[arg(long, value_name = "DOMAIN", requires = "imc", value_parser = room_domain)]
     room_domain: Option<String>,
     /// Only tell what would change
     #[arg(long)]
     dry_run: bool,
+}
+
+/// What stands behind the `@` of an address, without a port.
+fn room_domain(value: &str) -> Result<String, String> {
+    match Uri::parse(format!("sip:room@{value}").as_bytes()) {
+        Ok(Uri::Sip(sip)) if sip.host == value.as_bytes() => Ok(value.to_owned()),
+        _ => Err(format!(
+            "expected a domain as it stands in addresses, such as im.home1.net, found \"{}\"",
+            value.escape_debug()
+        )),
+    }
 }
 
 /// Groups to be stored, and the file and line of each of their members.
@@ -97,10 +107,11 @@ pub fn run(db: &DbUrl, max_members: u32, options: Options) -> Result<(), Failure
         places: Vec::new(),
     };
     for file in &files {
-        let name = file.display().to_string();
-        let document = read(file)?;
-        let document = Document::read(&document)
-            .map_err(|error| Failure::Document(format!("{name}: {error}")))?;
+        let name = input::name(file);
+        let unusable = |problem: String| Failure::Document(format!("{name}: {problem}"));
+        let document = input::read(file, MAX_BYTES)?;
+        input::check_utf8(&document).map_err(unusable)?;
+        let document = Document::read(&document).map_err(|error| unusable(error.to_string()))?;
         for note in document.notes.iter() {
             streams::note(&format!("{name}: {note}"));
         }
@@ -111,23 +122,12 @@ pub fn run(db: &DbUrl, max_members: u32, options: Options) -> Result<(), Failure
     }
     let put = editor.put_groups(&all.groups)?;
     for (put, places) in put.iter().zip(&all.places) {
-        tell(put, &all.files, places)?;
+        tell(put, &all.files, places, Tense::of(options.dry_run))?;
     }
     if options.dry_run {
         confirm("nothing changed because of --dry-run")?;
     }
     Ok(())
-}
-
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    if file == Path::new("-") {
-        let mut document = Vec::new();
-        let input = std::io::stdin().lock();
-        let read = input.take(MAX_BYTES as u64 + 1).read_to_end(&mut document);
-        read.map_err(Failure::Input)?;
-        return Ok(document);
-    }
-    read_file(file, MAX_BYTES).map_err(|error| unreadable(file.display(), &error))
 }
 
 impl Groups {
@@ -230,8 +230,16 @@ fn list(
     NewList { anchor, entries }
 }
 
-fn tell(put: &Put, files: &[String], places: &[(usize, usize)]) -> Result<(), Failure> {
-    let what = if put.is_new { "added" } else { "replaced" };
+fn tell(
+    put: &Put,
+    files: &[String],
+    places: &[(usize, usize)],
+    tense: Tense,
+) -> Result<(), Failure> {
+    let what = match put.is_new {
+        true => tense.tell("added", "add"),
+        false => tense.tell("replaced", "replace"),
+    };
     let members = counted(put.members.members as u64, "member");
     confirm(&format!("{what} {} with {members}", put.members.group))?;
     for (at, reason) in &put.left_out {

@@ -1,10 +1,11 @@
 //! `cimfctl import --imc`: the rooms of the proxies' own module as groups.
 
 use crate::database_argument::database;
-use crate::failure::{Failure, unreadable};
+use crate::failure::Failure;
+use crate::input;
 use crate::streams::{confirm, confirm_each, counted, harmless, note};
+use crate::tense::Tense;
 use cimf::config::DbUrl;
-use cimf::store::document::read_file;
 use cimf::store::edit::{Editor, MembersChange, Put};
 use cimf::store::imc::{ImcError, ImcTables, MAX_DUMP_BYTES, Takeover};
 use std::fs::File;
@@ -33,7 +34,7 @@ pub fn run(
     }
     let mut left_out = takeover.left_out.len() + takeover.gone_with_rooms;
     for ((put, group), places) in put.iter().zip(&groups).zip(&places) {
-        tell(put)?;
+        tell(put, Tense::of(dry_run))?;
         for (at, reason) in &put.left_out {
             let (place, (member, _)) = (places[*at], &group.members[*at]);
             let group = &put.members.group;
@@ -86,40 +87,26 @@ fn read(source: &str) -> Result<(ImcTables, String), Failure> {
             "--imc: expected postgres://, sqlite: or a file, found {scheme}://; make a dump of other databases, such as `mysqldump DATABASE imc_rooms imc_members > imc.sql`, and give that file"
         )));
     }
-    let (dump, shown) = match source {
-        "-" => {
-            let mut dump = Vec::new();
-            let input = std::io::stdin().lock();
-            let read = input.take(MAX_DUMP_BYTES as u64 + 1).read_to_end(&mut dump);
-            read.map_err(Failure::Input)?;
-            (dump, "standard input")
-        }
-        file => {
-            let dump = read_file(Path::new(file), MAX_DUMP_BYTES);
-            (dump.map_err(|error| unreadable(file, &error))?, file)
-        }
-    };
-    if dump.len() > MAX_DUMP_BYTES {
-        return Err(Failure::Document(format!(
-            "{shown}: expected at most {MAX_DUMP_BYTES} bytes; make a dump of the tables imc_rooms and imc_members alone"
-        )));
-    }
-    let tables = ImcTables::from_dump(&dump).map_err(|error| named(error, shown))?;
-    Ok((tables, shown.to_owned()))
+    let shown = input::name(Path::new(source));
+    let dump = input::read(Path::new(source), MAX_DUMP_BYTES)?;
+    let tables = ImcTables::from_dump(&dump).map_err(|error| named(error, &shown))?;
+    Ok((tables, shown))
 }
 
 /// Whether a file is a SQLite database.
 fn is_sqlite(path: &str) -> bool {
     let mut start = [0; SQLITE.len()];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
-    read.is_ok() && start == *SQLITE
+    // Not of a pipe, whose start would be gone.
+    let is_file = Path::new(path).metadata().is_ok_and(|it| it.is_file());
+    let read = |start: &mut [u8]| File::open(path)?.read_exact(start);
+    is_file && read(&mut start).is_ok() && start == *SQLITE
 }
 
 /// An error with the place that it is about; those of databases name it themselves.
 fn named(error: ImcError, shown: &str) -> Failure {
     Failure::Document(match error {
-        ImcError::Sqlite(_) | ImcError::Postgres(_) => error.to_string(),
-        ImcError::Dump { .. } | ImcError::NoRows(_) => format!("{shown}: {error}"),
+        ImcError::Postgres(_) => error.to_string(),
+        _ => format!("{shown}: {error}"),
     })
 }
 
@@ -128,7 +115,7 @@ fn is_changed(put: &Put) -> bool {
 }
 
 /// What became of one group.
-fn tell(put: &Put) -> Result<(), Failure> {
+fn tell(put: &Put, tense: Tense) -> Result<(), Failure> {
     let MembersChange {
         group,
         added,
@@ -138,16 +125,18 @@ fn tell(put: &Put) -> Result<(), Failure> {
     } = &put.members;
     let members = counted(*members as u64, "member");
     if put.is_new {
-        return Ok(confirm(&format!("added {group} with {members}"))?);
+        let what = tense.tell("added", "add");
+        return Ok(confirm(&format!("{what} {group} with {members}"))?);
     }
     if !is_changed(put) {
         return Ok(confirm(&format!("not changed: {group}, {members}"))?);
     }
-    confirm(&format!("set {group}, {members}"))?;
+    confirm(&format!("{} {group}, {members}", tense.tell("set", "set")))?;
+    let (what, gone) = (tense.tell("added", "add"), tense.tell("deleted", "delete"));
     let added = added
         .iter()
-        .map(|member| format!("added {member} to {group}"));
+        .map(|member| format!("{what} {member} to {group}"));
     let deleted = deleted.iter();
-    let deleted = deleted.map(|member| format!("deleted {} from {group}", harmless(member)));
+    let deleted = deleted.map(|member| format!("{gone} {} from {group}", harmless(member)));
     Ok(confirm_each(added.chain(deleted))?)
 }

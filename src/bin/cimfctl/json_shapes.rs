@@ -4,6 +4,7 @@ use crate::shown_message::{Fate, fates, open_count};
 use chrono::{DateTime, SecondsFormat};
 use cimf::ledger::cluster::NodeState;
 use cimf::ledger::{Listed, Shown};
+use cimf::server::Outbox;
 use cimf::store::Audit;
 use cimf::store::edit::{GroupRecord, MembersChange, Membership, NamedMember, ServiceRecord};
 use clap::Args;
@@ -76,12 +77,14 @@ fn member((address, name): &NamedMember) -> Value {
     json!({ "member": address, "name": name })
 }
 
-pub fn members_change(change: &MembersChange, dry_run: bool) -> Value {
+/// `added` are the new members with their names.
+pub fn members_change(change: &MembersChange, added: &[NamedMember], dry_run: bool) -> Value {
     json!({
         "group": change.group,
         "dry_run": dry_run,
         "member_count": change.members,
         "added": change.added,
+        "added_members": added.iter().map(member).collect::<Value>(),
         "deleted": change.deleted,
         "named": change.named.iter().map(member).collect::<Value>(),
         "existing_count": change.existing,
@@ -131,6 +134,7 @@ pub fn node(node: &NodeState) -> Value {
 pub fn listed(message: &Listed, node: Option<&str>) -> Value {
     json!({
         "message": message.id,
+        "log_number": Outbox::message_number(message.id),
         "accepted": time(message.accepted_at),
         "originator": text(&message.originator),
         "group": text(&message.group),
@@ -166,6 +170,7 @@ pub fn shown(shown: &Shown) -> Value {
     let Ok(()) = each;
     json!({
         "message": message.id,
+        "log_number": Outbox::message_number(message.id),
         "accepted": time(message.accepted_at),
         // 0 stands for never.
         "expires": Some(message.expires_at).filter(|it| *it > 0).and_then(time),

@@ -10,6 +10,7 @@ use cimf::ledger::{
     CommitMode, Entry, Ledger, LedgerError, LedgerFile, Listed, Problem, Reader, Shown,
     SqliteReader,
 };
+use cimf::server::Outbox;
 use clap::{Args, Subcommand};
 use std::fmt;
 use std::io::{self, Write};
@@ -46,12 +47,13 @@ enum Command {
     },
     /// Show a message and the outcome of each recipient
     ///
-    /// One line for each property, its name first: message, accepted, expires, originator, group, body,
-    /// recipients, open (recipients without an outcome), kept (copies), then a line "recipient URI" for
-    /// each, a tab and the outcome.
-    #[command(after_help = "Example:\n  cimfctl ledger show 8589934593")]
+    /// One line for each property, its name first: message, log-number (what the proxy's log and $cimf(id)
+    /// have for it), accepted, expires, originator, group, body, recipients, open (recipients without an
+    /// outcome), kept (copies), then a line "recipient URI" for each, a tab and the outcome.
+    #[command(after_help = "Examples:\n  cimfctl ledger show 8589934593\n  cimfctl ledger show 1")]
     Show {
-        /// The message's number
+        /// The message's number here or in the proxy's log
+        #[arg(value_parser = number)]
         id: u64,
         #[command(flatten)]
         form: Form,
@@ -62,7 +64,8 @@ enum Command {
     /// the node of the message is away.
     #[command(after_help = "Example:\n  cimfctl ledger drop 8589934593")]
     Drop {
-        /// The message's number
+        /// The message's number here or in the proxy's log
+        #[arg(value_parser = number)]
         id: u64,
     },
 }
@@ -75,18 +78,29 @@ pub fn run(db: &DbUrl, options: Options) -> Result<(), Failure> {
     // SQLite would parse a name that starts with "file:" as a URI.
     let path = std::path::absolute(&path)
         .map_err(|error| Failure::Unusable(format!("{}: {error}", path.display())))?;
+    let open = || SqliteReader::open(&path).map_err(|error| absent(&path, error));
     match options.command {
         Command::List { form } => {
-            let messages = SqliteReader::open(&path)?.list()?;
+            let messages = open()?.list()?;
             list(messages.iter().map(|message| (message, None)), form)
         }
         Command::Show { id, form } => {
-            let shown = SqliteReader::open(&path)?.show(id)?;
+            let mut reader = open()?;
+            let id = meant(id, path.display(), reader.list()?.iter())?;
+            let shown = reader.show(id)?;
             let shown = shown.ok_or_else(|| missing(path.display(), id))?;
             Ok(show(&shown, form)?)
         }
-        Command::Drop { id } => drop(&path, id),
+        Command::Drop { id } => {
+            let listed = open()?.list()?;
+            drop(&path, meant(id, path.display(), listed.iter())?)
+        }
     }
+}
+
+fn number(value: &str) -> Result<u64, String> {
+    let expected = |_| "expected a number, such as 8589934593 or 1".to_owned();
+    value.parse().map_err(expected)
 }
 
 /// The ledger that nodes share.
@@ -101,10 +115,14 @@ fn shared(url: &PostgresUrl, command: Command) -> Result<(), Failure> {
             )
         }
         Command::Show { id, form } => {
+            let listed = cluster::list(url)?;
+            let id = meant(id, url, listed.iter().map(|(message, _)| message))?;
             let shown = cluster::show(url, id)?;
             Ok(show(&shown.ok_or_else(|| missing(url, id))?, form)?)
         }
         Command::Drop { id } => {
+            let listed = cluster::list(url)?;
+            let id = meant(id, url, listed.iter().map(|(message, _)| message))?;
             let shown = cluster::show(url, id)?;
             let shown = shown.ok_or_else(|| missing(url, id))?;
             if !cluster::drop_message(url, id)? {
@@ -114,6 +132,31 @@ fn shared(url: &PostgresUrl, command: Command) -> Result<(), Failure> {
             }
             let recipients = counted(shown.recipients.len() as u64, "recipient");
             Ok(confirm(&format!("dropped {id} with {recipients}"))?)
+        }
+    }
+}
+
+/// The number in the ledger of the message that a number stands for: its own, or the one in the proxy's log, which
+/// messages of several nodes may share.
+fn meant<'a>(
+    given: u64,
+    ledger: impl fmt::Display,
+    listed: impl Iterator<Item = &'a Listed>,
+) -> Result<u64, Failure> {
+    let numbers = listed.map(|message| message.id);
+    let numbers: Vec<u64> = numbers
+        .filter(|&id| id == given || Outbox::message_number(id) == given)
+        .collect();
+    match numbers.as_slice() {
+        _ if numbers.contains(&given) => Ok(given),
+        [one] => Ok(*one),
+        [] => Err(missing(ledger, given)),
+        several => {
+            let several: Vec<_> = several.iter().map(u64::to_string).collect();
+            Err(Failure::Unusable(format!(
+                "{ledger}: message {given} of the log may be any of {}; give one of these, see `cimfctl ledger list`",
+                several.join(" ")
+            )))
         }
     }
 }
@@ -170,6 +213,7 @@ fn show(shown: &Shown, form: Form) -> io::Result<()> {
     };
     let mut out = standard();
     writeln!(out, "message {}", message.id)?;
+    writeln!(out, "log-number {}", Outbox::message_number(message.id))?;
     writeln!(out, "accepted {}", date(message.accepted_at))?;
     writeln!(out, "expires {expires}")?;
     writeln!(out, "originator {}", message.originator.escape_ascii())?;
@@ -204,6 +248,16 @@ fn drop(path: &Path, id: u64) -> Result<(), Failure> {
     Ok(confirm(&format!(
         "dropped {id} with {recipients} and {kept}"
     ))?)
+}
+
+fn absent(path: &Path, error: LedgerError) -> Failure {
+    if error.problem != Problem::Missing {
+        return error.into();
+    }
+    Failure::Unusable(format!(
+        "{}: there is no such file; the proxy makes it with durability=journal or away=keep, and if its parameter ledger names another one, give that with --ledger FILE",
+        path.display()
+    ))
 }
 
 fn in_use(path: &Path, error: LedgerError) -> Failure {

@@ -6,6 +6,7 @@
 
 mod address_list;
 mod check;
+mod columns;
 mod command_line;
 mod database_argument;
 mod explain;
@@ -15,6 +16,7 @@ mod group;
 mod import;
 mod import_imc;
 mod init;
+mod input;
 mod json_shapes;
 mod ledger;
 mod member;
@@ -24,6 +26,7 @@ mod script;
 mod service;
 mod shown_message;
 mod streams;
+mod tense;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;

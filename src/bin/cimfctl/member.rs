@@ -2,9 +2,10 @@
 
 use crate::address_list::AddressList;
 use crate::failure::Failure;
-use crate::group::note_nested;
+use crate::group::{is_blank, note_nested};
 use crate::json_shapes::{self, Form, JsonList};
 use crate::streams::{confirm, confirm_each, counted, harmless, note, standard};
+use crate::tense::Tense;
 use cimf::config::DbUrl;
 use cimf::store::edit::{Editor, Emptying, Existing, MembersChange, Membership, Missing};
 use clap::{Args, Subcommand};
@@ -113,15 +114,21 @@ pub fn run(db: &DbUrl, max_members: u32, command: Command) -> Result<(), Failure
             member,
             name,
         } => {
+            if name.as_deref().is_some_and(is_blank) {
+                return Err(Failure::Unusable(format!(
+                    "the name: expected text, found none; nothing was changed, `cimfctl member name {group} {member}` without NAME removes it"
+                )));
+            }
             let (member, _) = editor.name_member(&group, &member, name.as_deref())?;
-            Ok(confirm(&named_line(&member, name.as_deref()))?)
+            Ok(confirm(&named_line(&member, name.as_deref(), Tense::Done))?)
         }
         Command::Del(Members { group, members }) => {
             let list = AddressList::read(members)?;
             let change = list.with(&mut editor, |editor, list| {
                 editor.delete_members(&group, list.addresses(), Missing::Refused)
             })?;
-            let lines = change.deleted.iter().map(|member| deleted_line(member));
+            let lines = change.deleted.iter();
+            let lines = lines.map(|member| format!("deleted {}", harmless(member)));
             Ok(confirm_each(lines)?)
         }
     }
@@ -130,8 +137,15 @@ pub fn run(db: &DbUrl, max_members: u32, command: Command) -> Result<(), Failure
 fn add(editor: &mut Editor, options: Add) -> Result<(), Failure> {
     let Members { group, members } = options.members;
     let mut list = AddressList::read(members)?;
-    if let Some(name) = options.name {
-        list.name(name)?;
+    match options.name {
+        Some(name) if is_blank(&name) => {
+            return Err(Failure::Unusable(
+                "--name: expected text, found none; nothing was added, leave --name out for a member without a name"
+                    .to_owned(),
+            ));
+        }
+        Some(name) => list.name(name)?,
+        None => {}
     }
     let existing = match options.skip_existing {
         true => Existing::Skipped,
@@ -163,9 +177,14 @@ fn set(editor: &mut Editor, options: Set) -> Result<(), Failure> {
         editor.set_members(&options.group, list.members(), emptying)
     })?;
     if options.form.json {
-        json_shapes::print(&json_shapes::members_change(&change, options.dry_run))?;
+        let members = list.named(&change.added);
+        json_shapes::print(&json_shapes::members_change(
+            &change,
+            &members,
+            options.dry_run,
+        ))?;
     } else {
-        tell(&change)?;
+        tell(&change, Tense::of(options.dry_run))?;
         confirm(&summary(&change, options.dry_run))?;
     }
     note_nested(&change.nested);
@@ -199,12 +218,14 @@ fn find(editor: &mut Editor, address: &str, form: Form) -> Result<(), Failure> {
 }
 
 /// A line for each member who was added, deleted or named.
-fn tell(change: &MembersChange) -> io::Result<()> {
+fn tell(change: &MembersChange, tense: Tense) -> io::Result<()> {
+    let (what, gone) = (tense.tell("added", "add"), tense.tell("deleted", "delete"));
     let added = change.added.iter();
-    let added = added.map(|member| format!("added {}", harmless(member)));
-    let deleted = change.deleted.iter().map(|member| deleted_line(member));
+    let added = added.map(|member| format!("{what} {}", harmless(member)));
+    let deleted = change.deleted.iter();
+    let deleted = deleted.map(|member| format!("{gone} {}", harmless(member)));
     let named = change.named.iter();
-    let named = named.map(|(member, name)| named_line(member, name.as_deref()));
+    let named = named.map(|(member, name)| named_line(member, name.as_deref(), tense));
     confirm_each(added.chain(deleted).chain(named))
 }
 
@@ -237,14 +258,14 @@ fn skipped(change: &MembersChange) -> String {
     }
 }
 
-fn deleted_line(member: &str) -> String {
-    format!("deleted {}", harmless(member))
-}
-
-fn named_line(member: &str, name: Option<&str>) -> String {
+fn named_line(member: &str, name: Option<&str>, tense: Tense) -> String {
     let member = harmless(member);
     match name {
-        Some(name) => format!("{member} is named {}", harmless(name)),
-        None => format!("{member} has no name"),
+        Some(name) => format!(
+            "{member} {} {}",
+            tense.tell("is named", "be named"),
+            harmless(name)
+        ),
+        None => format!("{member} {}", tense.tell("has no name", "have no name")),
     }
 }

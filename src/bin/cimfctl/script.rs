@@ -6,7 +6,7 @@
 
 mod tokens;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, unreadable_text};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use tokens::{Token, tokens};
@@ -41,7 +41,7 @@ impl Script {
             reader.defines.insert(name.to_owned(), value.to_owned());
         }
         let text = std::fs::read(file)
-            .map_err(|error| Failure::Unusable(format!("{}: {error}", file.display())))?;
+            .map_err(|error| Failure::Unusable(unreadable_text(file.display(), &error)))?;
         reader.read(file, &String::from_utf8_lossy(&text), 0);
         Ok(reader.script)
     }

@@ -2,6 +2,7 @@
 
 use crate::address_list::AddressList;
 use crate::failure::Failure;
+use crate::group::check_address;
 use crate::json_shapes::{self, Form, JsonList};
 use crate::streams::{confirm, confirm_each, counted, harmless, standard};
 use cimf::config::DbUrl;
@@ -83,6 +84,7 @@ pub fn run(db: &DbUrl, max_members: u32, command: Command) -> Result<(), Failure
     let mut editor = Editor::open(db, max_members)?;
     match command {
         Command::Add { uri, no_pager_mode } => {
+            check_address(&uri)?;
             let service = editor.add_service(&uri, !no_pager_mode)?;
             Ok(confirm(&format!("added service {}", service.uri))?)
         }

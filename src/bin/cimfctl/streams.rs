@@ -62,14 +62,14 @@ pub fn harmless(text: &str) -> String {
 /// One line for standard error about something that was not asked for and is no error.
 pub fn note(text: &str) {
     if !is_quiet() {
-        complain(&format!("note: {}", harmless(text)));
+        complain(&format!("note: {text}"));
     }
 }
 
-/// One line for standard error.
+/// One line for standard error, which may have untrusted text in it.
 pub fn complain(text: &str) {
     // If standard error is closed as well, only the exit status is left.
-    let _ = writeln!(io::stderr().lock(), "cimfctl: {text}");
+    let _ = writeln!(io::stderr().lock(), "cimfctl: {}", harmless(text));
 }
 
 /// `count` followed by `one`, in the plural unless `count` is 1.

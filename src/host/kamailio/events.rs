@@ -59,6 +59,14 @@ impl Events {
         })
     }
 
+    /// Says if the function that `event_callback` names is missing, before there is anything to tell.
+    pub fn look_for_function(&self) {
+        if let Some(callback) = &self.callback {
+            // SAFETY: this is a process of Kamailio's which has read the script, and runs nothing of it.
+            unsafe { callback.look_for_function() };
+        }
+    }
+
     /// Whether the script is told of deliveries.
     pub fn has_delivered(&self) -> bool {
         self.callback.is_some() || self.delivered.is_some()

@@ -24,6 +24,7 @@ mod process;
 mod request;
 mod rpc;
 mod script;
+mod script_functions;
 mod statistics;
 mod tm;
 mod variables;

@@ -87,6 +87,7 @@ fn keep(module: &'static Module) -> String {
 /// Runs in the process that reports outcomes until that ends.
 fn work(module: &'static Module) -> String {
     let mut reporter = OutcomeReporter::new(module.server);
+    module.events.look_for_function();
     loop {
         let went_well = guarded(false, || {
             let has_more = reporter.round(&mut Uac::of(module), |report| {

@@ -24,7 +24,7 @@ pub use group::{Document, GroupDocument};
 pub use list::{Entry, Item, List, Reference};
 pub use ruleset::{read_ruleset, write_ruleset};
 pub use write::{Format, Written};
-pub use xcap::{Flat, XcapRoot, flatten, read_file};
+pub use xcap::{Flat, XcapRoot, flatten};
 pub use xcap_tree::XcapTree;
 
 /// The longest document that is accepted: a group of 100,000 members with names takes 10 MB.

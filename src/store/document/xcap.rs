@@ -163,7 +163,7 @@ impl XcapRoot {
 
 /// Reads a regular file of at most `limit` bytes. Pipes and devices are refused, since they may never
 /// end.
-pub fn read_file(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+fn read_file(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("not a file"));
     }

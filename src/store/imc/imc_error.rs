@@ -1,8 +1,10 @@
 //! Why the tables of `imc` cannot be read.
 
 use crate::postgres::PostgresError;
-use crate::store::StoreError;
 use std::fmt;
+
+/// How many tables of a file are named that has not those of `imc`.
+const NAMED: usize = 10;
 
 /// Why the tables of `imc` cannot be read.
 #[derive(Debug)]
@@ -14,10 +16,14 @@ pub enum ImcError {
         /// What was expected, and what was found.
         problem: String,
     },
+    /// What was expected to be a dump is something else: what, and what to do.
+    NoDump(&'static str),
     /// A table has no rows, although there are no rooms without members and no members without rooms.
     NoRows(&'static str),
-    /// The SQLite file.
-    Sqlite(StoreError),
+    /// The SQLite file does not have both tables, but these.
+    NoTables(Vec<String>),
+    /// The SQLite file cannot be read: why, and what to do.
+    Sqlite(String),
     /// PostgreSQL.
     Postgres(PostgresError),
 }
@@ -33,11 +39,24 @@ impl fmt::Display for ImcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dump { line, problem } => write!(f, "line {line}: {problem}"),
+            Self::NoDump(found) => write!(f, "expected a dump as text, found {found}"),
             Self::NoRows(table) => write!(
                 f,
                 "expected rows of imc_rooms and imc_members, found none of {table}; a dump of both is made by `mysqldump DATABASE imc_rooms imc_members`, `pg_dump -t imc_rooms -t imc_members DATABASE` or `sqlite3 FILE .dump`"
             ),
-            Self::Sqlite(error) => error.fmt(f),
+            Self::NoTables(found) => {
+                let named = found.get(..NAMED).unwrap_or(found).join(", ");
+                let found = match (found.len(), found.len().saturating_sub(NAMED)) {
+                    (0, _) => "no table".to_owned(),
+                    (_, 0) => named,
+                    (_, more) => format!("{named} and {more} more"),
+                };
+                write!(
+                    f,
+                    "expected the tables imc_rooms and imc_members, found {found}; check that it is the database that db_url of the module imc names"
+                )
+            }
+            Self::Sqlite(problem) => f.write_str(problem),
             Self::Postgres(error) => error.fmt(f),
         }
     }

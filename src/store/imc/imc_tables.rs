@@ -2,10 +2,9 @@
 
 use super::imc_error::ImcError;
 use super::sql_dump::{DumpRow, rows};
+use super::{other_files, sqlite_file};
 use crate::config::PostgresUrl;
 use crate::postgres::{PostgresError, answered, connect, single_threaded};
-use crate::store::StoreError;
-use rusqlite::{Connection, OpenFlags};
 use std::fmt;
 use std::path::Path;
 use tokio_postgres::IsolationLevel;
@@ -71,6 +70,7 @@ impl ImcTables {
     ///
     /// It is not understood, or has no rows of one of the tables.
     pub fn from_dump(dump: &[u8]) -> Result<Self, ImcError> {
+        other_files::check_text(dump)?;
         let mut tables = Self::default();
         for row in rows(dump, &[ROOMS, MEMBERS])? {
             let place = Place::Line(row.line);
@@ -98,15 +98,20 @@ impl ImcTables {
     ///
     /// The file cannot be read, or has no such tables, or no rows in one of them.
     pub fn from_sqlite(path: &Path) -> Result<Self, ImcError> {
-        let failed = |error| ImcError::Sqlite(StoreError::sqlite(path, &error));
-        // SQLite would parse a name that starts with "file:" as a URI.
-        let absolute = std::path::absolute(path)
-            .map_err(|error| ImcError::Sqlite(StoreError::system(path, &error)))?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(absolute, flags).map_err(failed)?;
-        let mut tables = Self::default();
-        let mut read = || -> rusqlite::Result<()> {
+        sqlite_file::read(path, |connection| {
             let transaction = connection.transaction()?;
+            let sql = "SELECT name FROM sqlite_master WHERE type = 'table'
+                AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
+            let mut statement = transaction.prepare(sql)?;
+            let found = statement.query_map([], |row| row.get(0))?;
+            let found: Vec<String> = found.collect::<rusqlite::Result<_>>()?;
+            if ![ROOMS, MEMBERS]
+                .iter()
+                .all(|it| found.iter().any(|name| name == it))
+            {
+                return Ok(Err(ImcError::NoTables(found)));
+            }
+            let mut tables = Self::default();
             let sql = "SELECT id, name, domain, flag FROM imc_rooms ORDER BY id";
             let mut statement = transaction.prepare(sql)?;
             let mut rows = statement.query([])?;
@@ -122,10 +127,9 @@ impl ImcTables {
                 let place = Place::Id(row.get(0)?);
                 tables.add_member(place, &user, &domain, row.get(3)?, row.get(4)?);
             }
-            Ok(())
-        };
-        read().map_err(failed)?;
-        tables.checked()
+            Ok(Ok(tables))
+        })??
+        .checked()
     }
 
     /// Reads the tables of PostgreSQL.

@@ -12,7 +12,9 @@
 
 mod imc_error;
 mod imc_tables;
+mod other_files;
 mod sql_dump;
+mod sqlite_file;
 mod takeover;
 
 pub use imc_error::ImcError;

@@ -431,7 +431,10 @@ fn copied(field: &[u8], line: usize) -> Result<Option<String>, ImcError> {
 fn utf8(text: Vec<u8>, line: usize) -> Result<String, ImcError> {
     String::from_utf8(text).map_err(|error| {
         let found = error.as_bytes().escape_ascii();
-        ImcError::dump(line, format!("expected text in UTF-8, found `{found}`"))
+        let problem = format!(
+            "expected text in UTF-8, found `{found}`; make the dump in UTF-8 (`mysqldump --default-character-set=utf8mb4`), or convert it: `iconv -f WINDOWS-1252 -t UTF-8 FILE`"
+        );
+        ImcError::dump(line, problem)
     })
 }
 

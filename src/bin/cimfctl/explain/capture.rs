@@ -1,6 +1,6 @@
 //! A captured message: the bytes of a file, with SIP's line ends.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, unreadable_text};
 use cimf::sip::{HeaderName, Request};
 use std::fs::File;
 use std::io::Read;
@@ -21,7 +21,7 @@ impl Capture {
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let mut bytes = Vec::new();
         let file = path.display().to_string();
-        let unreadable = |error| Failure::Unusable(format!("{file}: {error}"));
+        let unreadable = |error| Failure::Unusable(unreadable_text(&file, &error));
         if path == Path::new("-") {
             let mut input = std::io::stdin().lock().take(MOST + 1);
             input.read_to_end(&mut bytes).map_err(Failure::Input)?;
