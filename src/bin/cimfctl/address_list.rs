@@ -4,18 +4,17 @@
 //! is CSV, whose header says which column has addresses and which one names. All that is wrong is told at once, with its
 //! line.
 
-use crate::columns::{Columns, until_quote, without_header};
+use crate::columns::{Columns, without_header};
 use crate::failure::Failure;
 use crate::input;
-use cimf::store::edit::{EditError, Editor, NamedMember, NewMember};
+use cimf::store::edit::{EditError, Editor, GivenMember, NamedMember, NewMember};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// An address as it was given.
+/// A member as it was given.
 #[derive(Debug, PartialEq, Eq)]
 struct Given {
-    address: String,
-    name: Option<String>,
+    member: GivenMember,
     /// The line of standard input.
     line: Option<usize>,
 }
@@ -40,16 +39,11 @@ impl AddressList {
                     "{argument}: expected an address, found a file; lists come from standard input: give - and `< {argument}`, or `PROGRAM | cimfctl … -`; nothing was changed"
                 )));
             } else {
-                let (address, name) = match argument.contains('<') {
-                    true => entry(&argument).map_err(Failure::Unusable)?,
-                    false => (argument, None),
+                let member = match argument.contains('<') {
+                    true => GivenMember::parse(&argument).map_err(Failure::Unusable)?,
+                    false => GivenMember::from(argument),
                 };
-                let line = None;
-                list.given.push(Given {
-                    address,
-                    name,
-                    line,
-                });
+                list.given.push(Given { member, line: None });
             }
         }
         Ok(list)
@@ -78,12 +72,11 @@ impl AddressList {
         for (line, number) in lines.skip(usize::from(columns.is_some())) {
             let read = match &columns {
                 Some(columns) => in_columns(columns, line),
-                None => entry(line.trim()).map(Some),
+                None => alone(line),
             };
             match read {
-                Ok(Some((address, name))) => self.given.push(Given {
-                    address,
-                    name,
+                Ok(Some(member)) => self.given.push(Given {
+                    member,
                     line: Some(number),
                 }),
                 Ok(None) => {}
@@ -96,7 +89,7 @@ impl AddressList {
     pub fn name(&mut self, name: String) -> Result<(), Failure> {
         match self.given.as_mut_slice() {
             [one] => {
-                one.name = Some(name);
+                one.member.name = Some(name);
                 Ok(())
             }
             several => Err(Failure::Unusable(format!(
@@ -108,26 +101,23 @@ impl AddressList {
 
     /// The addresses with their names.
     pub fn members(&self) -> impl Iterator<Item = NewMember<'_>> {
-        self.given.iter().map(|given| NewMember {
-            address: &given.address,
-            name: given.name.as_deref(),
-        })
+        self.given.iter().map(|given| given.member.as_new())
     }
 
     /// The addresses alone.
     pub fn addresses(&self) -> impl Iterator<Item = &str> {
-        self.given.iter().map(|given| given.address.as_str())
+        self.members().map(|member| member.address)
     }
 
     /// These addresses, each of which was given, with the names that they were given with.
     pub fn named(&self, addresses: &[String]) -> Vec<NamedMember> {
         let mut names = HashMap::new();
-        for given in &self.given {
-            names.entry(given.address.as_str()).or_insert(&given.name);
+        for member in self.members() {
+            names.entry(member.address).or_insert(member.name);
         }
         let named = |address: &String| {
-            let name = names.get(address.as_str()).copied();
-            (address.clone(), name.cloned().flatten())
+            let name = names.get(address.as_str()).copied().flatten();
+            (address.clone(), name.map(str::to_owned))
         };
         addresses.iter().map(named).collect()
     }
@@ -171,56 +161,23 @@ fn is_file(argument: &str) -> bool {
     !argument.contains(':') && Path::new(argument).metadata().is_ok_and(|it| !it.is_dir())
 }
 
-/// The address and name of a record; nothing if all its fields are empty.
-fn in_columns(columns: &Columns, line: &str) -> Result<Option<(String, Option<String>)>, String> {
+/// The member of a record; nothing if all its fields are empty.
+fn in_columns(columns: &Columns, line: &str) -> Result<Option<GivenMember>, String> {
     let Some((address, own)) = columns.record(line)? else {
         return Ok(None);
     };
-    let (address, name) = entry(&address)?;
-    Ok(Some((address, own.or(name))))
+    let mut member = GivenMember::parse(&address)?;
+    member.name = own.or(member.name);
+    Ok(Some(member))
 }
 
-/// One address: alone, or as `"Name" <address>`, `Name <address>` or `<address>`; a comment may follow. Or, as `group
-/// show` has it, an address, a tab and the name.
-fn entry(text: &str) -> Result<(String, Option<String>), String> {
-    let (name, rest) = match text.strip_prefix('"') {
-        Some(quoted) => until_quote(quoted, '\\')?,
-        None => match text.split_once('<') {
-            // Behind an address it is part of a comment.
-            Some((name, _)) if !name.contains(['@', ':']) => (name.to_owned(), &text[name.len()..]),
-            _ => (String::new(), text),
-        },
-    };
-    let rest = rest.trim();
-    let shown = match rest.split_once('\t') {
-        Some((address, shown)) if name.is_empty() && !address.contains(['<', '#', ' ']) => {
-            Some((address, shown.trim()))
-        }
-        _ => None,
-    };
-    if let Some((address, name)) =
-        shown.filter(|(_, name)| !name.is_empty() && !name.starts_with('#'))
-    {
-        return Ok((address.to_owned(), Some(name.to_owned())));
-    }
-    let (address, behind) = match rest.strip_prefix('<') {
-        Some(rest) => rest
-            .split_once('>')
-            .ok_or("expected `>` behind the address")?,
-        None if name.is_empty() => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
-        None => return Err("expected <address> behind the name".to_owned()),
-    };
-    let behind = behind.trim();
-    if !behind.is_empty() && !behind.starts_with('#') {
-        return Err(format!(
-            "expected one address, found `{behind}` behind it; a name stands before it, as in \"Ann\" <sip:ann@home1.net>, and columns need a header, such as uri,name"
-        ));
-    }
-    let name = name.trim();
-    Ok((
-        address.trim().to_owned(),
-        (!name.is_empty()).then(|| name.to_owned()),
-    ))
+/// The member of a line without columns.
+fn alone(line: &str) -> Result<Option<GivenMember>, String> {
+    let read = GivenMember::parse(line.trim()).map(Some);
+    read.map_err(|reason| match reason.starts_with("expected one address") {
+        true => format!("{reason}, and columns need a header, such as uri,name"),
+        false => reason,
+    })
 }
 
 #[cfg(test)]
@@ -238,8 +195,12 @@ mod tests {
     fn given(list: &AddressList) -> Vec<(&str, &str, usize)> {
         let given = list.given.iter();
         let each = given.map(|it| {
-            let name = it.name.as_deref().unwrap_or_default();
-            (it.address.as_str(), name, it.line.unwrap_or_default())
+            let NewMember { address, name } = it.member.as_new();
+            (
+                address,
+                name.unwrap_or_default(),
+                it.line.unwrap_or_default(),
+            )
         });
         each.collect()
     }

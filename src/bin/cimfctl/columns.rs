@@ -124,7 +124,7 @@ fn fields(line: &str, separator: char) -> Result<Vec<String>, String> {
         let start = rest.trim_start_matches([' ', '\u{a0}']);
         let (field, behind) = match start.strip_prefix('"') {
             Some(quoted) => {
-                let (field, behind) = until_quote(quoted, '"')?;
+                let (field, behind) = until_quote(quoted)?;
                 let behind = behind.trim_start_matches(' ');
                 if !behind.is_empty() && !behind.starts_with(separator) {
                     return Err(format!(
@@ -147,23 +147,18 @@ fn fields(line: &str, separator: char) -> Result<Vec<String>, String> {
     }
 }
 
-/// What stands before the closing quote, and behind it; after `escape` a quote is only a quote.
-pub fn until_quote(text: &str, escape: char) -> Result<(String, &str), String> {
+/// What stands before the closing quote, and behind it; two quotes are one that does not close.
+fn until_quote(text: &str) -> Result<(String, &str), String> {
     let mut found = String::new();
-    let mut characters = text.char_indices().peekable();
-    while let Some((at, character)) = characters.next() {
-        let next = characters.peek().map(|(_, next)| *next);
-        let is_escape = match escape {
-            '"' => character == '"' && next == Some('"'),
-            _ => character == escape,
-        };
-        match (is_escape, next) {
-            (true, Some(next)) => {
-                found.push(next);
-                characters.next();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('"') {
+        found += before;
+        match behind.strip_prefix('"') {
+            Some(behind) => {
+                found.push('"');
+                rest = behind;
             }
-            _ if character == '"' => return Ok((found, &text[at + 1..])),
-            _ => found.push(character),
+            None => return Ok((found, behind)),
         }
     }
     Err("expected a closing quote (\")".to_owned())

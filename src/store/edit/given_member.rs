@@ -12,7 +12,8 @@ pub struct GivenMember {
 }
 
 impl GivenMember {
-    /// Reads an address alone, or `"Name" <address>`, `Name <address>`, `<address>`; a comment may follow.
+    /// Reads an address alone, or `"Name" <address>`, `Name <address>`, `<address>`; a comment may follow. Or, as
+    /// `cimfctl group show` has it, an address, a tab and the name.
     ///
     /// # Errors
     ///
@@ -29,6 +30,9 @@ impl GivenMember {
             },
         };
         let rest = rest.trim();
+        if let Some(shown) = Self::shown(rest).filter(|_| name.is_empty()) {
+            return Ok(shown);
+        }
         let (address, behind) = match rest.strip_prefix('<') {
             Some(rest) => rest
                 .split_once('>')
@@ -42,11 +46,22 @@ impl GivenMember {
                 "expected one address, found `{behind}` behind it; a name stands before it, as in \"Ann\" <sip:ann@home1.net>"
             ));
         }
+        Ok(Self::of(address, name.trim()))
+    }
+
+    /// An address, a tab and a name.
+    fn shown(text: &str) -> Option<Self> {
+        let (address, name) = text.split_once('\t')?;
         let name = name.trim();
-        Ok(Self {
+        let is_both = !address.contains(['<', '#', ' ']) && !name.is_empty();
+        (is_both && !name.starts_with('#')).then(|| Self::of(address, name))
+    }
+
+    fn of(address: &str, name: &str) -> Self {
+        Self {
             address: address.trim().to_owned(),
             name: (!name.is_empty()).then(|| name.to_owned()),
-        })
+        }
     }
 
     /// The same, for a change.
@@ -55,6 +70,14 @@ impl GivenMember {
             address: &self.address,
             name: self.name.as_deref(),
         }
+    }
+}
+
+/// An address alone.
+impl From<String> for GivenMember {
+    fn from(address: String) -> Self {
+        let name = None;
+        Self { address, name }
     }
 }
 
