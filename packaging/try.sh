@@ -14,6 +14,7 @@ export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 cd "$(dirname "$0")/.."
 project=$PWD
 built=${CARGO_TARGET_DIR:-$project/target}
+. ./packaging/make-debian.sh
 
 say() { printf '\n==> %s\n' "$*"; }
 
@@ -61,20 +62,6 @@ prepare_packages() {
         cp -R "$built/packages" "$work/$revision"
     done
     cargo build --release --package cimf-demo || fail "the build of what plays sender and members failed"
-}
-
-# prepare_debian RELEASE: one that has kamailio, and starts no services.
-prepare_debian() {
-    base=$built/debian/$1
-    [ ! -e "$base/done" ] || return 0
-    say "Making a Debian $1 with its kamailio"
-    rm -rf "$base"
-    mkdir -p "$base"
-    debootstrap --variant=minbase "$1" "$base" || fail "debootstrap $1"
-    printf '#!/bin/sh\nexit 101\n' >"$base/usr/sbin/policy-rc.d"
-    chmod 755 "$base/usr/sbin/policy-rc.d"
-    chroot "$base" apt-get install -qq -y --no-install-recommends kamailio || fail "apt-get install kamailio in $1"
-    touch "$base/done"
 }
 
 # ---------------------------------------------------------------- what an administrator does
@@ -211,10 +198,12 @@ fi
 command -v debootstrap >/dev/null || fail "debootstrap is missing: apt-get install debootstrap"
 [ "$#" -gt 0 ] || set -- bookworm trixie
 work=$(mktemp -d "${TMPDIR:-/tmp}/cimf-try-XXXXXX")
-trap 'rm -rf "$work"' EXIT
+unfinished_debian=
+trap 'rm -rf --one-file-system "$work" ${unfinished_debian:+"$unfinished_debian"}' EXIT
 prepare_packages
 for release; do
-    prepare_debian "$release"
+    say "Looking for a Debian $release with its kamailio"
+    make_debian "$release" "$built/debian/$release" kamailio || fail "the reason is above"
     cp -a "$built/debian/$release" "$work/$release"
     unshare --net --mount "./packaging/try.sh" --in-own-network "$release" "$work/$release" "$work"
 done

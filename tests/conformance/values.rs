@@ -262,10 +262,7 @@ fn refused_by_somebody(rig: &Rig, client: &mut Client, request: &Request) {
     connection.send(&request.bytes());
     let answers: Vec<_> = match rig.transport {
         Transport::Udp => connection.fence_collecting(),
-        Transport::Tcp => {
-            connection.finish_sending();
-            vec![connection.read_to_end()]
-        }
+        Transport::Tcp => vec![Rig::finish(&mut connection)],
     };
     let text: Vec<_> = answers
         .iter()

@@ -23,6 +23,18 @@ impl Kamailio {
         (output.status.success(), text)
     }
 
+    /// Where it looks for its modules by itself.
+    fn folders_of_modules(&self) -> Vec<PathBuf> {
+        let output = Command::new(self.program()).arg("-I").output();
+        let output = output.expect("kamailio -I");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let folders = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("Default paths to modules: "))
+            .unwrap_or_else(|| panic!("kamailio -I names no folder of modules:\n{text}"));
+        folders.split(':').map(PathBuf::from).collect()
+    }
+
     #[track_caller]
     pub fn kamcmd(folder: &Path, words: &[&str]) -> String {
         let (is_well, text) = Kamailio::kamcmd_output(folder, words);
@@ -246,20 +258,21 @@ impl Proxy for Kamailio {
     }
 
     fn has_module(&self, name: &str) -> bool {
-        let output = Command::new(self.program()).arg("-I").output();
-        let output = output.expect("kamailio -I");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let folders = text
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("Default paths to modules: "))
-            .unwrap_or_else(|| panic!("kamailio -I names no folder of modules:\n{text}"));
+        let folders = match std::env::var_os("CIMF_KAMAILIO_MODULES") {
+            Some(folder) => vec![PathBuf::from(folder)],
+            None => self.folders_of_modules(),
+        };
         folders
-            .split(':')
-            .any(|folder| Path::new(folder).join(format!("{name}.so")).is_file())
+            .iter()
+            .any(|folder| folder.join(format!("{name}.so")).is_file())
     }
 
     fn passes_over(&self) -> &'static [&'static str] {
         &["\r\n", "\r\n\r\n", "\n", "\r", " ", "\t", "\0"]
+    }
+
+    fn drops_what_is_half_closed(&self) -> bool {
+        false
     }
 
     fn has_steps_elsewhere(&self) -> bool {

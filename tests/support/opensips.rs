@@ -334,6 +334,10 @@ impl Proxy for OpenSips {
         &["\r\n", "\r\n\r\n", "\n", "\r"]
     }
 
+    fn drops_what_is_half_closed(&self) -> bool {
+        self.version >= (4, 0)
+    }
+
     fn has_steps_elsewhere(&self) -> bool {
         false
     }

@@ -89,6 +89,8 @@ pub trait Proxy: Sync {
     fn has_module(&self, name: &str) -> bool;
     /// What may come before a request's first line, in a datagram too.
     fn passes_over(&self) -> &'static [&'static str];
+    /// Whether it closes a connection as soon as the other side sends no more, with the requests on it unanswered.
+    fn drops_what_is_half_closed(&self) -> bool;
     /// Whether the module's functions may stand in other routes, where they do nothing; if not, the proxy does not
     /// start with them.
     fn has_steps_elsewhere(&self) -> bool;
