@@ -133,7 +133,9 @@ fn claimed(readme: &str, proxy: &str) -> Vec<((u32, u32), (u32, u32))> {
         .lines()
         .find(|line| line.starts_with("Kamailio ") && line.contains("; OpenSIPS "))
         .expect("the line of the versions");
-    let claim = claims.split(';').find_map(|it| it.trim().strip_prefix(&start));
+    let claim = claims
+        .split(';')
+        .find_map(|it| it.trim().strip_prefix(&start));
     let claim = claim.expect("this proxy").replace(" and ", ", ");
     let claim = claim.split(" (").next().unwrap();
     let ranges = claim.split(", ").map(|range| {
@@ -164,9 +166,11 @@ fn the_versions_that_are_claimed_have_been_run() {
                 "{proxy} {first:?} to {last:?} is claimed, and {run:?} were run"
             );
         }
-        let others = run
-            .iter()
-            .find(|it| !claimed.iter().any(|(first, last)| (first..=last).contains(it)));
+        let others = run.iter().find(|it| {
+            !claimed
+                .iter()
+                .any(|(first, last)| (first..=last).contains(it))
+        });
         assert_eq!(others, None, "{proxy}: run, and not claimed");
     }
 }

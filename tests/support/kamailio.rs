@@ -1,7 +1,7 @@
 //! Kamailio, asked by kamcmd.
 
 use super::flow::in_project;
-use super::proxy::{Figures, Proxy, Start, figures, filled_in, first_line, program};
+use super::proxy::{Figures, Proxy, Start, figures, filled_in, first_line, numbers, program};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -271,8 +271,12 @@ impl Proxy for Kamailio {
         &["\r\n", "\r\n\r\n", "\n", "\r", " ", "\t", "\0"]
     }
 
-    fn drops_what_is_half_closed(&self) -> bool {
+    fn has_faults_of_tcp(&self) -> bool {
         false
+    }
+
+    fn drops_unreadable_from(&self) -> bool {
+        numbers(&self.version()) >= (6, 1)
     }
 
     fn has_steps_elsewhere(&self) -> bool {

@@ -68,8 +68,8 @@ impl Rig {
     /// Sends no more on a connection, and reads what comes until the proxy closes it.
     #[track_caller]
     pub fn finish(connection: &mut Client) -> Vec<u8> {
-        if proxy().drops_what_is_half_closed() {
-            // What is refused without an answer has none.
+        if proxy().has_faults_of_tcp() {
+            // Not all that is sent is answered.
             connection.wait_for_bytes(Duration::from_millis(500));
         }
         connection.finish_sending();
