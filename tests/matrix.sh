@@ -172,7 +172,7 @@ make_ready() {
     release=$(cat "$place/release")
     debian=${CIMF_DEBIANS:-${XDG_CACHE_HOME:-$HOME/.cache}/cimf/debian}/$release
     make_debian "$release" "$debian" kamailio kamailio-sqlite-modules kamailio-tls-modules \
-        kamailio-websocket-modules kamailio-lua-modules kamailio-python3-modules || exit 2
+        kamailio-websocket-modules kamailio-lua-modules kamailio-python3-modules netbase || exit 2
     folders=/dev:/proc:$(realpath "${TMPDIR:-/tmp}"):$project:$built:${CIMF_LIBRARY%/*}
     # Where the C library's resolver looks.
     files=/etc/hosts:/etc/resolv.conf
