@@ -83,7 +83,7 @@ add_debian() {
 }
 
 add_program() {
-    path=$(realpath "$1")
+    path=$(realpath -e "$1" 2>/dev/null) || fail "$1: there is no such program"
     [ -x "$path" ] || fail "$1: expected a program that can be run"
     add "own build"
     case ${1##*/} in
