@@ -70,7 +70,7 @@ impl Rig {
     pub fn finish(connection: &mut Client) -> Vec<u8> {
         if proxy().has_faults_of_tcp() {
             // Not all that is sent is answered.
-            connection.wait_for_bytes(Duration::from_millis(500));
+            connection.wait_for_bytes(Duration::from_millis(150));
         }
         connection.finish_sending();
         connection.read_to_end()
