@@ -9,6 +9,7 @@ use cimf::control::{RefusalReason, Row};
 use cimf::host::commands::{COMMANDS, Kind as Occurs};
 use cimf::host::figures::{Figure, figures};
 use cimf::server::RefusedBy;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The parameters as Markdown: a heading and a table for each group.
@@ -151,4 +152,89 @@ fn the_tables_are_those_of_the_code() {
         "{} differ from the code: run CIMF_BLESS=1 cargo test --test readme",
         differing.join(", ")
     );
+}
+
+/// The two numbers of a version, such as `5.6` or `5.6.3`.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.trim().split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+/// The versions of a proxy that README claims, as ranges such as `5.6 to 5.8, 6.0 and 6.1`.
+fn claimed(readme: &str, proxy: &str) -> Vec<((u32, u32), (u32, u32))> {
+    let start = format!("{proxy} ");
+    let claims = readme
+        .lines()
+        .find(|line| line.starts_with("Kamailio ") && line.contains("; OpenSIPS "))
+        .expect("the line of the versions");
+    let claim = claims
+        .split(';')
+        .find_map(|it| it.trim().strip_prefix(&start));
+    let claim = claim.expect("this proxy").replace(" and ", ", ");
+    let claim = claim.split(" (").next().unwrap();
+    let ranges = claim.split(", ").map(|range| {
+        let (first, last) = range.split_once(" to ").unwrap_or((range, range));
+        (version(first).unwrap(), version(last).unwrap())
+    });
+    ranges.collect()
+}
+
+/// The versions of a proxy in the table that tests/matrix.sh has printed: rows of five cells, of which the third is how
+/// many cases have passed.
+fn run(versions: &str, proxy: &str) -> BTreeSet<(u32, u32)> {
+    let rows = versions.lines().filter_map(|line| {
+        let cells = line.strip_prefix('|')?.strip_suffix('|')?.split('|');
+        let [name, _, passed, _, _] = cells.map(str::trim).collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        passed.parse::<u32>().ok()?;
+        version(name.strip_prefix(proxy)?)
+    });
+    rows.collect()
+}
+
+#[test]
+fn the_versions_that_are_claimed_have_been_run() {
+    let readme = include_str!("../README.md");
+    let versions = include_str!("../docs/versions.md");
+    for proxy in ["Kamailio", "OpenSIPS"] {
+        let (claimed, run) = (claimed(readme, proxy), run(versions, proxy));
+        for &(first, last) in &claimed {
+            assert!(
+                run.contains(&first) && run.contains(&last),
+                "{proxy} {first:?} to {last:?} is claimed, and {run:?} were run"
+            );
+        }
+        let others = run.iter().find(|it| {
+            !claimed
+                .iter()
+                .any(|(first, last)| (first..=last).contains(it))
+        });
+        assert_eq!(others, None, "{proxy}: run, and not claimed");
+    }
+}
+
+#[test]
+fn the_packages_depend_on_the_versions_that_are_claimed() {
+    let readme = include_str!("../README.md");
+    for (proxy, package, control) in [
+        (
+            "Kamailio",
+            "kamailio",
+            include_str!("../packaging/control/kamailio-cimf-module"),
+        ),
+        (
+            "OpenSIPS",
+            "opensips",
+            include_str!("../packaging/control/opensips-cimf-module"),
+        ),
+    ] {
+        let claimed = claimed(readme, proxy);
+        let ((major, minor), (last, newest)) = (claimed[0].0, claimed[claimed.len() - 1].1);
+        let range = format!(
+            "{package} (>= {major}.{minor}), {package} (<< {last}.{})",
+            newest + 1
+        );
+        assert!(control.contains(&range), "{package}: expected `{range}`");
+    }
 }

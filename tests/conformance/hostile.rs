@@ -423,10 +423,9 @@ fn exchange(rig: &Rig, client: &mut Client, bytes: &[u8]) -> Vec<Vec<u8>> {
     }
     // A broken message leaves a stream that nobody can read on: one connection for each.
     let mut connection = rig.client();
-    if connection.try_send(bytes).is_ok() {
-        connection.finish_sending();
-    }
-    vec![connection.read_to_end()]
+    // The proxy may have closed it before it has read all.
+    let _ = connection.try_send(bytes);
+    vec![Rig::finish(&mut connection)]
 }
 
 fn count_accepted(answers: &[Vec<u8>]) -> usize {
@@ -469,7 +468,8 @@ pub fn broken_messages_do_no_harm(transport: Transport) {
     assert_eq!(rig.counter("accepted"), served as u64);
     rig.wait_for_counter("forks_sent", 2 * served as u64);
     rig.core.wait_for(2 * served);
-    client.fence();
+    // The first one's connection has been idle for long, and may be closed.
+    rig.client().fence();
     assert_eq!(
         rig.core.count(),
         2 * served,

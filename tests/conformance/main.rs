@@ -13,6 +13,7 @@ mod support;
 #[path = "../support/tls_relay.rs"]
 mod tls_relay;
 
+mod again;
 mod checks;
 
 mod answers;
@@ -77,13 +78,13 @@ macro_rules! cases {
     (both { $($file:ident :: { $($case:ident),+ $(,)? })+ } udp { $($only:ident :: { $($single:ident),+ $(,)? })+ } tcp { $($stream:ident :: { $($long:ident),+ $(,)? })+ }) => {
         mod udp {
             use crate::support::client::Transport;
-            $($(#[test] fn $case() { crate::$file::$case(Transport::Udp); })+)+
-            $($(#[test] fn $single() { crate::$only::$single(Transport::Udp); })+)+
+            $($(#[test] fn $case() { crate::again::run(crate::$file::$case, Transport::Udp); })+)+
+            $($(#[test] fn $single() { crate::again::run(crate::$only::$single, Transport::Udp); })+)+
         }
         mod tcp {
             use crate::support::client::Transport;
-            $($(#[test] fn $case() { crate::$file::$case(Transport::Tcp); })+)+
-            $($(#[test] fn $long() { crate::$stream::$long(Transport::Tcp); })+)+
+            $($(#[test] fn $case() { crate::again::run(crate::$file::$case, Transport::Tcp); })+)+
+            $($(#[test] fn $long() { crate::again::run(crate::$stream::$long, Transport::Tcp); })+)+
         }
     };
 }

@@ -138,7 +138,7 @@ pub fn of_a_thousand_at_once_one_is_sent(transport: Transport) {
 /// H-3, S-5: a refusal after authentication is the same again, whatever would be decided by then, and counted once.
 pub fn a_refusal_is_repeated_and_counted_once(transport: Transport) {
     let rig = Setup::new(transport)
-        .text("QUOTA_ORIGINATOR", "1/1")
+        .text("QUOTA_ORIGINATOR", "1/5")
         .number("TM_WT_TIMER", 30_000)
         .start();
     let mut client = rig.client();
@@ -152,7 +152,7 @@ pub fn a_refusal_is_repeated_and_counted_once(transport: Transport) {
         let response = client.ask(&Request::another(&client));
         (response.status() == 202).then_some(())
     };
-    until(is_accepted).expect("a 202 after a second");
+    until(is_accepted).expect("a 202 after five seconds");
     rig.wait_for_counter("forks_delivered", 4);
     let before = Before::of(&rig);
     let (refusals, repeated) = (rig.counter("refused"), rig.counter("retransmissions"));

@@ -51,7 +51,9 @@ pub fn the_smallest_configuration_works(transport: Transport) {
 /// `t_newtran()` before `cimf_handle()` is no error, and its To tag is that of all answers.
 pub fn a_transaction_that_the_script_has_made_is_used(transport: Transport) {
     let script = "cimf_retransmission(); t_newtran(); cimf_retransmission(); cimf_handle(); }";
-    let rig = setup(transport, script).start();
+    // tm knows it for as long as the case takes.
+    let setup = setup(transport, script).number("TM_WT_TIMER", 30_000);
+    let rig = setup.start();
     let mut client = rig.client();
     let request = Request::another(&client);
     let (answer, _) = accepted(&rig, &mut client, &request, &[BOB, TEL]);

@@ -5,6 +5,7 @@ use crate::checks::{Before, forked, is_202, nothing_was_sent, refused, sent, war
 use crate::support::client::{Client, Transport};
 use crate::support::core::{Answer, Fork};
 use crate::support::flow::{Request, unique};
+use crate::support::proxy::{leave_out, proxy};
 use crate::support::rig::{ANN, BOB, Rig, Setup, TEL, until};
 use crate::support::sip::Message;
 
@@ -60,6 +61,10 @@ pub fn from_is_one_address_and_no_way_to_get_there(transport: Transport) {
             "\"Bob\" <sip:ann@home1.net;user=phone>",
         ),
     ] {
+        if name.contains("semicolon") && proxy().drops_unreadable_from() {
+            leave_out("it drops a request whose From ends in a semicolon");
+            continue;
+        }
         let request = case(&client, name);
         let (_, forks) = served(&rig, &mut client, &request, &[BOB, TEL]);
         assert!(forks.iter().all(|fork| from(fork) == written), "{name}");
@@ -262,10 +267,7 @@ fn refused_by_somebody(rig: &Rig, client: &mut Client, request: &Request) {
     connection.send(&request.bytes());
     let answers: Vec<_> = match rig.transport {
         Transport::Udp => connection.fence_collecting(),
-        Transport::Tcp => {
-            connection.finish_sending();
-            vec![connection.read_to_end()]
-        }
+        Transport::Tcp => vec![Rig::finish(&mut connection)],
     };
     let text: Vec<_> = answers
         .iter()

@@ -172,6 +172,16 @@ impl Client {
         }
     }
 
+    /// Waits until something has come on this connection, and leaves it there. Nothing for UDP.
+    pub fn wait_for_bytes(&self, patience: Duration) {
+        if let Wire::Tcp { stream, .. } = &self.wire {
+            stream
+                .set_read_timeout(Some(patience))
+                .expect("a read timeout");
+            let _ = stream.peek(&mut [0]);
+        }
+    }
+
     /// No more will be sent on this connection. Nothing for UDP.
     pub fn finish_sending(&mut self) {
         if let Wire::Tcp { stream, .. } = &self.wire {

@@ -1,7 +1,9 @@
 //! Kamailio, asked by kamcmd.
 
 use super::flow::in_project;
-use super::proxy::{Figures, Given, Proxy, Start, figures, filled_in, first_line, program};
+use super::proxy::{
+    Figures, Given, Proxy, Start, figures, filled_in, first_line, numbers, program,
+};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,18 @@ impl Kamailio {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let text = text + &String::from_utf8_lossy(&output.stderr);
         (output.status.success(), text)
+    }
+
+    /// Where it looks for its modules by itself.
+    fn folders_of_modules(&self) -> Vec<PathBuf> {
+        let output = Command::new(self.program()).arg("-I").output();
+        let output = output.expect("kamailio -I");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let folders = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("Default paths to modules: "))
+            .unwrap_or_else(|| panic!("kamailio -I names no folder of modules:\n{text}"));
+        folders.split(':').map(PathBuf::from).collect()
     }
 
     #[track_caller]
@@ -220,20 +234,25 @@ impl Proxy for Kamailio {
     }
 
     fn has_module(&self, name: &str) -> bool {
-        let output = Command::new(self.program()).arg("-I").output();
-        let output = output.expect("kamailio -I");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let folders = text
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("Default paths to modules: "))
-            .unwrap_or_else(|| panic!("kamailio -I names no folder of modules:\n{text}"));
+        let folders = match std::env::var_os("CIMF_KAMAILIO_MODULES") {
+            Some(folder) => vec![PathBuf::from(folder)],
+            None => self.folders_of_modules(),
+        };
         folders
-            .split(':')
-            .any(|folder| Path::new(folder).join(format!("{name}.so")).is_file())
+            .iter()
+            .any(|folder| folder.join(format!("{name}.so")).is_file())
     }
 
     fn passes_over(&self) -> &'static [&'static str] {
         &["\r\n", "\r\n\r\n", "\n", "\r", " ", "\t", "\0"]
+    }
+
+    fn has_faults_of_tcp(&self) -> bool {
+        false
+    }
+
+    fn drops_unreadable_from(&self) -> bool {
+        numbers(&self.version()) >= (6, 1)
     }
 
     fn has_steps_elsewhere(&self) -> bool {

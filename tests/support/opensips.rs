@@ -3,13 +3,12 @@
 use super::fifo;
 use super::flow::in_project;
 use super::opensips_settings::{Settings, written};
-use super::proxy::{Figures, Given, Proxy, Start, filled_in, first_line};
+use super::proxy::{Figures, Given, Proxy, Start, filled_in, first_line, numbers};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// An OpenSIPS of some version, and where its modules are.
 pub struct OpenSips {
@@ -27,7 +26,7 @@ impl OpenSips {
             Some(folder) => PathBuf::from(folder),
             None => modules_of(&binary),
         };
-        let version = version_of(&binary);
+        let version = numbers(&first_line(&binary, "-V"));
         Some(OpenSips {
             binary,
             modules,
@@ -87,19 +86,6 @@ fn modules_of(binary: &Path) -> PathBuf {
             binary.display()
         )
     })
-}
-
-/// The first two numbers of `version: opensips 3.6.8 (x86_64/linux)`.
-fn version_of(binary: &Path) -> (u32, u32) {
-    let output = Command::new(binary).arg("-V").output();
-    let output = output.unwrap_or_else(|error| panic!("{}: {error}", binary.display()));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.split_whitespace()
-        .find_map(|word| {
-            let mut numbers = word.split('.').map(str::parse);
-            Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
-        })
-        .unwrap_or_else(|| panic!("{} -V says only\n{text}", binary.display()))
 }
 
 #[track_caller]
@@ -308,6 +294,14 @@ impl Proxy for OpenSips {
 
     fn passes_over(&self) -> &'static [&'static str] {
         &["\r\n", "\r\n\r\n", "\n", "\r"]
+    }
+
+    fn has_faults_of_tcp(&self) -> bool {
+        self.version >= (4, 0)
+    }
+
+    fn drops_unreadable_from(&self) -> bool {
+        false
     }
 
     fn has_steps_elsewhere(&self) -> bool {

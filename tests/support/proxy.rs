@@ -86,6 +86,11 @@ pub trait Proxy: Sync {
     fn has_module(&self, name: &str) -> bool;
     /// What may come before a request's first line, in a datagram too.
     fn passes_over(&self) -> &'static [&'static str];
+    /// Whether it has the faults of OpenSIPS 4.0 over TCP, which its manual names: a connection is closed as soon as the
+    /// other side sends no more, and an answer may stay behind until the next one.
+    fn has_faults_of_tcp(&self) -> bool;
+    /// Whether it answers nothing, and asks no script, where it cannot read From itself.
+    fn drops_unreadable_from(&self) -> bool;
     /// Whether the module's functions may stand in other routes, where they do nothing; if not, the proxy does not
     /// start with them.
     fn has_steps_elsewhere(&self) -> bool;
@@ -114,12 +119,17 @@ pub fn is_left_out_with_opensips(reason: &str) -> bool {
 
 /// Says where nobody overlooks it that this case cannot be shown with the proxy under test.
 pub fn leave_out(reason: &str) {
+    say("LEFT OUT", reason);
+}
+
+/// Says where nobody overlooks it what is done with this case, and why.
+pub fn say(what: &str, reason: &str) {
     let thread = std::thread::current();
     let case = thread.name().unwrap_or("a case").to_owned();
     // Past the test harness, which keeps what a test that passes prints.
     let _ = writeln!(
         std::io::stderr(),
-        "LEFT OUT with {}: {case}: {reason}",
+        "{what} with {}: {case}: {reason}",
         proxy().name()
     );
 }
@@ -130,6 +140,16 @@ pub fn first_line(program: &Path, argument: &str) -> String {
     let output = output.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// The first two numbers in a line such as `version: opensips 3.6.8 (x86_64/linux)`.
+#[track_caller]
+pub fn numbers(line: &str) -> (u32, u32) {
+    let version = line.split_whitespace().find_map(|word| {
+        let mut numbers = word.split('.').map(str::parse);
+        Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+    });
+    version.unwrap_or_else(|| panic!("no version in {line:?}"))
 }
 
 /// The lines of `name: value` in a text.

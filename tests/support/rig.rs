@@ -13,6 +13,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
+use std::time::Duration;
 use tempfile::TempDir;
 
 pub use super::child::until;
@@ -62,6 +63,17 @@ impl Rig {
     #[track_caller]
     pub fn client_at(&self, from: impl Into<IpAddr>) -> Client {
         Client::new(self.transport, from, self.address).expect("a connection to the proxy")
+    }
+
+    /// Sends no more on a connection, and reads what comes until the proxy closes it.
+    #[track_caller]
+    pub fn finish(connection: &mut Client) -> Vec<u8> {
+        if proxy().has_faults_of_tcp() {
+            // Not all that is sent is answered.
+            connection.wait_for_bytes(Duration::from_millis(150));
+        }
+        connection.finish_sending();
+        connection.read_to_end()
     }
 
     pub fn database(&self) -> PathBuf {

@@ -39,7 +39,8 @@ fn messages(client: &Client, large: &Client) -> Vec<(Request, bool)> {
             ),
             false,
         ),
-        (plain(large).with_body(&[b'x'; 64_000]), false),
+        // Kamailio drops more than 32,767 bytes from 5.7.3 on (msg_recv_max_size).
+        (plain(large).with_body(&[b'x'; 32_000]), false),
         (
             typed("text/plain", b"from nobody").with("Privacy: id"),
             false,

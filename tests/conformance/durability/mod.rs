@@ -256,8 +256,10 @@ fn a_ledger_that_cannot_be_used_is_named() {
         &setup,
         &["durability", "always", "expected none, journal or cluster"],
     );
+    // Kamailio 6 stops at the first value that is wrong.
     let setup = setup
         .text("DURABILITY", "journal")
+        .text("LEDGER", &beside)
         .text("LEDGER_TIMEOUT", "0");
     stops(
         &setup,
