@@ -51,3 +51,33 @@ fn what_a_command_changes_on_one_node_counts_on_the_other() {
     );
     sees(&nodes[1], &mut nodes[1].client(), &[BOB, TEL]);
 }
+
+/// A connection of which nothing is heard any more, as when a firewall has forgotten it: commands go on by another one.
+#[test]
+fn a_silent_connection_is_given_up() {
+    let postgres = Postgres::start();
+    postgres.init();
+    hikers(&postgres);
+    let rig = node(&postgres, "").start_on_what_is_there();
+    let group = ("group", &[HIKERS][..]);
+    rig.only("group_show", &[group]);
+    let others = postgres.psql(
+        "SELECT pid FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    );
+    let others: Vec<i32> = others.lines().map(|pid| pid.parse().unwrap()).collect();
+    assert!(!others.is_empty());
+    let send = |signal| {
+        others.iter().all(|&pid| {
+            // SAFETY: a plain system call on a process of the server that this test has started.
+            unsafe { libc::kill(pid, signal) == 0 }
+        })
+    };
+    assert!(send(libc::SIGSTOP));
+    // It waits for a minute.
+    let fault = rig.command("group_show", &[group]).unwrap_err();
+    assert!(fault.starts_with("50"), "{fault}");
+    let shown = until(|| rig.command("group_show", &[group]).ok());
+    assert!(send(libc::SIGCONT));
+    assert_eq!(shown.expect("another connection")[0]["member_count"], "3");
+}

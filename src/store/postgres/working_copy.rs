@@ -105,7 +105,7 @@ impl WorkingCopy {
                     .isolation_level(IsolationLevel::RepeatableRead)
                     .read_only(true),
             };
-            let remote = transaction.start().await.map_err(failed.remote(ACTION))?;
+            let remote = failed.answer(ACTION, transaction.start()).await?;
             if purpose != Purpose::Read {
                 let locked = remote.batch_execute(BEGIN_CHANGE);
                 failed.answer(ACTION, locked).await?;
@@ -122,11 +122,10 @@ impl WorkingCopy {
                 };
                 writing.all().await?;
             }
-            let ended = match purpose {
-                Purpose::Rehearse => remote.rollback().await,
-                Purpose::Change | Purpose::Read => remote.commit().await,
-            };
-            ended.map_err(failed.remote(ACTION))?;
+            match purpose {
+                Purpose::Rehearse => failed.answer(ACTION, remote.rollback()).await?,
+                Purpose::Change | Purpose::Read => failed.answer(ACTION, remote.commit()).await?,
+            }
             Ok(done)
         })
     }
