@@ -15,8 +15,8 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::{Errno, IoSliceMut};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, send, sendmsg, socketpair,
-    sockopt,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, send, sendmsg,
+    socketpair, sockopt,
 };
 use serde::{Deserialize, Serialize};
 use std::io::{self, IoSlice, Read};
@@ -174,6 +174,13 @@ impl Errands {
 }
 
 impl Waiting {
+    /// Whether nobody waits any more: the time was over, or the process has ended.
+    pub fn is_over(&self) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        // Nothing is sent this way: there is something to read only when the other end is closed.
+        recv(&self.0, &mut [0; 1], flags).is_ok()
+    }
+
     /// Answers.
     ///
     /// # Errors
@@ -215,7 +222,9 @@ mod tests {
                 for answer in &answers {
                     let (found, waiting) = errands.next().unwrap().unwrap();
                     assert_eq!(found, errand("x"));
-                    waiting.unwrap().answer(answer).unwrap();
+                    let waiting = waiting.unwrap();
+                    assert!(!waiting.is_over());
+                    waiting.answer(answer).unwrap();
                 }
                 // Ended in mid-command.
                 errands.next().unwrap().unwrap();
@@ -226,6 +235,19 @@ mod tests {
             let fault = errands.wait(&errand("x")).unwrap_err();
             assert!(fault.text.contains("has ended"), "{fault}");
         });
+    }
+
+    #[test]
+    fn who_waits_no_longer_is_known() {
+        let errands = Errands::new().unwrap();
+        let (own, other) = UnixStream::pair().unwrap();
+        errands.send(&errand("x"), Some(&other)).unwrap();
+        drop(other);
+        let (_, waiting) = errands.next().unwrap().unwrap();
+        let waiting = waiting.unwrap();
+        assert!(!waiting.is_over());
+        drop(own);
+        assert!(waiting.is_over());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::answer::{Answer, Fault};
 use super::arguments::Arguments;
 use super::command::{Command, Run};
 use super::command_table::COMMANDS;
-use super::errands::Errands;
+use super::errands::{Errands, Waiting};
 use super::keeper::Keeper;
 use crate::fanout::OwnProcess;
 use crate::host::guard::guarded;
@@ -56,6 +56,13 @@ fn next(
             errand.command
         )));
     };
+    if waiting.as_ref().is_some_and(Waiting::is_over) {
+        log::warn!(
+            "command {} is not begun: whoever gave it waits no longer",
+            command.name
+        );
+        return Ok(());
+    }
     let failed = Err(Fault::failed("internal error: see the proxy's log"));
     let answer = guarded(failed, || run(server, keeper, command, &errand.arguments));
     if let Some(waiting) = waiting {
