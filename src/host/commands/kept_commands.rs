@@ -100,12 +100,17 @@ fn ask_for(server: &Server, address: &[u8]) -> Result<bool, String> {
 /// The copies kept for a member, or for all, oldest message first; at most `MOST_LISTED`. Anonymous originators are not
 /// named.
 pub fn kept(server: &Server, given: &Arguments) -> Answer {
-    list(server, given.optional(0)).map_err(Fault::failed)
+    let member = given
+        .optional(0)
+        .map(|address| given_member(server, address));
+    list(server, member.transpose()?).map_err(Fault::failed)
 }
 
-fn list(server: &Server, address: Option<&str>) -> Result<Value, String> {
-    let member = address.map(|address| member(server, address.as_bytes()));
-    let member = member.transpose()?;
+fn given_member(server: &Server, address: &str) -> Result<u64, Fault> {
+    member(server, address.as_bytes()).map_err(Fault::given)
+}
+
+fn list(server: &Server, member: Option<u64>) -> Result<Value, String> {
     read(server, |reader| {
         let kept = match member {
             Some(member) => reader.kept_of(member, MOST_LISTED)?,
@@ -132,12 +137,12 @@ fn list(server: &Server, address: Option<&str>) -> Result<Value, String> {
 
 /// Drops the copies kept for a member, except those being sent; gives their number.
 pub fn kept_drop(server: &Server, given: &Arguments) -> Answer {
-    let copies = drop_all(server, given.text(0)).map_err(Fault::failed)?;
+    let member = given_member(server, given.text(0))?;
+    let copies = drop_all(server, member).map_err(Fault::failed)?;
     Ok(json!({ "copies": copies }))
 }
 
-fn drop_all(server: &Server, address: &str) -> Result<u64, String> {
-    let member = member(server, address.as_bytes())?;
+fn drop_all(server: &Server, member: u64) -> Result<u64, String> {
     let count = read(server, |reader| reader.count_kept_of(member))?;
     let engine = server.outbox().engine();
     if count > 0 && !engine.away().ask_to_drop(member) {
