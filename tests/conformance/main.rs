@@ -430,6 +430,8 @@ both {
         services_and_consents_are_managed_by_commands,
         lists_come_in_pages,
         what_is_wrong_with_a_command_is_told_and_nothing_changes,
+        a_parameter_that_cannot_be_read_ends_no_command,
+        no_part_of_an_answer_is_left_out,
         a_large_set_of_members_is_given_in_parts,
         a_command_that_takes_long_delays_no_message,
     }

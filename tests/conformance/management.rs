@@ -300,6 +300,34 @@ pub fn what_is_wrong_with_a_command_is_told_and_nothing_changes(transport: Trans
     rig.wait_for_log("command member_add is refused: 400 \"dee@home1.net\" is not an address");
 }
 
+/// Issue 17, item 3: ctl ends what it gives at a number with a fraction; what follows must not be lost.
+pub fn a_parameter_that_cannot_be_read_ends_no_command(transport: Transport) {
+    let rig = Setup::new(transport).start();
+    let before = members(&rig, HIKERS);
+    let group = ("group", &[HIKERS][..]);
+    for given in [["sip:ann@home1.net", "2.5", CHO], [CHO, BOB, "2.5"]] {
+        let fault = rig.command("member_set", &[group, ("members", &given)]);
+        assert!(fault.as_ref().unwrap_err().starts_with("400 "), "{fault:?}");
+    }
+    assert_eq!(members(&rig, HIKERS), before);
+}
+
+/// Issue 17, item 3: who asks for a list gets all of each entry, or a fault. ctl has room for 8 KiB of one, and mi_fifo
+/// breaks off within a longer text.
+pub fn no_part_of_an_answer_is_left_out(transport: Transport) {
+    let rig = Setup::new(transport).start();
+    let long = format!("sip:{}@home1.net", "x".repeat(9_000));
+    rig.cimfctl(&["member", "add", HIKERS, &long]);
+    match rig.command("member_list", &[("group", &[HIKERS])]) {
+        Ok(listed) => assert!(each(&listed, "member").contains(&long.as_str())),
+        Err(fault) => assert!(
+            fault.starts_with("500 done, but a structure of the answer does not fit")
+                || fault.contains("failed to print response"),
+            "{fault}"
+        ),
+    }
+}
+
 /// Issue 17, item 3: more members than fit into one command of any interface.
 pub fn a_large_set_of_members_is_given_in_parts(transport: Transport) {
     let rig = Setup::new(transport).start();

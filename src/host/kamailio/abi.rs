@@ -56,6 +56,9 @@ pub struct RouteList {
 /// `PROC_MAIN`: the main process when it forks the others.
 pub const PROC_MAIN: c_int = 0;
 
+/// `PROC_TIMER`: a process that runs timers.
+pub const PROC_TIMER: c_int = -1;
+
 /// `pv_param_t`: what stands between the brackets of a pseudo-variable, as its parser left it.
 #[repr(C)]
 pub struct PvParam {

@@ -23,12 +23,12 @@ static FUNCTIONS: [Function; COMMANDS.len()] = functions!(
 /// `RPC_RET_ARRAY`: the command may answer with several values.
 const RET_ARRAY: c_uint = 1;
 
-/// Whether this is a process that receives SIP.
-static IS_SIP_WORKER: AtomicBool = AtomicBool::new(false);
+/// Whether this is a process that receives SIP, or one that runs timers: a script may give commands there.
+static HANDLES_SIP: AtomicBool = AtomicBool::new(false);
 
-/// Notes that this process receives SIP: it must not wait for a command.
+/// Notes that this process receives SIP or runs timers: it must not wait for a command.
 pub fn will_not_wait() {
-    IS_SIP_WORKER.store(true, Relaxed);
+    HANDLES_SIP.store(true, Relaxed);
 }
 
 /// The table of commands, ended by a row of zeros. Kamailio keeps pointing to it.
@@ -99,7 +99,7 @@ fn asked(module: &'static Module, call: &Call<'_>, number: usize) -> Asked {
             later: None,
         },
     };
-    if !IS_SIP_WORKER.load(Relaxed) {
+    if !HANDLES_SIP.load(Relaxed) {
         return Asked::Done(module.errands.wait(&errand));
     }
     let Some(delayed) = call.delay() else {

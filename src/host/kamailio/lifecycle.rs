@@ -1,6 +1,6 @@
 //! The lifecycle of the module: its start before Kamailio forks, and its end.
 
-use super::abi::{PROC_INIT, PROC_MAIN};
+use super::abi::{PROC_INIT, PROC_MAIN, PROC_TIMER};
 use super::core::{Core, missing};
 use super::events::Events;
 use super::listeners::{core_socket, listeners};
@@ -45,7 +45,7 @@ pub unsafe extern "C" fn start_process(rank: c_int) -> c_int {
         if rank == PROC_INIT && has_other_languages(&module.core) {
             event_values::will_be_asked();
         }
-        if rank > 0 {
+        if rank > 0 || rank == PROC_TIMER {
             commands::will_not_wait();
         }
         match rank {
