@@ -20,7 +20,7 @@ const OF_OTHERS: [&str; 6] = [
     "event_subscribe",
     "get_or_try_init",
     "once_cell",
-    "post_buf_size",
+    "receive_buf_size",
     "sngrep",
     "t_suspend",
 ];

@@ -2,7 +2,7 @@
 
 use super::lacks;
 use super::manual::{block_of, both};
-use super::prometheus::http_answer;
+use super::prometheus::{JSON, http_answer};
 use super::start;
 use crate::support::client::Client;
 use crate::support::flow::Request;
@@ -15,6 +15,11 @@ const PAGE: &str = "docs/management.md";
 
 /// A proxy that takes commands over HTTP, with the lines of the manual, and the port.
 fn managed() -> Option<(Rig, Port)> {
+    managed_with("", "")
+}
+
+/// The same with more lines and routes.
+fn managed_with(more_lines: &str, more_routes: &str) -> Option<(Rig, Port)> {
     if lacks(&["httpd", "mi_http"]) {
         return None;
     }
@@ -23,6 +28,7 @@ fn managed() -> Option<(Rig, Port)> {
     let name = proxy().name().to_lowercase();
     let text = block_of(PAGE, &name);
     let [lines, routes] = both(&text.replace("8080", &number).replace("8888", &number));
+    let [lines, routes] = [lines + more_lines, routes + more_routes];
     Some((start(&lines, &routes), port))
 }
 
@@ -43,7 +49,7 @@ fn command(port: &Port, name: &str, given: &[(&str, Value)]) -> Result<Value, Va
         }
     };
     let body = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": parameters });
-    let answer = http_answer(port.number, path, Some(&body.to_string())).expect("an answer");
+    let answer = http_answer(port.number, path, JSON, &body.to_string()).expect("an answer");
     let mut answer: Value = serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{answer}"));
     assert_eq!(answer["id"], 7, "{answer}");
     match answer.get("error") {
@@ -114,4 +120,81 @@ fn many_commands_at_once_are_all_carried_out() {
     let shown = command(&port, "group_show", &[("group", json!(HIKERS))]).unwrap();
     assert_eq!(shown["member_count"], 83, "{shown}");
     assert!(rig.runs());
+}
+
+/// What somebody types who follows the manual; curl says of a body that it is a form if nothing else is given.
+#[test]
+fn the_command_of_the_manual_works_as_it_stands() {
+    let Some((rig, port)) = managed() else { return };
+    let (_, section) = std::fs::read_to_string(PAGE)
+        .unwrap()
+        .split_once(&format!("### {}\n", proxy().name()))
+        .map(|(before, section)| (before.to_owned(), section.to_owned()))
+        .unwrap();
+    let (_, command) = section.split_once("    curl http://").unwrap();
+    let (command, _) = command.split_once("\n\n").unwrap();
+    let path = command.split([' ', '/']).nth(1).unwrap();
+    let quoted = |option: &str| {
+        let (_, rest) = command.split_once(&format!(" {option} '"))?;
+        rest.split_once('\'').map(|(text, _)| text)
+    };
+    let content_type = quoted("-H").map_or("application/x-www-form-urlencoded", |header| {
+        header.strip_prefix("Content-Type: ").unwrap()
+    });
+    let body = quoted("-d").unwrap();
+    let answer = http_answer(port.number, &format!("/{path}"), content_type, body);
+    let answer = answer.expect("an answer");
+    let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{answer}"));
+    // TEL is a member already.
+    assert_eq!(answer["result"]["member_count"], 4, "{answer}");
+    assert!(rig.runs());
+}
+
+#[test]
+fn a_command_of_many_members_is_taken_over_http() {
+    let Some((rig, port)) = managed() else { return };
+    let members: Vec<_> = (0..300)
+        .map(|n| format!("sip:member{n:04}@home1.net"))
+        .collect();
+    let given = [("group", json!(HIKERS)), ("members", json!(members))];
+    let set = command(&port, "member_set", &given).unwrap();
+    assert_eq!(set["added"], 300, "{set}");
+    assert!(rig.runs());
+}
+
+/// jsonrpcs keeps no longer id, and cimf cannot answer later then.
+#[test]
+fn an_id_that_is_too_long_is_told() {
+    if proxy().name() != "Kamailio" {
+        return;
+    }
+    let Some((rig, port)) = managed() else { return };
+    for (length, expected) in [(63, "member_count"), (64, "an id of up to 63 bytes")] {
+        let body = json!({
+            "jsonrpc": "2.0",
+            "id": "x".repeat(length),
+            "method": "cimf.group_show",
+            "params": [HIKERS],
+        });
+        let answer = http_answer(port.number, "/", JSON, &body.to_string()).expect("an answer");
+        assert!(answer.contains(expected), "{answer}");
+    }
+    assert!(rig.runs());
+}
+
+/// Kamailio's own timer would stand still meanwhile, and with it all that waits for it.
+#[test]
+fn a_timer_does_not_wait_for_a_command() {
+    if proxy().name() != "Kamailio" {
+        return;
+    }
+    let lines = "loadmodule \"rtimer.so\"
+        modparam(\"rtimer\", \"timer\", \"name=t;interval=1;mode=0;\")
+        modparam(\"rtimer\", \"exec\", \"timer=t;route=ASKS\")\n";
+    let routes = "\nroute[ASKS] {
+        jsonrpc_exec('{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"cimf.group_list\"}');
+        xlog(\"L_NOTICE\", \"answered $jsonrpl(code) $jsonrpl(body)\\n\");
+    }\n";
+    let (rig, _port) = managed_with(lines, routes).unwrap();
+    rig.wait_for_log("a SIP worker or timer cannot wait for this command");
 }

@@ -107,19 +107,27 @@ impl Drop for Prometheus {
     }
 }
 
+/// The type of what is asked and answered.
+pub const JSON: &str = "application/json";
+
 /// The body of the answer to GET, or to POST where there is a body; nothing if there is none yet.
 pub fn http(port: u16, path: &str, body: Option<&str>) -> Option<String> {
-    let (head, body) = asked(port, path, body)?;
+    let (head, body) = asked(port, path, JSON, body)?;
     head.contains(" 200 ").then_some(body)
 }
 
-/// The same whatever the status.
-pub fn http_answer(port: u16, path: &str, body: Option<&str>) -> Option<String> {
-    asked(port, path, body).map(|(_, body)| body)
+/// The same to POST, with this type of its body, and whatever the status.
+pub fn http_answer(port: u16, path: &str, content_type: &str, body: &str) -> Option<String> {
+    asked(port, path, content_type, Some(body)).map(|(_, body)| body)
 }
 
 /// Head and body of what is answered.
-fn asked(port: u16, path: &str, body: Option<&str>) -> Option<(String, String)> {
+fn asked(
+    port: u16,
+    path: &str,
+    content_type: &str,
+    body: Option<&str>,
+) -> Option<(String, String)> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
     stream
         .set_read_timeout(Some(Duration::from_secs(20)))
@@ -127,7 +135,7 @@ fn asked(port: u16, path: &str, body: Option<&str>) -> Option<(String, String)> 
     let method = if body.is_some() { "POST" } else { "GET" };
     let body = body.unwrap_or_default();
     let request = format!(
-        "{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+        "{method} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Type: {content_type}\r\n\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
