@@ -150,6 +150,28 @@ fn the_command_of_the_manual_works_as_it_stands() {
     assert!(rig.runs());
 }
 
+/// A browser asks first before it sends JSON to another site, and sends a form or plain text without asking.
+#[test]
+fn what_a_web_page_may_send_is_no_command() {
+    let Some((rig, port)) = managed() else { return };
+    let (path, method, parameters) = match proxy().name() {
+        "OpenSIPS" => ("/mi", "cimf_group_del", json!({ "group": HIKERS })),
+        _ => ("/", "cimf.group_del", json!([HIKERS])),
+    };
+    let body = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": parameters });
+    for content_type in [
+        "application/x-www-form-urlencoded",
+        "text/plain",
+        "multipart/form-data; boundary=x",
+    ] {
+        // Whether it is answered at all does not matter.
+        http_answer(port.number, path, content_type, &body.to_string());
+    }
+    let shown = command(&port, "group_show", &[("group", json!(HIKERS))]).unwrap();
+    assert_eq!(shown["member_count"], 3, "{shown}");
+    assert!(rig.runs());
+}
+
 #[test]
 fn a_command_of_many_members_is_taken_over_http() {
     let Some((rig, port)) = managed() else { return };
