@@ -56,10 +56,15 @@ impl<'r> Call<'r> {
 
     /// The next parameter, which has this number; none behind the last one.
     fn next_text(&self, number: usize) -> Result<Option<String>, Fault> {
-        if self.is_ctl() && self.passes_fraction() {
-            return Err(Fault::given(format!(
-                "parameter {number}: expected a text or a whole number; kamcmd takes what follows s: for a text, as in s:2.5"
-            )));
+        if self.is_ctl()
+            && let Some(found) = self.scan_double()
+        {
+            return match found.fract() == 0.0 {
+                true => Ok(Some(format!("{found:.0}"))),
+                false => Err(Fault::given(format!(
+                    "parameter {number}: expected a text or a whole number; kamcmd takes what follows s: for a text, as in s:2.5"
+                ))),
+            };
         }
         let unreadable = || {
             Fault::given(format!(
@@ -97,11 +102,13 @@ impl<'r> Call<'r> {
         }
     }
 
-    /// Reads on if a number with a fraction is next, which ctl would not make a text of. Anything else stays where it is.
-    fn passes_fraction(&self) -> bool {
+    /// Reads on if a number with a fraction is next, which ctl would not make a text of; from 6.0 on other numbers are
+    /// read so, too. Anything else stays where it is.
+    fn scan_double(&self) -> Option<f64> {
         let mut number = 0_f64;
         // SAFETY: the format asks for one double, which goes where the pointer says.
-        unsafe { (self.rpc.scan)(self.context, c"*f".as_ptr(), &raw mut number) > 0 }
+        let read = unsafe { (self.rpc.scan)(self.context, c"*f".as_ptr(), &raw mut number) };
+        (read > 0).then_some(number)
     }
 
     /// Whether it came by ctl: that has no functions for answers that are given later.
