@@ -339,6 +339,36 @@ fn phones_of_all_kinds_get_what_they_missed_behind_opensips() {
     }
 }
 
+/// Neither disturbs the site that runs, and each says what is in the way.
+fn a_second_start_is_refused(proxy: Proxy) {
+    let site = Site::start(proxy, "ann bob");
+    let again = site.start_is_refused(&[]);
+    assert!(again.contains("a site runs there already"), "{again}");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let other = folder.path().display().to_string();
+    let taken = site.start_is_refused(&["--folder", &other]);
+    assert!(taken.contains("in use"), "{taken}");
+    assert!(
+        taken.contains("FAILED: the proxy does not answer"),
+        "{taken}"
+    );
+    let (user, password) = ("ann", site.password("ann"));
+    let status = attacks::write_as(&site.server, user, &password, user);
+    assert_eq!(status, 202);
+}
+
+#[test]
+fn a_second_start_is_refused_with_kamailio() {
+    a_second_start_is_refused(Proxy::Kamailio);
+}
+
+#[test]
+fn a_second_start_is_refused_with_opensips() {
+    if has_opensips() {
+        a_second_start_is_refused(Proxy::OpenSips);
+    }
+}
+
 #[test]
 fn phones_share_a_group_behind_debians_kamailio() {
     debian::phones_share_a_group();
