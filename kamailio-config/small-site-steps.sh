@@ -30,7 +30,7 @@ Makes a group for ordinary phones and runs it until Ctrl-C.
   --web-port N       for browsers, by WebSocket             (8088)
   --secure-web-port N for browsers, by WebSocket with TLS   (8089)
   --copies-port N    on 127.0.0.1, for the proxy's own use  (5062)
-  --users "A B C"    who may log in                         ("ann bob cho")
+  --users "A B C"    who may log in, beside those of before ("ann bob cho")
   --group NAME       the group of all of them               (hikers)
   --folder DIRECTORY where everything is kept               (target/small-site)
 END
@@ -85,12 +85,17 @@ site_prepare() {
     install_missing "$@" sqlite3:sqlite3 openssl:openssl gcc:gcc ar:binutils header:libc6-dev ||
         fail "not everything that is needed could be installed"
 
+    mkdir -p "$folder"
+    chmod 700 "$folder"
+    # The proxy inherits the lock, and so it is held until the last of its processes has ended.
+    exec 9>"$folder/lock"
+    flock --wait 5 9 ||
+        fail "$folder: a site runs there already. Stop it, by Ctrl-C where it was started, and start anew"
+
     say "Building cimf.so and cimfctl (five minutes the first time, with 2 cores)"
     cargo build --release --lib --bins || fail "the build failed; the reason is above"
     built=${CARGO_TARGET_DIR:-target}/release
     case $built in /*) ;; *) built=$PWD/$built ;; esac
-    mkdir -p "$folder"
-    chmod 700 "$folder"
     # In one move: a proxy that runs keeps the file that it has loaded.
     cp "$built/libcimf.so" "$folder/cimf.so.new" && mv "$folder/cimf.so.new" "$folder/cimf.so"
 
@@ -168,7 +173,8 @@ site_instructions() {
     typed into phones, $domain or $address, and phones trust it without more ado if it comes from an authority they
     know, such as Let's Encrypt (then with its chain: fullchain.pem).
 
-    Add somebody:  add a user with --users, then
+    Add somebody:  Ctrl-C, start anew with the same options and --users "$(cut -d' ' -f1 "$passwords" | tr '\n' ' ')NAME",
+                   then in another terminal
                    $built/cimfctl --db $folder/cimf.db member add sip:$group@$domain sip:NAME@$domain --name 'Full Name'
     Watch it:      tail -f $log
                    $figures
@@ -181,13 +187,15 @@ site_run() {
     log=$folder/proxy.log
     "$@" >"$log" 2>&1 </dev/null &
     proxy=$!
-    trap 'kill "$proxy" 2>/dev/null' INT TERM HUP
+    stopped=
+    trap 'stopped=yes; kill "$proxy" 2>/dev/null' INT TERM HUP
     left=100
     until site_answers; do
         left=$((left - 1))
         if ! kill -0 "$proxy" 2>/dev/null || [ "$left" -eq 0 ]; then
             tail -n 20 "$log" >&2
-            kill "$proxy" 2>/dev/null
+            kill "$proxy" 2>/dev/null || true
+            wait "$proxy" || true
             fail "the proxy does not answer; the last lines of $log are above"
         fi
         sleep 0.1
@@ -196,5 +204,9 @@ site_run() {
     say "It runs until Ctrl-C; what happens stands in $log"
     wait "$proxy" || true
     wait "$proxy" 2>/dev/null || true
+    if [ -z "$stopped" ]; then
+        tail -n 20 "$log" >&2
+        fail "the proxy has ended by itself; the last lines of $log are above"
+    fi
     say "Stopped. The next start with $folder takes the same users, passwords and group."
 }

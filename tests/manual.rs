@@ -16,7 +16,10 @@ const ENDINGS: [&str; 9] = [
 ];
 
 /// Names of others that the manual speaks of and nothing in the tree uses.
-const OF_OTHERS: [&str; 6] = [
+const OF_OTHERS: [&str; 9] = [
+    "WITH_JSONRPC",
+    "WITH_MULTIDOMAIN",
+    "auth_check",
     "event_subscribe",
     "get_or_try_init",
     "once_cell",

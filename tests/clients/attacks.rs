@@ -119,10 +119,16 @@ impl Attacker {
     /// Sends a request as `user`, with the password where it is asked for; gives the final status, or 0 if there is none.
     fn ask(&mut self, method: &str, user: &str, password: &str, lie: &Lie<'_>) -> u16 {
         let status = self.send(method, user, lie, "");
-        if status.0 != 401 || lie.without_password {
+        let header = match status.0 {
+            401 => "Authorization",
+            407 => "Proxy-Authorization",
+            _ => return status.0,
+        };
+        if lie.without_password {
             return status.0;
         }
         let credentials = credentials(&status.1, method, user, password, &uri(method, lie));
+        let credentials = format!("{header}: {credentials}");
         self.send(method, user, lie, &credentials).0
     }
 
@@ -203,6 +209,15 @@ pub fn send_bytes(site: &Site, user: &str, to: &str, body: &[u8]) -> u16 {
     Attacker::new(&site.server).ask("MESSAGE", user, &site.password(user), &lie)
 }
 
+/// Writes to the group with the password of `user`, and with the name of somebody in From; gives the final status.
+pub fn write_as(server: &str, user: &str, password: &str, from: &str) -> u16 {
+    let lie = Lie {
+        from: Some(from),
+        ..Lie::default()
+    };
+    Attacker::new(server).ask("MESSAGE", user, password, &lie)
+}
+
 /// A user is reached where they have registered from, whatever else their REGISTER says.
 pub fn nobody_leads_the_server_to_another_machine(proxy: Proxy) {
     let site = Site::start(proxy, "ann eve");
@@ -246,7 +261,7 @@ fn uri(method: &str, lie: &Lie<'_>) -> String {
     }
 }
 
-/// RFC 2617 with qop=auth.
+/// What stands behind the name of the header, by RFC 2617 with qop=auth.
 fn credentials(challenge: &str, method: &str, user: &str, password: &str, uri: &str) -> String {
     let hash = |text: String| {
         let bytes = Md5::digest(text.as_bytes());
@@ -259,7 +274,7 @@ fn credentials(challenge: &str, method: &str, user: &str, password: &str, uri: &
     let ha2 = hash(format!("{method}:{uri}"));
     let response = hash(format!("{ha1}:{nonce}:00000001:c:auth:{ha2}"));
     format!(
-        "Authorization: Digest username=\"{user}\", realm=\"{DOMAIN}\", nonce=\"{nonce}\", uri=\"{uri}\", qop=auth, \
+        "Digest username=\"{user}\", realm=\"{DOMAIN}\", nonce=\"{nonce}\", uri=\"{uri}\", qop=auth, \
          nc=00000001, cnonce=\"c\", response=\"{response}\"\r\n"
     )
 }

@@ -13,10 +13,13 @@
 
 #[path = "../support/built.rs"]
 mod built;
+#[path = "../monitoring/manual.rs"]
+mod manual;
 #[path = "../support/port.rs"]
 mod port;
 
 mod attacks;
+mod debian;
 mod demo;
 mod phone;
 mod script;
@@ -101,14 +104,29 @@ fn is_there(kind: Kind) -> bool {
 }
 
 /// Starts a phone that trusts the certificates in this file.
-fn start(site: &Site, (user, kind, transport): User, certificate: &str) -> Phone {
-    let password = site.password(user);
+fn start(site: &Site, user: User, certificate: &str) -> Phone {
+    let server = match user.2 {
+        "ws" => &site.socket,
+        "wss" => &site.secure_socket,
+        "tls" => &site.secure_server,
+        _ => &site.server,
+    };
+    start_at(server, user, &site.password(user.0), certificate)
+}
+
+/// The same for a server of any kind.
+fn start_at(
+    server: &str,
+    (user, kind, transport): User,
+    password: &str,
+    certificate: &str,
+) -> Phone {
     let program = |name: &str| folder().join(name).display().to_string();
     let common = |name: &str| -> Vec<String> {
         vec![
             program(name),
             user.to_owned(),
-            password.clone(),
+            password.to_owned(),
             DOMAIN.to_owned(),
         ]
     };
@@ -118,13 +136,7 @@ fn start(site: &Site, (user, kind, transport): User, certificate: &str) -> Phone
         Kind::Linphone => (PathBuf::from("python3"), common("phone_linphone.py")),
         Kind::Browser => (PathBuf::from("node"), common("browser/phone.mjs")),
     };
-    let server = match transport {
-        "ws" => &site.socket,
-        "wss" => &site.secure_socket,
-        "tls" => &site.secure_server,
-        _ => &site.server,
-    };
-    arguments.push(server.clone());
+    arguments.push(server.to_owned());
     if kind != Kind::Browser {
         arguments.push(transport.to_owned());
     }
@@ -325,6 +337,44 @@ fn phones_of_all_kinds_get_what_they_missed_behind_opensips() {
     if has_opensips() {
         phones_get_what_they_missed(Proxy::OpenSips);
     }
+}
+
+/// Neither disturbs the site that runs, and each says what is in the way.
+fn a_second_start_is_refused(proxy: Proxy) {
+    let site = Site::start(proxy, "ann bob");
+    let again = site.start_is_refused(&[]);
+    assert!(again.contains("a site runs there already"), "{again}");
+    // OpenSIPS notices later that its ports are taken.
+    if matches!(proxy, Proxy::Kamailio) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let other = folder.path().display().to_string();
+        let taken = site.start_is_refused(&["--folder", &other]);
+        assert!(taken.contains("in use"), "{taken}");
+        assert!(
+            taken.contains("FAILED: the proxy does not answer"),
+            "{taken}"
+        );
+    }
+    let (user, password) = ("ann", site.password("ann"));
+    let status = attacks::write_as(&site.server, user, &password, user);
+    assert_eq!(status, 202);
+}
+
+#[test]
+fn a_second_start_is_refused_with_kamailio() {
+    a_second_start_is_refused(Proxy::Kamailio);
+}
+
+#[test]
+fn a_second_start_is_refused_with_opensips() {
+    if has_opensips() {
+        a_second_start_is_refused(Proxy::OpenSips);
+    }
+}
+
+#[test]
+fn phones_share_a_group_behind_debians_kamailio() {
+    debian::phones_share_a_group();
 }
 
 /// docs/picture.py, with its phones, comes to its end.

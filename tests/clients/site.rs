@@ -63,6 +63,20 @@ impl Site {
         self.running = Some(script);
     }
 
+    /// What the script says when it is started once more with these options besides; it must not go well.
+    #[track_caller]
+    pub fn start_is_refused(&self, options: &[&str]) -> String {
+        let output = std::process::Command::new(&self.script)
+            .args(&self.options)
+            .args(options)
+            .env_remove("CARGO_MANIFEST_DIR")
+            .stdin(std::process::Stdio::null())
+            .output();
+        let output = output.expect("the script");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     /// Stops the site, and starts it again.
     pub fn restart(&mut self) {
         self.stop();

@@ -1,4 +1,6 @@
-//! Blocks of the manual.
+//! Blocks of the manual. Each user of this file needs a part of it.
+
+#![allow(dead_code)]
 
 /// The block of docs/monitoring.md behind the comment with this name, without its indentation.
 #[track_caller]
