@@ -387,7 +387,7 @@ fn the_picture_of_the_manual_is_made() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let picture = folder.path().join("conversation.png");
     let status = std::process::Command::new("timeout")
-        .arg("100")
+        .arg("900")
         .arg("python3")
         .arg(root.join("docs/picture.py"))
         .arg(&picture)
