@@ -1,6 +1,7 @@
 //! small-site.sh and demo.sh as children: until they say that the proxy runs, and until they have ended.
 
 use crate::port::Port;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -62,18 +63,32 @@ pub fn options_of_ports(ports: &[Port; 5]) -> Vec<String> {
     options
 }
 
+/// A program without what cargo sets for tests: a script's own cargo would build everything again that looks at it, such
+/// as ring does, and the next one from a shell would, too.
+pub fn as_from_a_shell(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let of_cargo = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+        if of_cargo
+            .iter()
+            .any(|start| name.as_encoded_bytes().starts_with(start.as_bytes()))
+        {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 impl Script {
     /// Runs one with `temporary` for its temporary files, and gives back what it had printed once its proxy ran.
     #[track_caller]
     pub fn run(script: &Path, options: &[String], temporary: &Path) -> (Self, String) {
         let name = script.display().to_string();
-        let mut child = Command::new("sh")
+        let mut child = as_from_a_shell("sh")
             .args(["-c", "exec \"$0\" \"$@\" 2>&1"])
             .arg(script)
             .args(options)
             .env("TMPDIR", temporary)
-            // Cargo sets it for tests. The script's own cargo would build everything again that depends on it.
-            .env_remove("CARGO_MANIFEST_DIR")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .process_group(0)

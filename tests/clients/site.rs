@@ -2,7 +2,7 @@
 
 use crate::built;
 use crate::port::Port;
-use crate::script::{Proxy, Script, Stop, options_of_ports};
+use crate::script::{Proxy, Script, Stop, as_from_a_shell, options_of_ports};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -66,10 +66,9 @@ impl Site {
     /// What the script says when it is started once more with these options besides; it must not go well.
     #[track_caller]
     pub fn start_is_refused(&self, options: &[&str]) -> String {
-        let output = std::process::Command::new(&self.script)
+        let output = as_from_a_shell(&self.script)
             .args(&self.options)
             .args(options)
-            .env_remove("CARGO_MANIFEST_DIR")
             .stdin(std::process::Stdio::null())
             .output();
         let output = output.expect("the script");
