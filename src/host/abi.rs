@@ -1,6 +1,6 @@
 //! Structures common to Kamailio and OpenSIPS, inherited from their common ancestor.
 
-use std::ffi::{c_char, c_int, c_uint, c_ulonglong, c_void};
+use std::ffi::{CString, c_char, c_int, c_uint, c_ulonglong, c_void};
 use std::net::IpAddr;
 
 /// `str`: text that need not end with NUL.
@@ -39,6 +39,11 @@ impl Str {
             _ => b"",
         }
     }
+}
+
+/// A text that ends with NUL and is there as long as the proxy, which keeps pointing to it.
+pub fn lasting(text: String) -> *const c_char {
+    CString::new(text).unwrap_or_default().into_raw()
 }
 
 /// `struct ip_addr`.

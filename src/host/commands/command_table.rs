@@ -43,6 +43,18 @@ const fn list(
     }
 }
 
+/// An array of a function for each command, which has the number of the command as its parameter. The compiler holds its
+/// length to that of the table.
+macro_rules! of_each_command {
+    ($function:ident) => {
+        $crate::host::commands::of_each_command!($function:
+            0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
+        )
+    };
+    ($function:ident: $($number:literal)*) => { [$($function::<$number>),*] };
+}
+pub(in crate::host) use of_each_command;
+
 /// All of them.
 pub static COMMANDS: [Command; 32] = [
     command(

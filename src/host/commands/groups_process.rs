@@ -22,8 +22,8 @@ const IDLE: Duration = Duration::from_secs(10);
 /// How much less the processors are its than those of the processes that handle SIP: no message waits for a large set.
 const NICENESS: i32 = 10;
 
-/// Runs the process; returns only with an error. `later` answers a client for whom nobody waits: what its errand has for
-/// it, the command, and the answer.
+/// Runs the process; returns only with an error. `later` answers a client for whom nobody waits: it gets what the errand
+/// has for that, and the answer.
 pub fn work(server: &Server, errands: &Errands, later: impl Fn(usize, &Answer)) -> String {
     if let Err(error) = errands.set_patience(IDLE) {
         return error.to_string();

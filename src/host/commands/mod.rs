@@ -26,6 +26,7 @@ mod service_commands;
 pub use answer::{Answer, Fault};
 pub use command::{Command, Run};
 pub use command_table::COMMANDS;
+pub(in crate::host) use command_table::of_each_command;
 pub use errands::{Errand, Errands};
 pub use groups_process::work;
 pub use parameter::{Kind, Parameter};

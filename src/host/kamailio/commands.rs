@@ -3,22 +3,17 @@
 use super::abi::{Rpc, RpcExport};
 use super::module::{Module, module};
 use super::rpc::{Call, DELAYED_REPLIES};
-use crate::host::commands::{Answer, COMMANDS, Command, Errand, Fault, Run};
+use crate::host::abi::lasting;
+use crate::host::commands::{Answer, COMMANDS, Command, Errand, Fault, Run, of_each_command};
 use crate::host::guard::guarded;
-use std::ffi::{CString, c_char, c_uint, c_void};
+use std::ffi::{c_uint, c_void};
 use std::ptr::null;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 type Function = unsafe extern "C" fn(*const Rpc, *mut c_void);
 
 /// The functions of the commands, in the order of the table: Kamailio does not tell a function which command it is.
-macro_rules! functions {
-    ($($number:literal)*) => { [$(run::<$number>),*] };
-}
-
-static FUNCTIONS: [Function; COMMANDS.len()] = functions!(
-    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
-);
+static FUNCTIONS: [Function; COMMANDS.len()] = of_each_command!(run);
 
 /// `RPC_RET_ARRAY`: the command may answer with several values.
 const RET_ARRAY: c_uint = 1;
@@ -34,9 +29,9 @@ pub fn will_not_wait() {
 /// The table of commands, ended by a row of zeros. Kamailio keeps pointing to it.
 pub fn exports() -> *const RpcExport {
     let rows = COMMANDS.iter().zip(FUNCTIONS).map(|(command, function)| {
-        let documentation = [kept(format!("{}: cimf.{command}", command.help)), null()];
+        let documentation = [lasting(format!("{}: cimf.{command}", command.help)), null()];
         RpcExport {
-            name: kept(format!("cimf.{}", command.name)),
+            name: lasting(format!("cimf.{}", command.name)),
             function: Some(function),
             documentation: Box::leak(Box::new(documentation)).as_ptr(),
             flags: if command.is_list { RET_ARRAY } else { 0 },
@@ -50,11 +45,6 @@ pub fn exports() -> *const RpcExport {
     };
     let table: Vec<_> = rows.chain([end]).collect();
     Vec::leak(table).as_ptr()
-}
-
-/// A text that ends with NUL and is there as long as Kamailio.
-fn kept(text: String) -> *const c_char {
-    CString::new(text).unwrap_or_default().into_raw()
 }
 
 /// The command with this number in the table.

@@ -4,20 +4,15 @@ use super::abi::{MI_ROOM, MiCommand, MiExport, MiRecipe};
 use super::core::Core;
 use super::module::{Module, module};
 use super::version::Number;
-use crate::host::commands::{Answer, COMMANDS, Command, Errand, Fault, Kind, Run};
+use crate::host::abi::lasting;
+use crate::host::commands::{Answer, COMMANDS, Command, Errand, Fault, Kind, Run, of_each_command};
 use crate::host::guard::guarded;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// The functions of the commands, in the order of the table: OpenSIPS does not tell a function which command it is.
-macro_rules! functions {
-    ($($number:literal)*) => { [$(run::<$number>),*] };
-}
-
-static FUNCTIONS: [MiCommand; COMMANDS.len()] = functions!(
-    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
-);
+static FUNCTIONS: [MiCommand; COMMANDS.len()] = of_each_command!(run);
 
 /// Whether this is a process that receives SIP: a script may give commands there (mi_script).
 static IS_SIP_WORKER: AtomicBool = AtomicBool::new(false);
@@ -49,7 +44,7 @@ fn export(
     let names: Vec<*const c_char> = command
         .parameters
         .iter()
-        .map(|parameter| kept(parameter.name.to_owned()))
+        .map(|parameter| lasting(parameter.name.to_owned()))
         .collect();
     let all = command.parameters.iter();
     let optional = all
@@ -66,8 +61,8 @@ fn export(
     }
     // OpenSIPS keeps pointing to it.
     let exported: &'static MiExport = Box::leak(Box::new(MiExport {
-        name: kept(format!("cimf_{}", command.name)),
-        help: kept(command.help.to_owned()),
+        name: lasting(format!("cimf_{}", command.name)),
+        help: lasting(command.help.to_owned()),
         flags: 0,
         init_f: null(),
         recipes: words,
@@ -81,11 +76,6 @@ fn export(
         ));
     }
     Ok(())
-}
-
-/// A text that ends with NUL and is there as long as OpenSIPS.
-fn kept(text: String) -> *const c_char {
-    CString::new(text).unwrap_or_default().into_raw()
 }
 
 /// The command with this number in the table.
