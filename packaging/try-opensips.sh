@@ -81,18 +81,7 @@ try_release() {
     expect "a group message is sent" play deliver 5060 "$core_port" 2
     expect "cimf counts" counts
 
-    say "$release: an upgrade, with a message that is not finished"
-    expect "a message is accepted, and its members are silent" play promise 5060 "$core_port"
-    stop_proxy
-    install_packages 2
-    expect "the group is still there" count_groups 1
-    play receive "$core_port" 2 &
-    members=$!
-    wait_for "the members are there" listens "$core_port"
-    start_proxy
-    expect "the members receive what was not finished" wait "$members"
-    expect "a group message is sent" play deliver 5060 "$core_port" 2
-    stop_proxy
+    try_upgrade
 
     say "$release: removal"
     in_root apt-get remove -qq -y opensips-cimf-module >"$work/removal" 2>&1 || fail "apt-get remove"

@@ -11,6 +11,7 @@
 #     install_packages REVISION    the module of that version and cimfctl, by apt-get in $root
 #     set_kamailio FOLDER, add_group   settings and a group for flow 1
 #     start_proxy, stop_proxy      by the command line of the unit, or by systemd
+#     try_upgrade                  to revision 2, with a message that is not finished
 #     play ARGUMENT..., play_first   the program of demo/; flow 1 with it
 #
 # `say`, `fail`, `expect`, `refuse` and `wait_for` tell what is done. What is prepared is removed at the end; the Debians
@@ -185,6 +186,23 @@ install_packages() {
         expect "systemd has read the files of the package" is_true "$(in_root systemctl show -P NeedDaemonReload "$proxy")" no
         expect "systemd finds nothing wrong with them" in_root systemd-analyze --man=no verify "$proxy.service"
     fi
+}
+
+# From revision 1, which runs, to 2; the proxy is stopped in the end.
+try_upgrade() {
+    say "$release: an upgrade, with a message that is not finished"
+    expect "a message is accepted, and its members are silent" play promise 5060 "$core_port"
+    stop_proxy
+    install_packages 2
+    expect "the group is still there" count_groups 1
+    # It goes on as soon as the proxy is there.
+    play receive "$core_port" 2 &
+    members=$!
+    wait_for "the members are there" listens "$core_port"
+    start_proxy
+    expect "the members receive what was not finished" wait "$members"
+    expect "a group message is sent" play deliver 5060 "$core_port" 2
+    stop_proxy
 }
 
 is_true() { [ "$1" = "$2" ]; }

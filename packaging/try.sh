@@ -36,19 +36,7 @@ try_release() {
     expect "a group message is sent" play_first
     expect "cimf counts" counts
 
-    say "$release: an upgrade, with a message that is not finished"
-    expect "a message is accepted, and its members are silent" play promise 5060 "$core_port"
-    stop_proxy
-    install_packages 2
-    expect "the group is still there" count_groups 1
-    # It goes on as soon as Kamailio is there.
-    play receive "$core_port" 2 &
-    members=$!
-    wait_for "the members are there" listens "$core_port"
-    start_proxy
-    expect "the members receive what was not finished" wait "$members"
-    expect "a group message is sent" play deliver 5060 "$core_port" 2
-    stop_proxy
+    try_upgrade
 
     say "$release: a downgrade"
     install_packages 1
