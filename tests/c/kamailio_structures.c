@@ -226,6 +226,8 @@ int main(void)
     PLACE(hdr_field_t, body);
     PLACE(hdr_field_t, next);
     PLACE(sip_msg_t, first_line.u.request.method);
+    PLACE(sip_msg_t, last_header);
+    PLACE(sip_msg_t, parsed_flag);
     PLACE(sip_msg_t, buf);
     PLACE(sip_msg_t, len);
     PLACE(socket_info_t, address);

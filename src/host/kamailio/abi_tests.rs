@@ -3,8 +3,8 @@
 
 use super::abi::{
     CmdExport, Dlg, DlgSeq, HdrField, KemiExport, LogData, ModuleExports, PvExport, PvParam,
-    PvSpec, RpcExport, SIP_MSG_BUF, SIP_MSG_LEN, SIP_MSG_METHOD, SocketInfo, SrModule, TmcbParams,
-    UacReq,
+    PvSpec, RpcExport, SIP_MSG_BUF, SIP_MSG_LAST_HEADER, SIP_MSG_LEN, SIP_MSG_METHOD,
+    SIP_MSG_PARSED_FLAG, SocketInfo, SrModule, TmcbParams, UacReq,
 };
 use super::abi::{Rpc, RpcDelayed};
 use super::memory;
@@ -119,6 +119,8 @@ fn ours() -> Vec<(&'static str, usize)> {
         ("hdr_field_t.body", offset_of!(HdrField, body)),
         ("hdr_field_t.next", offset_of!(HdrField, next)),
         ("sip_msg_t.first_line.u.request.method", SIP_MSG_METHOD),
+        ("sip_msg_t.last_header", SIP_MSG_LAST_HEADER),
+        ("sip_msg_t.parsed_flag", SIP_MSG_PARSED_FLAG),
         ("sip_msg_t.buf", SIP_MSG_BUF),
         ("sip_msg_t.len", SIP_MSG_LEN),
         ("socket_info_t.address", offset_of!(SocketInfo, address)),

@@ -41,6 +41,8 @@ pub struct Core {
     pub build_sip_msg_from_buf:
         unsafe extern "C" fn(*mut SipMsg, *mut c_char, c_int, c_uint) -> c_int,
     pub free_sip_msg: unsafe extern "C" fn(*mut SipMsg),
+    /// The engine that runs a script in Lua, Python or the like, or nothing.
+    pub sr_kemi_eng_get: unsafe extern "C" fn() -> *const c_void,
     pub run_top_route: unsafe extern "C" fn(*mut c_void, *mut SipMsg, *mut c_void) -> c_int,
     /// The variable with the kind of the running route.
     route_type: *const c_uint,
@@ -71,6 +73,12 @@ impl Core {
     pub fn route(&self) -> c_uint {
         // SAFETY: the variable is an int and always readable.
         unsafe { *self.route_type }
+    }
+
+    /// Whether the site's script is in Lua, Python or the like.
+    pub fn has_kemi_engine(&self) -> bool {
+        // SAFETY: the function reads a variable of the core.
+        !unsafe { (self.sr_kemi_eng_get)() }.is_null()
     }
 
     /// To what kinds of addresses Kamailio can send: those that it listens on.
@@ -110,6 +118,7 @@ impl Core {
                 inc_msg_no: function(c"inc_msg_no")?,
                 build_sip_msg_from_buf: function(c"build_sip_msg_from_buf")?,
                 free_sip_msg: function(c"free_sip_msg")?,
+                sr_kemi_eng_get: function(c"sr_kemi_eng_get")?,
                 run_top_route: function(c"run_top_route")?,
                 route_type: function(c"route_type")?,
                 socket_types: function(c"socket_types")?,

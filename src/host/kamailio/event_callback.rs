@@ -1,7 +1,7 @@
 //! `event_callback`: the function that is told of events where the site's script is in Lua, Python or another language.
 
 use super::abi::EVENT_ROUTE;
-use super::core::missing;
+use super::core::{Core, missing};
 use super::script_functions::ScriptFunctions;
 use crate::host::abi::{SipMsg, Str};
 use crate::host::symbol::function;
@@ -34,16 +34,11 @@ unsafe impl Sync for EventCallback {}
 
 impl EventCallback {
     /// The function of this name.
-    pub fn find(name: &str) -> Result<Self, String> {
-        type Engine = unsafe extern "C" fn() -> *const c_void;
-        // SAFETY: both have these signatures in all known versions.
-        let found = unsafe {
-            function::<Engine>(c"sr_kemi_eng_get").and_then(|engine| {
-                let route = function(c"sr_kemi_route")?;
-                Ok((engine(), route))
-            })
-        };
-        let (engine, route) = found.map_err(missing)?;
+    pub fn find(core: &Core, name: &str) -> Result<Self, String> {
+        // SAFETY: it has this signature in all known versions.
+        let route = unsafe { function(c"sr_kemi_route") }.map_err(missing)?;
+        // SAFETY: the function reads a variable of the core.
+        let engine = unsafe { (core.sr_kemi_eng_get)() };
         if engine.is_null() {
             return Err(format!(
                 "event_callback is \"{name}\", but the script is in Kamailio's own language: expected cfgengine with \

@@ -46,7 +46,7 @@ impl Events {
         };
         let callback = match settings.event_callback.as_str() {
             "" => None,
-            name => Some(EventCallback::find(name)?),
+            name => Some(EventCallback::find(core, name)?),
         };
         Ok(Self {
             delivered: route(Kind::Delivered),

@@ -1,12 +1,15 @@
 //! The request as Kamailio holds it: its bytes, and where they came from; and requests that the module makes.
 
-use super::abi::{HdrField, SIP_MSG_BUF, SIP_MSG_LEN, SIP_MSG_METHOD, SIP_MSG_ROOM};
+use super::abi::{
+    HdrField, SIP_MSG_BUF, SIP_MSG_LAST_HEADER, SIP_MSG_LEN, SIP_MSG_METHOD, SIP_MSG_PARSED_FLAG,
+    SIP_MSG_ROOM,
+};
 use super::core::Core;
 use super::version::EXPECTED;
 use crate::control::{Source, Transport};
-use crate::host::abi::{HDR_RECORD_ROUTE, SipMsg, Str};
+use crate::host::abi::{HDR_EOH, HDR_RECORD_ROUTE, SipMsg, Str};
 use crate::host::message::MessageId;
-use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_ulonglong, c_void};
 
 /// Room for a `struct sip_msg`, aligned as it has to be.
 #[repr(align(16))]
@@ -75,7 +78,10 @@ pub fn check_layout(core: &Core) -> Result<(), String> {
     let holds = unsafe {
         let number = MessageId::of(message).number.wrapping_add(1);
         let numbers = MessageId::of(next).number == number;
-        numbers && bytes(message) == Some(REQUEST) && fields_hold(core, message)
+        numbers
+            && bytes(message) == Some(REQUEST)
+            && fields_hold(core, message)
+            && flags_hold(core, message)
     };
     if holds {
         return Ok(());
@@ -117,6 +123,26 @@ unsafe fn fields_hold(core: &Core, message: *mut SipMsg) -> bool {
     }
 }
 
+/// Whether `struct sip_msg` says where it should which fields are parsed: up to the first Via, and then all.
+///
+/// # Safety
+/// As for [`fields_hold`], which holds.
+unsafe fn flags_hold(core: &Core, message: *mut SipMsg) -> bool {
+    /// `HDR_VIA1_F` and `HDR_RECORDROUTE_F`.
+    const PARSED: c_ulonglong = 1 << 1 | 1 << HDR_RECORD_ROUTE;
+    const NAME: &[u8] = b"Content-Length";
+    // SAFETY: the caller's promise; every known `struct sip_msg` is larger than the offsets read here, and its fields
+    // point to each other.
+    unsafe {
+        let first = (core.get_hdr_by_name)(message, b"Via".as_ptr().cast(), 3);
+        let before = parsed_flag(message).read() == PARSED && last_header(message) == first;
+        let is_read = (core.parse_headers)(message, HDR_EOH, 0) >= 0;
+        let last = (core.get_hdr_by_name)(message, NAME.as_ptr().cast(), NAME.len() as c_int);
+        let after = parsed_flag(message).read() == HDR_EOH && last_header(message) == last;
+        !first.is_null() && before && is_read && !last.is_null() && after
+    }
+}
+
 /// The bytes of a request from its method on, valid while the host handles it. Kamailio passes over
 /// line ends and blanks that stand before it.
 ///
@@ -140,6 +166,27 @@ pub unsafe fn bytes<'m>(message: *const SipMsg) -> Option<&'m [u8]> {
     }
     // SAFETY: the method stands inside the bytes, so these are their start and their number.
     Some(unsafe { std::slice::from_raw_parts(method, length - before) })
+}
+
+/// Which kinds of header fields are parsed, one bit each, and all bits once the whole header is.
+///
+/// # Safety
+/// `message` must be a request of Kamailio's.
+pub unsafe fn parsed_flag(message: *mut SipMsg) -> *mut c_ulonglong {
+    // SAFETY: every known `struct sip_msg` is larger.
+    unsafe { message.cast::<u8>().add(SIP_MSG_PARSED_FLAG).cast() }
+}
+
+/// The last header field that is parsed, or nothing.
+///
+/// # Safety
+/// `message` must be a request of Kamailio's.
+pub unsafe fn last_header(message: *const SipMsg) -> *const HdrField {
+    // SAFETY: every known `struct sip_msg` is larger.
+    unsafe {
+        let place = message.cast::<u8>().add(SIP_MSG_LAST_HEADER);
+        place.cast::<*const HdrField>().read()
+    }
 }
 
 /// Upper bound of what any transport of Kamailio brings; anything larger is not a valid length.

@@ -6,6 +6,7 @@
 mod abi;
 #[cfg(test)]
 mod abi_tests;
+mod answered_header;
 mod commands;
 mod copies;
 mod core;

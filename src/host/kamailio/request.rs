@@ -1,16 +1,15 @@
 //! The request that Kamailio handles: its transaction and its answer. Without a transaction sl answers.
 
-use super::abi::HdrField;
+use super::answered_header::AnsweredHeader;
 use super::copies::Uac;
-use super::core::Core;
 use super::message::Parameter;
 use super::module::Module;
 use crate::control::{Answer, Fork};
 use crate::fanout::NotSent;
-use crate::host::abi::{HDR_EOH, HDR_OTHER, HDR_RECORD_ROUTE, LUMP_RPL_HDR, SipMsg, Str};
+use crate::host::abi::{LUMP_RPL_HDR, Str};
 use crate::host::proxy::{Proxy, Sender, Transaction};
 use crate::host::request;
-use std::ffi::{CString, c_char, c_int};
+use std::ffi::{CString, c_int};
 
 /// Kamailio while it handles one request.
 pub type Request<'c> = request::Request<'c, Module, Parameter>;
@@ -41,18 +40,17 @@ impl Proxy for Request<'_> {
                 return false;
             }
         }
-        let reply = match self.module.transactions.server.is_there() {
+        let is_in_transaction = self.module.transactions.server.is_there();
+        let reply = match is_in_transaction {
             true => self.module.transactions.reply,
             false => self.module.transactions.stateless_reply,
         };
-        // SAFETY: `message` is the request that Kamailio is handling.
-        let hidden = unsafe { hide_record_route(&self.module.core, self.message) };
+        let is_whole = is_in_transaction || self.module.core.has_kemi_engine();
         // SAFETY: `message` is the request that Kamailio is handling, and the phrase ends with NUL.
-        let result = unsafe { reply(self.message, c_int::from(answer.code), phrase.as_ptr()) };
-        for field in hidden {
-            // SAFETY: the header fields of a request live as long as the request.
-            unsafe { (*field).kind = HDR_RECORD_ROUTE };
-        }
+        let result = unsafe {
+            let _header = AnsweredHeader::prepare(&self.module.core, self.message, is_whole);
+            reply(self.message, c_int::from(answer.code), phrase.as_ptr())
+        };
         result >= 0
     }
 }
@@ -61,31 +59,4 @@ impl Sender for Request<'_> {
     fn send(&mut self, fork: &Fork<'_>, next_hop: &str, cookie: u64) -> Result<(), NotSent> {
         Uac::of(self.module).send(fork, next_hop, cookie)
     }
-}
-
-/// Hides the Record-Route fields of a request under an unknown type, and returns them so that they can be restored:
-/// Kamailio copies them into each 2xx, but a MESSAGE makes no dialog.
-///
-/// # Safety
-/// `message` must be the request that Kamailio is handling.
-unsafe fn hide_record_route(core: &Core, message: *mut SipMsg) -> Vec<*mut HdrField> {
-    const NAME: &[u8] = b"Record-Route";
-    let mut hidden = Vec::new();
-    // SAFETY: the function finds the first field of a name among those that are parsed, which all are then; each field
-    // points to the next one or to nothing.
-    unsafe {
-        if (core.parse_headers)(message, HDR_EOH, 0) < 0 {
-            return hidden;
-        }
-        let name = NAME.as_ptr().cast::<c_char>();
-        let mut field = (core.get_hdr_by_name)(message, name, NAME.len() as c_int);
-        while let Some(current) = field.as_mut() {
-            if current.kind == HDR_RECORD_ROUTE {
-                current.kind = HDR_OTHER;
-                hidden.push(field);
-            }
-            field = current.next;
-        }
-    }
-    hidden
 }
