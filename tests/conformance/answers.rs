@@ -4,7 +4,7 @@ use crate::checks::{Before, accepted, not_ours, nothing_was_sent, refused, warni
 use crate::support::client::Transport;
 use crate::support::core::Answer;
 use crate::support::flow::Request;
-use crate::support::rig::{ANN, BOB, Setup, TEL, until};
+use crate::support::rig::{ANN, BOB, HIKERS, Setup, TEL, until};
 
 /// A-10, M-11: bob answers 404, tel never answers.
 pub fn t05_failing_members_change_nothing_for_the_sender(transport: Transport) {
@@ -39,6 +39,31 @@ pub fn t06_a_redirection_is_not_followed(transport: Transport) {
     client.fence();
     assert_eq!(rig.core.count(), 2, "nobody went to the Contact");
     assert_eq!(rig.counter("forks_sent"), 2);
+}
+
+/// RFC 3261 §8.2.6.2: all Vias in their order, also those behind everything else, and no Record-Route.
+pub fn an_answer_has_every_via_wherever_it_stands(transport: Transport) {
+    const FAR: &str = "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK-far";
+    let rig = Setup::new(transport).start();
+    let mut client = rig.client();
+    for name in ["Via", "v", "VIA", "V"] {
+        for group in [HIKERS, "sip:nobody@im.home1.net"] {
+            let request = Request::another(&client)
+                .group(group)
+                .with("Record-Route: <sip:scscf1.home1.net;lr>")
+                .with("Subject: the trail")
+                .with(&format!("{name}: {FAR}"));
+            client.send(&request.bytes());
+            let response = client.receive();
+            let expected = if group == HIKERS { 202 } else { 404 };
+            assert_eq!(response.status(), expected, "{name}\n{response}");
+            let vias = response.all("Via");
+            assert_eq!(vias.len(), 2, "{name}\n{response}");
+            assert_eq!(vias[1], FAR, "{name}\n{response}");
+            assert!(!response.has("Record-Route"), "{name}\n{response}");
+        }
+    }
+    rig.core.wait_for(8);
 }
 
 ///

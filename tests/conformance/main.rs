@@ -148,6 +148,7 @@ both {
     answers::{
         t05_failing_members_change_nothing_for_the_sender,
         t06_a_redirection_is_not_followed,
+        an_answer_has_every_via_wherever_it_stands,
         t07_pager_mode_off_refuses_every_message,
         t17_an_unknown_group_of_our_domain_is_not_found,
         t18_a_foreign_domain_is_not_ours,
