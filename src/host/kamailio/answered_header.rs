@@ -1,6 +1,6 @@
 //! The header of a request as an answer takes it: Kamailio copies Via, From, To, Call-ID and CSeq, and parses the whole
 //! header for these, as a Via may stand anywhere. Where none stands behind the part that is parsed already, the rest
-//! need not be parsed, which is a third of what an answer costs.
+//! need not be parsed. (OpenSIPS parses the whole header of each request before the script runs.)
 
 use super::abi::HdrField;
 use super::core::Core;
