@@ -226,7 +226,7 @@ int main(void)
     PLACE(hdr_field_t, body);
     PLACE(hdr_field_t, next);
     PLACE(sip_msg_t, first_line.u.request.method);
-    PLACE(sip_msg_t, last_header);
+    PLACE(sip_msg_t, headers);
     PLACE(sip_msg_t, parsed_flag);
     PLACE(sip_msg_t, buf);
     PLACE(sip_msg_t, len);

@@ -50,6 +50,7 @@ pub fn an_answer_has_every_via_wherever_it_stands(transport: Transport) {
         for group in [HIKERS, "sip:nobody@im.home1.net"] {
             let request = Request::another(&client)
                 .group(group)
+                .with("record-route: <sip:pcscf1.home1.net;lr>")
                 .with("Record-Route: <sip:scscf1.home1.net;lr>")
                 .with("Subject: the trail")
                 .with(&format!("{name}: {FAR}"));

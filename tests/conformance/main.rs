@@ -322,6 +322,7 @@ both {
     script::{
         the_smallest_configuration_works,
         a_script_asks_whether_a_request_is_utf8,
+        no_answer_has_a_via_twice,
         a_transaction_that_the_script_has_made_is_used,
         elsewhere_than_in_request_route_a_message_is_not_ours,
         the_route_of_a_copy_knows_its_group,

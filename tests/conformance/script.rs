@@ -5,6 +5,10 @@ use crate::support::client::Transport;
 use crate::support::flow::Request;
 use crate::support::proxy::proxy;
 use crate::support::rig::{BOB, HIKERS, Setup, TEL};
+use std::time::Duration;
+
+/// How long an answer is waited for that need not come.
+const UNANSWERED: Duration = Duration::from_secs(5);
 
 /// A script of the test's own, from the end of the head of `request_route` on.
 pub fn setup(transport: Transport, script: &str) -> Setup {
@@ -46,6 +50,32 @@ pub fn the_smallest_configuration_works(transport: Transport) {
     accepted(&rig, &mut client, &request, &[BOB, TEL]);
     let request = Request::another(&client).sender("sip:dora@home1.net");
     assert_eq!(client.ask(&request).status(), 403);
+}
+
+/// RFC 3261 §8.2.6.2: a proxy that cannot read a field and tries again has those before it twice; an answer has not.
+pub fn no_answer_has_a_via_twice(transport: Transport) {
+    for times in 0..4 {
+        let reads = "xlog(\"$hdr(Subject)\\n\"); ".repeat(times);
+        let rig = setup(transport, &format!("{reads}cimf_handle(); }}")).start();
+        let mut client = rig.client();
+        let request = Request::another(&client)
+            .with("X!: a token by RFC 3261 §25.1")
+            .with("Subject: the trail");
+        let own = format!("Via: {}\r\n", request.value("Via"));
+        let far = "Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK-far\r\n";
+        let bytes = String::from_utf8(request.bytes()).expect("text");
+        client.send(bytes.replace(&own, &format!("{own}{far}")).as_bytes());
+        let answers = match transport {
+            Transport::Udp => client.fence_collecting(),
+            // A proxy that cannot answer may close the connection.
+            Transport::Tcp => Vec::from_iter(client.receive_bytes_within(UNANSWERED)),
+        };
+        for answer in answers {
+            let answer = String::from_utf8_lossy(&answer);
+            let vias = answer.lines().filter(|line| line.starts_with("Via: "));
+            assert_eq!(vias.count(), 2, "{times}\n{answer}");
+        }
+    }
 }
 
 /// `t_newtran()` before `cimf_handle()` is no error, and its To tag is that of all answers.

@@ -4,10 +4,10 @@ use crate::host::abi::{IpAddress, ParamExport, PvValue, SipMsg, Str};
 use std::ffi::{c_char, c_int, c_long, c_uint, c_ushort, c_void};
 use std::ptr::null_mut;
 
-/// Where `struct sip_msg` has the method of a request, the last header field that is parsed, the kinds of those that
-/// are, its bytes and their number.
+/// Where `struct sip_msg` has the method of a request, the header fields that are parsed, their kinds, its bytes and
+/// their number.
 pub const SIP_MSG_METHOD: usize = 40;
-pub const SIP_MSG_LAST_HEADER: usize = 120;
+pub const SIP_MSG_HEADERS: usize = 112;
 pub const SIP_MSG_PARSED_FLAG: usize = 128;
 pub const SIP_MSG_BUF: usize = 720;
 pub const SIP_MSG_LEN: usize = 728;

@@ -3,7 +3,7 @@
 
 use super::abi::{
     CmdExport, Dlg, DlgSeq, HdrField, KemiExport, LogData, ModuleExports, PvExport, PvParam,
-    PvSpec, RpcExport, SIP_MSG_BUF, SIP_MSG_LAST_HEADER, SIP_MSG_LEN, SIP_MSG_METHOD,
+    PvSpec, RpcExport, SIP_MSG_BUF, SIP_MSG_HEADERS, SIP_MSG_LEN, SIP_MSG_METHOD,
     SIP_MSG_PARSED_FLAG, SocketInfo, SrModule, TmcbParams, UacReq,
 };
 use super::abi::{Rpc, RpcDelayed};
@@ -119,7 +119,7 @@ fn ours() -> Vec<(&'static str, usize)> {
         ("hdr_field_t.body", offset_of!(HdrField, body)),
         ("hdr_field_t.next", offset_of!(HdrField, next)),
         ("sip_msg_t.first_line.u.request.method", SIP_MSG_METHOD),
-        ("sip_msg_t.last_header", SIP_MSG_LAST_HEADER),
+        ("sip_msg_t.headers", SIP_MSG_HEADERS),
         ("sip_msg_t.parsed_flag", SIP_MSG_PARSED_FLAG),
         ("sip_msg_t.buf", SIP_MSG_BUF),
         ("sip_msg_t.len", SIP_MSG_LEN),

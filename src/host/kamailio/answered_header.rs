@@ -4,13 +4,10 @@
 
 use super::abi::HdrField;
 use super::core::Core;
-use super::message::{bytes, last_header, parsed_flag};
+use super::message::{ANSWERED, bytes, first_header, parsed_flag};
 use crate::host::abi::{HDR_EOH, HDR_OTHER, HDR_RECORD_ROUTE, SipMsg};
 use memchr::memchr;
-use std::ffi::{c_char, c_int, c_ulonglong};
-
-/// `HDR_TO_F`, `HDR_FROM_F`, `HDR_CSEQ_F` and `HDR_CALLID_F`. Kamailio parses up to the first Via before any script runs.
-const ANSWERED: c_ulonglong = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6;
+use std::ffi::c_ulonglong;
 
 /// A request whose header an answer takes. Dropped, it is again as it was.
 pub struct AnsweredHeader {
@@ -47,20 +44,17 @@ impl AnsweredHeader {
                     return header;
                 }
             }
-            header.hide_record_routes(core);
+            header.hide_record_routes();
         }
         header
     }
 
     /// # Safety
     /// As for [`Self::prepare`].
-    unsafe fn hide_record_routes(&mut self, core: &Core) {
-        const NAME: &[u8] = b"Record-Route";
-        // SAFETY: the function finds the first field of a name among those that are parsed; each field points to the
-        // next one or to nothing.
+    unsafe fn hide_record_routes(&mut self) {
+        // SAFETY: each field points to the next one or to nothing.
         unsafe {
-            let name = NAME.as_ptr().cast::<c_char>();
-            let mut field = (core.get_hdr_by_name)(self.message, name, NAME.len() as c_int);
+            let mut field = first_header(self.message);
             while let Some(current) = field.as_mut() {
                 if current.kind == HDR_RECORD_ROUTE {
                     current.kind = HDR_OTHER;
@@ -85,14 +79,22 @@ impl Drop for AnsweredHeader {
     }
 }
 
-/// The bytes behind the last header field that is parsed; `None` if that is not known.
+/// The bytes behind the last header field that is parsed; `None` if that is not known, or if fields are there twice: so
+/// they are after Kamailio has failed to parse the rest and has tried again.
 ///
 /// # Safety
 /// As for [`AnsweredHeader::prepare`].
 unsafe fn rest<'m>(message: *const SipMsg) -> Option<&'m [u8]> {
-    // SAFETY: the caller's promise; what is parsed lies inside the bytes, which is looked at before they are read.
+    // SAFETY: the caller's promise; each field points to the next one or to nothing, and what is parsed lies inside the
+    // bytes, which is looked at before they are read.
     unsafe {
-        let last = last_header(message).as_ref()?;
+        let mut last = first_header(message).as_ref()?;
+        while let Some(next) = last.next.as_ref() {
+            if next.name.s <= last.name.s {
+                return None;
+            }
+            last = next;
+        }
         let bytes = bytes(message)?;
         let start = (last.name.s as usize).checked_sub(bytes.as_ptr() as usize)?;
         bytes.get(start + usize::try_from(last.len).ok()?..)

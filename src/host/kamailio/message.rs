@@ -1,7 +1,7 @@
 //! The request as Kamailio holds it: its bytes, and where they came from; and requests that the module makes.
 
 use super::abi::{
-    HdrField, SIP_MSG_BUF, SIP_MSG_LAST_HEADER, SIP_MSG_LEN, SIP_MSG_METHOD, SIP_MSG_PARSED_FLAG,
+    HdrField, SIP_MSG_BUF, SIP_MSG_HEADERS, SIP_MSG_LEN, SIP_MSG_METHOD, SIP_MSG_PARSED_FLAG,
     SIP_MSG_ROOM,
 };
 use super::core::Core;
@@ -123,23 +123,26 @@ unsafe fn fields_hold(core: &Core, message: *mut SipMsg) -> bool {
     }
 }
 
-/// Whether `struct sip_msg` says where it should which fields are parsed: up to the first Via, and then all.
+/// Whether `struct sip_msg` has its header fields where it should, and says there which are parsed: up to the first Via,
+/// then what an answer takes, then all.
 ///
 /// # Safety
 /// As for [`fields_hold`], which holds.
 unsafe fn flags_hold(core: &Core, message: *mut SipMsg) -> bool {
     /// `HDR_VIA1_F` and `HDR_RECORDROUTE_F`.
     const PARSED: c_ulonglong = 1 << 1 | 1 << HDR_RECORD_ROUTE;
-    const NAME: &[u8] = b"Content-Length";
-    // SAFETY: the caller's promise; every known `struct sip_msg` is larger than the offsets read here, and its fields
-    // point to each other.
+    const NAME: &[u8] = b"Record-Route";
+    // SAFETY: the caller's promise; every known `struct sip_msg` is larger than the offsets read here.
     unsafe {
-        let first = (core.get_hdr_by_name)(message, b"Via".as_ptr().cast(), 3);
-        let before = parsed_flag(message).read() == PARSED && last_header(message) == first;
-        let is_read = (core.parse_headers)(message, HDR_EOH, 0) >= 0;
-        let last = (core.get_hdr_by_name)(message, NAME.as_ptr().cast(), NAME.len() as c_int);
-        let after = parsed_flag(message).read() == HDR_EOH && last_header(message) == last;
-        !first.is_null() && before && is_read && !last.is_null() && after
+        let first = (core.get_hdr_by_name)(message, NAME.as_ptr().cast(), NAME.len() as c_int);
+        let flag = parsed_flag(message);
+        let has_read = |flags| (core.parse_headers)(message, flags, 0) >= 0;
+        first_header(message) == first
+            && flag.read() == PARSED
+            && has_read(ANSWERED)
+            && flag.read() == PARSED | ANSWERED
+            && has_read(HDR_EOH)
+            && flag.read() == HDR_EOH
     }
 }
 
@@ -177,17 +180,21 @@ pub unsafe fn parsed_flag(message: *mut SipMsg) -> *mut c_ulonglong {
     unsafe { message.cast::<u8>().add(SIP_MSG_PARSED_FLAG).cast() }
 }
 
-/// The last header field that is parsed, or nothing.
+/// The first header field that is parsed, or nothing; each has the next one.
 ///
 /// # Safety
 /// `message` must be a request of Kamailio's.
-pub unsafe fn last_header(message: *const SipMsg) -> *const HdrField {
+pub unsafe fn first_header(message: *const SipMsg) -> *mut HdrField {
     // SAFETY: every known `struct sip_msg` is larger.
     unsafe {
-        let place = message.cast::<u8>().add(SIP_MSG_LAST_HEADER);
-        place.cast::<*const HdrField>().read()
+        let place = message.cast::<u8>().add(SIP_MSG_HEADERS);
+        place.cast::<*mut HdrField>().read()
     }
 }
+
+/// `HDR_TO_F`, `HDR_FROM_F`, `HDR_CSEQ_F` and `HDR_CALLID_F`: what an answer takes beside Via, the first of which is parsed
+/// before any script runs.
+pub const ANSWERED: c_ulonglong = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6;
 
 /// Upper bound of what any transport of Kamailio brings; anything larger is not a valid length.
 const MOST_BYTES: usize = 16 << 20;
