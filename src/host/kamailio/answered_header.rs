@@ -32,23 +32,22 @@ impl AnsweredHeader {
         };
         // SAFETY: the caller's promise; the layout was checked at the start.
         unsafe {
-            let needed = if is_whole { HDR_EOH } else { ANSWERED };
-            if (core.parse_headers)(message, needed, 0) < 0 {
+            let parses = |flags| (core.parse_headers)(message, flags, 0) >= 0;
+            if !parses(ANSWERED) {
                 return header;
             }
-            if !is_whole {
-                if has_no_via(rest(message)) {
-                    let flags = parsed_flag(message);
-                    header.parsed = Some(flags.replace(HDR_EOH));
-                } else if (core.parse_headers)(message, HDR_EOH, 0) < 0 {
-                    return header;
-                }
+            if !is_whole && has_no_via(rest(message)) {
+                header.parsed = Some(parsed_flag(message).replace(HDR_EOH));
+            } else if !parses(HDR_EOH) {
+                return header;
             }
             header.hide_record_routes();
         }
         header
     }
 
+    /// Hides those that are parsed.
+    ///
     /// # Safety
     /// As for [`Self::prepare`].
     unsafe fn hide_record_routes(&mut self) {
